@@ -1,0 +1,1 @@
+"""A camera node: lens to stamped frame to wire; and the simulated slope."""

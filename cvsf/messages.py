@@ -1,0 +1,223 @@
+"""What travels: frames, poses and skeletons, and their bytes (schema version 1).
+
+A field may be added with a default; none is ever renamed, removed or given another unit, so last year's session
+still trains tonight. Nothing here is ever unpickled.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.skeleton import Array, joint_set
+
+SCHEMA = 1
+MAX_HEADER_BYTES = 4096
+_ARRAY_EXT = 1
+
+Message = TypeVar("Message", "Frame", "Instant", "MultiviewPose", "Skeleton")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One picture of one camera, as it crosses the wire and lies in a session."""
+
+    kind: ClassVar[str] = "frame"
+
+    camera: str
+    boot_id: str  # this run of the node; seq starts anew with it
+    seq: int  # exposure number; a gap is a frame that never left the node
+    t_ns: int  # middle of the exposure, hub clock
+    raw_ns: int  # the same moment on the clock it was read from
+    offset_ns: int  # hub clock minus that clock
+    uncertainty_ns: int  # half width of what t_ns may be off by
+    sync_epoch: int  # grows when the node's clock was found to have stepped
+    stamp: str  # how raw_ns was obtained: sensor, kernel, rtcp, media, simulated, arrival
+    width_px: int
+    height_px: int
+    crc32: int  # of the JPEG, made at the camera
+    trigger: int | None = None  # number of the common trigger, where the source has one
+    jpeg: bytes = b""
+
+    def __post_init__(self) -> None:
+        for name in ("seq", "uncertainty_ns", "width_px", "height_px", "crc32"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise ValueError(f"{name} is {value!r}, expected a whole number >= 0")
+        for name in ("t_ns", "raw_ns", "offset_ns", "sync_epoch"):
+            if type(getattr(self, name)) is not int:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected a whole number")
+        for name in ("camera", "boot_id", "stamp"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected text")
+        if self.trigger is not None and type(self.trigger) is not int:
+            raise ValueError(f"trigger is {self.trigger!r}, expected a whole number or none")
+
+    def intact(self) -> bool:
+        """Whether the JPEG is the one the camera sent."""
+        return zlib.crc32(self.jpeg) == self.crc32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """Which frames were taken for one moment; replay forms the same instants from this."""
+
+    kind: ClassVar[str] = "instant"
+
+    index: int
+    t_ns: int  # mean exposure of its frames, hub clock
+    frames: Mapping[str, tuple[str, int]]  # camera: (boot_id, seq)
+    expected: tuple[str, ...]  # cameras that were alive
+    spread_ns: int  # last exposure minus first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiviewPose:
+    """One person at one instant, as 2D poses in V views: engine input, session record and training sample."""
+
+    kind: ClassVar[str] = "pose"
+
+    t_ns: int
+    instant: int
+    cameras: tuple[str, ...]  # V names, in the order of axis 0
+    image_px: Array  # (V, 2) width, height; 0 where the view has no picture
+    keypoints_px: Array  # (V, J, 2), x right, y down
+    confidence: Array  # (V, J) in [0, 1]; 0 is not seen
+    joint_set: str = "h36m-16"
+    person_id: int = 0
+    detector: str = ""  # bundle name and first 12 digits of its sha256
+
+    def __post_init__(self) -> None:
+        views, joints = len(self.cameras), len(joint_set(self.joint_set))
+        _require(self.image_px, "image_px", (views, 2))
+        _require(self.keypoints_px, "keypoints_px", (views, joints, 2))
+        _require(self.confidence, "confidence", (views, joints))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """One 3D skeleton at one instant, with where it came from."""
+
+    kind: ClassVar[str] = "skeleton"
+
+    t_ns: int  # exposure, hub clock
+    uncertainty_ns: int  # of t_ns: the worst of its frames
+    instant: int
+    engine: str  # id of the lifter
+    joints: Array  # (J, 3) in `frame_of_reference`, pelvis at the origin in canonical
+    confidence: Array  # (J,)
+    views: tuple[str, ...]  # cameras that saw the person in this very instant
+    measured: bool  # computed from two or more views of this very instant
+    joint_set: str = "h36m-16"
+    person_id: int = 0
+    frame_of_reference: str = "canonical"  # or world: right-handed, z up, metres
+    scale_source: str = "unit"  # unit: body scale 1; else what made it metres
+    smoothed: bool = False
+
+    def __post_init__(self) -> None:
+        joints = len(joint_set(self.joint_set))
+        _require(self.joints, "joints", (joints, 3))
+        _require(self.confidence, "confidence", (joints,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """What unpacking may hold."""
+
+    max_array: int = 64
+    max_map: int = 48
+    max_text: int = 256
+    max_bytes: int = 1024
+
+
+_WIRE_LIMITS = _Limits()
+_RECORD_LIMITS = _Limits(max_array=4096, max_map=256, max_text=65536, max_bytes=1 << 20)
+
+
+def pack(header: Mapping[str, Any]) -> bytes:
+    """A msgpack map; arrays travel as one extension type holding [shape, little-endian float32 bytes]."""
+    return bytes(msgpack.packb(header, default=_pack_array))
+
+
+def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]:
+    """The map `pack` wrote; ValueError for anything else, however malformed.
+
+    Bytes of a stranger are held to a small size; `trusted` (a session on disk, the hub's own output) is not.
+    """
+    limits = _RECORD_LIMITS if trusted else _WIRE_LIMITS
+    if not trusted and len(data) > MAX_HEADER_BYTES:
+        raise ValueError(f"header is {len(data)} bytes, expected at most {MAX_HEADER_BYTES}")
+    try:
+        header = msgpack.unpackb(
+            data,
+            strict_map_key=True,
+            max_array_len=limits.max_array,
+            max_map_len=limits.max_map,
+            max_str_len=limits.max_text,
+            max_bin_len=limits.max_bytes,
+            max_ext_len=limits.max_bytes,
+            ext_hook=_unpack_array,
+        )
+    except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(f"header is not msgpack ({error})") from error
+    if not isinstance(header, dict) or not all(isinstance(key, str) for key in header):
+        raise ValueError("header is not a map with text keys")
+    return header
+
+
+def to_header(message: "Frame | Instant | MultiviewPose | Skeleton") -> dict[str, Any]:
+    """The message as a map with `schema` and `kind`, without a frame's JPEG."""
+    header = {"schema": SCHEMA, "kind": message.kind}
+    header |= {f.name: getattr(message, f.name) for f in fields(message) if f.name != "jpeg"}
+    return header
+
+
+def from_header(kind: type[Message], header: Mapping[str, Any], jpeg: bytes = b"") -> Message:
+    """The message in a map; unknown fields are ignored, a missing or malformed one is a ValueError."""
+    if header.get("schema") != SCHEMA:
+        raise ValueError(f"schema is {header.get('schema')!r}, expected {SCHEMA}")
+    if header.get("kind") != kind.kind:
+        raise ValueError(f"kind is {header.get('kind')!r}, expected {kind.kind!r}")
+    known: dict[str, Any] = {}
+    for f in fields(kind):
+        if f.name in header:
+            value = header[f.name]
+            known[f.name] = tuple(value) if isinstance(value, list) else value
+    if kind is Frame:
+        known["jpeg"] = jpeg
+    if kind is Instant and isinstance(known.get("frames"), Mapping):
+        known["frames"] = {camera: tuple(source) for camera, source in known["frames"].items()}
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise ValueError(f"{kind.kind} is incomplete ({error})") from error
+
+
+def _require(array: object, name: str, shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        found = array.shape if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(f"{name} is {found}, expected {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds values that are not finite")
+
+
+def _pack_array(value: object) -> Any:
+    if isinstance(value, np.ndarray):
+        body = msgpack.packb([list(value.shape), value.astype("<f4").tobytes()])
+        return msgpack.ExtType(_ARRAY_EXT, body)
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} does not travel")
+
+
+def _unpack_array(code: int, data: bytes) -> npt.NDArray[np.float32]:
+    if code != _ARRAY_EXT:
+        raise ValueError(f"extension type is {code}, expected {_ARRAY_EXT}")
+    shape, body = msgpack.unpackb(data, max_array_len=8, max_bin_len=1 << 20)
+    if not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise ValueError(f"array shape is {shape!r}")
+    return np.frombuffer(body, "<f4").reshape(shape)

@@ -1,0 +1,146 @@
+"""Joint sets: which joints a pose has, how they hang together, and how one set is read as another.
+
+The joint set is data: datasets, engines and messages name the set they carry, and nothing counts joints by hand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class JointSet:
+    """An ordered set of named joints; `parents[i]` is the index of joint i's parent, -1 at a root."""
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """The position of `joint`; ValueError names what is missing."""
+        if joint not in self.joints:
+            raise ValueError(f"joint {joint!r} is not in joint set {self.name}")
+        return self.joints.index(joint)
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(parent, child) index pairs."""
+        return tuple((parent, child) for child, parent in enumerate(self.parents) if parent >= 0)
+
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """The order of joints after left and right are exchanged."""
+        return tuple(self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints)
+
+
+_OTHER_SIDE = {"l": "r", "r": "l"}
+_SIDED = {
+    "hip", "knee", "ankle", "shoulder", "elbow", "wrist", "eye", "ear", "bigtoe", "smalltoe", "heel",
+}  # fmt: skip
+
+
+def _sided(joint: str) -> bool:
+    return joint[0] in _OTHER_SIDE and joint[1:] in _SIDED
+
+
+def _joint_set(name: str, joints: str, bones: str) -> JointSet:
+    """A set from 'a b c' and bones 'a>b b>c' (parent > child)."""
+    names = tuple(joints.split())
+    parent_of = {child: parent for parent, child in (bone.split(">") for bone in bones.split())}
+    return JointSet(
+        name, names, tuple(names.index(parent_of[j]) if j in parent_of else -1 for j in names)
+    )
+
+
+_LIMBS = "lhip>lknee lknee>lankle rhip>rknee rknee>rankle lshoulder>lelbow lelbow>lwrist rshoulder>relbow relbow>rwrist "
+_TRUNK = "hip>lhip hip>rhip thorax>lshoulder thorax>rshoulder "
+_FACE = "nose>leye leye>lear nose>reye reye>rear "
+
+H36M_16 = _joint_set(
+    "h36m-16",
+    "hip rhip rknee rankle lhip lknee lankle spine thorax head "
+    "lshoulder lelbow lwrist rshoulder relbow rwrist",
+    _LIMBS + _TRUNK + "hip>spine spine>thorax thorax>head",
+)
+"""The lifter's set."""
+
+H36M_17 = _joint_set(
+    "h36m-17",
+    "hip rhip rknee rankle lhip lknee lankle spine thorax neck head "
+    "lshoulder lelbow lwrist rshoulder relbow rwrist",
+    _LIMBS + _TRUNK + "hip>spine spine>thorax thorax>neck neck>head",
+)
+COCO_17 = _joint_set(
+    "coco-17",
+    "nose leye reye lear rear lshoulder rshoulder lelbow relbow lwrist rwrist "
+    "lhip rhip lknee rknee lankle rankle",
+    _LIMBS + _FACE + "lhip>rhip lshoulder>rshoulder rshoulder>rhip rear>rshoulder",
+)
+HALPE_26 = _joint_set(
+    "halpe-26",
+    "nose leye reye lear rear lshoulder rshoulder lelbow relbow lwrist rwrist lhip rhip lknee rknee "
+    "lankle rankle head neck hip lbigtoe rbigtoe lsmalltoe rsmalltoe lheel rheel",
+    _LIMBS + _FACE + "hip>lhip hip>rhip hip>neck neck>lshoulder neck>rshoulder neck>head neck>nose "
+    "lankle>lheel lankle>lbigtoe lbigtoe>lsmalltoe rankle>rheel rankle>rbigtoe rbigtoe>rsmalltoe",
+)
+MPII_16 = _joint_set(
+    "mpii-16",
+    "rankle rknee rhip lhip lknee lankle hip thorax neck head "
+    "rwrist relbow rshoulder lshoulder lelbow lwrist",
+    _LIMBS + _TRUNK + "hip>thorax thorax>neck neck>head",
+)
+
+JOINT_SETS = {s.name: s for s in (H36M_16, H36M_17, COCO_17, HALPE_26, MPII_16)}
+
+_MIDPOINT_OF = {
+    "hip": ("lhip", "rhip"),
+    "thorax": ("lshoulder", "rshoulder"),
+    "spine": ("hip", "thorax"),
+}
+"""Joints a set may lack, and the two whose midpoint stands in for them."""
+
+
+def joint_set(name: str) -> JointSet:
+    """The registered set of that name; ValueError lists the names there are."""
+    if name not in JOINT_SETS:
+        raise ValueError(f"joint set is {name!r}, expected one of {', '.join(JOINT_SETS)}")
+    return JOINT_SETS[name]
+
+
+def remap(
+    keypoints: npt.NDArray[Any],
+    confidence: npt.NDArray[Any],
+    source: Sequence[str],
+    target: Sequence[str],
+) -> tuple[Array, Array]:
+    """Keypoints (..., S, D) and confidence (..., S) of joints `source`, read as joints `target`.
+
+    A joint the source lacks is the midpoint of its two neighbours with the lesser confidence (hip, thorax,
+    spine), else it is at the origin with confidence 0. ValueError names a source joint no set knows.
+    """
+    known = {joint for s in JOINT_SETS.values() for joint in s.joints}
+    if unknown := [joint for joint in source if joint not in known]:
+        raise ValueError(f"joint {unknown[0]!r} is in no registered joint set ({', '.join(JOINT_SETS)})")
+    points = {j: (keypoints[..., i, :], confidence[..., i]) for i, j in enumerate(source)}
+
+    def read(joint: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        if joint in points:
+            return points[joint]
+        if joint not in _MIDPOINT_OF:
+            return np.zeros_like(keypoints[..., 0, :]), np.zeros_like(confidence[..., 0])
+        (a, a_confidence), (b, b_confidence) = (read(neighbour) for neighbour in _MIDPOINT_OF[joint])
+        return (a + b) / 2, np.minimum(a_confidence, b_confidence)
+
+    read_joints = [read(joint) for joint in target]
+    return (
+        np.stack([p for p, _ in read_joints], -2).astype(np.float32),
+        np.stack([c for _, c in read_joints], -1).astype(np.float32),
+    )

@@ -1,0 +1,44 @@
+"""Where the time of an instant goes: a stopwatch per named stage, read as p50 and p95."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+_KEPT = 2048
+
+
+class Stages:
+    """Milliseconds per stage of the most recent instants; a stage entered twice in an instant adds up."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, float] = {}
+        self._kept: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, (time.perf_counter() - started) * 1e3)
+
+    def add(self, stage: str, ms: float) -> None:
+        """Count `ms` towards a stage of the current instant."""
+        self._current[stage] = self._current.get(stage, 0.0) + ms
+
+    def end_instant(self) -> dict[str, float]:
+        """Close the current instant; its milliseconds by stage."""
+        done, self._current = self._current, {}
+        for stage, ms in done.items():
+            self._kept.setdefault(stage, deque(maxlen=_KEPT)).append(ms)
+        return done
+
+    def percentiles(self) -> dict[str, dict[str, float]]:
+        """{stage: {p50, p95}} in milliseconds."""
+        return {
+            stage: {"p50": float(np.percentile(ms, 50)), "p95": float(np.percentile(ms, 95))}
+            for stage, ms in self._kept.items()
+        }

@@ -1,0 +1,1 @@
+"""The night: sessions to lifter to scores to engine."""
