@@ -1,0 +1,103 @@
+"""The wire between nodes and hub: sockets, limits and the small messages around the frames.
+
+The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, for a frame, [header msgpack, jpeg].
+
+    node -> hub  hello   camera, boot_id, width_px, height_px, fps, pace, in_step
+                 frame   see `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring, -1 for the first
+                 report  camera, boot_id, exposed, dropped {reason: n}, in_ring, clock_error_ns, synced, state
+                 probe   sent_ns
+                 bye     as report, and ended: whether the source came to its end
+    hub -> node  ack     camera, boot_id, received, durable, taken: highest seq accepted, on disk, done with
+                 echo    sent_ns, hub_ns, hub_id
+                 stop    reason
+                 refused reason
+
+Until keys exist nothing but loopback is bound.
+"""
+
+import errno
+import ipaddress
+import socket
+
+import zmq
+
+from cvsf.messages import SCHEMA
+from cvsf.refusal import Refusal
+
+FRAMES_PORT = 5600
+SKELETONS_PORT = 5601
+WEB_PORT = 5602
+
+MAX_MESSAGE_BYTES = 16 << 20
+_HEARTBEAT_MS, _HEARTBEAT_TIMEOUT_MS = 200, 600
+_HANDSHAKE_MS = 2000
+_RECONNECT_MS, _RECONNECT_MAX_MS = 50, 1000
+
+
+def envelope(kind: str, **fields: object) -> dict[str, object]:
+    """A small message as a map."""
+    return {"schema": SCHEMA, "kind": kind, **fields}
+
+
+def require_loopback(host: str, what: str) -> None:
+    """Refuse any address another machine could reach."""
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        raise Refusal(f"{what}: host {host!r} is not known here; use 127.0.0.1") from None
+    if not all(ipaddress.ip_address(str(a).split("%")[0]).is_loopback for a in addresses):
+        raise Refusal(
+            f"{what}: {host} is open to other machines and no keys exist to admit them; bind 127.0.0.1"
+        )
+
+
+def parse_host(text: str, port: int) -> str:
+    """A ZeroMQ endpoint from HOST or HOST:PORT."""
+    host, _, given = text.rpartition(":") if ":" in text else (text, "", "")
+    if given and not given.isdecimal():
+        raise Refusal(f"hub is {text!r}, expected HOST or HOST:PORT")
+    return f"tcp://{host}:{given or port}"
+
+
+def hub_socket(context: "zmq.Context[zmq.Socket[bytes]]", host: str, port: int) -> "zmq.Socket[bytes]":
+    """The hub's ROUTER, bound; Refusal when the port is taken or not on loopback."""
+    require_loopback(host, "frames")
+    router = context.socket(zmq.ROUTER)
+    _set_limits(router)
+    router.set(zmq.ROUTER_HANDOVER, 1)
+    bind(router, host, port, "frames")
+    return router
+
+
+def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
+    """A node's DEALER, connecting for as long as it takes."""
+    dealer = context.socket(zmq.DEALER)
+    _set_limits(dealer)
+    dealer.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+    dealer.set(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+    dealer.connect(endpoint)
+    return dealer
+
+
+def bind(socket_: "zmq.Socket[bytes]", host: str, port: int, what: str) -> None:
+    """Bind, or say which port is taken."""
+    try:
+        socket_.bind(f"tcp://{host}:{port}")
+    except zmq.ZMQError as error:
+        socket_.close(linger=0)
+        if error.errno == errno.EADDRINUSE:
+            raise Refusal(
+                f"{what}: port {port} on {host} is in use; stop the other hub or choose another port"
+            ) from None
+        raise Refusal(f"{what}: cannot bind port {port} on {host} ({error})") from None
+
+
+def _set_limits(socket_: "zmq.Socket[bytes]") -> None:
+    socket_.set(zmq.LINGER, 0)
+    socket_.set(zmq.SNDHWM, 64)
+    socket_.set(zmq.RCVHWM, 256)
+    socket_.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket_.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+    socket_.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+    socket_.set(zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT_MS)
+    socket_.set(zmq.IMMEDIATE, 0)
