@@ -1,0 +1,85 @@
+"""A hub's live output for Python programs: `for skeleton in skeletons("127.0.0.1"): ...`.
+
+Newest wins: a caller slower than the hub loses skeletons and is never behind. A hub that restarts
+is found again.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
+
+import zmq
+
+from cvsf.messages import Skeleton, from_header, unpack
+
+PORT = 5601
+_QUEUED = 8
+_Told = TypeVar("_Told")
+
+
+def skeletons(
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    *,
+    smooth: bool = False,
+    newest: bool = True,
+    timeout_s: float | None = None,
+) -> Iterator[Skeleton]:
+    """Skeletons as they are computed, for ever; TimeoutError after `timeout_s` without one.
+
+    `smooth` is One Euro filtered by the hub; `newest=False` also yields what queued up meanwhile.
+    """
+    topic = "skeleton.smooth" if smooth else "skeleton.raw"
+    return _follow(host, port, topic, lambda told: from_header(Skeleton, told), newest, timeout_s)
+
+
+def stats(
+    host: str = "127.0.0.1", port: int = PORT, *, timeout_s: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """The hub's figures, about once a second."""
+    return _follow(host, port, "stats", dict, True, timeout_s)
+
+
+def about(
+    host: str = "127.0.0.1", port: int = PORT, *, timeout_s: float | None = 5.0
+) -> dict[str, Any]:
+    """What the hub says of itself: joint set, joints, bones, axes, cameras, engine, schema."""
+    with closing(_follow(host, port, "about", dict, True, timeout_s)) as told:
+        return next(told)
+
+
+def _follow(
+    host: str,
+    port: int,
+    topic: str,
+    read: Callable[[dict[str, Any]], _Told],
+    newest: bool,
+    timeout_s: float | None,
+) -> Generator[_Told, None, None]:
+    with _subscription(f"tcp://{host}:{port}", topic) as socket:
+        while True:
+            if not socket.poll(None if timeout_s is None else round(timeout_s * 1e3)):
+                raise TimeoutError(f"no {topic} from {host}:{port} in {timeout_s} s")
+            parts = socket.recv_multipart()
+            while newest and socket.poll(0):
+                parts = socket.recv_multipart()
+            try:
+                told = read(unpack(parts[-1], trusted=True))
+            except ValueError:
+                continue  # of another schema, or not a hub at all
+            yield told
+
+
+@contextmanager
+def _subscription(endpoint: str, topic: str) -> Iterator["zmq.Socket[bytes]"]:
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, _QUEUED)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)  # a hub whose host vanished is noticed
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
+        socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
+        socket.setsockopt_string(zmq.SUBSCRIBE, topic)
+        socket.connect(endpoint)
+        yield socket

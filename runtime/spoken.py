@@ -1,0 +1,98 @@
+"""What clients are told, as maps, JSON and picture messages: one form for every way out.
+
+Keys are those of `docs/protocol.md`: one may be added, none is ever renamed. A picture is never
+re-encoded.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.messages import SCHEMA, Frame, MultiviewPose, Skeleton, to_header
+from cvsf.skeleton import JointSet
+
+_DECIMALS = 5
+_CANONICAL = "one body frame shared by all views of an instant; pelvis at the origin, body scale 1"
+_WORLD = "right-handed, z up, metres"
+
+
+def about(
+    joint_set: JointSet,
+    cameras: Sequence[str],
+    engine: str,
+    *,
+    detector: str = "",
+    up: str = "+z",
+    axes: str = _CANONICAL,
+) -> dict[str, Any]:
+    """What a client is told first; `up` and `axes` are of the canonical frame."""
+    return {
+        "schema": SCHEMA,
+        "kind": "about",
+        "joint_set": joint_set.name,
+        "joints": list(joint_set.joints),
+        "bones": [list(bone) for bone in joint_set.bones],
+        "cameras": list(cameras),
+        "engine": engine,
+        "detector": detector,
+        "up": up,
+        "axes": {"canonical": axes, "world": _WORLD},
+    }
+
+
+def spoken(value: Any) -> Any:
+    """The value as JSON can say it: arrays as lists, what is not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): spoken(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _rounded(value)
+    if isinstance(value, np.generic):
+        return spoken(value.item())
+    if isinstance(value, list | tuple):
+        return [spoken(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """The map as one compact line of JSON."""
+    return json.dumps(spoken(value), separators=(",", ":"), allow_nan=False, default=str)
+
+
+def skeleton_json(skeleton: Skeleton) -> str:
+    """The skeleton's map as JSON, arrays as nested lists."""
+    return to_json(to_header(skeleton))
+
+
+def picture(frame: Frame, instant: int, pose: MultiviewPose) -> bytes:
+    """A camera's own JPEG behind its header: 4 bytes little-endian length, JSON, the JPEG."""
+    header: dict[str, Any] = {
+        "schema": SCHEMA,
+        "kind": "picture",
+        "camera": frame.camera,
+        "instant": instant,
+        "t_ns": frame.t_ns,
+        "width_px": frame.width_px,
+        "height_px": frame.height_px,
+        "joint_set": pose.joint_set,
+    }
+    if frame.camera in pose.cameras:
+        view = pose.cameras.index(frame.camera)
+        header["keypoints_px"] = np.round(pose.keypoints_px[view].astype(np.float64), 1)
+        header["confidence"] = np.round(pose.confidence[view].astype(np.float64), 3)
+    body = to_json(header).encode()
+    return struct.pack("<I", len(body)) + body + frame.jpeg
+
+
+def _rounded(array: npt.NDArray[Any]) -> Any:
+    if array.dtype.kind != "f":
+        return array.tolist()
+    if not np.isfinite(array).all():
+        return [spoken(item) for item in array.tolist()]
+    return np.round(array.astype(np.float64), _DECIMALS).tolist()
