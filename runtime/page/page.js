@@ -1,0 +1,141 @@
+// The page: one WebSocket in, a 3D scene, camera tiles and figures out; one command back, record.
+
+import { Scene } from "./scene.js";
+import { Tiles } from "./tiles.js";
+
+const QUIET_MS = 3000, RETRY_MS = 500, RETRY_MOST_MS = 4000;
+const $ = (id) => document.getElementById(id);
+const scene = new Scene($("skeleton")), tiles = new Tiles($("tiles"));
+const page = { skeletons: 0, instant: -1, connected: false, recording: null, scene, tiles };
+window.cvsf = page; // what tests and the curious look at
+
+let socket = null, retryMs = RETRY_MS, heardAt = performance.now(), asked = null;
+
+function connect() {
+  socket = new WebSocket(`ws://${location.host}/live?smooth=${$("smooth").checked ? 1 : 0}`);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => { retryMs = RETRY_MS; page.connected = true; };
+  socket.onmessage = ({ data }) => {
+    heardAt = performance.now();
+    if (data instanceof ArrayBuffer) tiles.show(data);
+    else hear(JSON.parse(data));
+  };
+  socket.onclose = () => {
+    page.connected = false;
+    page.recording = asked = null;
+    showRecord();
+    setTimeout(connect, retryMs);
+    retryMs = Math.min(RETRY_MOST_MS, retryMs * 1.6);
+  };
+}
+
+function hear(message) {
+  if (message.about) {
+    scene.about = message.about;
+    tiles.setAbout(message.about);
+    say("engine", message.about.engine);
+    say("detector", message.about.detector);
+  } else if (message.stats) {
+    showStats(message.stats);
+  } else if (message.kind === "skeleton") {
+    page.skeletons += 1;
+    page.instant = message.instant;
+    scene.set(message);
+    showProvenance(message);
+  }
+}
+
+function say(id, text, kind = "") {
+  const element = $(id);
+  element.textContent = text === null || text === undefined || text === "" ? "–" : text;
+  element.className = kind;
+  element.title = element.textContent;
+}
+
+function showProvenance(skeleton) {
+  const chip = $("provenance"), views = skeleton.views.length;
+  chip.textContent = skeleton.measured ? `measured by ${views} cameras` : `predicted · ${views === 1 ? "1 camera" : "no camera"} sees the skier`;
+  chip.classList.toggle("predicted", !skeleton.measured);
+  $("trail-choice").hidden = skeleton.frame_of_reference !== "world";
+  say("scale", skeleton.scale_source === "unit" ? "body scale 1" : `metres (${skeleton.scale_source})`);
+}
+
+const fixed = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+
+function lasting(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const hours = Math.floor(seconds / 3600), minutes = Math.floor((seconds % 3600) / 60);
+  if (hours >= 48) return `${Math.floor(hours / 24)} d`;
+  return hours ? `${hours} h ${String(minutes).padStart(2, "0")}` : minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
+}
+
+function showStats(stats) {
+  say("rate", fixed(stats.instants_per_s, 1));
+  const full = stats.instants ? stats.instants_full / stats.instants : null;
+  say("full", full === null ? null : `${(100 * full).toFixed(1)} %`, full !== null && full < 0.9 ? "warn" : "");
+  $("share").firstElementChild.style.width = `${100 * (full ?? 0)}%`;
+  say("partial", fixed(stats.instants_partial_per_s, 1), stats.instants_partial_per_s > 0 ? "warn" : "");
+  say("skeletons", stats.skeletons?.toLocaleString("en"));
+  say("predicted", stats.skeletons_predicted?.toLocaleString("en"));
+  say("engine", stats.engine);
+  say("detector", stats.detector ?? scene.about?.detector);
+  say("session", stats.session ? stats.session.split("/").pop() : "", "quiet");
+  const low = stats.free_recording_s !== null && stats.free_recording_s < 600;
+  say("room", lasting(stats.free_recording_s), low ? "bad" : "");
+  say("left", lasting(stats.free_recording_s), low ? "bad" : "");
+  say("disk", stats.disk_free_gb === null || stats.disk_free_gb === undefined ? null : `${stats.disk_free_gb.toFixed(0)} GB`);
+  const refused = Object.values(stats.refused ?? {}).reduce((sum, count) => sum + count, 0);
+  say("refused", refused, refused ? "warn" : "");
+  $("refused").title = Object.entries(stats.refused ?? {}).map(([reason, count]) => `${reason}: ${count}`).join("\n");
+  showStages(stats.latency_ms ?? {});
+  tiles.setStats(stats.cameras);
+  page.recording = stats.recording ?? null;
+  if (page.recording === asked) asked = null;
+  showRecord();
+}
+
+function showStages(latency) {
+  const most = Math.max(1, ...Object.values(latency).map((ms) => ms.p95));
+  const slowest = Object.values(latency).reduce((worst, ms) => Math.max(worst, ms.p95), 0);
+  say("latency", fixed((latency.total ?? latency.exposure_to_skeleton ?? { p95: slowest }).p95, 0));
+  $("stages").replaceChildren(...Object.entries(latency).map(([stage, ms]) => {
+    const row = document.createElement("tr");
+    const bar = Object.assign(document.createElement("div"), { className: "bar" });
+    const fill = document.createElement("i");
+    fill.style.width = `${(100 * ms.p95) / most}%`;
+    bar.append(fill);
+    for (const content of [stage.replaceAll("_", " "), bar, fixed(ms.p50, 1), fixed(ms.p95, 1)]) {
+      const cell = document.createElement("td");
+      cell.append(content);
+      row.append(cell);
+    }
+    return row;
+  }));
+}
+
+function showRecord() {
+  const button = $("record"), on = page.recording === true;
+  button.disabled = page.recording === null || asked !== null;
+  button.setAttribute("aria-pressed", String(on));
+  button.lastElementChild.textContent = asked === null ? (on ? "Stop recording" : "Record") : asked ? "Starting…" : "Stopping…";
+  say("recording", page.recording === null ? null : on ? "recording" : "not recording", on ? "good" : "");
+}
+
+$("record").addEventListener("click", () => {
+  asked = !page.recording;
+  socket.send(JSON.stringify({ record: asked }));
+  showRecord();
+});
+$("smooth").addEventListener("change", () => {
+  if (page.connected) socket.send(JSON.stringify({ smooth: $("smooth").checked }));
+});
+$("trail").addEventListener("change", () => { scene.trailShown = $("trail").checked; });
+
+setInterval(() => {
+  const silence = performance.now() - heardAt, banner = $("banner");
+  banner.hidden = page.connected && silence < QUIET_MS;
+  banner.textContent = page.connected
+    ? `The hub has said nothing for ${Math.round(silence / 1000)} s.`
+    : "Connection to the hub lost. Trying again…";
+}, 250);
+connect();
