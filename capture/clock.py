@@ -1,0 +1,164 @@
+"""How far the hub's clock is from this node's: measured, never corrected.
+
+Waves of probes; of each wave the quickest round trip counts, and a weighted line through the last minute gives
+offset and skew. A step of either clock starts the line anew and raises `sync_epoch`. A constant asymmetry of the two
+directions cannot be seen; half the round trip bounds it and is what `uncertainty_ns` says.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import zmq
+
+from cvsf.messages import pack, unpack
+from cvsf.wire import envelope, node_socket
+
+_PROBES, _FIRST_GAP_S, _GAP_S, _WAVE_EVERY_S = 8, 0.005, 0.064, 2.0
+_MEMORY_NS = 60 * 10**9
+_MAX_SKEW = 200e-6
+_STEP_WAVES, _STEP_NS = 3, 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """The quickest round trip of one wave, nanoseconds."""
+
+    at_ns: int  # node clock
+    offset_ns: int  # hub minus node
+    round_trip_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """hub time = node time + offset_ns + skew * (node time - at_ns)."""
+
+    at_ns: int
+    offset_ns: int
+    skew: float
+    uncertainty_ns: int
+    sync_epoch: int
+
+    def offset_at(self, node_ns: int) -> int:
+        """Hub clock minus node clock at that moment of the node's clock."""
+        return self.offset_ns + round(self.skew * (node_ns - self.at_ns))
+
+
+class OffsetLine:
+    """Weighted regression of offset on time over a minute of waves, with a step detector."""
+
+    def __init__(self) -> None:
+        self._waves: deque[Wave] = deque()
+        self._strangers: list[Wave] = []
+        self._epoch = 0
+        self.estimate: Estimate | None = None
+
+    def add(self, wave: Wave) -> None:
+        """Take a wave in; `estimate` follows."""
+        if self.estimate is not None and self._is_stranger(wave):
+            self._strangers.append(wave)
+            if len(self._strangers) < _STEP_WAVES:
+                return
+            self._waves = deque(self._strangers)
+            self._epoch += 1
+        else:
+            self._waves.append(wave)
+        self._strangers = []
+        while wave.at_ns - self._waves[0].at_ns > _MEMORY_NS:
+            self._waves.popleft()
+        self.estimate = self._fit()
+
+    def _is_stranger(self, wave: Wave) -> bool:
+        assert self.estimate is not None
+        error = abs(wave.offset_ns - self.estimate.offset_at(wave.at_ns))
+        return error > max(_STEP_NS, wave.round_trip_ns)
+
+    def _fit(self) -> Estimate:
+        last = self._waves[-1]
+        t = np.array([w.at_ns - last.at_ns for w in self._waves], float)
+        y = np.array([w.offset_ns - last.offset_ns for w in self._waves], float)
+        weight = 1 / np.square([max(w.round_trip_ns, 1000) for w in self._waves])
+        t_mean, y_mean = np.average(t, weights=weight), np.average(y, weights=weight)
+        spread = float(np.sum(weight * (t - t_mean) ** 2))
+        # a line needs time to lean on: below ten seconds the offset alone is safer
+        skew = 0.0
+        if -t[0] > 10e9 and spread > 0:
+            slope = float(np.sum(weight * (t - t_mean) * (y - y_mean)) / spread)
+            skew = float(np.clip(slope, -_MAX_SKEW, _MAX_SKEW))
+        offset = last.offset_ns + round(float(y_mean - skew * t_mean))
+        quickest = min(w.round_trip_ns for w in self._waves)
+        return Estimate(last.at_ns, offset, skew, quickest // 2, self._epoch)
+
+
+class HubClock:
+    """A thread that keeps an estimate of the hub's clock over a socket of its own, away from the frames."""
+
+    def __init__(
+        self, endpoint: str, camera: str, now_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._endpoint, self._camera, self._now_ns = endpoint, camera, now_ns
+        self._line = OffsetLine()
+        self._first = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
+        self._thread.start()
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The newest estimate; None until the hub has answered once."""
+        return self._line.estimate
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the hub has answered within that time."""
+        return self._first.wait(timeout_s)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with zmq.Context() as context, node_socket(context, self._endpoint) as socket:
+            while not self._stop.is_set():
+                known = self._line.estimate is not None
+                if wave := self._wave(socket, _GAP_S if known else _FIRST_GAP_S):
+                    self._line.add(wave)
+                    self._first.set()
+                self._stop.wait(_WAVE_EVERY_S if known else 0.05)
+
+    def _wave(self, socket: "zmq.Socket[bytes]", gap_s: float) -> Wave | None:
+        best: Wave | None = None
+        for _ in range(_PROBES):
+            sent_ns = self._now_ns()
+            probe = pack(envelope("probe", camera=self._camera, sent_ns=sent_ns))
+            try:
+                socket.send(probe, zmq.DONTWAIT)
+            except zmq.Again:
+                return best
+            if wave := self._answer(socket, sent_ns):
+                best = wave if best is None or wave.round_trip_ns < best.round_trip_ns else best
+            elif best is None:
+                return None
+            if self._stop.wait(gap_s):
+                return best
+        return best
+
+    def _answer(self, socket: "zmq.Socket[bytes]", sent_ns: int) -> Wave | None:
+        """The answer to this very probe; older ones are thrown away."""
+        until = time.monotonic() + 0.5
+        while (left := until - time.monotonic()) > 0 and not self._stop.is_set():
+            if not socket.poll(round(left * 1e3) + 1):
+                return None
+            received_ns = self._now_ns()
+            try:
+                echo = unpack(socket.recv())
+            except ValueError:
+                continue
+            if echo.get("kind") == "echo" and echo.get("sent_ns") == sent_ns:
+                hub_ns = echo.get("hub_ns")
+                if isinstance(hub_ns, int):
+                    middle = (sent_ns + received_ns) // 2
+                    return Wave(received_ns, hub_ns - middle, received_ns - sent_ns)
+        return None

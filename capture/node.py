@@ -1,0 +1,196 @@
+"""One camera node: source to stamped frame to hub, reopening what dies, until told to stop.
+
+Stdin is the lifeline: when whoever started the node with `--lifeline` dies, it closes, and the node stops.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import uuid
+import zlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capture.camera import Exposure, Source, SourceConfig, SourceEnded, SourceLost, open_source
+from capture.clock import HubClock
+from capture.config import CaptureConfig, load_capture
+from capture.send import Sender
+from cvsf.messages import Frame
+from cvsf.refusal import Refusal
+from cvsf.wire import FRAMES_PORT, parse_host
+
+log = logging.getLogger(__name__)
+
+_READ_S = 0.2
+
+
+class Node:
+    """A camera's name, its place on the hub's clock, and the story of its frames."""
+
+    def __init__(self, camera: str, uri: str, endpoint: str, source: SourceConfig, epoch_ns: int) -> None:
+        self.camera, self.uri, self.endpoint = camera, uri, endpoint
+        self.source_config, self.epoch_ns = source, epoch_ns
+        self.boot_id = uuid.uuid4().hex[:12]
+        self.seq = -1
+        self.stop = threading.Event()
+        self.lossless = False
+        self.clock: HubClock | None = None
+
+    def run(self, config: CaptureConfig) -> dict[str, object]:
+        """Film until the source ends or `stop` is set; the final account."""
+        source = open_source(self.uri, self.source_config)
+        self.lossless = source.pace == "lossless"
+        identity: dict[str, object] = {
+            "camera": self.camera,
+            "boot_id": self.boot_id,
+            "width_px": source.width_px,
+            "height_px": source.height_px,
+            "fps": source.fps,
+            "pace": source.pace,
+            "in_step": self.uri.startswith("file:"),
+        }
+        sender = Sender(self.endpoint, identity, ring_mb=config.ring_mb, lossless=self.lossless)
+        self.clock = HubClock(self.endpoint, self.camera)
+        ended = False
+        try:
+            ended = self._film(source, sender, config)
+        finally:
+            sender.close(ended=ended, drain_s=60.0 if ended else config.drain_s)
+            self.clock.close()
+        if sender.refused:
+            raise Refusal(f"{self.camera}: the hub refused this camera: {sender.refused}")
+        return {"camera": self.camera, "ended": ended, **sender.account()}
+
+    def _film(self, source: Source, sender: Sender, config: CaptureConfig) -> bool:
+        """Whether the source came to its end."""
+        assert self.clock is not None
+        while not self.stop.is_set() and not self.clock.wait(0.1):
+            pass
+        silent_s = 0.0
+        try:
+            while not (self.stop.is_set() or sender.stop_asked or sender.refused):
+                if not sender.wait_for_room(_READ_S):
+                    continue
+                try:
+                    exposure = source.read(_READ_S)
+                    silent_s = 0.0 if exposure or self.lossless else silent_s + _READ_S
+                    if silent_s >= config.frozen_s:
+                        raise SourceLost(f"no picture for {silent_s:.0f} s")
+                except SourceLost as error:
+                    source = self._reopen(source, sender, config, str(error))
+                    silent_s = 0.0
+                    continue
+                if exposure is not None:
+                    self._send(exposure, sender)
+        except SourceEnded:
+            return True
+        finally:
+            source.close()
+        return False
+
+    def _reopen(self, source: Source, sender: Sender, config: CaptureConfig, why: str) -> Source:
+        """The camera again, however long it takes; said once when it goes and once when it is back."""
+        log.warning("camera lost", extra={"camera": self.camera, "reason": why})
+        sender.state["state"] = "lost"
+        source.close()
+        pause_s = config.reopen_s
+        while not self.stop.wait(pause_s):
+            try:
+                source = open_source(self.uri, self.source_config)
+            except (Refusal, SourceLost, OSError):
+                pause_s = min(2 * pause_s, config.reopen_max_s)
+                continue
+            log.warning("camera back", extra={"camera": self.camera})
+            sender.state["state"] = "live"
+            return source
+        return source
+
+    def _send(self, exposure: Exposure, sender: Sender) -> None:
+        assert self.clock is not None
+        estimate = self.clock.estimate
+        assert estimate is not None
+        if exposure.missed:
+            self.seq += exposure.missed
+            sender.count_dropped("missed by the source", exposure.missed)
+        self.seq += 1
+        is_media = exposure.stamp == "media" or self.uri.startswith("session:")
+        offset_ns = self.epoch_ns if is_media else estimate.offset_at(exposure.raw_ns)
+        clock_error_ns = 0 if is_media else estimate.uncertainty_ns
+        sender.state["clock_error_ns"] = clock_error_ns
+        sender.put(
+            Frame(
+                camera=self.camera,
+                boot_id=self.boot_id,
+                seq=self.seq,
+                t_ns=exposure.raw_ns + offset_ns,
+                raw_ns=exposure.raw_ns,
+                offset_ns=offset_ns,
+                uncertainty_ns=exposure.uncertainty_ns + clock_error_ns,
+                sync_epoch=estimate.sync_epoch,
+                stamp=exposure.stamp,
+                width_px=exposure.width_px,
+                height_px=exposure.height_px,
+                crc32=zlib.crc32(exposure.jpeg),
+                trigger=exposure.trigger,
+                jpeg=exposure.jpeg,
+            )
+        )
+
+
+def watch_lifeline(stop: threading.Event) -> None:
+    """Set `stop` when stdin closes, and leave for good if that did not help."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 64):
+            pass
+        stop.set()
+        threading.Event().wait(4.0)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def node(
+    camera: Annotated[str, typer.Option(help="This camera's name.")],
+    uri: Annotated[str, typer.Option(help="Where its pictures come from, e.g. v4l2:/dev/video0.")],
+    hub: Annotated[str, typer.Option(help="HOST or HOST:PORT of the hub.")] = "127.0.0.1",
+    config: Annotated[Path | None, typer.Option(help="TOML file with a [capture] table.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated slope.")] = 0,
+    realtime: Annotated[bool, typer.Option(help="Play a file at its own rate.")] = False,
+    truth: Annotated[Path | None, typer.Option(help="Where the simulator writes what happened.")] = None,
+    epoch_ns: Annotated[int, typer.Option(help="Hub time of a file's first picture.")] = 0,
+    lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
+) -> None:
+    """Run one camera; its final account is the last line of standard output."""
+    room = load_capture(config)
+    source = SourceConfig(
+        size=parse_size(size),
+        fps=fps,
+        seed=seed,
+        realtime=realtime,
+        truth=truth,
+        jpeg_quality=room.jpeg_quality,
+    )
+    story = Node(camera, uri, parse_host(hub, FRAMES_PORT), source, epoch_ns)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: story.stop.set())
+    if lifeline:
+        watch_lifeline(story.stop)
+    typer.echo(json.dumps(story.run(room)))
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """(width, height) from WxH."""
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) >= 16 and int(height) >= 16):
+        raise Refusal(f"size is {text!r}, expected WIDTHxHEIGHT in pixels, such as 1280x720")
+    return int(width), int(height)
