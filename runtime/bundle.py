@@ -1,6 +1,6 @@
-"""Model bundles: ONNX networks and the manifest that says how to feed and read them, found and verified.
+"""Model bundles: ONNX networks and the manifest that says how to feed and read them, verified.
 
-A hash nobody has seen is null and the bundle says it is unverified; a hash that is known is checked every time.
+A hash nobody has seen is null and the bundle says it is unverified; a known one is always checked.
 """
 
 import hashlib
@@ -100,7 +100,9 @@ class Manifest(BaseModel):
     @property
     def networks(self) -> dict[str, NetworkManifest]:
         """The networks by what they do."""
-        return {"detector": self.detector, "pose": self.pose} if self.detector else {"pose": self.pose}
+        return (
+            {"detector": self.detector, "pose": self.pose} if self.detector else {"pose": self.pose}
+        )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -132,7 +134,7 @@ class Bundle:
 
 
 def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
-    """The bundle of that name or in that folder, its files fetched where they must be, and verified."""
+    """The bundle of that name or in that folder, verified, its files fetched where they must be."""
     known = _known(data)
     folder = Path(name_or_folder).expanduser()
     if name_or_folder in known:
@@ -144,7 +146,7 @@ def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
         return _verified(manifest, [folder], None, offline)
     raise Refusal(
         f"bundle {name_or_folder!r} is unknown and no such folder exists; "
-        f"known bundles are {', '.join(known)}, or name a folder with the ONNX files and a {MANIFEST}"
+        f"known bundles are {', '.join(known)}, or name a folder with ONNX files and a {MANIFEST}"
     )
 
 
@@ -183,12 +185,12 @@ def _manifest_of(folder: Path) -> Manifest:
         if all((folder / file).is_file() for file in wanted[manifest.name]):
             return manifest
     complete = "; ".join(f"{name}: {' + '.join(files)}" for name, files in wanted.items())
-    raise Refusal(f"{folder} holds neither a {MANIFEST} nor all files of a known bundle ({complete})")
+    raise Refusal(
+        f"{folder} holds neither a {MANIFEST} nor all files of a known bundle ({complete})"
+    )
 
 
-def _verified(
-    manifest: Manifest, folders: list[Path], own: Path | None, offline: bool
-) -> Bundle:
+def _verified(manifest: Manifest, folders: list[Path], own: Path | None, offline: bool) -> Bundle:
     """The bundle with each file found in one of the folders or fetched into its own."""
     files: dict[str, Path] = {}
     hashes: dict[str, str] = {}
@@ -205,13 +207,13 @@ def _fetched(manifest: Manifest, network: NetworkManifest, folder: Path, offline
     place = folder / network.file
     if network.url is None:
         raise Refusal(
-            f"bundle {manifest.name} lacks {place.name}, which cannot be fetched; place it in {folder} "
-            f"(it is described as: {manifest.source})"
+            f"bundle {manifest.name} lacks {place.name}, which cannot be fetched; place it in "
+            f"{folder} (it is described as: {manifest.source})"
         )
     if offline:
         raise Refusal(
-            f"bundle {manifest.name} lacks {place.name} and --offline forbids fetching it; place it at "
-            f"{place} (from {network.url}{_inside(network)})"
+            f"bundle {manifest.name} lacks {place.name} and --offline forbids fetching it; place it "
+            f"at {place} (from {network.url}{_inside(network)})"
         )
     fetch(network.url, network.member, place, f"{manifest.name}: {place.name}", manifest.licence)
     return place

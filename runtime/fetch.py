@@ -78,9 +78,7 @@ def _lock(file: IO[bytes], part: Path) -> None:
         raise Refusal(f"another process is downloading {part}; wait for it to finish") from error
 
 
-def _download(
-    url: str, file: IO[bytes], part: Path, what: str, licence: str, place: Path
-) -> None:
+def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, place: Path) -> None:
     """Complete `file`, trying again as long as bytes keep coming; a Refusal says what to do instead."""
     console = Console(stderr=True)
     reason = ""
@@ -163,7 +161,12 @@ def _copied(
     console: Console,
 ) -> str:
     """What stopped the copy short; empty when it is complete."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     have = before
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(what, total=total, completed=before)
@@ -190,7 +193,9 @@ def _unpacked(archive: Path, member: str, url: str, place: Path) -> Path:
             if len(found) != 1:
                 raise Refusal(f"{url} holds {len(found)} files named {member}, expected one")
             if found[0].file_size > _MAX_BYTES:
-                raise Refusal(f"{member} in {url} is {found[0].file_size} bytes, expected at most {_MAX_BYTES}")
+                raise Refusal(
+                    f"{member} in {url} is {found[0].file_size} bytes, expected at most {_MAX_BYTES}"
+                )
             with opened.open(found[0]) as packed, target.open("wb") as file:
                 shutil.copyfileobj(packed, file, _CHUNK_BYTES)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:

@@ -1,0 +1,170 @@
+"""Pictures in, one person's joints per camera out: the networks of a bundle, and whom they look at.
+
+The whole picture is searched when a view has lost its person or now and then, at different instants for different
+views; in between the next crop comes from the last joints. Same pictures and times, same people.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvsf.skeleton import Array
+from runtime.bundle import Bundle, NetworkManifest
+from runtime.crop import Fit, Floats, Picture, crop, letterbox
+from runtime.decode import boxes, check, joints, people
+from runtime.network import Batch, Network
+from runtime.stages import Stages
+from runtime.track import Track
+
+_GAP_NS = 500_000_000
+"""After a longer silence nobody is where they were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The person of interest in one picture, in its pixels and the bundle's joint set."""
+
+    keypoints_px: Array  # (J, 2)
+    confidence: Array  # (J,)
+    box_px: Array  # (4,) x0, y0, x1, y1
+
+
+class Detector:
+    """A bundle's networks and one track per camera."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        manifest = bundle.manifest
+        self.joint_set = manifest.joints
+        self.name = bundle.id
+        self._every = manifest.detect_every
+        self._pose = Network(manifest.pose, bundle.files["pose"], threads)
+        networks = {"pose": self._pose}
+        self._boxes: Network | None = None
+        if manifest.detector is not None:
+            self._boxes = Network(manifest.detector, bundle.files["detector"], threads)
+            networks["detector"] = self._boxes
+        for role, network in networks.items():
+            empty = network.run(network.buffer(1))
+            check(empty, network.manifest, len(self.joint_set), str(bundle.files[role]))
+        self._tracks: dict[str, Track] = {}
+        self._seen_ns: dict[str, int] = {}
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._tracks.clear()
+        self._seen_ns.clear()
+
+    def detect(
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> dict[str, Person]:
+        """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
+        self._forget_the_absent(pictures, t_ns)
+        if self._boxes is None:
+            return self._whole(pictures, t_ns, stages)
+        self._search(self._boxes, pictures, t_ns, stages)
+        return self._read(pictures, t_ns, stages)
+
+    def _forget_the_absent(self, pictures: Mapping[str, Picture], t_ns: int) -> None:
+        """Drop what was known before a gap in time, of all views or of one."""
+        latest = max(self._seen_ns.values(), default=t_ns)
+        if not 0 <= t_ns - latest <= _GAP_NS:
+            self.reset()
+        for camera in pictures:
+            if camera not in self._tracks:
+                offset = len(self._tracks) * max(1, self._every // 4)
+                self._tracks[camera] = Track(self._every, offset)
+            elif t_ns - self._seen_ns[camera] > _GAP_NS:
+                self._tracks[camera].forget()
+            self._seen_ns[camera] = t_ns
+
+    def _search(
+        self, network: Network, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> None:
+        """Look for people in the whole pictures whose turn it is."""
+        due = [camera for camera in pictures if self._tracks[camera].due(t_ns)]
+        if not due:
+            return
+        with stages("crop"):
+            batch, fits = _letterboxed(network, [pictures[camera] for camera in due])
+        with stages("detect"):
+            outputs = network.run(batch)
+        with stages("keypoints"):
+            for camera, fit, found in zip(due, fits, boxes(outputs, network.manifest), strict=True):
+                self._tracks[camera].look(_in_picture(found, fit, pictures[camera]), t_ns)
+
+    def _read(
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> dict[str, Person]:
+        """The joints of everybody who is followed, and the tracks moved to them."""
+        with stages("crop"):
+            expected = {camera: self._tracks[camera].expected(t_ns) for camera in pictures}
+            followed = {camera: box for camera, box in expected.items() if box is not None}
+            batch = self._pose.buffer(len(followed))
+            fits = [
+                crop(pictures[camera], box, self._pose.manifest, into)
+                for (camera, box), into in zip(followed.items(), batch, strict=True)
+            ]
+        if not followed:
+            return {}
+        with stages("pose"):
+            outputs = self._pose.run(batch)
+        with stages("keypoints"):
+            places, confidence = joints(outputs, self._pose.manifest)
+            found = {}
+            for camera, fit, place, sure in zip(followed, fits, places, confidence, strict=True):
+                place_px = fit.to_picture(place)
+                if self._follow(camera, place_px, sure, t_ns):
+                    found[camera] = self._person(camera, place_px, sure)
+        return found
+
+    def _whole(
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> dict[str, Person]:
+        """People and joints from one network; the person of interest is picked among them."""
+        with stages("crop"):
+            batch, fits = _letterboxed(self._pose, list(pictures.values()))
+        with stages("pose"):
+            outputs = self._pose.run(batch)
+        with stages("keypoints"):
+            found = {}
+            everybody = people(outputs, self._pose.manifest)
+            for camera, fit, (seen, places, confidence) in zip(
+                pictures, fits, everybody, strict=True
+            ):
+                boxes_px = _in_picture(seen, fit, pictures[camera])
+                which = self._tracks[camera].look(boxes_px, t_ns)
+                if which is None:
+                    continue
+                place_px = fit.to_picture(places[which])
+                self._follow(camera, place_px, confidence[which], t_ns)
+                found[camera] = self._person(camera, place_px, confidence[which])
+        return found
+
+    def _follow(self, camera: str, place_px: Floats, sure: Floats, t_ns: int) -> bool:
+        gate = self._pose.manifest.min_confidence
+        return self._tracks[camera].follow(place_px, sure, gate, t_ns)
+
+    def _person(self, camera: str, place_px: Floats, sure: Floats) -> Person:
+        box = self._tracks[camera].box
+        assert box is not None
+        return Person(
+            keypoints_px=place_px.astype(np.float32),
+            confidence=sure.astype(np.float32),
+            box_px=box.astype(np.float32),
+        )
+
+
+def _letterboxed(network: Network, pictures: Sequence[Picture]) -> tuple[Batch, list[Fit]]:
+    batch = network.buffer(len(pictures))
+    manifest: NetworkManifest = network.manifest
+    return batch, [
+        letterbox(picture, manifest, into) for picture, into in zip(pictures, batch, strict=True)
+    ]
+
+
+def _in_picture(found: Floats, fit: Fit, picture: Picture) -> Floats:
+    """Boxes (N, 5) of the input as boxes of the picture, cut at its edges."""
+    corners = fit.to_picture(found[:, :4].reshape(-1, 2, 2))
+    corners = corners.clip(0, [picture.shape[1], picture.shape[0]])
+    return np.concatenate([corners.reshape(-1, 4), found[:, 4:]], 1)

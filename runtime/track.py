@@ -1,0 +1,214 @@
+"""The person of interest in one view: the largest box at first, then the same person.
+
+Somebody else takes over only by being clearly larger for a while; a moment, or a moment's occlusion, is not enough.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_YOUNG_NS = 500_000_000
+"""So long after the first sight the choice is still open and looked at often."""
+_YOUNG_LOOKS = 3
+_LARGER_YOUNG, _LARGER = 1.2, 1.5
+"""How many times the area of the person's box a stranger's must have."""
+_LOOKS_YOUNG, _LOOKS = 2, 5
+"""At how many looks in a row."""
+_PATIENCE_NS = 1_000_000_000
+"""A stranger stays larger, and a lost person stays remembered, this long."""
+_SAME = 0.3
+"""Boxes that share this much of their union are one person."""
+_WEAK_POSES = 3
+_FEWEST_JOINTS = 4
+_GROWN = 0.12
+"""Joints lie inside a body; their box grows by this share of its longer side, on every side."""
+_SHRINK = 0.3
+"""A box grows at once and shrinks by this share of the difference, so that no limb is cut off."""
+
+
+class Track:
+    """Where the person is, was going, and who else might be meant."""
+
+    def __init__(self, every: int, offset: int) -> None:
+        self._every = every
+        self._offset = offset % every
+        self.forget()
+
+    def forget(self) -> None:
+        """Start as if nobody had ever been seen."""
+        self._box: Floats | None = None
+        self._velocity = np.zeros(2)  # px a nanosecond
+        self._t_ns = self._born_ns = self._seen_ns = 0
+        self._looks = self._since_look = self._unconfirmed = self._weak = 0
+        self._lost = False
+        self._stranger: Floats | None = None
+        self._stranger_looks = self._stranger_ns = 0
+
+    def due(self, t_ns: int) -> bool:
+        """Whether the whole picture should be searched now; called once an instant."""
+        self._since_look += 1
+        if self._box is None or self._lost or self._looks < _YOUNG_LOOKS:
+            return True
+        restless = self._unconfirmed or self._stranger_looks or t_ns - self._born_ns < _YOUNG_NS
+        return self._since_look >= (max(1, self._every // 4) if restless else self._every)
+
+    def expected(self, t_ns: int) -> Floats | None:
+        """Where the person's box should be now; None while nobody is followed."""
+        return None if self._box is None or self._lost else self._moved(t_ns)
+
+    def look(self, found: Floats, t_ns: int) -> int | None:
+        """Take in the boxes (N, 5) of the whole picture; which of them is the person, if any."""
+        self._since_look = 0
+        self._looks += 1
+        if self._looks == _YOUNG_LOOKS:
+            self._since_look = self._offset
+        if self._box is None:
+            return self._start(found, _largest(found), t_ns)
+        here = self._moved(t_ns)
+        own = self._own(found, here, t_ns)
+        if own is not None:
+            self._confirm(found[own, :4], here, t_ns)
+        else:
+            self._unconfirmed += 1
+        rival = _largest(found, apart_from=here if own is None else found[own, :4])
+        if self._yields_to(rival, found, here, t_ns):
+            return self._start(found, rival, t_ns)
+        return own
+
+    def follow(self, joints_px: Floats, confidence: Floats, gate: float, t_ns: int) -> bool:
+        """Move to where the joints are; whether this is a person at all."""
+        here = self._moved(t_ns) if self._box is not None else None
+        firm = confidence >= gate
+        if here is None or confidence.mean() < gate or firm.sum() < _FEWEST_JOINTS:
+            return self._doubt()
+        low, high = joints_px[firm].min(0), joints_px[firm].max(0)
+        grown = _GROWN * (high - low).max()
+        box = np.concatenate([low - grown, high + grown])
+        if _overlap(box, here) < _SAME / 2 and not _near(box, here, 0.6):
+            return self._doubt()
+        self._weak = 0
+        self._move(_eased(box, here), t_ns)
+        return True
+
+    @property
+    def box(self) -> Floats | None:
+        """The person's box as of the last look or joints."""
+        return self._box
+
+    def _doubt(self) -> bool:
+        self._weak += 1
+        self._lost = self._lost or self._weak >= _WEAK_POSES
+        return False
+
+    def _start(self, found: Floats, which: int | None, t_ns: int) -> int | None:
+        self.forget()
+        if which is None:
+            return None
+        self._box = found[which, :4].copy()
+        self._t_ns = self._born_ns = self._seen_ns = t_ns
+        self._looks = 1
+        return which
+
+    def _confirm(self, box: Floats, here: Floats, t_ns: int) -> None:
+        """The person was found again: settle between the box seen and the one expected."""
+        self._unconfirmed = 0
+        fresh = self._lost or self._looks <= _YOUNG_LOOKS
+        if self._lost:
+            self._velocity[:] = 0
+            self._t_ns = t_ns
+        self._move(box.copy() if fresh else (box + here) / 2, t_ns)
+        self._lost = False
+        self._weak = 0
+
+    def _move(self, box: Floats, t_ns: int) -> None:
+        assert self._box is not None
+        if t_ns > self._t_ns:
+            step = (_centre(box) - _centre(self._box)) / (t_ns - self._t_ns)
+            self._velocity = (self._velocity + step) / 2
+        self._box, self._t_ns, self._seen_ns = box, t_ns, t_ns
+
+    def _moved(self, t_ns: int) -> Floats:
+        assert self._box is not None
+        away = self._velocity * (t_ns - self._t_ns)
+        reach = (self._box[2:] - self._box[:2]).max()
+        away = np.clip(away, -reach, reach)
+        return np.asarray(self._box + np.concatenate([away, away]))
+
+    def _own(self, found: Floats, here: Floats, t_ns: int) -> int | None:
+        """The box most like the person's; a lost person may have gone farther than an expected one."""
+        if len(found) == 0:
+            return None
+        overlaps = np.array([_overlap(box[:4], here) for box in found])
+        best = int(overlaps.argmax())
+        if overlaps[best] >= _SAME:
+            return best
+        reach = 0.5 + (min((t_ns - self._seen_ns) / 1e9, 1.0) if self._lost else 0.0)
+        near = [i for i, box in enumerate(found) if _near(box[:4], here, reach)]
+        if not near:
+            return None
+        return min(near, key=lambda i: float(np.abs(_centre(found[i]) - _centre(here)).sum()))
+
+    def _yields_to(self, rival: int | None, found: Floats, here: Floats, t_ns: int) -> bool:
+        """Whether a stranger has been there long enough, or large enough for long enough."""
+        waited = t_ns - self._seen_ns > _PATIENCE_NS
+        if self._lost and waited:
+            return True
+        young = t_ns - self._born_ns < _YOUNG_NS
+        factor = _LARGER_YOUNG if young else _LARGER
+        if rival is None or _area(found[rival]) < factor * _area(here):
+            self._stranger, self._stranger_looks = None, 0
+            return False
+        box = found[rival, :4].copy()
+        same = self._stranger is not None and (
+            _overlap(box, self._stranger) >= _SAME / 3 or _near(box, self._stranger, 0.5)
+        )
+        if not same:
+            self._stranger_looks, self._stranger_ns = 0, t_ns
+        self._stranger = box
+        self._stranger_looks += 1
+        if young:
+            return self._stranger_looks >= _LOOKS_YOUNG
+        return self._stranger_looks >= _LOOKS and t_ns - self._stranger_ns >= _PATIENCE_NS
+
+
+def _eased(box: Floats, here: Floats) -> Floats:
+    """The new box, never much smaller than the old one."""
+    half = (box[2:] - box[:2]) / 2
+    before = (here[2:] - here[:2]) / 2
+    half = np.where(half < before, before + _SHRINK * (half - before), half)
+    centre = _centre(box)
+    return np.concatenate([centre - half, centre + half])
+
+
+def _largest(found: Floats, apart_from: Floats | None = None) -> int | None:
+    areas = [
+        _area(box) if apart_from is None or _overlap(box[:4], apart_from) < _SAME else 0.0
+        for box in found
+    ]
+    return int(np.argmax(areas)) if areas and max(areas) > 0 else None
+
+
+def _centre(box: Floats) -> Floats:
+    return np.asarray((box[:2] + box[2:4]) / 2)
+
+
+def _area(box: Floats) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _overlap(a: Floats, b: Floats) -> float:
+    """What two boxes share, over what they cover together."""
+    wide = min(a[2], b[2]) - max(a[0], b[0])
+    high = min(a[3], b[3]) - max(a[1], b[1])
+    if wide <= 0 or high <= 0:
+        return 0.0
+    shared = float(wide * high)
+    return shared / (_area(a) + _area(b) - shared)
+
+
+def _near(a: Floats, b: Floats, reach: float) -> bool:
+    """Whether the centres are within `reach` heights of each other and the heights are alike."""
+    high_a, high_b = a[3] - a[1], b[3] - b[1]
+    apart = float(np.hypot(*(_centre(a) - _centre(b))))
+    return bool(apart <= reach * max(high_a, high_b) and 0.5 <= high_a / high_b <= 2.0)
