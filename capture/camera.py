@@ -1,20 +1,22 @@
-"""What a camera is to the rest: a source of exposures, found by what the user typed and opened by its address.
+"""What a camera is to the rest: a source of exposures, found by what was typed, opened by address.
 
 Finding refuses with a sentence before anything starts; once open, a source only ends or is lost.
 """
 
 import importlib
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from cvsf.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
 Pace = Literal["live", "lossless"]
+_MOST_SIMULATED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +81,166 @@ class SourceConfig:
     realtime: bool = False  # files and sessions at their own rate, late frames dropped
     truth: Path | None = None  # where the simulator writes what really happened
     jpeg_quality: int = 85  # where a picture has to be encoded here
+    start_ns: int | None = (
+        None  # CLOCK_MONOTONIC of media time 0 under realtime; None is at opening
+    )
+
+
+_OPENERS = {
+    "v4l2": "capture.v4l2:open_device",
+    "rtsp": "capture.rtsp:open_stream",
+    "rtsps": "capture.rtsp:open_stream",
+    "file": "capture.video:open_video",
+    "session": "capture.playback:open_recorded",
+    "sim": "capture.simulator:open_simulated",
+}
+_FORMS = (
+    "camera numbers (0,1,2,3), devices (/dev/video0,/dev/v4l/by-id/...), names given with"
+    " `cvsf cameras --name`, rtsp:// addresses, video files ('cam0*.mp4'), a session folder,"
+    " or sim, sim:still, sim:moving, sim:2,3"
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A camera before it is numbered: the address, and a name of its own where it has one."""
+
+    uri: str
+    name: str | None = None
 
 
 def find_sources(
     source: str | None, cams: int, names: Sequence[str] = (), *, data: Path | None = None
 ) -> list[SourceSpec]:
-    """The `cams` cameras that `source` names; a Refusal says what was found instead."""
-    raise NotImplementedError
+    """The `cams` cameras that `source` names; a Refusal says what was found instead.
+
+    None is every V4L2 camera plugged in. `data` is where `cvsf cameras --name` keeps its names.
+    """
+    if cams < 1:
+        raise Refusal(f"{cams} cameras were asked for: ask for one or more with --cams.")
+    if names and len(names) != cams:
+        raise Refusal(f"{len(names)} names were given for {cams} cameras: give one name for each.")
+    found = _found(source, cams, data)
+    _check(found, source, cams)
+    if len(found) > cams:
+        left_out = [_shown(camera) for camera in found[cams:]]
+        log.info("more cameras than asked for, the first are taken", extra={"left_out": left_out})
+    taken = found[:cams]
+    chosen = list(names) if names else _names(taken)
+    for name in chosen:
+        if not _NAME.fullmatch(name):
+            raise Refusal(
+                f"{name!r} is no camera name: letters, digits, '_', '-' and '.', at most 64."
+            )
+    if twice := _first_repeated(chosen):
+        raise Refusal(f"two cameras are named {twice!r}: a name is given once.")
+    return [SourceSpec(camera=c, uri=f.uri) for c, f in zip(chosen, taken, strict=True)]
 
 
 def open_source(uri: str, config: SourceConfig) -> Source:
     """The source at `uri`: a Refusal when it cannot be opened, SourceLost when it dies later."""
-    raise NotImplementedError
+    scheme = uri.partition(":")[0]
+    if scheme not in _OPENERS:
+        raise Refusal(
+            f"{uri!r} is no source: expected one of {', '.join(_OPENERS)} before the ':'."
+        )
+    module, _, function = _OPENERS[scheme].partition(":")
+    opener = getattr(importlib.import_module(module), function)
+    if scheme == "sim":
+        kind, _, index = uri.removeprefix("sim:").partition("?index=")
+        return cast(Source, opener(int(index), config, kind == "moving"))
+    return cast(Source, opener(uri, config))
+
+
+def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
+    """Every camera that the text names, in its order."""
+    from capture import devices, rtsp, video
+
+    if source is None:
+        return devices.find_all(data)
+    if source == "sim" or source.startswith("sim:"):
+        return _simulated(source, cams)
+    whole = Path(source).expanduser()
+    parts = [source] if whole.exists() else [part.strip() for part in source.split(",")]
+    found: list[Found] = []
+    for part in parts:
+        path = Path(part).expanduser()
+        if part.startswith(("rtsp://", "rtsps://")):
+            found += rtsp.find(part)
+        elif part.isdecimal() or part.startswith("/dev/"):
+            found += devices.find(part, data)
+        elif path.is_dir() or path.name == "session.json":
+            from capture import playback
+
+            found += playback.find(path)
+        elif path.is_file() or any(letter in part for letter in "*?["):
+            found += video.find(part)
+        else:
+            found += _named(part, data)
+    return found
+
+
+def _simulated(source: str, cams: int) -> list[Found]:
+    """sim, sim:still, sim:moving, sim:2,3 or sim:moving:2,3."""
+    words = source.split(":")[1:]
+    kind = words.pop(0) if words and words[0] in ("still", "moving") else "still"
+    numbers = words.pop(0) if words else None
+    indices = range(min(cams, _MOST_SIMULATED)) if numbers is None else _indices(numbers)
+    if indices is None or words:
+        raise Refusal(
+            f"{source!r} is no simulated source: expected sim, sim:still, sim:moving,"
+            " sim:2,3 or sim:moving:2,3."
+        )
+    return [Found(uri=f"sim:{kind}?index={i}", name=f"cam{i}") for i in indices]
+
+
+def _indices(numbers: str) -> list[int] | None:
+    parts = numbers.split(",")
+    if not all(part.isdecimal() and int(part) < _MOST_SIMULATED for part in parts):
+        return None
+    return [int(part) for part in parts]
+
+
+def _named(part: str, data: Path | None) -> list[Found]:
+    """The camera that `cvsf cameras --name` called so."""
+    from capture import devices, rtsp
+
+    named = devices.read_names(data)
+    if part not in named:
+        known = f" (names known: {', '.join(sorted(named))})" if named else ""
+        reason = "no such file" if "/" in part or "." in part else "unknown source"
+        raise Refusal(f"{part!r}: {reason}{known}; expected {_FORMS}.")
+    address = named[part]
+    find = rtsp.find(address) if "://" in address else devices.find(address, data)
+    return [Found(uri=camera.uri, name=part) for camera in find]
+
+
+def _check(found: list[Found], source: str | None, cams: int) -> None:
+    if twice := _first_repeated([camera.uri for camera in found]):
+        raise Refusal(f"{twice} is named twice in --source: name every camera once.")
+    kinds = {"recorded" if c.uri.startswith(("file:", "session:")) else "live" for c in found}
+    if len(kinds) > 1:
+        raise Refusal(f"{source!r} mixes files with live cameras: give either, not both.")
+    if len(found) < cams:
+        listed = ", ".join(_shown(camera) for camera in found)
+        raise Refusal(
+            f"{len(found)} camera{'s' * (len(found) != 1)} where {cams} were asked for ({listed}):"
+            f" name more with --source, or ask for --cams {len(found)}."
+        )
+
+
+def _shown(camera: Found) -> str:
+    return camera.name or camera.uri.partition(":")[2]
+
+
+def _names(found: list[Found]) -> list[str]:
+    """The cameras' own names where they have one and all differ, else cam0, cam1, ..."""
+    numbered = [f"cam{i}" for i in range(len(found))]
+    own = [camera.name or number for camera, number in zip(found, numbered, strict=True)]
+    usable = all(_NAME.fullmatch(name) for name in own) and _first_repeated(own) is None
+    return own if usable else numbered
+
+
+def _first_repeated(texts: Sequence[str]) -> str | None:
+    return next((text for i, text in enumerate(texts) if text in texts[:i]), None)

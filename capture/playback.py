@@ -1,0 +1,115 @@
+"""A recorded session as cameras: the frames that formed its instants, again, in the same order.
+
+The recorded JPEGs are passed on untouched, with the times and the stamps they were recorded with.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from capture.camera import Exposure, Found, Pace, SourceConfig, SourceEnded
+from cvsf.messages import Frame
+from cvsf.refusal import Refusal
+from cvsf.session import SessionReader
+
+log = logging.getLogger(__name__)
+
+
+def find(path: Path) -> list[Found]:
+    """The cameras of the session in the folder."""
+    folder = (path.parent if path.name == "session.json" else path).resolve()
+    if not (folder / "session.json").is_file():
+        raise Refusal(
+            f"{folder} is no session: a session folder holds session.json; `cvsf sessions` lists"
+            " the sessions there are."
+        )
+    return [
+        Found(uri=f"session:{folder}?camera={camera}", name=camera)
+        for camera in _reader(folder).cameras
+    ]
+
+
+def open_recorded(uri: str, config: SourceConfig) -> "RecordedCamera":
+    """The camera at `session:/folder?camera=name`."""
+    folder, _, camera = uri.removeprefix("session:").rpartition("?camera=")
+    return RecordedCamera(Path(folder), camera, config)
+
+
+def _reader(folder: Path) -> SessionReader:
+    try:
+        return SessionReader(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise Refusal(f"{folder} cannot be read as a session ({error}).") from error
+
+
+class RecordedCamera:
+    """One camera of a session; frames that no instant took are left out."""
+
+    pace: Pace = "lossless"
+
+    def __init__(self, folder: Path, camera: str, config: SourceConfig) -> None:
+        self._camera = camera
+        reader = _reader(folder)
+        self._instants: dict[tuple[str, int], int] = {}
+        times_ns = []
+        for instant in reader.instants():
+            if camera in instant.frames:
+                self._instants[tuple(instant.frames[camera])] = instant.index
+            times_ns.append(instant.t_ns)
+        self._frames = self._of_instants(reader.frames(camera))
+        self._ahead = next(self._frames, None)
+        if self._ahead is None:
+            raise Refusal(
+                f"{folder} holds no pictures of {camera} that formed an instant: only a session"
+                " recorded with --record frames can be played."
+            )
+        self.width_px, self.height_px = self._ahead[0].width_px, self._ahead[0].height_px
+        span_ns = times_ns[-1] - times_ns[0]
+        self.fps = (len(times_ns) - 1) * 1e9 / span_ns if span_ns > 0 else 1.0
+        self._late = 0
+        self._shift_ns: int | None = None
+        if config.realtime:
+            self.pace = "live"
+            self._shift_ns = (config.start_ns or time.monotonic_ns()) - times_ns[0]
+
+    def read(self, timeout_s: float) -> Exposure | None:
+        """The next frame; under realtime the next that is not late, None before it is due."""
+        if self._shift_ns is not None and not self._await_due(self._shift_ns, timeout_s):
+            return None
+        if self._ahead is None:
+            raise SourceEnded(f"{self._camera} has no further frame")
+        (frame, index), self._ahead = self._ahead, next(self._frames, None)
+        late, self._late = self._late, 0
+        return Exposure(
+            jpeg=frame.jpeg,
+            width_px=frame.width_px,
+            height_px=frame.height_px,
+            raw_ns=frame.t_ns + (self._shift_ns or 0),
+            uncertainty_ns=frame.uncertainty_ns,
+            stamp=frame.stamp,
+            missed=late,
+            trigger=index,
+        )
+
+    def close(self) -> None:
+        """Let the files go."""
+        self._ahead, self._frames = None, iter(())
+
+    def _of_instants(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, int]]:
+        for frame in frames:
+            index = self._instants.get((frame.boot_id, frame.seq))
+            if index is not None:
+                yield frame, index
+
+    def _await_due(self, shift_ns: int, timeout_s: float) -> bool:
+        """Whether the next frame's moment came within the time; frames long past are skipped."""
+        period_ns = 1e9 / self.fps
+        while self._ahead and time.monotonic_ns() - shift_ns - self._ahead[0].t_ns > period_ns:
+            self._late += 1
+            self._ahead = next(self._frames, None)
+        if self._ahead is None:
+            return True
+        wait_s = (self._ahead[0].t_ns + shift_ns - time.monotonic_ns()) / 1e9
+        time.sleep(max(0.0, min(wait_s, timeout_s)))
+        return wait_s <= timeout_s
