@@ -87,6 +87,7 @@ class Manifest(BaseModel):
     detector: NetworkManifest | None = None  # finds boxes; none in a whole-frame bundle
     pose: NetworkManifest
     detect_every: int = Field(default=10, ge=1)  # instants between looks at the whole picture
+    beyond_joints: float = Field(default=0, ge=0, le=1)  # body around the joints, per longer side
     licence: str
     source: str
     verified: bool  # ran here on real input, from files of exactly these hashes
@@ -212,8 +213,8 @@ def _fetched(manifest: Manifest, network: NetworkManifest, folder: Path, offline
         )
     if offline:
         raise Refusal(
-            f"bundle {manifest.name} lacks {place.name} and --offline forbids fetching it; place it "
-            f"at {place} (from {network.url}{_inside(network)})"
+            f"bundle {manifest.name} lacks {place.name} and --offline forbids to fetch it; place it at "
+            f"{place} (from {network.url}{_inside(network)})"
         )
     fetch(network.url, network.member, place, f"{manifest.name}: {place.name}", manifest.licence)
     return place

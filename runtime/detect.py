@@ -1,7 +1,7 @@
 """Pictures in, one person's joints per camera out: the networks of a bundle, and whom they look at.
 
-The whole picture is searched when a view has lost its person or now and then, at different instants for different
-views; in between the next crop comes from the last joints. Same pictures and times, same people.
+The whole picture is searched when a view has lost its person or now and then, each view in its turn; in
+between the next crop comes from the last joints. The same pictures and times give the same people.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Detector:
         manifest = bundle.manifest
         self.joint_set = manifest.joints
         self.name = bundle.id
-        self._every = manifest.detect_every
+        self._every, self._beyond = manifest.detect_every, manifest.beyond_joints
         self._pose = Network(manifest.pose, bundle.files["pose"], threads)
         networks = {"pose": self._pose}
         self._boxes: Network | None = None
@@ -73,7 +73,7 @@ class Detector:
         for camera in pictures:
             if camera not in self._tracks:
                 offset = len(self._tracks) * max(1, self._every // 4)
-                self._tracks[camera] = Track(self._every, offset)
+                self._tracks[camera] = Track(self._every, offset, self._beyond)
             elif t_ns - self._seen_ns[camera] > _GAP_NS:
                 self._tracks[camera].forget()
             self._seen_ns[camera] = t_ns

@@ -1,4 +1,4 @@
-"""Downloads of networks: announced first, resumed where they broke off, and remembered by their hash.
+"""Downloads of networks: announced first, resumed where they broke off, known again by their hash.
 
 Nothing is fetched that was not asked for, and a file fetched once must keep the hash it came with.
 """
@@ -27,7 +27,7 @@ _ATTEMPTS = 4
 
 
 def fetch(url: str, member: str | None, place: Path, what: str, licence: str) -> str:
-    """Sha256 of the file now at `place`: the download itself, or one member of the zip archive it is."""
+    """Sha256 of the file now at `place`: the download, or one member of the zip archive it is."""
     part = place.with_name(place.name + ".part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +46,8 @@ def fetch(url: str, member: str | None, place: Path, what: str, licence: str) ->
     for leftover in (part, _validator(part)):
         leftover.unlink(missing_ok=True)
     Console(stderr=True).print(
-        f"{what}: sha256 {digest}; nobody pinned one, so this first download is trusted and every later "
-        "start is held to it",
+        f"{what}: sha256 {digest}; nobody pinned one, so this first download is trusted and every "
+        "later start is held to it",
         highlight=False,
         soft_wrap=True,
     )
@@ -79,7 +79,7 @@ def _lock(file: IO[bytes], part: Path) -> None:
 
 
 def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, place: Path) -> None:
-    """Complete `file`, trying again as long as bytes keep coming; a Refusal says what to do instead."""
+    """Complete `file`, trying again as long as bytes keep coming; a Refusal says what to do."""
     console = Console(stderr=True)
     reason = ""
     for attempt in range(_ATTEMPTS):
@@ -108,8 +108,8 @@ def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, pl
         if file.seek(0, 2) == before:
             break
     raise Refusal(
-        f"{what} could not be downloaded from {url} ({reason}; {file.seek(0, 2)} bytes are kept): try again "
-        f"when online, or place the file at {place}"
+        f"{what} could not be downloaded from {url} ({reason}; {file.seek(0, 2)} bytes are kept): "
+        f"try again when online, or place the file at {place}"
     )
 
 
@@ -194,7 +194,8 @@ def _unpacked(archive: Path, member: str, url: str, place: Path) -> Path:
                 raise Refusal(f"{url} holds {len(found)} files named {member}, expected one")
             if found[0].file_size > _MAX_BYTES:
                 raise Refusal(
-                    f"{member} in {url} is {found[0].file_size} bytes, expected at most {_MAX_BYTES}"
+                    f"{member} in {url} is {found[0].file_size} bytes, "
+                    f"expected at most {_MAX_BYTES}"
                 )
             with opened.open(found[0]) as packed, target.open("wb") as file:
                 shutil.copyfileobj(packed, file, _CHUNK_BYTES)

@@ -55,7 +55,7 @@ class Network:
 
 
 def _stacked(parts: Sequence[Batch]) -> Batch:
-    """One array of all pictures; where they found different numbers of people, padded with nobody."""
+    """One array of all pictures, padded with nobody where they hold different numbers of people."""
     most = max(part.shape[1] for part in parts)
     padded = [
         np.pad(part, [(0, 0), (0, most - part.shape[1])] + [(0, 0)] * (part.ndim - 2))
@@ -80,7 +80,7 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
 
 def _checked(session: onnxruntime.InferenceSession, manifest: NetworkManifest, path: Path) -> bool:
-    """Whether the graph takes one picture at a time; a Refusal where it does not fit the manifest."""
+    """Whether it takes one picture at a time; a Refusal where it does not fit the manifest."""
     inputs = {i.name: i for i in session.get_inputs()}
     if list(inputs) != [manifest.input]:
         found = ", ".join(inputs) or "none"

@@ -1,6 +1,6 @@
 """The person of interest in one view: the largest box at first, then the same person.
 
-Somebody else takes over only by being clearly larger for a while; a moment, or a moment's occlusion, is not enough.
+Somebody else takes over only by being clearly larger for a while; a moment is not enough.
 """
 
 import numpy as np
@@ -21,8 +21,6 @@ _SAME = 0.3
 """Boxes that share this much of their union are one person."""
 _WEAK_POSES = 3
 _FEWEST_JOINTS = 4
-_GROWN = 0.12
-"""Joints lie inside a body; their box grows by this share of its longer side, on every side."""
 _SHRINK = 0.3
 """A box grows at once and shrinks by this share of the difference, so that no limb is cut off."""
 
@@ -30,9 +28,10 @@ _SHRINK = 0.3
 class Track:
     """Where the person is, was going, and who else might be meant."""
 
-    def __init__(self, every: int, offset: int) -> None:
+    def __init__(self, every: int, offset: int, beyond: float) -> None:
         self._every = every
         self._offset = offset % every
+        self._beyond = beyond  # a body reaches so far around its joints
         self.forget()
 
     def forget(self) -> None:
@@ -83,7 +82,7 @@ class Track:
         if here is None or confidence.mean() < gate or firm.sum() < _FEWEST_JOINTS:
             return self._doubt()
         low, high = joints_px[firm].min(0), joints_px[firm].max(0)
-        grown = _GROWN * (high - low).max()
+        grown = self._beyond * (high - low).max()
         box = np.concatenate([low - grown, high + grown])
         if _overlap(box, here) < _SAME / 2 and not _near(box, here, 0.6):
             return self._doubt()
@@ -136,7 +135,7 @@ class Track:
         return np.asarray(self._box + np.concatenate([away, away]))
 
     def _own(self, found: Floats, here: Floats, t_ns: int) -> int | None:
-        """The box most like the person's; a lost person may have gone farther than an expected one."""
+        """The box most like the person's; a lost person may have gone farther than a followed one."""
         if len(found) == 0:
             return None
         overlaps = np.array([_overlap(box[:4], here) for box in found])
