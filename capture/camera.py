@@ -99,7 +99,7 @@ _FORMS = (
     " `cvsf cameras --name`, rtsp:// addresses, video files ('cam0*.mp4'), a session folder,"
     " or sim, sim:still, sim:moving, sim:2,3"
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def find_sources(
     taken = found[:cams]
     chosen = list(names) if names else _names(taken)
     for name in chosen:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise Refusal(
                 f"{name!r} is no camera name: letters, digits, '_', '-' and '.', at most 64."
             )
@@ -209,7 +209,8 @@ def _named(part: str, data: Path | None) -> list[Found]:
     named = devices.read_names(data)
     if part not in named:
         known = f" (names known: {', '.join(sorted(named))})" if named else ""
-        reason = "no such file" if "/" in part or "." in part else "unknown source"
+        is_file = ("/" in part or "." in part) and "://" not in part
+        reason = "no such file" if is_file else "unknown source"
         raise Refusal(f"{part!r}: {reason}{known}; expected {_FORMS}.")
     address = named[part]
     find = rtsp.find(address) if "://" in address else devices.find(address, data)
@@ -238,7 +239,7 @@ def _names(found: list[Found]) -> list[str]:
     """The cameras' own names where they have one and all differ, else cam0, cam1, ..."""
     numbered = [f"cam{i}" for i in range(len(found))]
     own = [camera.name or number for camera, number in zip(found, numbered, strict=True)]
-    usable = all(_NAME.fullmatch(name) for name in own) and _first_repeated(own) is None
+    usable = all(NAME.fullmatch(name) for name in own) and _first_repeated(own) is None
     return own if usable else numbered
 
 

@@ -85,7 +85,7 @@ class RecordedCamera:
             jpeg=frame.jpeg,
             width_px=frame.width_px,
             height_px=frame.height_px,
-            raw_ns=frame.t_ns + (self._shift_ns or 0),
+            raw_ns=frame.t_ns,
             uncertainty_ns=frame.uncertainty_ns,
             stamp=frame.stamp,
             missed=late,

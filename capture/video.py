@@ -103,7 +103,7 @@ class VideoFile:
             jpeg=self._encoded(np.asarray(picture, np.uint8)),
             width_px=self.width_px,
             height_px=self.height_px,
-            raw_ns=(self._start_ns or 0) + self._media_ns,
+            raw_ns=self._media_ns,
             uncertainty_ns=self._period_ns // 2,
             stamp="media",
             missed=late,
