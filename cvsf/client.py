@@ -14,6 +14,7 @@ from cvsf.messages import Skeleton, from_header, unpack
 
 PORT = 5601
 _QUEUED = 8
+_REFILL_MS = 2  # until what waits behind a full queue is in it: only a caller who is late waits
 _Told = TypeVar("_Told")
 
 
@@ -61,8 +62,10 @@ def _follow(
             if not socket.poll(None if timeout_s is None else round(timeout_s * 1e3)):
                 raise TimeoutError(f"no {topic} from {host}:{port} in {timeout_s} s")
             parts = socket.recv_multipart()
-            while newest and socket.poll(0):
+            wait_ms = 0
+            while newest and socket.poll(wait_ms):
                 parts = socket.recv_multipart()
+                wait_ms = _REFILL_MS
             try:
                 told = read(unpack(parts[-1], trusted=True))
             except ValueError:

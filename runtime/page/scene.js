@@ -167,7 +167,7 @@ export class Scene {
       for (let k = -far; k < far; k += 1) {
         const away = Math.hypot(i, k + 0.5) / far;
         if (away >= 1) continue;
-        const strength = 0.34 * (1 - away) ** 1.4;
+        const strength = 0.5 * (1 - away) ** 1.4;
         line([(cx + i) * step, (cy + k) * step, this.ground], [(cx + i) * step, (cy + k + 1) * step, this.ground], strength);
         line([(cx + k) * step, (cy + i) * step, this.ground], [(cx + k + 1) * step, (cy + i) * step, this.ground], strength);
       }
@@ -212,7 +212,7 @@ export class Scene {
     const sure = (i) => (measured ? 1 : 0.45) * (0.18 + 0.82 * Math.min(1, Math.max(0, confidence[i])));
     const parts = (this.about?.bones ?? []).map(([a, b]) => ({ a: points[a], b: points[b], opacity: Math.min(sure(a), sure(b)),
       tint: sideOf(names[b]) === MIDDLE ? sideOf(names[a]) : sideOf(names[b]), depth: (points[a].depth + points[b].depth) / 2 }));
-    points.forEach((a, i) => parts.push({ a, opacity: sure(i), tint: sideOf(names[i] ?? ""), depth: a.depth - 0.02 * this.reach, head: names[i] === "head" }));
+    points.forEach((a, i) => parts.push({ a, opacity: sure(i), tint: sideOf(names[i] ?? ""), depth: a.depth - (names[i] === "head" ? 0.16 : 0.02) * this.reach, head: names[i] === "head" }));
     parts.sort((one, other) => other.depth - one.depth);
     for (const part of parts) part.b ? this.drawBone(part) : this.drawJoint(part);
   }

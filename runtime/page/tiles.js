@@ -82,7 +82,7 @@ export class Tiles {
     for (const [a, b] of named ? this.about.bones : []) {
       const sure = Math.min(confidence[a], confidence[b]);
       if (sure <= 0.05) continue;
-      for (const [width, style] of [[5, colour([0, 0, 0], 0.55 * sure)], [3, colour(tint(b).every((v) => v > 235) ? tint(a) : tint(b), 0.25 + 0.75 * sure)]]) {
+      for (const [width, style] of [[7, colour([0, 0, 0], 0.6 * sure)], [4.5, colour(tint(b).every((v) => v > 235) ? tint(a) : tint(b), 0.25 + 0.75 * sure)]]) {
         context.strokeStyle = style;
         context.lineWidth = width * unit;
         context.beginPath(); context.moveTo(...keypoints[a]); context.lineTo(...keypoints[b]); context.stroke();
@@ -94,7 +94,7 @@ export class Tiles {
       context.fillStyle = colour(tint(i), 0.3 + 0.7 * confidence[i]);
       context.strokeStyle = colour([0, 0, 0], 0.6);
       context.lineWidth = unit;
-      context.beginPath(); context.arc(x, y, 3.4 * unit, 0, 2 * Math.PI); context.fill(); context.stroke();
+      context.beginPath(); context.arc(x, y, 4.6 * unit, 0, 2 * Math.PI); context.fill(); context.stroke();
       drawn += 1;
     });
     if (drawn) this.overlays += 1;
@@ -106,12 +106,12 @@ export class Tiles {
       const say = (key, value, unit, kind = "") => {
         const strong = document.createElement("b");
         Object.assign(strong, { textContent: value, className: kind });
-        parts[key].replaceChildren(strong, ` ${unit}`);
+        parts[key].replaceChildren(strong, unit);
       };
       say("fps", number(figures.fps, 1), "fps");
       say("dropped", number(figures.dropped), "dropped", figures.dropped ? "warn" : "");
-      say("clock", `±${number(figures.clock_error_ms, 1)}`, "ms", figures.clock_error_ms > 10 ? "warn" : "");
-      say("confidence", number(figures.confidence, 2), "2D", (figures.confidence ?? 1) < 0.3 ? "warn" : "");
+      say("clock", number(figures.clock_error_ms, 1), "± ms", figures.clock_error_ms > 10 ? "warn" : "");
+      say("confidence", number(figures.confidence, 2), "2D conf", (figures.confidence ?? 1) < 0.3 ? "warn" : "");
       element.dataset.state = figures.state ?? "";
     }
   }
