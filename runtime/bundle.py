@@ -213,8 +213,8 @@ def _fetched(manifest: Manifest, network: NetworkManifest, folder: Path, offline
         )
     if offline:
         raise Refusal(
-            f"bundle {manifest.name} lacks {place.name} and --offline forbids to fetch it; place it at "
-            f"{place} (from {network.url}{_inside(network)})"
+            f"bundle {manifest.name} lacks {place.name} and --offline forbids to fetch it; "
+            f"place it at {place} (from {network.url}{_inside(network)})"
         )
     fetch(network.url, network.member, place, f"{manifest.name}: {place.name}", manifest.licence)
     return place

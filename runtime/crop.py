@@ -48,15 +48,16 @@ def letterbox(picture: Picture, manifest: NetworkManifest, into: Batch) -> Fit:
 def crop(picture: Picture, box_px: Floats, manifest: NetworkManifest, into: Batch) -> Fit:
     """The surroundings of a box in `into`, in the input's aspect; what lies outside is padded."""
     left, top, wide, high = _surroundings(box_px, manifest)
-    in_left, in_top = max(left, 0), max(top, 0)
-    in_right = min(left + wide, picture.shape[1])
-    in_bottom = min(top + high, picture.shape[0])
-    part = picture[in_top:in_bottom, in_left:in_right]
-    if part.size == 0:
-        part = np.full((1, 1, 3), manifest.pad, np.uint8)
-    elif part.shape[:2] != (high, wide):
-        part = _padded(part, in_left - left, in_top - top, (wide, high), manifest.pad)
-    _normalise(_resized(part, manifest.size_px), manifest, into)
+    if (
+        left >= 0
+        and top >= 0
+        and left + wide <= picture.shape[1]
+        and top + high <= picture.shape[0]
+    ):
+        resized = _resized(picture[top : top + high, left : left + wide], manifest.size_px)
+    else:
+        resized = _warped(picture, (left, top, wide, high), manifest)
+    _normalise(resized, manifest, into)
     scale = np.array([manifest.size_px[0] / wide, manifest.size_px[1] / high])
     return Fit(scale, -scale * (left, top))
 
@@ -73,6 +74,23 @@ def _surroundings(box_px: Floats, manifest: NetworkManifest) -> tuple[int, int, 
 
 def _resized(part: Picture, size_px: tuple[int, int]) -> Picture:
     return np.asarray(cv2.resize(part, size_px, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _warped(
+    picture: Picture, part: tuple[int, int, int, int], manifest: NetworkManifest
+) -> Picture:
+    """What resizing would give of a part that leaves the picture, in OpenCV's pixel centres."""
+    left, top, wide, high = part
+    across, down = wide / manifest.size_px[0], high / manifest.size_px[1]
+    picture_from_input = np.array(
+        [[across, 0, left + across / 2 - 0.5], [0, down, top + down / 2 - 0.5]]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    border = (manifest.pad,) * 3
+    warped = cv2.warpAffine(
+        picture, picture_from_input, manifest.size_px, flags=flags, borderValue=border
+    )
+    return np.asarray(warped, np.uint8)
 
 
 def _padded(part: Picture, left: int, top: int, size_px: tuple[int, int], pad: int) -> Picture:

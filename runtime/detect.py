@@ -1,7 +1,7 @@
 """Pictures in, one person's joints per camera out: the networks of a bundle, and whom they look at.
 
-The whole picture is searched when a view has lost its person or now and then, each view in its turn; in
-between the next crop comes from the last joints. The same pictures and times give the same people.
+The whole picture is searched when a view lacks its person or now and then, each view in its turn;
+else the next crop comes from the last joints. The same pictures and times give the same people.
 """
 
 from collections.abc import Mapping, Sequence

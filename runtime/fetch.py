@@ -23,7 +23,7 @@ _TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16
 _MAX_BYTES = 1 << 30
 """No network this project can run live is larger; an archive or member beyond it is refused."""
-_ATTEMPTS = 4
+_ATTEMPTS = 8
 
 
 def fetch(url: str, member: str | None, place: Path, what: str, licence: str) -> str:

@@ -135,7 +135,7 @@ class Track:
         return np.asarray(self._box + np.concatenate([away, away]))
 
     def _own(self, found: Floats, here: Floats, t_ns: int) -> int | None:
-        """The box most like the person's; a lost person may have gone farther than a followed one."""
+        """The box most like the person's; a lost person may have gone farther."""
         if len(found) == 0:
             return None
         overlaps = np.array([_overlap(box[:4], here) for box in found])
