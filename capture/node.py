@@ -18,10 +18,11 @@ import typer
 
 from capture.camera import Exposure, Source, SourceConfig, SourceEnded, SourceLost, open_source
 from capture.clock import HubClock
-from capture.config import CaptureConfig, load_capture
+from capture.config import CaptureConfig
 from capture.send import Sender
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
+from cvsf.settings import load_table
 from cvsf.wire import FRAMES_PORT, parse_host
 
 log = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ def node(
     lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run one camera; its final account is the last line of standard output."""
-    room = load_capture(config)
+    room = load_table(config, "capture", CaptureConfig)
     source = SourceConfig(
         size=parse_size(size),
         fps=fps,

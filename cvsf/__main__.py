@@ -15,7 +15,7 @@ from cvsf.log import start_log
 from cvsf.refusal import Refusal
 
 COMMANDS = {
-    "hub": ("runtime.hub:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
+    "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
     "node": ("capture.node:node", "One camera; cvsf-capture starts one per camera."),
     "watch": ("runtime.watch:watch", "A live table of a running hub."),
     "cameras": ("capture.cameras:cameras", "List, preview and name the cameras of this machine."),

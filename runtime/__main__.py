@@ -1,0 +1,83 @@
+"""The hub's door: `cvsf hub`.
+
+Refuses with a sentence before the first frame, seals everything on SIGTERM, SIGINT or when its lifeline closes.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cvsf.refusal import Refusal
+from cvsf.session import session_folder
+from cvsf.settings import data_folder, load_table
+from cvsf.wire import require_loopback
+from runtime.config import HubConfig
+from runtime.hub import Hub, say
+
+
+def hub(
+    cams: Annotated[int, typer.Option(help="Cameras that files played in step wait for.")] = 0,
+    config: Annotated[Path | None, typer.Option(help="TOML file with a [hub] table.")] = None,
+    detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
+    record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
+    session: Annotated[Path | None, typer.Option(help="Folder to record to, or to continue.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of sessions, models and bundles.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    frames_port: Annotated[int | None, typer.Option(help="Where nodes connect.")] = None,
+    skeletons_port: Annotated[int | None, typer.Option(help="Where ZeroMQ clients connect.")] = None,
+    web_port: Annotated[int | None, typer.Option(help="The page and WebSocket clients.")] = None,
+    offline: Annotated[bool, typer.Option(help="Download nothing.")] = False,
+    headless: Annotated[bool, typer.Option(help="A JSON line a second, no table.")] = False,
+    anchor_ns: Annotated[int | None, typer.Option(help="Hub clock minus CLOCK_MONOTONIC.")] = None,
+    ready_fd: Annotated[int | None, typer.Option(help="Closed once nodes may connect.")] = None,
+    lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
+) -> None:
+    """Run a hub; its last line of standard output under --headless is the final account."""
+    given = {
+        "detector": detector,
+        "record": record,
+        "host": host,
+        "frames_port": frames_port,
+        "skeletons_port": skeletons_port,
+        "web_port": web_port,
+    }
+    asked = {key: value for key, value in given.items() if value is not None}
+    settings = load_table(config, "hub", HubConfig, asked)
+    require_loopback(settings.host, "the hub")
+    folder = data_folder(data)
+    story = Hub(
+        settings,
+        folder,
+        session or session_folder(folder, name),
+        cams=cams,
+        offline=offline,
+        anchor_ns=anchor_ns if anchor_ns is not None else time.time_ns() - time.monotonic_ns(),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: story.stop.set())
+    if lifeline:
+        _watch_lifeline(story.stop)
+    if ready_fd is not None:
+        os.close(ready_fd)
+    final = story.run(headless or not sys.stdout.isatty())
+    say(final)
+    if final.get("seal_error"):
+        raise Refusal(f"the session could not be sealed: {final['seal_error']}")
+
+
+def _watch_lifeline(stop: threading.Event) -> None:
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 64):
+            pass
+        stop.set()
+        threading.Event().wait(4.0)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -1,0 +1,30 @@
+"""Every knob of the hub, with its unit and default."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cvsf.wire import FRAMES_PORT, SKELETONS_PORT, WEB_PORT
+
+
+class HubConfig(BaseModel):
+    """The `[hub]` table of a configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    frames_port: int = Field(default=FRAMES_PORT, ge=0, le=65535)
+    skeletons_port: int = Field(default=SKELETONS_PORT, ge=0, le=65535)
+    web_port: int = Field(default=WEB_PORT, ge=0, le=65535)
+    record: Literal["frames", "poses", "none"] = "frames"
+    detector: str | None = None
+    """Name or folder of the 2D bundle; without one, what fits the source."""
+    detector_threads: int = Field(default=1, ge=1)
+    lifter_threads: int = Field(default=1, ge=1)
+    min_deadline_ms: float = Field(default=10, gt=0)
+    max_deadline_ms: float = Field(default=50, gt=0)
+    """An instant waits so long for a late camera, at most; what arrives later is recorded, not fused."""
+    absent_s: float = Field(default=0.5, gt=0)
+    """A camera unheard for so long is no longer waited for."""
+    max_uncertainty_ms: float = Field(default=10, gt=0)
+    """A frame whose exposure is known no better than this is recorded, not fused."""

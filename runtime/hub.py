@@ -1,0 +1,263 @@
+"""The hub: receive -> synchronise -> detect -> lift -> stream, record; until told to stop.
+
+Every instant that is looked at leaves a record of which frames it was, so that it can be played again.
+"""
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.live import Live
+
+from cvsf.engine import load_engine
+from cvsf.messages import Frame, MultiviewPose, Skeleton
+from cvsf.skeleton import joint_set, remap
+from runtime.bundle import load_bundle
+from runtime.config import HubConfig
+from runtime.detect import Detector, Person
+from runtime.figures import Figures
+from runtime.inbox import Inbox
+from runtime.lift import lift
+from runtime.pictures import Pictures
+from runtime.receive import Link, Receiver
+from runtime.record import Recorder
+from runtime.spoken import about
+from runtime.stages import Stages
+from runtime.stream import Streamer
+from runtime.synchronise import Group, Slots, Steps
+from runtime.watch import stats_table
+from runtime.web import WebServer
+
+log = logging.getLogger(__name__)
+
+_LIFTED_SET = "h36m-16"
+
+
+class Hub:
+    """Everything between the wire and the clients, for one session."""
+
+    def __init__(
+        self, config: HubConfig, data: Path, session: Path, *, cams: int, offline: bool, anchor_ns: int
+    ) -> None:
+        cv2.setNumThreads(1)
+        self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
+        self.stop = threading.Event()
+        self.stages, self.figures, self.inbox = Stages(), Figures(), Inbox()
+        self.slots = Slots(
+            min_deadline_ms=config.min_deadline_ms, max_deadline_ms=config.max_deadline_ms
+        )
+        self.steps = Steps()
+        self.pictures = Pictures(config.max_uncertainty_ms)
+        self.engine = load_engine(None, config.lifter_threads)
+        bundle = load_bundle(config.detector or "rtmpose-m", data, offline)
+        self.detector = Detector(bundle, config.detector_threads)
+        self._told: tuple[str, ...] | None = None
+        self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
+        self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
+        self.recorder = Recorder(session, config)
+        self.receiver = Receiver(
+            config.host,
+            config.frames_port,
+            now_ns=self.now_ns,
+            on_frame=self._take,
+            on_idle=self._expire,
+            on_bye=self._end,
+            resume=self.recorder.resume,
+        )
+
+    def now_ns(self) -> int:
+        """The hub's clock: monotonic, set to the wall clock once."""
+        return time.monotonic_ns() + self.anchor_ns
+
+    # on the receiver's thread
+
+    def _take(self, frame: Frame, link: Link) -> None:
+        kept = self.recorder.put(frame)
+        if not kept:
+            link.advance_durable(frame.seq)
+        if frame.trigger is not None and link.lossless:
+            self.steps.add(frame)
+            link.last_trigger = frame.trigger
+            self._step()
+        else:
+            period_ns = 1e9 / min(other.fps for other in self.receiver.links.values())
+            expected = self.receiver.alive(self.config.absent_s)
+            self._offer(self.slots.add(frame, self.now_ns(), period_ns, expected), lossless=False)
+
+    def _expire(self) -> None:
+        expected = self.receiver.alive(self.config.absent_s)
+        self._offer(self.slots.expire(self.now_ns(), expected), lossless=False)
+
+    def _end(self, link: Link) -> None:
+        if not link.lossless:
+            return
+        self.steps.end(link.camera)
+        if link.in_step and link.ended:
+            others = [o for o in self.receiver.links.values() if not o.ended]
+            if others:
+                log.warning("a file is shorter than the others, stopping there", extra={"camera": link.camera})
+            self.steps.stop_after(link.last_trigger)
+            self.receiver.stop_sources(f"{link.camera} has ended")
+        self._step()
+
+    def _step(self) -> None:
+        if len(self.receiver.links) >= self.cams:
+            expected = tuple(sorted(self.receiver.links))
+            self._offer(self.steps.ready(expected), lossless=True)
+
+    def _offer(self, groups: list[Group], *, lossless: bool) -> None:
+        for group in groups:
+            self.inbox.put(group, lossless=lossless)
+
+    # on the main thread
+
+    def run(self, headless: bool) -> dict[str, Any]:
+        """Work until `stop`, showing the figures each second; the last figures."""
+        self.receiver.start()
+        shown = Live(refresh_per_second=2, transient=True) if not headless else None
+        if shown:
+            shown.start()
+        report_at = time.monotonic() + 1.0
+        try:
+            while not self.stop.is_set():
+                group = self.inbox.get(0.1)
+                if group:
+                    self.process(group)
+                self.streamer.poll()
+                if time.monotonic() >= report_at:
+                    report_at += 1.0
+                    self._show(self.read_figures(), shown)
+        finally:
+            if shown:
+                shown.stop()
+        return self._finish()
+
+    def process(self, group: Group) -> Skeleton | None:
+        """One instant from its frames to clients and disk."""
+        stages = self.stages
+        frames = self.pictures.usable(group.frames)
+        with stages("decode"):
+            pixels = self.pictures.decode(frames)
+        people = self.detector.detect(pixels, group.t_ns, stages)
+        instant = group.instant(self.recorder.next_instant())
+        with stages("join"):
+            cameras = tuple(sorted(set(group.expected) | set(group.frames)))
+            pose = self._multiview(instant.index, group.t_ns, cameras, people, frames)
+        with stages("lift"):
+            skeleton = lift(self.engine, pose, group.uncertainty_ns)
+        with stages("publish"):
+            self._tell_about(cameras)
+            if skeleton:
+                self.streamer.send(skeleton)
+                self.web.send(skeleton)
+            self.web.show(instant, frames, pose)
+        with stages("record"):
+            self.recorder.put(instant)
+            self.recorder.put(pose)
+            if skeleton:
+                self.recorder.put(skeleton)
+        for frame in group.frames.values():
+            self.receiver.mark_taken(frame)
+        self.figures.count_pose(pose, full=group.full)
+        if skeleton:
+            self.figures.skeletons += skeleton.measured
+            self.figures.predicted += not skeleton.measured
+        stages.add("exposure to client", (self.now_ns() - group.t_ns) / 1e6)
+        stages.end_instant()
+        return skeleton
+
+    def _multiview(
+        self,
+        index: int,
+        t_ns: int,
+        cameras: tuple[str, ...],
+        people: Mapping[str, Person],
+        frames: Mapping[str, Frame],
+    ) -> MultiviewPose:
+        target = joint_set(_LIFTED_SET)
+        keypoints = np.zeros((len(cameras), len(target), 2), np.float32)
+        confidence = np.zeros((len(cameras), len(target)), np.float32)
+        image = np.zeros((len(cameras), 2), np.float32)
+        for view, camera in enumerate(cameras):
+            if camera in frames:
+                image[view] = frames[camera].width_px, frames[camera].height_px
+            if person := people.get(camera):
+                keypoints[view], confidence[view] = remap(
+                    person.keypoints_px, person.confidence, self.detector.joint_set.joints, target.joints
+                )
+        return MultiviewPose(
+            t_ns=t_ns,
+            instant=index,
+            cameras=cameras,
+            image_px=image,
+            keypoints_px=keypoints,
+            confidence=np.clip(confidence, 0, 1),
+            joint_set=_LIFTED_SET,
+            detector=self.detector.name,
+        )
+
+    def _tell_about(self, cameras: tuple[str, ...]) -> None:
+        if cameras != self._told:
+            self._told = cameras
+            told = about(
+                joint_set(_LIFTED_SET), cameras, self.engine.id, detector=self.detector.name
+            )
+            self.streamer.about = told
+            self.web.about = told
+
+    def read_figures(self) -> dict[str, Any]:
+        """The stats of this second."""
+        self.figures.left_out = self.pictures.left_out
+        return self.figures.read(
+            self.receiver.links,
+            {
+                "latency_ms": self.stages.percentiles(),
+                "instants_skipped": self.inbox.skipped,
+                "frames_late": self.slots.late,
+                "frames_beyond_shortest": self.steps.beyond,
+                "refused": dict(self.receiver.garbage),
+                "engine": self.engine.id,
+                "detector": self.detector.name,
+                **self.recorder.figures(),
+            },
+        )
+
+    def _show(self, stats: dict[str, Any], shown: Live | None) -> None:
+        self.streamer.send_stats(stats)
+        self.web.send_stats(stats)
+        if shown:
+            shown.update(stats_table(stats))
+        else:
+            say(stats)
+
+    def _switch_recording(self, on: bool) -> None:
+        if on:
+            self.recorder.resume_recording()
+        else:
+            self.recorder.pause()
+
+    def _finish(self) -> dict[str, Any]:
+        """What still waits is looked at if it must not be lost, then everything is sealed."""
+        while group := self.inbox.get(0.0):
+            if any(link.lossless for link in self.receiver.links.values()):
+                self.process(group)
+        self.receiver.close()
+        self.recorder.close()
+        stats = self.read_figures() | {"final": True}
+        self.streamer.send_stats(stats)
+        self.streamer.close()
+        self.web.close()
+        return stats
+
+
+def say(stats: Mapping[str, Any]) -> None:
+    """One JSON line on standard output, at once."""
+    sys.stdout.write(json.dumps(stats) + "\n")
+    sys.stdout.flush()

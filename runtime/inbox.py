@@ -1,0 +1,33 @@
+"""Groups on their way from the receiver to the pose loop: the newest for live cameras, all of them for files."""
+
+import threading
+from collections import deque
+
+from runtime.synchronise import Group
+
+
+class Inbox:
+    """A queue that drops live groups nobody had time for, and counts them."""
+
+    def __init__(self) -> None:
+        self._groups: deque[tuple[Group, bool]] = deque()
+        self._ready = threading.Condition()
+        self.skipped = 0
+
+    def put(self, group: Group, *, lossless: bool) -> list[Group]:
+        """Add a group; the live ones that it pushes out."""
+        with self._ready:
+            stale = [] if lossless else [g for g, kept in self._groups if not kept]
+            if stale:
+                self._groups = deque((g, kept) for g, kept in self._groups if kept)
+                self.skipped += len(stale)
+            self._groups.append((group, lossless))
+            self._ready.notify()
+            return stale
+
+    def get(self, timeout_s: float) -> Group | None:
+        """The next group, None when there is none in time."""
+        with self._ready:
+            if not self._groups:
+                self._ready.wait(timeout_s)
+            return self._groups.popleft()[0] if self._groups else None

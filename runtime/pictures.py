@@ -1,0 +1,47 @@
+"""Which frames of an instant may be looked at, and their pixels."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from cvsf.messages import Frame
+
+_FROZEN_NS = 500_000_000
+
+
+class Pictures:
+    """Decodes; leaves out, counted, a view that repeats one picture and one whose moment is not known."""
+
+    def __init__(self, max_uncertainty_ms: float) -> None:
+        self._max_uncertainty_ns = max_uncertainty_ms * 1e6
+        self._last: dict[str, tuple[int, int]] = {}  # camera: checksum, since when
+        self.left_out: Counter[str] = Counter()
+
+    def usable(self, frames: Mapping[str, Frame]) -> dict[str, Frame]:
+        """The frames worth looking at, in the order of their names."""
+        return {c: f for c, f in sorted(frames.items()) if not self._reason_against(f)}
+
+    def decode(self, frames: Mapping[str, Frame]) -> dict[str, npt.NDArray[np.uint8]]:
+        """BGR pixels; a picture that does not decode is left out, its header having been checked before."""
+        pixels = {}
+        for camera, frame in frames.items():
+            try:
+                pixels[camera] = simplejpeg.decode_jpeg(frame.jpeg, "BGR")
+            except ValueError:
+                self.left_out[f"{camera}: broken picture"] += 1
+        return pixels
+
+    def _reason_against(self, frame: Frame) -> bool:
+        checksum, since_ns = self._last.get(frame.camera, (None, 0))
+        if frame.crc32 != checksum:
+            self._last[frame.camera] = (frame.crc32, frame.t_ns)
+        elif frame.t_ns - since_ns > _FROZEN_NS:
+            self.left_out[f"{frame.camera}: frozen"] += 1
+            return True
+        if frame.uncertainty_ns > self._max_uncertainty_ns:
+            self.left_out[f"{frame.camera}: moment not known"] += 1
+            return True
+        return False

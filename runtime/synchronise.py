@@ -1,0 +1,154 @@
+"""Frames to instants: which pictures belong to one moment.
+
+Live cameras by slot and deadline, so that a dead camera costs the others nothing; sources played in step by their
+trigger number, so that nothing is lost. An instant goes out at most once and never before an earlier one.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cvsf.messages import Frame, Instant
+
+_LAG_MARGIN_NS = 5_000_000
+_LAGS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The frames of one instant, at most one a camera."""
+
+    frames: Mapping[str, Frame]
+    expected: tuple[str, ...]
+
+    @property
+    def full(self) -> bool:
+        return set(self.expected) <= set(self.frames)
+
+    @property
+    def t_ns(self) -> int:
+        """Mean exposure, hub clock."""
+        times = [frame.t_ns for frame in self.frames.values()]
+        return times[0] + sum(t - times[0] for t in times) // len(times)
+
+    @property
+    def uncertainty_ns(self) -> int:
+        return max(frame.uncertainty_ns for frame in self.frames.values())
+
+    def instant(self, index: int) -> Instant:
+        """The record of which frames these were."""
+        times = [frame.t_ns for frame in self.frames.values()]
+        return Instant(
+            index=index,
+            t_ns=self.t_ns,
+            frames={camera: (f.boot_id, f.seq) for camera, f in sorted(self.frames.items())},
+            expected=self.expected,
+            spread_ns=max(times) - min(times),
+        )
+
+
+@dataclass(slots=True)
+class _Slot:
+    t_ns: int
+    opened_ns: int
+    frames: dict[str, Frame] = field(default_factory=dict)
+
+
+class Slots:
+    """Live cameras: a frame joins the nearest open slot within half a period, a slot goes out full or at its deadline."""
+
+    def __init__(self, *, min_deadline_ms: float, max_deadline_ms: float) -> None:
+        self._min_ns, self._max_ns = min_deadline_ms * 1e6, max_deadline_ms * 1e6
+        self._open: list[_Slot] = []
+        self._lags_ns: deque[float] = deque(maxlen=_LAGS)
+        self._last_t_ns: int | None = None
+        self._deadline_ns = self._max_ns
+        self.late = 0
+
+    def add(self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]) -> list[Group]:
+        """Take a frame in; the groups that are complete because of it, oldest first."""
+        slot = self._slot_for(frame, period_ns)
+        if slot is None:
+            if self._last_t_ns is not None and frame.t_ns < self._last_t_ns + period_ns / 2:
+                self.late += 1
+                self._note_lag(self._max_ns)
+                return []
+            slot = _Slot(frame.t_ns, now_ns)
+            self._open.append(slot)
+            self._open.sort(key=lambda s: s.t_ns)
+        slot.frames[frame.camera] = frame
+        self._note_lag(now_ns - slot.opened_ns)
+        if not set(expected) <= set(slot.frames):
+            return []
+        # cameras deliver in order: what precedes a full slot can no longer be completed
+        return self._emit_until(self._open.index(slot) + 1, expected)
+
+    def expire(self, now_ns: int, expected: tuple[str, ...]) -> list[Group]:
+        """The groups whose time is up, oldest first."""
+        overdue = [i for i, s in enumerate(self._open) if now_ns - s.opened_ns > self._deadline_ns]
+        return self._emit_until(overdue[-1] + 1, expected) if overdue else []
+
+    def _slot_for(self, frame: Frame, period_ns: float) -> _Slot | None:
+        near = [
+            s
+            for s in self._open
+            if frame.camera not in s.frames and abs(s.t_ns - frame.t_ns) < period_ns / 2
+        ]
+        return min(near, key=lambda s: abs(s.t_ns - frame.t_ns), default=None)
+
+    def _note_lag(self, lag_ns: float) -> None:
+        self._lags_ns.append(lag_ns)
+        if len(self._lags_ns) % 20 == 0:
+            lag = float(np.percentile(self._lags_ns, 99)) + _LAG_MARGIN_NS
+            self._deadline_ns = min(max(lag, self._min_ns), self._max_ns)
+
+    def _emit_until(self, count: int, expected: tuple[str, ...]) -> list[Group]:
+        done, self._open = self._open[:count], self._open[count:]
+        self._last_t_ns = done[-1].t_ns
+        return [Group(frames=s.frames, expected=expected) for s in done]
+
+
+class Steps:
+    """Sources played in step: frames with one trigger number, out when every camera has given it or passed it."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[Frame]] = {}
+        self._ended: set[str] = set()
+        self.beyond = 0
+        self._last: int | None = None
+
+    def add(self, frame: Frame) -> None:
+        """Take a frame in; `ready` gives what it completes."""
+        if self._last is not None and frame.trigger is not None and frame.trigger > self._last:
+            self.beyond += 1
+            return
+        self._waiting.setdefault(frame.camera, deque()).append(frame)
+
+    def end(self, camera: str) -> None:
+        """This camera gives nothing more."""
+        self._ended.add(camera)
+        self._waiting.setdefault(camera, deque())
+
+    def stop_after(self, trigger: int) -> None:
+        """Leave out every frame beyond that trigger: the shortest source has ended there."""
+        self._last = trigger if self._last is None else min(trigger, self._last)
+        for frames in self._waiting.values():
+            while frames and frames[-1].trigger is not None and frames[-1].trigger > self._last:
+                frames.pop()
+                self.beyond += 1
+
+    def ready(self, expected: tuple[str, ...]) -> list[Group]:
+        """The groups that are complete, oldest first."""
+        groups = []
+        while set(expected) <= set(self._waiting):
+            heads = {c: frames[0] for c, frames in self._waiting.items() if frames}
+            if not heads or any(not self._waiting[c] for c in expected if c not in self._ended):
+                break
+            trigger = min(f.trigger or 0 for f in heads.values())
+            frames_now = {c: f for c, f in heads.items() if (f.trigger or 0) == trigger}
+            for camera in frames_now:
+                self._waiting[camera].popleft()
+            groups.append(Group(frames=frames_now, expected=expected))
+        return groups
