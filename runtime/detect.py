@@ -49,17 +49,20 @@ class Detector:
             check(empty, network.manifest, len(self.joint_set), str(bundle.files[role]))
         self._tracks: dict[str, Track] = {}
         self._seen_ns: dict[str, int] = {}
+        self._instant = 0
 
     def reset(self) -> None:
         """Forget everybody."""
         self._tracks.clear()
         self._seen_ns.clear()
+        self._instant = 0
 
     def detect(
         self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
     ) -> dict[str, Person]:
         """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
         self._forget_the_absent(pictures, t_ns)
+        self._instant += 1
         if self._boxes is None:
             return self._whole(pictures, t_ns, stages)
         self._search(self._boxes, pictures, t_ns, stages)
@@ -72,8 +75,7 @@ class Detector:
             self.reset()
         for camera in pictures:
             if camera not in self._tracks:
-                offset = len(self._tracks) * max(1, self._every // 4)
-                self._tracks[camera] = Track(self._every, offset, self._beyond)
+                self._tracks[camera] = Track(self._every, len(self._tracks), self._beyond)
             elif t_ns - self._seen_ns[camera] > _GAP_NS:
                 self._tracks[camera].forget()
             self._seen_ns[camera] = t_ns
@@ -82,7 +84,7 @@ class Detector:
         self, network: Network, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
     ) -> None:
         """Look for people in the whole pictures whose turn it is."""
-        due = [camera for camera in pictures if self._tracks[camera].due(t_ns)]
+        due = [camera for camera in pictures if self._tracks[camera].due(self._instant, t_ns)]
         if not due:
             return
         with stages("crop"):

@@ -3,6 +3,8 @@
 Somebody else takes over only by being clearly larger for a while; a moment is not enough.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,9 +30,9 @@ _SHRINK = 0.3
 class Track:
     """Where the person is, was going, and who else might be meant."""
 
-    def __init__(self, every: int, offset: int, beyond: float) -> None:
+    def __init__(self, every: int, turn: int, beyond: float) -> None:
         self._every = every
-        self._offset = offset % every
+        self._turn = turn  # among the views, so that not all are searched in one instant
         self._beyond = beyond  # a body reaches so far around its joints
         self.forget()
 
@@ -44,13 +46,14 @@ class Track:
         self._stranger: Floats | None = None
         self._stranger_looks = self._stranger_ns = 0
 
-    def due(self, t_ns: int) -> bool:
-        """Whether the whole picture should be searched now; called once an instant."""
+    def due(self, instant: int, t_ns: int) -> bool:
+        """Whether the whole picture should be searched in this instant; called once in each."""
         self._since_look += 1
         if self._box is None or self._lost or self._looks < _YOUNG_LOOKS:
             return True
-        restless = self._unconfirmed or self._stranger_looks or t_ns - self._born_ns < _YOUNG_NS
-        return self._since_look >= (max(1, self._every // 4) if restless else self._every)
+        if self._unconfirmed or self._stranger_looks or t_ns - self._born_ns < _YOUNG_NS:
+            return self._since_look >= max(1, self._every // 4)
+        return instant % self._every == self._turn * _stride(self._every) % self._every
 
     def expected(self, t_ns: int) -> Floats | None:
         """Where the person's box should be now; None while nobody is followed."""
@@ -60,8 +63,6 @@ class Track:
         """Take in the boxes (N, 5) of the whole picture; which of them is the person, if any."""
         self._since_look = 0
         self._looks += 1
-        if self._looks == _YOUNG_LOOKS:
-            self._since_look = self._offset
         if self._box is None:
             return self._start(found, _largest(found), t_ns)
         here = self._moved(t_ns)
@@ -169,6 +170,11 @@ class Track:
         if young:
             return self._stranger_looks >= _LOOKS_YOUNG
         return self._stranger_looks >= _LOOKS and t_ns - self._stranger_ns >= _PATIENCE_NS
+
+
+def _stride(every: int) -> int:
+    """A step that visits all of `every` turns, neighbours far apart."""
+    return next(s for s in range(max(1, every // 3), 2 * every) if math.gcd(s, every) == 1)
 
 
 def _eased(box: Floats, here: Floats) -> Floats:

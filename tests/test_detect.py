@@ -1,0 +1,412 @@
+"""From picture to joints, through generated networks of every published layout."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cvsf.refusal import Refusal
+from runtime.bundle import MANIFEST, SHIPPED, load_bundle
+from runtime.detect import Detector, Person
+from runtime.stages import Stages
+
+Picture = npt.NDArray[np.uint8]
+SIZES = [(1280, 720), (720, 1280), (640, 480), (500, 500), (1920, 300)]
+BUNDLES = ["rtmpose-m", "rtmpose-m-halpe26", "rtmo-s", "yolox-movenet", "sim-skier"]
+CLIP = (
+    Path(os.environ.get("CVSF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    / "pose2sim_balance"
+)
+
+
+class Graph:
+    """An ONNX graph written one node at a time."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def const(self, value: object, dtype: type = np.float32) -> str:
+        name = f"const{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def __call__(self, kind: str, *inputs: str, name: str = "", **attributes: object) -> str:
+        output = name or f"node{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def save(
+        self,
+        path: Path,
+        image: tuple[str, list[object]],
+        outputs: dict[str, list[object]],
+        dtype: int = TensorProto.FLOAT,
+    ) -> None:
+        graph = helper.make_graph(
+            self.nodes,
+            "generated",
+            [helper.make_tensor_value_info(image[0], dtype, image[1])],
+            [
+                helper.make_tensor_value_info(
+                    n, TensorProto.INT64 if n == "labels" else TensorProto.FLOAT, s
+                )
+                for n, s in outputs.items()
+            ],
+            self.constants,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        onnx.checker.check_model(model)
+        onnx.save(model, str(path))
+
+    def places(self, image: str) -> str:
+        """(B, 3, 2): where red, green and blue are brightest, as x, y of pixel centres."""
+        at = []
+        for along, axis in ((2, -1), (3, -1)):
+            profile = self("ReduceSum", image, self.const([along], np.int64), keepdims=0)
+            peak = self("ArgMax", profile, axis=axis, keepdims=0)
+            whole = self("Cast", peak, to=TensorProto.FLOAT)
+            at.append(
+                self("Unsqueeze", self("Add", whole, self.const(0.5)), self.const([2], np.int64))
+            )
+        return self("Concat", *at, axis=2)
+
+    def vivid(self, image: str, manifest: dict[str, object]) -> str:
+        """Red, green and blue where they stand out, 0 on black and on any grey of a letterbox."""
+        std = manifest.get("std", [1.0])
+        assert isinstance(std, list)
+        colour = image if manifest["colour"] == "RGB" else self.pick(image, [2, 1, 0], 1)
+        grey = self("ReduceMean", colour, axes=[1], keepdims=1)
+        out = self("Sub", self("Sub", colour, grey), self.const(30.0 / std[0]))
+        return self("Relu", out)
+
+    def pick(self, data: str, which: list[int], axis: int) -> str:
+        return self("Gather", data, self.const(which, np.int64), axis=axis)
+
+    def box(self, places: str) -> str:
+        """(B, 4): from the red spot to the blue one."""
+        corners = self.pick(places, [0, 2], 1)
+        return self("Reshape", corners, self.const([0, 4], np.int64))
+
+
+def _rtmdet(path: Path, manifest: dict[str, object], joints: int) -> None:
+    g = Graph()
+    box = g.box(g.places(g.vivid(str(manifest["input"]), manifest)))
+    one = g("Concat", box, g.const([[0.9]]), axis=1)
+    small = g.const([[1, 1, 9, 9, 0.8]])
+    other = g.const([[0, 0, 319, 319, 0.99]])
+    rows = g("Concat", one, small, other, axis=0)
+    g("Unsqueeze", rows, g.const([0], np.int64), name="dets")
+    g("Identity", g.const([[0, 0, 1]], np.int64), name="labels")
+    outputs: dict[str, list[object]] = {"dets": [1, None, 5], "labels": [1, None]}
+    g.save(path, ("input", [1, 3, 320, 320]), outputs)
+
+
+def _simcc(path: Path, manifest: dict[str, object], joints: int) -> None:
+    g = Graph()
+    which = [j % 3 for j in range(joints)]
+    spots = g.vivid("input", manifest)
+    for name, along, cells in (("simcc_x", 2, 192), ("simcc_y", 3, 256)):
+        profile = g("ReduceSum", spots, g.const([along], np.int64), keepdims=0)
+        low = g("ReduceMin", profile, axes=[2], keepdims=1)
+        high = g("ReduceMax", profile, axes=[2], keepdims=1)
+        span = g("Add", g("Sub", high, low), g.const(1e-6))
+        share = g("Div", g("Sub", profile, low), span)
+        doubled = g.pick(share, [i // 2 for i in range(2 * cells)], 2)
+        g("Gather", doubled, g.const(which, np.int64), axis=1, name=name)
+    outputs: dict[str, list[object]] = {
+        "simcc_x": ["batch", joints, 384],
+        "simcc_y": ["batch", joints, 512],
+    }
+    g.save(path, ("input", ["batch", 3, 256, 192]), outputs)
+
+
+def _rtmo(path: Path, manifest: dict[str, object], joints: int) -> None:
+    g = Graph()
+    places = g.places(g.vivid(str(manifest["input"]), manifest))
+    one = g("Concat", g.box(places), g.const([[0.9]]), axis=1)
+    rows = g("Concat", one, g.const([[3, 3, 60, 60, 0.8]]), axis=0)
+    g("Unsqueeze", rows, g.const([0], np.int64), name="dets")
+    body = g("Sub", g.pick(places, [j % 3 for j in range(joints)], 1), g.const(0.5))
+    sure = g("Concat", body, g.const(np.full((1, joints, 1), 0.8)), axis=2)
+    both = g("Concat", sure, g.const(np.full((1, joints, 3), 0.7)), axis=0)
+    g("Unsqueeze", both, g.const([0], np.int64), name="keypoints")
+    outputs: dict[str, list[object]] = {
+        "dets": [1, None, 5],
+        "keypoints": [1, None, joints, 3],
+    }
+    g.save(path, ("input", ["batch", 3, 640, 640]), outputs)
+
+
+def _yolox(path: Path, manifest: dict[str, object], joints: int) -> None:
+    """The first cell of the first grid says the person, the second one a bus."""
+    g = Graph()
+    box = g.box(g.places(g.vivid(str(manifest["input"]), manifest)))
+    low, high = g.pick(box, [0, 1], 1), g.pick(box, [2, 3], 1)
+    centre = g("Div", g("Add", low, high), g.const(16.0))
+    size = g("Log", g("Div", g("Sub", high, low), g.const(8.0)))
+    person = g("Concat", centre, size, g.const([[0.9, 0.9] + [0.0] * 79]), axis=1)
+    bus = np.zeros((1, 85))
+    bus[0, [2, 3, 4, 5 + 5]] = [3.0, 3.0, 0.99, 0.99]
+    rest = g.const(np.concatenate([bus, np.zeros((3549 - 2, 85))]))
+    rows = g("Concat", person, rest, axis=0)
+    g("Unsqueeze", rows, g.const([0], np.int64), name="output")
+    g.save(path, ("images", [1, 3, 416, 416]), {"output": [1, 3549, 85]})
+
+
+def _movenet(path: Path, manifest: dict[str, object], joints: int) -> None:
+    g = Graph()
+    name = str(manifest["input"])
+    image = g("Transpose", g("Cast", name, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
+    shares = g("Div", g.places(g.vivid(image, manifest)), g.const(192.0))
+    picked = g.pick(g.pick(shares, [1, 0], 2), [j % 3 for j in range(joints)], 1)
+    body = g("Concat", picked, g.const(np.full((1, joints, 1), 0.8)), axis=2)
+    output = str(manifest["outputs"][0])  # type: ignore[index]
+    g("Unsqueeze", body, g.const([0], np.int64), name=output)
+    g.save(path, (name, [1, 192, 192, 3]), {output: [1, 1, joints, 3]}, TensorProto.UINT8)
+
+
+def _centre_map(path: Path, manifest: dict[str, object], joints: int) -> None:
+    g = Graph()
+    cells = g("AveragePool", "image", kernel_shape=[8, 8], strides=[8, 8])
+    green = g.pick(cells, [1], 1)
+    high = g("ReduceMax", green, axes=[2, 3], keepdims=1)
+    g("Div", green, g("Add", high, g.const(1e-6)), name="centre")
+    box = g.box(g.places(g.vivid("image", manifest)))
+    size = g("Sub", g.pick(box, [2, 3], 1), g.pick(box, [0, 1], 1))
+    share = g("Div", size, g.const([[160.0, 120.0]]))
+    spread = g("Unsqueeze", share, g.const([2, 3], np.int64))
+    g("Add", spread, g("Mul", green, g.const(0.0)), name="size")
+    outputs: dict[str, list[object]] = {
+        "centre": ["batch", 1, 15, 20],
+        "size": ["batch", 2, 15, 20],
+    }
+    g.save(path, ("image", ["batch", 3, 120, 160]), outputs)
+
+
+def _heatmap(path: Path, manifest: dict[str, object], joints: int) -> None:
+    g = Graph()
+    cells = g("AveragePool", "image", kernel_shape=[4, 4], strides=[4, 4])
+    which = g.const([j % 3 for j in range(joints)], np.int64)
+    g("Gather", cells, which, axis=1, name="heatmaps")
+    outputs: dict[str, list[object]] = {"heatmaps": ["batch", joints, 32, 32]}
+    g.save(path, ("image", ["batch", 3, 128, 128]), outputs)
+
+
+MADE: dict[str, Callable[[Path, dict[str, object], int], None]] = {
+    "rtmdet": _rtmdet,
+    "simcc": _simcc,
+    "rtmo": _rtmo,
+    "yolox": _yolox,
+    "movenet": _movenet,
+    "centre-map": _centre_map,
+    "heatmap": _heatmap,
+}
+
+
+def _generated(name: str, folder: Path, joints: dict[str, int] | None = None) -> Path:
+    """A folder with the shipped manifest, its hashes taken off, and networks of its layouts."""
+    manifest = json.loads((SHIPPED / name / MANIFEST).read_text())
+    manifest["verified"] = False
+    count = {"coco-17": 17, "halpe-26": 26, "h36m-16": 16}[manifest["joint_set"]]
+    for role in ("detector", "pose"):
+        if network := manifest.get(role):
+            network |= {"sha256": None, "bytes": None}
+            count = (joints or {}).get(role, count)
+            MADE[network["decoding"]](folder / network["file"], network, count)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return folder
+
+
+def _detector(folder: Path) -> Detector:
+    return Detector(load_bundle(str(folder), folder / "data", offline=True))
+
+
+def _picture(size: tuple[int, int], shift: float = 0.0) -> tuple[Picture, npt.NDArray[np.float64]]:
+    """Spots of red, green and blue on black, and where they are (3, 2)."""
+    width, height = size
+    shares = [*np.array([[0.36, 0.22], [0.48, 0.47], [0.6, 0.72]]), shift, 0]
+    spots = np.floor(shares * size) + 0.5  # the middle of a pixel
+    radius = max(5, round(0.035 * min(size)))
+    picture = np.zeros((height, width, 3), np.uint8)
+    for channel, (x, y) in zip((2, 1, 0), spots, strict=True):
+        plane = np.zeros((height, width), np.uint8)
+        cv2.circle(plane, (int(x), int(y)), radius, 255, -1)
+        picture[..., channel] = cv2.GaussianBlur(plane, (0, 0), radius / 2)
+    return picture, spots
+
+
+def _off_px(person: Person, spots: npt.NDArray[np.float64]) -> float:
+    wanted = spots[np.arange(len(person.keypoints_px)) % 3]
+    return float(np.abs(person.keypoints_px - wanted).max())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_spot_in_the_picture_is_found_at_its_pixel(
+    name: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    detector = _detector(_generated(name, tmp_path))
+    stages = Stages()
+    for k in range(8):
+        picture, spots = _picture(size, shift=0.004 * k)
+        found = detector.detect({"cam0": picture}, k * 50_000_000, stages)
+        assert found, f"nobody seen at instant {k}"
+        longest = float(np.ptp(spots, axis=0).max())
+        # one pixel of the input is so many of the picture, whole picture or crop
+        coarse = max(size) / 640 if name == "rtmo-s" else 1.6 * longest / 128
+        assert _off_px(found["cam0"], spots) <= 0.8 * coarse + 0.5
+        x0, y0, x1, y1 = found["cam0"].box_px
+        assert (spots >= [x0 - 5, y0 - 5]).all()
+        assert (spots <= [x1 + 5, y1 + 5]).all()
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_views_of_different_size_in_one_instant_do_not_mix(name: str, tmp_path: Path) -> None:
+    detector = _detector(_generated(name, tmp_path))
+    made = {f"cam{v}": _picture(size) for v, size in enumerate(SIZES[:4])}
+    for k in range(4):
+        pictures = {camera: picture for camera, (picture, _) in made.items()}
+        found = detector.detect(pictures, k * 50_000_000, Stages())
+        assert list(found) == list(made)
+        for camera, (picture, spots) in made.items():
+            assert _off_px(found[camera], spots) <= 0.008 * max(picture.shape)
+
+
+def test_a_person_at_the_edge_is_found_in_a_crop_that_leaves_the_picture(tmp_path: Path) -> None:
+    detector = _detector(_generated("sim-skier", tmp_path))
+    picture, spots = _picture((640, 480))
+    left = int(spots[0, 0]) - 30
+    cut, spots = picture[60:, left:].copy(), spots - [left, 60]
+    for k in range(3):
+        found = detector.detect({"cam0": cut}, k * 50_000_000, Stages())
+        assert _off_px(found["cam0"], spots) < 1.5  # a cell of the heatmap is 9 px
+
+
+def test_the_name_holds_the_bundle_and_a_hash(tmp_path: Path) -> None:
+    detector = _detector(_generated("sim-skier", tmp_path))
+    name, _, digest = detector.name.rpartition("-")
+    assert name == "sim-skier"
+    assert len(digest) == 12
+    assert detector.joint_set.name == "h36m-16"
+
+
+def test_the_same_pictures_give_the_same_people_after_a_reset(tmp_path: Path) -> None:
+    detector = _detector(_generated("sim-skier", tmp_path))
+    pictures = [_picture((640, 480), 0.01 * k)[0] for k in range(12)]
+
+    def played() -> list[npt.NDArray[np.float32]]:
+        people = []
+        for k, picture in enumerate(pictures):
+            found = detector.detect({"a": picture, "b": picture}, k * 50_000_000, Stages())
+            people += [person.keypoints_px for person in found.values()]
+        return people
+
+    first = played()
+    detector.reset()
+    second = played()
+    assert len(first) == len(second) == 24
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_time_that_jumps_forgets_everybody(tmp_path: Path) -> None:
+    detector = _detector(_generated("sim-skier", tmp_path))
+    stages = Stages()
+    picture, _ = _picture((640, 480))
+    searched = []
+    for t_ms in [*range(0, 2000, 50), 2600, 1000]:
+        detector.detect({"cam0": picture}, t_ms * 1_000_000, stages)
+        searched.append("detect" in stages.end_instant())
+    assert searched[0]
+    assert sum(searched[20:40]) <= 3
+    assert searched[40]  # 0.6 s later
+    assert searched[41]  # and back in time
+
+
+def test_whole_pictures_are_searched_in_turns(tmp_path: Path) -> None:
+    detector = _detector(_generated("sim-skier", tmp_path))
+    looked: list[int] = []
+
+    def run(batch: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        looked.append(len(batch))
+        return network(batch)
+
+    assert detector._boxes is not None
+    network = detector._boxes.run
+    detector._boxes.run = run  # type: ignore[method-assign]
+    picture, _ = _picture((640, 480))
+    for k in range(80):
+        detector.detect({f"cam{v}": picture for v in range(4)}, k * 50_000_000, Stages())
+        looked.append(0)
+    late = looked[len(looked) // 2 :]
+    assert sum(late) == pytest.approx(4 * 40 / 10, abs=4)
+    assert max(late) == 1
+
+
+def test_an_empty_picture_holds_nobody(tmp_path: Path) -> None:
+    detector = _detector(_generated("sim-skier", tmp_path))
+    black = np.zeros((480, 640, 3), np.uint8)
+    assert detector.detect({"cam0": black}, 0, Stages()) == {}
+    assert detector.detect({}, 50_000_000, Stages()) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"input": "picture"}, "has the inputs image, its manifest says picture"),
+        ({"outputs": ["maps"]}, "has the outputs heatmaps, its manifest says maps"),
+        ({"size_px": [96, 96]}, "its manifest says"),
+        ({"dtype": "uint8", "std": [1], "mean": [0]}, "its manifest says uint8"),
+        ({"layout": "NHWC"}, "its manifest says"),
+    ],
+)
+def test_a_network_unlike_its_manifest_is_refused(
+    change: dict[str, object], sentence: str, tmp_path: Path
+) -> None:
+    folder = _generated("sim-skier", tmp_path)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["pose"] |= change
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(Refusal, match=sentence):
+        _detector(folder)
+
+
+def test_a_network_with_other_joints_is_refused(tmp_path: Path) -> None:
+    folder = _generated("sim-skier", tmp_path, joints={"pose": 17})
+    with pytest.raises(Refusal, match=r"pose.onnx answers \(1, 17, 32, 32\).*\(1, 16, 32, 32\)"):
+        _detector(folder)
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+    folder = _generated("sim-skier", tmp_path)
+    (folder / "pose.onnx").write_bytes(b"not a network")
+    with pytest.raises(Refusal, match="not a network ONNX Runtime can load"):
+        _detector(folder)
+
+
+def test_the_bystander_of_the_real_clip_does_not_steal_the_view() -> None:
+    if not CLIP.is_dir():
+        pytest.skip(f"{CLIP} is absent")
+    detector = Detector(load_bundle(str(CLIP.parent / "models"), CLIP, offline=True))
+    lenses = json.loads((CLIP / "cameras.json").read_text())
+    truth = np.load(CLIP / "movenet_2d_and_triangulated.npz")["tri3d_mm"]
+    videos = [cv2.VideoCapture(str(path)) for path in sorted(CLIP.glob("cam0[12].mp4"))]
+    held = []
+    for k in range(60):
+        pictures = {
+            f"cam{v}": np.asarray(video.read()[1], np.uint8) for v, video in enumerate(videos)
+        }
+        found = detector.detect(pictures, k * 16_666_667, Stages())
+        for v, lens in enumerate(lenses[:2]):
+            in_view = np.array(lens["R"]) @ truth[k, 11:13].mean(0) + lens["t_mm"]
+            x, y, w = np.array(lens["K"]) @ in_view
+            x0, y0, x1, y1 = found[f"cam{v}"].box_px if f"cam{v}" in found else (0, 0, 0, 0)
+            held.append(x0 <= x / w <= x1 and y0 <= y / w <= y1)
+    assert np.mean(held) >= 0.95
