@@ -24,6 +24,7 @@ from runtime.chromium import Chromium
 
 _PAGE_PORT = 5602
 _SETTLE_S = 20.0
+_PATIENCE_S = 10.0
 _UNKNOWN = "-"
 
 
@@ -63,7 +64,8 @@ def watch(
         _follow(hub, port, as_json, seconds)
     except TimeoutError as error:
         raise Refusal(
-            f"No hub speaks at {hub}:{port} (nothing heard for 10 s); start one with cvsf-capture."
+            f"No hub speaks at {hub}:{port} (nothing heard for {_PATIENCE_S:.0f} s); "
+            "start one with cvsf-capture."
         ) from error
     except KeyboardInterrupt:
         pass  # how a table is left
@@ -93,7 +95,7 @@ def write_screenshot(
 
 
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
-    lines = follow_stats(hub, port, timeout_s=10.0)
+    lines = follow_stats(hub, port, timeout_s=_PATIENCE_S)
     first = next(lines)
     if as_json:
         typer.echo(json.dumps(first))
