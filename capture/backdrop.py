@@ -1,0 +1,96 @@
+"""What a camera sees behind the skier: painted once for a still camera, warped from a few paintings for one that pans.
+
+The paintings know the seed and the tripod only; exposure is laid over them.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from capture.course import Real
+from capture.scenery import Land, Picture, paint
+from capture.slope import Viewpoint, look_at
+
+_PLATE = (1500, 760)
+_PLATE_FOCAL = 1100.0
+_PLATE_STEP = 0.55
+"""Radians between two paintings of a panning camera: they overlap by a picture's width at its shortest focal length."""
+
+
+class Backdrop:
+    """The background of one camera."""
+
+    def __init__(self, land: Land, view: Viewpoint) -> None:
+        self._land, self._view = land, view
+        self._painted: dict[int, tuple[Picture, Real, float]] = {}
+        self._exposed: Picture | None = None
+        self._gain = np.zeros(3)
+
+    def picture(
+        self, rotation: Real, focal_px: float, streak: Real, gain: Real, pedestal: int
+    ) -> Picture:
+        """A fresh picture (H, W, 3), exposed with `gain` and less `pedestal`."""
+        if self._view.follows:
+            warped = self._warped(rotation, focal_px)
+            long = int(min(31, np.abs(streak).max()))
+            if long > 2:
+                warped = cv2.blur(warped, (long | 1, 1))
+            return np.asarray(cv2.LUT(warped, _curve(gain, pedestal)), np.uint8)
+        if self._exposed is None or np.abs(gain / self._gain - 1).max() > 0.004:
+            plate = self._plate(0, rotation, focal_px, self._view.size)[0]
+            self._exposed = np.asarray(cv2.LUT(plate, _curve(gain, pedestal)), np.uint8)
+            self._gain = gain
+        return self._exposed.copy()
+
+    def prepare(self, rotation: Real, focal_px: float) -> None:
+        """Paint what a picture taken so will need."""
+        if self._view.follows:
+            self._plate_towards(rotation)
+        else:
+            self._plate(0, rotation, focal_px, self._view.size)
+
+    def _plate_towards(self, rotation: Real) -> tuple[Picture, Real, float]:
+        """The painting whose middle is nearest to where a panning camera looks."""
+        forward = rotation[2]
+        ahead = -self._view.eye
+        turn = float(
+            np.arctan2(ahead[0] * forward[1] - ahead[1] * forward[0], ahead[:2] @ forward[:2])
+        )
+        number = round(turn / _PLATE_STEP)
+        base = np.arctan2(ahead[1], ahead[0]) + number * _PLATE_STEP
+        down = -self._view.eye[2] / np.linalg.norm(self._view.eye[:2]) * 0.5
+        towards = self._view.eye + np.array([np.cos(base), np.sin(base), down])
+        level = look_at(self._view.eye, towards[None], np.zeros(1))[0]
+        return self._plate(number, level, _PLATE_FOCAL, _PLATE)
+
+    def _warped(self, rotation: Real, focal_px: float) -> Picture:
+        plate, plate_rotation, plate_focal = self._plate_towards(rotation)
+        plate_from_view = (
+            _camera(plate_focal, _PLATE) @ plate_rotation @ rotation.T
+            @ np.linalg.inv(_camera(focal_px, self._view.size))
+        )  # fmt: skip
+        return np.asarray(
+            cv2.warpPerspective(
+                plate, plate_from_view, self._view.size,
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+            ),
+            np.uint8,
+        )  # fmt: skip
+
+    def _plate(
+        self, number: int, rotation: Real, focal_px: float, size: tuple[int, int]
+    ) -> tuple[Picture, Real, float]:
+        if number not in self._painted:
+            painting = paint(self._land, self._view.eye, rotation, focal_px, size)
+            self._painted[number] = painting, rotation, focal_px
+        return self._painted[number]
+
+
+def _camera(focal_px: float, size: tuple[int, int]) -> Real:
+    return np.array([[focal_px, 0, size[0] / 2], [0, focal_px, size[1] / 2], [0, 0, 1]])
+
+
+def _curve(gain: Real, pedestal: int) -> npt.NDArray[np.uint8]:
+    """What every grey value becomes, per channel."""
+    grey = np.arange(256)[:, None, None] * gain - pedestal
+    return np.clip(grey.round(), 0, 255).astype(np.uint8)

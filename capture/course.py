@@ -1,0 +1,196 @@
+"""A closed run over snow: where the skier is at a time, how fast, how far he leans and what he is up to.
+
+Everything is a pure function of the seed and of time modulo the period, so two processes agree to the bit.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import minimum_filter1d
+
+Real = npt.NDArray[np.float64]
+
+GRAVITY = 9.81
+RATE_HZ = 100
+"""Rows of the table a second; between them the course is interpolated."""
+
+COLUMNS = (
+    "x", "y", "tangent_x", "tangent_y", "speed", "lean", "ahead", "flexion", "tuck", "skate",
+    "skate_cos", "skate_sin", "plant_left", "plant_right", "sway", "look",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """A table of the run's signals over one period, and the plane it lies in."""
+
+    table: Real  # (rows + 1, len(COLUMNS)); the last row is the first again
+    slope_rad: float
+    downhill: Real  # (2,) unit vector
+    radius: float  # of the circle around the origin that holds the run
+    moving: bool
+
+    @property
+    def period_ns(self) -> int:
+        return (len(self.table) - 1) * 1_000_000_000 // RATE_HZ
+
+    @property
+    def normal(self) -> Real:
+        """The unit vector out of the snow."""
+        return np.array([*(np.sin(self.slope_rad) * self.downhill), np.cos(self.slope_rad)])
+
+    def height(self, xy: Real) -> Real:
+        """Of the snow at (..., 2)."""
+        drop: Real = -np.tan(self.slope_rad) * (xy @ self.downhill)
+        return drop
+
+    def at(self, raw_ns: npt.NDArray[np.int64]) -> dict[str, Real]:
+        """Signals (T,) by name at clock times (T,)."""
+        row = (raw_ns % self.period_ns) * (RATE_HZ / 1e9)
+        low = np.minimum(row.astype(np.int64), len(self.table) - 2)
+        w = (row - low)[:, None]
+        values = self.table[low] * (1 - w) + self.table[low + 1] * w
+        return {name: values[:, i] for i, name in enumerate(COLUMNS)}
+
+
+def lay_course(seed: int, moving: bool) -> Course:
+    """The run of a seed: at most 15 m across for still cameras, several times that for moving ones."""
+    rng = np.random.default_rng([seed, 1, int(moving)])
+    laps = 4 if moving else 9
+    path = _path(rng, moving, laps)
+    slope_rad = np.radians(rng.uniform(2, 9))
+    azimuth = rng.uniform(0, 2 * np.pi)
+    downhill = np.array([np.cos(azimuth), np.sin(azimuth)])
+    table = _signals(rng, *_timed(rng, path, moving, laps, downhill))
+    return Course(
+        table=np.vstack([table, table[:1]]),
+        slope_rad=slope_rad,
+        downhill=downhill,
+        radius=float(np.linalg.norm(path, axis=1).max()),
+        moving=moving,
+    )
+
+
+def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
+    """Closed curve (M, 2) in metres: a figure of eight or a wavy loop whose waves grow and shrink from lap to lap."""
+    tau = np.linspace(0, 2 * np.pi * laps, 1500 * laps, endpoint=False)
+    size = rng.uniform(17, 24) if moving else rng.uniform(3.3, 4.3)
+    swell = _slow(rng, len(tau), 2 * laps)
+    if rng.random() < (0.3 if moving else 0.55):
+        width = size * (rng.uniform(0.5, 0.62) + 0.06 * swell)
+        curve = np.stack([size * np.sin(tau), width * np.sin(2 * tau)], 1)
+    else:
+        waves = int(rng.integers(5, 8)) if moving else int(rng.integers(2, 4))
+        depth = (0.55 + 0.25 * swell) * (0.16 if waves > 4 else 0.34 if waves == 2 else 0.26)
+        reach = size * 0.84 * (1 + depth * np.cos(waves * tau + rng.uniform(0, 6)))
+        squeeze = rng.uniform(0.75, 1.0)
+        curve = np.stack([reach * np.cos(tau), squeeze * reach * np.sin(tau)], 1)
+    turn = rng.uniform(0, 2 * np.pi)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    curve = curve @ rotation.T
+    return curve[::-1].copy() if rng.random() < 0.5 else curve
+
+
+def _timed(
+    rng: np.random.Generator, path: Real, moving: bool, laps: int, downhill: Real
+) -> tuple[Real, Real, Real, Real, Real]:
+    """Position, unit tangent, speed, curvature and descent on a regular time grid."""
+    first, second = _derivative(path), _derivative(_derivative(path))
+    rate = np.linalg.norm(first, axis=1)
+    curvature = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / rate**3
+    steepest = np.radians(rng.uniform(34, 48))
+    fastest = rng.uniform(9, 12.5) if moving else rng.uniform(3.6, 5.2)
+    bearable = np.sqrt(GRAVITY * np.tan(steepest) / (np.abs(curvature) + 1e-3))
+    tangent = first / rate[:, None]
+    descent = tangent @ downhill
+    eased = len(path) // (90 * laps)
+    slowest = minimum_filter1d(np.minimum(fastest, bearable), 2 * eased, mode="wrap")
+    speed = _smooth(slowest, eased) * (1 + 0.04 * descent)
+    clock = np.concatenate([[0], np.cumsum(rate / speed)])
+    rows = int(clock[-1] * RATE_HZ)
+    now = np.arange(rows) * (clock[-1] / rows)
+
+    def on_time(values: Real) -> Real:
+        closed = np.concatenate([values, values[:1]])
+        columns = closed.reshape(len(closed), -1).T
+        return np.stack([np.interp(now, clock, column) for column in columns], 1)
+
+    lap = [on_time(values) for values in (path, tangent, speed, curvature, descent)]
+    # the clock was stretched by less than one row so that the period is a whole number of them
+    stretch = clock[-1] * RATE_HZ / rows
+    return lap[0], lap[1], lap[2][:, 0] * stretch, lap[3][:, 0], lap[4][:, 0]
+
+
+def _signals(
+    rng: np.random.Generator,
+    position: Real,
+    tangent: Real,
+    speed: Real,
+    curvature: Real,
+    descent: Real,
+) -> Real:
+    """The table's rows, columns as in COLUMNS."""
+    rows = len(position)
+    lean = _smooth(np.arctan(speed**2 * curvature / GRAVITY), 0.07 * RATE_HZ)
+    ahead = np.roll(_smooth(lean, 0.1 * RATE_HZ), -int(rng.uniform(0.05, 0.22) * RATE_HZ))
+    calm = np.exp(-((np.abs(lean) / 0.28) ** 2))
+    every = max(2, rows // (RATE_HZ * 4))
+    mood = _smooth(_slow(rng, rows, every), 0.3 * RATE_HZ)
+    tuck = _smooth(_rise(mood, 0.15, 0.5) * (0.15 + 0.85 * calm), 0.16 * RATE_HZ)
+    skate = _rise(-mood - 0.25 * descent, 0.2, 0.5) * (0.1 + 0.9 * calm)
+    skate = _smooth(skate, 0.2 * RATE_HZ) * (1 - tuck)
+    seconds = rows / RATE_HZ
+    phase = 2 * np.pi * round(rng.uniform(0.7, 1.15) * seconds) * np.arange(rows) / rows
+    rhythm = rng.uniform(-1, 1)
+    turn = np.abs(lean) / max(0.3, float(np.abs(lean).max()))
+    flexion = _smooth(rhythm * (turn - 0.5) + 0.25 * _slow(rng, rows, every), 0.08 * RATE_HZ)
+    plant_left, plant_right = _plants(lean)
+    sway, look = _slow(rng, rows, every * 3), _slow(rng, rows, every * 2)
+    columns = [
+        position, tangent, speed, lean, ahead, flexion, tuck, skate, np.cos(phase), np.sin(phase),
+        plant_left, plant_right, sway, look,
+    ]  # fmt: skip
+    return np.column_stack(columns)
+
+
+def _plants(lean: Real) -> tuple[Real, Real]:
+    """How far each pole is into its plant, 0 to 1: the inside pole of the turn about to begin."""
+    beat = np.sign(lean) - np.roll(np.sign(lean), 1)
+    wide = 0.13 * RATE_HZ
+    peak = wide * np.sqrt(2 * np.pi)
+    early = -int(0.08 * RATE_HZ)
+    left, right = (np.clip(np.roll(side, early) / 2, 0, 1) for side in (beat, -beat))
+    return np.clip(_smooth(left, wide) * peak, 0, 1), np.clip(_smooth(right, wide) * peak, 0, 1)
+
+
+def _derivative(values: Real) -> Real:
+    """Of periodic rows, per row."""
+    ahead, behind = np.roll(values, -1, 0), np.roll(values, 1, 0)
+    difference: Real = (ahead - behind) / 2
+    return difference
+
+
+def _smooth(values: Real, rows: float) -> Real:
+    """Periodic Gaussian blur of standard deviation `rows`."""
+    frequency = np.fft.rfftfreq(len(values))
+    blurred = np.fft.rfft(values) * np.exp(-2 * (np.pi * frequency * rows) ** 2)
+    result: Real = np.fft.irfft(blurred, len(values))
+    return result
+
+
+def _slow(rng: np.random.Generator, rows: int, bumps: int) -> Real:
+    """A periodic random signal with about `bumps` waves, within -1 to 1."""
+    waves = np.arange(1, max(2, bumps) + 1)
+    amplitude, phase = rng.normal(size=len(waves)), rng.uniform(0, 2 * np.pi, len(waves))
+    spectrum = np.zeros(rows // 2 + 1, complex)
+    spectrum[waves] = amplitude * np.exp(1j * phase)
+    signal: Real = np.fft.irfft(spectrum, rows)
+    return np.tanh(signal / (signal.std() * 1.3))
+
+
+def _rise(values: Any, low: float, high: float) -> Real:
+    """0 below `low`, 1 above `high`, smooth between."""
+    x = np.clip((values - low) / (high - low), 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))

@@ -1,0 +1,324 @@
+"""Pictures of the slope: the lit skier over the painted background, with shadow, blur, snowfall and noise.
+
+A picture is a function of the seed, the camera and the moment; numpy and OpenCV draw it in a few milliseconds.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from capture.backdrop import Backdrop
+from capture.course import Course, Real
+from capture.figure import Figure, facet_normals, make_figure, surface
+from capture.outfit import dress
+from capture.scenery import Land, Picture, Weather, draw_post, make_land
+from capture.skier import Pose, pose_skier
+from capture.slope import Slope, Stamps, Viewpoint, aim, project
+from cvsf.skeleton import H36M_16
+
+_FINE = 2
+"""The skier is drawn this many times larger, then shrunk: smooth edges and facets."""
+
+_PEDESTAL = 10
+"""Grey values taken off before the sensor's noise, which has this mean, is added."""
+
+_SHADOW_LIMBS = (
+    (0.16, "hip", "thorax"), (0.11, "thorax", "head"), (0.09, "lhip", "lknee"), (0.09, "rhip", "rknee"),
+    (0.075, "lknee", "lankle"), (0.075, "rknee", "rankle"), (0.06, "lshoulder", "lelbow"),
+    (0.06, "rshoulder", "relbow"), (0.05, "lelbow", "lwrist"), (0.05, "relbow", "rwrist"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What all cameras of a seed share: the slope, the land and the dressed figure."""
+
+    slope: Slope
+    land: Land
+    figure: Figure
+    reflectance: Real  # (F, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """Everything one camera needs to draw one moment."""
+
+    raw_ns: int
+    joints: Real  # (J, 3) world metres
+    rotation: Real  # (3, 3)
+    focal_px: float
+    local: Real  # (R * AROUND, 3) vertices in the camera's axes
+    facing: npt.NDArray[np.bool_]  # (F,) towards the camera
+    lit: Real  # (F, 3) 0 to 255
+    poles: Real  # (2, 2, 3) grips and tips in the camera's axes
+    shadow: Real  # (limbs, 4, 3) on the snow, world
+    skier_streak: Real  # (2,) pixels the skier moves while the shutter is open
+    ground_streak: Real  # (2,) and the snow below him
+
+
+def set_stage(seed: int, slope: Slope) -> Stage:
+    """The stage of a seed."""
+    figure = make_figure()
+    return Stage(
+        slope=slope,
+        land=make_land(seed, slope.course),
+        figure=figure,
+        reflectance=dress(figure, seed),
+    )
+
+
+def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
+    """The shots of one camera at clock times (T,); many at once cost little more than one."""
+    slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
+    later = raw_ns + round(weather.shutter_s * 1e9)
+    pose = pose_skier(slope.build, slope.course, np.concatenate([raw_ns, later]))
+    pelvis = pose.joints[:, 0]
+    rotation, focal = aim(view, np.concatenate([raw_ns, later]), pelvis)
+    here = np.concatenate([pelvis[:count, None], pelvis[count:, None]], 1)
+    _, now_px = project(here, view.eye, rotation[:count], focal[:count], view.size)
+    _, later_px = project(here, view.eye, rotation[count:], focal[count:], view.size)
+    first = Pose(**{name: getattr(pose, name)[:count] for name in Pose.__slots__})
+    vertices = surface(stage.figure, slope.build, first)
+    normals = facet_normals(stage.figure, vertices)
+    centre = vertices[:, stage.figure.corners[:, 0]] - view.eye
+    facing = (normals * centre).sum(-1) < 0
+    lit = stage.reflectance * _light(weather, normals) * 255
+    local = (vertices - view.eye) @ np.swapaxes(rotation[:count], 1, 2)
+    poles = np.stack([_grips(first), first.pole_tip], 2).reshape(count, 4, 3)
+    poles = ((poles - view.eye) @ np.swapaxes(rotation[:count], 1, 2)).reshape(count, 2, 2, 3)
+    shadow = _shadow(slope.course, weather, first)
+    return [
+        Shot(
+            raw_ns=int(raw_ns[i]), joints=first.joints[i], rotation=rotation[i], focal_px=float(focal[i]),
+            local=local[i], facing=facing[i], lit=lit[i], poles=poles[i], shadow=shadow[i],
+            skier_streak=later_px[i, 1] - now_px[i, 0], ground_streak=later_px[i, 0] - now_px[i, 0],
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+class Painter:
+    """One camera's pictures: holds its background, its noise and its flakes."""
+
+    def __init__(self, stage: Stage, view: Viewpoint, index: int) -> None:
+        self._stage, self._view = stage, view
+        rng = np.random.default_rng([stage.slope.seed, 8, index])
+        width, height = view.size
+        weather = stage.land.weather
+        noise = rng.normal(_PEDESTAL, weather.noise, (height + 64, width + 64, 3))
+        self._noise = np.clip(noise.round(), 0, 255).astype(np.uint8)
+        self._flakes = rng.uniform(0, 1, (weather.flakes, 3))
+        self._phase = float(rng.uniform(0, 6))
+        self._backdrop = Backdrop(stage.land, view)
+
+    def prepare(self) -> None:
+        """Paint the background now rather than when the first picture needs it."""
+        slope, view = self._stage.slope, self._view
+        stamps = np.arange(0, slope.course.period_ns, 200_000_000 if view.follows else 10**12)
+        pelvis = pose_skier(slope.build, slope.course, stamps).joints[:, 0]
+        for rotation, focal_px in zip(*aim(view, stamps, pelvis), strict=True):
+            self._backdrop.prepare(rotation, float(focal_px))
+
+    def paint(self, shot: Shot) -> Picture:
+        """The picture, (H, W, 3) blue, green, red."""
+        gain = self._gain(shot.raw_ns)
+        picture = self._backdrop.picture(
+            shot.rotation, shot.focal_px, shot.ground_streak, gain, _PEDESTAL
+        )
+        self._draw_shadow(picture, shot)
+        self._draw_skier(picture, shot, gain)
+        self._draw_posts(picture, shot, gain)
+        self._draw_flakes(picture, shot, gain)
+        mixed = (shot.raw_ns // 1_000_000 * 2654435761) & 0xFFFFFFFF
+        across, down = mixed >> 8 & 63, mixed >> 16 & 63
+        height, width = picture.shape[:2]
+        return np.asarray(
+            cv2.add(picture, self._noise[down : down + height, across : across + width])
+        )
+
+    def _gain(self, raw_ns: int) -> Real:
+        """How exposure and white balance wander, per channel."""
+        amount, colour, phase, waves = self._stage.land.weather.drift
+        period_ns = self._stage.slope.course.period_ns
+        turn = 2 * np.pi * (raw_ns % period_ns) / period_ns
+        swing = np.sin(turn * waves + phase + self._phase)
+        warm = np.sin(turn * (waves + 1) + self._phase) * colour
+        return (1 + amount * swing) * np.array([1 - warm, 1.0, 1 + warm])
+
+    def _pixels(self, local: Real, focal_px: float) -> Real:
+        px: Real = focal_px * local[..., :2] / np.maximum(local[..., 2:], 0.3)
+        return px + np.array(self._view.size) / 2
+
+    def _draw_shadow(self, picture: Picture, shot: Shot) -> None:
+        local = (shot.shadow - self._view.eye) @ shot.rotation.T
+        if local[..., 2].min() < 0.5:
+            return
+        px = self._pixels(local, shot.focal_px)
+        box = _box(px.reshape(-1, 2), 6, self._view.size)
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        weather = self._stage.land.weather
+        depth = weather.sunlight / (weather.sunlight + weather.skylight) * 0.85 + 0.1
+        tone = tuple(float(c) for c in 255 * (1 - depth))
+        shade = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)
+        for corners in ((px - (x0, y0)) * 16).astype(np.int32):
+            cv2.fillConvexPoly(shade, corners, tone, cv2.LINE_AA, 4)
+        soft = 3 if weather.sunlight.mean() > 0.3 else 9
+        shade = cv2.blur(shade, (soft, soft))
+        region = picture[y0:y1, x0:x1]
+        cv2.multiply(region, shade, dst=region, scale=1 / 255)
+
+    def _draw_skier(self, picture: Picture, shot: Shot, gain: Real) -> None:
+        if shot.local[:, 2].min() < 0.5:
+            return
+        px = self._pixels(shot.local, shot.focal_px)
+        poles = self._pixels(shot.poles, shot.focal_px)
+        reach = 3 + int(np.abs(shot.skier_streak).max())
+        box = _box(np.concatenate([px, poles.reshape(-1, 2)]), min(reach, 40), self._view.size)
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        fine = np.zeros(((y1 - y0) * _FINE, (x1 - x0) * _FINE, 4), np.uint8)
+        corners, colours = self._polygons(shot, px, poles, gain)
+        corners = ((corners - (x0, y0)) * (_FINE * 16)).astype(np.int32)
+        for polygon, colour in zip(corners, colours.tolist(), strict=True):
+            cv2.fillConvexPoly(fine, polygon, colour, cv2.LINE_8, 4)
+        layer = cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
+        layer = streaked(layer, shot.skier_streak)
+        keep = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2BGR)
+        region = picture[y0:y1, x0:x1]
+        cv2.multiply(region, keep, dst=region, scale=1 / 255)
+        cv2.add(region, cv2.cvtColor(layer, cv2.COLOR_BGRA2BGR), dst=region)
+
+    def _polygons(self, shot: Shot, px: Real, poles: Real, gain: Real) -> tuple[Real, Real]:
+        """Visible quadrilaterals (n, 4, 2) from far to near, and their colours (n, 4) with opacity 255."""
+        corners = self._stage.figure.corners[shot.facing]
+        depth = shot.local[corners, 2].mean(1)
+        lit = np.clip(shot.lit[shot.facing] * gain - _PEDESTAL, 0, 255)
+        rods, rod_depth = _rods(poles, shot)
+        light = self._stage.land.weather.skylight + self._stage.land.weather.sunlight
+        rod_lit = np.repeat(np.clip(60 * light * gain - _PEDESTAL, 0, 255)[None], len(rods), 0)
+        order = np.argsort(-np.concatenate([depth, rod_depth]))
+        shapes = np.concatenate([px[corners], rods])[order]
+        colours = np.concatenate([lit, rod_lit])[order]
+        return shapes, np.column_stack([colours, np.full(len(colours), 255.0)])
+
+    def _draw_posts(self, picture: Picture, shot: Shot, gain: Real) -> None:
+        """Gates nearer than the skier hide him."""
+        land, eye = self._stage.land, self._view.eye
+        skier = float(np.linalg.norm(shot.joints[0, :2] - eye[:2]))
+        for x, y, which in land.posts:
+            if np.hypot(x - eye[0], y - eye[1]) < skier:
+                light = land.weather.skylight + 0.5 * land.weather.sunlight
+                colour = np.clip(
+                    land.post_colour[int(which)] * light * 255 * gain - _PEDESTAL, 0, 255
+                )
+                draw_post(
+                    picture,
+                    land.course,
+                    eye,
+                    shot.rotation,
+                    shot.focal_px,
+                    np.array([x, y]),
+                    colour,
+                )
+
+    def _draw_flakes(self, picture: Picture, shot: Shot, gain: Real) -> None:
+        """Falling snow in a box in front of the camera."""
+        if not len(self._flakes):
+            return
+        weather, room = self._stage.land.weather, np.array([7.0, 7.0, 5.0])
+        fallen = weather.wind * (shot.raw_ns / 1e9 % 7000)
+        world = np.mod(self._flakes * room + fallen - self._view.eye, room) - room / 2
+        local = world @ shot.rotation.T
+        local = local[local[:, 2] > 0.9]
+        wide = self._view.size[0] * 1.1
+        px = wide * local[:, :2] / local[:, 2:] + np.array(self._view.size) / 2
+        step = wide * (weather.wind @ shot.rotation.T)[:2] * weather.shutter_s / local[:, 2:]
+        tone = np.clip((weather.skylight + 0.5 * weather.sunlight) * 250 * gain, 0, 255).tolist()
+        thick = np.clip(wide * 0.007 / local[:, 2], 1, 4).round().astype(int).tolist()
+        ends = (np.stack([px, px + step], 1) * 8).astype(np.int32).tolist()
+        for (start, end), width in zip(ends, thick, strict=True):
+            cv2.line(picture, start, end, tone, width, cv2.LINE_8, 3)
+
+
+def streaked(layer: Picture, streak: Real) -> Picture:
+    """The layer smeared along the streak (pixels)."""
+    steps = int(min(15, np.abs(streak).max()))
+    if steps < 2:
+        return layer
+    half = steps // 2 + 1
+    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    way = np.linspace(-0.5, 0.5, steps)[:, None] * streak[::-1] * min(1, 15 / np.abs(streak).max())
+    row, column = (way.round().astype(int) + half).T
+    kernel[row.clip(0, 2 * half), column.clip(0, 2 * half)] = 1
+    return np.asarray(cv2.filter2D(layer, -1, kernel / kernel.sum()), np.uint8)
+
+
+def _light(weather: Weather, normals: Real) -> Real:
+    """What falls on facets (..., 3): sun, sky from above, snow from below."""
+    facing_sun = np.clip(normals @ weather.sun, 0, None)[..., None]
+    upward = normals[..., 2:] * 0.5 + 0.5
+    snow = 0.45 * (weather.skylight + weather.sunlight * weather.sun[2])
+    return (
+        weather.sunlight * facing_sun
+        + weather.skylight * (0.3 + 0.6 * upward)
+        + snow * (1 - upward) * 0.8
+    )
+
+
+def _grips(pose: Pose) -> Real:
+    """Where the hands hold the poles (T, 2, 3): just beyond the wrists."""
+    wrist, elbow = pose.joints[:, [12, 15]], pose.joints[:, [11, 14]]
+    way = wrist - elbow
+    grip = wrist + 0.07 * way / np.linalg.norm(way, axis=-1, keepdims=True)
+    down = pose.pole_tip - grip
+    return np.asarray(grip - 0.1 * down / np.linalg.norm(down, axis=-1, keepdims=True))
+
+
+def _rods(poles: Real, shot: Shot) -> tuple[Real, Real]:
+    """Poles as thin quadrilaterals (n, 4, 2) in pixels, and their depth (n,)."""
+    at = np.linspace(0, 1, 6)
+    line = poles[:, :1] + at[:, None] * (poles[:, 1:] - poles[:, :1])  # (2, 6, 2)
+    depth = shot.poles[:, :1, 2] + at * (shot.poles[:, 1:, 2] - shot.poles[:, :1, 2])
+    way = poles[:, 1] - poles[:, 0]
+    aside = (
+        np.stack([-way[:, 1], way[:, 0]], 1)
+        / np.maximum(np.linalg.norm(way, axis=1), 1e-6)[:, None]
+    )
+    half = np.maximum(0.009 * shot.focal_px / depth, 0.45)[..., None] * aside[:, None]
+    near, far = line + half, line - half
+    quads = np.stack([near[:, :-1], near[:, 1:], far[:, 1:], far[:, :-1]], 2)
+    return quads.reshape(-1, 4, 2), (depth[:, 1:] + depth[:, :-1]).reshape(-1) / 2
+
+
+def _shadow(course: Course, weather: Weather, pose: Pose) -> Real:
+    """Limbs and skis cast along the light onto the snow: quadrilaterals (T, limbs, 4, 3) in the world."""
+    ends = [(H36M_16.index(a), H36M_16.index(b)) for _, a, b in _SHADOW_LIMBS]
+    limbs = pose.joints[:, ends]
+    skis = np.stack([pose.sole - 0.75 * pose.ski[:, :, 1], pose.sole + 0.85 * pose.ski[:, :, 1]], 2)
+    poles = np.stack([_grips(pose), pose.pole_tip], 2)
+    limbs = np.concatenate([limbs, skis, poles], 1)
+    width = np.array([w for w, _, _ in _SHADOW_LIMBS] + [0.05] * 2 + [0.012] * 2)
+    light = weather.sun if weather.sunlight.mean() > 0.3 else np.array([0.0, 0.0, 1.0])
+    fall = (limbs @ course.normal) / (light @ course.normal)
+    flat = limbs - fall[..., None] * light
+    way = flat[:, :, 1] - flat[:, :, 0]
+    long = np.linalg.norm(way, axis=-1, keepdims=True)
+    along = way / np.maximum(long, 1e-6)
+    aside = np.cross(course.normal, along) * width[:, None]
+    along = along * width[:, None] * 0.6
+    a, b = flat[:, :, 0] - along, flat[:, :, 1] + along
+    return np.stack([a + aside, b + aside, b - aside, a - aside], 2)
+
+
+def _box(px: Real, margin: int, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """The part of the picture that holds the points, None where that is nothing."""
+    low = np.maximum(np.floor(px.min(0)) - margin, 0)
+    high = np.minimum(np.ceil(px.max(0)) + margin, size)
+    if (high - low < 2).any():
+        return None
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

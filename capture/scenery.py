@@ -1,0 +1,341 @@
+"""What stands still around the skier: weather, snow, tracks, trees, mountains and sky, painted as one camera sees them.
+
+A background depends on the seed and the camera alone; it is painted once and reused.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from capture.course import Course, Real
+
+Picture = npt.NDArray[np.uint8]
+Single = npt.NDArray[np.float32]
+
+_TILE = 512
+_TRACK_PX = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weather:
+    """Light and air of a day; colours are blue, green, red, 0 to 1."""
+
+    sun: Real  # (3,) unit vector towards it
+    sunlight: Real  # (3,) colour times strength
+    skylight: Real  # (3,)
+    zenith: Real
+    horizon: Real
+    haze: float  # distance in metres that hides 63 %
+    flakes: int  # falling snow in the picture
+    wind: Real  # (3,) m/s of the flakes
+    noise: float  # of the sensor, grey values
+    drift: Real  # (4,) how far exposure and white balance wander, and how fast
+    shutter_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Land:
+    """Everything but the skier, the same for all cameras of a seed."""
+
+    course: Course
+    weather: Weather
+    tile: Single  # seamless noise, 0 to 1
+    tracks: Single  # how much skis have pressed the snow, over `extent` metres around the origin
+    extent: float
+    ridge: Single  # (2, n) elevation of two ranges by azimuth, radians
+    trees: Real  # (n, 4) x, y, height, shade
+    tree_colour: Real  # (3,)
+    posts: Real  # (n, 3) x, y, which colour
+    post_colour: Real  # (2, 3)
+    groove: Real  # (3,) direction x, y and strength of the groomed lines
+
+
+def choose_weather(seed: int) -> Weather:
+    """The weather of a seed: sun, cloud, dusk or floodlight."""
+    rng = np.random.default_rng([seed, 4])
+    kind = rng.choice(["sun", "cloud", "dusk", "night"], p=[0.45, 0.33, 0.14, 0.08])
+    elevation, azimuth = np.radians(rng.uniform(25, 65)), rng.uniform(0, 2 * np.pi)
+    if kind == "dusk":
+        elevation = np.radians(rng.uniform(18, 28))
+    strength = {
+        "sun": rng.uniform(0.45, 0.7),
+        "cloud": rng.uniform(0.02, 0.2),
+        "dusk": 0.4,
+        "night": 0.5,
+    }
+    warm = np.array([0.6, 0.8, 1.0]) if kind == "dusk" else np.array([0.93, 0.98, 1.0])
+    sky = {
+        "sun": ([0.85, 0.5, 0.22], [0.95, 0.85, 0.72]), "cloud": ([0.72, 0.7, 0.68], [0.85, 0.84, 0.83]),
+        "dusk": ([0.6, 0.42, 0.35], [0.6, 0.7, 0.95]), "night": ([0.12, 0.07, 0.05], [0.25, 0.16, 0.12]),
+    }  # fmt: skip
+    bright = rng.uniform(0.85, 1.05)
+    cast = rng.normal(1, 0.04, 3)
+    zenith, horizon = (np.array(colour) * cast * bright for colour in sky[str(kind)])
+    level = {"sun": 0.42, "cloud": 0.78, "dusk": 0.42, "night": 0.3}[str(kind)] * bright
+    tint = np.array([1.06, 1.0, 0.93]) if kind != "cloud" else np.array([1.01, 1.0, 0.98])
+    snowing = rng.random() < (0.7 if kind == "cloud" else 0.35)
+    return Weather(
+        sun=np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]),
+        sunlight=warm * strength[str(kind)] * cast,
+        skylight=tint * level * cast,
+        zenith=zenith,
+        horizon=horizon,
+        haze=float(rng.choice([60, 150, 400, 1000])),
+        flakes=int(rng.integers(20, 140)) if snowing else 0,
+        wind=np.array([*rng.normal(0, 1.0, 2), -rng.uniform(0.8, 2.0)]),
+        noise=float(rng.uniform(0.5, 3.5)),
+        drift=np.array([rng.uniform(0.01, 0.12), rng.uniform(0, 0.03), rng.uniform(0, 6), rng.integers(1, 5)]),
+        shutter_s=float(rng.choice([1 / 60, 1 / 120, 1 / 250, 1 / 500])),
+    )  # fmt: skip
+
+
+def make_land(seed: int, course: Course) -> Land:
+    """The scene of a seed."""
+    rng = np.random.default_rng([seed, 5])
+    extent = 2.2 * course.radius + 16
+    trees = _forest(rng, course)
+    gates = rng.random() < 0.6
+    angle = rng.uniform(0, np.pi)
+    return Land(
+        course=course,
+        weather=choose_weather(seed),
+        tile=_tile(rng),
+        tracks=_tracks(rng, course, extent),
+        extent=extent,
+        ridge=_ridges(rng),
+        trees=trees,
+        tree_colour=np.array(
+            [rng.uniform(0.1, 0.25), rng.uniform(0.2, 0.35), rng.uniform(0.08, 0.3)]
+        ),
+        posts=_posts(rng, course) if gates else np.zeros((0, 3)),
+        post_colour=np.array([[0.15, 0.12, 0.85], [0.8, 0.3, 0.12]])[:: rng.choice([-1, 1])],
+        groove=np.array([np.cos(angle), np.sin(angle), rng.choice([0, 0.02, 0.05])]),
+    )
+
+
+def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[int, int]) -> Picture:
+    """What a camera without a skier sees, (H, W, 3); `rotation` rows are right, down, forward."""
+    width, height = size
+    u, v = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    pixel = np.stack([(u - width / 2) / focal_px, (v - height / 2) / focal_px, np.ones_like(u)], -1)
+    ray = (pixel @ rotation.astype(np.float32)).astype(np.float32)
+    fall = ray @ land.course.normal.astype(np.float32)
+    above = float(eye @ land.course.normal)
+    distance = np.where(fall < -1e-4, above / np.maximum(-fall, 1e-4), 1e6).astype(np.float32)
+    reach = 90.0 + 2 * land.course.radius
+    on_snow = distance * np.linalg.norm(ray, axis=-1) < reach
+    picture = _sky(land, ray)
+    _snow(land, eye, ray, distance, on_snow, focal_px, picture)
+    scene = np.clip(picture * 255, 0, 255).astype(np.uint8)
+    for x, y, tall, shade in _far_to_near(land.trees, eye):
+        _tree(land, scene, eye, rotation, focal_px, (x, y, tall, shade))
+    for x, y, which in _far_to_near(land.posts, eye):
+        colour = land.post_colour[int(which)] * (
+            land.weather.skylight + 0.5 * land.weather.sunlight
+        )
+        draw_post(scene, land.course, eye, rotation, focal_px, np.array([x, y]), colour * 255)
+    return scene
+
+
+def draw_post(
+    picture: Picture, course: Course, eye: Real, rotation: Real, focal_px: float, xy: Real, colour: Real
+) -> None:  # fmt: skip
+    """A gate's pole with its flag, 1.5 m high."""
+    foot = np.array([*xy, course.height(xy)])
+    rod = np.array([[0, 0, 0], [0, 0, 1.5]])
+    flag = np.array([[0, 0, 0.95], [0, 0, 1.45], [0.45, 0, 1.45], [0.45, 0, 0.95]])
+    flag = np.stack(
+        [flag[:, 0] * course.downhill[1], -flag[:, 0] * course.downhill[0], flag[:, 2]], 1
+    )
+    local = (np.concatenate([rod, flag]) + foot - eye) @ rotation.T
+    if local[:, 2].min() < 0.5:
+        return
+    height, width = picture.shape[:2]
+    points = focal_px * local[:, :2] / local[:, 2:] + (width / 2, height / 2)
+    at = np.clip(points * 16, -30000, 30000).astype(np.int32)
+    tint = tuple(float(c) for c in colour)
+    thick = max(1, round(0.04 * focal_px / float(local[0, 2])))
+    cv2.line(picture, at[0].tolist(), at[1].tolist(), tint, thick, cv2.LINE_AA, 4)
+    cv2.fillPoly(picture, [at[2:]], tint, cv2.LINE_AA, 4)
+
+
+def _sky(land: Land, ray: Single) -> Single:
+    w = land.weather
+    azimuth = np.arctan2(ray[..., 1], ray[..., 0])
+    elevation = np.arctan2(ray[..., 2], np.hypot(ray[..., 0], ray[..., 1]))
+    up = np.clip(elevation / 0.6, 0, 1)[..., None] ** 0.7
+    picture = (w.horizon * (1 - up) + w.zenith * up).astype(np.float32)
+    cloud = _look(land.tile, azimuth * 200, elevation * 500)
+    veil = np.clip((cloud - 0.5) * 3, 0, 0.6)[..., None] * np.clip(elevation * 8, 0, 1)[..., None]
+    picture += (veil * (w.horizon * 1.05 - picture)).astype(np.float32)
+    turn = (azimuth / (2 * np.pi) % 1) * (land.ridge.shape[1] - 1)
+    rock = _look(land.tile, azimuth * 700, elevation * 1400)
+    for depth, ridge in enumerate(land.ridge):
+        low = turn.astype(np.int64)
+        crest = ridge[low] + (ridge[low + 1] - ridge[low]) * (turn - low)
+        bare = (rock > 0.42 + 0.5 * np.clip(elevation, 0, 0.4))[..., None]
+        white, stone = w.skylight + 0.7 * w.sunlight, 0.3 * (w.skylight + w.sunlight)
+        body = np.where(bare, stone, white * 0.85)
+        faded = body * (0.35 + 0.25 * depth) + w.horizon * (0.65 - 0.25 * depth)
+        picture = np.where((elevation < crest)[..., None], faded, picture).astype(np.float32)
+    return picture
+
+
+def _snow(
+    land: Land, eye: Real, ray: Single, distance: Single, on_snow: npt.NDArray[np.bool_], focal_px: float, picture: Single
+) -> None:  # fmt: skip
+    """Paint the slope into the picture: lit, rippled, tracked, hazed."""
+    w = land.weather
+    far = np.where(on_snow, distance, 0)
+    x, y = (eye[i] + far * ray[..., i] for i in (0, 1))
+    fine = np.clip(focal_px / (np.maximum(far, 1) * 90), 0, 1)
+    relief = 0.16 * (_look(land.tile, x * 9, y * 9) - 0.5)
+    relief += 0.16 * (_look(land.tile, x * 43 + 99, y * 43) - 0.5) * np.sqrt(fine)
+    relief += 0.12 * (_look(land.tile, x * 190, y * 190 + 77) - 0.5) * fine
+    across = land.groove[0] * x + land.groove[1] * y
+    relief += (
+        land.groove[2] * np.sin(across * 30).astype(np.float32) * np.clip(2 * fine - 0.6, 0, 1)
+    )
+    scale = _TRACK_PX / land.extent
+    column, row = ((p + land.extent / 2) * scale for p in (x, y))
+    pressed = cv2.remap(
+        land.tracks, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=0,
+    )  # fmt: skip
+    lit = max(0.15, float(w.sun @ land.course.normal))
+    sunny = float(w.sunlight.mean() / (w.sunlight.mean() + w.skylight.mean()))
+    bump = (1 + relief * (0.4 + 1.3 * sunny) - 0.11 * pressed)[..., None]
+    colour = (w.skylight + w.sunlight * lit) * 0.97 * bump
+    hidden = (1 - np.exp(-far / w.haze))[..., None]
+    colour = colour * (1 - hidden) + w.horizon * hidden
+    picture[on_snow] = colour[on_snow]
+
+
+def _tree(
+    land: Land, picture: Picture, eye: Real, rotation: Real, focal_px: float, tree: tuple[float, float, float, float]
+) -> None:  # fmt: skip
+    x, y, tall, shade = tree
+    base = np.array([x, y, float(land.course.height(np.array([x, y])))]) - eye
+    local = np.stack([base, base + np.array([0, 0, tall])]) @ rotation.T
+    if local[:, 2].min() < 2:
+        return
+    height, width = picture.shape[:2]
+    foot, top = focal_px * local[:, :2] / local[:, 2:] + (width / 2, height / 2)
+    if max(foot[0], top[0]) < -width * 0.3 or min(foot[0], top[0]) > width * 1.3:
+        return
+    w = land.weather
+    hidden = 1 - np.exp(-float(np.linalg.norm(base)) / w.haze)
+    light = w.skylight + 0.6 * w.sunlight
+    stem, side = top - foot, np.array([-(top - foot)[1], (top - foot)[0]])
+    rng = np.random.default_rng(int(shade * 1e6))
+    for layer in np.linspace(0.06, 0.78, 9):
+        spread = 0.2 * (1.02 - layer) * rng.uniform(0.8, 1.2)
+        low, high = foot + stem * layer, foot + stem * min(1.0, layer + 0.24)
+        droop = stem * 0.04
+        for part, tint in ((1.0, land.tree_colour * (0.4 + 0.6 * shade)), (0.55, np.full(3, 0.75))):
+            if part < 1 and shade < 0.35:
+                continue
+            lift = stem * (0.09 if part < 1 else 0.0)
+            edge = [
+                low - side * spread * part - droop + lift,
+                low + lift,
+                low + side * spread * part - droop + lift,
+            ]
+            corners = np.array([*edge, high])
+            colour = (tint * light * (1 - hidden) + w.horizon * hidden) * 255
+            cv2.fillPoly(
+                picture, [np.clip(corners * 16, -3e5, 3e5).astype(np.int32)],
+                tuple(float(c) for c in colour), cv2.LINE_AA, 4,
+            )  # fmt: skip
+
+
+def _far_to_near(rows: Real, eye: Real) -> Real:
+    order = np.argsort(-np.linalg.norm(rows[:, :2] - eye[:2], axis=1))
+    ordered: Real = rows[order]
+    return ordered
+
+
+def _look(tile: Single, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) -> Single:
+    """The tile at positions in its pixels, endlessly repeated."""
+    x, y = (np.mod(p, _TILE).astype(np.float32) for p in (x, y))
+    return np.asarray(
+        cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
+    )
+
+
+def _tile(rng: np.random.Generator) -> Single:
+    """Seamless cloudy noise, 0 to 1."""
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_TILE), np.fft.rfftfreq(_TILE), indexing="ij"))
+    spectrum = (
+        np.fft.rfft2(rng.normal(size=(_TILE, _TILE))) / np.maximum(frequency, 3 / _TILE) ** 1.3
+    )
+    noise = np.fft.irfft2(spectrum, (_TILE, _TILE))
+    return np.clip(0.5 + noise / (noise.std() * 5), 0, 1).astype(np.float32)
+
+
+def _ridges(rng: np.random.Generator) -> Single:
+    azimuth = np.linspace(0, 2 * np.pi, 1441)
+    ranges = []
+    for high in rng.uniform([0.05, 0.0], [0.28, 0.16]):
+        line = np.zeros_like(azimuth)
+        for octave in range(1, 8):
+            wave = np.sin(azimuth * round(2.3 * 1.75**octave) + rng.uniform(0, 6))
+            line += (1 - np.abs(wave)) / 1.8**octave
+        ranges.append(high * (0.3 + line / line.max()))
+    return np.array(ranges, np.float32)
+
+
+def _forest(rng: np.random.Generator, course: Course) -> Real:
+    count = int(rng.choice([0, 12, 40, 110]))
+    near = course.radius * 1.15 + (26 if course.moving else 18)
+    away = rng.uniform(near, near + 45, count)
+    azimuth = rng.uniform(0, 2 * np.pi, count) if rng.random() < 0.5 else rng.normal(0, 1.2, count)
+    azimuth = azimuth + rng.uniform(0, 6)
+    return np.stack(
+        [
+            away * np.cos(azimuth),
+            away * np.sin(azimuth),
+            rng.uniform(3, 12, count),
+            rng.random(count),
+        ],
+        1,
+    )
+
+
+def _posts(rng: np.random.Generator, course: Course) -> Real:
+    """Slalom poles on the inner side of some turns."""
+    count = int(rng.integers(2, 5)) * (2 if course.moving else 1)
+    rows = rng.integers(0, len(course.table) - 1, 60)
+    inside = np.sign(course.table[rows, 5])[:, None]
+    left = np.stack([-course.table[rows, 3], course.table[rows, 2]], 1)
+    xy = course.table[rows, :2] + left * inside * 1.3
+    clear = [np.linalg.norm(course.table[:, :2] - p, axis=1).min() > 0.8 for p in xy]
+    chosen = xy[clear][:count]
+    return np.column_stack([chosen, np.arange(len(chosen)) % 2])
+
+
+def _tracks(rng: np.random.Generator, course: Course, extent: float) -> Single:
+    """Where skis went: the run itself and older, fainter ones."""
+    pressed = np.zeros((_TRACK_PX, _TRACK_PX), np.uint8)
+    scale = _TRACK_PX / extent * 16
+    thick = max(1, round(0.07 * _TRACK_PX / extent))
+    for older in range(int(rng.integers(1, 7))):
+        shift = rng.normal(0, 0.25 if older == 0 else 0.3 * course.radius, 2)
+        turn = 0.0 if older == 0 else rng.uniform(0, 6)
+        spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        path = course.table[:, :2] @ spin.T + shift
+        aside = np.stack([-course.table[:, 3], course.table[:, 2]], 1) @ spin.T * 0.16
+        for side in (aside, -aside):
+            points = ((path + side + extent / 2) * scale).astype(np.int32)
+            cv2.polylines(
+                pressed,
+                [np.ascontiguousarray(points[::4])],
+                True,
+                int(rng.uniform(60, 220)),
+                thick,
+                cv2.LINE_AA,
+                4,
+            )
+    return (cv2.GaussianBlur(pressed, (0, 0), 1.2) / 255).astype(np.float32)

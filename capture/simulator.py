@@ -1,0 +1,100 @@
+"""A simulated camera: exposures of the slope at the ticks of this machine's clock.
+
+Tick k is the same moment in every process, so cameras in separate processes see the same skier; late ticks are skipped and counted.
+"""
+
+import time
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from capture.camera import Exposure, Pace, Source, SourceConfig
+from capture.render import Painter, Shot, film, set_stage
+from capture.slope import make_slope, place_camera
+from capture.truth import TruthKeeper
+from cvsf.refusal import Refusal
+
+_AHEAD = 8
+"""Ticks whose motion is worked out together, which costs little more than one."""
+
+_UNCERTAINTY_NS = 1_000
+"""The picture shows exactly the moment stamped, to the rounding of the motion's arithmetic."""
+
+
+def open_simulated(index: int, config: SourceConfig, moving: bool) -> Source:
+    """Camera `index` of the slope of `config.seed`."""
+    return SimulatedCamera(index, config, moving)
+
+
+class SimulatedCamera:
+    """One virtual camera, open until closed."""
+
+    pace: Pace = "live"
+
+    def __init__(self, index: int, config: SourceConfig, moving: bool) -> None:
+        size = config.size or (640, 480)
+        self.width_px, self.height_px = size
+        self.fps = float(config.fps or 20)
+        if not (64 <= min(size) and max(size) <= 4096):
+            raise Refusal(
+                f"the simulator was asked for {size[0]}x{size[1]}: expected 64 to 4096 pixels a side."
+            )
+        if not 0.1 <= self.fps <= 240:
+            raise Refusal(
+                f"the simulator was asked for {self.fps:g} frames a second: expected 0.1 to 240."
+            )
+        if config.seed < 0:
+            raise Refusal(f"the simulator's seed is {config.seed}: expected 0 or more.")
+        cv2.setNumThreads(1)
+        slope = make_slope(config.seed, moving)
+        self._view = place_camera(slope, index, size)
+        self._stage = set_stage(config.seed, slope)
+        self._painter = Painter(self._stage, self._view, index)
+        self._painter.prepare()
+        self._quality = config.jpeg_quality
+        self._keeper = (
+            TruthKeeper(config.truth, config.seed, index, self._view) if config.truth else None
+        )
+        self._shots: dict[int, Shot] = {}
+        self._next: int | None = None
+        self._closed = False
+
+    def read(self, timeout_s: float) -> Exposure | None:
+        """The exposure of the next tick, or of the newest one when the reader was late."""
+        now_ns = time.monotonic_ns()
+        due = int(now_ns * self.fps / 1e9)
+        if self._next is None:
+            self._next = due + 1
+        tick = max(self._next, due)
+        wait_s = (self._at(tick) - now_ns) / 1e9
+        if wait_s > timeout_s:
+            time.sleep(max(0.0, timeout_s))
+            return None
+        if wait_s > 0:
+            time.sleep(wait_s)
+        missed, self._next = tick - self._next, tick + 1
+        shot = self._shot(tick)
+        jpeg = simplejpeg.encode_jpeg(self._painter.paint(shot), self._quality, "BGR", "420")
+        if self._keeper:
+            self._keeper.keep(shot.raw_ns, shot.joints, shot.rotation, shot.focal_px)
+        return Exposure(
+            jpeg=jpeg, width_px=self.width_px, height_px=self.height_px, raw_ns=shot.raw_ns,
+            uncertainty_ns=_UNCERTAINTY_NS, stamp="simulated", missed=missed,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Write what really happened, once."""
+        if self._keeper and not self._closed:
+            self._keeper.write()
+        self._closed = True
+
+    def _at(self, tick: int) -> int:
+        return round(tick * 1e9 / self.fps)
+
+    def _shot(self, tick: int) -> Shot:
+        if tick not in self._shots:
+            ticks = range(tick, tick + _AHEAD)
+            stamps = np.array([self._at(t) for t in ticks], np.int64)
+            self._shots = dict(zip(ticks, film(self._stage, self._view, stamps), strict=True))
+        return self._shots.pop(tick)

@@ -1,0 +1,124 @@
+"""The simulated slope: one skier on one run, and the cameras around it that nobody calibrated.
+
+A camera depends on the seed and its own index, never on how many others there are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from capture.course import Course, Real, lay_course
+from capture.figure import cross
+from capture.skier import Build, build_skier
+
+Stamps = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """The run and who skis it."""
+
+    seed: int
+    course: Course
+    build: Build
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewpoint:
+    """One camera: a fixed tripod that stands still or pans and zooms after the skier."""
+
+    eye: Real  # (3,) metres
+    roll: float
+    size: tuple[int, int]  # width, height
+    target: Real  # (3,) what a still camera looks at
+    focal_px: float  # of a still camera
+    follows: bool
+    tall_px: float  # how high a following camera keeps the skier
+    wobble: Real  # (4, 4, 2) amplitude and phase of four waves of x, y, z and zoom
+    period_ns: int
+
+
+def make_slope(seed: int, moving: bool) -> Slope:
+    """The slope of a seed."""
+    return Slope(seed=seed, course=lay_course(seed, moving), build=build_skier(seed))
+
+
+def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float = 0.0) -> Viewpoint:
+    """Camera `index` of the slope; `spread` above 0 varies distance, aim and zoom more, to train detectors on."""
+    course, rng = slope.course, np.random.default_rng([slope.seed, 6, index])
+    start = np.random.default_rng([slope.seed, 7]).uniform(0, 2 * np.pi)
+    azimuth = start + _azimuth(index) + rng.normal(0, 0.14)
+    if course.moving:
+        away = course.radius * rng.uniform(0.85, 1.25) + rng.uniform(6, 12)
+    else:
+        away = max(
+            course.radius + 4.2, rng.uniform(8.5, 13.5) * np.exp(0.3 * spread * rng.normal())
+        )
+    xy = away * np.array([np.cos(azimuth), np.sin(azimuth)])
+    eye = np.array([*xy, float(course.height(xy)) + rng.uniform(1.0, 4.0)])
+    aside = rng.normal(0, 0.12 + 1.2 * spread, 2)
+    target = np.array([*aside, float(course.height(aside)) + rng.uniform(0.6, 1.0)])
+    roll = float(rng.normal(0, 0.025))
+    zoom = rng.uniform(0.88, 1.0) * np.exp(spread * rng.uniform(-0.5, 0.7))
+    wobble = np.stack([rng.normal(0, 1, (4, 4)) * 0.5, rng.uniform(0, 2 * np.pi, (4, 4))], -1)
+    tall = rng.uniform(115, 200) * (size[1] / 480) * np.exp(spread * rng.uniform(-0.8, 0.5))
+    rotation = look_at(eye, target[None], np.array([roll]))[0]
+    return Viewpoint(
+        eye=eye, roll=roll, size=size, target=target, follows=course.moving, tall_px=tall,
+        focal_px=zoom * _fitting(course, eye, rotation, size), wobble=wobble, period_ns=course.period_ns,
+    )  # fmt: skip
+
+
+def aim(view: Viewpoint, raw_ns: Stamps, pelvis: Real) -> tuple[Real, Real]:
+    """Rotation (T, 3, 3), rows right, down, forward, and focal length (T,) at clock times, the skier's pelvis at (T, 3)."""
+    count = len(raw_ns)
+    if not view.follows:
+        rotation = look_at(view.eye, view.target[None], np.array([view.roll]))
+        return np.repeat(rotation, count, 0), np.full(count, view.focal_px)
+    turn = (raw_ns % view.period_ns)[:, None] * (2 * np.pi / view.period_ns)
+    waves = turn * np.array([3, 7, 13, 29])
+    wobble = (view.wobble[..., 0] * np.sin(waves[:, None] + view.wobble[..., 1])).sum(-1)  # (T, 4)
+    target = pelvis + 0.13 * wobble[:, :3]
+    reach = np.linalg.norm(target - view.eye, axis=1)
+    focal = view.tall_px * reach / 1.6 * np.exp(0.07 * wobble[:, 3])
+    return look_at(view.eye, target, view.roll + 0.008 * wobble[:, 0]), focal
+
+
+def look_at(eye: Real, target: Real, roll: Real) -> Real:
+    """Rotations (T, 3, 3) whose rows are the camera's right, down and forward."""
+    forward = target - eye
+    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
+    right = cross(forward, np.broadcast_to(np.array([0.0, 0.0, 1.0]), forward.shape))
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    down = cross(forward, right)
+    c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
+    return np.stack([c * right - s * down, s * right + c * down, forward], 1)
+
+
+def project(
+    points: Real, eye: Real, rotation: Real, focal_px: Real, size: tuple[int, int]
+) -> tuple[Real, Real]:
+    """Points (T, n, 3) in the cameras' axes (T, n, 3) and in pixels (T, n, 2)."""
+    local = (points - eye) @ np.swapaxes(rotation, 1, 2)
+    px = focal_px[:, None, None] * local[..., :2] / local[..., 2:] + np.array(size) / 2
+    return local, px
+
+
+def _azimuth(index: int) -> float:
+    """0, 90, 180, 270 degrees, then halfway between, then halfway again."""
+    ring, place = divmod(index, 4)
+    between = (0.0, 0.5, 0.25, 0.75)[ring % 4]
+    return float((place + between) * np.pi / 2)
+
+
+def _fitting(course: Course, eye: Real, rotation: Real, size: tuple[int, int]) -> float:
+    """The longest focal length that keeps the whole run, and the skier on it, in the picture."""
+    rows = course.table[::10]
+    lean = np.stack([-rows[:, 3], rows[:, 2]], 1) * np.sin(rows[:, 5:6])
+    foot = np.column_stack([rows[:, :2], course.height(rows[:, :2])])
+    head = foot + np.column_stack([1.3 * lean, np.full(len(rows), 1.7)])
+    local = (np.concatenate([foot, head]) - eye) @ rotation.T
+    room = np.array(size) / 2 * 0.96
+    slack = np.abs(local[:, :2]) / local[:, 2:]
+    return float((room / np.maximum(np.percentile(slack, 99.5, axis=0), 1e-6)).min())

@@ -1,0 +1,183 @@
+"""What really happened on the simulated slope, kept beside the pictures and joined per run afterwards.
+
+It goes to a file of its own and never to the wire; a camera's part is written whole or not at all.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from capture.course import Real
+from capture.slope import Stamps, Viewpoint, project
+from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16
+
+_LIMBS = (
+    ("hip", "thorax", 0.14), ("thorax", "head", 0.1), ("lhip", "lknee", 0.085), ("rhip", "rknee", 0.085),
+    ("lknee", "lankle", 0.07), ("rknee", "rankle", 0.07), ("lshoulder", "lelbow", 0.06),
+    ("rshoulder", "relbow", 0.06), ("lelbow", "lwrist", 0.05), ("relbow", "rwrist", 0.05),
+)  # fmt: skip
+"""Limbs that hide what is behind them, and their radius in metres."""
+
+_START = np.array([H36M_16.index(start) for start, _, _ in _LIMBS])
+_END = np.array([H36M_16.index(end) for _, end, _ in _LIMBS])
+_RADIUS = np.array([radius for _, _, radius in _LIMBS])
+_BEHIND = 0.08
+"""Metres a joint must lie behind a limb's axis to be hidden by it."""
+
+
+def seen(joints: Real, view: Viewpoint, rotation: Real, focal_px: Real) -> npt.NDArray[np.bool_]:
+    """(T, J): joints inside the picture with no other limb in front."""
+    local, px = project(joints, view.eye, rotation, focal_px, view.size)
+    inside: npt.NDArray[np.bool_] = ((px >= 0) & (px < np.array(view.size))).all(-1)
+    start, way = px[:, None, _START], (px[:, _END] - px[:, _START])[:, None]
+    along = ((px[:, :, None] - start) * way).sum(-1) / np.maximum((way**2).sum(-1), 1e-9)
+    along = np.clip(along, 0, 1)[..., None]
+    near = local[:, None, _START, 2] * (1 - along[..., 0]) + local[:, None, _END, 2] * along[..., 0]
+    away_px = np.linalg.norm(px[:, :, None] - start - along * way, axis=-1)
+    covered = away_px < _RADIUS * focal_px[:, None, None] / np.maximum(near, 0.1)
+    own = (np.arange(len(H36M_16))[:, None] == _START) | (np.arange(len(H36M_16))[:, None] == _END)
+    own[H36M_16.index("spine"), 0] = True
+    hidden = (covered & (near < local[..., None, 2] - _BEHIND) & ~own).any(-1)
+    return inside & ~hidden
+
+
+class TruthKeeper:
+    """One camera's exposures, kept in memory until `write`."""
+
+    def __init__(self, path: Path, seed: int, index: int, view: Viewpoint) -> None:
+        self.path = path.with_name(f"{path.stem}.{index}.npz")
+        if not path.parent.is_dir():
+            raise Refusal(
+                f"{path.parent} is no folder: the truth of a run goes into one that exists."
+            )
+        self._about = {
+            "seed": seed,
+            "camera": index,
+            "width_px": view.size[0],
+            "height_px": view.size[1],
+        }
+        self._view = view
+        self._stamps: list[int] = []
+        self._joints: list[Real] = []
+        self._rotation: list[Real] = []
+        self._focal: list[float] = []
+
+    def keep(self, raw_ns: int, joints: Real, rotation: Real, focal_px: float) -> None:
+        """An exposure that was made."""
+        self._stamps.append(raw_ns)
+        self._joints.append(joints.astype(np.float32))
+        self._rotation.append(rotation)
+        self._focal.append(focal_px)
+
+    def write(self) -> None:
+        """The camera's part of the truth, in place of an older one."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "raw_ns": np.array(self._stamps, np.int64),
+            "joints": np.array(self._joints, np.float32).reshape(-1, len(H36M_16), 3),
+            "rotation": np.array(self._rotation, np.float64).reshape(-1, 3, 3),
+            "focal_px": np.array(self._focal, np.float64),
+            "eye": self._view.eye,
+            "about": np.array(json.dumps(self._about)),
+        }
+        part = self.path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(self.path)
+
+
+def merge_truth(parts: Sequence[Path], out: Path) -> None:
+    """Join the cameras' parts by exposure time into one file of the layout of `bench/make_multiview.py`.
+
+    A row is a moment at which any camera exposed; one that did not has raw_ns 0 and confidence 0 there.
+    """
+    if not parts:
+        raise Refusal("no part of a truth file was found: run the simulator with --truth first.")
+    cameras = sorted((_read(path) for path in parts), key=lambda camera: camera["about"]["camera"])
+    stamps = np.unique(np.concatenate([camera["raw_ns"] for camera in cameras]))
+    joints = np.zeros((len(stamps), len(H36M_16), 3))
+    for camera in cameras:
+        joints[np.searchsorted(stamps, camera["raw_ns"])] = camera["joints"]
+    views = [_view_truth(camera, stamps, joints) for camera in cameras]
+    write_multiview(out, stamps, views, cameras[0]["about"])
+
+
+def write_multiview(
+    out: Path, stamps: Stamps, views: Sequence[dict[str, npt.NDArray[Any]]], about: dict[str, int]
+) -> None:
+    """One file from the views' arrays, each with axis 0 as long as `stamps`."""
+    rows = len(stamps)
+    both = {name: np.stack([view[name] for view in views], 1) for name in views[0]}
+    arrays = {
+        name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in both.items()
+    }
+    first = stamps[0] if rows else 0
+    part = out.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            **arrays,
+            session=np.zeros(rows, np.int32),
+            subject=np.zeros(rows, np.int32),
+            frame=np.arange(rows, dtype=np.int32),
+            t_s=(stamps - first) / 1e9,
+            joint_names=np.array(H36M_16.joints),
+            subject_names=np.array([f"sim-{about['seed']:06d}"]),
+            image_px=np.array([about["width_px"], about["height_px"]]),
+        )
+    part.replace(out)
+
+
+def view_arrays(
+    view: Viewpoint, joints: Real, rotation: Real, focal_px: Real, raw_ns: Stamps
+) -> dict[str, npt.NDArray[Any]]:
+    """One view's columns of the layout; where raw_ns is 0 there was no exposure."""
+    local, px = project(joints, view.eye, rotation, focal_px, view.size)
+    visible = seen(joints, view, rotation, focal_px) & (raw_ns != 0)[:, None]
+    head, thorax = px[:, H36M_16.index("head")], px[:, H36M_16.index("thorax")]
+    return {
+        "keypoints_px": px, "confidence": visible.astype(np.float32), "truth_px": px,
+        "joints_mm": local * 1e3, "head_px": np.linalg.norm(head - thorax, axis=-1),
+        "camera_R": rotation, "camera_t_mm": -rotation @ view.eye * 1e3, "focal_px": focal_px,
+        "raw_ns": raw_ns,
+    }  # fmt: skip
+
+
+def _view_truth(
+    camera: dict[str, Any], stamps: Stamps, joints: Real
+) -> dict[str, npt.NDArray[Any]]:
+    """A camera's columns at all stamps; where it missed one it stands as at its nearest exposure."""
+    own = camera["raw_ns"]
+    if len(own) == 0:
+        raise Refusal(
+            f"camera {camera['about']['camera']} made no exposure: there is no truth to join."
+        )
+    at = np.searchsorted(own, stamps).clip(0, len(own) - 1)
+    exposed = own[at] == stamps
+    about = camera["about"]
+    view = _stand_in(camera["eye"], (about["width_px"], about["height_px"]))
+    return view_arrays(
+        view, joints, camera["rotation"][at], camera["focal_px"][at], np.where(exposed, stamps, 0)
+    )
+
+
+def _stand_in(eye: Real, size: tuple[int, int]) -> Viewpoint:
+    """A viewpoint of which only the place and the picture's size are known."""
+    return Viewpoint(
+        eye=eye, roll=0.0, size=size, target=np.zeros(3), focal_px=0.0, follows=False, tall_px=0.0,
+        wobble=np.zeros((4, 4, 2)), period_ns=1,
+    )  # fmt: skip
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path) as file:
+            part: dict[str, Any] = dict(file)
+        part["about"] = json.loads(str(part["about"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise Refusal(f"{path} is no part of a truth file ({error}).") from error
+    return part
