@@ -1,4 +1,4 @@
-"""The page in a real browser: the skeleton moves, pictures carry their overlay, the button records."""
+"""The page in a real browser: the skeleton moves, pictures have overlays, the button records."""
 
 import threading
 import time
@@ -40,7 +40,8 @@ def _body(t_s: float) -> npt.NDArray[np.float64]:
         joints.append((-x if sided and joint[0] == "l" else x, y, z))
     lean = 0.45 * np.sin(1.3 * t_s)
     turn = np.array([[np.cos(lean), 0, np.sin(lean)], [0, 1, 0], [-np.sin(lean), 0, np.cos(lean)]])
-    return 2 * np.array(joints) @ turn.T
+    body: npt.NDArray[np.float64] = 2 * np.array(joints) @ turn.T
+    return body
 
 
 def _picture(view: int, keypoints_px: npt.NDArray[np.float64]) -> bytes:
@@ -191,12 +192,12 @@ def test_the_skeleton_moves_and_the_pictures_carry_their_overlay(
 
 def _count_pixels(canvas: str, tint: tuple[int, int, int]) -> str:
     """JavaScript that counts the canvas' pixels of about that hue, shaded or not."""
-    r, g, b = tint
     return (
-        "(() => { const c = %s, d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        "let n = 0; for (let i = 0; i < d.length; i += 4) { const s = Math.max(d[i], d[i + 1],"
-        "d[i + 2]) / 255; if (s > 0.4 && Math.abs(d[i] / s - %d) + Math.abs(d[i + 1] / s - %d) +"
-        "Math.abs(d[i + 2] / s - %d) < 90) n += 1; } return n; })()" % (canvas, r, g, b)
+        "((c, tint) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "let n = 0; for (let i = 0; i < d.length; i += 4) {"
+        "const s = Math.max(d[i], d[i + 1], d[i + 2]) / 255;"
+        "const off = tint.reduce((sum, value, at) => sum + Math.abs(d[i + at] / s - value), 0);"
+        f"if (s > 0.4 && off < 90) n += 1; }} return n; }})({canvas}, {list(tint)})"
     )
 
 
@@ -245,9 +246,11 @@ def test_dragging_turns_the_scene_and_every_up_axis_is_drawn_upright(
             place = [0.0, 0.0, 0.0]
             place[up] = sign
             upright = browser.ask(
-                "import('/scene.js').then(({ Scene }) => { const s = Object.create(Scene.prototype);"
+                "import('/scene.js').then(({ Scene }) => {"
+                "const s = Object.create(Scene.prototype);"
                 f"s.about = {{ up: '{'+' if sign > 0 else '-'}{axis}', joints: [] }}; s.forget();"
-                f"s.set({{ frame_of_reference: 'canonical', joints: [{place}] }}); return s.goal; }})"
+                f"s.set({{ frame_of_reference: 'canonical', joints: [{place}] }});"
+                "return s.goal; })"
             )
             assert upright == [[0, 0, 1]]
 
