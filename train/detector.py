@@ -46,7 +46,7 @@ def train_detector(
     minutes: Annotated[
         float, typer.Option(min=0.01, help="Training time, both networks together.")
     ] = 40,
-    seeds: Annotated[str, typer.Option(help="Slopes to learn from, FIRST:END.")] = "0:600",
+    seeds: Annotated[str, typer.Option(help="Slopes to learn from, FIRST:END.")] = "0:400",
     held_out: Annotated[
         str, typer.Option(help="Slopes to be scored on, FIRST:END.")
     ] = "90000:90040",
@@ -161,5 +161,5 @@ def _networks(start_from: Path | None) -> tuple[BoxNetwork, PoseNetwork]:
 def _span(text: str, flag: str) -> range:
     first, _, end = text.partition(":")
     if not (first.isdigit() and end.isdigit() and int(first) < int(end)):
-        raise Refusal(f"{flag} is {text!r}, expected FIRST:END such as 0:600")
+        raise Refusal(f"{flag} is {text!r}, expected FIRST:END such as 0:400")
     return range(int(first), int(end))

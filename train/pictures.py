@@ -62,22 +62,10 @@ def box_of(joints_px: Array) -> Array:
 
 
 def render(folder: Path, seeds: range) -> None:
-    """Has the simulator film those of the seeds that the folder lacks."""
-    lacking = [s for s in seeds if not (_seed_folder(folder, s) / "truth.npz").exists()]
-    if not lacking:
-        return
-    first, last = lacking[0], lacking[-1] + 1
-    log.info(
-        "pictures are being rendered", extra={"folder": str(folder), "seeds": f"{first}:{last}"}
-    )
-    command = ["-m", "cvsf", "simulate", "--out", str(folder), "--seeds", f"{first}:{last}"]
-    command += ["--cams", str(_CAMERAS), "--frames", str(_FRAMES)]
-    done = subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        raise Refusal(
-            f"cvsf simulate ended with {done.returncode}, expected pictures of {first}:{last} "
-            f"in {folder}; its own message above says why"
-        )
+    """Has the simulator film what the folder lacks: the last fifth with cameras that move."""
+    moving_from = seeds.stop - len(seeds) // 5
+    _film(folder, range(seeds.start, moving_from), moving=False)
+    _film(folder, range(moving_from, seeds.stop), moving=True)
 
 
 def shots(folder: Path, seeds: range) -> Iterator[Shot]:
@@ -144,6 +132,24 @@ def shrink(picture: Picture, *, smooth: bool) -> tuple[Picture, float, tuple[flo
         picture, size, interpolation=way
     )
     return padded, scale, (left, top)
+
+
+def _film(folder: Path, seeds: range, *, moving: bool) -> None:
+    lacking = [s for s in seeds if not (_seed_folder(folder, s) / "truth.npz").exists()]
+    if not lacking:
+        return
+    first, last = lacking[0], lacking[-1] + 1
+    log.info(
+        "pictures are being rendered", extra={"folder": str(folder), "seeds": f"{first}:{last}"}
+    )
+    command = ["-m", "cvsf", "simulate", "--out", str(folder), "--seeds", f"{first}:{last}"]
+    command += ["--cams", str(_CAMERAS), "--frames", str(_FRAMES)] + ["--moving"] * moving
+    done = subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise Refusal(
+            f"cvsf simulate ended with {done.returncode}, expected pictures of {first}:{last} "
+            f"in {folder}; its own message above says why"
+        )
 
 
 def _shots_of(truth: Path) -> Iterator[Shot]:
