@@ -83,7 +83,8 @@ class Hub:
         if not kept:
             link.advance_durable(frame.seq)
         if frame.trigger is not None and link.lossless:
-            self.steps.add(frame)
+            if not self.steps.add(frame):
+                link.taken = frame.seq
             link.last_trigger = frame.trigger
             self._step()
         else:

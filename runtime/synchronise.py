@@ -118,13 +118,18 @@ class Steps:
         self._ended: set[str] = set()
         self.beyond = 0
         self._last: int | None = None
+        self._emitted = -1
 
-    def add(self, frame: Frame) -> None:
-        """Take a frame in; `ready` gives what it completes."""
-        if self._last is not None and frame.trigger is not None and frame.trigger > self._last:
+    def add(self, frame: Frame) -> bool:
+        """Whether the frame is waited with: one beyond the shortest source or of an instant gone by is not."""
+        trigger = frame.trigger or 0
+        if self._last is not None and trigger > self._last:
             self.beyond += 1
-            return
+            return False
+        if trigger <= self._emitted:
+            return False
         self._waiting.setdefault(frame.camera, deque()).append(frame)
+        return True
 
     def end(self, camera: str) -> None:
         """This camera gives nothing more."""
@@ -150,5 +155,6 @@ class Steps:
             frames_now = {c: f for c, f in heads.items() if (f.trigger or 0) == trigger}
             for camera in frames_now:
                 self._waiting[camera].popleft()
+            self._emitted = trigger
             groups.append(Group(frames=frames_now, expected=expected))
         return groups
