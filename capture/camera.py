@@ -161,8 +161,8 @@ def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
         return devices.find_all(data)
     if source == "sim" or source.startswith("sim:"):
         return _simulated(source, cams)
-    whole = Path(source).expanduser()
-    parts = [source] if whole.exists() else [part.strip() for part in source.split(",")]
+    is_one = bool(source) and Path(source).expanduser().exists()
+    parts = [source] if is_one else [part.strip() for part in source.split(",")]
     found: list[Found] = []
     for part in parts:
         path = Path(part).expanduser()
@@ -170,7 +170,7 @@ def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
             found += rtsp.find(part)
         elif part.isdecimal() or part.startswith("/dev/"):
             found += devices.find(part, data)
-        elif path.is_dir() or path.name == "session.json":
+        elif (part and path.is_dir()) or path.name == "session.json":
             from capture import playback
 
             found += playback.find(path)

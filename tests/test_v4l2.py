@@ -1,0 +1,344 @@
+"""V4L2 capture against a simulated camera behind the ioctl boundary, and the real refusals of the kernel."""
+
+import ctypes
+import errno
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import simplejpeg
+
+from capture import v4l2_api as api
+from capture.camera import SourceConfig, SourceLost
+from capture.mjpg import STANDARD_TABLES, whole_jpeg
+from capture.v4l2 import V4l2Camera, open_device
+from capture.v4l2_query import formats, refusal
+from cvsf.refusal import Refusal
+
+SIZE = (64, 48)
+PATH = Path("/dev/video0")
+
+
+def jpeg_of(level: int, size: tuple[int, int] = SIZE) -> bytes:
+    picture = np.full((size[1], size[0], 3), level, np.uint8)
+    return bytes(simplejpeg.encode_jpeg(picture, quality=90, colorsubsampling="422"))
+
+
+def without_tables(jpeg: bytes) -> bytes:
+    position, kept = 2, jpeg[:2]
+    while jpeg[position + 1] != 0xDA:
+        length = 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        if jpeg[position + 1] != 0xC4:
+            kept += jpeg[position : position + length]
+        position += length
+    return kept + jpeg[position:]
+
+
+@dataclass
+class SimulatedCamera:
+    """A camera as the kernel shows it: pictures wait in `sent` until a queued buffer takes them."""
+
+    pixelformats: tuple[str, ...] = ("YUYV", "MJPG")
+    sent: list[tuple[int, bytes, int]] = field(default_factory=list)  # sequence, bytes, flags
+    exposure_100us: int | None = 100
+    failures: dict[int, int] = field(default_factory=dict)  # request: errno
+    stamp_flags: int = api.CLOCK_MONOTONIC | api.STAMP_START_OF_EXPOSURE
+    capabilities: int = api.CAPTURE_STREAMING
+    driver: bytes = b"simulated"
+    closed: bool = False
+    format: int = 0
+    queued: list[int] = field(default_factory=list)
+    memory: list[bytearray] = field(default_factory=list)
+
+    def ioctl(self, request: int, argument: api.Argument) -> None:
+        if request in self.failures:
+            raise OSError(self.failures[request], os.strerror(self.failures[request]))
+        if isinstance(argument, api.Capability):
+            argument.driver, argument.capabilities = self.driver, self.capabilities
+        elif isinstance(argument, api.FormatDescription):
+            if argument.index >= len(self.pixelformats):
+                raise OSError(errno.EINVAL, "end")
+            argument.pixelformat = api.fourcc(self.pixelformats[argument.index])
+        elif isinstance(argument, api.FrameSize):
+            if argument.index >= 2:
+                raise OSError(errno.EINVAL, "end")
+            argument.type = api.DISCRETE
+            argument.width, argument.height = [SIZE, (32, 24)][argument.index]
+        elif isinstance(argument, api.Format):
+            pix = argument.body.pix
+            if api.letters(pix.pixelformat) not in self.pixelformats:
+                pix.pixelformat = api.fourcc(self.pixelformats[0])
+            pix.width, pix.height = SIZE
+            is_yuyv = pix.pixelformat == api.fourcc("YUYV")
+            pix.bytesperline = SIZE[0] * 2 + 16 if is_yuyv else 0
+            self.format = pix.pixelformat
+        elif isinstance(argument, api.StreamParameters):
+            argument.numerator, argument.denominator = 1, 25
+        elif isinstance(argument, api.BufferRequest):
+            argument.count = 3
+            self.memory = [bytearray(1 << 16) for _ in range(3)]
+        elif isinstance(argument, api.Control):
+            if self.exposure_100us is None:
+                raise OSError(errno.EINVAL, "no such control")
+            argument.value = self.exposure_100us
+        elif isinstance(argument, api.Buffer):
+            self._buffer(request, argument)
+
+    def _buffer(self, request: int, buffer: api.Buffer) -> None:
+        if request == api.QUERYBUF:
+            buffer.length, buffer.offset = 1 << 16, buffer.index << 16
+        elif request == api.QBUF:
+            assert buffer.index not in self.queued, "a buffer was given back twice"
+            self.queued.append(buffer.index)
+        elif request == api.DQBUF:
+            if not self.sent or not self.queued:
+                raise BlockingIOError(errno.EAGAIN, "nothing yet")
+            sequence, data, flags = self.sent.pop(0)
+            buffer.index = self.queued.pop(0)
+            self.memory[buffer.index][: len(data)] = data
+            buffer.bytesused, buffer.sequence = len(data), sequence
+            buffer.flags = flags | self.stamp_flags
+            buffer.seconds, buffer.microseconds = 1000 + sequence, 500_000
+
+    def map(self, length: int, offset: int) -> "SimulatedMemory":
+        return SimulatedMemory(self, offset >> 16)
+
+    def wait(self, timeout_s: float) -> bool:
+        if api.DQBUF in self.failures or self.sent:
+            return True
+        time.sleep(min(timeout_s, 0.01))
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class SimulatedMemory:
+    camera: SimulatedCamera
+    index: int
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        return bytes(self.camera.memory[self.index][part])
+
+    def close(self) -> None:
+        pass
+
+
+def opened(camera: SimulatedCamera, **config: int) -> V4l2Camera:
+    return V4l2Camera(camera, PATH, SourceConfig(size=SIZE, **config))  # type: ignore[arg-type]
+
+
+def test_structs_and_requests_are_the_kernels() -> None:
+    sizes = {
+        api.Capability: 104,
+        api.FormatDescription: 64,
+        api.FrameSize: 44,
+        api.PixelFormat: 48,
+        api.Format: 208,
+        api.StreamParameters: 204,
+        api.BufferRequest: 20,
+        api.Buffer: 88,
+        api.Control: 8,
+    }
+    assert {struct: ctypes.sizeof(struct) for struct in sizes} == sizes
+    assert (api.Format.body.offset, api.Buffer.seconds.offset) == (8, 24)
+    assert (api.Buffer.sequence.offset, api.Buffer.offset.offset) == (56, 64)
+    assert (api.QUERYCAP, api.S_FMT, api.S_PARM) == (0x80685600, 0xC0D05605, 0xC0CC5616)
+    assert (api.QBUF, api.DQBUF, api.G_CTRL) == (0xC058560F, 0xC0585611, 0xC008561B)
+    assert (api.STREAMON, api.ENUM_FRAMESIZES) == (0x40045612, 0xC02C564A)
+
+
+def test_mjpg_is_passed_on_byte_for_byte() -> None:
+    jpeg = jpeg_of(40)
+    camera = SimulatedCamera(sent=[(0, jpeg + bytes(100), 0)])
+    source = opened(camera)
+    exposure = source.read(1.0)
+    assert exposure is not None
+    assert exposure.jpeg == jpeg
+    assert (exposure.width_px, exposure.height_px) == SIZE
+    assert (source.pace, source.fps) == ("live", 25.0)
+    assert camera.format == api.fourcc("MJPG")
+    source.close()
+    assert camera.closed
+
+
+def test_missing_huffman_tables_are_put_in() -> None:
+    jpeg = jpeg_of(90)
+    bare = without_tables(jpeg)
+    assert len(bare) < len(jpeg)
+    whole = whole_jpeg(bare)
+    assert whole is not None
+    assert STANDARD_TABLES in whole
+    np.testing.assert_array_equal(simplejpeg.decode_jpeg(whole), simplejpeg.decode_jpeg(jpeg))
+    np.testing.assert_array_equal(
+        cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR),
+        cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\x00" * 64, b"\xff\xd8\xff\xd9"])
+def test_what_is_no_jpeg_is_none(data: bytes) -> None:
+    assert whole_jpeg(data) is None
+
+
+def test_a_truncated_jpeg_is_counted_and_survived() -> None:
+    cut = jpeg_of(10)[:-20]
+    camera = SimulatedCamera(sent=[(0, jpeg_of(10), 0)])
+    source = opened(camera)
+    assert source.read(1.0) is not None
+    camera.sent = [(1, cut, 0)]
+    assert source.read(0.03) is None
+    camera.sent = [(2, jpeg_of(20), 0)]
+    exposure = source.read(1.0)
+    assert exposure is not None
+    assert exposure.missed == 1
+
+
+def test_a_picture_flagged_broken_or_of_another_size_is_counted() -> None:
+    camera = SimulatedCamera(sent=[(0, jpeg_of(1), 0)])
+    source = opened(camera)
+    source.read(1.0)
+    for sent in ((1, jpeg_of(1), api.BUFFER_ERROR), (2, jpeg_of(1, (128, 96)), 0)):
+        camera.sent = [sent]
+        assert source.read(0.03) is None
+    camera.sent = [(3, jpeg_of(1), 0)]
+    exposure = source.read(1.0)
+    assert exposure is not None
+    assert exposure.missed == 2
+
+
+def test_the_newest_picture_wins_and_the_drivers_numbers_count_the_rest() -> None:
+    camera = SimulatedCamera(sent=[(7, jpeg_of(1), 0)])
+    source = opened(camera)
+    first = source.read(1.0)
+    assert first is not None
+    assert first.missed == 0
+    camera.sent = [(10, jpeg_of(50), 0), (11, jpeg_of(60), 0)]
+    exposure = source.read(1.0)
+    assert exposure is not None
+    assert exposure.jpeg == jpeg_of(60)
+    assert exposure.missed == 3  # 8 and 9 in the driver, 10 here
+    assert sorted(camera.queued) == [0, 1, 2]
+
+
+def test_a_driver_that_does_not_number_is_counted_here() -> None:
+    camera = SimulatedCamera(sent=[(0, jpeg_of(1), 0)])
+    source = opened(camera)
+    source.read(1.0)
+    camera.sent = [(0, jpeg_of(1), 0), (0, jpeg_of(2), 0)]
+    exposure = source.read(1.0)
+    assert exposure is not None
+    assert exposure.missed == 1
+
+
+def test_yuyv_is_encoded_here() -> None:
+    rows = np.full((SIZE[1], SIZE[0] * 2 + 16), 128, np.uint8)
+    rows[:, : SIZE[0] * 2 : 2] = 200
+    camera = SimulatedCamera(pixelformats=("YUYV",), sent=[(0, rows.tobytes(), 0)])
+    exposure = opened(camera).read(1.0)
+    assert exposure is not None
+    picture = simplejpeg.decode_jpeg(exposure.jpeg)
+    assert picture.shape == (SIZE[1], SIZE[0], 3)
+    assert abs(float(picture.mean()) - 214) < 3  # luma 200 of 16..235
+
+
+def test_a_camera_with_neither_format_is_refused() -> None:
+    with pytest.raises(Refusal, match="H264.*MJPG or YUYV"):
+        opened(SimulatedCamera(pixelformats=("H264",)))
+
+
+STAMP_NS = 1_000_500_000_000
+PERIOD_NS = 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("camera", "raw_ns", "uncertainty_ns", "stamp"),
+    [
+        (SimulatedCamera(), STAMP_NS + 5_000_000, 1_000_000, "sensor"),
+        (SimulatedCamera(driver=b"uvcvideo"), STAMP_NS + 5_000_000, 11_000_000, "kernel"),
+        (SimulatedCamera(exposure_100us=None), STAMP_NS + 10_000_000, 11_000_000, "kernel"),
+        (SimulatedCamera(stamp_flags=0x2000), STAMP_NS - 25_000_000, 20_000_000, "kernel"),
+    ],
+    ids=["start of exposure", "uvcvideo", "exposure unknown", "end of frame"],
+)
+def test_the_moment_is_the_middle_of_the_exposure(
+    camera: SimulatedCamera,
+    raw_ns: int,
+    uncertainty_ns: int,
+    stamp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("capture.v4l2._HARDWARE_CLOCK", tmp_path / "absent")
+    camera.sent = [(0, jpeg_of(1), 0)]
+    exposure = opened(camera).read(1.0)
+    assert exposure is not None
+    assert (exposure.raw_ns, exposure.uncertainty_ns, exposure.stamp) == (
+        raw_ns,
+        uncertainty_ns,
+        stamp,
+    )
+
+
+def test_without_a_monotonic_stamp_it_is_the_arrival_and_says_so() -> None:
+    camera = SimulatedCamera(stamp_flags=0, sent=[(0, jpeg_of(1), 0)])
+    before_ns = time.monotonic_ns()
+    exposure = opened(camera).read(1.0)
+    assert exposure is not None
+    assert exposure.stamp == "arrival"
+    assert abs(exposure.raw_ns - before_ns) <= exposure.uncertainty_ns + 100_000_000
+
+
+def test_a_camera_pulled_out_is_lost() -> None:
+    camera = SimulatedCamera(sent=[(0, jpeg_of(1), 0)])
+    source = opened(camera)
+    source.read(1.0)
+    camera.failures = {api.DQBUF: errno.ENODEV, api.STREAMOFF: errno.ENODEV}
+    with pytest.raises(SourceLost, match="video0 stopped"):
+        source.read(1.0)
+    source.close()
+
+
+def test_a_camera_that_falls_silent_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capture.v4l2._SILENT_S", 0.05)
+    source = opened(SimulatedCamera())
+    with pytest.raises(SourceLost, match="no whole picture"):
+        source.read(1.0)
+
+
+def test_a_busy_camera_is_refused_naming_who_may_hold_it() -> None:
+    camera = SimulatedCamera(failures={api.REQBUFS: errno.EBUSY})
+    with pytest.raises(Refusal, match="is busy: another program holds it"):
+        opened(camera)
+    assert camera.closed
+
+
+def test_a_metadata_device_is_refused() -> None:
+    with pytest.raises(Refusal, match="no camera"):
+        opened(SimulatedCamera(capabilities=api.DEVICE_CAPS | api.CAPTURE_STREAMING))
+
+
+def test_formats_are_listed_with_their_sizes() -> None:
+    offered = formats(SimulatedCamera())
+    assert [api.letters(number) for number, _ in offered] == ["YUYV", "MJPG"]
+    assert offered[1][1] == [SIZE, (32, 24)]
+
+
+def test_a_missing_device_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="no camera at"):
+        open_device(f"v4l2:{tmp_path}/video9", SourceConfig())
+
+
+def test_a_regular_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "video0").write_bytes(b"not a camera")
+    with pytest.raises(Refusal, match="no V4L2 camera|may not be opened"):
+        open_device(f"v4l2:{tmp_path}/video0", SourceConfig())
+
+
+def test_a_device_of_another_group_is_refused_with_the_cure() -> None:
+    assert "usermod -aG video" in str(refusal(PATH, PermissionError(errno.EACCES, "denied")))
