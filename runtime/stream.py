@@ -78,7 +78,7 @@ class Streamer:
     def poll(self) -> None:
         """Take note of who subscribes; whoever asks for `about` is told at once."""
         newcomer = False
-        while self._socket.poll(0):
+        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             message = self._socket.recv()
             change, prefix = message[:1], message[1:]
             # Prefixes that match no topic are not kept: a stranger could send any number of them.
