@@ -21,6 +21,12 @@ _PATIENCE_NS = 1_000_000_000
 """A stranger stays larger, and a lost person stays remembered, this long."""
 _SAME = 0.3
 """Boxes that share this much of their union are one person."""
+_STEP = 0.35
+"""So many heights from where the person was expected is still the same person's move."""
+_ALIKE = 0.65
+"""The same person's height from one sight to the next, at least, smaller over larger."""
+_UNUSUAL, _SETTLING = 0.6, 0.1
+"""Joints less certain than this share of the usual are doubted where no box confirms them."""
 _WEAK_POSES = 3
 _FEWEST_JOINTS = 4
 _SHRINK = 0.3
@@ -42,6 +48,7 @@ class Track:
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0
         self._looks = self._since_look = self._unconfirmed = self._weak = 0
+        self._usual = 0.0  # confidence of the joints of this person
         self._lost = False
         self._stranger: Floats | None = None
         self._stranger_looks = self._stranger_ns = 0
@@ -85,9 +92,13 @@ class Track:
         low, high = joints_px[firm].min(0), joints_px[firm].max(0)
         grown = self._beyond * (high - low).max()
         box = np.concatenate([low - grown, high + grown])
-        if _overlap(box, here) < _SAME / 2 and not _near(box, here, 0.6):
+        sure = float(confidence.mean())
+        if _overlap(box, here) < _SAME and not _near(box, here, _STEP):
+            return self._doubt()
+        if self._unconfirmed and sure < _UNUSUAL * self._usual:
             return self._doubt()
         self._weak = 0
+        self._usual += (sure - self._usual) * (_SETTLING if self._usual else 1.0)
         self._move(_eased(box, here), t_ns)
         return True
 
@@ -143,7 +154,7 @@ class Track:
         best = int(overlaps.argmax())
         if overlaps[best] >= _SAME:
             return best
-        reach = 0.5 + (min((t_ns - self._seen_ns) / 1e9, 1.0) if self._lost else 0.0)
+        reach = _STEP + (min((t_ns - self._seen_ns) / 1e9, 1.0) if self._lost else 0.0)
         near = [i for i, box in enumerate(found) if _near(box[:4], here, reach)]
         if not near:
             return None
@@ -216,4 +227,4 @@ def _near(a: Floats, b: Floats, reach: float) -> bool:
     """Whether the centres are within `reach` heights of each other and the heights are alike."""
     high_a, high_b = a[3] - a[1], b[3] - b[1]
     apart = float(np.hypot(*(_centre(a) - _centre(b))))
-    return bool(apart <= reach * max(high_a, high_b) and 0.5 <= high_a / high_b <= 2.0)
+    return bool(apart <= reach * max(high_a, high_b) and _ALIKE <= high_a / high_b <= 1 / _ALIKE)

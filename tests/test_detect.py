@@ -232,7 +232,8 @@ def _detector(folder: Path) -> Detector:
 def _picture(size: tuple[int, int], shift: float = 0.0) -> tuple[Picture, npt.NDArray[np.float64]]:
     """Spots of red, green and blue on black, and where they are (3, 2)."""
     width, height = size
-    shares = [*np.array([[0.36, 0.22], [0.48, 0.47], [0.6, 0.72]]), shift, 0]
+    shares = np.array([[0.36, 0.22], [0.48, 0.47], [0.6, 0.72]])
+    shares[:, 0] += shift
     spots = np.floor(shares * size) + 0.5  # the middle of a pixel
     radius = max(5, round(0.035 * min(size)))
     picture = np.zeros((height, width, 3), np.uint8)
