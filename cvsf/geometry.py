@@ -1,0 +1,135 @@
+"""The geometry of bodies and weak-perspective views: rotations, small solves, the body's own frame and unit.
+
+Everything is closed form, batched and made of operations every backend has: no SVD, no data-dependent loop.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cvsf.skeleton import JointSet
+
+TINY = 1e-9
+_TRUNK = ("hip", "thorax", "lhip", "rhip", "lshoulder", "rshoulder")
+
+
+def unit(vector: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
+    """The vector at length one; a zero vector stays zero."""
+    return vector / (vector.square().sum(-1, keepdim=True) + TINY).sqrt()
+
+
+def _constant(rows: int, columns: int, entries: dict[tuple[int, int], float]) -> Tensor:
+    table = torch.zeros(rows, columns)
+    for (row, column), value in entries.items():
+        table[row, column] = value
+    return table
+
+
+_NEXT = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+# products a_i b_k (9) to a x b; a vector to its skew matrix (9); products A_i A_k (81) to the adjugate (9)
+_CROSS = _constant(
+    9, 3, {(3 * j + k, i): 1.0 for i, j, k in _NEXT} | {(3 * k + j, i): -1.0 for i, j, k in _NEXT}
+)
+_SKEW = _constant(
+    3, 9, {(i, 3 * k + j): 1.0 for i, j, k in _NEXT} | {(i, 3 * j + k): -1.0 for i, j, k in _NEXT}
+)
+_ADJUGATE = _constant(
+    81,
+    9,
+    {((3 * a + c) * 9 + 3 * b + d, 3 * j + i): 1.0 for i, a, b in _NEXT for j, c, d in _NEXT}
+    | {((3 * a + d) * 9 + 3 * b + c, 3 * j + i): -1.0 for i, a, b in _NEXT for j, c, d in _NEXT},
+)
+
+
+def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch F"]:
+    """All products a_i b_k, row by row: what every bilinear formula here is a constant matrix of."""
+    return (a[..., :, None] * b[..., None, :]).flatten(-2)
+
+
+def cross(a: Float[Tensor, "*batch 3"], b: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
+    """The cross product."""
+    return outer(a, b) @ _CROSS.to(a)
+
+
+def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
+    """The rotation whose first two rows are Gram-Schmidt of the six numbers (continuous, unlike axis-angle)."""
+    first = unit(six[..., :3])
+    second = six[..., 3:]
+    second = unit(second - (first * second).sum(-1, keepdim=True) * first)
+    return torch.stack([first, second, cross(first, second)], -2)
+
+
+def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The Cayley rotation of a small rotation vector: exactly a rotation, to first order the exponential."""
+    skew = (step @ _SKEW.to(step)).unflatten(-1, (3, 3))
+    share = 4 / (4 + step.square().sum(-1))
+    identity = torch.eye(3, dtype=step.dtype, device=step.device)
+    return identity + share[..., None, None] * (skew + skew @ skew / 2)
+
+
+def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+    """The right-handed rotation by `angle` about coordinate axis 0, 1 or 2."""
+    c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    rows = {
+        0: [one, zero, zero, zero, c, -s, zero, s, c],
+        1: [c, zero, s, zero, one, zero, -s, zero, c],
+        2: [c, -s, zero, s, c, zero, zero, zero, one],
+    }[axis]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def solve3(
+    matrix: Float[Tensor, "*batch 3 3"], right: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "*batch 3"]:
+    """x of matrix x = right for positive 3x3 matrices, by the adjugate."""
+    flat = matrix.flatten(-2)
+    adjugate = outer(flat, flat) @ _ADJUGATE.to(flat)
+    # trace(A adj A) is three times the determinant
+    determinant = (matrix.mT.flatten(-2) * adjugate).sum(-1, keepdim=True) / 3
+    x = adjugate.unflatten(-1, (3, 3)) @ right[..., None]
+    return x[..., 0] / determinant.clamp_min(TINY * TINY)
+
+
+def body_from(
+    joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
+) -> Float[Tensor, "*batch 3 3"]:
+    """The rotation into the body's own frame: x forward, y to its left, z up the trunk.
+
+    Up is pelvis to thorax; left is right-to-left of hips and shoulders together, made square to up.
+    """
+    at = {name: joints[..., joint_set.index(name), :] for name in _TRUNK}
+    up = unit(at["thorax"] - at["hip"])
+    left = at["lhip"] - at["rhip"] + at["lshoulder"] - at["rshoulder"]
+    left = unit(left - (left * up).sum(-1, keepdim=True) * up)
+    return torch.stack([cross(left, up), left, up], -2)
+
+
+def unit_length(
+    joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
+) -> Float[Tensor, "*batch"]:
+    """What is called 1 in canonical space: the trunk plus one leg (mean of both), along the bones.
+
+    A pose's norm shrinks when the body crouches; this does not.
+    """
+    halves = {"spine": 1.0, "thorax": 1.0}
+    halves |= {side + joint: 0.5 for side in "lr" for joint in ("knee", "ankle")}
+    bones = [(joint_set.index(j), joint_set.parents[joint_set.index(j)]) for j in halves]
+    child, parent = (list(ends) for ends in zip(*bones, strict=True))
+    length = ((joints[..., child, :] - joints[..., parent, :]).square().sum(-1) + TINY).sqrt()
+    return (length * length.new_tensor(list(halves.values()))).sum(-1)
+
+
+def turn_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The smallest rotation that brings a unit direction in front of the camera onto its optical axis (0, 0, 1)."""
+    axis = direction.new_tensor([0.0, 0.0, 1.0])
+    skew = (cross(direction, axis.expand_as(direction)) @ _SKEW.to(direction)).unflatten(-1, (3, 3))
+    identity = torch.eye(3, dtype=direction.dtype, device=direction.device)
+    return identity + skew + skew @ skew / (1 + direction[..., 2:, None])
+
+
+def weighted_centre(
+    points: Float[Tensor, "*batch J D"], weight: Float[Tensor, "*batch J"]
+) -> Float[Tensor, "*batch 1 D"]:
+    """The weighted mean of points; the origin where nothing has weight."""
+    row = weight[..., None, :]
+    return row @ points / row.sum(-1, keepdim=True).clamp_min(TINY)

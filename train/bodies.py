@@ -1,0 +1,126 @@
+"""Bodies that move in ways nobody recorded: recorded poses recombined, bent, stretched and tilted.
+
+A pose is kept as bones in its own body frame, so upper and lower halves of different frames fit together.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from cvsf.geometry import TINY, body_from, cross, rotation_about, unit
+from cvsf.skeleton import JointSet
+
+# metres, of an adult of 1.75 m; recorded skeletons differ by a third in trunk and shoulders
+_ADULT_M = {
+    "rhip": 0.11, "rknee": 0.42, "rankle": 0.42, "lhip": 0.11, "lknee": 0.42, "lankle": 0.42,
+    "spine": 0.24, "thorax": 0.24, "head": 0.28, "lshoulder": 0.18, "lelbow": 0.29,
+    "lwrist": 0.26, "rshoulder": 0.18, "relbow": 0.29, "rwrist": 0.26,
+}  # fmt: skip
+_SIDES = ("l", "r")
+
+
+class Bodies:
+    """Draws poses (N, J, 3) in metres, pelvis at the origin, in body-level axes with z up."""
+
+    def __init__(self, joints_mm: Tensor, joint_set: JointSet) -> None:
+        self.joint_set = joint_set
+        joints = joints_mm.double() / 1000
+        joints = (joints - joints[:, :1]) @ body_from(joints, joint_set).mT
+        parents = torch.tensor([max(p, 0) for p in joint_set.parents])
+        self._bones = (joints - joints[:, parents]).float()
+        self._adult = torch.tensor([_ADULT_M.get(j, 0.0) for j in joint_set.joints])
+        lower = {"rhip", "rknee", "rankle", "lhip", "lknee", "lankle"}
+        self._lower = torch.tensor([j in lower for j in joint_set.joints])
+        self._mirror = torch.tensor(joint_set.mirrored)
+
+    def draw(self, count: int, random: torch.Generator) -> Tensor:
+        """`count` new poses, about half of them close to a recorded one."""
+        frames = torch.randint(len(self._bones), (2, count), generator=random)
+        frames[1] = torch.where(torch.rand(count, generator=random) < 0.5, frames[0], frames[1])
+        bones = torch.where(
+            self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]]
+        )
+        bones = self._resized(self._mirrored(bones, random), random)
+        changed = self._joints(bones, self._bends(count, random))
+        plain = self._joints(bones, None)
+        return torch.where(self._knees_bend_back(changed)[:, None, None], changed, plain)
+
+    def _mirrored(self, bones: Tensor, random: torch.Generator) -> Tensor:
+        flip = torch.rand(len(bones), 1, 1, generator=random) < 0.5
+        return torch.where(flip, bones[:, self._mirror] * bones.new_tensor([1.0, -1.0, 1.0]), bones)
+
+    def _resized(self, bones: Tensor, random: torch.Generator) -> Tensor:
+        count, joints, _ = bones.shape
+        length = (bones.square().sum(-1) + TINY).sqrt()
+        mix = torch.rand(count, 1, generator=random).mul(1.6).clamp_max(1)
+        wanted = (1 - mix) * length + mix * self._adult
+        spread = 0.07 * torch.randn(count, joints, generator=random)
+        spread = (spread + spread[:, self._mirror]) / math.sqrt(2)  # both sides alike
+        size = torch.empty(count, 1).uniform_(0.8, 1.15, generator=random)
+        return unit(bones) * (wanted * (1 + spread) * size)[..., None]
+
+    def _bends(self, count: int, random: torch.Generator) -> Tensor:
+        """A rotation for every bone (and what hangs on it), in body axes."""
+        names = self.joint_set.joints
+        angle = torch.zeros(count, len(names), 3)
+
+        def some(share: float) -> Tensor:
+            return (torch.rand(count, generator=random) < share).float()
+
+        def normal(deg: float) -> Tensor:
+            return torch.randn(count, generator=random) * math.radians(deg)
+
+        def between(low: float, high: float) -> Tensor:
+            return torch.empty(count).uniform_(math.radians(low), math.radians(high), generator=random)
+
+        tuck, both = some(0.4) * between(0, 75), some(0.5)
+        trunk = some(0.5) * between(-10, 70) + tuck * 0.4
+        lean, twist, arms = some(0.5) * normal(20), some(0.5) * normal(20), some(0.5)
+        raised, spread = arms * between(-20, 80), arms * between(0, 70)
+        for j, name in enumerate(names):
+            angle[:, j] = torch.randn(count, 3, generator=random) * math.radians(6)
+            if name == "spine":
+                angle[:, j] += torch.stack([lean, trunk, twist], -1)
+            elif name[1:] == "knee":
+                own = both * tuck + (1 - both) * some(0.5) * between(0, 75)
+                aside = lean * 0.5 + some(0.4) * normal(15)
+                angle[:, j] += torch.stack([aside, -own, 0 * own], -1)
+            elif name[1:] == "ankle":
+                own = both * tuck * between(50, 80) / math.radians(45)
+                angle[:, j] += torch.stack([0 * own, own + (1 - both) * some(0.5) * between(0, 70), 0 * own], -1)
+            elif name[1:] == "elbow":
+                side = 1.0 if name[0] == "l" else -1.0
+                angle[:, j] += torch.stack([side * spread + normal(12), -raised + normal(12), normal(12)], -1)
+            elif name[1:] == "wrist":
+                angle[:, j, 1] -= some(0.4) * between(0, 80)
+        return rotation_about(2, angle[..., 2]) @ rotation_about(0, angle[..., 0]) @ rotation_about(1, angle[..., 1])
+
+    def _joints(self, bones: Tensor, bends: Tensor | None) -> Tensor:
+        at: list[Tensor] = []
+        turned: list[Tensor] = []
+        for child, parent in self._outwards():
+            if parent < 0:
+                at.append(torch.zeros(len(bones), 3))
+                turned.append(torch.eye(3).expand(len(bones), 3, 3))
+                continue
+            turn = turned[parent] if bends is None else turned[parent] @ bends[:, child]
+            turned.append(turn)
+            at.append(at[parent] + (turn @ bones[:, child, :, None])[..., 0])
+        return torch.stack(at, 1)
+
+    def _outwards(self) -> list[tuple[int, int]]:
+        """(joint, parent) pairs; the lifter's set lists every parent before its children."""
+        pairs = list(enumerate(self.joint_set.parents))
+        assert all(parent < child for child, parent in pairs)
+        return pairs
+
+    def _knees_bend_back(self, joints: Tensor) -> Tensor:
+        at = {name: joints[:, i] for i, name in enumerate(self.joint_set.joints)}
+        left = unit(at["lhip"] - at["rhip"])
+        fine = torch.ones(len(joints), dtype=torch.bool)
+        for side in _SIDES:
+            thigh = unit(at[side + "knee"] - at[side + "hip"])
+            shank = unit(at[side + "ankle"] - at[side + "knee"])
+            fine &= (cross(thigh, shank) * left).sum(-1) > -0.15
+        return fine

@@ -1,0 +1,60 @@
+"""A training run at rest: weights, optimiser, random state and what they were made from, in one file.
+
+Only tensors and plain values, so it loads with weights_only; a run continued from it goes on as if never stopped.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cvsf.lifter import Lifter, LifterShape
+from cvsf.refusal import Refusal
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Everything a run needs to go on, and everything an engine's manifest needs to say."""
+
+    variant: str
+    joint_set: str
+    shape: dict[str, int]
+    weights: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    sessions: tuple[str, ...] = ()
+    parent: str | None = None
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    seed: int = 0
+    step: int = 0
+    optimiser: dict[str, Any] = field(default_factory=dict)
+    random: dict[str, Any] = field(default_factory=dict)  # generator states
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    def lifter(self) -> Lifter:
+        """The network with these weights, ready to run."""
+        lifter = Lifter(LifterShape(**self.shape))
+        lifter.load_state_dict(self.weights)
+        return lifter.eval()
+
+    def write(self, path: Path) -> None:
+        """Atomically: a run that dies while saving keeps its last checkpoint."""
+        draft = path.with_suffix(".part")
+        torch.save(asdict(self) | {"format": FORMAT}, draft)
+        draft.replace(path)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file; Refusal if it is not one."""
+    if not path.is_file():
+        raise Refusal(f"no checkpoint at {path}; expected a checkpoint.pt written by `cvsf train`")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the pickle machinery raised
+        raise Refusal(f"{path} is not a checkpoint of `cvsf train` ({type(error).__name__})") from error
+    known = {f.name for f in fields(Checkpoint)}
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not known <= found.keys():
+        raise Refusal(f"{path} is not a checkpoint of format {FORMAT}; train it again")
+    return Checkpoint(**{name: found[name] for name in known})

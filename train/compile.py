@@ -1,0 +1,191 @@
+"""`cvsf compile`: a checkpoint becomes the one ONNX graph the hub runs, with its manifest and golden vectors.
+
+An engine that does not say what torch says is not written.
+"""
+
+import copy
+import json
+import subprocess
+import tempfile
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from torch import Tensor
+
+from cvsf.engine import Engine
+from cvsf.fusion import FusedLifter, LiftedViews
+from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, Manifest, TensorCard, sha256_of
+from cvsf.refusal import Refusal
+from cvsf.skeleton import Array, JointSet, joint_set
+from train.checkpoint import Checkpoint, read_checkpoint
+
+OPSET = 18
+MAX_VIEWS = 16
+PARITY = 1e-5
+CREDIT = "Trained on the CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu)."
+
+# a standing body with raised arms, metres, z up, for golden vectors
+_STANDING = {
+    "hip": (0, 0, 0), "rhip": (0, -0.11, 0), "rknee": (0.1, -0.12, -0.41), "rankle": (0, -0.13, -0.82),
+    "lhip": (0, 0.11, 0), "lknee": (0.05, 0.13, -0.42), "lankle": (-0.05, 0.16, -0.83),
+    "spine": (0.02, 0, 0.24), "thorax": (0.05, 0, 0.48), "head": (0.08, 0, 0.75),
+    "lshoulder": (0.05, 0.18, 0.46), "lelbow": (0.2, 0.35, 0.35), "lwrist": (0.42, 0.33, 0.45),
+    "rshoulder": (0.05, -0.18, 0.46), "relbow": (0.15, -0.38, 0.32), "rwrist": (0.35, -0.42, 0.42),
+}  # fmt: skip
+
+_INPUTS = (
+    TensorCard(name="keypoints_px", axes=("B", "V", "J", "2"), meaning="x right, y down, pixels"),
+    TensorCard(name="confidence", axes=("B", "V", "J"), meaning="0 is not seen"),
+    TensorCard(name="image_px", axes=("B", "V", "2"), meaning="width, height; 0 is unknown"),
+)
+_MEANINGS = {
+    "canonical": (("B", "V", "J", "3"), "body frame: x forward, y left, z up; pelvis 0; trunk + leg = 1"),
+    "view_from_canonical": (("B", "V", "3", "3"), "view: x right, y down, z forward"),
+    "refined_px": (("B", "V", "J", "2"), "keypoints after cross-view fusion, pixels"),
+    "fused": (("B", "J", "3"), "all views together, body frame, unit scale"),
+    "fused_confidence": (("B", "J"), "0 no view believed; rises with every view that agrees"),
+}
+
+
+def compile_command(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt of a training run")],
+    out: Annotated[Path, typer.Option(help="folder of the engine, made here")],
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+) -> None:
+    """Compile a trained lifter into the engine the hub runs."""
+    manifest = compile_engine(read_checkpoint(checkpoint), out)
+    facts = {"engine": manifest.id, "folder": str(out), "sha256": manifest.sha256, "parity": manifest.parity}
+    typer.echo(json.dumps(facts) if as_json else f"{manifest.id} in {out}, parity {manifest.parity:.1e}")
+
+
+def compile_engine(checkpoint: Checkpoint, out: Path) -> Manifest:
+    """Write lifter.onnx, manifest.json and golden.npz into `out`; Refusal if ONNX Runtime disagrees with torch."""
+    joints = joint_set(checkpoint.joint_set)
+    graph = FusedLifter(checkpoint.lifter(), joints).eval()
+    golden = [_sample(views, joints, views) for views in (1, 2, 3, 4, 6)]
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as scratch:
+        draft = Path(scratch)
+        _export(graph, golden[3], draft / LIFTER)
+        manifest = _card(checkpoint, draft / LIFTER, 0.0)
+        manifest.write(draft)
+        engine = Engine(draft, manifest, threads=1)
+        parity = max(disagreement(engine, graph, sample) for sample in golden)
+        if parity > PARITY:
+            raise Refusal(
+                f"ONNX Runtime differs from torch by {parity:.1e} relative, expected at most {PARITY:.0e}; "
+                "the engine was not written, check the versions of torch and onnxruntime"
+            )
+        manifest = manifest.model_copy(update={"parity": parity, "golden": GOLDEN})
+        manifest.write(draft)
+        _write_golden(engine, golden[3], draft / GOLDEN)
+        for name in (LIFTER, GOLDEN, MANIFEST):  # the manifest last: it vouches for the others
+            (draft / name).replace(out / name)
+    return manifest
+
+
+def _export(graph: FusedLifter, sample: dict[str, Tensor], path: Path) -> None:
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    views = torch.export.Dim("views", min=1, max=MAX_VIEWS)
+    doubled = {name: torch.cat([tensor, tensor]) for name, tensor in sample.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about itself
+        program = torch.onnx.export(
+            graph,
+            kwargs=doubled,
+            dynamic_shapes={name: {0: batch, 1: views} for name in doubled},
+            input_names=list(doubled),
+            output_names=list(LiftedViews._fields),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+            optimize=True,
+        )
+    assert program is not None
+    program.save(str(path), external_data=False)
+
+
+def _sample(views: int, joints: JointSet, seed: int) -> dict[str, Tensor]:
+    """A plausible instant: a body with raised arms and one hidden joint before `views` perspective cameras."""
+    random = np.random.default_rng(seed)
+    body = np.array([_STANDING[joint] for joint in joints.joints]) + random.normal(0, 0.05, (len(joints), 3))
+    keypoints = np.empty((1, views, len(joints), 2))
+    for view in range(views):
+        azimuth = 2 * np.pi * view / max(views, 2) + random.normal(0, 0.2)
+        c, s = np.cos(azimuth), np.sin(azimuth)
+        local = body @ np.array([[c, s, 0], [0, 0, -1], [-s, c, 0]]).T + [*random.normal(0, 0.5, 2), 7.0]
+        keypoints[0, view] = 1300 * local[:, :2] / local[:, 2:] + [960, 540]
+    keypoints += random.normal(0, 3, keypoints.shape)
+    confidence = random.uniform(0.5, 1, (1, views, len(joints)))
+    confidence[0, -1, -1] = 0
+    image = np.broadcast_to([1920.0, 1080.0], (1, views, 2))
+    arrays = {"keypoints_px": keypoints, "confidence": confidence, "image_px": image}
+    return {name: torch.tensor(array.copy(), dtype=torch.float32) for name, array in arrays.items()}
+
+
+def disagreement(engine: Engine, graph: FusedLifter, sample: dict[str, Tensor]) -> float:
+    """Largest difference of any output to torch, relative to that output's largest value.
+
+    Where float32 itself is further than that from double precision in torch (views that leave a joint open amplify
+    rounding), what exceeds twice torch's own rounding counts.
+    """
+    found = engine.lift_many(**{name: tensor.numpy() for name, tensor in sample.items()})
+    exact = copy.deepcopy(graph).double()
+    with torch.no_grad():
+        single = graph(**sample)._asdict()
+        double = exact(**{name: tensor.double() for name, tensor in sample.items()})._asdict()
+    worst = 0.0
+    for name, truth in double.items():
+        size = max(1e-9, float(truth.abs().max()))
+        rounding = float((single[name] - truth).abs().max()) / size
+        ours = float((torch.from_numpy(found[name]) - truth).abs().max()) / size
+        direct = float((torch.from_numpy(found[name]) - single[name]).abs().max()) / size
+        worst = max(worst, min(direct, ours - 2 * rounding))
+    return worst
+
+
+def _write_golden(engine: Engine, sample: dict[str, Tensor], path: Path) -> None:
+    arrays: dict[str, Array] = {name: tensor.numpy() for name, tensor in sample.items()}
+    arrays |= engine.lift_many(**arrays)
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def _card(checkpoint: Checkpoint, onnx: Path, parity: float) -> Manifest:
+    now = datetime.now(UTC)
+    sha256 = sha256_of(onnx)
+    outputs = (
+        TensorCard(name=name, axes=axes, meaning=meaning) for name, (axes, meaning) in _MEANINGS.items()
+    )
+    return Manifest(
+        id=f"{checkpoint.variant}-{now:%Y%m%dT%H%M%SZ}-{sha256[:8]}",
+        created=now.isoformat(timespec="seconds"),
+        git_sha=_git_sha(),
+        variant=checkpoint.variant,
+        joint_set=checkpoint.joint_set,
+        max_views=MAX_VIEWS,
+        inputs=_INPUTS,
+        outputs=tuple(outputs),
+        opset=OPSET,
+        sha256=sha256,
+        parity=parity,
+        scores=checkpoint.scores,
+        sessions=checkpoint.sessions,
+        parent=checkpoint.parent,
+        credit=CREDIT,
+    )
+
+
+def _git_sha() -> str | None:
+    """Of the code that compiled it, where that is a checkout."""
+    here = Path(__file__).parent
+    command: list[Any] = ["git", "-C", here, "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None
