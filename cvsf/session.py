@@ -66,6 +66,7 @@ class SegmentRecord(BaseModel):
     sync: dict[str, CameraSync] = {}
     first_ns: int | None = None
     last_ns: int | None = None
+    last_instant: int = -1  # highest index
     sealed: bool = False
     recovered: bool = False  # made from what a killed hub left behind
     lost: Lost | None = None

@@ -85,6 +85,11 @@ class SessionWriter:
         self._number = _next_number(folder)
         self._reserve()
 
+    @property
+    def failed(self) -> OSError | None:
+        """What the disk last refused; None while it takes what it is given."""
+        return self._failed
+
     def write(self, message: Recordable) -> None:
         """Take a message; OSError means it is held and the disk refuses: call `retry` later."""
         self._take((message, b""))
@@ -227,7 +232,7 @@ class SessionWriter:
         self._note_manifest()
 
     def _start_over(self, error: OSError, *, distrusted: bool = False) -> None:
-        """Give up the current file and write what is held to a new one; OSError if that fails too."""
+        """Give up the current file, write what is held to a new one; OSError if that fails too."""
         log.warning("disk error, segment ended", extra={"reason": str(error)})
         self._failed = error
         self._remove_reserve()

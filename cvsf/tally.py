@@ -30,6 +30,7 @@ class Tally:
         self.joint_sets: set[str] = set()
         self.first_ns: int | None = None
         self.last_ns: int | None = None
+        self.last_instant = -1
 
     def copy(self) -> "Tally":
         """These figures as they stand now."""
@@ -41,6 +42,8 @@ class Tally:
         self.last_ns = message.t_ns if self.last_ns is None else max(self.last_ns, message.t_ns)
         if isinstance(message, Frame):
             self._see_frame(message)
+        elif isinstance(message, Instant):
+            self.last_instant = max(self.last_instant, message.index)
         elif isinstance(message, Skeleton):
             self.engines.add(message.engine)
         elif isinstance(message, MultiviewPose):
@@ -72,5 +75,10 @@ class Tally:
         for (camera, _), found in self.ranges.items():
             ranges.setdefault(camera, []).append(found)
         return SegmentRecord(
-            ranges=ranges, sync=self.sync, first_ns=self.first_ns, last_ns=self.last_ns, **given
+            ranges=ranges,
+            sync=self.sync,
+            first_ns=self.first_ns,
+            last_ns=self.last_ns,
+            last_instant=self.last_instant,
+            **given,
         )
