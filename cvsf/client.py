@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import zmq
 
 from cvsf.messages import Skeleton, from_header, unpack
+from cvsf.wire import SKELETONS_PORT
 
-PORT = 5601
 _QUEUED = 8
 _REFILL_MS = 2  # until what waits behind a full queue is in it: only a caller who is late waits
 _Told = TypeVar("_Told")
@@ -20,7 +20,7 @@ _Told = TypeVar("_Told")
 
 def skeletons(
     host: str = "127.0.0.1",
-    port: int = PORT,
+    port: int = SKELETONS_PORT,
     *,
     smooth: bool = False,
     newest: bool = True,
@@ -35,14 +35,14 @@ def skeletons(
 
 
 def stats(
-    host: str = "127.0.0.1", port: int = PORT, *, timeout_s: float | None = None
+    host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """The hub's figures, about once a second."""
     return _follow(host, port, "stats", dict, True, timeout_s)
 
 
 def about(
-    host: str = "127.0.0.1", port: int = PORT, *, timeout_s: float | None = 5.0
+    host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = 5.0
 ) -> dict[str, Any]:
     """What the hub says of itself: joint set, joints, bones, axes, cameras, engine, schema."""
     with closing(_follow(host, port, "about", dict, True, timeout_s)) as told:

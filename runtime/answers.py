@@ -15,22 +15,11 @@ from urllib.parse import urlsplit
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from cvsf.refusal import Refusal
 from runtime.gauges import Gauges
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _STALLED_S = 5.0
-
-
-def require_loopback(host: str) -> str:
-    """The host, if only this machine can reach it."""
-    if is_loopback(host):
-        return "127.0.0.1" if host == "localhost" else host
-    raise Refusal(
-        f"The page would be served at {host}, which other machines can reach and no keys exist; "
-        "bind it to 127.0.0.1 and reach it through a tunnel (ssh -L 5602:127.0.0.1:5602)."
-    )
 
 
 def is_loopback(host: str) -> bool:

@@ -55,7 +55,7 @@ class Streamer:
     @about.setter
     def about(self, about: Mapping[str, Any]) -> None:
         self._about = dict(about)
-        self._publish(ABOUT, self._about)
+        self._tell_about()
 
     def send(self, skeleton: Skeleton) -> None:
         """Publish the skeleton, smoothed as well while somebody subscribes to that."""
@@ -88,12 +88,16 @@ class Streamer:
             elif change == b"\x00":  # ZeroMQ passes it on when the last subscriber has gone
                 self._wanted.discard(prefix)
         if newcomer:
-            self._publish(ABOUT, self._about)
+            self._tell_about()
 
     def close(self) -> None:
         """Stop publishing; whatever is still queued is lost."""
         self._socket.close()
         self._context.term()
+
+    def _tell_about(self) -> None:
+        if self._about:  # a hub that has seen no camera yet has nothing to say
+            self._publish(ABOUT, self._about)
 
     def _publish(self, topic: bytes, content: Mapping[str, Any]) -> None:
         self._socket.send_multipart([topic, pack(content)])

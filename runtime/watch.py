@@ -17,12 +17,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cvsf.client import PORT
 from cvsf.client import stats as follow_stats
 from cvsf.refusal import Refusal
+from cvsf.wire import SKELETONS_PORT, WEB_PORT
 from runtime.chromium import Chromium
 
-_PAGE_PORT = 5602
 _SETTLE_S = 20.0
 _PATIENCE_S = 10.0
 _UNKNOWN = "-"
@@ -46,8 +45,8 @@ def stats_table(stats: Mapping[str, Any]) -> RenderableType:
 
 def watch(
     hub: Annotated[str, typer.Option(help="Host of the hub.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of its live output.")] = PORT,
-    page_port: Annotated[int, typer.Option(help="Port of its page.")] = _PAGE_PORT,
+    port: Annotated[int, typer.Option(help="Port of its live output.")] = SKELETONS_PORT,
+    page_port: Annotated[int, typer.Option(help="Port of its page.")] = WEB_PORT,
     screenshot: Annotated[
         Path | None, typer.Option(help="Write the page as a PNG (needs chromium) and end.")
     ] = None,
@@ -155,7 +154,7 @@ def _cameras(stats: Mapping[str, Any]) -> Table:
                 _number(confidence, 2),
                 "yellow" if confidence is not None and confidence < 0.3 else "default",
             ),
-            Text(state, "green" if state in ("live", "ok") else "red" if state == "lost" else ""),
+            Text(state, "green" if state == "live" else "dim" if state == "ended" else "red"),
         )
     return table
 

@@ -21,7 +21,8 @@ from websockets.http11 import Request, Response
 
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
 from cvsf.refusal import Refusal
-from runtime.answers import Answers, forbidden, is_let_in, not_found, require_loopback
+from cvsf.wire import WEB_PORT, require_loopback
+from runtime.answers import Answers, forbidden, is_let_in, not_found
 from runtime.gauges import Gauges
 from runtime.smooth import OneEuro
 from runtime.spoken import picture, skeleton_json, to_json
@@ -44,11 +45,12 @@ class WebServer:
     def __init__(
         self,
         host: str = "127.0.0.1",
-        port: int = 5602,
+        port: int = WEB_PORT,
         about: Mapping[str, Any] | None = None,
         on_record: Callable[[bool], None] | None = None,
     ) -> None:
-        self._socket = _listen(require_loopback(host), port)
+        require_loopback(host, "page")
+        self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._about = dict(about or {})
         self._on_record = on_record
@@ -155,7 +157,8 @@ class WebServer:
         asked = urlsplit(connection.request.path)
         smooth = parse_qs(asked.query).get("smooth", ["0"])[-1] == "1"
         viewer = Viewer(connection, live=asked.path == _LIVE, smooth=smooth)
-        viewer.tell("about", to_json({"about": self._about}))
+        if self._about:  # a hub that has seen no camera yet has nothing to say
+            viewer.tell("about", to_json({"about": self._about}))
         if viewer.live and self._last_stats:
             viewer.tell("stats", self._last_stats)
         self._admit(viewer)

@@ -56,7 +56,7 @@ export class Scene {
     }
     this.skeleton = skeleton;
     this.goal = joints;
-    const pelvis = joints[Math.max(0, this.about?.joints.indexOf("hip") ?? 0)];
+    const pelvis = joints[Math.max(0, this.about?.joints?.indexOf("hip") ?? 0)];
     if (world) this.trail = [...this.trail, pelvis].slice(-TRAIL);
   }
 
@@ -197,7 +197,7 @@ export class Scene {
   }
 
   drawTorso(points) {
-    const corners = ["lshoulder", "rshoulder", "rhip", "lhip"].map((name) => this.about?.joints.indexOf(name) ?? -1);
+    const corners = ["lshoulder", "rshoulder", "rhip", "lhip"].map((name) => this.about?.joints?.indexOf(name) ?? -1);
     if (corners.includes(-1)) return;
     const { context } = this;
     context.fillStyle = "rgba(200,215,230,0.13)";

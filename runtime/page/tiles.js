@@ -74,7 +74,7 @@ export class Tiles {
   overlay(canvas, { keypoints_px: keypoints, confidence, joint_set: set }) {
     if (!keypoints || !this.about) return;
     const context = canvas.getContext("2d");
-    const unit = Math.max(canvas.width, canvas.height) / 640;
+    const unit = (0.75 * canvas.width) / Math.max(1, canvas.clientWidth); // as thick on a small tile
     const named = set === this.about.joint_set;
     const tint = (i) => sideOf(named ? this.about.joints[i] : "");
     let drawn = 0;
@@ -112,7 +112,9 @@ export class Tiles {
       say("dropped", number(figures.dropped), "dropped", figures.dropped ? "warn" : "");
       say("clock", number(figures.clock_error_ms, 1), "± ms", figures.clock_error_ms > 10 ? "warn" : "");
       say("confidence", number(figures.confidence, 2), "2D conf", (figures.confidence ?? 1) < 0.3 ? "warn" : "");
-      element.dataset.state = figures.state ?? "";
+      const state = figures.state ?? "live";
+      element.dataset.state = state;
+      element.querySelector(".name").textContent = state === "live" ? camera : `${camera} · ${state}`;
     }
   }
 
