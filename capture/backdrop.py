@@ -11,10 +11,15 @@ from capture.course import Real
 from capture.scenery import Land, Picture, paint
 from capture.slope import Viewpoint, look_at
 
-_PLATE = (1500, 760)
-_PLATE_FOCAL = 1100.0
+_PLATE = np.array([1.75, 1.2])
+"""Size of a panning camera's paintings and, below, their focal length, in widths of its picture."""
+
+_PLATE_FOCAL = 1.25
 _PLATE_STEP = 0.55
-"""Radians between two paintings of a panning camera: they overlap by a picture's width at its shortest focal length."""
+"""Radians between two paintings: they overlap by a picture's width at its shortest focal length."""
+
+_BLURRED = 2
+"""How much coarser than the skier the background behind a panning camera is: it is out of focus."""
 
 
 class Backdrop:
@@ -32,10 +37,11 @@ class Backdrop:
         """A fresh picture (H, W, 3), exposed with `gain` and less `pedestal`."""
         if self._view.follows:
             warped = self._warped(rotation, focal_px)
-            long = int(min(31, np.abs(streak).max()))
-            if long > 2:
+            long = int(min(31, np.abs(streak).max())) // _BLURRED
+            if long > 1:
                 warped = cv2.blur(warped, (long | 1, 1))
-            return np.asarray(cv2.LUT(warped, _curve(gain, pedestal)), np.uint8)
+            exposed = cv2.LUT(warped, _curve(gain, pedestal))
+            return np.asarray(cv2.resize(exposed, self._view.size), np.uint8)
         if self._exposed is None or np.abs(gain / self._gain - 1).max() > 0.004:
             plate = self._plate(0, rotation, focal_px, self._view.size)[0]
             self._exposed = np.asarray(cv2.LUT(plate, _curve(gain, pedestal)), np.uint8)
@@ -61,17 +67,21 @@ class Backdrop:
         down = -self._view.eye[2] / np.linalg.norm(self._view.eye[:2]) * 0.5
         towards = self._view.eye + np.array([np.cos(base), np.sin(base), down])
         level = look_at(self._view.eye, towards[None], np.zeros(1))[0]
-        return self._plate(number, level, _PLATE_FOCAL, _PLATE)
+        width, height = np.round(_PLATE * self._view.size[0]).astype(int).tolist()
+        return self._plate(number, level, _PLATE_FOCAL * self._view.size[0], (width, height))
 
     def _warped(self, rotation: Real, focal_px: float) -> Picture:
         plate, plate_rotation, plate_focal = self._plate_towards(rotation)
+        width, height = self._view.size
+        size = (width // _BLURRED, height // _BLURRED)
+        shape = (plate.shape[1], plate.shape[0])
         plate_from_view = (
-            _camera(plate_focal, _PLATE) @ plate_rotation @ rotation.T
-            @ np.linalg.inv(_camera(focal_px, self._view.size))
+            _camera(plate_focal, shape) @ plate_rotation @ rotation.T
+            @ np.linalg.inv(_camera(focal_px / _BLURRED, size))
         )  # fmt: skip
         return np.asarray(
             cv2.warpPerspective(
-                plate, plate_from_view, self._view.size,
+                plate, plate_from_view, size,
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
             ),
             np.uint8,

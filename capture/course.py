@@ -76,7 +76,7 @@ def lay_course(seed: int, moving: bool) -> Course:
 def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
     """Closed curve (M, 2) in metres: a figure of eight or a wavy loop whose waves grow and shrink from lap to lap."""
     tau = np.linspace(0, 2 * np.pi * laps, 1500 * laps, endpoint=False)
-    size = rng.uniform(17, 24) if moving else rng.uniform(3.3, 4.3)
+    size = rng.uniform(17, 24) if moving else rng.uniform(2.9, 3.9)
     swell = _slow(rng, len(tau), 2 * laps)
     if rng.random() < (0.3 if moving else 0.55):
         width = size * (rng.uniform(0.5, 0.62) + 0.06 * swell)

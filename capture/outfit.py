@@ -39,7 +39,7 @@ def dress(figure: Figure, seed: int) -> Real:
     # cloth is never quite even: the same folds on both sides
     folds = rng.normal(1, rng.uniform(0.01, 0.06), (len(figure.names), 16, 16))
     cell = (figure.part, (figure.along * 7).astype(int) % 16, (figure.angle * 2).astype(int))
-    return np.clip(colour * folds[cell][:, None], 0.01, 1)
+    return np.clip(colour * folds[cell][:, None], 0.05, 0.97)
 
 
 def _of(figure: Figure, *names: str) -> "np.typing.NDArray[np.bool_]":

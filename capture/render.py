@@ -24,6 +24,9 @@ _FINE = 2
 _PEDESTAL = 10
 """Grey values taken off before the sensor's noise, which has this mean, is added."""
 
+_SHARP = 0.25
+"""The sun's share above which it casts a shadow; below, the sky does, straight down."""
+
 _SHADOW_LIMBS = (
     (0.16, "hip", "thorax"), (0.11, "thorax", "head"), (0.09, "lhip", "lknee"), (0.09, "rhip", "rknee"),
     (0.075, "lknee", "lankle"), (0.075, "rknee", "rankle"), (0.06, "lshoulder", "lelbow"),
@@ -161,12 +164,12 @@ class Painter:
             return
         x0, y0, x1, y1 = box
         weather = self._stage.land.weather
-        depth = weather.sunlight / (weather.sunlight + weather.skylight) * 0.85 + 0.1
+        depth = weather.direct * 0.85 + 0.1
         tone = tuple(float(c) for c in 255 * (1 - depth))
         shade = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)
         for corners in ((px - (x0, y0)) * 16).astype(np.int32):
             cv2.fillConvexPoly(shade, corners, tone, cv2.LINE_AA, 4)
-        soft = 3 if weather.sunlight.mean() > 0.3 else 9
+        soft = 3 if weather.direct.mean() > _SHARP else 9
         shade = cv2.blur(shade, (soft, soft))
         region = picture[y0:y1, x0:x1]
         cv2.multiply(region, shade, dst=region, scale=1 / 255)
@@ -199,7 +202,7 @@ class Painter:
         depth = shot.local[corners, 2].mean(1)
         lit = np.clip(shot.lit[shot.facing] * gain - _PEDESTAL, 0, 255)
         rods, rod_depth = _rods(poles, shot)
-        light = self._stage.land.weather.skylight + self._stage.land.weather.sunlight
+        light = self._stage.land.weather.lamp
         rod_lit = np.repeat(np.clip(60 * light * gain - _PEDESTAL, 0, 255)[None], len(rods), 0)
         order = np.argsort(-np.concatenate([depth, rod_depth]))
         shapes = np.concatenate([px[corners], rods])[order]
@@ -212,7 +215,7 @@ class Painter:
         skier = float(np.linalg.norm(shot.joints[0, :2] - eye[:2]))
         for x, y, which in land.posts:
             if np.hypot(x - eye[0], y - eye[1]) < skier:
-                light = land.weather.skylight + 0.5 * land.weather.sunlight
+                light = land.weather.lamp
                 colour = np.clip(
                     land.post_colour[int(which)] * light * 255 * gain - _PEDESTAL, 0, 255
                 )
@@ -238,7 +241,7 @@ class Painter:
         wide = self._view.size[0] * 1.1
         px = wide * local[:, :2] / local[:, 2:] + np.array(self._view.size) / 2
         step = wide * (weather.wind @ shot.rotation.T)[:2] * weather.shutter_s / local[:, 2:]
-        tone = np.clip((weather.skylight + 0.5 * weather.sunlight) * 250 * gain, 0, 255).tolist()
+        tone = np.clip(weather.lamp * 260 * gain, 0, 255).tolist()
         thick = np.clip(wide * 0.007 / local[:, 2], 1, 4).round().astype(int).tolist()
         ends = (np.stack([px, px + step], 1) * 8).astype(np.int32).tolist()
         for (start, end), width in zip(ends, thick, strict=True):
@@ -303,7 +306,7 @@ def _shadow(course: Course, weather: Weather, pose: Pose) -> Real:
     poles = np.stack([_grips(pose), pose.pole_tip], 2)
     limbs = np.concatenate([limbs, skis, poles], 1)
     width = np.array([w for w, _, _ in _SHADOW_LIMBS] + [0.05] * 2 + [0.012] * 2)
-    light = weather.sun if weather.sunlight.mean() > 0.3 else np.array([0.0, 0.0, 1.0])
+    light = weather.sun if weather.direct.mean() > _SHARP else np.array([0.0, 0.0, 1.0])
     fall = (limbs @ course.normal) / (light @ course.normal)
     flat = limbs - fall[..., None] * light
     way = flat[:, :, 1] - flat[:, :, 0]

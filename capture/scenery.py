@@ -34,6 +34,19 @@ class Weather:
     drift: Real  # (4,) how far exposure and white balance wander, and how fast
     shutter_s: float
 
+    @property
+    def direct(self) -> Real:
+        """The sun's share, per channel, of the light on flat snow: what a shadow takes away."""
+        sun = self.sunlight * self.sun[2]
+        share: Real = sun / (sun + self.skylight)
+        return share
+
+    @property
+    def lamp(self) -> Real:
+        """The light on something upright, seen from anywhere."""
+        light: Real = self.skylight + 0.5 * self.sunlight
+        return light
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Land:
@@ -52,43 +65,41 @@ class Land:
     groove: Real  # (3,) direction x, y and strength of the groomed lines
 
 
+# sky overhead, sky at the horizon, how bright flat snow is, how much of that is the sun's, sun's elevation
+_DAYS = {
+    "sun": ((0.85, 0.5, 0.22), (0.95, 0.85, 0.72), (0.84, 1.0), (0.42, 0.62), (22, 62)),
+    "cloud": ((0.76, 0.75, 0.73), (0.88, 0.87, 0.86), (0.72, 0.95), (0.02, 0.2), (40, 70)),
+    "dusk": ((0.6, 0.42, 0.35), (0.6, 0.7, 0.95), (0.55, 0.8), (0.3, 0.5), (15, 25)),
+    "night": ((0.12, 0.07, 0.05), (0.25, 0.16, 0.12), (0.5, 0.75), (0.4, 0.65), (35, 65)),
+}
+
+
 def choose_weather(seed: int) -> Weather:
     """The weather of a seed: sun, cloud, dusk or floodlight."""
     rng = np.random.default_rng([seed, 4])
-    kind = rng.choice(["sun", "cloud", "dusk", "night"], p=[0.45, 0.33, 0.14, 0.08])
-    elevation, azimuth = np.radians(rng.uniform(25, 65)), rng.uniform(0, 2 * np.pi)
-    if kind == "dusk":
-        elevation = np.radians(rng.uniform(18, 28))
-    strength = {
-        "sun": rng.uniform(0.45, 0.7),
-        "cloud": rng.uniform(0.02, 0.2),
-        "dusk": 0.4,
-        "night": 0.5,
-    }
-    warm = np.array([0.6, 0.8, 1.0]) if kind == "dusk" else np.array([0.93, 0.98, 1.0])
-    sky = {
-        "sun": ([0.85, 0.5, 0.22], [0.95, 0.85, 0.72]), "cloud": ([0.72, 0.7, 0.68], [0.85, 0.84, 0.83]),
-        "dusk": ([0.6, 0.42, 0.35], [0.6, 0.7, 0.95]), "night": ([0.12, 0.07, 0.05], [0.25, 0.16, 0.12]),
-    }  # fmt: skip
-    bright = rng.uniform(0.85, 1.05)
-    cast = rng.normal(1, 0.04, 3)
-    zenith, horizon = (np.array(colour) * cast * bright for colour in sky[str(kind)])
-    level = {"sun": 0.42, "cloud": 0.78, "dusk": 0.42, "night": 0.3}[str(kind)] * bright
-    tint = np.array([1.06, 1.0, 0.93]) if kind != "cloud" else np.array([1.01, 1.0, 0.98])
+    kind = str(rng.choice(list(_DAYS), p=[0.48, 0.32, 0.12, 0.08]))
+    overhead, low, level, share, heights = _DAYS[kind]
+    elevation, azimuth = np.radians(rng.uniform(*heights)), rng.uniform(0, 2 * np.pi)
+    sun = np.array([np.cos(azimuth), np.sin(azimuth), np.tan(elevation)]) * np.cos(elevation)
+    bright, direct, cast = rng.uniform(*level), rng.uniform(*share), rng.normal(1, 0.025, 3)
+    warm = np.array([0.7, 0.86, 1.0]) if kind == "dusk" else np.array([0.94, 0.98, 1.0])
+    cool = np.array([1.0, 1.0, 0.99]) if kind == "cloud" else np.array([1.07, 1.0, 0.94])
     snowing = rng.random() < (0.7 if kind == "cloud" else 0.35)
     return Weather(
-        sun=np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]),
-        sunlight=warm * strength[str(kind)] * cast,
-        skylight=tint * level * cast,
-        zenith=zenith,
-        horizon=horizon,
+        sun=sun,
+        sunlight=warm * cast * bright * direct / max(0.42, sun[2]),
+        skylight=cool * cast * bright * (1 - direct),
+        zenith=np.array(overhead) * cast,
+        horizon=np.array(low) * cast,
         haze=float(rng.choice([60, 150, 400, 1000])),
         flakes=int(rng.integers(20, 140)) if snowing else 0,
         wind=np.array([*rng.normal(0, 1.0, 2), -rng.uniform(0.8, 2.0)]),
-        noise=float(rng.uniform(0.5, 3.5)),
-        drift=np.array([rng.uniform(0.01, 0.12), rng.uniform(0, 0.03), rng.uniform(0, 6), rng.integers(1, 5)]),
+        noise=float(rng.uniform(0.5, 3.0)),
+        drift=np.array(
+            [rng.uniform(0.01, 0.1), rng.uniform(0, 0.025), rng.uniform(0, 6), rng.integers(1, 5)]
+        ),
         shutter_s=float(rng.choice([1 / 60, 1 / 120, 1 / 250, 1 / 500])),
-    )  # fmt: skip
+    )
 
 
 def make_land(seed: int, course: Course) -> Land:
@@ -96,7 +107,7 @@ def make_land(seed: int, course: Course) -> Land:
     rng = np.random.default_rng([seed, 5])
     extent = 2.2 * course.radius + 16
     trees = _forest(rng, course)
-    gates = rng.random() < 0.6
+    gates = rng.random() < 0.4
     angle = rng.uniform(0, np.pi)
     return Land(
         course=course,
@@ -133,7 +144,7 @@ def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[in
         _tree(land, scene, eye, rotation, focal_px, (x, y, tall, shade))
     for x, y, which in _far_to_near(land.posts, eye):
         colour = land.post_colour[int(which)] * (
-            land.weather.skylight + 0.5 * land.weather.sunlight
+            land.weather.lamp
         )
         draw_post(scene, land.course, eye, rotation, focal_px, np.array([x, y]), colour * 255)
     return scene
@@ -173,11 +184,11 @@ def _sky(land: Land, ray: Single) -> Single:
     turn = (azimuth / (2 * np.pi) % 1) * (land.ridge.shape[1] - 1)
     rock = _look(land.tile, azimuth * 700, elevation * 1400)
     for depth, ridge in enumerate(land.ridge):
-        low = turn.astype(np.int64)
+        low = np.minimum(turn.astype(np.int64), len(ridge) - 2)  # -0.0 % 1 can be 1
         crest = ridge[low] + (ridge[low + 1] - ridge[low]) * (turn - low)
-        bare = (rock > 0.42 + 0.5 * np.clip(elevation, 0, 0.4))[..., None]
-        white, stone = w.skylight + 0.7 * w.sunlight, 0.3 * (w.skylight + w.sunlight)
-        body = np.where(bare, stone, white * 0.85)
+        bare = np.clip((rock - 0.42 - 0.5 * np.clip(elevation, 0, 0.4)) * 9 + 0.5, 0, 1)[..., None]
+        white, stone = w.lamp, 0.35 * w.lamp
+        body = white * 0.85 + bare * (stone - white * 0.85)
         faded = body * (0.35 + 0.25 * depth) + w.horizon * (0.65 - 0.25 * depth)
         picture = np.where((elevation < crest)[..., None], faded, picture).astype(np.float32)
     return picture
@@ -191,8 +202,8 @@ def _snow(
     far = np.where(on_snow, distance, 0)
     x, y = (eye[i] + far * ray[..., i] for i in (0, 1))
     fine = np.clip(focal_px / (np.maximum(far, 1) * 90), 0, 1)
-    relief = 0.16 * (_look(land.tile, x * 9, y * 9) - 0.5)
-    relief += 0.16 * (_look(land.tile, x * 43 + 99, y * 43) - 0.5) * np.sqrt(fine)
+    relief = 0.1 * (_look(land.tile, x * 9, y * 9) - 0.5)
+    relief += 0.1 * (_look(land.tile, x * 43 + 99, y * 43) - 0.5) * np.sqrt(fine)
     relief += 0.12 * (_look(land.tile, x * 190, y * 190 + 77) - 0.5) * fine
     across = land.groove[0] * x + land.groove[1] * y
     relief += (
@@ -205,8 +216,7 @@ def _snow(
         borderMode=cv2.BORDER_CONSTANT, borderValue=0,
     )  # fmt: skip
     lit = max(0.15, float(w.sun @ land.course.normal))
-    sunny = float(w.sunlight.mean() / (w.sunlight.mean() + w.skylight.mean()))
-    bump = (1 + relief * (0.4 + 1.3 * sunny) - 0.11 * pressed)[..., None]
+    bump = (1 + relief * (0.4 + 1.3 * w.direct.mean()) - 0.08 * pressed)[..., None]
     colour = (w.skylight + w.sunlight * lit) * 0.97 * bump
     hidden = (1 - np.exp(-far / w.haze))[..., None]
     colour = colour * (1 - hidden) + w.horizon * hidden
@@ -227,7 +237,7 @@ def _tree(
         return
     w = land.weather
     hidden = 1 - np.exp(-float(np.linalg.norm(base)) / w.haze)
-    light = w.skylight + 0.6 * w.sunlight
+    light = w.lamp
     stem, side = top - foot, np.array([-(top - foot)[1], (top - foot)[0]])
     rng = np.random.default_rng(int(shade * 1e6))
     for layer in np.linspace(0.06, 0.78, 9):

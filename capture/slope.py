@@ -53,14 +53,14 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
         away = course.radius * rng.uniform(0.85, 1.25) + rng.uniform(6, 12)
     else:
         away = max(
-            course.radius + 4.2, rng.uniform(8.5, 13.5) * np.exp(0.3 * spread * rng.normal())
+            course.radius + 3.8, rng.uniform(8.0, 12.5) * np.exp(0.3 * spread * rng.normal())
         )
     xy = away * np.array([np.cos(azimuth), np.sin(azimuth)])
     eye = np.array([*xy, float(course.height(xy)) + rng.uniform(1.0, 4.0)])
     aside = rng.normal(0, 0.12 + 1.2 * spread, 2)
     target = np.array([*aside, float(course.height(aside)) + rng.uniform(0.6, 1.0)])
     roll = float(rng.normal(0, 0.025))
-    zoom = rng.uniform(0.88, 1.0) * np.exp(spread * rng.uniform(-0.5, 0.7))
+    zoom = rng.uniform(0.9, 1.03) * np.exp(spread * rng.uniform(-0.5, 0.7))
     wobble = np.stack([rng.normal(0, 1, (4, 4)) * 0.5, rng.uniform(0, 2 * np.pi, (4, 4))], -1)
     tall = rng.uniform(115, 200) * (size[1] / 480) * np.exp(spread * rng.uniform(-0.8, 0.5))
     rotation = look_at(eye, target[None], np.array([roll]))[0]
@@ -119,6 +119,6 @@ def _fitting(course: Course, eye: Real, rotation: Real, size: tuple[int, int]) -
     foot = np.column_stack([rows[:, :2], course.height(rows[:, :2])])
     head = foot + np.column_stack([1.3 * lean, np.full(len(rows), 1.7)])
     local = (np.concatenate([foot, head]) - eye) @ rotation.T
-    room = np.array(size) / 2 * 0.96
+    room = np.array(size) / 2 * 0.98
     slack = np.abs(local[:, :2]) / local[:, 2:]
-    return float((room / np.maximum(np.percentile(slack, 99.5, axis=0), 1e-6)).min())
+    return float((room / np.maximum(np.percentile(slack, 98.5, axis=0), 1e-6)).min())
