@@ -24,10 +24,10 @@ def find(path: Path) -> list[Found]:
             f"{folder} is no session: a session folder holds session.json; `cvsf sessions` lists"
             " the sessions there are."
         )
-    return [
-        Found(uri=f"session:{folder}?camera={camera}", name=camera)
-        for camera in _reader(folder).cameras
-    ]
+    reader = SessionReader(folder)
+    if reader.manifest.frames == 0:
+        raise Refusal(_no_pictures(folder))
+    return [Found(uri=f"session:{folder}?camera={name}", name=name) for name in reader.cameras]
 
 
 def open_recorded(uri: str, config: SourceConfig) -> "RecordedCamera":
@@ -36,11 +36,10 @@ def open_recorded(uri: str, config: SourceConfig) -> "RecordedCamera":
     return RecordedCamera(Path(folder), camera, config)
 
 
-def _reader(folder: Path) -> SessionReader:
-    try:
-        return SessionReader(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise Refusal(f"{folder} cannot be read as a session ({error}).") from error
+def _no_pictures(folder: Path) -> str:
+    return (
+        f"{folder} holds no pictures: only a session recorded with --record frames can be played."
+    )
 
 
 class RecordedCamera:
@@ -50,20 +49,17 @@ class RecordedCamera:
 
     def __init__(self, folder: Path, camera: str, config: SourceConfig) -> None:
         self._camera = camera
-        reader = _reader(folder)
+        reader = SessionReader(folder)
         self._instants: dict[tuple[str, int], int] = {}
         times_ns = []
         for instant in reader.instants():
             if camera in instant.frames:
-                self._instants[tuple(instant.frames[camera])] = instant.index
-            times_ns.append(instant.t_ns)
+                self._instants[instant.frames[camera]] = instant.index
+                times_ns.append(instant.t_ns)
         self._frames = self._of_instants(reader.frames(camera))
         self._ahead = next(self._frames, None)
         if self._ahead is None:
-            raise Refusal(
-                f"{folder} holds no pictures of {camera} that formed an instant: only a session"
-                " recorded with --record frames can be played."
-            )
+            raise Refusal(f"{camera}: {_no_pictures(folder)}")
         self.width_px, self.height_px = self._ahead[0].width_px, self._ahead[0].height_px
         span_ns = times_ns[-1] - times_ns[0]
         self.fps = (len(times_ns) - 1) * 1e9 / span_ns if span_ns > 0 else 1.0
@@ -97,9 +93,11 @@ class RecordedCamera:
         self._ahead, self._frames = None, iter(())
 
     def _of_instants(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, int]]:
+        last = -1
         for frame in frames:
-            index = self._instants.get((frame.boot_id, frame.seq))
-            if index is not None:
+            index = self._instants.get((frame.boot_id, frame.seq), -1)
+            if index > last:
+                last = index
                 yield frame, index
 
     def _await_due(self, shift_ns: int, timeout_s: float) -> bool:

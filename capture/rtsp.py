@@ -199,7 +199,8 @@ class SenderClock:
                 self._first_lag_s = lag_s
             drift_s = abs(lag_s - self._first_lag_s)
             if -_RTCP_NS / 1e9 <= lag_s <= _OLDEST_S and drift_s <= _DRIFT_S:
-                return now_ns - round(lag_s * 1e9), _RTCP_NS, "rtcp"
+                uncertainty_ns = _RTCP_NS + round(drift_s * 1e9)
+                return now_ns - round(lag_s * 1e9), uncertainty_ns, "rtcp"
             self._is_believed = False
             log.warning(
                 "the camera's clock is not believed, arrival is used",

@@ -125,7 +125,7 @@ def test_without_a_camera_it_is_said_what_was_looked_for(
     with pytest.raises(Refusal, match=r"no camera was found: no .*/video\*.*--source sim"):
         devices.find_all(dev=tmp_path)
     (tmp_path / "video0").write_bytes(b"")
-    with pytest.raises(Refusal, match="no camera was found: .*video0 is no V4L2 camera"):
+    with pytest.raises(Refusal, match=r"no camera was found: .*video0 is no V4L2 camera"):
         devices.find_all(dev=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""V4L2 capture against a simulated camera behind the ioctl boundary, and the real refusals of the kernel."""
+"""V4L2 capture against a camera simulated behind the ioctl boundary, and the kernel's refusals."""
 
 import ctypes
 import errno
@@ -248,7 +248,7 @@ def test_yuyv_is_encoded_here() -> None:
 
 
 def test_a_camera_with_neither_format_is_refused() -> None:
-    with pytest.raises(Refusal, match="H264.*MJPG or YUYV"):
+    with pytest.raises(Refusal, match=r"H264.*MJPG or YUYV"):
         opened(SimulatedCamera(pixelformats=("H264",)))
 
 
@@ -336,7 +336,7 @@ def test_a_missing_device_is_refused(tmp_path: Path) -> None:
 
 def test_a_regular_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "video0").write_bytes(b"not a camera")
-    with pytest.raises(Refusal, match="no V4L2 camera|may not be opened"):
+    with pytest.raises(Refusal, match=r"no V4L2 camera|may not be opened"):
         open_device(f"v4l2:{tmp_path}/video0", SourceConfig())
 
 

@@ -1,0 +1,99 @@
+"""`cvsf cameras`, on a machine that may have none."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import simplejpeg
+import typer
+from typer.testing import CliRunner
+
+from capture import cameras as command
+from capture.cameras import contact_sheet
+from capture.devices import Listed
+from cvsf.refusal import Refusal
+
+app = typer.Typer()
+app.command()(command.cameras)
+
+
+def answer(*words: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    lens = Listed(
+        device=Path("/dev/video0"),
+        stable=Path("/dev/v4l/by-id/usb-lens"),
+        card="Lens",
+        driver="uvcvideo",
+        formats={"MJPG": ((1280, 720), (640, 480))},
+    )
+    monkeypatch.setattr(command, "list_cameras", lambda: ([lens], []))
+
+
+def test_each_camera_is_listed_with_its_stable_name_and_formats(
+    plugged_in: None, tmp_path: Path
+) -> None:
+    (camera,) = answer("--data", str(tmp_path))["cameras"]
+    assert camera["stable"] == "/dev/v4l/by-id/usb-lens"
+    assert camera["formats"] == {"MJPG": [[1280, 720], [640, 480]]}
+    assert camera["name"] is None
+
+
+def test_a_name_is_kept_and_means_the_camera(plugged_in: None, tmp_path: Path) -> None:
+    found = answer("--data", str(tmp_path), "--name", "0=left", "--name", "rtsp://a/b=right")
+    assert found["names"] == {"left": "/dev/v4l/by-id/usb-lens", "right": "rtsp://a/b"}
+    kept = tomllib.loads((tmp_path / "cameras.toml").read_text())
+    assert kept == {"cameras": found["names"]}
+    again = answer("--data", str(tmp_path), "--name", "0=top")
+    assert again["names"] == {"right": "rtsp://a/b", "top": "/dev/v4l/by-id/usb-lens"}
+
+
+@pytest.mark.parametrize("name", ["left", "0=", "0=7", "0=sim", "0=a b", "9=left", "x.mp4=left"])
+def test_a_wrong_name_is_refused(plugged_in: None, tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refusal):
+        answer("--data", str(tmp_path), "--name", name)
+    assert not (tmp_path / "cameras.toml").exists()
+
+
+def test_preview_writes_a_picture_each_and_a_contact_sheet(tmp_path: Path) -> None:
+    for i in range(2):
+        path = str(tmp_path / f"cam{i}.avi")
+        video = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+        video.write(np.full((48, 64, 3), 100 * (i + 1), np.uint8))
+        video.release()
+    out = tmp_path / "seen"
+    found = answer("--source", f"{tmp_path}/cam*.avi", "--cams", "2", "--preview", str(out))
+    assert sorted(found["preview"]) == ["cam0", "cam1", "contact_sheet"]
+    seen = simplejpeg.decode_jpeg((out / "cam1.jpg").read_bytes())
+    assert abs(float(seen.mean()) - 200) < 5
+    assert (out / "contact_sheet.jpg").stat().st_size > 0
+
+
+def test_a_preview_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.avi")
+    video = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+    video.write(np.zeros((48, 64, 3), np.uint8))
+    video.release()
+    with pytest.raises(Refusal, match="cannot be written"):
+        answer("--source", path, "--cams", "1", "--preview", path)
+
+
+def test_a_contact_sheet_keeps_every_shape() -> None:
+    wide = simplejpeg.encode_jpeg(np.full((90, 160, 3), 255, np.uint8))
+    tall = simplejpeg.encode_jpeg(np.full((160, 91, 3), 255, np.uint8))
+    sheet = contact_sheet([wide, tall, wide])
+    assert sheet.shape == (720, 960, 3)
+    lit = sheet[:360, :480].mean(axis=2) > 128
+    assert lit.any(axis=0).all()
+    assert not lit.any(axis=1).all()
