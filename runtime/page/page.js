@@ -54,7 +54,7 @@ function say(id, text, kind = "") {
 
 function showProvenance(skeleton) {
   const chip = $("provenance"), views = skeleton.views.length;
-  chip.textContent = skeleton.measured ? `measured by ${views} cameras` : `predicted · ${views === 1 ? "1 camera" : "no camera"} sees the skier`;
+  chip.textContent = skeleton.measured ? `measured by ${views} cameras` : `predicted · ${["no camera sees", "1 camera sees"][views] ?? `${views} cameras see`} the skier`;
   chip.classList.toggle("predicted", !skeleton.measured);
   $("trail-choice").hidden = skeleton.frame_of_reference !== "world";
   say("scale", skeleton.scale_source === "unit" ? "body scale 1" : `metres (${skeleton.scale_source})`);

@@ -121,10 +121,12 @@ export class Scene {
     const ease = (seconds) => 1 - Math.exp(-elapsed / seconds);
     const mix = (from, to, share) => from.map((value, axis) => value + (to[axis] - value) * share);
     this.joints = this.joints?.map((p, i) => mix(p, this.goal[i], ease(FOLLOW_S))) ?? this.goal;
-    const middle = [0, 1, 2].map((axis) => this.goal.reduce((sum, p) => sum + p[axis], 0) / this.goal.length);
-    const reach = Math.max(...this.goal.map((p) => Math.hypot(...p.map((v, axis) => v - middle[axis]))));
+    const middle = [0, 1, 2].map((axis) => this.joints.reduce((sum, p) => sum + p[axis], 0) / this.joints.length);
+    const reach = Math.max(...this.joints.map((p) => Math.hypot(...p.map((v, axis) => v - middle[axis]))));
     const ground = Math.min(...this.goal.map((p) => p[2]));
-    this.middle = this.reach === null ? middle : mix(this.middle, middle, ease(0.35));
+    // In the world a skier covers metres in a blink: there the view stays on the body, else it is calm.
+    const calm = this.skeleton.frame_of_reference === "world" ? 1 : ease(0.35);
+    this.middle = this.reach === null ? middle : mix(this.middle, middle, calm);
     this.reach = this.reach === null ? reach : this.reach + (reach - this.reach) * ease(1.5);
     this.ground = this.ground === null ? ground : this.ground + (ground - this.ground) * ease(ground < this.ground ? 0.15 : 1.5);
   }
