@@ -1,4 +1,4 @@
-"""What a camera sees behind the skier: painted once for a still camera, warped from a few paintings for one that pans.
+"""What a camera sees behind the skier: one painting, or for one that pans a few to warp from.
 
 The paintings know the seed and the tripod only; exposure is laid over them.
 """
@@ -39,7 +39,7 @@ class Backdrop:
             warped = self._warped(rotation, focal_px)
             long = int(min(31, np.abs(streak).max())) // _BLURRED
             if long > 1:
-                warped = cv2.blur(warped, (long | 1, 1))
+                warped = np.asarray(cv2.blur(warped, (long | 1, 1)), np.uint8)
             exposed = cv2.LUT(warped, _curve(gain, pedestal))
             return np.asarray(cv2.resize(exposed, self._view.size), np.uint8)
         if self._exposed is None or np.abs(gain / self._gain - 1).max() > 0.004:

@@ -1,6 +1,6 @@
-"""A closed run over snow: where the skier is at a time, how fast, how far he leans and what he is up to.
+"""A closed run over snow: where the skier is at a time, how fast, how he leans, what he is up to.
 
-Everything is a pure function of the seed and of time modulo the period, so two processes agree to the bit.
+All of it is a pure function of the seed and of time modulo the period, so two processes agree.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Course:
 
 
 def lay_course(seed: int, moving: bool) -> Course:
-    """The run of a seed: at most 15 m across for still cameras, several times that for moving ones."""
+    """The run of a seed: under 15 m across for still cameras, several times that for others."""
     rng = np.random.default_rng([seed, 1, int(moving)])
     laps = 4 if moving else 9
     path = _path(rng, moving, laps)
@@ -74,7 +74,7 @@ def lay_course(seed: int, moving: bool) -> Course:
 
 
 def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
-    """Closed curve (M, 2) in metres: a figure of eight or a wavy loop whose waves grow and shrink from lap to lap."""
+    """Closed curve (M, 2): a figure of eight or a wavy loop, never the same from lap to lap."""
     tau = np.linspace(0, 2 * np.pi * laps, 1500 * laps, endpoint=False)
     size = rng.uniform(17, 24) if moving else rng.uniform(2.9, 3.9)
     swell = _slow(rng, len(tau), 2 * laps)
@@ -90,7 +90,8 @@ def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
     turn = rng.uniform(0, 2 * np.pi)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     curve = curve @ rotation.T
-    return curve[::-1].copy() if rng.random() < 0.5 else curve
+    closed: Real = curve[::-1].copy() if rng.random() < 0.5 else curve
+    return closed
 
 
 def _timed(
@@ -187,7 +188,7 @@ def _slow(rng: np.random.Generator, rows: int, bumps: int) -> Real:
     spectrum = np.zeros(rows // 2 + 1, complex)
     spectrum[waves] = amplitude * np.exp(1j * phase)
     signal: Real = np.fft.irfft(spectrum, rows)
-    return np.tanh(signal / (signal.std() * 1.3))
+    return np.asarray(np.tanh(signal / (signal.std() * 1.3)))
 
 
 def _rise(values: Any, low: float, high: float) -> Real:

@@ -6,6 +6,7 @@ Left and right are coloured alike, so that only the body tells them apart.
 import colorsys
 
 import numpy as np
+import numpy.typing as npt
 
 from capture.course import Real
 from capture.figure import Figure
@@ -39,11 +40,11 @@ def dress(figure: Figure, seed: int) -> Real:
     # cloth is never quite even: the same folds on both sides
     folds = rng.normal(1, rng.uniform(0.01, 0.06), (len(figure.names), 16, 16))
     cell = (figure.part, (figure.along * 7).astype(int) % 16, (figure.angle * 2).astype(int))
-    return np.clip(colour * folds[cell][:, None], 0.05, 0.97)
+    return np.asarray(np.clip(colour * folds[cell][:, None], 0.05, 0.97))
 
 
-def _of(figure: Figure, *names: str) -> "np.typing.NDArray[np.bool_]":
-    return np.isin(figure.part, [figure.names.index(name) for name in names])
+def _of(figure: Figure, *names: str) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isin(figure.part, [figure.names.index(name) for name in names]))
 
 
 def _cloth(rng: np.random.Generator) -> Real:
@@ -68,7 +69,7 @@ def _skin(rng: np.random.Generator) -> Real:
     if rng.random() < 0.3:
         return _cloth(rng)
     light, dark = np.array([0.62, 0.72, 0.92]), np.array([0.12, 0.2, 0.33])
-    return light + rng.random() * (dark - light)
+    return np.asarray(light + rng.random() * (dark - light))
 
 
 def _pattern_jacket(

@@ -1,4 +1,4 @@
-"""What stands still around the skier: weather, snow, tracks, trees, mountains and sky, painted as one camera sees them.
+"""What stands still around the skier: snow, tracks, trees, mountains and sky as one camera sees them.
 
 A background depends on the seed and the camera alone; it is painted once and reused.
 """
@@ -10,42 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from capture.course import Course, Real
+from capture.weather import Weather, choose_weather
 
 Picture = npt.NDArray[np.uint8]
 Single = npt.NDArray[np.float32]
 
 _TILE = 512
 _TRACK_PX = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weather:
-    """Light and air of a day; colours are blue, green, red, 0 to 1."""
-
-    sun: Real  # (3,) unit vector towards it
-    sunlight: Real  # (3,) colour times strength
-    skylight: Real  # (3,)
-    zenith: Real
-    horizon: Real
-    haze: float  # distance in metres that hides 63 %
-    flakes: int  # falling snow in the picture
-    wind: Real  # (3,) m/s of the flakes
-    noise: float  # of the sensor, grey values
-    drift: Real  # (4,) how far exposure and white balance wander, and how fast
-    shutter_s: float
-
-    @property
-    def direct(self) -> Real:
-        """The sun's share, per channel, of the light on flat snow: what a shadow takes away."""
-        sun = self.sunlight * self.sun[2]
-        share: Real = sun / (sun + self.skylight)
-        return share
-
-    @property
-    def lamp(self) -> Real:
-        """The light on something upright, seen from anywhere."""
-        light: Real = self.skylight + 0.5 * self.sunlight
-        return light
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,43 +34,6 @@ class Land:
     posts: Real  # (n, 3) x, y, which colour
     post_colour: Real  # (2, 3)
     groove: Real  # (3,) direction x, y and strength of the groomed lines
-
-
-# sky overhead, sky at the horizon, how bright flat snow is, how much of that is the sun's, sun's elevation
-_DAYS = {
-    "sun": ((0.85, 0.5, 0.22), (0.95, 0.85, 0.72), (0.84, 1.0), (0.42, 0.62), (22, 62)),
-    "cloud": ((0.76, 0.75, 0.73), (0.88, 0.87, 0.86), (0.72, 0.95), (0.02, 0.2), (40, 70)),
-    "dusk": ((0.6, 0.42, 0.35), (0.6, 0.7, 0.95), (0.55, 0.8), (0.3, 0.5), (15, 25)),
-    "night": ((0.12, 0.07, 0.05), (0.25, 0.16, 0.12), (0.5, 0.75), (0.4, 0.65), (35, 65)),
-}
-
-
-def choose_weather(seed: int) -> Weather:
-    """The weather of a seed: sun, cloud, dusk or floodlight."""
-    rng = np.random.default_rng([seed, 4])
-    kind = str(rng.choice(list(_DAYS), p=[0.48, 0.32, 0.12, 0.08]))
-    overhead, low, level, share, heights = _DAYS[kind]
-    elevation, azimuth = np.radians(rng.uniform(*heights)), rng.uniform(0, 2 * np.pi)
-    sun = np.array([np.cos(azimuth), np.sin(azimuth), np.tan(elevation)]) * np.cos(elevation)
-    bright, direct, cast = rng.uniform(*level), rng.uniform(*share), rng.normal(1, 0.025, 3)
-    warm = np.array([0.7, 0.86, 1.0]) if kind == "dusk" else np.array([0.94, 0.98, 1.0])
-    cool = np.array([1.0, 1.0, 0.99]) if kind == "cloud" else np.array([1.07, 1.0, 0.94])
-    snowing = rng.random() < (0.7 if kind == "cloud" else 0.35)
-    return Weather(
-        sun=sun,
-        sunlight=warm * cast * bright * direct / max(0.42, sun[2]),
-        skylight=cool * cast * bright * (1 - direct),
-        zenith=np.array(overhead) * cast,
-        horizon=np.array(low) * cast,
-        haze=float(rng.choice([60, 150, 400, 1000])),
-        flakes=int(rng.integers(20, 140)) if snowing else 0,
-        wind=np.array([*rng.normal(0, 1.0, 2), -rng.uniform(0.8, 2.0)]),
-        noise=float(rng.uniform(0.5, 3.0)),
-        drift=np.array(
-            [rng.uniform(0.01, 0.1), rng.uniform(0, 0.025), rng.uniform(0, 6), rng.integers(1, 5)]
-        ),
-        shutter_s=float(rng.choice([1 / 60, 1 / 120, 1 / 250, 1 / 500])),
-    )
 
 
 def make_land(seed: int, course: Course) -> Land:
@@ -143,9 +77,7 @@ def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[in
     for x, y, tall, shade in _far_to_near(land.trees, eye):
         _tree(land, scene, eye, rotation, focal_px, (x, y, tall, shade))
     for x, y, which in _far_to_near(land.posts, eye):
-        colour = land.post_colour[int(which)] * (
-            land.weather.lamp
-        )
+        colour = land.post_colour[int(which)] * (land.weather.lamp)
         draw_post(scene, land.course, eye, rotation, focal_px, np.array([x, y]), colour * 255)
     return scene
 
@@ -278,9 +210,8 @@ def _look(tile: Single, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) 
 def _tile(rng: np.random.Generator) -> Single:
     """Seamless cloudy noise, 0 to 1."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_TILE), np.fft.rfftfreq(_TILE), indexing="ij"))
-    spectrum = (
-        np.fft.rfft2(rng.normal(size=(_TILE, _TILE))) / np.maximum(frequency, 3 / _TILE) ** 1.3
-    )
+    spectrum = np.fft.rfft2(rng.normal(size=(_TILE, _TILE)))
+    spectrum *= np.exp(-((frequency / 0.16) ** 2)) / np.maximum(frequency, 3 / _TILE) ** 1.2
     noise = np.fft.irfft2(spectrum, (_TILE, _TILE))
     return np.clip(0.5 + noise / (noise.std() * 5), 0, 1).astype(np.float32)
 

@@ -16,7 +16,8 @@ import numpy as np
 import simplejpeg
 import typer
 
-from capture.render import Painter, film, set_stage
+from capture.film import film, set_stage
+from capture.render import Painter
 from capture.slope import make_slope, place_camera
 from capture.truth import view_arrays, write_multiview
 from cvsf.refusal import Refusal

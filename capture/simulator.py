@@ -10,7 +10,8 @@ import numpy as np
 import simplejpeg
 
 from capture.camera import Exposure, Pace, Source, SourceConfig
-from capture.render import Painter, Shot, film, set_stage
+from capture.film import Shot, film, set_stage
+from capture.render import Painter
 from capture.slope import make_slope, place_camera
 from capture.truth import TruthKeeper
 from cvsf.refusal import Refusal
@@ -36,7 +37,7 @@ class SimulatedCamera:
         size = config.size or (640, 480)
         self.width_px, self.height_px = size
         self.fps = float(config.fps or 20)
-        if not (64 <= min(size) and max(size) <= 4096):
+        if min(size) < 64 or max(size) > 4096:
             raise Refusal(
                 f"the simulator was asked for {size[0]}x{size[1]}: expected 64 to 4096 pixels a side."
             )

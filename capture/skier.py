@@ -1,4 +1,4 @@
-"""A procedural skier: from the course's signals at a time to joints, skis, boots and poles in world metres.
+"""A procedural skier: from the course's signals at a time to joints, skis and poles in metres.
 
 Bones keep their lengths exactly, knees and elbows bend one way, and the feet stay on the snow.
 """
@@ -113,7 +113,7 @@ def pose_skier(build: Build, course: Course, raw_ns: npt.NDArray[np.int64]) -> P
 
 
 def _feet(build: Build, s: dict[str, Real], base: Real, ground: Real) -> tuple[Real, Real]:
-    """Sole centres and ski directions (T, 2, 3): parallel in a turn, a V with alternating pushes when skating."""
+    """Sole centres and ski directions (T, 2, 3): parallel in a turn, a V when skating."""
     left, front, normal = (ground[:, None, i] for i in range(3))
     skate, swing = s["skate"][:, None], s["skate_sin"][:, None] * SIDES
     push = skate * np.clip(swing, 0, None) ** 2
@@ -181,7 +181,7 @@ def _stand(
 def _trunk(
     build: Build, s: dict[str, Real], ground: Real, pelvis: Real, axis: Real
 ) -> tuple[Real, Real]:
-    """The spine joint and the chest's frame: bent forward, more upright than the legs, turned against the skis."""
+    """The spine joint and the chest's frame: bent forward, upright, turned against the skis."""
     yaw = -build.counter * s["ahead"] + 0.12 * s["sway"] - 0.2 * s["skate"] * s["skate_cos"]
     facing = np.cos(yaw)[:, None] * ground[:, 1] + np.sin(yaw)[:, None] * ground[:, 0]
     bend = build.bend + 0.12 * s["flexion"] * build.pumping
@@ -240,7 +240,7 @@ def _head_frame(s: dict[str, Real], ground: Real, chest: Real) -> Real:
 
 
 def _bend_at(root: Real, end: Real, upper: float, lower: float, toward: Real) -> tuple[Real, Real]:
-    """The joint between two bones, on the side `toward`, and the end drawn in to where the bones reach."""
+    """The joint between two bones, on the side `toward`, and the end drawn in to their reach."""
     way = end - root
     distance = np.linalg.norm(way, axis=-1, keepdims=True)
     axis = way / distance

@@ -71,7 +71,7 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
 
 
 def aim(view: Viewpoint, raw_ns: Stamps, pelvis: Real) -> tuple[Real, Real]:
-    """Rotation (T, 3, 3), rows right, down, forward, and focal length (T,) at clock times, the skier's pelvis at (T, 3)."""
+    """Rotation (T, 3, 3) and focal length (T,) at clock times, the skier's pelvis at (T, 3)."""
     count = len(raw_ns)
     if not view.follows:
         rotation = look_at(view.eye, view.target[None], np.array([view.roll]))

@@ -91,9 +91,9 @@ class TruthKeeper:
 
 
 def merge_truth(parts: Sequence[Path], out: Path) -> None:
-    """Join the cameras' parts by exposure time into one file of the layout of `bench/make_multiview.py`.
+    """Join the cameras' parts by exposure time: one file, laid out as by `bench/make_multiview.py`.
 
-    A row is a moment at which any camera exposed; one that did not has raw_ns 0 and confidence 0 there.
+    A row is a moment at which any camera exposed; one that did not has raw_ns and confidence 0.
     """
     if not parts:
         raise Refusal("no part of a truth file was found: run the simulator with --truth first.")
@@ -150,7 +150,7 @@ def view_arrays(
 def _view_truth(
     camera: dict[str, Any], stamps: Stamps, joints: Real
 ) -> dict[str, npt.NDArray[Any]]:
-    """A camera's columns at all stamps; where it missed one it stands as at its nearest exposure."""
+    """A camera's columns at all stamps; where it missed one it stands as at its next exposure."""
     own = camera["raw_ns"]
     if len(own) == 0:
         raise Refusal(

@@ -1,0 +1,133 @@
+"""Shots: all that one camera needs to draw the skier at a moment, worked out for many moments at once.
+
+Everything in a shot follows from the seed, the camera and the clock; nothing of it leaves the process but as pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from capture.course import Course, Real
+from capture.figure import Figure, cross, facet_normals, make_figure, surface
+from capture.outfit import dress
+from capture.scenery import Land, make_land
+from capture.skier import Pose, pose_skier
+from capture.slope import Slope, Stamps, Viewpoint, aim, project
+from capture.weather import Weather
+from cvsf.skeleton import H36M_16
+
+_SHADOW_LIMBS = (
+    (0.16, "hip", "thorax"), (0.11, "thorax", "head"), (0.09, "lhip", "lknee"), (0.09, "rhip", "rknee"),
+    (0.075, "lknee", "lankle"), (0.075, "rknee", "rankle"), (0.06, "lshoulder", "lelbow"),
+    (0.06, "rshoulder", "relbow"), (0.05, "lelbow", "lwrist"), (0.05, "relbow", "rwrist"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What all cameras of a seed share: the slope, the land and the dressed figure."""
+
+    slope: Slope
+    land: Land
+    figure: Figure
+    reflectance: Real  # (F, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """Everything one camera needs to draw one moment."""
+
+    raw_ns: int
+    joints: Real  # (J, 3) world metres
+    rotation: Real  # (3, 3)
+    focal_px: float
+    local: Real  # (R * AROUND, 3) vertices in the camera's axes
+    facing: npt.NDArray[np.bool_]  # (F,) towards the camera
+    lit: Real  # (F, 3) 0 to 255
+    poles: Real  # (2, 2, 3) grips and tips in the camera's axes
+    shadow: Real  # (limbs, 4, 3) on the snow, world
+    skier_streak: Real  # (2,) pixels the skier moves while the shutter is open
+    ground_streak: Real  # (2,) and the snow below him
+
+
+def set_stage(seed: int, slope: Slope) -> Stage:
+    """The stage of a seed."""
+    figure = make_figure()
+    return Stage(
+        slope=slope,
+        land=make_land(seed, slope.course),
+        figure=figure,
+        reflectance=dress(figure, seed),
+    )
+
+
+def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
+    """The shots of one camera at clock times (T,); many at once cost little more than one."""
+    slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
+    later = raw_ns + round(weather.shutter_s * 1e9)
+    pose = pose_skier(slope.build, slope.course, np.concatenate([raw_ns, later]))
+    pelvis = pose.joints[:, 0]
+    rotation, focal = aim(view, np.concatenate([raw_ns, later]), pelvis)
+    here = np.concatenate([pelvis[:count, None], pelvis[count:, None]], 1)
+    _, now_px = project(here, view.eye, rotation[:count], focal[:count], view.size)
+    _, later_px = project(here, view.eye, rotation[count:], focal[count:], view.size)
+    first = Pose(**{name: getattr(pose, name)[:count] for name in Pose.__slots__})
+    vertices = surface(stage.figure, slope.build, first)
+    normals = facet_normals(stage.figure, vertices)
+    centre = vertices[:, stage.figure.corners[:, 0]] - view.eye
+    facing = (normals * centre).sum(-1) < 0
+    lit = stage.reflectance * _light(weather, normals) * 255
+    local = (vertices - view.eye) @ np.swapaxes(rotation[:count], 1, 2)
+    poles = np.stack([_grips(first), first.pole_tip], 2).reshape(count, 4, 3)
+    poles = ((poles - view.eye) @ np.swapaxes(rotation[:count], 1, 2)).reshape(count, 2, 2, 3)
+    shadow = _shadow(slope.course, weather, first)
+    return [
+        Shot(
+            raw_ns=int(raw_ns[i]), joints=first.joints[i], rotation=rotation[i], focal_px=float(focal[i]),
+            local=local[i], facing=facing[i], lit=lit[i], poles=poles[i], shadow=shadow[i],
+            skier_streak=later_px[i, 1] - now_px[i, 0], ground_streak=later_px[i, 0] - now_px[i, 0],
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def _light(weather: Weather, normals: Real) -> Real:
+    """What falls on facets (..., 3): sun, sky from above, snow from below."""
+    facing_sun = np.clip(normals @ weather.sun, 0, None)[..., None]
+    upward = normals[..., 2:] * 0.5 + 0.5
+    snow = 0.45 * (weather.skylight + weather.sunlight * weather.sun[2])
+    return (
+        weather.sunlight * facing_sun
+        + weather.skylight * (0.3 + 0.6 * upward)
+        + snow * (1 - upward) * 0.8
+    )
+
+
+def _grips(pose: Pose) -> Real:
+    """Where the hands hold the poles (T, 2, 3): just beyond the wrists."""
+    wrist, elbow = pose.joints[:, [12, 15]], pose.joints[:, [11, 14]]
+    way = wrist - elbow
+    grip = wrist + 0.07 * way / np.linalg.norm(way, axis=-1, keepdims=True)
+    down = pose.pole_tip - grip
+    return np.asarray(grip - 0.1 * down / np.linalg.norm(down, axis=-1, keepdims=True))
+
+
+def _shadow(course: Course, weather: Weather, pose: Pose) -> Real:
+    """Limbs and skis cast along the light onto the snow: quadrilaterals (T, limbs, 4, 3) in the world."""
+    ends = [(H36M_16.index(a), H36M_16.index(b)) for _, a, b in _SHADOW_LIMBS]
+    limbs = pose.joints[:, ends]
+    skis = np.stack([pose.sole - 0.75 * pose.ski[:, :, 1], pose.sole + 0.85 * pose.ski[:, :, 1]], 2)
+    poles = np.stack([_grips(pose), pose.pole_tip], 2)
+    limbs = np.concatenate([limbs, skis, poles], 1)
+    width = np.array([w for w, _, _ in _SHADOW_LIMBS] + [0.05] * 2 + [0.012] * 2)
+    light = weather.sun if weather.sharp else np.array([0.0, 0.0, 1.0])
+    fall = (limbs @ course.normal) / (light @ course.normal)
+    flat = limbs - fall[..., None] * light
+    way = flat[:, :, 1] - flat[:, :, 0]
+    long = np.linalg.norm(way, axis=-1, keepdims=True)
+    along = way / np.maximum(long, 1e-6)
+    aside = cross(course.normal, along) * width[:, None]
+    along = along * width[:, None] * 0.6
+    a, b = flat[:, :, 0] - along, flat[:, :, 1] + along
+    return np.stack([a + aside, b + aside, b - aside, a - aside], 2)
