@@ -4,6 +4,7 @@ A hash nobody has seen is null and the bundle says it is unverified; a known one
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ import cvsf
 from cvsf.refusal import Refusal
 from cvsf.skeleton import JOINT_SETS, JointSet, joint_set
 from runtime.fetch import fetch, first_seen_sha256
+
+log = logging.getLogger(__name__)
 
 SHIPPED = Path(cvsf.__file__).parent / "shipped" / "bundles"
 SIMULATED = "sim-skier"
@@ -136,19 +139,21 @@ class Bundle:
 
 def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
     """The bundle of that name or in that folder, verified, its files fetched where they must be."""
-    known = _known(data)
+    places = _named(data)
     folder = Path(name_or_folder).expanduser()
-    if name_or_folder in known:
-        manifest, folders = known[name_or_folder]
-        own = data / "bundles" / name_or_folder
-        return _verified(manifest, [*folders, own], own, offline)
-    if folder.is_dir():
-        manifest = _manifest_of(folder)
-        return _verified(manifest, [folder], None, offline)
-    raise Refusal(
-        f"bundle {name_or_folder!r} is unknown and no such folder exists; "
-        f"known bundles are {', '.join(known)}, or name a folder with ONNX files and a {MANIFEST}"
-    )
+    if name_or_folder in places:
+        place, own = places[name_or_folder], data / "bundles" / name_or_folder
+        bundle = _verified(read_manifest(place / MANIFEST), [place, own], own, offline)
+    elif folder.is_dir():
+        bundle = _verified(_manifest_of(folder), [folder], None, offline)
+    else:
+        raise Refusal(
+            f"bundle {name_or_folder!r} is unknown and no such folder exists; known bundles are "
+            f"{', '.join(places)}, or name a folder with ONNX files and a {MANIFEST}"
+        )
+    if not bundle.manifest.verified:
+        log.warning("bundle never ran in this project's tests", extra={"bundle": bundle.id})
+    return bundle
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -165,15 +170,11 @@ def read_manifest(path: Path) -> Manifest:
         raise Refusal(f"{path} is not a bundle manifest: {where}: {said}{sets}") from error
 
 
-def _known(data: Path) -> dict[str, tuple[Manifest, list[Path]]]:
-    """Every bundle that can be named: those shipped, and those placed in the data folder."""
-    known = {}
-    for path in sorted(SHIPPED.glob(f"*/{MANIFEST}")):
-        known[path.parent.name] = (read_manifest(path), [path.parent])
-    for path in sorted((data / "bundles").glob(f"*/{MANIFEST}")):
-        if path.parent.name not in known:
-            known[path.parent.name] = (read_manifest(path), [path.parent])
-    return known
+def _named(data: Path) -> dict[str, Path]:
+    """Where every bundle with a name lies: those shipped, and those placed in the data folder."""
+    placed = sorted((data / "bundles").glob(f"*/{MANIFEST}"))
+    shipped = sorted(SHIPPED.glob(f"*/{MANIFEST}"))
+    return {path.parent.name: path.parent for path in [*placed, *shipped]}
 
 
 def _manifest_of(folder: Path) -> Manifest:

@@ -71,7 +71,7 @@ class Detector:
     def _forget_the_absent(self, pictures: Mapping[str, Picture], t_ns: int) -> None:
         """Drop what was known before a gap in time, of all views or of one."""
         latest = max(self._seen_ns.values(), default=t_ns)
-        if not 0 <= t_ns - latest <= _GAP_NS:
+        if abs(t_ns - latest) > _GAP_NS:
             self.reset()
         for camera in pictures:
             if camera not in self._tracks:
