@@ -61,6 +61,7 @@ class Detector:
         self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
     ) -> dict[str, Person]:
         """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
+        pictures = dict(sorted(pictures.items()))  # not the order in which they came
         self._forget_the_absent(pictures, t_ns)
         self._instant += 1
         if self._boxes is None:
