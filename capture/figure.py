@@ -19,12 +19,13 @@ AROUND = 12
 
 CENTRE_POINTS = ("hip", "spine", "thorax", "head")
 SIDE_POINTS = (
-    "hip", "knee", "ankle", "shoulder", "elbow", "wrist", "knuckle", "cuff", "heel", "toe", "tail", "tip",
+    "hip", "knee", "ankle", "shoulder", "elbow", "wrist", "knuckle", "cuff", "heel", "toe",
+    "tail", "tip",
 )  # fmt: skip
 REFERENCES = ("pelvis", "chest", "face", "out_l", "out_r", "ski_l", "ski_r", "up_l", "up_r")
 
 Ring = tuple[float, float, float, float]
-"""Where along the part (0 to 1), half width, half depth and shift towards the reference, in metres."""
+"""Where along the part (0 to 1), half width, half depth and shift towards the reference (m)."""
 
 # part, from, to, the direction its front faces, rings
 CENTRE_PARTS: tuple[tuple[str, str, str, str, tuple[Ring, ...]], ...] = (
@@ -32,9 +33,11 @@ CENTRE_PARTS: tuple[tuple[str, str, str, str, tuple[Ring, ...]], ...] = (
         (-0.5, 0.08, 0.06, 0), (-0.32, 0.15, 0.115, -0.02), (0, 0.175, 0.135, -0.02),
         (0.35, 0.17, 0.12, -0.01), (0.6, 0.155, 0.11, 0))),
     ("belly", "hip", "spine", "pelvis", (
-        (0.22, 0.178, 0.13, 0), (0.6, 0.165, 0.12, 0), (1.0, 0.165, 0.12, 0), (1.2, 0.15, 0.11, 0))),
+        (0.22, 0.178, 0.13, 0), (0.6, 0.165, 0.12, 0), (1.0, 0.165, 0.12, 0),
+        (1.2, 0.15, 0.11, 0))),
     ("chest", "spine", "thorax", "chest", (
-        (-0.15, 0.155, 0.115, 0), (0.1, 0.168, 0.125, 0), (0.4, 0.185, 0.135, 0), (0.65, 0.195, 0.135, 0),
+        (-0.15, 0.155, 0.115, 0), (0.1, 0.168, 0.125, 0), (0.4, 0.185, 0.135, 0),
+        (0.65, 0.195, 0.135, 0),
         (0.85, 0.185, 0.12, -0.01), (1.0, 0.15, 0.095, -0.01), (1.08, 0.075, 0.07, 0))),
     ("neck", "thorax", "head", "face", (
         (-0.05, 0.085, 0.085, 0), (0.12, 0.068, 0.07, 0.01), (0.35, 0.062, 0.068, 0.02))),
@@ -43,32 +46,39 @@ CENTRE_PARTS: tuple[tuple[str, str, str, str, tuple[Ring, ...]], ...] = (
         (0.55, 0.076, 0.096, 0.022), (0.72, 0.076, 0.095, 0.02))),
     ("helmet", "thorax", "head", "face", (
         (0.4, 0.08, 0.075, -0.035), (0.55, 0.098, 0.1, -0.022), (0.7, 0.104, 0.122, 0.0),
-        (0.84, 0.098, 0.116, 0.0), (0.94, 0.075, 0.09, 0.0), (1.0, 0.04, 0.05, 0), (1.02, 0.008, 0.01, 0))),
+        (0.84, 0.098, 0.116, 0.0), (0.94, 0.075, 0.09, 0.0), (1.0, 0.04, 0.05, 0),
+        (1.02, 0.008, 0.01, 0))),
 )  # fmt: skip
 SIDE_PARTS: tuple[tuple[str, str, str, str, tuple[Ring, ...]], ...] = (
     ("thigh", "hip", "knee", "ski", (
-        (-0.12, 0.06, 0.06, 0), (0.0, 0.092, 0.1, 0), (0.25, 0.094, 0.102, 0), (0.5, 0.086, 0.092, 0),
+        (-0.12, 0.06, 0.06, 0), (0.0, 0.092, 0.1, 0), (0.25, 0.094, 0.102, 0),
+        (0.5, 0.086, 0.092, 0),
         (0.75, 0.076, 0.08, 0), (0.95, 0.068, 0.07, 0.01), (1.05, 0.05, 0.05, 0.01))),
     ("shin", "knee", "ankle", "ski", (
         (-0.06, 0.045, 0.05, 0.005), (0.04, 0.066, 0.07, 0.008), (0.25, 0.069, 0.075, -0.012),
         (0.5, 0.073, 0.078, -0.008), (0.72, 0.078, 0.084, 0), (0.8, 0.07, 0.075, 0))),
     ("boot", "cuff", "ankle", "ski", (
-        (-0.05, 0.05, 0.055, 0), (0.0, 0.063, 0.072, 0), (0.5, 0.06, 0.068, 0), (1.0, 0.057, 0.072, 0.005),
+        (-0.05, 0.05, 0.055, 0), (0.0, 0.063, 0.072, 0), (0.5, 0.06, 0.068, 0),
+        (1.0, 0.057, 0.072, 0.005),
         (1.35, 0.05, 0.07, 0.01))),
     ("shell", "heel", "toe", "up", (
         (-0.05, 0.025, 0.03, 0.02), (0.03, 0.05, 0.05, 0.022), (0.45, 0.053, 0.055, 0.02),
         (0.75, 0.052, 0.04, 0.005), (0.97, 0.045, 0.03, 0), (1.03, 0.02, 0.015, 0))),
     ("sleeve", "shoulder", "elbow", "out", (
-        (-0.2, 0.03, 0.03, 0), (-0.1, 0.058, 0.06, 0), (0.05, 0.07, 0.072, 0), (0.3, 0.066, 0.068, 0),
+        (-0.2, 0.03, 0.03, 0), (-0.1, 0.058, 0.06, 0), (0.05, 0.07, 0.072, 0),
+        (0.3, 0.066, 0.068, 0),
         (0.55, 0.06, 0.06, 0), (0.8, 0.056, 0.055, 0), (1.05, 0.045, 0.045, 0))),
     ("cuffs", "elbow", "wrist", "out", (
-        (-0.1, 0.035, 0.035, 0), (0.0, 0.053, 0.053, 0), (0.3, 0.052, 0.052, 0), (0.6, 0.047, 0.047, 0),
+        (-0.1, 0.035, 0.035, 0), (0.0, 0.053, 0.053, 0), (0.3, 0.052, 0.052, 0),
+        (0.6, 0.047, 0.047, 0),
         (0.88, 0.042, 0.042, 0))),
     ("glove", "wrist", "knuckle", "out", (
-        (-0.5, 0.046, 0.046, 0), (0.0, 0.045, 0.045, 0), (0.45, 0.05, 0.045, 0), (0.9, 0.05, 0.045, 0),
+        (-0.5, 0.046, 0.046, 0), (0.0, 0.045, 0.045, 0), (0.45, 0.05, 0.045, 0),
+        (0.9, 0.05, 0.045, 0),
         (1.1, 0.02, 0.02, 0))),
     ("ski", "tail", "tip", "up", (
-        (0.0, 0.02, 0.006, 0), (0.02, 0.05, 0.009, 0), (0.25, 0.042, 0.011, 0), (0.47, 0.037, 0.014, 0),
+        (0.0, 0.02, 0.006, 0), (0.02, 0.05, 0.009, 0), (0.25, 0.042, 0.011, 0),
+        (0.47, 0.037, 0.014, 0),
         (0.7, 0.042, 0.011, 0), (0.9, 0.056, 0.009, 0.004), (0.96, 0.045, 0.007, 0.035),
         (1.0, 0.012, 0.005, 0.075))),
 )  # fmt: skip
@@ -93,8 +103,8 @@ def make_figure() -> Figure:
     """The body's tubes, the same for every skier: size and colour come later."""
     points = [*CENTRE_POINTS, *(f"{side}{p}" for p in SIDE_POINTS for side in "lr")]
     parts = list(CENTRE_PARTS)
-    for name, start, end, front, rings in SIDE_PARTS:
-        parts += [(name, f"{s}{start}", f"{s}{end}", f"{front}_{s}", rings) for s in "lr"]
+    for name, start, end, front, tube in SIDE_PARTS:
+        parts += [(name, f"{s}{start}", f"{s}{end}", f"{front}_{s}", tube) for s in "lr"]
     names = tuple(dict.fromkeys(part[0] for part in parts))
     rows: list[tuple[int, int, int]] = []
     rings: list[Ring] = []
@@ -112,9 +122,16 @@ def make_figure() -> Figure:
         rings += tube
     index = np.array(rows)
     return Figure(
-        names=names, start=index[:, 0], end=index[:, 1], reference=index[:, 2], rings=np.array(rings),
-        corners=np.array(corners), part=np.array(owner), along=np.array(along), angle=np.array(angle),
-    )  # fmt: skip
+        names=names,
+        start=index[:, 0],
+        end=index[:, 1],
+        reference=index[:, 2],
+        rings=np.array(rings),
+        corners=np.array(corners),
+        part=np.array(owner),
+        along=np.array(along),
+        angle=np.array(angle),
+    )
 
 
 def surface(figure: Figure, build: Build, pose: Pose) -> Real:

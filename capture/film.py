@@ -1,6 +1,6 @@
-"""Shots: all that one camera needs to draw the skier at a moment, worked out for many moments at once.
+"""Shots: all that one camera needs to draw a moment, worked out for many moments at once.
 
-Everything in a shot follows from the seed, the camera and the clock; nothing of it leaves the process but as pixels.
+A shot follows from the seed, the camera and the clock; only its pixels leave the process.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from capture.weather import Weather
 from cvsf.skeleton import H36M_16
 
 _SHADOW_LIMBS = (
-    (0.16, "hip", "thorax"), (0.11, "thorax", "head"), (0.09, "lhip", "lknee"), (0.09, "rhip", "rknee"),
+    (0.16, "hip", "thorax"), (0.11, "thorax", "head"), (0.09, "lhip", "lknee"),
+    (0.09, "rhip", "rknee"),
     (0.075, "lknee", "lankle"), (0.075, "rknee", "rankle"), (0.06, "lshoulder", "lelbow"),
     (0.06, "rshoulder", "relbow"), (0.05, "lelbow", "lwrist"), (0.05, "relbow", "rwrist"),
 )  # fmt: skip
@@ -79,12 +80,13 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
     facing = (normals * centre).sum(-1) < 0
     lit = stage.reflectance * _light(weather, normals) * 255
     local = (vertices - view.eye) @ np.swapaxes(rotation[:count], 1, 2)
-    poles = np.stack([_grips(first), first.pole_tip], 2).reshape(count, 4, 3)
-    poles = ((poles - view.eye) @ np.swapaxes(rotation[:count], 1, 2)).reshape(count, 2, 2, 3)
+    poles = np.stack([_grips(first), first.pole_tip], 2) - view.eye
+    poles = poles @ np.swapaxes(rotation[:count], 1, 2)[:, None]
     shadow = _shadow(slope.course, weather, first)
     return [
         Shot(
-            raw_ns=int(raw_ns[i]), joints=first.joints[i], rotation=rotation[i], focal_px=float(focal[i]),
+            raw_ns=int(raw_ns[i]), joints=first.joints[i],
+            rotation=rotation[i], focal_px=float(focal[i]),
             local=local[i], facing=facing[i], lit=lit[i], poles=poles[i], shadow=shadow[i],
             skier_streak=later_px[i, 1] - now_px[i, 0], ground_streak=later_px[i, 0] - now_px[i, 0],
         )
@@ -97,11 +99,12 @@ def _light(weather: Weather, normals: Real) -> Real:
     facing_sun = np.clip(normals @ weather.sun, 0, None)[..., None]
     upward = normals[..., 2:] * 0.5 + 0.5
     snow = 0.45 * (weather.skylight + weather.sunlight * weather.sun[2])
-    return (
+    light: Real = (
         weather.sunlight * facing_sun
         + weather.skylight * (0.3 + 0.6 * upward)
         + snow * (1 - upward) * 0.8
     )
+    return light
 
 
 def _grips(pose: Pose) -> Real:
@@ -114,7 +117,7 @@ def _grips(pose: Pose) -> Real:
 
 
 def _shadow(course: Course, weather: Weather, pose: Pose) -> Real:
-    """Limbs and skis cast along the light onto the snow: quadrilaterals (T, limbs, 4, 3) in the world."""
+    """Limbs, skis and poles cast onto the snow: quadrilaterals (T, limbs, 4, 3) in the world."""
     ends = [(H36M_16.index(a), H36M_16.index(b)) for _, a, b in _SHADOW_LIMBS]
     limbs = pose.joints[:, ends]
     skis = np.stack([pose.sole - 0.75 * pose.ski[:, :, 1], pose.sole + 0.85 * pose.ski[:, :, 1]], 2)

@@ -66,7 +66,8 @@ class Painter:
         turn = 2 * np.pi * (raw_ns % period_ns) / period_ns
         swing = np.sin(turn * waves + phase + self._phase)
         warm = np.sin(turn * (waves + 1) + self._phase) * colour
-        return (1 + amount * swing) * np.array([1 - warm, 1.0, 1 + warm])
+        gain: Real = (1 + amount * swing) * np.array([1 - warm, 1.0, 1 + warm])
+        return gain
 
     def _pixels(self, local: Real, focal_px: float) -> Real:
         px: Real = focal_px * local[..., :2] / np.maximum(local[..., 2:], 0.3)
@@ -88,9 +89,8 @@ class Painter:
         for corners in ((px - (x0, y0)) * 16).astype(np.int32):
             cv2.fillConvexPoly(shade, corners, tone, cv2.LINE_AA, 4)
         soft = 3 if weather.sharp else 9
-        shade = cv2.blur(shade, (soft, soft))
         region = picture[y0:y1, x0:x1]
-        cv2.multiply(region, shade, dst=region, scale=1 / 255)
+        cv2.multiply(region, cv2.blur(shade, (soft, soft)), dst=region, scale=1 / 255)
 
     def _draw_skier(self, picture: Picture, shot: Shot, gain: Real) -> None:
         if shot.local[:, 2].min() < 0.5:
@@ -108,14 +108,14 @@ class Painter:
         for polygon, colour in zip(corners, colours.tolist(), strict=True):
             cv2.fillConvexPoly(fine, polygon, colour, cv2.LINE_8, 4)
         layer = cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-        layer = streaked(layer, shot.skier_streak)
+        layer = streaked(np.asarray(layer, np.uint8), shot.skier_streak)
         keep = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2BGR)
         region = picture[y0:y1, x0:x1]
         cv2.multiply(region, keep, dst=region, scale=1 / 255)
         cv2.add(region, cv2.cvtColor(layer, cv2.COLOR_BGRA2BGR), dst=region)
 
     def _polygons(self, shot: Shot, px: Real, poles: Real, gain: Real) -> tuple[Real, Real]:
-        """Visible quadrilaterals (n, 4, 2) from far to near, and their colours (n, 4) with opacity 255."""
+        """Visible quadrilaterals (n, 4, 2) from far to near, and their opaque colours (n, 4)."""
         corners = self._stage.figure.corners[shot.facing]
         depth = shot.local[corners, 2].mean(1)
         lit = np.clip(shot.lit[shot.facing] * gain - _PEDESTAL, 0, 255)

@@ -1,9 +1,10 @@
-"""What stands still around the skier: snow, tracks, trees, mountains and sky as one camera sees them.
+"""What stands still around the skier: snow, tracks, trees, mountains and sky, as painted.
 
 A background depends on the seed and the camera alone; it is painted once and reused.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -74,8 +75,8 @@ def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[in
     picture = _sky(land, ray)
     _snow(land, eye, ray, distance, on_snow, focal_px, picture)
     scene = np.clip(picture * 255, 0, 255).astype(np.uint8)
-    for x, y, tall, shade in _far_to_near(land.trees, eye):
-        _tree(land, scene, eye, rotation, focal_px, (x, y, tall, shade))
+    for tree in _far_to_near(land.trees, eye):
+        _tree(land, scene, eye, rotation, focal_px, tree)
     for x, y, which in _far_to_near(land.posts, eye):
         colour = land.post_colour[int(which)] * (land.weather.lamp)
         draw_post(scene, land.course, eye, rotation, focal_px, np.array([x, y]), colour * 255)
@@ -83,7 +84,8 @@ def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[in
 
 
 def draw_post(
-    picture: Picture, course: Course, eye: Real, rotation: Real, focal_px: float, xy: Real, colour: Real
+    picture: Picture, course: Course, eye: Real, rotation: Real, focal_px: float,
+    xy: Real, colour: Real
 ) -> None:  # fmt: skip
     """A gate's pole with its flag, 1.5 m high."""
     foot = np.array([*xy, course.height(xy)])
@@ -127,7 +129,8 @@ def _sky(land: Land, ray: Single) -> Single:
 
 
 def _snow(
-    land: Land, eye: Real, ray: Single, distance: Single, on_snow: npt.NDArray[np.bool_], focal_px: float, picture: Single
+    land: Land, eye: Real, ray: Single, distance: Single, on_snow: npt.NDArray[np.bool_],
+    focal_px: float, picture: Single
 ) -> None:  # fmt: skip
     """Paint the slope into the picture: lit, rippled, tracked, hazed."""
     w = land.weather
@@ -156,7 +159,7 @@ def _snow(
 
 
 def _tree(
-    land: Land, picture: Picture, eye: Real, rotation: Real, focal_px: float, tree: tuple[float, float, float, float]
+    land: Land, picture: Picture, eye: Real, rotation: Real, focal_px: float, tree: Real
 ) -> None:  # fmt: skip
     x, y, tall, shade = tree
     base = np.array([x, y, float(land.course.height(np.array([x, y])))]) - eye
@@ -199,11 +202,11 @@ def _far_to_near(rows: Real, eye: Real) -> Real:
     return ordered
 
 
-def _look(tile: Single, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) -> Single:
+def _look(tile: Single, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Single:
     """The tile at positions in its pixels, endlessly repeated."""
-    x, y = (np.mod(p, _TILE).astype(np.float32) for p in (x, y))
+    column, row = (np.mod(p, _TILE).astype(np.float32) for p in (x, y))
     return np.asarray(
-        cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
+        cv2.remap(tile, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
     )
 
 
@@ -213,7 +216,7 @@ def _tile(rng: np.random.Generator) -> Single:
     spectrum = np.fft.rfft2(rng.normal(size=(_TILE, _TILE)))
     spectrum *= np.exp(-((frequency / 0.16) ** 2)) / np.maximum(frequency, 3 / _TILE) ** 1.2
     noise = np.fft.irfft2(spectrum, (_TILE, _TILE))
-    return np.clip(0.5 + noise / (noise.std() * 5), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 + noise / (noise.std() * 5), 0, 1), np.float32)
 
 
 def _ridges(rng: np.random.Generator) -> Single:

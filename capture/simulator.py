@@ -1,6 +1,6 @@
 """A simulated camera: exposures of the slope at the ticks of this machine's clock.
 
-Tick k is the same moment in every process, so cameras in separate processes see the same skier; late ticks are skipped and counted.
+Tick k is one moment in every process, so all cameras see the same skier; late ticks are counted.
 """
 
 import time
@@ -39,7 +39,7 @@ class SimulatedCamera:
         self.fps = float(config.fps or 20)
         if min(size) < 64 or max(size) > 4096:
             raise Refusal(
-                f"the simulator was asked for {size[0]}x{size[1]}: expected 64 to 4096 pixels a side."
+                f"the simulator was asked for {size[0]}x{size[1]}: expected sides of 64 to 4096."
             )
         if not 0.1 <= self.fps <= 240:
             raise Refusal(

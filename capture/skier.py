@@ -155,7 +155,7 @@ def _stand(
     sole: Real,
     ski_front: Real,
 ) -> tuple[Real, Real, Real, Real]:
-    """Pelvis, hips, ski frames and ankles: as tall as the style wants and the outer leg can reach."""
+    """Pelvis, hips, ski frames and ankles: as tall as the style wants and the legs can reach."""
     leg = build.thigh + build.shank
     crouch = 0.05 + 0.2 * build.depth + 0.07 * build.pumping * s["flexion"] + 0.28 * s["tuck"]
     crouch = crouch + 0.05 * s["skate"] * s["skate_cos"] ** 2

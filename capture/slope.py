@@ -45,7 +45,7 @@ def make_slope(seed: int, moving: bool) -> Slope:
 
 
 def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float = 0.0) -> Viewpoint:
-    """Camera `index` of the slope; `spread` above 0 varies distance, aim and zoom more, to train detectors on."""
+    """Camera `index` of the slope; `spread` varies distance, aim and zoom more, for training."""
     course, rng = slope.course, np.random.default_rng([slope.seed, 6, index])
     start = np.random.default_rng([slope.seed, 7]).uniform(0, 2 * np.pi)
     azimuth = start + _azimuth(index) + rng.normal(0, 0.14)
@@ -66,7 +66,8 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
     rotation = look_at(eye, target[None], np.array([roll]))[0]
     return Viewpoint(
         eye=eye, roll=roll, size=size, target=target, follows=course.moving, tall_px=tall,
-        focal_px=zoom * _fitting(course, eye, rotation, size), wobble=wobble, period_ns=course.period_ns,
+        focal_px=zoom * _fitting(course, eye, rotation, size), wobble=wobble,
+        period_ns=course.period_ns,
     )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""What really happened on the simulated slope, kept beside the pictures and joined per run afterwards.
+"""What really happened on the simulated slope, kept per camera and joined afterwards.
 
 It goes to a file of its own and never to the wire; a camera's part is written whole or not at all.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from capture.slope import Stamps, Viewpoint, project
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 
+log = logging.getLogger(__name__)
+
 _LIMBS = (
-    ("hip", "thorax", 0.14), ("thorax", "head", 0.1), ("lhip", "lknee", 0.085), ("rhip", "rknee", 0.085),
+    ("hip", "thorax", 0.14), ("thorax", "head", 0.1), ("lhip", "lknee", 0.085),
+    ("rhip", "rknee", 0.085),
     ("lknee", "lankle", 0.07), ("rknee", "rankle", 0.07), ("lshoulder", "lelbow", 0.06),
     ("rshoulder", "relbow", 0.06), ("lelbow", "lwrist", 0.05), ("relbow", "rwrist", 0.05),
 )  # fmt: skip
@@ -33,7 +37,7 @@ _BEHIND = 0.08
 def seen(joints: Real, view: Viewpoint, rotation: Real, focal_px: Real) -> npt.NDArray[np.bool_]:
     """(T, J): joints inside the picture with no other limb in front."""
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
-    inside: npt.NDArray[np.bool_] = ((px >= 0) & (px < np.array(view.size))).all(-1)
+    inside = np.logical_and(px >= 0, px < np.array(view.size)).all(-1) & (local[..., 2] > 0.1)
     start, way = px[:, None, _START], (px[:, _END] - px[:, _START])[:, None]
     along = ((px[:, :, None] - start) * way).sum(-1) / np.maximum((way**2).sum(-1), 1e-9)
     along = np.clip(along, 0, 1)[..., None]
@@ -43,7 +47,7 @@ def seen(joints: Real, view: Viewpoint, rotation: Real, focal_px: Real) -> npt.N
     own = (np.arange(len(H36M_16))[:, None] == _START) | (np.arange(len(H36M_16))[:, None] == _END)
     own[H36M_16.index("spine"), 0] = True
     hidden = (covered & (near < local[..., None, 2] - _BEHIND) & ~own).any(-1)
-    return inside & ~hidden
+    return np.asarray(inside & ~hidden)
 
 
 class TruthKeeper:
@@ -86,7 +90,7 @@ class TruthKeeper:
         }
         part = self.path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         part.replace(self.path)
 
 
@@ -95,9 +99,14 @@ def merge_truth(parts: Sequence[Path], out: Path) -> None:
 
     A row is a moment at which any camera exposed; one that did not has raw_ns and confidence 0.
     """
-    if not parts:
-        raise Refusal("no part of a truth file was found: run the simulator with --truth first.")
-    cameras = sorted((_read(path) for path in parts), key=lambda camera: camera["about"]["camera"])
+    found = [path for path in parts if path.exists()]
+    if missing := [path.name for path in parts if path not in found]:
+        log.warning("a camera left no truth behind", extra={"missing": missing})
+    if not found:
+        raise Refusal(
+            "no camera left a part of the truth: let the simulated cameras end by themselves."
+        )
+    cameras = sorted((_read(path) for path in found), key=lambda camera: camera["about"]["camera"])
     stamps = np.unique(np.concatenate([camera["raw_ns"] for camera in cameras]))
     joints = np.zeros((len(stamps), len(H36M_16), 3))
     for camera in cameras:
@@ -120,6 +129,7 @@ def write_multiview(
     with part.open("wb") as file:
         np.savez_compressed(
             file,
+            allow_pickle=False,
             **arrays,
             session=np.zeros(rows, np.int32),
             subject=np.zeros(rows, np.int32),

@@ -45,7 +45,7 @@ class Weather:
         return light
 
 
-# sky overhead, sky at the horizon, how bright flat snow is, how much of that is the sun's, sun's elevation
+# sky overhead, sky at the horizon, how bright flat snow is, the sun's share, the sun's height
 _DAYS = {
     "sun": ((0.85, 0.5, 0.22), (0.95, 0.85, 0.72), (0.84, 1.0), (0.42, 0.62), (22, 62)),
     "cloud": ((0.76, 0.75, 0.73), (0.88, 0.87, 0.86), (0.72, 0.95), (0.02, 0.2), (40, 70)),
