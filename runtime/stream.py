@@ -16,6 +16,7 @@ from runtime.smooth import OneEuro
 ABOUT, RAW, SMOOTH, STATS = b"about", b"skeleton.raw", b"skeleton.smooth", b"stats"
 TOPICS = (ABOUT, RAW, SMOOTH, STATS)
 _QUEUED = 8  # messages for each subscriber
+_LAST_WORDS_MS = 200
 _KERNEL_BYTES = 64 * 1024  # small, so that a subscriber which wakes up is not minutes behind
 
 
@@ -34,7 +35,6 @@ class Streamer:
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUED)
         self._socket.setsockopt(zmq.SNDBUF, _KERNEL_BYTES)
-        self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.MAXMSGSIZE, 1024)  # of what comes in: subscriptions only
         try:
             self._socket.bind(endpoint)
@@ -91,8 +91,8 @@ class Streamer:
             self._tell_about()
 
     def close(self) -> None:
-        """Stop publishing; whatever is still queued is lost."""
-        self._socket.close()
+        """Stop publishing; the last words get a moment to leave."""
+        self._socket.close(linger=_LAST_WORDS_MS)
         self._context.term()
 
     def _tell_about(self) -> None:

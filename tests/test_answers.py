@@ -1,0 +1,101 @@
+"""Plain GETs to a real server: the page's files, health, metrics, and who is let in at all."""
+
+import http.client
+import json
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from runtime.web import WebServer
+
+_STATS = {
+    "instants": 80,
+    "instants_full": 78,
+    "skeletons": 79,
+    "latency_ms": {"detect": {"p50": 20.0, "p95": 30.0}},
+    "cameras": {"cam0": {"fps": 20.0, "received": 80, "dropped": 3, "clock_error_ms": None}},
+    "engine": "lifter-1",
+    "refused": {"bad crc": 2},
+}
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with WebServer(port=0) as server:
+        yield server
+
+
+def _get(server: WebServer, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_page_and_its_files_are_served_and_load_nothing_from_elsewhere(
+    server: WebServer,
+) -> None:
+    status, headers, body = _get(server, "/")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert b"//cdn" not in body
+    assert body.count(b"http://") == 1  # the name space of the drawn icon
+    for path, kind in (
+        ("/page.js", "text/javascript"),
+        ("/scene.js", "text/javascript"),
+        ("/tiles.js", "text/javascript"),
+        ("/page.css", "text/css"),
+    ):
+        status, headers, body = _get(server, path)
+        assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
+        assert b"https://" not in body
+    for path in ("/nothing", "/../web.py", "/page/../../web.py"):
+        assert _get(server, path)[0] == 404
+
+
+def test_health_says_starting_then_ok(server: WebServer) -> None:
+    status, _, body = _get(server, "/health")
+    assert (status, json.loads(body)["status"]) == (503, "starting")
+    server.send_stats(_STATS)
+    status, _, body = _get(server, "/health")
+    assert (status, json.loads(body)["status"]) == (200, "ok")
+
+
+def test_metrics_are_what_prometheus_reads(server: WebServer) -> None:
+    server.send_stats(_STATS)
+    status, headers, body = _get(server, "/metrics")
+    text = body.decode()
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    for line in (
+        "cvsf_instants_total 80.0",
+        "cvsf_instants_partial_total 2.0",
+        "cvsf_skeletons_total 79.0",
+        'cvsf_frames_dropped_total{camera="cam0"} 3.0',
+        'cvsf_latency_seconds{quantile="0.95",stage="detect"} 0.03',
+        'cvsf_engine_info{engine="lifter-1"} 1.0',
+        'cvsf_messages_refused_total{reason="bad crc"} 2.0',
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_foreign_name_or_a_foreign_page_is_not_let_in(server: WebServer) -> None:
+    own = f"127.0.0.1:{server.port}"
+    assert _get(server, "/", Host="evil.example")[0] == 403
+    assert _get(server, "/health", Host="localhost.evil.example:5602")[0] == 403
+    assert _get(server, "/", Host=f"192.168.1.7:{server.port}")[0] == 403
+    assert _get(server, "/", Host="localhost:9000")[0] == 200  # through a tunnel
+    assert _get(server, "/metrics", Origin="http://evil.example")[0] == 403
+    assert _get(server, "/metrics", Origin=f"http://{own}")[0] == 200
+    for path in ("/live", "/skeletons"):
+        for origin in ("http://evil.example", "http://127.0.0.1:1", "null"):
+            with pytest.raises(InvalidStatus) as refused:
+                connect(f"ws://{own}{path}", origin=Origin(origin))
+            assert refused.value.response.status_code == 403
