@@ -21,8 +21,8 @@ def mpjpe(predicted: Real, truth: Real, root: int = 0) -> Real:
     return _mean_distance(_rooted(predicted, root), _rooted(truth, root))
 
 
-def n_mpjpe(predicted: Real, truth: Real, root: int = 0) -> Real:
-    """Root-aligned mean joint distance at the one best scale per pose."""
+def n_mpjpe(predicted: Real, truth: Real, root: int | None = 0) -> Real:
+    """Root-aligned mean joint distance at the one best scale per pose; root None if aligned already."""
     return _mean_distance(_scaled(predicted, truth, root), _rooted(truth, root))
 
 
@@ -97,11 +97,11 @@ def procrustes(predicted: Real, truth: Real) -> Real:
     return np.asarray(scale[..., None, None] * (predicted - middle) @ (u @ vt) + centre)
 
 
-def _rooted(pose: Real, root: int) -> Real:
-    return np.asarray(pose - pose[..., root : root + 1, :])
+def _rooted(pose: Real, root: int | None) -> Real:
+    return pose if root is None else np.asarray(pose - pose[..., root : root + 1, :])
 
 
-def _scaled(predicted: Real, truth: Real, root: int) -> Real:
+def _scaled(predicted: Real, truth: Real, root: int | None) -> Real:
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
     there, at = np.where(known, predicted, 0), np.where(known, truth, 0)

@@ -1,6 +1,6 @@
 """What the hub says of itself once a second: the stats map of `docs/protocol.md`.
 
-Every exposure of every camera is in exactly one of recorded, dropped and in_ring.
+Every exposure of every camera is in exactly one of recorded, not_kept, dropped and in_ring.
 """
 
 import time
@@ -71,7 +71,8 @@ class Figures:
             "clock_error_ms": round(int(report.get("clock_error_ns", 0)) / 1e6, 3),
             "confidence": round(float(np.mean(sure)), 3) if sure else None,
             "exposed": int(report.get("exposed", 0)),
-            "recorded": int(report.get("acknowledged", 0)) - refused,
+            "recorded": max(0, int(report.get("acknowledged", 0)) - refused - link.not_kept),
+            "not_kept": link.not_kept,
             "in_ring": int(report.get("in_ring", 0)),
             "state": _state(link),
         }

@@ -71,6 +71,7 @@ class Hub:
             on_bye=self._end,
             resume=self.recorder.resume,
         )
+        self.recorder.on_durable = self.receiver.mark_durable
 
     def now_ns(self) -> int:
         """The hub's clock: monotonic, set to the wall clock once."""
@@ -79,13 +80,15 @@ class Hub:
     # on the receiver's thread
 
     def _take(self, frame: Frame, link: Link) -> None:
-        kept = self.recorder.put(frame)
-        if not kept:
-            link.advance_durable(frame.seq)
+        link.pending.append(frame.seq)
+        if not self.recorder.put(frame):
+            link.pending.pop()
+            link.not_kept += 1
         if frame.trigger is not None and link.lossless:
             if not self.steps.add(frame):
                 link.taken = frame.seq
             link.last_trigger = frame.trigger
+            self._end_beyond_shortest()
             self._step()
         else:
             period_ns = 1e9 / min(other.fps for other in self.receiver.links.values())
@@ -95,21 +98,35 @@ class Hub:
     def _expire(self) -> None:
         expected = self.receiver.alive(self.config.absent_s)
         self._offer(self.slots.expire(self.now_ns(), expected), lossless=False)
+        if self.steps.waits:
+            self._step()
 
     def _end(self, link: Link) -> None:
         if not link.lossless:
             return
         self.steps.end(link.camera)
         if link.in_step and link.ended:
-            others = [o for o in self.receiver.links.values() if not o.ended]
-            if others:
-                log.warning("a file is shorter than the others, stopping there", extra={"camera": link.camera})
             self.steps.stop_after(link.last_trigger)
-            self.receiver.stop_sources(f"{link.camera} has ended")
+            self._end_beyond_shortest()
         self._step()
+
+    def _end_beyond_shortest(self) -> None:
+        """Stop the files that go on where a shorter one has ended, and say so once."""
+        last = self.steps.last_trigger
+        for link in self.receiver.links.values():
+            if last is not None and link.last_trigger > last and link.stop_reason is None:
+                link.stop_reason = f"a shorter file has ended after {last + 1} pictures"
+                link.taken = link.received
+                log.warning(
+                    "file goes on where a shorter one has ended, stopping there",
+                    extra={"camera": link.camera, "instants": last + 1},
+                )
 
     def _step(self) -> None:
         if len(self.receiver.links) >= self.cams:
+            lost = set(self.receiver.links) - set(self.receiver.alive(self.config.absent_s))
+            for camera in lost:
+                self.steps.end(camera)
             expected = tuple(sorted(self.receiver.links))
             self._offer(self.steps.ready(expected), lossless=True)
 
@@ -170,7 +187,8 @@ class Hub:
         if skeleton:
             self.figures.skeletons += skeleton.measured
             self.figures.predicted += not skeleton.measured
-        stages.add("exposure to client", (self.now_ns() - group.t_ns) / 1e6)
+        if next(iter(group.frames.values())).trigger is None:
+            stages.add("exposure to client", (self.now_ns() - group.t_ns) / 1e6)
         stages.end_instant()
         return skeleton
 

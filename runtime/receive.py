@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
 _CLAIM_S = 2.0
+_LOSSLESS_SILENCE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -40,23 +41,27 @@ class Link:
     in_step: bool
     heard_s: float
     received: int = -1
-    durable: int = -1
     taken: int = -1
+    pending: deque[int] = field(default_factory=deque)  # handed to the recorder, not yet on disk
     frames: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    lost: set[int] = field(default_factory=set)  # refused, so never on disk
+    not_kept: int = 0  # nobody asked for these on disk
     ended: bool = False
     gone: bool = False
     told: tuple[int, int, int] = (-2, -2, -2)
     told_s: float = 0.0
     last_trigger: int = -1
+    stop_reason: str | None = None  # told to the node until it ends
 
-    def advance_durable(self, durable: int) -> None:
-        """Take in what is on disk; refused frames behind it are done with as well."""
-        self.durable = max(self.durable, durable)
-        while self.durable + 1 in self.lost:
-            self.durable += 1
-        self.lost = {seq for seq in self.lost if seq > self.durable}
+    @property
+    def durable(self) -> int:
+        """Everything up to here is on disk, or known never to be."""
+        return self.pending[0] - 1 if self.pending else self.received
+
+    def mark_durable(self, seq: int) -> None:
+        """This frame and those before it are on disk."""
+        while self.pending and self.pending[0] <= seq:
+            self.pending.popleft()
 
 
 class Receiver:
@@ -79,7 +84,6 @@ class Receiver:
         self._now_ns, self._resume = now_ns, resume
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
         self._claims: dict[str, tuple[str, float]] = {}
-        self._stop_reason: str | None = None
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = hub_socket(self._context, host, port)
@@ -103,7 +107,7 @@ class Receiver:
                 camera
                 for camera, link in self.links.items()
                 if not link.gone
-                and (link.lossless or now - link.heard_s < within_s)
+                and now - link.heard_s < (_LOSSLESS_SILENCE_S if link.lossless else within_s)
                 and link.report.get("state") != "lost"
             )
         )
@@ -113,17 +117,13 @@ class Receiver:
         for (camera, boot_id), seq in on_disk.items():
             link = self.links.get(camera)
             if link and link.boot_id == boot_id:
-                link.advance_durable(seq)
+                link.mark_durable(seq)
 
     def mark_taken(self, frame: Frame) -> None:
         """This frame is done with; a source that waits may send another."""
         link = self.links.get(frame.camera)
         if link and link.boot_id == frame.boot_id:
             link.taken = max(link.taken, frame.seq)
-
-    def stop_sources(self, reason: str) -> None:
-        """Ask every node to end."""
-        self._stop_reason = reason
 
     def _run(self) -> None:
         acks_at = 0.0
@@ -204,7 +204,7 @@ class Receiver:
             in_step=bool(header.get("in_step")),
             heard_s=time.monotonic(),
         )
-        new.received = new.durable = new.taken = self._resume.get((camera, boot_id), -1)
+        new.received = new.taken = self._resume.get((camera, boot_id), -1)
         self.links[camera] = new
         log.info("camera connected", extra={"camera": camera, "size": f"{new.width_px}x{new.height_px}"})
         return new
@@ -217,7 +217,6 @@ class Receiver:
         seq, after = int(header["seq"]), int(header.get("after", -1))
         if not after <= link.received < seq:
             return  # a repeat, or behind a hole that the resend fills
-        link.received = seq
         link.frames += 1
         try:
             frame = from_header(Frame, header, jpeg)
@@ -226,11 +225,10 @@ class Receiver:
             trouble = "malformed header"
         if trouble is None:
             self._on_frame(frame, link)
-            return
-        link.refused[trouble] += 1
-        link.lost.add(seq)
-        link.advance_durable(link.durable)
-        link.taken = max(link.taken, seq)
+        else:
+            link.refused[trouble] += 1
+            link.taken = max(link.taken, seq)
+        link.received = seq  # last, so that it is never taken for durable before it is handed on
 
     def _acknowledge(self) -> None:
         now = time.monotonic()
@@ -238,8 +236,8 @@ class Receiver:
             stands = (link.received, link.durable, link.taken)
             if stands != link.told or now - link.told_s > _ACK_AT_LEAST_S:
                 self._tell_ack(link)
-                if self._stop_reason and not link.gone:
-                    self._tell(link.address, envelope("stop", reason=self._stop_reason))
+                if link.stop_reason and not link.gone:
+                    self._tell(link.address, envelope("stop", reason=link.stop_reason))
 
     def _tell_ack(self, link: Link) -> None:
         link.told, link.told_s = (link.received, link.durable, link.taken), time.monotonic()

@@ -16,6 +16,7 @@ class Stages:
     def __init__(self) -> None:
         self._current: dict[str, float] = {}
         self._kept: dict[str, deque[float]] = {}
+        self.last: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -29,12 +30,11 @@ class Stages:
         """Count `ms` towards a stage of the current instant."""
         self._current[stage] = self._current.get(stage, 0.0) + ms
 
-    def end_instant(self) -> dict[str, float]:
-        """Close the current instant; its milliseconds by stage."""
-        done, self._current = self._current, {}
-        for stage, ms in done.items():
+    def end_instant(self) -> None:
+        """Close the current instant; `last` has its milliseconds by stage."""
+        self.last, self._current = self._current, {}
+        for stage, ms in self.last.items():
             self._kept.setdefault(stage, deque(maxlen=_KEPT)).append(ms)
-        return done
 
     def percentiles(self) -> dict[str, dict[str, float]]:
         """{stage: {p50, p95}} in milliseconds."""

@@ -117,19 +117,24 @@ class Steps:
         self._waiting: dict[str, deque[Frame]] = {}
         self._ended: set[str] = set()
         self.beyond = 0
-        self._last: int | None = None
+        self.last_trigger: int | None = None  # of the shortest source, once it has ended
         self._emitted = -1
 
     def add(self, frame: Frame) -> bool:
         """Whether the frame is waited with: one beyond the shortest source or of an instant gone by is not."""
         trigger = frame.trigger or 0
-        if self._last is not None and trigger > self._last:
+        if self.last_trigger is not None and trigger > self.last_trigger:
             self.beyond += 1
             return False
         if trigger <= self._emitted:
             return False
         self._waiting.setdefault(frame.camera, deque()).append(frame)
         return True
+
+    @property
+    def waits(self) -> bool:
+        """Whether a frame waits for others."""
+        return any(self._waiting.values())
 
     def end(self, camera: str) -> None:
         """This camera gives nothing more."""
@@ -138,9 +143,9 @@ class Steps:
 
     def stop_after(self, trigger: int) -> None:
         """Leave out every frame beyond that trigger: the shortest source has ended there."""
-        self._last = trigger if self._last is None else min(trigger, self._last)
+        self.last_trigger = trigger if self.last_trigger is None else min(trigger, self.last_trigger)
         for frames in self._waiting.values():
-            while frames and frames[-1].trigger is not None and frames[-1].trigger > self._last:
+            while frames and frames[-1].trigger is not None and frames[-1].trigger > self.last_trigger:
                 frames.pop()
                 self.beyond += 1
 

@@ -81,8 +81,8 @@ class Hub:
 
     def _take(self, taken: Frame, link: Link) -> None:
         self.frames.append(taken)
-        if self.durable:
-            link.advance_durable(taken.seq)
+        if not self.durable:
+            link.pending.append(taken.seq)
 
     @property
     def link(self) -> Link:

@@ -1,0 +1,73 @@
+"""A session's poses against the truth: what one view gives, all views together, and calibrated cameras would have.
+
+Skeletons are compared in the axes of each view that saw the person: root-aligned at the one best scale (N-MPJPE) and
+after the best similarity transform (P-MPJPE), then averaged over views and instants.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.engine import Engine
+from cvsf.messages import MultiviewPose
+from cvsf.metrics import n_mpjpe, p_mpjpe
+from cvsf.triangulate import triangulate
+
+Real = npt.NDArray[np.float64]
+Errors = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What really happened at the instants of a session, N instants by V views."""
+
+    joints_mm: Real  # (N, V, J, 3) in each camera's axes; NaN where it is not known
+    view_from_world: Real  # (N, V, 3, 3)
+    projection: Real  # (N, V, 3, 4) camera matrices from the world in mm
+
+
+def score(
+    engine: Engine, poses: Sequence[MultiviewPose], truth: Truth, joints: Sequence[int]
+) -> dict[str, Errors]:
+    """fused, one_view and calibrated_limit over those joints, root-aligned at the hip."""
+    root = engine.joint_set.index("hip")
+    keypoints = np.stack([pose.keypoints_px for pose in poses])
+    confidence = np.stack([pose.confidence for pose in poses])
+    image = np.stack([pose.image_px for pose in poses])
+    seen = confidence.any(-1)
+    several = seen.sum(1) > 1
+    lifted = engine.lift_many(keypoints, confidence, image)
+    view_from_body = lifted["view_from_canonical"].astype(np.float64)
+    one_view = np.einsum("nvij,nvkj->nvki", view_from_body, lifted["canonical"])
+    fused = np.einsum("nvij,nkj->nvki", view_from_body, lifted["fused"])
+    world = triangulate(keypoints.astype(np.float64), confidence, truth.projection)
+    triangulated = np.einsum("nvij,nkj->nvki", truth.view_from_world, world)
+    counted = seen & several[:, None]
+    return {
+        name: _errors(found, truth.joints_mm, counted, joints, root)
+        for name, found in (
+            ("fused", fused),
+            ("one_view", one_view),
+            ("calibrated_limit", triangulated),
+        )
+    }
+
+
+def _errors(
+    found: Real, truth: Real, counted: npt.NDArray[np.bool_], joints: Sequence[int], root: int
+) -> Errors:
+    """Mean over the counted views of the instants where the root and most joints are known."""
+    a, b = found[counted], truth[counted]
+    a, b = a - a[:, root : root + 1], b - b[:, root : root + 1]
+    a, b = a[:, joints], b[:, joints]
+    known = np.isfinite(a).all(-1) & np.isfinite(b).all(-1)
+    whole = known.sum(1) > len(joints) // 2
+    a, b = np.where(known[..., None], a, 0.0)[whole], np.where(known[..., None], b, np.nan)[whole]
+    if not len(a):
+        return {"n_mpjpe_mm": float("nan"), "p_mpjpe_mm": float("nan")}
+    return {
+        "n_mpjpe_mm": round(float(n_mpjpe(a, b, root=None).mean()), 2),
+        "p_mpjpe_mm": round(float(p_mpjpe(a, b).mean()), 2),
+    }
