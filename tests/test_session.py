@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -556,9 +557,8 @@ def test_a_power_cut_at_any_operation_takes_nothing_acknowledged(tmp_path: Path,
 
 _CHILD = """
 import sys, threading, time
-sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from tests_messages import make_frame, make_instant
+from test_session import make_frame, make_instant
 from cvsf.session_writer import SessionWriter
 writer = SessionWriter(Path(sys.argv[1]), segment_bytes=3_000_000)
 def sync():
@@ -579,13 +579,12 @@ while True:
 
 @pytest.mark.parametrize("run_s", [0.3, 0.7, 1.1])
 def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, run_s: float) -> None:
-    (tmp_path / "tests_messages.py").write_text(Path(__file__).read_text())
-    root = str(Path(__file__).parents[1])
+    tests = Path(__file__).parent
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(tmp_path / "s"), str(tmp_path)],
+        [sys.executable, "-c", _CHILD, str(tmp_path / "s")],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"},
     )
     assert child.stdout is not None
     lines = [child.stdout.readline()]
@@ -624,14 +623,13 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, run_s: fl
 
 def left_open(folder: Path, messages: Sequence[Recordable]) -> Path:
     """The open file of a hub that was killed after it wrote the messages."""
-    pid = os.fork()
-    if pid == 0:
-        writer = SessionWriter(folder)
-        for message in messages:
-            writer.write(message)
-        writer.sync()
-        os._exit(0)
-    assert os.waitpid(pid, 0)[1] == 0
+    writer = SessionWriter(folder.with_name("alive"))
+    for message in messages:
+        writer.write(message)
+    writer.sync()
+    shutil.copytree(writer.folder, folder)
+    writer.close()
+    shutil.rmtree(writer.folder)
     (part,) = folder.glob("*.part")
     return part
 
