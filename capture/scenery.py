@@ -57,7 +57,7 @@ def make_land(seed: int, course: Course) -> Land:
         ),
         posts=_posts(rng, course) if gates else np.zeros((0, 3)),
         post_colour=np.array([[0.15, 0.12, 0.85], [0.8, 0.3, 0.12]])[:: rng.choice([-1, 1])],
-        groove=np.array([np.cos(angle), np.sin(angle), rng.choice([0, 0.02, 0.05])]),
+        groove=np.array([np.cos(angle), np.sin(angle), rng.choice([0, 0.01, 0.025])]),
     )
 
 
@@ -110,13 +110,14 @@ def _sky(land: Land, ray: Single) -> Single:
     w = land.weather
     azimuth = np.arctan2(ray[..., 1], ray[..., 0])
     elevation = np.arctan2(ray[..., 2], np.hypot(ray[..., 0], ray[..., 1]))
+    around = azimuth * (_TILE / (2 * np.pi))  # a whole number of tiles, so that nothing is seamed
     up = np.clip(elevation / 0.6, 0, 1)[..., None] ** 0.7
     picture = (w.horizon * (1 - up) + w.zenith * up).astype(np.float32)
-    cloud = _look(land.tile, azimuth * 200, elevation * 500)
+    cloud = _look(land.tile, around * 3, elevation * 500)
     veil = np.clip((cloud - 0.5) * 3, 0, 0.6)[..., None] * np.clip(elevation * 8, 0, 1)[..., None]
     picture += (veil * (w.horizon * 1.05 - picture)).astype(np.float32)
     turn = (azimuth / (2 * np.pi) % 1) * (land.ridge.shape[1] - 1)
-    rock = _look(land.tile, azimuth * 700, elevation * 1400)
+    rock = _look(land.tile, around * 9, elevation * 1400)
     for depth, ridge in enumerate(land.ridge):
         low = np.minimum(turn.astype(np.int64), len(ridge) - 2)  # -0.0 % 1 can be 1
         crest = ridge[low] + (ridge[low + 1] - ridge[low]) * (turn - low)

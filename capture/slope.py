@@ -60,7 +60,7 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
     aside = rng.normal(0, 0.12 + 1.2 * spread, 2)
     target = np.array([*aside, float(course.height(aside)) + rng.uniform(0.6, 1.0)])
     roll = float(rng.normal(0, 0.025))
-    zoom = rng.uniform(0.9, 1.03) * np.exp(spread * rng.uniform(-0.5, 0.7))
+    zoom = rng.uniform(0.9, 1.01) * np.exp(spread * rng.uniform(-0.5, 0.7))
     wobble = np.stack([rng.normal(0, 1, (4, 4)) * 0.5, rng.uniform(0, 2 * np.pi, (4, 4))], -1)
     tall = rng.uniform(115, 200) * (size[1] / 480) * np.exp(spread * rng.uniform(-0.8, 0.5))
     rotation = look_at(eye, target[None], np.array([roll]))[0]
