@@ -33,7 +33,9 @@ _READ_S = 0.2
 class Node:
     """A camera's name, its place on the hub's clock, and the story of its frames."""
 
-    def __init__(self, camera: str, uri: str, endpoint: str, source: SourceConfig, epoch_ns: int) -> None:
+    def __init__(
+        self, camera: str, uri: str, endpoint: str, source: SourceConfig, epoch_ns: int
+    ) -> None:
         self.camera, self.uri, self.endpoint = camera, uri, endpoint
         self.source_config, self.epoch_ns = source, epoch_ns
         self.boot_id = uuid.uuid4().hex[:12]
@@ -165,8 +167,11 @@ def node(
     fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated slope.")] = 0,
     realtime: Annotated[bool, typer.Option(help="Play a file at its own rate.")] = False,
-    truth: Annotated[Path | None, typer.Option(help="Where the simulator writes what happened.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Where the simulator writes what happened.")
+    ] = None,
     epoch_ns: Annotated[int, typer.Option(help="Hub time of a file's first picture.")] = 0,
+    start_ns: Annotated[int | None, typer.Option(help="CLOCK_MONOTONIC of a file's start.")] = None,
     lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run one camera; its final account is the last line of standard output."""
@@ -178,6 +183,7 @@ def node(
         realtime=realtime,
         truth=truth,
         jpeg_quality=room.jpeg_quality,
+        start_ns=start_ns,
     )
     story = Node(camera, uri, parse_host(hub, FRAMES_PORT), source, epoch_ns)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -99,7 +99,9 @@ class Sender:
         """Wait for the hub to have everything, at most that long, say goodbye and stop."""
         until = time.monotonic() + drain_s
         while time.monotonic() < until and self.account()["in_ring"] and not self.refused:
-            time.sleep(0.01)  # the sender's thread does the work; there is no event for an empty ring
+            time.sleep(
+                0.01
+            )  # the sender's thread does the work; there is no event for an empty ring
         self.state["ended"] = ended
         self._closing.set()
         self._nudge()
@@ -114,7 +116,10 @@ class Sender:
             return  # the thread is awake already
 
     def _run(self) -> None:
-        with node_socket(self._context, self._endpoint) as hub, self._context.socket(zmq.PAIR) as wake:
+        with (
+            node_socket(self._context, self._endpoint) as hub,
+            self._context.socket(zmq.PAIR) as wake,
+        ):
             wake.connect("inproc://wake")
             poller = zmq.Poller()
             poller.register(hub, zmq.POLLIN)
@@ -178,7 +183,9 @@ class Sender:
             return None if full else (frame, after)
 
     def _first_unreceived(self) -> int:
-        return next((i for i, w in enumerate(self._ring) if w.seq > self._received), len(self._ring))
+        return next(
+            (i for i, w in enumerate(self._ring) if w.seq > self._received), len(self._ring)
+        )
 
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")

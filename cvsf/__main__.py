@@ -22,15 +22,27 @@ COMMANDS = {
     "sessions": ("runtime.sessions:sessions", "List recorded sessions, or show one."),
     "simulate": ("capture.simulate:simulate", "Write labelled pictures of the simulated slope."),
     "train": ("train.train:train", "Learn a lifter from sessions or multi-view files."),
-    "train-detector": ("train.detector:train_detector", "Learn the small 2D network of the simulated skier."),
+    "train-detector": (
+        "train.detector:train_detector",
+        "Learn the small 2D network of the simulated skier.",
+    ),
     "evaluate": ("train.evaluate:evaluate", "Score a lifter on a multi-view file."),
     "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
 }
 BENCHES = {
     "sim": ("runtime.bench_sim:bench_sim", "3D error on simulated skiers nobody has seen."),
-    "clip": ("runtime.bench_clip:bench_clip", "3D error on a filmed clip with a calibration to score by."),
-    "replay": ("runtime.bench_replay:bench_replay", "Whether a replayed session gives the recorded skeletons."),
-    "hub": ("runtime.bench_hub:bench_hub", "The hub's own time an instant, against decoding its pictures."),
+    "clip": (
+        "runtime.bench_clip:bench_clip",
+        "3D error on a filmed clip with a calibration to score by.",
+    ),
+    "replay": (
+        "runtime.bench_replay:bench_replay",
+        "Whether a replayed session gives the recorded skeletons.",
+    ),
+    "hub": (
+        "runtime.bench_hub:bench_hub",
+        "The hub's own time an instant, against decoding its pictures.",
+    ),
 }
 EXTRA_OF = {
     **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "matplotlib"], "train"),
@@ -82,7 +94,12 @@ def _run() -> None:
     if words[:1] == ["--version"]:
         typer.echo(f"cvsf {importlib.metadata.version('cvsf')}")
         return
-    if not words or words[0] in ("--help", "-h") or words == ["bench"] or words[:2] == ["bench", "--help"]:
+    if (
+        not words
+        or words[0] in ("--help", "-h")
+        or words == ["bench"]
+        or words[:2] == ["bench", "--help"]
+    ):
         typer.echo(_overview())
         return
     found = _find(words)

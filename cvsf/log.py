@@ -15,7 +15,11 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields = {"level": record.levelname.lower(), "from": record.name, "event": record.getMessage()}
+        fields = {
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "event": record.getMessage(),
+        }
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return json.dumps(fields | _extra(record), default=str)

@@ -22,7 +22,7 @@ def load_table(
 
     A Refusal names the key that is wrong.
     """
-    read = _tables(path).get(table, {}) if path else {}
+    read = read_tables(path).get(table, {}) if path else {}
     if not isinstance(read, dict):
         raise Refusal(f"configuration {path}: {table} is {read!r}, expected a table [{table}]")
     try:
@@ -30,11 +30,16 @@ def load_table(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        where = f"--{key.replace('_', '-')}" if key in (given or {}) else f"configuration {path}: {table}.{key}"
+        where = (
+            f"--{key.replace('_', '-')}"
+            if key in (given or {})
+            else f"configuration {path}: {table}.{key}"
+        )
         raise Refusal(f"{where} is {first['input']!r}: {first['msg']}") from None
 
 
-def _tables(path: Path) -> dict[str, Any]:
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a configuration file; a Refusal says what is wrong with it."""
     try:
         tables = tomllib.loads(path.read_text())
     except OSError as error:
@@ -43,7 +48,9 @@ def _tables(path: Path) -> dict[str, Any]:
         raise Refusal(f"configuration {path} is not TOML: {error}") from None
     if unknown := sorted(set(tables) - set(TABLES)):
         expected = " or ".join(f"[{name}]" for name in TABLES)
-        raise Refusal(f"configuration {path}: {unknown[0]} is unknown, expected the table {expected}")
+        raise Refusal(
+            f"configuration {path}: {unknown[0]} is unknown, expected the table {expected}"
+        )
     return tables
 
 

@@ -38,7 +38,9 @@ class JointSet:
     @property
     def mirrored(self) -> tuple[int, ...]:
         """The order of joints after left and right are exchanged."""
-        return tuple(self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints)
+        return tuple(
+            self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints
+        )
 
 
 _OTHER_SIDE = {"l": "r", "r": "l"}
@@ -128,7 +130,9 @@ def remap(
     """
     known = {joint for s in JOINT_SETS.values() for joint in s.joints}
     if unknown := [joint for joint in source if joint not in known]:
-        raise ValueError(f"joint {unknown[0]!r} is in no registered joint set ({', '.join(JOINT_SETS)})")
+        raise ValueError(
+            f"joint {unknown[0]!r} is in no registered joint set ({', '.join(JOINT_SETS)})"
+        )
     points = {j: (keypoints[..., i, :], confidence[..., i]) for i, j in enumerate(source)}
 
     def read(joint: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -136,7 +140,9 @@ def remap(
             return points[joint]
         if joint not in _MIDPOINT_OF:
             return np.zeros_like(keypoints[..., 0, :]), np.zeros_like(confidence[..., 0])
-        (a, a_confidence), (b, b_confidence) = (read(neighbour) for neighbour in _MIDPOINT_OF[joint])
+        (a, a_confidence), (b, b_confidence) = (
+            read(neighbour) for neighbour in _MIDPOINT_OF[joint]
+        )
         return (a + b) / 2, np.minimum(a_confidence, b_confidence)
 
     read_joints = [read(joint) for joint in target]

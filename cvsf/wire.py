@@ -59,7 +59,9 @@ def parse_host(text: str, port: int) -> str:
     return f"tcp://{host}:{given or port}"
 
 
-def hub_socket(context: "zmq.Context[zmq.Socket[bytes]]", host: str, port: int) -> "zmq.Socket[bytes]":
+def hub_socket(
+    context: "zmq.Context[zmq.Socket[bytes]]", host: str, port: int
+) -> "zmq.Socket[bytes]":
     """The hub's ROUTER, bound; Refusal when the port is taken or not on loopback."""
     require_loopback(host, "frames")
     router = context.socket(zmq.ROUTER)

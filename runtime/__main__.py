@@ -27,11 +27,17 @@ def hub(
     detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
     record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
-    session: Annotated[Path | None, typer.Option(help="Folder to record to, or to continue.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of sessions, models and bundles.")] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="Folder to record to, or to continue.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of sessions, models and bundles.")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
     frames_port: Annotated[int | None, typer.Option(help="Where nodes connect.")] = None,
-    skeletons_port: Annotated[int | None, typer.Option(help="Where ZeroMQ clients connect.")] = None,
+    skeletons_port: Annotated[
+        int | None, typer.Option(help="Where ZeroMQ clients connect.")
+    ] = None,
     web_port: Annotated[int | None, typer.Option(help="The page and WebSocket clients.")] = None,
     offline: Annotated[bool, typer.Option(help="Download nothing.")] = False,
     headless: Annotated[bool, typer.Option(help="A JSON line a second, no table.")] = False,

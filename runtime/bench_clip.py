@@ -23,7 +23,9 @@ from runtime.rehearsal import rehearse
 from runtime.score import Truth, score
 from runtime.sheet import write_sheet
 
-_LIMBS = [j for j in H36M_16.joints if j[1:] in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")]
+_LIMBS = [
+    j for j in H36M_16.joints if j[1:] in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+]
 _BOX_MARGIN = 0.1  # of the joints' box: a person is larger than their joints
 
 
@@ -49,19 +51,25 @@ def bench_clip(
     typer.echo(f"{result['instants']} instants, person followed in {result['followed_share']:.1%}")
     for name in ("fused", "one_view", "calibrated"):
         errors = result[name]
-        typer.echo(f"{name:<12}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm")
+        typer.echo(
+            f"{name:<12}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm"
+        )
 
 
 def _read(folder: Path) -> list[dict[str, Any]]:
     try:
         cameras: list[dict[str, Any]] = json.loads((folder / "cameras.json").read_text())
     except (OSError, ValueError) as error:
-        raise Refusal(f"{folder} has no readable cameras.json ({error}); name a folder that has") from None
+        raise Refusal(
+            f"{folder} has no readable cameras.json ({error}); name a folder that has"
+        ) from None
     return cameras
 
 
 def _video(folder: Path, camera: str) -> Path:
-    found = sorted(p for p in folder.glob(f"{camera}.*") if p.suffix in (".mp4", ".mov", ".avi", ".mkv"))
+    found = sorted(
+        p for p in folder.glob(f"{camera}.*") if p.suffix in (".mp4", ".mov", ".avi", ".mkv")
+    )
     if not found:
         raise Refusal(f"{folder} has no video named {camera}; cameras.json names it")
     return found[0]
@@ -71,7 +79,9 @@ def _score(session: Path, cameras: list[dict[str, Any]], folder: Path) -> dict[s
     poses = list(SessionReader(session).poses())
     with np.load(folder / "movenet_2d_and_triangulated.npz") as file:
         world = file["tri3d_mm"].astype(np.float64)[: len(poses)]
-    joints, known = remap(np.nan_to_num(world), np.isfinite(world).all(-1), COCO_17.joints, H36M_16.joints)
+    joints, known = remap(
+        np.nan_to_num(world), np.isfinite(world).all(-1), COCO_17.joints, H36M_16.joints
+    )
     joints_mm = np.where(known[..., None] > 0, joints.astype(np.float64), np.nan)
     rotation = np.array([camera["R"] for camera in cameras])
     shift = np.array([camera["t_mm"] for camera in cameras])
@@ -82,7 +92,8 @@ def _score(session: Path, cameras: list[dict[str, Any]], folder: Path) -> dict[s
         joints_mm=local,
         view_from_world=np.broadcast_to(rotation, (len(poses), *rotation.shape)),
         projection=np.broadcast_to(
-            inside @ np.concatenate([rotation, shift[..., None]], -1), (len(poses), len(cameras), 3, 4)
+            inside @ np.concatenate([rotation, shift[..., None]], -1),
+            (len(poses), len(cameras), 3, 4),
         ),
     )
     errors = score(load_engine(), poses, truth, [H36M_16.index(j) for j in _LIMBS])
@@ -101,12 +112,16 @@ def _followed(
             if not np.isfinite(hip).all():
                 continue
             distortion = np.array(camera["distortion"])
-            at, _ = cv2.projectPoints(hip[None], np.zeros(3), np.zeros(3), np.array(camera["K"]), distortion)
+            at, _ = cv2.projectPoints(
+                hip[None], np.zeros(3), np.zeros(3), np.array(camera["K"]), distortion
+            )
             found = pose.keypoints_px[view][pose.confidence[view] > 0]
             if not len(found):
                 held.append(False)
                 continue
             low, high = found.min(0), found.max(0)
             margin = _BOX_MARGIN * (high - low)
-            held.append(bool((at[0, 0] >= low - margin).all() and (at[0, 0] <= high + margin).all()))
+            held.append(
+                bool((at[0, 0] >= low - margin).all() and (at[0, 0] <= high + margin).all())
+            )
     return round(float(np.mean(held)), 4)

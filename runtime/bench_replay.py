@@ -25,7 +25,9 @@ def bench_replay(
         words = ["--cams", str(len(cameras)), "--source", str(session.absolute())]
         played = _skeletons(rehearse(words, Path(folder)).session)
     if not recorded:
-        raise Refusal(f"{session} holds no skeleton to compare with; record one with somebody in view")
+        raise Refusal(
+            f"{session} holds no skeleton to compare with; record one with somebody in view"
+        )
     both = sorted(set(recorded) & set(played))
     differences = [float(np.abs(recorded[t].joints - played[t].joints).max()) for t in both]
     result = {

@@ -37,20 +37,28 @@ def bench_sim(
     """Score the product on slopes nobody has seen."""
     chosen = seed or [_FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
     if below := [s for s in chosen if s < _FIRST_UNSEEN]:
-        raise Refusal(f"seed {below[0]} may have been trained on; choose seeds from {_FIRST_UNSEEN} on")
+        raise Refusal(
+            f"seed {below[0]} may have been trained on; choose seeds from {_FIRST_UNSEEN} on"
+        )
     engine, runs = load_engine(), []
     for one in chosen:
         typer.echo(f"slope {one}", err=True)
         with tempfile.TemporaryDirectory() as folder:
-            runs.append(_run(engine, one, cams, seconds, "sim:moving" if moving else "sim", Path(folder)))
+            runs.append(
+                _run(engine, one, cams, seconds, "sim:moving" if moving else "sim", Path(folder))
+            )
     result = {**_mean(runs), "seeds": chosen, "runs": runs}
     if as_json:
         typer.echo(json.dumps(result))
         return
     for name in ("fused", "one_view", "calibrated_limit"):
         errors = result[name]
-        typer.echo(f"{name:<18}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm")
-    typer.echo(f"{result['instants_per_s']:.1f} instants/s, {result['fused_share']:.1%} fused, seeds {chosen}")
+        typer.echo(
+            f"{name:<18}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm"
+        )
+    typer.echo(
+        f"{result['instants_per_s']:.1f} instants/s, {result['fused_share']:.1%} fused, seeds {chosen}"
+    )
 
 
 def _run(

@@ -19,7 +19,9 @@ class Figures:
 
     def __init__(self) -> None:
         self._started_s = self._read_s = time.monotonic()
-        self.instants = self.instants_full = self.skeletons = self.predicted = self.several_views = 0
+        self.instants = self.instants_full = self.skeletons = self.predicted = (
+            self.several_views
+        ) = 0
         self.left_out: Counter[str] = Counter()
         self._last = (0, 0)
         self._last_frames: dict[str, int] = {}

@@ -38,13 +38,23 @@ from runtime.web import WebServer
 log = logging.getLogger(__name__)
 
 _LIFTED_SET = "h36m-16"
+_CANONICAL = (
+    "x forward, y to the body's left, z up along the trunk; pelvis at the origin, unit scale"
+)
 
 
 class Hub:
     """Everything between the wire and the clients, for one session."""
 
     def __init__(
-        self, config: HubConfig, data: Path, session: Path, *, cams: int, offline: bool, anchor_ns: int
+        self,
+        config: HubConfig,
+        data: Path,
+        session: Path,
+        *,
+        cams: int,
+        offline: bool,
+        anchor_ns: int,
     ) -> None:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
@@ -188,7 +198,7 @@ class Hub:
             self.figures.skeletons += skeleton.measured
             self.figures.predicted += not skeleton.measured
         if next(iter(group.frames.values())).trigger is None:
-            stages.add("exposure to client", (self.now_ns() - group.t_ns) / 1e6)
+            stages.add("exposure_to_skeleton", (self.now_ns() - group.t_ns) / 1e6)
         stages.end_instant()
         return skeleton
 
@@ -209,7 +219,10 @@ class Hub:
                 image[view] = frames[camera].width_px, frames[camera].height_px
             if person := people.get(camera):
                 keypoints[view], confidence[view] = remap(
-                    person.keypoints_px, person.confidence, self.detector.joint_set.joints, target.joints
+                    person.keypoints_px,
+                    person.confidence,
+                    self.detector.joint_set.joints,
+                    target.joints,
                 )
         return MultiviewPose(
             t_ns=t_ns,
@@ -226,7 +239,11 @@ class Hub:
         if cameras != self._told:
             self._told = cameras
             told = about(
-                joint_set(_LIFTED_SET), cameras, self.engine.id, detector=self.detector.name
+                joint_set(_LIFTED_SET),
+                cameras,
+                self.engine.id,
+                detector=self.detector.name,
+                axes=_CANONICAL,
             )
             self.streamer.about = told
             self.web.about = told

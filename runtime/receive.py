@@ -155,7 +155,9 @@ class Receiver:
             if header.get("schema") != SCHEMA:
                 self.garbage["wrong schema"] += 1
                 found = header.get("schema")
-                self._tell(address, envelope("refused", reason=f"schema is {found!r}, expected {SCHEMA}"))
+                self._tell(
+                    address, envelope("refused", reason=f"schema is {found!r}, expected {SCHEMA}")
+                )
                 return
             self._take(address, header, body[1] if len(body) == 2 else None)
         except (ValueError, KeyError, TypeError, OverflowError):
@@ -206,7 +208,9 @@ class Receiver:
         )
         new.received = new.taken = self._resume.get((camera, boot_id), -1)
         self.links[camera] = new
-        log.info("camera connected", extra={"camera": camera, "size": f"{new.width_px}x{new.height_px}"})
+        log.info(
+            "camera connected", extra={"camera": camera, "size": f"{new.width_px}x{new.height_px}"}
+        )
         return new
 
     def _take_frame(self, address: bytes, header: dict[str, Any], jpeg: bytes) -> None:

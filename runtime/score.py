@@ -36,15 +36,14 @@ def score(
     keypoints = np.stack([pose.keypoints_px for pose in poses])
     confidence = np.stack([pose.confidence for pose in poses])
     image = np.stack([pose.image_px for pose in poses])
-    seen = confidence.any(-1)
-    several = seen.sum(1) > 1
+    seen: npt.NDArray[np.bool_] = confidence.any(-1)
     lifted = engine.lift_many(keypoints, confidence, image)
     view_from_body = lifted["view_from_canonical"].astype(np.float64)
     one_view = np.einsum("nvij,nvkj->nvki", view_from_body, lifted["canonical"])
     fused = np.einsum("nvij,nkj->nvki", view_from_body, lifted["fused"])
     world = triangulate(keypoints.astype(np.float64), confidence, truth.projection)
     triangulated = np.einsum("nvij,nkj->nvki", truth.view_from_world, world)
-    counted = seen & several[:, None]
+    counted = seen & (np.sum(seen, 1, keepdims=True) > 1)
     return {
         name: _errors(found, truth.joints_mm, counted, joints, root)
         for name, found in (

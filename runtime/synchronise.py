@@ -67,7 +67,9 @@ class Slots:
         self._deadline_ns = self._max_ns
         self.late = 0
 
-    def add(self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]) -> list[Group]:
+    def add(
+        self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]
+    ) -> list[Group]:
         """Take a frame in; the groups that are complete because of it, oldest first."""
         slot = self._slot_for(frame, period_ns)
         if slot is None:
@@ -143,9 +145,13 @@ class Steps:
 
     def stop_after(self, trigger: int) -> None:
         """Leave out every frame beyond that trigger: the shortest source has ended there."""
-        self.last_trigger = trigger if self.last_trigger is None else min(trigger, self.last_trigger)
+        self.last_trigger = (
+            trigger if self.last_trigger is None else min(trigger, self.last_trigger)
+        )
         for frames in self._waiting.values():
-            while frames and frames[-1].trigger is not None and frames[-1].trigger > self.last_trigger:
+            while (
+                frames and frames[-1].trigger is not None and frames[-1].trigger > self.last_trigger
+            ):
                 frames.pop()
                 self.beyond += 1
 

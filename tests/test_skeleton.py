@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from cvsf.skeleton import COCO_17, H36M_16, H36M_17, HALPE_26, JOINT_SETS, JointSet, joint_set, remap
+from cvsf.skeleton import (
+    COCO_17,
+    H36M_16,
+    H36M_17,
+    HALPE_26,
+    JOINT_SETS,
+    JointSet,
+    joint_set,
+    remap,
+)
 
 
 @pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=JOINT_SETS)

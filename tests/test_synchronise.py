@@ -54,7 +54,10 @@ def play(slots: Slots, arrivals: list[tuple[int, Frame]], expected: tuple[str, .
 def test_frames_of_one_moment_become_one_full_instant(slots: Slots) -> None:
     rng = np.random.default_rng(0)
     arrivals = [
-        (k * PERIOD_NS + 5_000_000 + int(rng.uniform(0, 8e6)), frame(c, k, k * PERIOD_NS + i * 1000))
+        (
+            k * PERIOD_NS + 5_000_000 + int(rng.uniform(0, 8e6)),
+            frame(c, k, k * PERIOD_NS + i * 1000),
+        )
         for k in range(40)
         for i, c in enumerate(CAMERAS)
     ]
@@ -66,7 +69,9 @@ def test_frames_of_one_moment_become_one_full_instant(slots: Slots) -> None:
 
 def test_a_dead_camera_costs_the_others_one_deadline(slots: Slots) -> None:
     arrivals = [
-        (k * PERIOD_NS + 5_000_000, frame(c, k, k * PERIOD_NS)) for k in range(30) for c in CAMERAS[:3]
+        (k * PERIOD_NS + 5_000_000, frame(c, k, k * PERIOD_NS))
+        for k in range(30)
+        for c in CAMERAS[:3]
     ]
     groups = play(slots, arrivals, CAMERAS)
     assert len(groups) == 30
@@ -84,7 +89,10 @@ def test_a_late_frame_is_counted_and_forms_no_second_instant(slots: Slots) -> No
 def test_every_frame_is_in_at_most_one_instant_whatever_the_order(slots: Slots) -> None:
     rng = np.random.default_rng(3)
     arrivals = [
-        (k * PERIOD_NS + int(rng.exponential(15e6)), frame(c, k, k * PERIOD_NS + int(rng.normal(0, 2e6))))
+        (
+            k * PERIOD_NS + int(rng.exponential(15e6)),
+            frame(c, k, k * PERIOD_NS + int(rng.normal(0, 2e6))),
+        )
         for k in range(100)
         for c in CAMERAS
         if rng.random() > 0.05

@@ -65,7 +65,9 @@ def identity(pace: str = "live", boot_id: str = "boot") -> dict[str, object]:
 class Hub:
     """A receiver that puts on disk at once, or when told to."""
 
-    def __init__(self, port: int, *, durable: bool = True, resume: dict[tuple[str, str], int] | None = None):
+    def __init__(
+        self, port: int, *, durable: bool = True, resume: dict[tuple[str, str], int] | None = None
+    ):
         self.frames: list[Frame] = []
         self.durable = durable
         self.receiver = Receiver(
@@ -120,7 +122,12 @@ def test_every_frame_arrives_once_and_in_order_and_leaves_the_ring(port: int) ->
         assert until(lambda: sender.account()["in_ring"] == 0)
         sender.close(ended=True, drain_s=1)
         assert [f.seq for f in hub.frames] == list(range(300))
-        assert sender.account() == {"exposed": 300, "acknowledged": 300, "dropped": {}, "in_ring": 0}
+        assert sender.account() == {
+            "exposed": 300,
+            "acknowledged": 300,
+            "dropped": {},
+            "in_ring": 0,
+        }
         assert until(lambda: hub.link.gone)
 
 
@@ -239,7 +246,9 @@ def test_a_second_camera_of_the_same_name_is_refused(port: int) -> None:
     with running(port):
         first = Sender(f"tcp://127.0.0.1:{port}", identity(), ring_mb=16, lossless=False)
         assert until(lambda: first._hub_id is not None)
-        second = Sender(f"tcp://127.0.0.1:{port}", identity(boot_id="other"), ring_mb=16, lossless=False)
+        second = Sender(
+            f"tcp://127.0.0.1:{port}", identity(boot_id="other"), ring_mb=16, lossless=False
+        )
         assert until(lambda: second.refused is not None)
         assert first.refused is None
         for sender in (first, second):
