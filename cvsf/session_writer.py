@@ -9,31 +9,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cvsf.layout import EVENT, TOPIC_OF
 from cvsf.messages import Frame, pack, to_header
-from cvsf.recovery import (
-    RESERVE,
-    adopt,
-    last_seqs,
-    locked,
-    recover_locked,
-    recover_parts,
-    rescue,
-)
-from cvsf.refusal import Refusal
+from cvsf.recovery import last_seqs
 from cvsf.segment import Mark, SegmentWriter
-from cvsf.session import MANIFEST, Manifest, Mode, SegmentRecord
-from cvsf.storage import Storage, replace_file
+from cvsf.session import Manifest, Mode
+from cvsf.session_folder import SessionFolder
+from cvsf.storage import Storage
 from cvsf.tally import Recordable, Source, Tally
 
 log = logging.getLogger(__name__)
 
-_RESERVE_BYTES = 8 << 20  # given up when the disk is full, so that sealing has room
 
 _SMALL_BYTES = 2048  # about what any message but a frame takes
 
@@ -60,30 +50,22 @@ class SessionWriter:
         self._storage = storage or Storage()
         self._segment_s, self._segment_bytes = segment_s, segment_bytes
         self._files = threading.RLock()  # while a file is synced, sealed or replaced
-        self._state = (
-            threading.RLock()
-        )  # while a message is put down; taken after _files, never before
+        self._state = threading.RLock()  # while a message is put down; only taken after _files
         self._segment: SegmentWriter | None = None
         self._opened_s = 0.0
         self._tally = Tally({})
         self._good: tuple[Mark, Tally] | None = None  # of the current file, at its last sync
         self._held: deque[_Held] = deque()
         self._failed: OSError | None = None
-        self._lock = ExitStack()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock.enter_context(locked(folder))
-            self.manifest = self._begin(recording, config or {}, joint_set)
-        except OSError as error:
-            self._lock.close()
-            raise Refusal(
-                f"Cannot record into {folder} ({error.strerror or error}): make it writable,"
-                " choose another place with --data, or use --record none."
-            ) from error
-        self.durable: dict[Source, int] = last_seqs(self.manifest)
+        self._folder = SessionFolder(
+            folder, self._storage, recording=recording, config=config or {}, joint_set=joint_set
+        )
+        self.durable: dict[Source, int] = last_seqs(self._folder.manifest)
         self._written = dict(self.durable)
-        self._number = _next_number(folder)
-        self._reserve()
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._folder.manifest
 
     @property
     def failed(self) -> OSError | None:
@@ -143,10 +125,7 @@ class SessionWriter:
             except OSError as error:
                 log.error("last segment not sealed", extra={"reason": str(error)})
                 self._abandon(distrusted=False)
-            self._remove_reserve()
-            self.manifest.sealed = recover_parts(self.manifest, self.folder, self._storage)
-            self._note_manifest()
-            self._lock.close()
+            self._folder.close()
             return len(self._held)
 
     def _take(self, entry: _Held) -> None:
@@ -187,17 +166,11 @@ class SessionWriter:
         self._tally.see(message)
 
     def _open(self) -> SegmentWriter:
-        name = f"seg-{self._number:06d}.mcap"
-        about = {
-            "schema": str(self.manifest.schema_version),
-            "session": self.manifest.name,
-            "segment": str(self._number),
-        }
-        self._number += 1
+        part, about = self._folder.next_part()
         self._good, self._tally = None, Tally(self.durable)
-        self._segment = SegmentWriter(self._storage, self.folder / f"{name}.part", about)
+        self._segment = SegmentWriter(self._storage, part, about)
         self._opened_s = time.monotonic()
-        self._segment.add(EVENT, time.monotonic_ns(), _event("segment_start", file=name))
+        self._segment.add(EVENT, time.monotonic_ns(), _event("segment_start", file=part.stem))
         self._storage.sync_folder(self.folder)  # or a power cut could take the file with its acks
         return self._segment
 
@@ -228,14 +201,13 @@ class SessionWriter:
             sealed=True,
             ended=reason,
         )
-        adopt(self.manifest, record, tally)
-        self._note_manifest()
+        self._folder.note(record, tally)
 
     def _start_over(self, error: OSError, *, distrusted: bool = False) -> None:
         """Give up the current file, write what is held to a new one; OSError if that fails too."""
         log.warning("disk error, segment ended", extra={"reason": str(error)})
         self._failed = error
-        self._remove_reserve()
+        self._folder.give_up_reserve()
         self._abandon(distrusted=distrusted)
         self._written = dict(self.durable)
         try:
@@ -246,7 +218,7 @@ class SessionWriter:
             self._abandon(distrusted=False)
             raise
         self._failed = None
-        self._reserve()
+        self._folder.reserve()
 
     def _abandon(self, *, distrusted: bool) -> None:
         """Seal the current file as of its last sync; after a failed sync only a copy is trusted."""
@@ -268,62 +240,13 @@ class SessionWriter:
             log.warning("segment not sealed in place", extra={"reason": str(error)})
         with suppress(OSError):
             segment.close()
-        self._rescue(segment.path, tally, mark)
-
-    def _rescue(self, part: Path, tally: Tally, mark: Mark) -> None:
-        try:
-            adopt(
-                self.manifest, *rescue(self._storage, part, last_seqs(self.manifest), mark.offset)
-            )
-        except OSError as error:
-            log.error("segment stays open", extra={"file": str(part), "reason": str(error)})
-            name = part.with_suffix("").name
-            left = SegmentRecord(file=name, bytes=mark.offset, ended="disk error")
-            adopt(self.manifest, left, tally)
-        self._note_manifest()
+        self._folder.rescue(segment.path, tally, mark.offset)
 
     def _keep(self, count: int, written: Mapping[Source, int]) -> None:
         """Let go of the oldest `count` held messages: they are on the disk."""
         for _ in range(count):
             self.held_bytes -= _size(self._held.popleft())
         self.durable = {**self.durable, **written}
-
-    def _begin(self, recording: Mode, config: Mapping[str, Any], joint_set: str) -> Manifest:
-        """The manifest of a new session, or of one that is continued, recovered."""
-        if (self.folder / MANIFEST).exists():
-            manifest = recover_locked(self.folder, self._storage, seal=False)
-            manifest.recording = recording
-        else:
-            manifest = Manifest(
-                name=self.folder.name,
-                started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-                recording=recording,
-                config=dict(config),
-                joint_set=joint_set,
-            )
-        replace_file(self._storage, self.folder / MANIFEST, manifest.dump())
-        self._storage.sync_folder(self.folder.parent)
-        return manifest
-
-    def _note_manifest(self) -> None:
-        """Rewrite `session.json`; if the disk refuses, recovery finds out by itself."""
-        try:
-            replace_file(self._storage, self.folder / MANIFEST, self.manifest.dump())
-        except OSError as error:
-            log.error("manifest not written", extra={"reason": str(error)})
-
-    def _reserve(self) -> None:
-        with suppress(OSError):  # a disk that cannot reserve only seals less surely when full
-            self._storage.remove(self.folder / RESERVE)
-            descriptor = self._storage.create(self.folder / RESERVE)
-            try:
-                self._storage.reserve(descriptor, _RESERVE_BYTES)
-            finally:
-                self._storage.close(descriptor)
-
-    def _remove_reserve(self) -> None:
-        with suppress(OSError):
-            self._storage.remove(self.folder / RESERVE)
 
 
 def _size(entry: _Held) -> int:
@@ -333,8 +256,3 @@ def _size(entry: _Held) -> int:
 
 def _event(event: str, **fields: str) -> bytes:
     return pack({"event": event, "t_ns": time.monotonic_ns(), **fields})
-
-
-def _next_number(folder: Path) -> int:
-    numbers = [int(path.name[4:10]) for path in folder.glob("seg-[0-9][0-9][0-9][0-9][0-9][0-9].*")]
-    return max(numbers, default=-1) + 1
