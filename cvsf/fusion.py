@@ -221,7 +221,7 @@ def _scale(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
     """The least-squares scale from second moments; 1 where nothing was seen."""
     body = spread[..., :1, :1] + spread[..., 1:2, 1:2]
     seen = shared[..., :1, :1] + shared[..., 1:2, 1:2]
-    return ((seen + TINY) / (body + TINY)).clamp_min(1e-6)
+    return torch.where(body > TINY, seen / body.clamp_min(TINY), 1.0).clamp_min(1e-6)
 
 
 def place_joints(

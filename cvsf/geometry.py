@@ -10,12 +10,13 @@ from torch import Tensor
 from cvsf.skeleton import JointSet
 
 TINY = 1e-9
+"""Only ever a lower bound: exporters drop the addition of so small a number."""
 _TRUNK = ("hip", "thorax", "lhip", "rhip", "lshoulder", "rshoulder")
 
 
 def unit(vector: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
     """The vector at length one; a zero vector stays zero."""
-    return vector / (vector.square().sum(-1, keepdim=True) + TINY).sqrt()
+    return vector / vector.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
 
 
 def _constant(rows: int, columns: int, entries: dict[tuple[int, int], float]) -> Tensor:
@@ -115,7 +116,7 @@ def unit_length(
     halves |= {side + joint: 0.5 for side in "lr" for joint in ("knee", "ankle")}
     bones = [(joint_set.index(j), joint_set.parents[joint_set.index(j)]) for j in halves]
     child, parent = (list(ends) for ends in zip(*bones, strict=True))
-    length = ((joints[..., child, :] - joints[..., parent, :]).square().sum(-1) + TINY).sqrt()
+    length = ((joints[..., child, :] - joints[..., parent, :]).square().sum(-1)).clamp_min(TINY).sqrt()
     return (length * length.new_tensor(list(halves.values()))).sum(-1)
 
 

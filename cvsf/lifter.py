@@ -57,6 +57,18 @@ class Lifter(nn.Module):
         canonical = self.pose(hidden).unflatten(-1, (self.shape.joints, 3))
         return canonical - canonical[..., :1, :], rotation_from_6d(self.rotation(hidden))
 
+    @torch.no_grad()
+    def turn_depth_over(self) -> None:
+        """Give the depth-mirrored body instead, with not one reprojection changed.
+
+        F X seen through F R F, F = diag(1, 1, -1), looks like X seen through R: no label-free loss tells them apart.
+        """
+        flip = torch.tensor([1.0, 1.0, -1.0])
+        for head in (self.pose, self.rotation):
+            signs = flip.repeat(len(head.bias) // 3).to(head.bias)
+            head.weight *= signs[:, None]
+            head.bias *= signs
+
 
 def normalised(
     pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
@@ -70,5 +82,5 @@ def normalised(
     centre = weighted_centre(pose2d, found)
     centred = (pose2d - centre) * found[..., None]
     energy = centred.square().sum((-2, -1), keepdim=True)
-    radius = (energy / found.sum(-1)[..., None, None].clamp_min(1) + TINY).sqrt()
+    radius = (energy / found.sum(-1)[..., None, None].clamp_min(1)).clamp_min(TINY).sqrt()
     return centred / radius, centre, radius

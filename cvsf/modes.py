@@ -58,7 +58,7 @@ def epipolar_lines(
     through = pose2d[:, None] @ relative[..., :2, :2].mT
     along = relative[..., None, :2, 2]
     length = along.square().sum(-1, keepdim=True)
-    normal = along @ along.new_tensor([[0.0, 1.0], [-1.0, 0.0]]) / (length + TINY).sqrt()
+    normal = along @ along.new_tensor([[0.0, 1.0], [-1.0, 0.0]]) / length.clamp_min(TINY).sqrt()
     useful = length[..., 0] / (length[..., 0] + _USEFUL)
     return Lines(normal, (normal * through).sum(-1), useful * confidence[:, None])
 
@@ -73,7 +73,7 @@ def climb(
     for _ in range(STEPS):
         near, ridge, distance = heights(point, pose2d, confidence, lines)
         near, ridge = near / JOINT_SPREAD**2, ridge / LINE_SPREAD**2
-        matrix = (ridge[..., None] * each).sum(-3) + (near + TINY)[..., None] * identity
+        matrix = (ridge[..., None] * each).sum(-3) + near.clamp_min(1e-6)[..., None] * identity
         # moves are measured from the present point, so a joint without any pull stays
         pull = near[..., None] * (pose2d - point)
         pull = pull - ((ridge * distance)[..., None] * lines.normal).sum(-3)

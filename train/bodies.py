@@ -35,16 +35,18 @@ class Bodies:
         self._mirror = torch.tensor(joint_set.mirrored)
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
-        """`count` new poses, about half of them close to a recorded one."""
+        """`count` new poses; a third keep the angles of recorded ones."""
         frames = torch.randint(len(self._bones), (2, count), generator=random)
-        frames[1] = torch.where(torch.rand(count, generator=random) < 0.5, frames[0], frames[1])
+        same = torch.rand(count, generator=random) < 0.6
+        frames[1] = torch.where(same, frames[0], frames[1])
         bones = torch.where(
             self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]]
         )
         bones = self._resized(self._mirrored(bones, random), random)
         changed = self._joints(bones, self._bends(count, random))
         plain = self._joints(bones, None)
-        return torch.where(self._knees_bend_back(changed)[:, None, None], changed, plain)
+        bent = torch.rand(count, generator=random) < 0.65
+        return torch.where((bent & self._knees_bend_back(changed))[:, None, None], changed, plain)
 
     def _mirrored(self, bones: Tensor, random: torch.Generator) -> Tensor:
         flip = torch.rand(len(bones), 1, 1, generator=random) < 0.5

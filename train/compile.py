@@ -52,7 +52,7 @@ _MEANINGS = {
 }
 
 
-def compile_command(
+def compile_(
     checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt of a training run")],
     out: Annotated[Path, typer.Option(help="folder of the engine, made here")],
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
@@ -122,7 +122,8 @@ def _sample(views: int, joints: JointSet, seed: int) -> dict[str, Tensor]:
         keypoints[0, view] = 1300 * local[:, :2] / local[:, 2:] + [960, 540]
     keypoints += random.normal(0, 3, keypoints.shape)
     confidence = random.uniform(0.5, 1, (1, views, len(joints)))
-    confidence[0, -1, -1] = 0
+    confidence[0, -1, -1] = 0  # a joint nobody found there
+    confidence[0, 1:2] *= views < 5  # and, in the largest, a view without the person
     image = np.broadcast_to([1920.0, 1080.0], (1, views, 2))
     arrays = {"keypoints_px": keypoints, "confidence": confidence, "image_px": image}
     return {name: torch.tensor(array.copy(), dtype=torch.float32) for name, array in arrays.items()}

@@ -68,7 +68,7 @@ class VirtualViews:
         level = torch.tensor([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])  # looking along +x
         looking = rotation_about(1, elevation) @ rotation_about(2, azimuth).mT
         view_from_world = rotation_about(2, roll) @ level @ looking
-        tilt = self._uniform(0, math.radians(60), instants) * (self._uniform(0, 1, instants) < 0.6)
+        tilt = self._uniform(0, math.radians(60), instants) * (self._uniform(0, 1, instants) < 0.5)
         about = self._uniform(0, 2 * math.pi, instants)
         turn = rotation_about(2, about)
         tilted = turn @ rotation_about(0, tilt) @ turn.mT
@@ -76,7 +76,7 @@ class VirtualViews:
 
     def _projected(self, joints: Tensor, view_from_canonical: Tensor, distance: Tensor) -> Tensor:
         local = joints @ view_from_canonical.mT
-        aside = 0.05 * self._normal(*local.shape[:2], 1, 2)  # the ray through the pelvis is not exactly known
+        aside = 0.03 * self._normal(*local.shape[:2], 1, 2)  # the ray through the pelvis is not exactly known
         depth = local[..., 2:] / distance[..., None, None] + 1
         return (local[..., :2] - aside * local[..., 2:]) / depth
 

@@ -1,0 +1,91 @@
+"""The losses: Eq. 3 to 7 of the paper as printed, label-free, and the plain distance to a known body for the starter.
+
+Axis m is the view that is looked at, axis n the view whose canonical pose is shown there; every pair counts.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cvsf.geometry import TINY, weighted_centre
+
+
+class StageWeights(NamedTuple):
+    """w1 and w2 of Eq. 7."""
+
+    inputs: float
+    refined: float
+
+
+BASELINE = StageWeights(1.0, 0.0)
+STAGE1 = StageWeights(1.0, 0.01)
+STAGE2 = StageWeights(0.01, 1.0)
+
+
+def unit_norm(
+    pose: Float[Tensor, "*batch J 2"], found: Float[Tensor, "*batch J"]
+) -> Float[Tensor, "*batch J 2"]:
+    """The pose about the centre of its found joints, divided by its Euclidean norm over them.
+
+    The paper centres on the root; a root that nobody found has no place, the centre of the others has.
+    """
+    centred = (pose - weighted_centre(pose, found)) * found[..., None]
+    return centred / centred.square().sum((-2, -1), keepdim=True).clamp_min(TINY).sqrt()
+
+
+def reprojected(
+    canonical: Float[Tensor, "B V J 3"], view_from_canonical: Float[Tensor, "B V 3 3"]
+) -> Float[Tensor, "B V V J 2"]:
+    """Eq. 1 for all pairs: the pose of view n (axis 2) as view m (axis 1) would see it."""
+    return canonical[:, None] @ view_from_canonical[:, :, None, :2, :].mT
+
+
+def deviation(
+    pose2d: Float[Tensor, "B V J 2"],
+    projected: Float[Tensor, "B V V J 2"],
+    confidence: Float[Tensor, "B V J"],
+) -> Float[Tensor, ""]:
+    """Eq. 3 and 5: L1 of (P_m - P_n^rep / |P_n^rep|) weighed by C_m, summed over pairs, mean over instants."""
+    found = (confidence > 0).to(pose2d.dtype)
+    shown = unit_norm(projected, found[:, :, None].expand(*projected.shape[:-1]))
+    error = (unit_norm(pose2d, found)[:, :, None] - shown).abs().sum(-1)
+    present = found.amax(-1)
+    # a view without the person has no canonical pose to show either
+    return (error * confidence[:, :, None] * present[:, None, :, None]).sum((1, 2, 3)).mean()
+
+
+def refinement(
+    pose2d: Float[Tensor, "B V J 2"],
+    refined: Float[Tensor, "B V J 2"],
+    confidence: Float[Tensor, "B V J"],
+) -> Float[Tensor, ""]:
+    """Eq. 4. Both sides are constants where the refined pose is an argmax: a figure to watch, without gradient."""
+    return ((pose2d - refined).abs().sum(-1) * confidence).sum((1, 2)).mean()
+
+
+def disagreement(
+    canonical: Float[Tensor, "B V J 3"], present: Float[Tensor, "B V"]
+) -> Float[Tensor, ""]:
+    """Eq. 6: L1 between the canonical poses of every two views that saw the person."""
+    apart = (canonical[:, :, None] - canonical[:, None]).abs().sum((-2, -1))
+    return (apart * present[:, :, None] * present[:, None]).sum((1, 2)).mean()
+
+
+def supervised(
+    canonical: Float[Tensor, "B V J 3"],
+    view_from_canonical: Float[Tensor, "B V 3 3"],
+    true_canonical: Float[Tensor, "B J 3"],
+    true_rotation: Float[Tensor, "B V 3 3"],
+) -> Float[Tensor, ""]:
+    """Mean joint distance in the body frame and in the view, and the distance of the rotations."""
+    truth = true_canonical[:, None]
+    body = _length(canonical - truth).mean()
+    in_view = _length(canonical @ view_from_canonical.mT - truth @ true_rotation.mT).mean()
+    turn = _length((view_from_canonical - true_rotation).flatten(-2)).mean()
+    return body + in_view + 0.3 * turn
+
+
+def _length(vector: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+    return vector.square().sum(-1).clamp_min(TINY).sqrt()

@@ -1,0 +1,63 @@
+"""`cvsf evaluate`: how good an engine is on a multi-view file, as one table or one JSON object.
+
+What it scores is the compiled engine, the thing the hub runs, not the checkpoint it came from.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cvsf.engine import Engine, load_engine
+from cvsf.skeleton import Array
+from train.dataset import read_instants
+from train.score3d import score
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="multi-view .npz file, or a session folder")],
+    engine: Annotated[Path | None, typer.Option(help="folder of a compiled lifter; default: the one inside the package")] = None,
+    subjects: Annotated[str, typer.Option(help="only these, separated by commas")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+) -> None:
+    """Score a compiled lifter on a multi-view file."""
+    loaded = load_engine(engine)
+    instants = read_instants([file])
+    if subjects:
+        instants = instants.of_subjects(subjects.split(","))
+    facts = score(lift_with(loaded), instants) | {"engine": loaded.id}
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        show(facts)
+
+
+def lift_with(engine: Engine) -> Any:
+    """The engine as scoring wants it."""
+
+    def lift(keypoints_px: Array, confidence: Array, image_px: Array) -> dict[str, Array]:
+        return engine.lift_many(keypoints_px, confidence, image_px)
+
+    return lift
+
+
+def show(facts: dict[str, Any]) -> None:
+    """The same facts for people."""
+    table = Table(title=f"{facts['frames']} instants, engine {facts['engine']}")
+    for column in ("", "N-MPJPE mm", "P-MPJPE mm", "N-PCK"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in ("one_view", "one_view_refined", "fused"):
+        if row in facts:
+            s = facts[row]
+            table.add_row(row, f"{s['n_mpjpe_mm']:.1f}", f"{s['p_mpjpe_mm']:.1f}", f"{s['n_pck']:.3f}")
+    console = Console()
+    console.print(table)
+    if "refined_2d" in facts:
+        s = facts["refined_2d"]
+        console.print(f"2D over pose norm: bad {s['bad_before']:.4f} -> {s['bad_after']:.4f}, "
+                      f"good {s['good_before']:.4f} -> {s['good_after']:.4f}")  # fmt: skip
+    free = facts["without_truth"]
+    console.print(f"without truth: views apart {free['views_apart']:.4f}, bone spread {free['bone_spread']:.4f}")
