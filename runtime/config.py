@@ -26,5 +26,5 @@ class HubConfig(BaseModel):
     """An instant waits so long for a late camera, at most; what arrives later is recorded, not fused."""
     absent_s: float = Field(default=0.5, gt=0)
     """A camera unheard for so long is no longer waited for."""
-    max_uncertainty_ms: float = Field(default=10, gt=0)
+    max_uncertainty_ms: float = Field(default=300, gt=0)
     """A frame whose exposure is known no better than this is recorded, not fused."""

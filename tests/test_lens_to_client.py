@@ -1,0 +1,325 @@
+"""The product as a user starts it: real processes on loopback, from lens to client to disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+
+from cvsf.client import skeletons
+from cvsf.session import SessionReader, read_manifest
+
+CAPTURE = [sys.executable, "-m", "capture"]
+HUB = [sys.executable, "-m", "cvsf", "hub"]
+
+
+class Run:
+    """A started process and the JSON lines it has said so far."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.lines: list[dict[str, Any]] = []
+        self.said: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._read_out, daemon=True),
+            threading.Thread(target=self._read_err, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read_out(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def _read_err(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.said.append(line)
+
+    def ask_to_end(self, number: int = signal.SIGTERM) -> float:
+        """Seconds until it had ended."""
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(20)
+        for thread in self._threads:
+            thread.join()
+        return time.monotonic() - begun
+
+    def children(self, name: str) -> list[int]:
+        """Processes of `cvsf NAME` that this one started."""
+        return [
+            pid
+            for pid, parent, command in processes()
+            if parent == self.process.pid and f"cvsf\0{name}" in command
+        ]
+
+
+def processes() -> Iterator[tuple[int, int, str]]:
+    """(pid, parent, command line) of every process."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                yield int(folder.name), parent, (folder / "cmdline").read_text()
+            except OSError:
+                continue
+
+
+@contextmanager
+def running(words: list[str]) -> Iterator[Run]:
+    run = Run(words)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.kill()
+        run.process.wait()
+        for thread in run._threads:
+            thread.join()
+        for stream in (run.process.stdout, run.process.stderr):
+            if stream:
+                stream.close()
+
+
+def until(happened: Callable[[], bool], timeout_s: float) -> bool:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if happened():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def sim(tmp_path: Path, ports: list[str], *more: str) -> list[str]:
+    # half the rate and size, so that the suite may share two cores with other work
+    words = ["--cams", "4", "--source", "sim", "--size", "320x240", "--fps", "8", "--headless"]
+    return [*CAPTURE, *words, "--data", str(tmp_path), *ports, *more]
+
+
+def accounted(cameras: dict[str, dict[str, int]]) -> bool:
+    return all(
+        c["exposed"] == c["recorded"] + c["not_kept"] + c["dropped"] + c["in_ring"]
+        for c in cameras.values()
+    )
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Local addresses (hex, as the kernel prints them) of the listening sockets of processes."""
+    inodes = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = os.readlink(entry)
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            columns = row.split()
+            if columns[3] == "0A" and columns[9] in inodes:
+                found.add(columns[1].rpartition(":")[0])
+    return found
+
+
+def test_four_simulated_cameras_become_one_recorded_skeleton(
+    tmp_path: Path, ports: list[str]
+) -> None:
+    with running(sim(tmp_path, ports, "--name", "first", "--truth", str(tmp_path / "t.npz"))) as run:
+        assert until(lambda: bool(run.lines) and run.lines[-1]["skeletons"] > 10, 60), run.said
+        received = []
+        for skeleton in skeletons("127.0.0.1", int(ports[3]), timeout_s=10):
+            received.append(skeleton)
+            if len(received) == 3:
+                break
+        assert received[-1].instant > received[0].instant
+        family = {run.process.pid, *run.children("hub"), *run.children("node")}
+        assert len(family) == 6
+        assert listening(family) == {"0100007F"}, "only loopback is listened on"
+        assert run.ask_to_end(signal.SIGINT) < 4
+        assert run.process.returncode == 0, run.said
+    final = run.lines[-1]
+    assert final["final"] is True
+    assert accounted(final["cameras"])
+    assert sum(c["in_ring"] for c in final["cameras"].values()) == 0
+    session = Path(final["session"])
+    manifest = read_manifest(session)
+    assert manifest.sealed
+    assert session.name.endswith("-first")
+    reader = SessionReader(session)
+    frames = {(f.camera, f.boot_id, f.seq): f for f in reader.frames()}
+    assert all(f.intact() for f in frames.values())
+    for instant in reader.instants():
+        assert all((c, *source) in frames for c, source in instant.frames.items())
+    assert len(list(reader.skeletons())) >= final["skeletons"]
+    with (session / manifest.segments[0].file).open("rb") as file:
+        assert sum(1 for _ in make_reader(file).iter_messages()) > 100
+    with np.load(tmp_path / "t.npz") as truth:
+        known = {int(t) for t in truth["raw_ns"].ravel()}
+    assert {f.raw_ns for f in frames.values()} <= known
+    header = next(iter(frames.values()))
+    assert not {"joints_mm", "truth_px"} & set(dir(header))
+
+
+def test_a_killed_hub_comes_back_and_the_session_goes_on(tmp_path: Path, ports: list[str]) -> None:
+    with running(sim(tmp_path, ports)) as run:
+        assert until(lambda: bool(run.lines) and run.lines[-1]["instants"] > 10, 60), run.said
+        (hub,) = run.children("hub")
+        before = len(run.lines)
+        os.kill(hub, signal.SIGKILL)
+        assert until(lambda: len(run.lines) > before + 2 and run.lines[-1]["instants"] > 10, 60)
+        run.ask_to_end()
+        assert run.process.returncode == 0, run.said
+    final = run.lines[-1]
+    assert accounted(final["cameras"])
+    manifest = read_manifest(Path(final["session"]))
+    assert manifest.sealed
+    assert len(manifest.segments) >= 2
+    reader = SessionReader(Path(final["session"]))
+    frames = [(f.camera, f.boot_id, f.seq) for f in reader.frames()]
+    assert len(frames) == len(set(frames)), "no frame twice"
+    for camera, figures in final["cameras"].items():
+        mine = sorted(seq for c, _, seq in frames if c == camera)
+        assert len(mine) == figures["recorded"]
+    instants = [i.index for i in reader.instants()]
+    assert len(instants) == len(set(instants))
+
+
+def test_a_killed_node_comes_back_and_the_others_go_on(tmp_path: Path, ports: list[str]) -> None:
+    with running(sim(tmp_path, ports)) as run:
+        assert until(lambda: bool(run.lines) and run.lines[-1]["instants_full"] > 5, 60), run.said
+        node = run.children("node")[0]
+        os.kill(node, signal.SIGKILL)
+        assert until(lambda: node not in run.children("node") and len(run.children("node")) == 4, 20)
+        full = run.lines[-1]["instants_full"]
+        assert until(lambda: run.lines[-1]["instants_full"] > full + 10, 40), run.lines[-1]
+        run.ask_to_end()
+        assert run.process.returncode == 0
+
+
+def test_a_killed_supervisor_leaves_no_orphan_and_a_sealed_session(
+    tmp_path: Path, ports: list[str]
+) -> None:
+    with running(sim(tmp_path, ports)) as run:
+        assert until(lambda: bool(run.lines) and run.lines[-1]["instants"] > 5, 60), run.said
+        family = {*run.children("hub"), *run.children("node")}
+        run.process.kill()
+        run.process.wait()
+        assert until(lambda: not family & {pid for pid, _, _ in processes()}, 8)
+    (session,) = (tmp_path / "sessions").iterdir()
+    assert read_manifest(session).sealed
+
+
+def test_a_recorded_session_plays_again_to_the_same_skeletons(
+    tmp_path: Path, ports: list[str]
+) -> None:
+    with running(sim(tmp_path / "a", ports, "--duration", "4")) as run:
+        run.process.wait(60)
+    recorded = Path(run.lines[-1]["session"])
+    words = ["--cams", "4", "--source", str(recorded), "--headless", "--data", str(tmp_path / "b")]
+    with running([*CAPTURE, *words, *ports]) as again:
+        again.process.wait(60)
+    assert again.process.returncode == 0, again.said
+    first = {s.t_ns: s for s in SessionReader(recorded).skeletons()}
+    second = {s.t_ns: s for s in SessionReader(Path(again.lines[-1]["session"])).skeletons()}
+    assert first.keys() == second.keys()
+    assert len(first) > 10
+    for t_ns, skeleton in first.items():
+        np.testing.assert_allclose(second[t_ns].joints, skeleton.joints, atol=1e-4)
+
+
+def test_two_captures_of_two_cameras_and_one_hub_give_one_skeleton(
+    tmp_path: Path, ports: list[str]
+) -> None:
+    hub_words = ["--detector", "sim-skier", "--headless", "--data", str(tmp_path), *ports]
+    few = ["--size", "320x240", "--fps", "8", "--headless", "--hub", f"127.0.0.1:{ports[1]}"]
+    with running([*HUB, *hub_words]) as hub:
+        with (
+            running([*CAPTURE, "--cams", "2", "--source", "sim:0,1", *few]) as left,
+            running([*CAPTURE, "--cams", "2", "--source", "sim:2,3", *few]) as right,
+        ):
+            assert until(lambda: bool(hub.lines) and hub.lines[-1]["instants_full"] > 15, 60), hub.said
+            assert set(hub.lines[-1]["cameras"]) == {"cam0", "cam1", "cam2", "cam3"}
+            for part in (left, right):
+                part.ask_to_end()
+                assert part.process.returncode == 0
+                assert set(part.lines[-1]["cameras"]) <= {"cam0", "cam1", "cam2", "cam3"}
+        hub.ask_to_end()
+        assert hub.process.returncode == 0
+    assert any(len(s.views) == 4 for s in SessionReader(Path(hub.lines[-1]["session"])).skeletons())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--source", "sim", "--detector", "nobody"], "nobody"),
+        (["--source", "sim", "--host", "0.0.0.0"], "no keys"),
+        (["--source", "no-such-file.mp4"], "no-such-file.mp4"),
+        (["--source", "sim", "--size", "huge"], "WIDTHxHEIGHT"),
+        (["--source", "sim", "--record", "everything"], "record"),
+        (["--source", "sim", "--duration", "-1"], "duration"),
+        (["--source", "sim", "--name", "a/b"], "name"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2_before_the_first_frame(
+    tmp_path: Path, ports: list[str], words: list[str], sentence: str
+) -> None:
+    command = [*CAPTURE, "--cams", "4", *words, "--data", str(tmp_path), "--headless", *ports]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+    assert not (tmp_path / "sessions").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[hub]\nmax_deadline_sm = 3\n", "max_deadline_sm"),
+        ("[capture]\nring_mb = 'big'\n", "ring_mb"),
+        ("[hub\n", "TOML"),
+        ("[lens]\n", "lens"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_its_key(
+    tmp_path: Path, ports: list[str], text: str, key: str
+) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    command = [*CAPTURE, "--cams", "4", "--source", "sim", "--config", str(file), *ports]
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2, done.stderr
+    assert key in done.stderr
+
+
+def test_a_port_in_use_and_a_read_only_folder_are_refused(tmp_path: Path, ports: list[str]) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(ports[1])))
+        taken.listen()
+        done = subprocess.run(sim(tmp_path, ports), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert ports[1] in done.stderr
+    done = subprocess.run(
+        sim(Path("/proc/cvsf"), ports), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "/proc/cvsf" in done.stderr
