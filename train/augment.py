@@ -70,9 +70,7 @@ def _rows(count: int, rng: Generator, size: int) -> Iterator[npt.NDArray[np.int6
 
 def _crop_matrix(rng: Generator, *, mirrored: bool) -> Matrix:
     """input_from_kept, (2, 3), in continuous pixels."""
-    turn = np.deg2rad(
-        rng.uniform(-_TURN_DEG, _TURN_DEG) if rng.random() < 0.6 else rng.normal(0, 4)
-    )
+    turn = np.deg2rad(rng.normal(0, _TURN_DEG / 2.5))
     scale = np.exp(rng.uniform(*np.log(_SCALE))) * POSE_INPUT_PX * KEPT_MARGIN / KEPT_PX
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     linear = np.array([[cos, -sin], [sin, cos]])
@@ -102,7 +100,7 @@ def _warped(picture: Picture, matrix: Matrix, size: tuple[int, int]) -> Picture:
 
 def _alter(picture: Picture, rng: Generator) -> None:
     """Covers, blurs and recolours one picture in place."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         _cover(picture, rng)
     if rng.random() < 0.3:
         _blur(picture, rng)
@@ -110,7 +108,7 @@ def _alter(picture: Picture, rng: Generator) -> None:
     table = (table ** np.exp(rng.normal(0, 0.25)) - 0.5) * np.exp(rng.normal(0, 0.2)) + 0.5
     table = np.clip((table + rng.normal(0, 0.08)) * 255, 0, 255).astype(np.uint8)
     cv2.LUT(picture, table, dst=picture)
-    if rng.random() < 0.6:
+    if rng.random() < 0.4:
         cv2.transform(picture, _colour_matrix(rng), dst=picture)
 
 

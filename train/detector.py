@@ -32,7 +32,7 @@ from train.score2d import score
 
 log = logging.getLogger(__name__)
 
-_POSE_BATCH, _POSE_RATE = 64, 2e-3
+_POSE_BATCH, _POSE_RATE = 32, 1.5e-3
 _BOX_BATCH, _BOX_RATE = 64, 2e-3
 _BOX_SHARE = 0.15
 """The box network is the smaller task and gets this share of the minutes."""

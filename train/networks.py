@@ -3,6 +3,7 @@
 Pictures enter as RGB in 0..1; every normalisation is inside the graph, so none can disagree.
 """
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -129,6 +130,8 @@ def _export(network: nn.Module, image: Tensor, outputs: list[str], path: Path) -
     import onnxruntime
 
     network = network.eval().to(memory_format=torch.contiguous_format)
+    for name in ("onnxscript", "onnx_ir", "torch.onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():  # the exporter warns of its own use of torch
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
