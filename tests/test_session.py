@@ -321,8 +321,20 @@ def assert_complete(folder: Path, messages: Sequence[Recordable]) -> None:
         sent = [m for m in messages if stream_of(m) == stream]
         assert len(sent) == len(found[stream]), stream
         assert all(same(a, b) for a, b in zip(sent, found[stream], strict=True))
+        assert len(sent) == sum(topic_counts(folder, stream)), "recorded twice"
     assert reader.damaged == 0
     assert all(reader.verify().values())
+
+
+def topic_counts(folder: Path, stream: str) -> Iterator[int]:
+    """Messages of the stream in each segment, as the plain reader finds them."""
+    topic = frame_topic(stream) if stream.startswith("cam") else f"/{stream}"
+    for segment in read_manifest(folder).segments:
+        with (folder / segment.file).open("rb") as file:
+            reader = make_reader(file, validate_crcs=True)
+            count = sum(1 for _ in reader.iter_messages(topics=[topic]))
+        assert count == segment.counts.get(topic, 0)
+        yield count
 
 
 def assert_nothing_false(
