@@ -5,9 +5,8 @@ The paintings know the seed and the tripod only; exposure is laid over them.
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from capture.course import Real
+from capture.course import Real, Single
 from capture.scenery import Land, Picture, paint
 from capture.slope import Viewpoint, look_at
 
@@ -28,8 +27,6 @@ class Backdrop:
     def __init__(self, land: Land, view: Viewpoint) -> None:
         self._land, self._view = land, view
         self._painted: dict[int, tuple[Picture, Real, float]] = {}
-        self._exposed: Picture | None = None
-        self._gain = np.zeros(3)
 
     def picture(
         self, rotation: Real, focal_px: float, streak: Real, gain: Real, pedestal: int
@@ -40,13 +37,10 @@ class Backdrop:
             long = int(min(31, np.abs(streak).max())) // _BLURRED
             if long > 1:
                 warped = np.asarray(cv2.blur(warped, (long | 1, 1)), np.uint8)
-            exposed = cv2.LUT(warped, _curve(gain, pedestal))
+            exposed = cv2.transform(warped, _exposure(gain, pedestal))
             return np.asarray(cv2.resize(exposed, self._view.size), np.uint8)
-        if self._exposed is None or np.abs(gain / self._gain - 1).max() > 0.004:
-            plate = self._plate(0, rotation, focal_px, self._view.size)[0]
-            self._exposed = np.asarray(cv2.LUT(plate, _curve(gain, pedestal)), np.uint8)
-            self._gain = gain
-        return self._exposed.copy()
+        plate = self._plate(0, rotation, focal_px, self._view.size)[0]
+        return np.asarray(cv2.transform(plate, _exposure(gain, pedestal)), np.uint8)
 
     def prepare(self, rotation: Real, focal_px: float) -> None:
         """Paint what a picture taken so will need."""
@@ -92,6 +86,8 @@ class Backdrop:
     ) -> tuple[Picture, Real, float]:
         if number not in self._painted:
             painting = paint(self._land, self._view.eye, rotation, focal_px, size)
+            if self._view.follows:
+                painting = np.asarray(cv2.GaussianBlur(painting, (0, 0), 1.5), np.uint8)
             self._painted[number] = painting, rotation, focal_px
         return self._painted[number]
 
@@ -100,7 +96,6 @@ def _camera(focal_px: float, size: tuple[int, int]) -> Real:
     return np.array([[focal_px, 0, size[0] / 2], [0, focal_px, size[1] / 2], [0, 0, 1]])
 
 
-def _curve(gain: Real, pedestal: int) -> npt.NDArray[np.uint8]:
-    """What every grey value becomes, per channel."""
-    grey = np.arange(256)[:, None, None] * gain - pedestal
-    return np.clip(grey.round(), 0, 255).astype(np.uint8)
+def _exposure(gain: Real, pedestal: int) -> Single:
+    """What a colour becomes, as an affine map."""
+    return np.column_stack([np.diag(gain), np.full(3, -pedestal)]).astype(np.float32)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.ndimage import minimum_filter1d
 
 Real = npt.NDArray[np.float64]
+Single = npt.NDArray[np.float32]
 
 GRAVITY = 9.81
 RATE_HZ = 100

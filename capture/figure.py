@@ -4,17 +4,18 @@ Every part is a tube of rings between two points of the body; left and right wea
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Real
+from capture.course import Real, Single
 from capture.skier import SIDES, Build, Pose
 from cvsf.skeleton import H36M_16
 
 Index = npt.NDArray[np.int64]
 
-AROUND = 12
+AROUND = 10
 """Vertices of a ring."""
 
 CENTRE_POINTS = ("hip", "spine", "thorax", "head")
@@ -153,16 +154,16 @@ def surface(figure: Figure, build: Build, pose: Pose) -> Real:
     return vertices.reshape(len(points), -1, 3)
 
 
-def facet_normals(figure: Figure, vertices: Real) -> Real:
+def facet_normals(figure: Figure, vertices: Single) -> Single:
     """Outward unit normals (T, F, 3)."""
     a, b, c, d = (vertices[:, figure.corners[:, i]] for i in range(4))
-    normal = cross(d + c - a - b, b + c - a - d)
+    normal = cross(d - b, c - a)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    unit: Real = normal / np.maximum(length, 1e-9)
+    unit: Single = normal / np.maximum(length, np.float32(1e-9))
     return unit
 
 
-def cross(a: Real, b: Real) -> Real:
+def cross(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """np.cross along the last axis, several times faster on small arrays."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Course, Real
+from capture.course import Course, Real, Single
 from capture.figure import Figure, cross, facet_normals, make_figure, surface
 from capture.outfit import dress
 from capture.scenery import Land, make_land
@@ -32,7 +32,7 @@ class Stage:
     slope: Slope
     land: Land
     figure: Figure
-    reflectance: Real  # (F, 3)
+    reflectance: Single  # (F, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ class Shot:
     joints: Real  # (J, 3) world metres
     rotation: Real  # (3, 3)
     focal_px: float
-    local: Real  # (R * AROUND, 3) vertices in the camera's axes
+    local: Single  # (R * AROUND, 3) vertices in the camera's axes
     facing: npt.NDArray[np.bool_]  # (F,) towards the camera
-    lit: Real  # (F, 3) 0 to 255
+    lit: Single  # (F, 3) 0 to 255
     poles: Real  # (2, 2, 3) grips and tips in the camera's axes
     shadow: Real  # (limbs, 4, 3) on the snow, world
     skier_streak: Real  # (2,) pixels the skier moves while the shutter is open
@@ -59,7 +59,7 @@ def set_stage(seed: int, slope: Slope) -> Stage:
         slope=slope,
         land=make_land(seed, slope.course),
         figure=figure,
-        reflectance=dress(figure, seed),
+        reflectance=dress(figure, seed).astype(np.float32),
     )
 
 
@@ -75,11 +75,12 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
     _, later_px = project(here, view.eye, rotation[count:], focal[count:], view.size)
     first = Pose(**{name: getattr(pose, name)[:count] for name in Pose.__slots__})
     vertices = surface(stage.figure, slope.build, first)
-    normals = facet_normals(stage.figure, vertices)
-    centre = vertices[:, stage.figure.corners[:, 0]] - view.eye
+    near = (vertices - view.eye).astype(np.float32)  # a camera is near enough for half the digits
+    normals = facet_normals(stage.figure, near)
+    centre = near[:, stage.figure.corners[:, 0]]
     facing = (normals * centre).sum(-1) < 0
     lit = stage.reflectance * _light(weather, normals) * 255
-    local = (vertices - view.eye) @ np.swapaxes(rotation[:count], 1, 2)
+    local = near @ np.swapaxes(rotation[:count], 1, 2).astype(np.float32)
     poles = np.stack([_grips(first), first.pole_tip], 2) - view.eye
     poles = poles @ np.swapaxes(rotation[:count], 1, 2)[:, None]
     shadow = _shadow(slope.course, weather, first)
@@ -94,16 +95,14 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
     ]  # fmt: skip
 
 
-def _light(weather: Weather, normals: Real) -> Real:
+def _light(weather: Weather, normals: Single) -> Single:
     """What falls on facets (..., 3): sun, sky from above, snow from below."""
-    facing_sun = np.clip(normals @ weather.sun, 0, None)[..., None]
-    upward = normals[..., 2:] * 0.5 + 0.5
-    snow = 0.45 * (weather.skylight + weather.sunlight * weather.sun[2])
-    light: Real = (
-        weather.sunlight * facing_sun
-        + weather.skylight * (0.3 + 0.6 * upward)
-        + snow * (1 - upward) * 0.8
-    )
+    facing_sun = np.clip(normals @ weather.sun.astype(np.float32), 0, None)[..., None]
+    snow = 0.36 * (weather.skylight + weather.sunlight * weather.sun[2])
+    even = (0.6 * weather.skylight + 0.5 * snow).astype(np.float32)
+    upward = (0.3 * weather.skylight - 0.5 * snow).astype(np.float32)
+    light: Single = weather.sunlight.astype(np.float32) * facing_sun + even
+    light += upward * normals[..., 2:]
     return light
 
 

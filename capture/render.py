@@ -3,8 +3,11 @@
 A picture is a function of the seed, the camera and the moment, drawn in a few milliseconds.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from capture.backdrop import Backdrop
 from capture.course import Real
@@ -69,7 +72,7 @@ class Painter:
         gain: Real = (1 + amount * swing) * np.array([1 - warm, 1.0, 1 + warm])
         return gain
 
-    def _pixels(self, local: Real, focal_px: float) -> Real:
+    def _pixels(self, local: npt.NDArray[Any], focal_px: float) -> Real:
         px: Real = focal_px * local[..., :2] / np.maximum(local[..., 2:], 0.3)
         return px + np.array(self._view.size) / 2
 
@@ -131,21 +134,13 @@ class Painter:
         """Gates nearer than the skier hide him."""
         land, eye = self._stage.land, self._view.eye
         skier = float(np.linalg.norm(shot.joints[0, :2] - eye[:2]))
-        for x, y, which in land.posts:
-            if np.hypot(x - eye[0], y - eye[1]) < skier:
-                light = land.weather.lamp
-                colour = np.clip(
-                    land.post_colour[int(which)] * light * 255 * gain - _PEDESTAL, 0, 255
-                )
-                draw_post(
-                    picture,
-                    land.course,
-                    eye,
-                    shot.rotation,
-                    shot.focal_px,
-                    np.array([x, y]),
-                    colour,
-                )
+        distance = np.linalg.norm(land.posts[:, :2] - eye[:2], axis=1)
+        for x, y, which in land.posts[distance < skier]:
+            colour = land.post_colour[int(which)] * land.weather.lamp * 255 * gain - _PEDESTAL
+            draw_post(
+                picture, land.course, eye, shot.rotation, shot.focal_px, np.array([x, y]),
+                np.clip(colour, 0, 255),
+            )  # fmt: skip
 
     def _draw_flakes(self, picture: Picture, shot: Shot, gain: Real) -> None:
         """Falling snow in a box in front of the camera."""

@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Course, Real
+from capture.course import Course, Real, Single
 from capture.weather import Weather, choose_weather
 
 Picture = npt.NDArray[np.uint8]
-Single = npt.NDArray[np.float32]
 
 _TILE = 512
 _TRACK_PX = 2048
@@ -72,8 +71,12 @@ def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[in
     distance = np.where(fall < -1e-4, above / np.maximum(-fall, 1e-4), 1e6).astype(np.float32)
     reach = 90.0 + 2 * land.course.radius
     on_snow = distance * np.linalg.norm(ray, axis=-1) < reach
-    picture = _sky(land, ray)
-    _snow(land, eye, ray, distance, on_snow, focal_px, picture)
+    picture = np.zeros((height, width, 3), np.float32)
+    snow = int(np.argmax(on_snow.any(1)))
+    if not on_snow.all():
+        sky = height - int(np.argmin(on_snow.all(1)[::-1]))
+        picture[:sky] = _sky(land, ray[:sky])
+    _snow(land, eye, ray[snow:], distance[snow:], on_snow[snow:], focal_px, picture[snow:])
     scene = np.clip(picture * 255, 0, 255).astype(np.uint8)
     for tree in _far_to_near(land.trees, eye):
         _tree(land, scene, eye, rotation, focal_px, tree)

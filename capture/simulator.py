@@ -16,7 +16,7 @@ from capture.slope import make_slope, place_camera
 from capture.truth import TruthKeeper
 from cvsf.refusal import Refusal
 
-_AHEAD = 8
+_AHEAD = 10
 """Ticks whose motion is worked out together, which costs little more than one."""
 
 _UNCERTAINTY_NS = 1_000

@@ -27,6 +27,16 @@ _LIMBS = (
 )  # fmt: skip
 """Limbs that hide what is behind them, and their radius in metres."""
 
+_ROW = np.dtype(
+    [
+        ("raw_ns", np.int64),
+        ("joints", np.float32, (len(H36M_16), 3)),
+        ("rotation", np.float64, (3, 3)),
+        ("focal_px", np.float64),
+    ]
+)
+"""What is kept of an exposure: joints in world metres, and the camera."""
+
 _START = np.array([H36M_16.index(start) for start, _, _ in _LIMBS])
 _END = np.array([H36M_16.index(end) for _, end, _ in _LIMBS])
 _RADIUS = np.array([radius for _, _, radius in _LIMBS])
@@ -66,28 +76,20 @@ class TruthKeeper:
             "height_px": view.size[1],
         }
         self._view = view
-        self._stamps: list[int] = []
-        self._joints: list[Real] = []
-        self._rotation: list[Real] = []
-        self._focal: list[float] = []
+        self._rows = np.zeros(1024, _ROW)
+        self._count = 0
 
     def keep(self, raw_ns: int, joints: Real, rotation: Real, focal_px: float) -> None:
         """An exposure that was made."""
-        self._stamps.append(raw_ns)
-        self._joints.append(joints.astype(np.float32))
-        self._rotation.append(rotation)
-        self._focal.append(focal_px)
+        if self._count == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._rows[self._count] = raw_ns, joints, rotation, focal_px
+        self._count += 1
 
     def write(self) -> None:
         """The camera's part of the truth, in place of an older one."""
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "raw_ns": np.array(self._stamps, np.int64),
-            "joints": np.array(self._joints, np.float32).reshape(-1, len(H36M_16), 3),
-            "rotation": np.array(self._rotation, np.float64).reshape(-1, 3, 3),
-            "focal_px": np.array(self._focal, np.float64),
-            "eye": self._view.eye,
-            "about": np.array(json.dumps(self._about)),
-        }
+        arrays = {name: self._rows[name][: self._count] for name in _ROW.names or ()}
+        arrays["eye"], arrays["about"] = self._view.eye, np.array(json.dumps(self._about))
         part = self.path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
