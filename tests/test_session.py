@@ -417,14 +417,14 @@ def operations_of(tmp_path: Path, messages: Sequence[Recordable]) -> int:
     return storage.operations
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize(("code", "times"), [(errno.ENOSPC, 1), (errno.EIO, 2), (errno.EIO, 3)])
 def test_an_error_at_any_operation_loses_nothing_once_the_disk_is_back(
-    tmp_path: Path, code: int
+    tmp_path: Path, code: int, times: int
 ) -> None:
-    messages = short_session(12)
+    messages = short_session(8)
     for first in range(operations_of(tmp_path, messages)):
         folder = tmp_path / f"at{first}"
-        storage = FailingStorage(first, times=2, code=code)
+        storage = FailingStorage(first, times=times, code=code)
         lost = write_stubbornly(folder, messages, storage, lambda writer: None)
         if lost is None:
             continue
