@@ -121,6 +121,8 @@ class Node:
             self.seq += exposure.missed
             sender.count_dropped("missed by the source", exposure.missed)
         self.seq += 1
+        if self.seq == exposure.missed:
+            typer.echo(json.dumps({"camera": self.camera, "filming": True}))
         is_media = exposure.stamp == "media" or self.uri.startswith("session:")
         offset_ns = self.epoch_ns if is_media else estimate.offset_at(exposure.raw_ns)
         clock_error_ns = 0 if is_media else estimate.uncertainty_ns
@@ -174,7 +176,7 @@ def node(
     start_ns: Annotated[int | None, typer.Option(help="CLOCK_MONOTONIC of a file's start.")] = None,
     lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
 ) -> None:
-    """Run one camera; its final account is the last line of standard output."""
+    """Run one camera; a line of standard output when it films, and its account as the last."""
     room = load_table(config, "capture", CaptureConfig)
     source = SourceConfig(
         size=parse_size(size),

@@ -93,7 +93,7 @@ def draw_post(
     """A gate's pole with its flag, 1.5 m high."""
     foot = np.array([*xy, course.height(xy)])
     rod = np.array([[0, 0, 0], [0, 0, 1.5]])
-    flag = np.array([[0, 0, 0.95], [0, 0, 1.45], [0.45, 0, 1.45], [0.45, 0, 0.95]])
+    flag = np.array([[0, 0, 1.05], [0, 0, 1.45], [0.34, 0, 1.45], [0.34, 0, 1.05]])
     flag = np.stack(
         [flag[:, 0] * course.downhill[1], -flag[:, 0] * course.downhill[0], flag[:, 2]], 1
     )
@@ -104,7 +104,7 @@ def draw_post(
     points = focal_px * local[:, :2] / local[:, 2:] + (width / 2, height / 2)
     at = np.clip(points * 16, -30000, 30000).astype(np.int32)
     tint = tuple(float(c) for c in colour)
-    thick = max(1, round(0.04 * focal_px / float(local[0, 2])))
+    thick = max(1, round(0.03 * focal_px / float(local[0, 2])))
     cv2.line(picture, at[0].tolist(), at[1].tolist(), tint, thick, cv2.LINE_AA, 4)
     cv2.fillPoly(picture, [at[2:]], tint, cv2.LINE_AA, 4)
 
@@ -253,15 +253,18 @@ def _forest(rng: np.random.Generator, course: Course) -> Real:
 
 
 def _posts(rng: np.random.Generator, course: Course) -> Real:
-    """Slalom poles on the inner side of some turns."""
-    count = int(rng.integers(2, 5)) * (2 if course.moving else 1)
-    rows = rng.integers(0, len(course.table) - 1, 60)
+    """Slalom poles on the inner side of some turns, beside the track and apart from each other."""
+    count = int(rng.integers(1, 4)) * (3 if course.moving else 1)
+    rows = rng.integers(0, len(course.table) - 1, 80)
     inside = np.sign(course.table[rows, 5])[:, None]
     left = np.stack([-course.table[rows, 3], course.table[rows, 2]], 1)
-    xy = course.table[rows, :2] + left * inside * 1.3
-    clear = [np.linalg.norm(course.table[:, :2] - p, axis=1).min() > 0.8 for p in xy]
-    chosen = xy[clear][:count]
-    return np.column_stack([chosen, np.arange(len(chosen)) % 2])
+    chosen: list[Real] = []
+    for xy in course.table[rows, :2] + left * inside * 1.3:
+        clear = np.linalg.norm(course.table[:, :2] - xy, axis=1).min() > 0.8
+        if clear and all(np.linalg.norm(xy - other) > 2 for other in chosen):
+            chosen.append(xy)
+    posts = np.array(chosen[:count]).reshape(-1, 2)
+    return np.column_stack([posts, np.arange(len(posts)) % 2])
 
 
 def _tracks(rng: np.random.Generator, course: Course, extent: float) -> Single:

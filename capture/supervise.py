@@ -72,7 +72,7 @@ class Child:
         if code == 0:
             self.ended = True
             return
-        log.warning("process died, starting it anew", extra={"process": self.name, "code": code})
+        log.warning("process died, starting it anew", extra={"child": self.name, "code": code})
         lived_s = time.monotonic() - self.started_s
         self.pause_s = (
             _RESTART_S if lived_s > _LONG_LIFE_S else min(2 * self.pause_s, _RESTART_MAX_S)
@@ -90,7 +90,7 @@ class Child:
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            log.error("process did not end and is killed", extra={"process": self.name})
+            log.error("process did not end and is killed", extra={"child": self.name})
             self.process.kill()
             return self.process.wait()
 
@@ -100,7 +100,7 @@ class _ChildRefusal(Exception):
 
 
 def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | None) -> int:
-    """Run until the sources end, the time is up or a signal comes; the exit code."""
+    """Run until the sources end, every camera has filmed so long or a signal comes; the exit code."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -109,12 +109,14 @@ def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | Non
             _start_hub(hub, stop)
         for child in nodes:
             child.start()
-        until = time.monotonic() + duration_s if duration_s else float("inf")
+        until = float("inf")
         while not stop.wait(0.05) and time.monotonic() < until:
             for child in [*nodes, *([hub] if hub else [])]:
                 child.tend()
             if all(child.ended for child in nodes) or (hub and hub.ended):
                 break
+            if duration_s and until == float("inf") and all(child.account for child in nodes):
+                until = time.monotonic() + duration_s
     except _ChildRefusal:
         _end(nodes, hub)
         return 2

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cvsf.engine import Engine
 from cvsf.messages import MultiviewPose
 from cvsf.metrics import n_mpjpe, p_mpjpe
+from cvsf.skeleton import Array
 from cvsf.triangulate import triangulate
 
 Real = npt.NDArray[np.float64]
@@ -33,9 +34,7 @@ def score(
 ) -> dict[str, Errors]:
     """fused, one_view and calibrated_limit over those joints, root-aligned at the hip."""
     root = engine.joint_set.index("hip")
-    keypoints = np.stack([pose.keypoints_px for pose in poses])
-    confidence = np.stack([pose.confidence for pose in poses])
-    image = np.stack([pose.image_px for pose in poses])
+    keypoints, confidence, image = _stacked(poses)
     seen: npt.NDArray[np.bool_] = confidence.any(-1)
     lifted = engine.lift_many(keypoints, confidence, image)
     view_from_body = lifted["view_from_canonical"].astype(np.float64)
@@ -52,6 +51,19 @@ def score(
             ("calibrated_limit", triangulated),
         )
     }
+
+
+def _stacked(poses: Sequence[MultiviewPose]) -> tuple[Array, Array, Array]:
+    """Keypoints, confidence and image sizes; a camera not yet known at an instant saw nobody."""
+    cameras = sorted({camera for pose in poses for camera in pose.cameras})
+    joints = poses[0].confidence.shape[1]
+    keypoints = np.zeros((len(poses), len(cameras), joints, 2), np.float32)
+    confidence, image = keypoints[..., 0].copy(), keypoints[:, :, 0].copy()
+    for n, pose in enumerate(poses):
+        views = [cameras.index(camera) for camera in pose.cameras]
+        keypoints[n, views], confidence[n, views] = pose.keypoints_px, pose.confidence
+        image[n, views] = pose.image_px
+    return keypoints, confidence, image
 
 
 def _errors(
