@@ -1,4 +1,5 @@
-"""`cvsf-capture`: one node per camera and, without `--hub`, a hub, each a process that ends with this one.
+"""`cvsf-capture`: one node per camera and, without `--hub`, a hub, each a process that ends with
+this one.
 
 Whatever can be refused is refused here or by the hub before the first frame.
 """

@@ -1,8 +1,9 @@
 """How far the hub's clock is from this node's: measured, never corrected.
 
-Waves of probes; of each wave the quickest round trip counts, and a weighted line through the last minute gives
-offset and skew. A step of either clock starts the line anew and raises `sync_epoch`. A constant asymmetry of the two
-directions cannot be seen; half the round trip bounds it and is what `uncertainty_ns` says.
+Waves of probes; of each wave the quickest round trip counts, and a weighted line through the last
+minute gives offset and skew. A step of either clock starts the line anew and raises `sync_epoch`. A
+constant asymmetry of the two directions cannot be seen; half the round trip bounds it and is what
+`uncertainty_ns` says.
 """
 
 import threading
@@ -94,7 +95,9 @@ class OffsetLine:
 
 
 class HubClock:
-    """A thread that keeps an estimate of the hub's clock over a socket of its own, away from the frames."""
+    """A thread that keeps an estimate of the hub's clock over a socket of its own, away from the
+    frames.
+    """
 
     def __init__(
         self, endpoint: str, camera: str, now_ns: Callable[[], int] = time.monotonic_ns

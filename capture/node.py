@@ -1,6 +1,7 @@
 """One camera node: source to stamped frame to hub, reopening what dies, until told to stop.
 
-Stdin is the lifeline: when whoever started the node with `--lifeline` dies, it closes, and the node stops.
+Stdin is the lifeline: when whoever started the node with `--lifeline` dies, it closes, and the node
+stops.
 """
 
 import json
@@ -97,7 +98,9 @@ class Node:
         return False
 
     def _reopen(self, source: Source, sender: Sender, config: CaptureConfig, why: str) -> Source:
-        """The camera again, however long it takes; said once when it goes and once when it is back."""
+        """The camera again, however long it takes; said once when it goes and once when it is
+        back.
+        """
         log.warning("camera lost", extra={"camera": self.camera, "reason": why})
         sender.state["state"] = "lost"
         source.close()

@@ -1,8 +1,9 @@
-"""Frames from a node to its hub: a bounded ring, resent until the hub has them on disk, every loss counted.
+"""Frames from a node to its hub: a bounded ring, resent until the hub has them on disk, every loss
+counted.
 
-A frame leaves the ring when the hub says durable, or, when the ring is full, as the oldest one, counted. Each frame
-names the one before it in the ring (`after`), so the hub sees a hole that a broken connection tore and waits for the
-resend, and does not wait for frames that no longer exist.
+A frame leaves the ring when the hub says durable, or, when the ring is full, as the oldest one,
+counted. Each frame names the one before it in the ring (`after`), so the hub sees a hole that a
+broken connection tore and waits for the resend, and does not wait for frames that no longer exist.
 """
 
 import logging
@@ -86,7 +87,7 @@ class Sender:
             self.dropped[reason] += frames
 
     def account(self) -> dict[str, Any]:
-        """exposed = acknowledged + dropped + in_ring, at any moment."""
+        """Where every exposure is: exposed = acknowledged + dropped + in_ring, at any moment."""
         with self._lock:
             return {
                 "exposed": self.exposed,

@@ -1,6 +1,7 @@
 """Child processes that are kept running, and all end when their supervisor does.
 
-A child that crashes is started anew; one that refuses ends everything, its sentence being on standard error already.
+A child that crashes is started anew; one that refuses ends everything, its sentence being on
+standard error already.
 """
 
 import contextlib
@@ -100,7 +101,9 @@ class _ChildRefusal(Exception):
 
 
 def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | None) -> int:
-    """Run until the sources end, every camera has filmed so long or a signal comes; the exit code."""
+    """Run until the sources end, every camera has filmed so long or a signal comes; the exit
+    code.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

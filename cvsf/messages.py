@@ -1,12 +1,12 @@
 """What travels: frames, poses and skeletons, and their bytes (schema version 1).
 
-A field may be added with a default; none is ever renamed, removed or given another unit, so last year's session
-still trains tonight. Nothing here is ever unpickled.
+A field may be added with a default; none is ever renamed, removed or given another unit, so last
+year's session still trains tonight. Nothing here is ever unpickled.
 """
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 import msgpack
@@ -77,7 +77,9 @@ class Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiviewPose:
-    """One person at one instant, as 2D poses in V views: engine input, session record and training sample."""
+    """One person at one instant, as 2D poses in V views: engine input, session record and training
+    sample.
+    """
 
     kind: ClassVar[str] = "pose"
 
@@ -139,14 +141,17 @@ _RECORD_LIMITS = _Limits(max_array=4096, max_map=256, max_text=65536, max_bytes=
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
-    """A msgpack map; arrays travel as one extension type holding [shape, little-endian float32 bytes]."""
+    """A msgpack map; arrays travel as one extension type holding [shape, little-endian float32
+    bytes].
+    """
     return bytes(msgpack.packb(header, default=_pack_array))
 
 
 def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]:
     """The map `pack` wrote; ValueError for anything else, however malformed.
 
-    Bytes of a stranger are held to a small size; `trusted` (a session on disk, the hub's own output) is not.
+    Bytes of a stranger are held to a small size; `trusted` (a session on disk, the hub's own
+    output) is not.
     """
     limits = _RECORD_LIMITS if trusted else _WIRE_LIMITS
     if not trusted and len(data) > MAX_HEADER_BYTES:
@@ -177,7 +182,9 @@ def to_header(message: "Frame | Instant | MultiviewPose | Skeleton") -> dict[str
 
 
 def from_header(kind: type[Message], header: Mapping[str, Any], jpeg: bytes = b"") -> Message:
-    """The message in a map; unknown fields are ignored, a missing or malformed one is a ValueError."""
+    """The message in a map; unknown fields are ignored, a missing or malformed one is a
+    ValueError.
+    """
     if header.get("schema") != SCHEMA:
         raise ValueError(f"schema is {header.get('schema')!r}, expected {SCHEMA}")
     if header.get("kind") != kind.kind:

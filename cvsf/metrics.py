@@ -1,6 +1,7 @@
 """How far a pose is from the truth, and how good it looks where there is no truth.
 
-Names and protocols are the field's: poses (..., J, 3), errors in the unit of the truth, NaN joints of the truth left out.
+Names and protocols are the field's: poses (..., J, 3), errors in the unit of the truth, NaN joints
+of the truth left out.
 """
 
 from typing import Any
@@ -22,7 +23,9 @@ def mpjpe(predicted: Real, truth: Real, root: int = 0) -> Real:
 
 
 def n_mpjpe(predicted: Real, truth: Real, root: int | None = 0) -> Real:
-    """Root-aligned mean joint distance at the one best scale per pose; root None if aligned already."""
+    """Root-aligned mean joint distance at the one best scale per pose; root None if aligned
+    already.
+    """
     return _mean_distance(_scaled(predicted, truth, root), _rooted(truth, root))
 
 
@@ -48,7 +51,9 @@ def auc(predicted: Real, truth: Real, root: int = 0, within: float = PCK_MM) -> 
 
 
 def jdr(predicted_px: Real, truth_px: Real, head_px: Real, seen: npt.NDArray[np.bool_]) -> Real:
-    """Joint detection rate: per joint (J,) the share of seen (N, V, J) within half a head size of where it projects."""
+    """Joint detection rate: per joint (J,) the share of seen (N, V, J) within half a head size of
+    where it projects.
+    """
     distance = np.linalg.norm(predicted_px - truth_px, axis=-1)
     hit = (distance <= head_px[..., None] / 2) & seen
     shown = seen.sum(axis=tuple(range(seen.ndim - 1)))
@@ -56,7 +61,9 @@ def jdr(predicted_px: Real, truth_px: Real, head_px: Real, seen: npt.NDArray[np.
 
 
 def mean_velocity_error(predicted: Real, truth: Real, root: int = 0) -> float:
-    """Mean distance of frame-to-frame joint movements of one take (T, J, 3), root-aligned at one scale for the take."""
+    """Mean distance of frame-to-frame joint movements of one take (T, J, 3), root-aligned at one
+    scale for the take.
+    """
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
     there, at = np.where(known, predicted, 0), np.where(known, truth, 0)
@@ -65,7 +72,9 @@ def mean_velocity_error(predicted: Real, truth: Real, root: int = 0) -> float:
 
 
 def multiview_agreement(canonical: Real, confidence: Real) -> Real:
-    """Without labels: how far the views' canonical poses (..., V, J, 3) lie from their mean, over its RMS radius."""
+    """Without labels: how far the views' canonical poses (..., V, J, 3) lie from their mean, over
+    its RMS radius.
+    """
     weight = confidence[..., None]
     total = np.maximum(weight.sum(-3, keepdims=True), _TINY)
     mean = (weight * canonical).sum(-3, keepdims=True) / total
@@ -83,7 +92,9 @@ def bone_stability(joints: Real, joint_set: JointSet) -> Real:
 
 
 def procrustes(predicted: Real, truth: Real) -> Real:
-    """The predicted pose after the rotation (no mirror), scale and shift that bring it nearest to the truth."""
+    """The predicted pose after the rotation (no mirror), scale and shift that bring it nearest to
+    the truth.
+    """
     weight = np.isfinite(truth).all(-1, keepdims=True).astype(float)
     count = np.maximum(weight.sum(-2, keepdims=True), 1)
     at = np.where(weight > 0, truth, 0.0)

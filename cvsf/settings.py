@@ -1,4 +1,6 @@
-"""One TOML file, one table per room, one frozen model per table: the misspelt key is an error with its name."""
+"""One TOML file, one table per room, one frozen model per table: the misspelt key is an error with
+its name.
+"""
 
 import os
 import tomllib

@@ -1,6 +1,7 @@
 """Joint sets: which joints a pose has, how they hang together, and how one set is read as another.
 
-The joint set is data: datasets, engines and messages name the set they carry, and nothing counts joints by hand.
+The joint set is data: datasets, engines and messages name the set they carry, and nothing counts
+joints by hand.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class JointSet:
-    """An ordered set of named joints; `parents[i]` is the index of joint i's parent, -1 at a root."""
+    """An ordered set of named joints; `parents[i]` is the index of joint i's parent, -1 at a
+    root.
+    """
 
     name: str
     joints: tuple[str, ...]
@@ -44,9 +47,7 @@ class JointSet:
 
 
 _OTHER_SIDE = {"l": "r", "r": "l"}
-_SIDED = {
-    "hip", "knee", "ankle", "shoulder", "elbow", "wrist", "eye", "ear", "bigtoe", "smalltoe", "heel",
-}  # fmt: skip
+_SIDED = set(["hip", "knee", "ankle", "shoulder", "elbow", "wrist", "eye", "ear", "bigtoe", "smalltoe", "heel"])
 
 
 def _sided(joint: str) -> bool:
@@ -62,7 +63,8 @@ def _joint_set(name: str, joints: str, bones: str) -> JointSet:
     )
 
 
-_LIMBS = "lhip>lknee lknee>lankle rhip>rknee rknee>rankle lshoulder>lelbow lelbow>lwrist rshoulder>relbow relbow>rwrist "
+_LEGS = "lhip>lknee lknee>lankle rhip>rknee rknee>rankle "
+_LIMBS = _LEGS + "lshoulder>lelbow lelbow>lwrist rshoulder>relbow relbow>rwrist "
 _TRUNK = "hip>lhip hip>rhip thorax>lshoulder thorax>rshoulder "
 _FACE = "nose>leye leye>lear nose>reye reye>rear "
 
@@ -88,8 +90,8 @@ COCO_17 = _joint_set(
 )
 HALPE_26 = _joint_set(
     "halpe-26",
-    "nose leye reye lear rear lshoulder rshoulder lelbow relbow lwrist rwrist lhip rhip lknee rknee "
-    "lankle rankle head neck hip lbigtoe rbigtoe lsmalltoe rsmalltoe lheel rheel",
+    "nose leye reye lear rear lshoulder rshoulder lelbow relbow lwrist rwrist "
+    "lhip rhip lknee rknee lankle rankle head neck hip lbigtoe rbigtoe lsmalltoe rsmalltoe lheel rheel",
     _LIMBS + _FACE + "hip>lhip hip>rhip hip>neck neck>lshoulder neck>rshoulder neck>head neck>nose "
     "lankle>lheel lankle>lbigtoe lbigtoe>lsmalltoe rankle>rheel rankle>rbigtoe rbigtoe>rsmalltoe",
 )
@@ -125,8 +127,9 @@ def remap(
 ) -> tuple[Array, Array]:
     """Keypoints (..., S, D) and confidence (..., S) of joints `source`, read as joints `target`.
 
-    A joint the source lacks is the midpoint of its two neighbours with the lesser confidence (hip, thorax,
-    spine), else it is at the origin with confidence 0. ValueError names a source joint no set knows.
+    A joint the source lacks is the midpoint of its two neighbours with the lesser confidence (hip,
+    thorax, spine), else it is at the origin with confidence 0. ValueError names a source joint no
+    set knows.
     """
     known = {joint for s in JOINT_SETS.values() for joint in s.joints}
     if unknown := [joint for joint in source if joint not in known]:

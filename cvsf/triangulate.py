@@ -1,6 +1,8 @@
-"""Robust triangulation with known cameras: what calibration would have given, the limit every bench is shown beside.
+"""Robust triangulation with known cameras: what calibration would have given, the limit every bench
+is shown beside.
 
-Confidence weighs a view, the residual in pixels doubts it, and two views are the least a joint needs.
+Confidence weighs a view, the residual in pixels doubts it, and two views are the least a joint
+needs.
 """
 
 from typing import Any
@@ -26,7 +28,8 @@ def projection_of(rotation: Real, translation: Real, focal_px: Real, centre_px: 
 
 
 def triangulate(keypoints_px: Real, confidence: Real, projection: Real) -> Real:
-    """Joints (N, J, 3) in the cameras' world from 2D (N, V, J, 2); NaN where fewer than two views saw the joint.
+    """Joints (N, J, 3) in the cameras' world from 2D (N, V, J, 2); NaN where fewer than two views
+    saw the joint.
 
     `projection` is (N, V, 3, 4), or (V, 3, 4) for cameras that stand still.
     """
@@ -34,7 +37,8 @@ def triangulate(keypoints_px: Real, confidence: Real, projection: Real) -> Real:
     seen = confidence > 0
     points = np.where(seen[..., None], keypoints_px, 0.0)
     outlier_px = np.maximum(_OUTLIER_SHARE * _extent(keypoints_px, seen), 1.0)
-    # rows of A (X, 1) = 0, at most of unit length, so that a view does not weigh by its focal length
+    # rows of A (X, 1) = 0, at most of unit length, so that a view does not weigh by its focal
+    # length
     rows = points[..., None] * projection[..., 2:, :] - projection[..., :2, :]
     rows = rows / np.linalg.norm(projection[..., :2, :3], axis=-1)[..., None]
     weight = np.where(seen, np.square(confidence), 0.0)
@@ -59,7 +63,9 @@ def _solve(rows: Real, weight: Real) -> Real:
 
 def _project(projection: Real, joints: Real) -> Real:
     local = np.einsum("nvxrc,njc->nvjr", projection[..., :3], joints) + projection[..., 3]
-    return np.asarray(local[..., :2] / np.where(np.abs(local[..., 2:]) < 1e-9, 1e-9, local[..., 2:]))
+    return np.asarray(
+        local[..., :2] / np.where(np.abs(local[..., 2:]) < 1e-9, 1e-9, local[..., 2:])
+    )
 
 
 def _extent(keypoints_px: Real, seen: npt.NDArray[np.bool_]) -> Real:

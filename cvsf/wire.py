@@ -1,13 +1,16 @@
 """The wire between nodes and hub: sockets, limits and the small messages around the frames.
 
-The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, for a frame, [header msgpack, jpeg].
+The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, for a frame, [header
+msgpack, jpeg].
 
-    node -> hub  report  who it is: camera, boot_id, width_px, height_px, fps, pace, in_step; and how it stands:
+    node -> hub  report  who it is: camera, boot_id, width_px, height_px, fps, pace, in_step; and
+    how it stands:
                          exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state
-                 frame   `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring, -1 for the first
-                 probe   camera, sent_ns
-                 bye     as report, and ended: whether the source came to its end
-    hub -> node  ack     hub_id, camera, boot_id, received, durable, taken: highest seq accepted, on disk, done with
+                 frame   `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring,
+                 -1 for the first probe   camera, sent_ns bye     as report, and ended: whether the
+                 source came to its end
+    hub -> node  ack     hub_id, camera, boot_id, received, durable, taken: highest seq accepted, on
+    disk, done with
                  echo    sent_ns, hub_ns
                  stop    reason
                  refused reason
@@ -47,7 +50,7 @@ def require_loopback(host: str, what: str) -> None:
         raise Refusal(f"{what}: host {host!r} is not known here; use 127.0.0.1") from None
     if not all(ipaddress.ip_address(str(a).split("%")[0]).is_loopback for a in addresses):
         raise Refusal(
-            f"{what}: {host} is open to other machines and no keys exist to admit them; bind 127.0.0.1"
+            f"{what}: {host} is open to other machines and no keys exist for them; bind 127.0.0.1"
         )
 
 
@@ -89,7 +92,7 @@ def bind(socket_: "zmq.Socket[bytes]", host: str, port: int, what: str) -> None:
         socket_.close(linger=0)
         if error.errno == errno.EADDRINUSE:
             raise Refusal(
-                f"{what}: port {port} on {host} is in use; stop the other hub or choose another port"
+                f"{what}: port {port} on {host} is in use; stop the other hub or take another port"
             ) from None
         raise Refusal(f"{what}: cannot bind port {port} on {host} ({error})") from None
 

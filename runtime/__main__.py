@@ -1,6 +1,7 @@
 """The hub's door: `cvsf hub`.
 
-Refuses with a sentence before the first frame, seals everything on SIGTERM, SIGINT or when its lifeline closes.
+Refuses with a sentence before the first frame, seals everything on SIGTERM, SIGINT or when its
+lifeline closes.
 """
 
 import os

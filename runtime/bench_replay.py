@@ -1,4 +1,6 @@
-"""`cvsf bench replay`: does a recorded session, played through the same hub, give the recorded skeletons?"""
+"""`cvsf bench replay`: does a recorded session, played through the same hub, give the recorded
+skeletons?
+"""
 
 import json
 import tempfile

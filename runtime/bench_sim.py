@@ -1,7 +1,7 @@
 """`cvsf bench sim`: 3D error of the whole product on simulated skiers that nothing was trained on.
 
-Each seed is a run of `cvsf-capture --source sim --truth`; the truth is joined to the session afterwards by the
-exposure stamps, and scores what was recorded.
+Each seed is a run of `cvsf-capture --source sim --truth`; the truth is joined to the session
+afterwards by the exposure stamps, and scores what was recorded.
 """
 
 import json
@@ -57,7 +57,7 @@ def bench_sim(
             f"{name:<18}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm"
         )
     typer.echo(
-        f"{result['instants_per_s']:.1f} instants/s, {result['fused_share']:.1%} fused, seeds {chosen}"
+        f"{result['instants_per_s']:.1f} instants/s, {result['fused_share']:.1%} fused, {chosen}"
     )
 
 

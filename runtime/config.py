@@ -23,7 +23,9 @@ class HubConfig(BaseModel):
     lifter_threads: int = Field(default=1, ge=1)
     min_deadline_ms: float = Field(default=10, gt=0)
     max_deadline_ms: float = Field(default=50, gt=0)
-    """An instant waits so long for a late camera, at most; what arrives later is recorded, not fused."""
+    """An instant waits so long for a late camera, at most; what arrives later is recorded, not
+    fused.
+    """
     absent_s: float = Field(default=0.5, gt=0)
     """A camera unheard for so long is no longer waited for."""
     max_uncertainty_ms: float = Field(default=300, gt=0)

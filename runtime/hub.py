@@ -1,6 +1,7 @@
 """The hub: receive -> synchronise -> detect -> lift -> stream, record; until told to stop.
 
-Every instant that is looked at leaves a record of which frames it was, so that it can be played again.
+Every instant that is looked at leaves a record of which frames it was, so that it can be played
+again.
 """
 
 import json

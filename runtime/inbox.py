@@ -1,4 +1,6 @@
-"""Groups on their way from the receiver to the pose loop: the newest for live cameras, all of them for files."""
+"""Groups on their way from the receiver to the pose loop: the newest for live cameras, all of them
+for files.
+"""
 
 import threading
 from collections import deque

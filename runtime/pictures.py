@@ -13,7 +13,9 @@ _FROZEN_NS = 500_000_000
 
 
 class Pictures:
-    """Decodes; leaves out, counted, a view that repeats one picture and one whose moment is not known."""
+    """Decodes; leaves out, counted, a view that repeats one picture and one whose moment is not
+    known.
+    """
 
     def __init__(self, max_uncertainty_ms: float) -> None:
         self._max_uncertainty_ns = max_uncertainty_ms * 1e6
@@ -25,7 +27,9 @@ class Pictures:
         return {c: f for c, f in sorted(frames.items()) if not self._reason_against(f)}
 
     def decode(self, frames: Mapping[str, Frame]) -> dict[str, npt.NDArray[np.uint8]]:
-        """BGR pixels; a picture that does not decode is left out, its header having been checked before."""
+        """BGR pixels; a picture that does not decode is left out, its header having been checked
+        before.
+        """
         pixels = {}
         for camera, frame in frames.items():
             try:

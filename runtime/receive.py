@@ -1,7 +1,7 @@
 """The hub's end of the wire: every frame accepted once and in order, or counted with a reason.
 
-A thread owns the ROUTER. Frames go on to whoever was named at the start; nodes hear what was received, what is on
-disk and what is done with.
+A thread owns the ROUTER. Frames go on to whoever was named at the start; nodes hear what was
+received, what is on disk and what is done with.
 """
 
 import logging
@@ -65,7 +65,9 @@ class Link:
 
 
 class Receiver:
-    """Keeps a link per camera; `on_frame` and `on_idle` are called on its thread, the rest may come from any."""
+    """Keeps a link per camera; `on_frame` and `on_idle` are called on its thread, the rest may
+    come from any.
+    """
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """`cvsf-capture` run as a user would, for a bench: real processes, real sockets, a real session.
 
-The ports are free ones and the data folder is the bench's own, so that a bench disturbs no running hub.
+The ports are free ones and the data folder is the bench's own, so that a bench disturbs no running
+hub.
 """
 
 import json
@@ -43,7 +44,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def rehearse(words: Sequence[str], data: Path) -> Rehearsal:
-    """Run `cvsf-capture` with those words to its end; a Refusal carries what it said if it failed."""
+    """Run `cvsf-capture` with those words to its end; a Refusal carries what it said if it
+    failed.
+    """
     frames, skeletons, web = free_ports(3)
     command = [sys.executable, "-m", "capture", *words, "--headless", "--data", str(data)]
     command += ["--frames-port", str(frames), "--skeletons-port", str(skeletons)]

@@ -1,4 +1,6 @@
-"""A contact sheet of a session: its pictures with the 2D pose drawn on them, and the skeleton beside."""
+"""A contact sheet of a session: its pictures with the 2D pose drawn on them, and the skeleton
+beside.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Frames to instants: which pictures belong to one moment.
 
-Live cameras by slot and deadline, so that a dead camera costs the others nothing; sources played in step by their
-trigger number, so that nothing is lost. An instant goes out at most once and never before an earlier one.
+Live cameras by slot and deadline, so that a dead camera costs the others nothing; sources played in
+step by their trigger number, so that nothing is lost. An instant goes out at most once and never
+before an earlier one.
 """
 
 from collections import deque
@@ -57,7 +58,9 @@ class _Slot:
 
 
 class Slots:
-    """Live cameras: a frame joins the nearest open slot within half a period, a slot goes out full or at its deadline."""
+    """Live cameras: a frame joins the nearest open slot within half a period, a slot goes out full
+    or at its deadline.
+    """
 
     def __init__(self, *, min_deadline_ms: float, max_deadline_ms: float) -> None:
         self._min_ns, self._max_ns = min_deadline_ms * 1e6, max_deadline_ms * 1e6
@@ -113,7 +116,9 @@ class Slots:
 
 
 class Steps:
-    """Sources played in step: frames with one trigger number, out when every camera has given it or passed it."""
+    """Sources played in step: frames with one trigger number, out when every camera has given it
+    or passed it.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Frame]] = {}
@@ -123,7 +128,9 @@ class Steps:
         self._emitted = -1
 
     def add(self, frame: Frame) -> bool:
-        """Whether the frame is waited with: one beyond the shortest source or of an instant gone by is not."""
+        """Whether the frame is waited with: one beyond the shortest source or of an instant gone
+        by is not.
+        """
         trigger = frame.trigger or 0
         if self.last_trigger is not None and trigger > self.last_trigger:
             self.beyond += 1

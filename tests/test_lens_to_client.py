@@ -122,7 +122,7 @@ def listening(pids: set[int]) -> set[str]:
     for pid in pids:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                target = os.readlink(entry)
+                target = str(entry.readlink())
             except OSError:
                 continue
             if target.startswith("socket:["):
@@ -139,7 +139,9 @@ def listening(pids: set[int]) -> set[str]:
 def test_four_simulated_cameras_become_one_recorded_skeleton(
     tmp_path: Path, ports: list[str]
 ) -> None:
-    with running(sim(tmp_path, ports, "--name", "first", "--truth", str(tmp_path / "t.npz"))) as run:
+    with running(
+        sim(tmp_path, ports, "--name", "first", "--truth", str(tmp_path / "t.npz"))
+    ) as run:
         assert until(lambda: bool(run.lines) and run.lines[-1]["skeletons"] > 10, 60), run.said
         received = []
         for skeleton in skeletons("127.0.0.1", int(ports[3]), timeout_s=10):
@@ -204,7 +206,9 @@ def test_a_killed_node_comes_back_and_the_others_go_on(tmp_path: Path, ports: li
         assert until(lambda: bool(run.lines) and run.lines[-1]["instants_full"] > 5, 60), run.said
         node = run.children("node")[0]
         os.kill(node, signal.SIGKILL)
-        assert until(lambda: node not in run.children("node") and len(run.children("node")) == 4, 20)
+        assert until(
+            lambda: node not in run.children("node") and len(run.children("node")) == 4, 20
+        )
         full = run.lines[-1]["instants_full"]
         assert until(lambda: run.lines[-1]["instants_full"] > full + 10, 40), run.lines[-1]
         run.ask_to_end()
@@ -252,7 +256,9 @@ def test_two_captures_of_two_cameras_and_one_hub_give_one_skeleton(
             running([*CAPTURE, "--cams", "2", "--source", "sim:0,1", *few]) as left,
             running([*CAPTURE, "--cams", "2", "--source", "sim:2,3", *few]) as right,
         ):
-            assert until(lambda: bool(hub.lines) and hub.lines[-1]["instants_full"] > 15, 60), hub.said
+            assert until(lambda: bool(hub.lines) and hub.lines[-1]["instants_full"] > 15, 60), (
+                hub.said
+            )
             assert set(hub.lines[-1]["cameras"]) == {"cam0", "cam1", "cam2", "cam3"}
             for part in (left, right):
                 part.ask_to_end()

@@ -1,4 +1,6 @@
-"""A node's sender and the hub's receiver over real sockets: nothing lost, nothing twice, strangers counted."""
+"""A node's sender and the hub's receiver over real sockets: nothing lost, nothing twice, strangers
+counted.
+"""
 
 import socket
 import threading
@@ -268,6 +270,9 @@ def test_an_address_that_others_can_reach_is_refused_until_keys_exist(host: str)
 
 
 def test_a_port_in_use_is_refused_by_name(port: int) -> None:
-    with zmq.Context() as context, hub_socket(context, "127.0.0.1", port):
-        with pytest.raises(Refusal, match=f"port {port}"):
-            hub_socket(context, "127.0.0.1", port)
+    with (
+        zmq.Context() as context,
+        hub_socket(context, "127.0.0.1", port),
+        pytest.raises(Refusal, match=f"port {port}"),
+    ):
+        hub_socket(context, "127.0.0.1", port)
