@@ -47,7 +47,10 @@ class JointSet:
 
 
 _OTHER_SIDE = {"l": "r", "r": "l"}
-_SIDED = set(["hip", "knee", "ankle", "shoulder", "elbow", "wrist", "eye", "ear", "bigtoe", "smalltoe", "heel"])
+_SIDED = frozenset(
+    {"hip", "knee", "ankle", "shoulder", "elbow", "wrist"}
+    | {"eye", "ear", "bigtoe", "smalltoe", "heel"}
+)
 
 
 def _sided(joint: str) -> bool:
@@ -91,7 +94,8 @@ COCO_17 = _joint_set(
 HALPE_26 = _joint_set(
     "halpe-26",
     "nose leye reye lear rear lshoulder rshoulder lelbow relbow lwrist rwrist "
-    "lhip rhip lknee rknee lankle rankle head neck hip lbigtoe rbigtoe lsmalltoe rsmalltoe lheel rheel",
+    "lhip rhip lknee rknee lankle rankle head neck hip "
+    "lbigtoe rbigtoe lsmalltoe rsmalltoe lheel rheel",
     _LIMBS + _FACE + "hip>lhip hip>rhip hip>neck neck>lshoulder neck>rshoulder neck>head neck>nose "
     "lankle>lheel lankle>lbigtoe lbigtoe>lsmalltoe rankle>rheel rankle>rbigtoe rbigtoe>rsmalltoe",
 )

@@ -37,14 +37,14 @@ def score(
     """fused, one_view and calibrated_limit over those joints, root-aligned at the hip."""
     root = engine.joint_set.index("hip")
     keypoints, confidence, image = _stacked(poses)
-    seen: npt.NDArray[np.bool_] = confidence.any(-1)
+    seen = np.any(confidence > 0, axis=-1)
     lifted = engine.lift_many(keypoints, confidence, image)
     view_from_body = lifted["view_from_canonical"].astype(np.float64)
     one_view = np.einsum("nvij,nvkj->nvki", view_from_body, lifted["canonical"])
     fused = np.einsum("nvij,nkj->nvki", view_from_body, lifted["fused"])
     world = triangulate(keypoints.astype(np.float64), confidence, truth.projection)
     triangulated = np.einsum("nvij,nkj->nvki", truth.view_from_world, world)
-    counted = seen & (np.sum(seen, 1, keepdims=True) > 1)
+    counted = seen & (np.sum(seen, axis=1, keepdims=True) > 1)
     return {
         name: _errors(found, truth.joints_mm, counted, joints, root)
         for name, found in (
@@ -75,7 +75,7 @@ def _errors(
     a, b = found[counted], truth[counted]
     a, b = a - a[:, root : root + 1], b - b[:, root : root + 1]
     a, b = a[:, joints], b[:, joints]
-    known = np.isfinite(a).all(-1) & np.isfinite(b).all(-1)
+    known = np.logical_and(np.isfinite(a).all(-1), np.isfinite(b).all(-1))
     whole = known.sum(1) > len(joints) // 2
     a, b = np.where(known[..., None], a, 0.0)[whole], np.where(known[..., None], b, np.nan)[whole]
     if not len(a):
