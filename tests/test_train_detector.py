@@ -139,8 +139,8 @@ def test_training_learns_and_says_how_well(
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     assert manifest["held_out"] == figures
     assert figures["pictures"] == len(list(shots(drawn, range(90, 92))))
-    assert figures["box_found_share"] > 0.5
-    assert figures["pck_0_1"] > 0.25  # untrained: 0.03
+    assert figures["box_found_share"] > 0.7
+    assert figures["pck_0_1"] > 0.6
     assert manifest["detector"]["bytes"] + manifest["pose"]["bytes"] <= 3e6
 
 

@@ -33,8 +33,8 @@ from train.score2d import score
 log = logging.getLogger(__name__)
 
 _POSE_BATCH, _POSE_RATE = 32, 1.5e-3
-_BOX_BATCH, _BOX_RATE = 64, 2e-3
-_BOX_SHARE = 0.15
+_BOX_BATCH, _BOX_RATE = 32, 2e-3
+_BOX_SHARE = 0.2
 """The box network is the smaller task and gets this share of the minutes."""
 _SHARPEN = 3.0
 """Weight of the distance in cells beside the cross entropy of the heatmaps."""
@@ -44,7 +44,7 @@ def train_detector(
     pictures: Annotated[Path, typer.Option(help="Rendered pictures; what is lacking is rendered.")],
     out: Annotated[Path, typer.Option(help="Folder for detector.onnx, pose.onnx and the figures.")],
     minutes: Annotated[
-        float, typer.Option(min=0.01, help="Training time, both networks together.")
+        float, typer.Option(min=0.01, help="Computing time, both networks together.")
     ] = 40,
     seeds: Annotated[str, typer.Option(help="Slopes to learn from, FIRST:END.")] = "0:400",
     held_out: Annotated[
