@@ -4,6 +4,7 @@ Refuses with a sentence before the first frame, seals everything on SIGTERM, SIG
 lifeline closes.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -14,12 +15,15 @@ from typing import Annotated
 
 import typer
 
+from cvsf.recovery import recover_all
 from cvsf.refusal import Refusal
 from cvsf.session import session_folder
 from cvsf.settings import data_folder, load_table
 from cvsf.wire import require_loopback
 from runtime.config import HubConfig
 from runtime.hub import Hub, say
+
+log = logging.getLogger(__name__)
 
 
 def hub(
@@ -69,6 +73,10 @@ def hub(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: story.stop.set())
+    threading.excepthook = _end_with_thread
+    threading.Thread(
+        target=recover_all, args=(folder / "sessions",), name="recover", daemon=True
+    ).start()
     if lifeline:
         _watch_lifeline(story.stop)
     if ready_fd is not None:
@@ -77,6 +85,15 @@ def hub(
     say(final)
     if final.get("seal_error"):
         raise Refusal(f"the session could not be sealed: {final['seal_error']}")
+
+
+def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
+    """A hub that lost a thread is worse than none: end, and let whoever started it start another."""
+    name = trouble.thread.name if trouble.thread else "?"
+    log.critical(
+        "thread failed, the hub ends", extra={"thread_name": name}, exc_info=trouble.exc_value
+    )
+    os._exit(1)
 
 
 def _watch_lifeline(stop: threading.Event) -> None:

@@ -17,6 +17,8 @@ class HubConfig(BaseModel):
     skeletons_port: int = Field(default=SKELETONS_PORT, ge=0, le=65535)
     web_port: int = Field(default=WEB_PORT, ge=0, le=65535)
     record: Literal["frames", "poses", "none"] = "frames"
+    min_free_gb: float = Field(default=5, ge=0)
+    """Recording stops, and live goes on, when the disk has less."""
     detector: str | None = None
     """Name or folder of the 2D bundle; without one, what fits the source."""
     detector_threads: int = Field(default=1, ge=1)

@@ -33,12 +33,13 @@ from runtime.spoken import about
 from runtime.stages import Stages
 from runtime.stream import Streamer
 from runtime.synchronise import Group, Slots, Steps
-from runtime.watch import stats_table
+from runtime.watch import lasting, stats_table
 from runtime.web import WebServer
 
 log = logging.getLogger(__name__)
 
 _LIFTED_SET = "h36m-16"
+_USUAL_BYTES_S = 1.5e6  # of a camera, for the first estimate of the free recording time
 _CANONICAL = (
     "x forward, y to the body's left, z up along the trunk; pelvis at the origin, unit scale"
 )
@@ -72,7 +73,6 @@ class Hub:
         self._told: tuple[str, ...] | None = None
         self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
         self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
-        self.recorder = Recorder(session, config)
         self.receiver = Receiver(
             config.host,
             config.frames_port,
@@ -80,9 +80,13 @@ class Hub:
             on_frame=self._take,
             on_idle=self._expire,
             on_bye=self._end,
-            resume=self.recorder.resume,
         )
-        self.recorder.on_durable = self.receiver.mark_durable
+        # last, so that a refusal above leaves no session behind
+        free = round(config.min_free_gb * 1e9)
+        self.recorder = Recorder(
+            session, config, on_durable=self.receiver.mark_durable, min_free_bytes=free
+        )
+        self.receiver.resume = self.recorder.resume
 
     def now_ns(self) -> int:
         """The hub's clock: monotonic, set to the wall clock once."""
@@ -106,11 +110,14 @@ class Hub:
             expected = self.receiver.alive(self.config.absent_s)
             self._offer(self.slots.add(frame, self.now_ns(), period_ns, expected), lossless=False)
 
-    def _expire(self) -> None:
-        expected = self.receiver.alive(self.config.absent_s)
-        self._offer(self.slots.expire(self.now_ns(), expected), lossless=False)
+    def _expire(self) -> bool:
+        """Whether frames still wait for those of other cameras."""
+        if self.slots.waits:
+            expected = self.receiver.alive(self.config.absent_s)
+            self._offer(self.slots.expire(self.now_ns(), expected), lossless=False)
         if self.steps.waits:
             self._step()
+        return self.slots.waits or self.steps.waits
 
     def _end(self, link: Link) -> None:
         if not link.lossless:
@@ -150,6 +157,7 @@ class Hub:
     def run(self, headless: bool) -> dict[str, Any]:
         """Work until `stop`, showing the figures each second; the last figures."""
         self.receiver.start()
+        self._say_where()
         shown = Live(refresh_per_second=2, transient=True) if not headless else None
         if shown:
             shown.start()
@@ -166,7 +174,19 @@ class Hub:
         finally:
             if shown:
                 shown.stop()
-        return self._finish()
+        return self.finish()
+
+    def _say_where(self) -> None:
+        """Where the run goes and how long the disk lasts, while it is still time to make room."""
+        left_s = self.recorder.free_recording_s(max(self.cams, 1) * _USUAL_BYTES_S)
+        log.info(
+            "hub ready",
+            extra={
+                "page": f"http://{self.config.host}:{self.web.port}",
+                "session": str(self.recorder.folder or "not recorded"),
+                "free_recording": lasting(left_s) if self.recorder.folder else "-",
+            },
+        )
 
     def process(self, group: Group) -> Skeleton | None:
         """One instant from its frames to clients and disk."""
@@ -280,13 +300,14 @@ class Hub:
         else:
             self.recorder.pause()
 
-    def _finish(self) -> dict[str, Any]:
+    def finish(self) -> dict[str, Any]:
         """What still waits is looked at if it must not be lost, then everything is sealed."""
+        self.receiver.take_no_more()
         while group := self.inbox.get(0.0):
             if any(link.lossless for link in self.receiver.links.values()):
                 self.process(group)
-        self.receiver.close()
         self.recorder.close()
+        self.receiver.close()
         stats = self.read_figures() | {"final": True}
         self.streamer.send_stats(stats)
         self.streamer.close()

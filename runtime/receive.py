@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
 _CLAIM_S = 2.0
+_WATCHFUL_MS, _CALM_MS = 4, 20
+"""How long to wait for messages while frames wait for others, and while none do."""
 _LOSSLESS_SILENCE_S = 5.0
 
 
@@ -76,14 +78,14 @@ class Receiver:
         *,
         now_ns: Callable[[], int],
         on_frame: Callable[[Frame, Link], None],
-        on_idle: Callable[[], None],
+        on_idle: Callable[[], bool],
         on_bye: Callable[[Link], None],
-        resume: dict[tuple[str, str], int],
     ) -> None:
         self.hub_id = uuid.uuid4().hex[:12]
         self.links: dict[str, Link] = {}
         self.garbage: Counter[str] = Counter()
-        self._now_ns, self._resume = now_ns, resume
+        self.resume: dict[tuple[str, str], int] = {}  # what a restarted hub has on disk already
+        self._now_ns, self._deaf = now_ns, False
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
         self._claims: dict[str, tuple[str, float]] = {}
         self._stop = threading.Event()
@@ -95,7 +97,12 @@ class Receiver:
     def start(self) -> None:
         self._thread.start()
 
+    def take_no_more(self) -> None:
+        """Leave further frames in their nodes' rings."""
+        self._deaf = True
+
     def close(self) -> None:
+        """Tell the nodes what is on disk by now, and end."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -128,24 +135,23 @@ class Receiver:
             link.taken = max(link.taken, frame.seq)
 
     def _run(self) -> None:
-        acks_at = 0.0
+        acks_at, waits = 0.0, False
         while not self._stop.is_set():
-            if self._router.poll(5):
+            if self._router.poll(_WATCHFUL_MS if waits else _CALM_MS):
                 for _ in range(256):
                     try:
                         parts = self._router.recv_multipart(zmq.DONTWAIT)
                     except zmq.Again:
                         break
                     self._hear(parts)
-            self._on_idle()
+            waits = self._on_idle()
             if time.monotonic() >= acks_at:
                 self._acknowledge()
                 acks_at = time.monotonic() + _ACK_EVERY_S
-        self._drain_byes()
-
-    def _drain_byes(self) -> None:
         while self._router.poll(0):
             self._hear(self._router.recv_multipart())
+        for link in self.links.values():
+            self._tell_ack(link)
 
     def _hear(self, parts: list[bytes]) -> None:
         address, *body = parts
@@ -208,7 +214,7 @@ class Receiver:
             in_step=bool(header.get("in_step")),
             heard_s=time.monotonic(),
         )
-        new.received = new.taken = self._resume.get((camera, boot_id), -1)
+        new.received = new.taken = self.resume.get((camera, boot_id), -1)
         self.links[camera] = new
         log.info(
             "camera connected", extra={"camera": camera, "size": f"{new.width_px}x{new.height_px}"}
@@ -217,7 +223,7 @@ class Receiver:
 
     def _take_frame(self, address: bytes, header: dict[str, Any], jpeg: bytes) -> None:
         link = self.links.get(str(header.get("camera")))
-        if link is None or link.boot_id != header.get("boot_id"):
+        if self._deaf or link is None or link.boot_id != header.get("boot_id"):
             return  # its report comes first; the node's ring keeps the frame
         link.address, link.heard_s = address, time.monotonic()
         seq, after = int(header["seq"]), int(header.get("after", -1))

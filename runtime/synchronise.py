@@ -14,7 +14,7 @@ import numpy as np
 from cvsf.messages import Frame, Instant
 
 _LAG_MARGIN_NS = 5_000_000
-_LAGS = 400
+_LAGS, _LOOK_EVERY = 400, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,7 @@ class Slots:
         self._lags_ns: deque[float] = deque(maxlen=_LAGS)
         self._last_t_ns: int | None = None
         self._deadline_ns = self._max_ns
+        self._noted = 0
         self.late = 0
 
     def add(
@@ -90,6 +91,11 @@ class Slots:
         # cameras deliver in order: what precedes a full slot can no longer be completed
         return self._emit_until(self._open.index(slot) + 1, expected)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a slot is open."""
+        return bool(self._open)
+
     def expire(self, now_ns: int, expected: tuple[str, ...]) -> list[Group]:
         """The groups whose time is up, oldest first."""
         overdue = [i for i, s in enumerate(self._open) if now_ns - s.opened_ns > self._deadline_ns]
@@ -105,7 +111,8 @@ class Slots:
 
     def _note_lag(self, lag_ns: float) -> None:
         self._lags_ns.append(lag_ns)
-        if len(self._lags_ns) % 20 == 0:
+        self._noted += 1
+        if self._noted % _LOOK_EVERY == 0:
             lag = float(np.percentile(self._lags_ns, 99)) + _LAG_MARGIN_NS
             self._deadline_ns = min(max(lag, self._min_ns), self._max_ns)
 

@@ -77,10 +77,10 @@ class Hub:
             port,
             now_ns=time.monotonic_ns,
             on_frame=self._take,
-            on_idle=lambda: None,
+            on_idle=lambda: False,
             on_bye=lambda link: None,
-            resume=resume or {},
         )
+        self.receiver.resume = resume or {}
         self.receiver.start()
 
     def _take(self, taken: Frame, link: Link) -> None:
