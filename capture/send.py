@@ -49,6 +49,7 @@ class Sender:
         self._received = self._taken = -1
         self._progress_s = time.monotonic()
         self._hub_id: object = None
+        self._report_at_s = 0.0
         self.exposed = 0
         self.acknowledged = 0
         self.dropped: Counter[str] = Counter()
@@ -98,11 +99,11 @@ class Sender:
 
     def close(self, *, ended: bool, drain_s: float) -> None:
         """Wait for the hub to have everything, at most that long, say goodbye and stop."""
-        until = time.monotonic() + drain_s
-        while time.monotonic() < until and self.account()["in_ring"] and not self.refused:
-            time.sleep(
-                0.01
-            )  # the sender's thread does the work; there is no event for an empty ring
+        self.state["state"] = "stopping"
+        self._report_at_s = 0.0
+        self._nudge()
+        with self._room:
+            self._room.wait_for(lambda: not self._ring or self.refused, drain_s)
         self.state["ended"] = ended
         self._closing.set()
         self._nudge()
@@ -125,12 +126,11 @@ class Sender:
             poller = zmq.Poller()
             poller.register(hub, zmq.POLLIN)
             poller.register(wake, zmq.POLLIN)
-            report_at = 0.0
             while not self._closing.is_set():
                 now = time.monotonic()
-                if now >= report_at:
+                if now >= self._report_at_s:
                     self._send(hub, self._report("report"))
-                    report_at = now + (_REPORT_EVERY_S if self._hub_id else _GREET_EVERY_S)
+                    self._report_at_s = now + (_REPORT_EVERY_S if self._hub_id else _GREET_EVERY_S)
                 self._send_window(hub)
                 for socket, _ in poller.poll(50):
                     if socket is wake:

@@ -170,7 +170,8 @@ class Hub:
                 self.streamer.poll()
                 if time.monotonic() >= report_at:
                     report_at += 1.0
-                    self._show(self.read_figures(), shown)
+                    if not self.receiver.over:
+                        self._show(self.read_figures(), shown)
         finally:
             if shown:
                 shown.stop()

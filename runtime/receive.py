@@ -108,6 +108,14 @@ class Receiver:
             self._thread.join()
         self._context.destroy(0)
 
+    @property
+    def over(self) -> bool:
+        """Whether every camera has filmed its last picture: what is left is no full second."""
+        states = [
+            link.gone or link.report.get("state") == "stopping" for link in self.links.values()
+        ]
+        return bool(states) and all(states)
+
     def alive(self, within_s: float) -> tuple[str, ...]:
         """The cameras worth waiting for, in a fixed order."""
         now = time.monotonic()
