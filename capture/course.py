@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import minimum_filter1d
 
 Real = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
@@ -108,7 +107,8 @@ def _timed(
     tangent = first / rate[:, None]
     descent = tangent @ downhill
     eased = len(path) // (90 * laps)
-    slowest = minimum_filter1d(np.minimum(fastest, bearable), 2 * eased, mode="wrap")
+    around = np.pad(np.minimum(fastest, bearable), (eased, eased - 1), mode="wrap")
+    slowest = np.lib.stride_tricks.sliding_window_view(around, 2 * eased).min(-1)
     speed = _smooth(slowest, eased) * (1 + 0.04 * descent)
     clock = np.concatenate([[0], np.cumsum(rate / speed)])
     rows = int(clock[-1] * RATE_HZ)
