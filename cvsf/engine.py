@@ -1,6 +1,8 @@
-"""The compiled lifter at work: one instant's 2D poses in, per-view poses and one fused skeleton out.
+"""The compiled lifter at work: one instant's 2D poses in, per-view poses and one fused skeleton
+out.
 
-It holds none of the method's arithmetic: the graph does, and the manifest beside it says what the graph is.
+It holds none of the method's arithmetic: the graph does, and the manifest beside it says what the
+graph is.
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ _SEVERE = 3  # onnxruntime's log level "error"
 class Lifted:
     """What the engine says of one instant; view frames are x right, y down, z forward."""
 
-    canonical: Array  # (V, J, 3) body frame: x forward, y left, z up; pelvis at the origin, unit scale
+    canonical: (
+        Array  # (V, J, 3) body frame: x forward, y left, z up; pelvis at the origin, unit scale
+    )
     view_from_canonical: Array  # (V, 3, 3)
     refined_px: Array  # (V, J, 2)
     fused: Array  # (J, 3) body frame, unit scale
@@ -56,7 +60,9 @@ class Engine:
         return joint_set(self.manifest.joint_set)
 
     def lift(self, pose: MultiviewPose) -> Lifted:
-        """One instant, any number of views up to the manifest's; another joint set is read as the engine's."""
+        """One instant, any number of views up to the manifest's; another joint set is read as the
+        engine's.
+        """
         keypoints, confidence = pose.keypoints_px, pose.confidence
         if pose.joint_set != self.manifest.joint_set:
             source = joint_set(pose.joint_set).joints
@@ -64,7 +70,9 @@ class Engine:
         many = self.lift_many(keypoints[None], confidence[None], pose.image_px[None])
         return Lifted(**{name: array[0] for name, array in many.items()})
 
-    def lift_many(self, keypoints_px: Array, confidence: Array, image_px: Array) -> dict[str, Array]:
+    def lift_many(
+        self, keypoints_px: Array, confidence: Array, image_px: Array
+    ) -> dict[str, Array]:
         """A batch of instants (N, V, ...) in the engine's joint set; outputs (N, ...) by name."""
         views = confidence.shape[1]
         if not 1 <= views <= self.manifest.max_views:
@@ -90,6 +98,8 @@ class Engine:
 
 
 def load_engine(folder: Path | None = None, threads: int = 1) -> Engine:
-    """The engine in a folder, the one inside the package by default; Refusal says why one cannot be used."""
+    """The engine in a folder, the one inside the package by default; Refusal says why one cannot be
+    used.
+    """
     folder = folder or SHIPPED
     return Engine(folder, read_manifest(folder), threads)

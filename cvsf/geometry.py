@@ -1,7 +1,11 @@
-"""The geometry of bodies and weak-perspective views: rotations, small solves, the body's own frame and unit.
+"""The geometry of bodies and weak-perspective views: rotations, small solves, the body's own frame
+and unit.
 
-Everything is closed form, batched and made of operations every backend has: no SVD, no data-dependent loop.
+Everything is closed form, batched and made of operations every backend has: no SVD, no data-
+dependent loop.
 """
+
+import math
 
 import torch
 from jaxtyping import Float
@@ -27,7 +31,8 @@ def _constant(rows: int, columns: int, entries: dict[tuple[int, int], float]) ->
 
 
 _NEXT = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
-# products a_i b_k (9) to a x b; a vector to its skew matrix (9); products A_i A_k (81) to the adjugate (9)
+# products of two vectors (9) to their cross product, a vector to its skew matrix (9),
+# products of a matrix with itself (81) to its adjugate (9)
 _CROSS = _constant(
     9, 3, {(3 * j + k, i): 1.0 for i, j, k in _NEXT} | {(3 * k + j, i): -1.0 for i, j, k in _NEXT}
 )
@@ -43,8 +48,14 @@ _ADJUGATE = _constant(
 
 
 def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch F"]:
-    """All products a_i b_k, row by row: what every bilinear formula here is a constant matrix of."""
+    """All products a_i b_k, row by row: what every bilinear formula here is linear in."""
     return (a[..., :, None] * b[..., None, :]).flatten(-2)
+
+
+def squared(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D D"]:
+    """The square matrix whose entries these are, row by row."""
+    side = math.isqrt(entries.shape[-1])
+    return entries.reshape(*entries.shape[:-1], side, side)
 
 
 def cross(a: Float[Tensor, "*batch 3"], b: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
@@ -53,7 +64,9 @@ def cross(a: Float[Tensor, "*batch 3"], b: Float[Tensor, "*batch 3"]) -> Float[T
 
 
 def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation whose first two rows are Gram-Schmidt of the six numbers (continuous, unlike axis-angle)."""
+    """The rotation whose first two rows are Gram-Schmidt of the six numbers (continuous, unlike
+    axis-angle).
+    """
     first = unit(six[..., :3])
     second = six[..., 3:]
     second = unit(second - (first * second).sum(-1, keepdim=True) * first)
@@ -61,8 +74,10 @@ def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 
 
 
 def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The Cayley rotation of a small rotation vector: exactly a rotation, to first order the exponential."""
-    skew = (step @ _SKEW.to(step)).unflatten(-1, (3, 3))
+    """The Cayley rotation of a small rotation vector: exactly a rotation, to first order the
+    exponential.
+    """
+    skew = squared(step @ _SKEW.to(step))
     share = 4 / (4 + step.square().sum(-1))
     identity = torch.eye(3, dtype=step.dtype, device=step.device)
     return identity + share[..., None, None] * (skew + skew @ skew / 2)
@@ -76,18 +91,18 @@ def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "
         1: [c, zero, s, zero, one, zero, -s, zero, c],
         2: [c, -s, zero, s, c, zero, zero, zero, one],
     }[axis]
-    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+    return squared(torch.stack(rows, -1))
 
 
 def solve3(
     matrix: Float[Tensor, "*batch 3 3"], right: Float[Tensor, "*batch 3"]
 ) -> Float[Tensor, "*batch 3"]:
-    """x of matrix x = right for positive 3x3 matrices, by the adjugate."""
+    """The x of matrix x = right for positive 3x3 matrices, by the adjugate."""
     flat = matrix.flatten(-2)
     adjugate = outer(flat, flat) @ _ADJUGATE.to(flat)
     # trace(A adj A) is three times the determinant
     determinant = (matrix.mT.flatten(-2) * adjugate).sum(-1, keepdim=True) / 3
-    x = adjugate.unflatten(-1, (3, 3)) @ right[..., None]
+    x: Tensor = squared(adjugate) @ right[..., None]
     return x[..., 0] / determinant.clamp_min(TINY * TINY)
 
 
@@ -116,14 +131,18 @@ def unit_length(
     halves |= {side + joint: 0.5 for side in "lr" for joint in ("knee", "ankle")}
     bones = [(joint_set.index(j), joint_set.parents[joint_set.index(j)]) for j in halves]
     child, parent = (list(ends) for ends in zip(*bones, strict=True))
-    length = ((joints[..., child, :] - joints[..., parent, :]).square().sum(-1)).clamp_min(TINY).sqrt()
+    length = (
+        ((joints[..., child, :] - joints[..., parent, :]).square().sum(-1)).clamp_min(TINY).sqrt()
+    )
     return (length * length.new_tensor(list(halves.values()))).sum(-1)
 
 
 def turn_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The smallest rotation that brings a unit direction in front of the camera onto its optical axis (0, 0, 1)."""
+    """The smallest rotation that brings a unit direction in front of the camera onto its optical
+    axis (0, 0, 1).
+    """
     axis = direction.new_tensor([0.0, 0.0, 1.0])
-    skew = (cross(direction, axis.expand_as(direction)) @ _SKEW.to(direction)).unflatten(-1, (3, 3))
+    skew = squared(cross(direction, axis.expand_as(direction)) @ _SKEW.to(direction))
     identity = torch.eye(3, dtype=direction.dtype, device=direction.device)
     return identity + skew + skew @ skew / (1 + direction[..., 2:, None])
 

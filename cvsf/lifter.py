@@ -1,4 +1,5 @@
-"""The lifter: one view's 2D pose and confidences to a canonical 3D pose and the rotation into that view.
+"""The lifter: one view's 2D pose and confidences to a canonical 3D pose and the rotation into that
+view.
 
 It sees a pose relative to its own centre and size, and a joint nobody found does not exist for it.
 """
@@ -50,30 +51,35 @@ class Lifter(nn.Module):
     def forward(
         self, pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
     ) -> tuple[Float[Tensor, "*batch J 3"], Float[Tensor, "*batch 3 3"]]:
-        """Canonical joints, pelvis at the origin, and view_from_canonical; any scale and place of pose2d."""
+        """Canonical joints, pelvis at the origin, and view_from_canonical; any scale and place of
+        pose2d.
+        """
         centred, _, _ = normalised(pose2d, confidence)
         seen = torch.cat([centred.flatten(-2), confidence], -1)
         hidden = self.norm(self.blocks(nn.functional.leaky_relu(self.stem(seen), 0.01)))
-        canonical = self.pose(hidden).unflatten(-1, (self.shape.joints, 3))
+        canonical = self.pose(hidden)
+        canonical = canonical.reshape(*canonical.shape[:-1], self.shape.joints, 3)
         return canonical - canonical[..., :1, :], rotation_from_6d(self.rotation(hidden))
 
     @torch.no_grad()
     def turn_depth_over(self) -> None:
         """Give the depth-mirrored body instead, with not one reprojection changed.
 
-        F X seen through F R F, F = diag(1, 1, -1), looks like X seen through R: no label-free loss tells them apart.
+        F X seen through F R F, F = diag(1, 1, -1), looks like X seen through R: no label-free loss
+        tells them apart.
         """
         flip = torch.tensor([1.0, 1.0, -1.0])
         for head in (self.pose, self.rotation):
             signs = flip.repeat(len(head.bias) // 3).to(head.bias)
-            head.weight *= signs[:, None]
-            head.bias *= signs
+            head.weight.mul_(signs[:, None])
+            head.bias.mul_(signs)
 
 
 def normalised(
     pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
 ) -> tuple[Float[Tensor, "*batch J 2"], Float[Tensor, "*batch 1 2"], Float[Tensor, "*batch 1 1"]]:
-    """The pose about the centre of its found joints at unit RMS radius (missing joints 0), its centre and radius.
+    """The pose about the centre of its found joints at unit RMS radius (missing joints 0), its
+    centre and radius.
 
     The centre of what was found, not the root: the root may be hidden, the centre never is.
     """

@@ -1,11 +1,12 @@
-"""The losses: Eq. 3 to 7 of the paper as printed, label-free, and the plain distance to a known body for the starter.
+"""The losses: Eq. 3 to 7 of the paper as printed, label-free, and the plain distance to a known
+body for the starter.
 
-Axis m is the view that is looked at, axis n the view whose canonical pose is shown there; every pair counts.
+Axis m is the view that is looked at, axis n the view whose canonical pose is shown there; every
+pair counts.
 """
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,7 +30,8 @@ def unit_norm(
 ) -> Float[Tensor, "*batch J 2"]:
     """The pose about the centre of its found joints, divided by its Euclidean norm over them.
 
-    The paper centres on the root; a root that nobody found has no place, the centre of the others has.
+    The paper centres on the root; a root that nobody found has no place, the centre of the others
+    has.
     """
     centred = (pose - weighted_centre(pose, found)) * found[..., None]
     return centred / centred.square().sum((-2, -1), keepdim=True).clamp_min(TINY).sqrt()
@@ -47,7 +49,9 @@ def deviation(
     projected: Float[Tensor, "B V V J 2"],
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
-    """Eq. 3 and 5: L1 of (P_m - P_n^rep / |P_n^rep|) weighed by C_m, summed over pairs, mean over instants."""
+    """Eq. 3 and 5: L1 of (P_m - P_n^rep / |P_n^rep|) weighed by C_m, summed over pairs, mean over
+    instants.
+    """
     found = (confidence > 0).to(pose2d.dtype)
     shown = unit_norm(projected, found[:, :, None].expand(*projected.shape[:-1]))
     error = (unit_norm(pose2d, found)[:, :, None] - shown).abs().sum(-1)
@@ -61,7 +65,9 @@ def refinement(
     refined: Float[Tensor, "B V J 2"],
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
-    """Eq. 4. Both sides are constants where the refined pose is an argmax: a figure to watch, without gradient."""
+    """Eq. 4. Both sides are constants where the refined pose is an argmax: a figure to watch,
+    without gradient.
+    """
     return ((pose2d - refined).abs().sum(-1) * confidence).sum((1, 2)).mean()
 
 

@@ -1,6 +1,8 @@
-"""The card beside every engine: which tensors it takes and gives, what it was trained on and how good it is.
+"""The card beside every engine: which tensors it takes and gives, what it was trained on and how
+good it is.
 
-What a network says about itself is checked before it runs: the file by its sha256, the joint set by its name.
+What a network says about itself is checked before it runs: the file by its sha256, the joint set by
+its name.
 """
 
 import hashlib
@@ -69,11 +71,13 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise Refusal(
-            f"{path} is not an engine's manifest ({where}: {first['msg']}); compile the engine again"
+            f"{path} is not an engine's manifest ({where}: {first['msg']}); "
+            "compile the engine again"
         ) from error
     if manifest.joint_set not in JOINT_SETS:
         raise Refusal(
-            f"{path} names joint set {manifest.joint_set!r}, expected one of {', '.join(JOINT_SETS)}"
+            f"{path} names joint set {manifest.joint_set!r}, "
+            f"expected one of {', '.join(JOINT_SETS)}"
         )
     return manifest
 

@@ -47,7 +47,7 @@ def n_pck(predicted: Real, truth: Real, root: int = 0, within: float = PCK_MM) -
 def auc(predicted: Real, truth: Real, root: int = 0, within: float = PCK_MM) -> Real:
     """Mean of N-PCK over 31 thresholds from 0 to `within`, per pose."""
     steps = np.linspace(0, within, 31)
-    return np.mean([n_pck(predicted, truth, root, step) for step in steps], axis=0)
+    return np.asarray(np.mean([n_pck(predicted, truth, root, step) for step in steps], axis=0))
 
 
 def jdr(predicted_px: Real, truth_px: Real, head_px: Real, seen: npt.NDArray[np.bool_]) -> Real:
@@ -57,7 +57,7 @@ def jdr(predicted_px: Real, truth_px: Real, head_px: Real, seen: npt.NDArray[np.
     distance = np.linalg.norm(predicted_px - truth_px, axis=-1)
     hit = (distance <= head_px[..., None] / 2) & seen
     shown = seen.sum(axis=tuple(range(seen.ndim - 1)))
-    return hit.sum(axis=tuple(range(seen.ndim - 1))) / np.maximum(shown, 1)
+    return np.asarray(hit.sum(axis=tuple(range(seen.ndim - 1))) / np.maximum(shown, 1))
 
 
 def mean_velocity_error(predicted: Real, truth: Real, root: int = 0) -> float:
@@ -81,7 +81,7 @@ def multiview_agreement(canonical: Real, confidence: Real) -> Real:
     distance = np.linalg.norm(canonical - mean, axis=-1)
     apart = (confidence * distance).sum((-2, -1)) / np.maximum(confidence.sum((-2, -1)), _TINY)
     radius = np.sqrt(np.square(mean).sum(-1).mean((-2, -1)))
-    return apart / np.maximum(radius, _TINY)
+    return np.asarray(apart / np.maximum(radius, _TINY))
 
 
 def bone_stability(joints: Real, joint_set: JointSet) -> Real:

@@ -1,6 +1,8 @@
-"""Eq. 2 without a heatmap: the refined joint is the highest mode of its own Gaussian and the other views' epipolar ridges.
+"""Eq. 2 without a heatmap: the refined joint is the highest mode of its own Gaussian and the other
+views' epipolar ridges.
 
-A few reweighted least-squares steps on 2x2 systems climb to it from each likely start; no grid, no quantisation.
+A few reweighted least-squares steps on 2x2 systems climb to it from each likely start; no grid, no
+quantisation.
 """
 
 from typing import NamedTuple
@@ -9,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cvsf.geometry import TINY, outer
+from cvsf.geometry import TINY, outer, squared
 
 JOINT_SPREAD = 0.03
 """Standard deviation of a joint's Gaussian, canonical units (about 4 cm on an adult)."""
@@ -35,7 +37,8 @@ def refined(
     view_from_canonical: Float[Tensor, "B V 3 3"],
     projected: Float[Tensor, "B V J 2"],
 ) -> Float[Tensor, "B V J 2"]:
-    """The 2D poses, all at one scale, moved to the mode of Eq. 2; `projected` is a second place to start from.
+    """The 2D poses, all at one scale, moved to the mode of Eq. 2; `projected` is a second place to
+    start from.
 
     Piecewise constant in its choice of mode: callers that train treat it as a constant (detached).
     """
@@ -79,7 +82,7 @@ def climb(
         pull = pull - ((ridge * distance)[..., None] * lines.normal).sum(-3)
         adjugate = matrix @ _ADJUGATE.to(matrix)
         determinant = (matrix * adjugate).sum(-1, keepdim=True) / 2
-        move = (adjugate.unflatten(-1, (2, 2)) @ pull[..., None])[..., 0]
+        move = (squared(adjugate) @ pull[..., None])[..., 0]
         point = point + move / determinant.clamp_min(TINY * TINY)
     near, ridge, _ = heights(point, pose2d, confidence, lines)
     return point, near + ridge.sum(-2)
@@ -88,7 +91,9 @@ def climb(
 def heights(
     point: Float[Tensor, "S B V J 2"], pose2d: Tensor, confidence: Tensor, lines: Lines
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The summands of Eq. 2 at a point: its own Gaussian (S B V J), one ridge per view (S B V V J), and line distances."""
+    """The summands of Eq. 2 at a point: its own Gaussian (S B V J), one ridge per view (S B V V J),
+    and line distances.
+    """
     own = (point - pose2d).square().sum(-1)
     distance = (lines.normal * point[..., None, :, :]).sum(-1) - lines.offset
     near = confidence * (own / (-2 * JOINT_SPREAD**2)).exp()

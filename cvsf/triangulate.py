@@ -24,7 +24,7 @@ def projection_of(rotation: Real, translation: Real, focal_px: Real, centre_px: 
     inside[..., 0, 0] = inside[..., 1, 1] = focal_px
     inside[..., :2, 2] = centre_px
     inside[..., 2, 2] = 1
-    return inside @ outside
+    return np.asarray(inside @ outside)
 
 
 def triangulate(keypoints_px: Real, confidence: Real, projection: Real) -> Real:

@@ -1,6 +1,7 @@
 """Bodies that move in ways nobody recorded: recorded poses recombined, bent, stretched and tilted.
 
-A pose is kept as bones in its own body frame, so upper and lower halves of different frames fit together.
+A pose is kept as bones in its own body frame, so upper and lower halves of different frames fit
+together.
 """
 
 import math
@@ -39,9 +40,7 @@ class Bodies:
         frames = torch.randint(len(self._bones), (2, count), generator=random)
         same = torch.rand(count, generator=random) < 0.6
         frames[1] = torch.where(same, frames[0], frames[1])
-        bones = torch.where(
-            self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]]
-        )
+        bones = torch.where(self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]])
         bones = self._resized(self._mirrored(bones, random), random)
         changed = self._joints(bones, self._bends(count, random))
         plain = self._joints(bones, None)
@@ -74,7 +73,9 @@ class Bodies:
             return torch.randn(count, generator=random) * math.radians(deg)
 
         def between(low: float, high: float) -> Tensor:
-            return torch.empty(count).uniform_(math.radians(low), math.radians(high), generator=random)
+            return torch.empty(count).uniform_(
+                math.radians(low), math.radians(high), generator=random
+            )
 
         tuck, both = some(0.4) * between(0, 75), some(0.5)
         trunk = some(0.5) * between(-10, 70) + tuck * 0.4
@@ -90,13 +91,21 @@ class Bodies:
                 angle[:, j] += torch.stack([aside, -own, 0 * own], -1)
             elif name[1:] == "ankle":
                 own = both * tuck * between(50, 80) / math.radians(45)
-                angle[:, j] += torch.stack([0 * own, own + (1 - both) * some(0.5) * between(0, 70), 0 * own], -1)
+                angle[:, j] += torch.stack(
+                    [0 * own, own + (1 - both) * some(0.5) * between(0, 70), 0 * own], -1
+                )
             elif name[1:] == "elbow":
                 side = 1.0 if name[0] == "l" else -1.0
-                angle[:, j] += torch.stack([side * spread + normal(12), -raised + normal(12), normal(12)], -1)
+                angle[:, j] += torch.stack(
+                    [side * spread + normal(12), -raised + normal(12), normal(12)], -1
+                )
             elif name[1:] == "wrist":
                 angle[:, j, 1] -= some(0.4) * between(0, 80)
-        return rotation_about(2, angle[..., 2]) @ rotation_about(0, angle[..., 0]) @ rotation_about(1, angle[..., 1])
+        return (
+            rotation_about(2, angle[..., 2])
+            @ rotation_about(0, angle[..., 0])
+            @ rotation_about(1, angle[..., 1])
+        )
 
     def _joints(self, bones: Tensor, bends: Tensor | None) -> Tensor:
         at: list[Tensor] = []

@@ -1,6 +1,8 @@
-"""A training run at rest: weights, optimiser, random state and what they were made from, in one file.
+"""A training run at rest: weights, optimiser, random state and what they were made from, in one
+file.
 
-Only tensors and plain values, so it loads with weights_only; a run continued from it goes on as if never stopped.
+Only tensors and plain values, so it loads with weights_only; a run continued from it goes on as if
+never stopped.
 """
 
 from dataclasses import asdict, dataclass, field, fields
@@ -53,7 +55,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the pickle machinery raised
-        raise Refusal(f"{path} is not a checkpoint of `cvsf train` ({type(error).__name__})") from error
+        raise Refusal(
+            f"{path} is not a checkpoint of `cvsf train` ({type(error).__name__})"
+        ) from error
     known = {f.name for f in fields(Checkpoint)}
     if not isinstance(found, dict) or found.get("format") != FORMAT or not known <= found.keys():
         raise Refusal(f"{path} is not a checkpoint of format {FORMAT}; train it again")

@@ -1,4 +1,5 @@
-"""What many cameras saw, read for training and scoring: multi-view files and recorded sessions, as one table of instants.
+"""What many cameras saw, read for training and scoring: multi-view files and recorded sessions, as
+one table of instants.
 
 2D and confidence are what a method may use; everything true is kept apart and only scored against.
 """
@@ -68,11 +69,14 @@ class Instants:
         )
 
     def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Instants":
-        """Those of (or all but) the named subjects; Refusal if a name is unknown or nothing is left."""
+        """Those of (or all but) the named subjects; Refusal if a name is unknown or nothing is
+        left.
+        """
         there = set(self.subject)
         if unknown := [name for name in names if name not in there]:
             raise Refusal(
-                f"no instant is of subject {unknown[0]!r}; expected some of {', '.join(sorted(there))}"
+                f"no instant is of subject {unknown[0]!r}, "
+                f"expected some of {', '.join(sorted(there))}"
             )
         chosen = self.take(np.array([(s in names) != without for s in self.subject], bool))
         if not len(chosen):
@@ -88,7 +92,9 @@ def read_instants(paths: Sequence[Path]) -> Instants:
 
 
 def read_file(path: Path) -> Instants:
-    """A file of make_multiview's layout, any registered joints in any order; Refusal says what is wrong with it."""
+    """A file of make_multiview's layout, any registered joints in any order; Refusal says what is
+    wrong with it.
+    """
     if not path.is_file():
         raise Refusal(f"no file at {path}; expected a multi-view .npz file or a session folder")
     try:
@@ -97,7 +103,9 @@ def read_file(path: Path) -> Instants:
     except (ValueError, OSError, KeyError) as error:
         raise Refusal(f"{path} is not a readable .npz file ({error}); make it again") from error
     if missing := [name for name in _NEEDED if name not in found]:
-        raise Refusal(f"{path} lacks {', '.join(missing)}; expected the layout of a multi-view file")
+        raise Refusal(
+            f"{path} lacks {', '.join(missing)}; expected the layout of a multi-view file"
+        )
     try:
         return _from_arrays(found, path.stem)
     except ValueError as error:
@@ -212,7 +220,9 @@ def _joined(parts: list[Instants]) -> Instants:
     keypoints = stack([p.keypoints_px for p in parts])
     confidence = stack([p.confidence for p in parts])
     image = stack([p.image_px for p in parts])
-    assert keypoints is not None and confidence is not None and image is not None
+    assert keypoints is not None
+    assert confidence is not None
+    assert image is not None
     return Instants(
         keypoints_px=keypoints,
         confidence=confidence,

@@ -19,7 +19,10 @@ from train.score3d import score
 
 def evaluate(
     file: Annotated[Path, typer.Argument(help="multi-view .npz file, or a session folder")],
-    engine: Annotated[Path | None, typer.Option(help="folder of a compiled lifter; default: the one inside the package")] = None,
+    engine: Annotated[
+        Path | None,
+        typer.Option(help="folder of a compiled lifter; default: the one inside the package"),
+    ] = None,
     subjects: Annotated[str, typer.Option(help="only these, separated by commas")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
@@ -52,7 +55,9 @@ def show(facts: dict[str, Any]) -> None:
     for row in ("one_view", "one_view_refined", "fused"):
         if row in facts:
             s = facts[row]
-            table.add_row(row, f"{s['n_mpjpe_mm']:.1f}", f"{s['p_mpjpe_mm']:.1f}", f"{s['n_pck']:.3f}")
+            table.add_row(
+                row, f"{s['n_mpjpe_mm']:.1f}", f"{s['p_mpjpe_mm']:.1f}", f"{s['n_pck']:.3f}"
+            )
     console = Console()
     console.print(table)
     if "refined_2d" in facts:
@@ -60,4 +65,7 @@ def show(facts: dict[str, Any]) -> None:
         console.print(f"2D over pose norm: bad {s['bad_before']:.4f} -> {s['bad_after']:.4f}, "
                       f"good {s['good_before']:.4f} -> {s['good_after']:.4f}")  # fmt: skip
     free = facts["without_truth"]
-    console.print(f"without truth: views apart {free['views_apart']:.4f}, bone spread {free['bone_spread']:.4f}")
+    console.print(
+        f"without truth: views apart {free['views_apart']:.4f}, "
+        f"bone spread {free['bone_spread']:.4f}"
+    )

@@ -1,6 +1,8 @@
-"""A lifter scored on instants: one view alone, its refined 2D, and all views together; with truth and without.
+"""A lifter scored on instants: one view alone, its refined 2D, and all views together; with truth
+and without.
 
-Anything that turns pixels into the engine's outputs can be scored; truth is only ever compared with.
+Anything that turns pixels into the engine's outputs can be scored; truth is only ever compared
+with.
 """
 
 from collections.abc import Callable
@@ -27,7 +29,7 @@ def score(lift: Lift, instants: Instants) -> dict[str, Any]:
     alone = _one_by_one(lift, instants, instants.keypoints_px, instants.confidence)
     facts: dict[str, Any] = {"frames": len(instants)}
     truth = instants.truth
-    seen = (instants.confidence > 0).any(-1)
+    seen: npt.NDArray[np.bool_] = np.any(instants.confidence > 0, axis=-1)
     if truth.joints_mm is not None:
         sure = np.where(seen[..., None], np.maximum(instants.confidence, 0.5), 0).astype(np.float32)
         refined = _one_by_one(lift, instants, together["refined_px"], sure)
@@ -63,7 +65,9 @@ def lift_all(lift: Lift, keypoints: Array, confidence: Array, image: Array) -> d
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _one_by_one(lift: Lift, instants: Instants, keypoints: Array, confidence: Array) -> dict[str, Array]:
+def _one_by_one(
+    lift: Lift, instants: Instants, keypoints: Array, confidence: Array
+) -> dict[str, Array]:
     """Every view lifted as if it were the only one; outputs (N, V, ...)."""
     shape = confidence.shape[:2]
 
@@ -81,7 +85,7 @@ def _in_view(alone: dict[str, Array]) -> Array:
 
 def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, Any]:
     assert truth.pixels is not None
-    known = np.isfinite(truth.pixels).all(-1)
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth.pixels).all(-1))
     seen = (instants.confidence > 0) & known
     rooted = np.where(known[..., None], truth.pixels - truth.pixels[..., :1, :], 0)
     norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]
@@ -110,8 +114,8 @@ def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, 
 def _without_truth(
     together: dict[str, Array], alone: dict[str, Array], instants: Instants
 ) -> dict[str, float]:
-    """Agreement between the views' own poses, and how much bones change length within a recording."""
-    several = ((instants.confidence > 0).any(-1)).sum(-1) > 1
+    """Agreement between the views' own poses, and how much bones change length in a take."""
+    several = np.any(instants.confidence > 0, axis=-1).sum(-1) > 1
     apart = multiview_agreement(alone["canonical"], instants.confidence)
     names = np.array(instants.session)
     takes = [together["fused"][several & (names == name)] for name in instants.sessions]

@@ -1,6 +1,8 @@
-"""Endless virtual views: made-up bodies before made-up perspective cameras, seen by an imperfect 2D detector.
+"""Endless virtual views: made-up bodies before made-up perspective cameras, seen by an imperfect 2D
+detector.
 
-Every batch is new and drawn from one torch generator, so a run is exactly resumable. Nothing here knows the simulator.
+Every batch is new and drawn from one torch generator, so a run is exactly resumable. Nothing here
+knows the simulator.
 """
 
 import math
@@ -19,7 +21,12 @@ _HIDDEN = {
     "lshoulder": 0.5, "rshoulder": 0.5, "rankle": 1.2, "lankle": 1.2, "lelbow": 1.3,
     "relbow": 1.3, "lwrist": 1.8, "rwrist": 1.8,
 }  # fmt: skip
-_SWAPPED = (("knee", "ankle"), ("elbow", "wrist"), ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+_SWAPPED = (
+    ("knee", "ankle"),
+    ("elbow", "wrist"),
+    ("hip", "knee", "ankle"),
+    ("shoulder", "elbow", "wrist"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +43,9 @@ class Views:
 class VirtualViews:
     """Draws `Views` without end."""
 
-    def __init__(self, joints_mm: Tensor, joint_set: JointSet, seed: int) -> None:
+    def __init__(self, joints_mm: Tensor, joint_set: JointSet, random: torch.Generator) -> None:
         self.joint_set = joint_set
-        self.random = torch.Generator().manual_seed(seed)
+        self.random = random
         self._bodies = Bodies(joints_mm, joint_set)
         self._hidden = torch.tensor([_HIDDEN.get(j, 1.0) for j in joint_set.joints])
 
@@ -50,7 +57,9 @@ class VirtualViews:
         view_from_world, distance = self._cameras(instants, views)
         view_from_canonical = view_from_world @ body.mT[:, None]
         shape = (instants, 1, len(self.joint_set), 3)
-        seen_joints = canonical[:, None] + 0.02 * self._normal(*shape) * self._uniform(0, 1, instants, 1, 1, 1)
+        seen_joints = canonical[:, None] + 0.02 * self._normal(*shape) * self._uniform(
+            0, 1, instants, 1, 1, 1
+        )
         truth2d = self._projected(canonical[:, None], view_from_canonical, distance)
         pose2d = self._projected(seen_joints, view_from_canonical, distance)
         pose2d, confidence = self._detected(pose2d)
@@ -59,13 +68,17 @@ class VirtualViews:
         return Views(pose2d, confidence, truth2d, canonical / scale, view_from_canonical)
 
     def _cameras(self, instants: int, views: int) -> tuple[Tensor, Tensor]:
-        """Rotations from z-up world to view axes (right, down, forward) around tilted bodies; distances in metres."""
+        """Rotations from z-up world to view axes (right, down, forward) around tilted bodies;
+        distances in metres.
+        """
         start = self._uniform(0, 2 * math.pi, instants, 1)
         around = 2 * math.pi * torch.arange(views) / views
         azimuth = start + around + 0.5 * self._normal(instants, views)
         elevation = self._uniform(-0.3, 0.75, instants, views)
         roll = 0.1 * self._normal(instants, views)
-        level = torch.tensor([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])  # looking along +x
+        level = torch.tensor(
+            [[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]
+        )  # looking along +x
         looking = rotation_about(1, elevation) @ rotation_about(2, azimuth).mT
         view_from_world = rotation_about(2, roll) @ level @ looking
         tilt = self._uniform(0, math.radians(60), instants) * (self._uniform(0, 1, instants) < 0.5)
@@ -76,7 +89,9 @@ class VirtualViews:
 
     def _projected(self, joints: Tensor, view_from_canonical: Tensor, distance: Tensor) -> Tensor:
         local = joints @ view_from_canonical.mT
-        aside = 0.03 * self._normal(*local.shape[:2], 1, 2)  # the ray through the pelvis is not exactly known
+        aside = 0.03 * self._normal(
+            *local.shape[:2], 1, 2
+        )  # the ray through the pelvis is not exactly known
         depth = local[..., 2:] / distance[..., None, None] + 1
         return (local[..., :2] - aside * local[..., 2:]) / depth
 
@@ -96,7 +111,9 @@ class VirtualViews:
         pose2d = pose2d + size * (bias + noise + offset)
         pose2d, confidence = self._swapped(pose2d, confidence)
         modest = torch.where(
-            self._uniform(0, 1, instants, views, 1) < 0.4, self._uniform(0.4, 1, instants, views, 1), torch.ones(())
+            self._uniform(0, 1, instants, views, 1) < 0.4,
+            self._uniform(0.4, 1, instants, views, 1),
+            torch.ones(()),
         )
         return pose2d, confidence * modest
 
@@ -116,14 +133,22 @@ class VirtualViews:
         return pose2d, confidence
 
     def _without_midpoints(self, pose2d: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Half of the bodies as a COCO detector gives them: midpoints for hip, thorax and spine, no head."""
+        """Half of the bodies as a COCO detector gives them: midpoints for hip, thorax and spine, no
+        head.
+        """
         at = {name: i for i, name in enumerate(self.joint_set.joints)}
         pose2d, confidence = pose2d.clone(), confidence.clone()
         coco = self._uniform(0, 1, len(pose2d), 1) < 0.5
-        for target, a, b in (("hip", "lhip", "rhip"), ("thorax", "lshoulder", "rshoulder"), ("spine", "hip", "thorax")):
+        for target, a, b in (
+            ("hip", "lhip", "rhip"),
+            ("thorax", "lshoulder", "rshoulder"),
+            ("spine", "hip", "thorax"),
+        ):
             middle = (pose2d[:, :, at[a]] + pose2d[:, :, at[b]]) / 2
             lesser = torch.minimum(confidence[:, :, at[a]], confidence[:, :, at[b]])
-            pose2d[:, :, at[target]] = torch.where(coco[..., None], middle, pose2d[:, :, at[target]])
+            pose2d[:, :, at[target]] = torch.where(
+                coco[..., None], middle, pose2d[:, :, at[target]]
+            )
             confidence[:, :, at[target]] = torch.where(coco, lesser, confidence[:, :, at[target]])
         headless = coco & (self._uniform(0, 1, len(pose2d), 1) < 0.85)
         confidence[:, :, at["head"]] *= ~headless
