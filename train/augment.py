@@ -20,7 +20,7 @@ Matrix = npt.NDArray[np.float64]
 
 _TURN_DEG = 30.0
 _SCALE = (0.8, 1.25)
-_SHIFT = 0.07
+_SHIFT = 0.1
 _NOISE_LEVELS = 6.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
