@@ -37,7 +37,7 @@ _BOX_BATCH, _BOX_RATE = 32, 2e-3
 _BOX_SHARE = 0.2
 """The box network is the smaller task and gets this share of the minutes."""
 _PEAKS = {"min_confidence": 0.4, "full_confidence": 0.92}
-"""Measured: snow alone has mean peaks under 0.4, a skier over 0.6; a joint clearly seen has 0.85."""
+"""Measured means: snow alone under 0.4, a skier over 0.6; a clearly seen joint has 0.85."""
 _SHARPEN = 3.0
 """Weight of the distance in cells beside the cross entropy of the heatmaps."""
 
