@@ -1,5 +1,4 @@
-"""`cvsf-capture`: one node per camera and, without `--hub`, a hub, each a process that ends with
-this one.
+"""`cvsf-capture`: one node per camera and, without `--hub`, a hub, all ending with this process.
 
 Whatever can be refused is refused here or by the hub before the first frame.
 """

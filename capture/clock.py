@@ -95,9 +95,7 @@ class OffsetLine:
 
 
 class HubClock:
-    """A thread that keeps an estimate of the hub's clock over a socket of its own, away from the
-    frames.
-    """
+    """A thread that estimates the hub's clock over a socket of its own, away from the frames."""
 
     def __init__(
         self, endpoint: str, camera: str, now_ns: Callable[[], int] = time.monotonic_ns

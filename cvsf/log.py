@@ -1,8 +1,7 @@
-"""One log format for every room: rich on a terminal, JSON lines otherwise, always on standard
-error.
+"""One log for every room, on standard error: rich on a terminal, JSON lines otherwise.
 
-A line is a change of state, never a frame; what happens often is counted and goes out once a second
-as figures.
+A line is a change of state, never a frame; what happens often is counted and goes out once a
+second as figures.
 """
 
 import json

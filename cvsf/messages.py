@@ -77,9 +77,7 @@ class Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiviewPose:
-    """One person at one instant, as 2D poses in V views: engine input, session record and training
-    sample.
-    """
+    """One person at one instant in V views: engine input, session record and training sample."""
 
     kind: ClassVar[str] = "pose"
 
@@ -141,9 +139,7 @@ _RECORD_LIMITS = _Limits(max_array=4096, max_map=256, max_text=65536, max_bytes=
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
-    """A msgpack map; arrays travel as one extension type holding [shape, little-endian float32
-    bytes].
-    """
+    """A msgpack map; an array is an extension type of [shape, little-endian float32 bytes]."""
     return bytes(msgpack.packb(header, default=_pack_array))
 
 
@@ -182,9 +178,7 @@ def to_header(message: "Frame | Instant | MultiviewPose | Skeleton") -> dict[str
 
 
 def from_header(kind: type[Message], header: Mapping[str, Any], jpeg: bytes = b"") -> Message:
-    """The message in a map; unknown fields are ignored, a missing or malformed one is a
-    ValueError.
-    """
+    """The message in a map; unknown fields are ignored, ValueError for a missing or wrong one."""
     if header.get("schema") != SCHEMA:
         raise ValueError(f"schema is {header.get('schema')!r}, expected {SCHEMA}")
     if header.get("kind") != kind.kind:

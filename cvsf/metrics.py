@@ -23,9 +23,7 @@ def mpjpe(predicted: Real, truth: Real, root: int = 0) -> Real:
 
 
 def n_mpjpe(predicted: Real, truth: Real, root: int | None = 0) -> Real:
-    """Root-aligned mean joint distance at the one best scale per pose; root None if aligned
-    already.
-    """
+    """Mean joint distance at the best scale per pose; root None if it is aligned already."""
     return _mean_distance(_scaled(predicted, truth, root), _rooted(truth, root))
 
 
@@ -51,9 +49,7 @@ def auc(predicted: Real, truth: Real, root: int = 0, within: float = PCK_MM) -> 
 
 
 def jdr(predicted_px: Real, truth_px: Real, head_px: Real, seen: npt.NDArray[np.bool_]) -> Real:
-    """Joint detection rate: per joint (J,) the share of seen (N, V, J) within half a head size of
-    where it projects.
-    """
+    """Joint detection rate (J,): the share of seen (N, V, J) within half a head of the truth."""
     distance = np.linalg.norm(predicted_px - truth_px, axis=-1)
     hit = (distance <= head_px[..., None] / 2) & seen
     shown = seen.sum(axis=tuple(range(seen.ndim - 1)))
@@ -61,8 +57,9 @@ def jdr(predicted_px: Real, truth_px: Real, head_px: Real, seen: npt.NDArray[np.
 
 
 def mean_velocity_error(predicted: Real, truth: Real, root: int = 0) -> float:
-    """Mean distance of frame-to-frame joint movements of one take (T, J, 3), root-aligned at one
-    scale for the take.
+    """Mean error of joint movements from frame to frame of one take (T, J, 3).
+
+    Root-aligned, at the one best scale for the whole take.
     """
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
@@ -72,8 +69,9 @@ def mean_velocity_error(predicted: Real, truth: Real, root: int = 0) -> float:
 
 
 def multiview_agreement(canonical: Real, confidence: Real) -> Real:
-    """Without labels: how far the views' canonical poses (..., V, J, 3) lie from their mean, over
-    its RMS radius.
+    """Without labels: how far the canonical poses (..., V, J, 3) lie from their mean.
+
+    As a share of the mean's RMS radius, every joint by its confidence.
     """
     weight = confidence[..., None]
     total = np.maximum(weight.sum(-3, keepdims=True), _TINY)
@@ -92,9 +90,7 @@ def bone_stability(joints: Real, joint_set: JointSet) -> Real:
 
 
 def procrustes(predicted: Real, truth: Real) -> Real:
-    """The predicted pose after the rotation (no mirror), scale and shift that bring it nearest to
-    the truth.
-    """
+    """The prediction after the rotation (no mirror), scale and shift nearest to the truth."""
     weight = np.isfinite(truth).all(-1, keepdims=True).astype(float)
     count = np.maximum(weight.sum(-2, keepdims=True), 1)
     at = np.where(weight > 0, truth, 0.0)

@@ -1,5 +1,6 @@
-"""How a command says no before it starts: one sentence with what was found, what was expected and
-the cure.
+"""How a command says no before it starts.
+
+One sentence: what was found, what was expected, and the cure.
 """
 
 

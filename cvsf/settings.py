@@ -1,5 +1,6 @@
-"""One TOML file, one table per room, one frozen model per table: the misspelt key is an error with
-its name.
+"""Where settings and data are: one TOML file with a table per room, one data folder for all.
+
+A misspelt key is an error with its name, never a setting that silently does nothing.
 """
 
 import os

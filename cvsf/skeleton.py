@@ -16,9 +16,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class JointSet:
-    """An ordered set of named joints; `parents[i]` is the index of joint i's parent, -1 at a
-    root.
-    """
+    """An ordered set of named joints; `parents[i]` is the index of i's parent, -1 at a root."""
 
     name: str
     joints: tuple[str, ...]

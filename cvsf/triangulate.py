@@ -1,5 +1,4 @@
-"""Robust triangulation with known cameras: what calibration would have given, the limit every bench
-is shown beside.
+"""Robust triangulation with known cameras: the limit that every bench is shown beside.
 
 Confidence weighs a view, the residual in pixels doubts it, and two views are the least a joint
 needs.
@@ -28,8 +27,7 @@ def projection_of(rotation: Real, translation: Real, focal_px: Real, centre_px: 
 
 
 def triangulate(keypoints_px: Real, confidence: Real, projection: Real) -> Real:
-    """Joints (N, J, 3) in the cameras' world from 2D (N, V, J, 2); NaN where fewer than two views
-    saw the joint.
+    """Joints (N, J, 3) in the world from 2D (N, V, J, 2); NaN where fewer than two views saw it.
 
     `projection` is (N, V, 3, 4), or (V, 3, 4) for cameras that stand still.
     """

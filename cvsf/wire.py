@@ -1,19 +1,20 @@
 """The wire between nodes and hub: sockets, limits and the small messages around the frames.
 
-The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, for a frame, [header
-msgpack, jpeg].
+The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, for a frame,
+[header msgpack, jpeg].
 
-    node -> hub  report  who it is: camera, boot_id, width_px, height_px, fps, pace, in_step; and
-    how it stands:
-                         exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state
-                 frame   `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring,
-                 -1 for the first probe   camera, sent_ns bye     as report, and ended: whether the
-                 source came to its end
-    hub -> node  ack     hub_id, camera, boot_id, received, durable, taken: highest seq accepted, on
-    disk, done with
-                 echo    sent_ns, hub_ns
-                 stop    reason
-                 refused reason
+    node -> hub
+        report   who it is: camera, boot_id, width_px, height_px, fps, pace, in_step; and how it
+                 stands: exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state
+        frame    `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring, or -1
+        probe    camera, sent_ns
+        bye      as report, and ended: whether the source came to its end
+    hub -> node
+        ack      hub_id, camera, boot_id, and the highest seq accepted (received), on disk
+                 (durable) and done with (taken)
+        echo     sent_ns, hub_ns
+        stop     reason
+        refused  reason
 
 Until keys exist nothing but loopback is bound.
 """

@@ -88,7 +88,7 @@ def hub(
 
 
 def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
-    """A hub that lost a thread is worse than none: end, and let whoever started it start another."""
+    """End: a hub that lost a thread is worse than none, and whoever started it starts another."""
     name = trouble.thread.name if trouble.thread else "?"
     log.critical(
         "thread failed, the hub ends", extra={"thread_name": name}, exc_info=trouble.exc_value

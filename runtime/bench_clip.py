@@ -1,5 +1,4 @@
-"""`cvsf bench clip`: a filmed clip through the whole product, scored by a calibration the product
-never sees.
+"""`cvsf bench clip`: a filmed clip through the whole product, scored by a calibration.
 
 The folder holds videos, `cameras.json` (K, R, t_mm per camera) and
 `movenet_2d_and_triangulated.npz` (`tri3d_mm`, COCO-17, the calibrated triangulation of one

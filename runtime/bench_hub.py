@@ -1,5 +1,4 @@
-"""`cvsf bench hub`: the hub's own time an instant, over the time the JPEG decoder alone needs for
-the same pictures.
+"""`cvsf bench hub`: the hub's own time an instant, over that of decoding the same pictures.
 
 Own time is everything but decoding and the networks: receive, check, group, crop, normalise, read
 keypoints, encode messages, publish and write to disk; waits are not counted, the work of every

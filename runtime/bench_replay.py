@@ -1,5 +1,6 @@
-"""`cvsf bench replay`: does a recorded session, played through the same hub, give the recorded
-skeletons?
+"""`cvsf bench replay`: whether a session, played through the hub, gives the recorded skeletons.
+
+They are paired by their time of exposure, which a replay keeps.
 """
 
 import json
@@ -47,5 +48,5 @@ def bench_replay(
 
 
 def _skeletons(session: Path) -> dict[int, Skeleton]:
-    """By time of exposure, which a replay keeps."""
+    """By time of exposure."""
     return {skeleton.t_ns: skeleton for skeleton in SessionReader(session).skeletons()}

@@ -1,5 +1,6 @@
-"""Groups on their way from the receiver to the pose loop: the newest for live cameras, all of them
-for files.
+"""Groups on their way from the receiver's thread to the pose loop.
+
+Of live cameras the newest, of files all of them, in order.
 """
 
 import threading

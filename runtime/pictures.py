@@ -1,4 +1,7 @@
-"""Which frames of an instant may be looked at, and their pixels."""
+"""Which frames of an instant may be looked at, and their pixels.
+
+A frame that is left out is counted with its camera and its reason; it is on disk all the same.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,9 +16,7 @@ _FROZEN_NS = 500_000_000
 
 
 class Pictures:
-    """Decodes; leaves out, counted, a view that repeats one picture and one whose moment is not
-    known.
-    """
+    """Knows each camera's last picture, so that one which only repeats itself is noticed."""
 
     def __init__(self, max_uncertainty_ms: float) -> None:
         self._max_uncertainty_ns = max_uncertainty_ms * 1e6
@@ -27,9 +28,7 @@ class Pictures:
         return {c: f for c, f in sorted(frames.items()) if not self._reason_against(f)}
 
     def decode(self, frames: Mapping[str, Frame]) -> dict[str, npt.NDArray[np.uint8]]:
-        """BGR pixels; a picture that does not decode is left out, its header having been checked
-        before.
-        """
+        """BGR pixels of every picture that decodes; the headers were checked at the door."""
         pixels = {}
         for camera, frame in frames.items():
             try:

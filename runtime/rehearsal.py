@@ -44,9 +44,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def rehearse(words: Sequence[str], data: Path) -> Rehearsal:
-    """Run `cvsf-capture` with those words to its end; a Refusal carries what it said if it
-    failed.
-    """
+    """What `cvsf-capture` with those words said until it ended; a Refusal if it failed."""
     frames, skeletons, web = free_ports(3)
     command = [sys.executable, "-m", "capture", *words, "--headless", "--data", str(data)]
     command += ["--frames-port", str(frames), "--skeletons-port", str(skeletons)]

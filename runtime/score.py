@@ -1,5 +1,4 @@
-"""A session's poses against the truth: what one view gives, all views together, and calibrated
-cameras would have.
+"""A session's poses against the truth: one view, all views, and what calibration would give.
 
 Skeletons are compared in the axes of each view that saw the person: root-aligned at the one best
 scale (N-MPJPE) and after the best similarity transform (P-MPJPE), then averaged over views and

@@ -1,5 +1,6 @@
-"""A contact sheet of a session: its pictures with the 2D pose drawn on them, and the skeleton
-beside.
+"""A contact sheet of a session: its pictures with the 2D pose on them, and the skeleton beside.
+
+It shows what was recorded, nothing recomputed.
 """
 
 from collections.abc import Sequence

@@ -11,9 +11,7 @@ _KEPT = 2048
 
 
 class Stages:
-    """Milliseconds per stage of the most recent instants; a stage entered twice in an instant adds
-    up.
-    """
+    """Milliseconds by stage of recent instants; a stage entered twice in an instant adds up."""
 
     def __init__(self) -> None:
         self._current: dict[str, float] = {}

@@ -58,9 +58,7 @@ class _Slot:
 
 
 class Slots:
-    """Live cameras: a frame joins the nearest open slot within half a period, a slot goes out full
-    or at its deadline.
-    """
+    """Live cameras: a frame joins a slot within half a period, which goes out full or in time."""
 
     def __init__(self, *, min_deadline_ms: float, max_deadline_ms: float) -> None:
         self._min_ns, self._max_ns = min_deadline_ms * 1e6, max_deadline_ms * 1e6
@@ -123,9 +121,7 @@ class Slots:
 
 
 class Steps:
-    """Sources played in step: frames with one trigger number, out when every camera has given it
-    or passed it.
-    """
+    """Sources played in step: one trigger number, out when every camera gave or passed it."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Frame]] = {}
@@ -135,9 +131,7 @@ class Steps:
         self._emitted = -1
 
     def add(self, frame: Frame) -> bool:
-        """Whether the frame is waited with: one beyond the shortest source or of an instant gone
-        by is not.
-        """
+        """Whether the frame may join an instant: not beyond the shortest source, nor too late."""
         trigger = frame.trigger or 0
         if self.last_trigger is not None and trigger > self.last_trigger:
             self.beyond += 1

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def ports() -> Iterator[list[str]]:
+def ports() -> list[str]:
     """Options of cvsf-capture and cvsf hub for three free ports."""
     probes = [socket.socket() for _ in range(3)]
     for probe in probes:
@@ -27,7 +26,7 @@ def ports() -> Iterator[list[str]]:
     numbers = [str(probe.getsockname()[1]) for probe in probes]
     for probe in probes:
         probe.close()
-    yield [
+    return [
         word
         for name, number in zip(("frames", "skeletons", "web"), numbers, strict=True)
         for word in (f"--{name}-port", number)

@@ -1,6 +1,4 @@
-"""A node's sender and the hub's receiver over real sockets: nothing lost, nothing twice, strangers
-counted.
-"""
+"""Sender and receiver over real sockets: nothing lost, nothing twice, strangers counted."""
 
 import socket
 import threading
