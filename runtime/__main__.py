@@ -6,7 +6,6 @@ lifeline closes.
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -16,9 +15,9 @@ from typing import Annotated
 import typer
 
 from cvsf.recovery import recover_all
-from cvsf.refusal import Refusal
 from cvsf.session import session_folder
 from cvsf.settings import data_folder, load_table
+from cvsf.stop import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
 from runtime.config import HubConfig
 from runtime.hub import Hub, say
@@ -71,20 +70,20 @@ def hub(
         offline=offline,
         anchor_ns=anchor_ns if anchor_ns is not None else time.time_ns() - time.monotonic_ns(),
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: story.stop.set())
+    stop_on_signal(story.stop)
     threading.excepthook = _end_with_thread
     threading.Thread(
         target=recover_all, args=(folder / "sessions",), name="recover", daemon=True
     ).start()
     if lifeline:
-        _watch_lifeline(story.stop)
+        stop_with_starter(story.stop)
     if ready_fd is not None:
         os.close(ready_fd)
     final = story.run(headless or not sys.stdout.isatty())
     say(final)
-    if final.get("seal_error"):
-        raise Refusal(f"the session could not be sealed: {final['seal_error']}")
+    if lost := final.get("messages_lost"):
+        log.error("the disk did not take everything", extra={"messages_lost": lost})
+        sys.exit(1)
 
 
 def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
@@ -94,14 +93,3 @@ def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
         "thread failed, the hub ends", extra={"thread_name": name}, exc_info=trouble.exc_value
     )
     os._exit(1)
-
-
-def _watch_lifeline(stop: threading.Event) -> None:
-    def wait() -> None:
-        while os.read(sys.stdin.fileno(), 64):
-            pass
-        stop.set()
-        threading.Event().wait(4.0)
-        os._exit(1)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()

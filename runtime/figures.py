@@ -38,7 +38,7 @@ class Figures:
 
     def read(self, links: Mapping[str, Link], rest: Mapping[str, Any]) -> dict[str, Any]:
         """The map of this second; `rest` is what the hub adds."""
-        now = time.monotonic()
+        now, links = time.monotonic(), dict(links)  # cameras join on another thread
         elapsed = max(now - self._read_s, 1e-3)
         instants, full = self.instants - self._last[0], self.instants_full - self._last[1]
         stats = {

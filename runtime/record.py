@@ -64,7 +64,7 @@ class Recorder:
             Counter()
         )  # frames that were to be recorded and are not, by reason
         self.dropped_others: Counter[str] = Counter()  # the same for instants, poses, skeletons
-        self.lost = 0  # messages taken that the disk never took
+        self.lost = 0  # messages taken that the disk never took; known once closed
         self.folder = session if config.record != "none" else None
         self._mode, self._storage = config.record, storage or Storage()
         self._min_free, self._queue_limit, self._sync_s = min_free_bytes, queue_bytes, sync_s
@@ -155,6 +155,7 @@ class Recorder:
             "recorded_messages": dict(self.recorded),
             "not_recorded": dict(self.dropped),
             "not_recorded_others": dict(self.dropped_others),
+            "messages_lost": self.lost,
         }
 
     def close(self) -> None:
