@@ -35,6 +35,10 @@ RESERVE = ".reserve"
 _KINDS: dict[str, Any] = {INSTANT: Instant, POSE: MultiviewPose, SKELETON: Skeleton}
 
 
+class BeingRecorded(Refusal):
+    """The session belongs to a hub that is running."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the session against other writers; the lock goes with the process, however it dies."""
@@ -43,7 +47,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refusal(
+            raise BeingRecorded(
                 f"{folder} is being recorded by another hub; stop it, or wait until it has ended."
             ) from None
         yield
@@ -58,13 +62,15 @@ def recover(folder: Path, storage: Storage | None = None) -> Manifest:
 
 
 def recover_all(sessions: Path) -> list[Path]:
-    """Recover every interrupted session in the folder; those that were, oldest first."""
+    """Recover every session in the folder that no hub records any more; those, oldest first."""
     recovered = []
     for manifest in sorted(sessions.glob(f"*/{MANIFEST}")):
         try:
             if not read_manifest(manifest.parent).sealed:
                 recover(manifest.parent)
                 recovered.append(manifest.parent)
+        except BeingRecorded:
+            continue
         except (Refusal, OSError) as error:
             log.warning("session not recovered", extra={"reason": str(error)})
     return recovered

@@ -78,7 +78,7 @@ class SessionWriter:
 
     def write_event(self, event: Mapping[str, Any]) -> None:
         """Take an event, whose `event` names it; as `write`."""
-        self._take((None, pack({"t_ns": time.monotonic_ns(), **event})))
+        self._take((None, pack({"t_ns": time.time_ns(), **event})))
 
     def retry(self) -> None:
         """Put down what is held, in a new file; OSError if the disk still refuses."""
@@ -155,7 +155,7 @@ class SessionWriter:
         segment = self._segment or self._open()
         message, event = entry
         if message is None:
-            segment.add(EVENT, time.monotonic_ns(), event)
+            segment.add(EVENT, time.time_ns(), event)
             return
         header = pack(to_header(message))
         if isinstance(message, Frame):
@@ -170,7 +170,7 @@ class SessionWriter:
         self._good, self._tally = None, Tally(self.durable)
         self._segment = SegmentWriter(self._storage, part, about)
         self._opened_s = time.monotonic()
-        self._segment.add(EVENT, time.monotonic_ns(), _event("segment_start", file=part.stem))
+        self._segment.add(EVENT, time.time_ns(), _event("segment_start", file=part.stem))
         self._storage.sync_folder(self.folder)  # or a power cut could take the file with its acks
         return self._segment
 
@@ -184,7 +184,7 @@ class SessionWriter:
         self._keep(len(self._held), written)
 
     def _finish(self, segment: SegmentWriter, tally: Tally, reason: str) -> None:
-        segment.add(EVENT, time.monotonic_ns(), _event("segment_end", reason=reason))
+        segment.add(EVENT, time.time_ns(), _event("segment_end", reason=reason))
         segment.finish()
         final = segment.path.with_suffix("")
         self._storage.rename(segment.path, final)
@@ -255,4 +255,4 @@ def _size(entry: _Held) -> int:
 
 
 def _event(event: str, **fields: str) -> bytes:
-    return pack({"event": event, "t_ns": time.monotonic_ns(), **fields})
+    return pack({"event": event, "t_ns": time.time_ns(), **fields})

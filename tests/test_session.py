@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,17 @@ def test_the_plain_mcap_reader_opens_a_segment_and_counts_the_same(tmp_path: Pat
         assert sum(1 for _ in reader.iter_messages()) == sum(segment.counts.values())
         metadata = {m.name: m.metadata for m in reader.iter_metadata()}
         assert "h36m-16" in metadata["cvsf.joint_sets"]
+
+
+def test_a_segment_is_as_long_as_its_messages_for_any_reader(tmp_path: Path) -> None:
+    frames = [replace(make_frame("cam0", seq), t_ns=time.time_ns()) for seq in range(3)]
+    (segment,) = record(tmp_path / "s", frames).segments
+    with (tmp_path / "s" / segment.file).open("rb") as file:
+        summary = make_reader(file).get_summary()
+    assert summary is not None
+    assert summary.statistics is not None
+    spanned_ns = summary.statistics.message_end_time - summary.statistics.message_start_time
+    assert 0 <= spanned_ns < 60e9
 
 
 def test_the_manifest_says_what_was_recorded(tmp_path: Path) -> None:
@@ -667,12 +679,18 @@ def test_a_torn_end_costs_only_what_is_torn(tmp_path: Path) -> None:
         assert segment.lost.bytes < 4500  # the first chunk also introduces its channel
 
 
-def test_recovery_finds_every_interrupted_session(tmp_path: Path) -> None:
+def test_recovery_finds_every_interrupted_session_and_leaves_a_running_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for name in ("a", "b"):
         left_open(tmp_path / name, [make_frame("cam0", 0)])
     record(tmp_path / "c", [make_frame("cam0", 0)])
+    running = SessionWriter(tmp_path / "d")
+    caplog.clear()
     assert [path.name for path in recover_all(tmp_path)] == ["a", "b"]
     assert recover_all(tmp_path) == []
+    assert not [r for r in caplog.records if "not recovered" in r.message]
+    running.close()
     assert [f.seq for f in SessionReader(tmp_path / "b").frames()] == [0]
 
 
