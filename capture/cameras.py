@@ -27,7 +27,7 @@ from capture.camera import (
     find_sources,
     open_source,
 )
-from capture.devices import Listed, list_cameras, read_names, write_names
+from capture.devices import Listed, list_cameras, name_of, read_names, write_names
 from cvsf.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -73,18 +73,13 @@ def cameras(
 def _described(number: int, camera: Listed, names: dict[str, str]) -> dict[str, object]:
     return {
         "number": number,
-        "name": _name_of(camera, names),
+        "name": name_of(camera, names),
         "device": str(camera.device),
         "stable": str(camera.stable),
         "card": camera.card,
         "driver": camera.driver,
         "formats": {letters: list(sizes) for letters, sizes in camera.formats.items()},
     }
-
-
-def _name_of(camera: Listed, names: dict[str, str]) -> str | None:
-    ours = {str(camera.stable), str(camera.device)}
-    return next((name for name, address in names.items() if address in ours), None)
 
 
 def _give_names(given: list[str], listed: list[Listed], data: Path | None) -> dict[str, str]:
@@ -178,7 +173,7 @@ def _show(
                 for letters, sizes in camera.formats.items()
             ]
             card = f"{camera.card} ({camera.driver})"
-            name = _name_of(camera, names) or ""
+            name = name_of(camera, names) or ""
             table.add_row(str(i), name, card, str(camera.stable), "\n".join(offered))
         console.print(table)
     else:

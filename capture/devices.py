@@ -6,7 +6,6 @@ place in this list.
 
 import json
 import logging
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from capture import v4l2_api as api
 from capture.camera import Found
 from capture.v4l2_query import formats, is_camera, refusal
 from cvsf.refusal import Refusal
+from cvsf.settings import data_folder
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +92,7 @@ def find(part: str, data: Path | None = None, dev: Path = _DEV) -> list[Found]:
 
 def names_path(data: Path | None) -> Path:
     """Where the names are kept."""
-    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return (data or Path(home) / "cvsf") / "cameras.toml"
+    return data_folder(data) / "cameras.toml"
 
 
 def read_names(data: Path | None) -> dict[str, str]:
@@ -126,10 +125,14 @@ def write_names(data: Path | None, names: Mapping[str, str]) -> Path:
     return path
 
 
-def _found(camera: Listed, names: Mapping[str, str]) -> Found:
+def name_of(camera: Listed, names: Mapping[str, str]) -> str | None:
+    """What its owner called the camera, by either of its paths."""
     ours = {str(camera.stable), str(camera.device)}
-    name = next((name for name, address in names.items() if address in ours), None)
-    return Found(uri=f"v4l2:{camera.stable}", name=name)
+    return next((name for name, address in names.items() if address in ours), None)
+
+
+def _found(camera: Listed, names: Mapping[str, str]) -> Found:
+    return Found(uri=f"v4l2:{camera.stable}", name=name_of(camera, names))
 
 
 def _ask(path: Path, stable: Path) -> Listed | None:

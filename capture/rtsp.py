@@ -64,7 +64,7 @@ def open_stream(uri: str, config: SourceConfig) -> "RtspCamera":
 
 def _require_av() -> None:
     if importlib.util.find_spec("av") is None:
-        raise Refusal("RTSP cameras need PyAV, which is not installed: pip install 'cvsf[rtsp]'.")
+        raise Refusal("RTSP cameras need av, which is not installed; run: pip install '.[rtsp]'")
 
 
 @dataclass(slots=True)

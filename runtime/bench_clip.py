@@ -2,7 +2,7 @@
 
 The folder holds videos, `cameras.json` (K, R, t_mm per camera) and
 `movenet_2d_and_triangulated.npz` (`tri3d_mm`, COCO-17, the calibrated triangulation of one
-detector's keypoints: a pseudo ground truth).
+detector's keypoints: a pseudo ground truth); the product is shown neither.
 """
 
 import json

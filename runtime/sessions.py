@@ -5,7 +5,6 @@ It only looks, unless it is asked to verify the files or to recover what a kille
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from cvsf.session import (
     file_sha256,
     read_manifest,
 )
+from cvsf.settings import data_folder
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def sessions(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List recorded sessions, or show one."""
-    folder = (data or _data_folder()) / "sessions"
+    folder = data_folder(data) / "sessions"
     if session is not None:
         _show(_find(session, folder), verify=verify, recover_=recover_, json_=json_)
         return
@@ -72,11 +72,6 @@ def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
     console.print(_facts(entry, manifest))
     console.print(_cameras(manifest))
     console.print(_segments(manifest))
-
-
-def _data_folder() -> Path:
-    home = os.environ.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "cvsf"
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ def test_a_listener_that_says_nothing_is_refused_in_time(monkeypatch: pytest.Mon
 
 def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Refusal, match=r"pip install 'cvsf\[rtsp\]'"):
+    with pytest.raises(Refusal, match=r"pip install '\.\[rtsp\]'"):
         find_sources("rtsp://127.0.0.1:1/live", 1)
 
 
