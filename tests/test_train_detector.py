@@ -14,7 +14,6 @@ from cvsf.skeleton import H36M_16, Array
 from train.augment import pose_batches
 from train.detector import train_detector
 from train.heatmap import gaussians, peaks
-from train.networks import PoseNetwork, export_pose
 from train.pictures import KEPT_PX, box_of, crop, read_pictures, shots, shrink
 
 JOINTS = len(H36M_16)
@@ -114,34 +113,29 @@ def test_altered_pictures_keep_the_joints_where_they_are(drawn: Path) -> None:
     assert np.median(spread) > 0.25
 
 
-def test_an_exported_network_takes_any_batch(tmp_path: Path) -> None:
-    export_pose(PoseNetwork(JOINTS), tmp_path / "pose.onnx")
+def test_training_learns_says_how_well_and_exports_what_takes_any_batch(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_detector(
+        pictures=drawn,
+        out=tmp_path,
+        minutes=0.25,
+        seeds="0:6",
+        held_out="90:92",
+        as_json=True,
+    )
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["held_out"]
+    assert figures["pictures"] == len(list(shots(drawn, range(90, 92))))
+    assert figures["box_found_share"] > 0.7
+    assert figures["pck_0_1"] > 0.6
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["held_out"]["pck_0_05"] == figures["pck_0_05"]
+    assert manifest["detector"]["bytes"] + manifest["pose"]["bytes"] <= 3e6
     session = onnxruntime.InferenceSession(tmp_path / "pose.onnx")
     image = np.zeros((5, 3, 128, 128), np.float32)
     (heatmaps,) = session.run(["heatmaps"], {"image": image})
     assert heatmaps.shape == (5, JOINTS, 32, 32)
     assert 0 <= heatmaps.min() <= heatmaps.max() <= 1
-
-
-def test_training_learns_and_says_how_well(
-    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    span, kept_back = "0:6", "90:92"
-    train_detector(
-        pictures=drawn,
-        out=tmp_path / "a",
-        minutes=0.25,
-        seeds=span,
-        held_out=kept_back,
-        as_json=True,
-    )
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["held_out"]
-    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
-    assert manifest["held_out"] == figures
-    assert figures["pictures"] == len(list(shots(drawn, range(90, 92))))
-    assert figures["box_found_share"] > 0.7
-    assert figures["pck_0_1"] > 0.6
-    assert manifest["detector"]["bytes"] + manifest["pose"]["bytes"] <= 3e6
 
 
 def test_a_training_goes_on_from_earlier_weights_or_says_they_are_missing(
@@ -154,6 +148,11 @@ def test_a_training_goes_on_from_earlier_weights_or_says_they_are_missing(
 def test_slopes_to_be_scored_on_are_never_learned_from(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="apart"):
         train_detector(pictures=drawn, out=tmp_path / "c", seeds="0:6", held_out="5:7")
+
+
+def test_slopes_that_benches_draw_are_refused(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="benches"):
+        train_detector(pictures=drawn, out=tmp_path / "e", seeds="1000000:1000100")
 
 
 def test_a_malformed_span_is_refused_with_an_example(drawn: Path, tmp_path: Path) -> None:
