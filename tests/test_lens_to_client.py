@@ -156,6 +156,9 @@ def test_four_simulated_cameras_become_one_recorded_skeleton(
         assert run.process.returncode == 0, run.said
     final = run.lines[-1]
     assert final["final"] is True
+    protocol = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text()
+    told = set(final) | set(final["cameras"]["cam0"])
+    assert not {key for key in told if f"`{key}`" not in protocol}
     assert accounted(final["cameras"])
     assert sum(c["in_ring"] for c in final["cameras"].values()) == 0
     session = Path(final["session"])
