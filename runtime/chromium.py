@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.request import urlopen
 
@@ -43,7 +42,7 @@ def find_chromium() -> str | None:
 
 
 class Chromium:
-    """One browser with one page, for the time of a `with` block."""
+    """One browser with one page, until it is closed."""
 
     def __init__(self, width_px: int = 1600, height_px: int = 1000) -> None:
         path = find_chromium()
@@ -153,14 +152,3 @@ class Chromium:
                 if "error" in said:
                     raise RuntimeError(f"{method}: {said['error'].get('message')}")
                 return dict(said.get("result", {}))
-
-    def __enter__(self) -> "Chromium":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

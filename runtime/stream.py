@@ -4,7 +4,6 @@ Newest wins: a slow or stopped subscriber loses messages, and never grows memory
 """
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import zmq
@@ -101,14 +100,3 @@ class Streamer:
 
     def _publish(self, topic: bytes, content: Mapping[str, Any]) -> None:
         self._socket.send_multipart([topic, pack(content)])
-
-    def __enter__(self) -> "Streamer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

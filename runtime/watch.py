@@ -5,6 +5,7 @@ It stays readable at 80 columns, and shows only what the hub itself says.
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.error import HTTPError, URLError
@@ -81,7 +82,7 @@ def write_screenshot(
         error.close()  # a hub that is still starting answers 503, and is waited for below
     except (URLError, OSError) as error:
         raise Refusal(f"No page is served at {address} ({error}); is a hub running?") from error
-    with Chromium(width_px, height_px) as browser:
+    with closing(Chromium(width_px, height_px)) as browser:
         browser.open(address)
         ready = "cvsf.skeletons > 20 && cvsf.tiles.pictures > 8 && cvsf.recording !== null"
         try:

@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -222,17 +221,6 @@ class WebServer:
     def _give(self, topic: str, message: str | bytes, viewers: list[Viewer]) -> None:
         for viewer in viewers:
             self._gauges.messages_dropped += viewer.tell(topic, message)
-
-    def __enter__(self) -> "WebServer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -24,7 +25,7 @@ _STATS = {
 
 @pytest.fixture
 def server() -> Iterator[WebServer]:
-    with WebServer(port=0) as server:
+    with closing(WebServer(port=0)) as server:
         yield server
 
 

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def _hub(endpoint: str = "tcp://127.0.0.1:*", period_s: float = 0.01) -> Iterato
     stop, ready, port = threading.Event(), threading.Event(), [0]
 
     def publish() -> None:
-        with Streamer(endpoint, _ABOUT) as streamer:
+        with closing(Streamer(endpoint, _ABOUT)) as streamer:
             port[0] = streamer.port
             ready.set()
             instant = 0
@@ -137,7 +137,7 @@ def test_the_documented_zeromq_client_prints_skeletons() -> None:
 
 def test_the_documented_websocket_client_prints_skeletons() -> None:
     stop = threading.Event()
-    with WebServer(port=0, about=_ABOUT) as server:
+    with closing(WebServer(port=0, about=_ABOUT)) as server:
 
         def publish() -> None:
             instant = 0

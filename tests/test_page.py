@@ -4,6 +4,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def hub() -> Iterator[_Hub]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    with Chromium(1280, 800) as browser:
+    with closing(Chromium(1280, 800)) as browser:
         yield browser
 
 
@@ -224,7 +225,7 @@ def test_a_lost_hub_is_said_and_found_again(browser: Chromium) -> None:
     hub.close()
     browser.wait_for("!document.getElementById('banner').hidden")
     assert "lost" in browser.ask("document.getElementById('banner').textContent")
-    with WebServer(port=port, about=about(H36M_16, _CAMERAS, "lifter-2")):
+    with closing(WebServer(port=port, about=about(H36M_16, _CAMERAS, "lifter-2"))):
         browser.wait_for("cvsf.connected && document.getElementById('banner').hidden")
         assert browser.wait_for("document.getElementById('engine').textContent") == "lifter-2"
 

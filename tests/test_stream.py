@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def _skeleton(instant: int) -> Skeleton:
 
 @pytest.fixture
 def streamer() -> Iterator[Streamer]:
-    with Streamer("tcp://127.0.0.1:*", _ABOUT) as streamer:
+    with closing(Streamer("tcp://127.0.0.1:*", _ABOUT)) as streamer:
         yield streamer
 
 

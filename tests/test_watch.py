@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def hub() -> Iterator[int]:
     stop, port, ready = threading.Event(), [0], threading.Event()
 
     def publish() -> None:
-        with Streamer("tcp://127.0.0.1:*") as streamer:
+        with closing(Streamer("tcp://127.0.0.1:*")) as streamer:
             port[0] = streamer.port
             ready.set()
             heard = 0

@@ -8,6 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def asked() -> list[bool]:
 
 @pytest.fixture
 def server(asked: list[bool]) -> Iterator[WebServer]:
-    with WebServer(port=0, about=_ABOUT, on_record=asked.append) as server:
+    with closing(WebServer(port=0, about=_ABOUT, on_record=asked.append)) as server:
         yield server
 
 
@@ -128,7 +129,7 @@ def test_a_client_is_told_about_the_hub_then_gets_skeletons(server: WebServer) -
 
 
 def test_before_the_first_camera_nothing_is_said_and_then_about_comes_first() -> None:
-    with WebServer(port=0) as server, _connect(server, "/skeletons") as client:
+    with closing(WebServer(port=0)) as server, _connect(server, "/skeletons") as client:
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.2)
         server.about = _ABOUT
