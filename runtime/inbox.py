@@ -17,16 +17,15 @@ class Inbox:
         self._ready = threading.Condition()
         self.skipped = 0
 
-    def put(self, group: Group, *, lossless: bool) -> list[Group]:
-        """Add a group; the live ones that it pushes out."""
+    def put(self, group: Group, *, lossless: bool) -> None:
+        """Add a group; a live one pushes out the live ones that still wait."""
         with self._ready:
-            stale = [] if lossless else [g for g, kept in self._groups if not kept]
-            if stale:
+            if not lossless:
+                waiting = len(self._groups)
                 self._groups = deque((g, kept) for g, kept in self._groups if kept)
-                self.skipped += len(stale)
+                self.skipped += waiting - len(self._groups)
             self._groups.append((group, lossless))
             self._ready.notify()
-            return stale
 
     def get(self, timeout_s: float) -> Group | None:
         """The next group, None when there is none in time."""

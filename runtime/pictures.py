@@ -25,7 +25,7 @@ class Pictures:
 
     def usable(self, frames: Mapping[str, Frame]) -> dict[str, Frame]:
         """The frames worth looking at, in the order of their names."""
-        return {c: f for c, f in sorted(frames.items()) if not self._reason_against(f)}
+        return {c: f for c, f in sorted(frames.items()) if self._is_worth_it(f)}
 
     def decode(self, frames: Mapping[str, Frame]) -> dict[str, npt.NDArray[np.uint8]]:
         """BGR pixels of every picture that decodes; the headers were checked at the door."""
@@ -37,14 +37,14 @@ class Pictures:
                 self.left_out[f"{camera}: broken picture"] += 1
         return pixels
 
-    def _reason_against(self, frame: Frame) -> bool:
+    def _is_worth_it(self, frame: Frame) -> bool:
         checksum, since_ns = self._last.get(frame.camera, (None, 0))
         if frame.crc32 != checksum:
             self._last[frame.camera] = (frame.crc32, frame.t_ns)
         elif frame.t_ns - since_ns > _FROZEN_NS:
             self.left_out[f"{frame.camera}: frozen"] += 1
-            return True
+            return False
         if frame.uncertainty_ns > self._max_uncertainty_ns:
             self.left_out[f"{frame.camera}: moment not known"] += 1
-            return True
-        return False
+            return False
+        return True

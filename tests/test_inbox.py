@@ -1,0 +1,37 @@
+"""What waits for the pose loop: the newest of live cameras, all of files."""
+
+import threading
+
+from runtime.inbox import Inbox
+from runtime.synchronise import Group
+
+GROUPS = [Group(frames={}, expected=(f"cam{i}",)) for i in range(4)]
+
+
+def emptied(inbox: Inbox) -> list[Group]:
+    return list(iter(lambda: inbox.get(0.0), None))
+
+
+def test_of_live_groups_only_the_newest_waits_and_the_others_are_counted() -> None:
+    inbox = Inbox()
+    for group in GROUPS:
+        inbox.put(group, lossless=False)
+    assert emptied(inbox) == GROUPS[-1:]
+    assert inbox.skipped == 3
+
+
+def test_of_files_every_group_waits_in_order_whatever_is_live_beside() -> None:
+    inbox = Inbox()
+    for group in GROUPS[:3]:
+        inbox.put(group, lossless=True)
+    inbox.put(GROUPS[3], lossless=False)
+    assert emptied(inbox) == GROUPS
+    assert inbox.skipped == 0
+
+
+def test_who_waits_is_woken_by_the_next_group() -> None:
+    inbox = Inbox()
+    waker = threading.Timer(0.05, inbox.put, (GROUPS[0],), {"lossless": False})
+    waker.start()
+    assert inbox.get(5.0) is GROUPS[0]
+    waker.join()
