@@ -46,6 +46,20 @@ class Course:
         drop: Real = -np.tan(self.slope_rad) * (xy @ self.downhill)
         return drop
 
+    def signal(self, name: str) -> Real:
+        """One column of the table, all the way round."""
+        return np.asarray(self.table[:, COLUMNS.index(name)])
+
+    @property
+    def track(self) -> Real:
+        """Where the run goes, (rows + 1, 2)."""
+        return np.stack([self.signal("x"), self.signal("y")], 1)
+
+    @property
+    def left(self) -> Real:
+        """The level direction to the skier's left along the track, unit length."""
+        return np.stack([-self.signal("tangent_y"), self.signal("tangent_x")], 1)
+
     def at(self, raw_ns: npt.NDArray[np.int64]) -> dict[str, Real]:
         """Signals (T,) by name at clock times (T,)."""
         row = (raw_ns % self.period_ns) * (RATE_HZ / 1e9)

@@ -68,7 +68,7 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
     slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
     later = raw_ns + round(weather.shutter_s * 1e9)
     pose = pose_skier(slope.build, slope.course, np.concatenate([raw_ns, later]))
-    pelvis = pose.joints[:, 0]
+    pelvis = pose.joints[:, H36M_16.index("hip")]
     rotation, focal = aim(view, np.concatenate([raw_ns, later]), pelvis)
     here = np.concatenate([pelvis[:count, None], pelvis[count:, None]], 1)
     _, now_px = project(here, view.eye, rotation[:count], focal[:count], view.size)
@@ -108,7 +108,10 @@ def _light(weather: Weather, normals: Single) -> Single:
 
 def _grips(pose: Pose) -> Real:
     """Where the hands hold the poles (T, 2, 3): just beyond the wrists."""
-    wrist, elbow = pose.joints[:, [12, 15]], pose.joints[:, [11, 14]]
+    wrist, elbow = (
+        pose.joints[:, [H36M_16.index(f"{side}{joint}") for side in "lr"]]
+        for joint in ("wrist", "elbow")
+    )
     way = wrist - elbow
     grip = wrist + 0.07 * way / np.linalg.norm(way, axis=-1, keepdims=True)
     down = pose.pole_tip - grip

@@ -12,7 +12,6 @@ from capture.course import Real
 from capture.figure import Figure
 
 JACKET = ("belly", "chest", "sleeve", "cuffs")
-TROUSERS = ("seat", "thigh", "shin")
 
 
 def dress(figure: Figure, seed: int) -> Real:

@@ -15,6 +15,7 @@ from capture.film import Shot, Stage
 from capture.scenery import Picture, draw_post
 from capture.skier import pose_skier
 from capture.slope import Viewpoint, aim
+from cvsf.skeleton import H36M_16
 
 _FINE = 2
 """The skier is drawn this many times larger, then shrunk: smooth edges and facets."""
@@ -41,7 +42,7 @@ class Painter:
         """Paint the background now rather than when the first picture needs it."""
         slope, view = self._stage.slope, self._view
         stamps = np.arange(0, slope.course.period_ns, 200_000_000 if view.follows else 10**12)
-        pelvis = pose_skier(slope.build, slope.course, stamps).joints[:, 0]
+        pelvis = pose_skier(slope.build, slope.course, stamps).joints[:, H36M_16.index("hip")]
         for rotation, focal_px in zip(*aim(view, stamps, pelvis), strict=True):
             self._backdrop.prepare(rotation, float(focal_px))
 
@@ -133,7 +134,7 @@ class Painter:
     def _draw_posts(self, picture: Picture, shot: Shot, gain: Real) -> None:
         """Gates nearer than the skier hide him."""
         land, eye = self._stage.land, self._view.eye
-        skier = float(np.linalg.norm(shot.joints[0, :2] - eye[:2]))
+        skier = float(np.linalg.norm(shot.joints[H36M_16.index("hip"), :2] - eye[:2]))
         distance = np.linalg.norm(land.posts[:, :2] - eye[:2], axis=1)
         for x, y, which in land.posts[distance < skier]:
             colour = land.post_colour[int(which)] * land.weather.lamp * 255 * gain - _PEDESTAL

@@ -255,12 +255,12 @@ def _forest(rng: np.random.Generator, course: Course) -> Real:
 def _posts(rng: np.random.Generator, course: Course) -> Real:
     """Slalom poles on the inner side of some turns, beside the track and apart from each other."""
     count = int(rng.integers(1, 4)) * (3 if course.moving else 1)
-    rows = rng.integers(0, len(course.table) - 1, 80)
-    inside = np.sign(course.table[rows, 5])[:, None]
-    left = np.stack([-course.table[rows, 3], course.table[rows, 2]], 1)
+    track = course.track
+    rows = rng.integers(0, len(track) - 1, 80)
+    inside = np.sign(course.signal("lean")[rows])[:, None]
     chosen: list[Real] = []
-    for xy in course.table[rows, :2] + left * inside * 1.3:
-        clear = np.linalg.norm(course.table[:, :2] - xy, axis=1).min() > 0.8
+    for xy in track[rows] + course.left[rows] * inside * 1.3:
+        clear = np.linalg.norm(track - xy, axis=1).min() > 0.8
         if clear and all(np.linalg.norm(xy - other) > 2 for other in chosen):
             chosen.append(xy)
     posts = np.array(chosen[:count]).reshape(-1, 2)
@@ -276,8 +276,8 @@ def _tracks(rng: np.random.Generator, course: Course, extent: float) -> Single:
         shift = rng.normal(0, 0.25 if older == 0 else 0.3 * course.radius, 2)
         turn = 0.0 if older == 0 else rng.uniform(0, 6)
         spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        path = course.table[:, :2] @ spin.T + shift
-        aside = np.stack([-course.table[:, 3], course.table[:, 2]], 1) @ spin.T * 0.16
+        path = course.track @ spin.T + shift
+        aside = course.left @ spin.T * 0.16
         for side in (aside, -aside):
             points = ((path + side + extent / 2) * scale).astype(np.int32)
             cv2.polylines(

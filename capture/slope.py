@@ -115,10 +115,10 @@ def _azimuth(index: int) -> float:
 
 def _fitting(course: Course, eye: Real, rotation: Real, size: tuple[int, int]) -> float:
     """The longest focal length that keeps the whole run, and the skier on it, in the picture."""
-    rows = course.table[::10]
-    lean = np.stack([-rows[:, 3], rows[:, 2]], 1) * np.sin(rows[:, 5:6])
-    foot = np.column_stack([rows[:, :2], course.height(rows[:, :2])])
-    head = foot + np.column_stack([1.3 * lean, np.full(len(rows), 1.7)])
+    track = course.track[::10]
+    lean = course.left[::10] * np.sin(course.signal("lean")[::10, None])
+    foot = np.column_stack([track, course.height(track)])
+    head = foot + np.column_stack([1.3 * lean, np.full(len(track), 1.7)])
     local = (np.concatenate([foot, head]) - eye) @ rotation.T
     room = np.array(size) / 2 * 0.98
     slack = np.abs(local[:, :2]) / local[:, 2:]

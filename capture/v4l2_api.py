@@ -19,7 +19,6 @@ STAMP_MASK, STAMP_START_OF_EXPOSURE = 0x70000, 0x10000
 VIDEO_CAPTURE = 1  # buffer type
 MEMORY_MAPPED = 1
 DISCRETE = 1  # frame sizes are a list, not a range
-TIME_PER_FRAME = 0x1000  # the device lets its rate be set
 EXPOSURE_TIME = 0x009A0902  # control, in units of 100 us
 DEVICE_CAPS = 0x80000000
 
