@@ -1,5 +1,4 @@
-"""Cross-view fusion: V lifted views of one instant become one body, V rotations and refined 2D
-poses.
+"""Cross-view fusion: V lifted views of one instant become one body, V rotations and refined 2D.
 
 One module from pixels to skeleton, compiled as it stands; a view without the person or a joint
 nobody found has no weight in it.
@@ -11,47 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cvsf.geometry import (
-    TINY,
-    body_from,
-    rotation_from_step,
-    solve3,
-    squared,
-    turn_to_axis,
-    unit,
-    unit_length,
-    weighted_centre,
-)
+from cvsf.agreement import ROUNDS, Cameras, agree, scale_from_moments
+from cvsf.geometry import TINY, body_from, turn_to_axis, unit, unit_length, weighted_centre
 from cvsf.lifter import Lifter, normalised
 from cvsf.modes import refined
 from cvsf.skeleton import JointSet
 
-FOCAL_PER_SIDE = 1.0
+FOCAL_PER_SIDE = 0.9
 """Assumed focal length over the longer image side: only mild perspective hangs on it."""
-ROUNDS = 8
-POSE_PRIOR = 0.04
-"""Weight of the lifted pose against one confident view, per joint: (2D error / lifting error)
-squared.
-"""
-ROTATION_PRIOR = 0.003
-DAMPING = 0.01
-OUTLIER = 0.06
-"""Residual, in canonical units, at which a joint of a view counts half."""
-
-
-# linear maps from second moments: body (3x3) to normal matrix, body and gap (3x2) to right-hand
-# side
-_STIFFNESS = torch.zeros(9, 9)
-for _row, _column, _value in ((8, 0, 1), (8, 4, 1), (0, 8, 1), (4, 8, 1)):
-    _STIFFNESS[_row, _column] = _value
-for _row, _columns in ((2, (2, 6)), (5, (5, 7))):
-    _STIFFNESS[_row, list(_columns)] = -1
-_PULL = torch.zeros(6, 3)
-for _row, _column, _value in ((5, 0, -1), (4, 1, 1), (1, 2, 1), (2, 2, -1)):
-    _PULL[_row, _column] = _value
-_TURN = torch.zeros(9, 3)
-for _column, (_plus, _minus) in enumerate(((7, 5), (2, 6), (3, 1))):
-    _TURN[_plus, _column], _TURN[_minus, _column] = 0.5, -0.5
 
 
 class Aimed(NamedTuple):
@@ -61,16 +27,6 @@ class Aimed(NamedTuple):
     aimed_from_view: Float[Tensor, "B V 3 3"]
     origin_px: Float[Tensor, "B V 1 2"]
     focal_px: Float[Tensor, "B V 1 1"]
-
-
-class Cameras(NamedTuple):
-    """Scaled-orthographic cameras with first-order perspective; scale is 1 / distance in canonical
-    units.
-    """
-
-    view_from_canonical: Float[Tensor, "B V 3 3"]
-    scale: Float[Tensor, "B V 1 1"]
-    shift: Float[Tensor, "B V 1 2"]
 
 
 class LiftedViews(NamedTuple):
@@ -192,86 +148,6 @@ def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:
     return (canonical * weight[..., None]).sum(1) / total
 
 
-def agree(
-    prior: Float[Tensor, "B J 3"],
-    prior_rotation: Float[Tensor, "B V 3 3"],
-    plane: Float[Tensor, "B V J 2"],
-    confidence: Float[Tensor, "B V J"],
-    rounds: int = ROUNDS,
-) -> tuple[Float[Tensor, "B J 3"], Cameras, Float[Tensor, "B V J"]]:
-    """Body and cameras that explain all views together, and how far each joint of each view was
-    believed.
-
-    Alternates between the cameras (one Gauss-Newton step each) and the joints (3x3 systems,
-    reweighted by their
-    residuals); what the views leave open, such as depth against turn with two of them, the priors
-    decide.
-    """
-    sure = confidence.square()
-    believed = sure
-    joints = prior
-    cameras = Cameras(prior_rotation, torch.zeros_like(plane[..., :1, :1]), plane[..., :1, :] * 0)
-    for _ in range(rounds):
-        cameras = step_cameras(joints, cameras, prior_rotation, plane, believed)
-        local = joints[:, None] @ cameras.view_from_canonical.mT
-        target = flat(plane, local, cameras)
-        residual = (target - local[..., :2]).square().sum(-1)
-        agreed = 1 / (1 + residual / OUTLIER**2)
-        believed = sure * agreed
-        joints = place_joints(prior, cameras.view_from_canonical, target, believed)
-    return joints, cameras, confidence * agreed
-
-
-def flat(plane: Tensor, local: Tensor, cameras: Cameras) -> Float[Tensor, "B V J 2"]:
-    """The 2D poses at canonical scale, about the projected pelvis, with the joints' own perspective
-    taken out.
-    """
-    return (plane * (1 + cameras.scale * local[..., 2:]) - cameras.shift) / cameras.scale
-
-
-def step_cameras(
-    joints: Tensor, cameras: Cameras, prior_rotation: Tensor, plane: Tensor, weight: Tensor
-) -> Cameras:
-    """One step of rotation, scale and shift of every view towards its 2D pose."""
-    rotation = cameras.view_from_canonical
-    local = joints[:, None] @ rotation.mT
-    level = plane * (1 + cameras.scale * local[..., 2:])
-    local_centre, level_centre = weighted_centre(local, weight), weighted_centre(level, weight)
-    local, level = local - local_centre, level - level_centre
-    weighted = (weight[..., None] * local).mT
-    spread, shared = weighted @ local, weighted @ level  # (B, V, 3, 3), (B, V, 3, 2)
-    scale = _scale(spread, shared)
-    missing = shared / scale - spread[..., :2]
-    stiff = squared(spread.flatten(-2) @ _STIFFNESS.to(spread))
-    stiff = stiff + (ROTATION_PRIOR + DAMPING) * torch.eye(
-        3, dtype=stiff.dtype, device=stiff.device
-    )
-    pull = missing.flatten(-2) @ _PULL.to(missing)
-    pull = pull - ROTATION_PRIOR * _turn_between(rotation, prior_rotation)
-    rotation = rotation_from_step(solve3(stiff, pull)) @ rotation
-    return Cameras(rotation, scale, level_centre - scale * local_centre[..., :2])
-
-
-def _scale(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
-    """The least-squares scale from second moments; 1 where nothing was seen."""
-    body = spread[..., :1, :1] + spread[..., 1:2, 1:2]
-    seen = shared[..., :1, :1] + shared[..., 1:2, 1:2]
-    return torch.where(body > TINY, seen / body.clamp_min(TINY), 1.0).clamp_min(1e-6)
-
-
-def place_joints(
-    prior: Tensor, rotation: Tensor, target: Tensor, weight: Tensor
-) -> Float[Tensor, "B J 3"]:
-    """Every joint where the views' rays and the lifted pose pull it least."""
-    rays = rotation[..., :2, :]
-    each = (rays.mT @ rays).flatten(-2)
-    identity = torch.eye(3, dtype=prior.dtype, device=prior.device)
-    matrix = squared(weight.mT @ each) + POSE_PRIOR * identity
-    right = ((weight[..., None] * target) @ rays).sum(1) + POSE_PRIOR * prior
-    joints = solve3(matrix, right)
-    return joints - joints[:, :1]
-
-
 def refine(
     fused: Tensor, cameras: Cameras, plane: Tensor, confidence: Tensor
 ) -> Float[Tensor, "B V J 2"]:
@@ -284,14 +160,8 @@ def refine(
     weight = confidence.square()
     local_centre, level_centre = weighted_centre(local, weight), weighted_centre(level, weight)
     weighted = (weight[..., None] * (local - local_centre)).mT
-    scale = _scale(weighted @ (local - local_centre), weighted @ (level - level_centre))
+    scale = scale_from_moments(weighted @ (local - local_centre), weighted @ (level - level_centre))
     shift = level_centre - scale * local_centre[..., :2]
     found = (level - shift) / scale
     pose2d = refined(found, confidence, cameras.view_from_canonical, local[..., :2])
     return (pose2d * scale + shift) / perspective
-
-
-def _turn_between(rotation: Tensor, prior: Tensor) -> Float[Tensor, "B V 3"]:
-    """The small rotation vector from the prior to the rotation, to first order."""
-    turn = (rotation @ prior.mT).flatten(-2)
-    return turn @ _TURN.to(turn)

@@ -17,6 +17,8 @@ JOINT_SPREAD = 0.03
 """Standard deviation of a joint's Gaussian, canonical units (about 4 cm on an adult)."""
 LINE_SPREAD = 0.04
 STEPS = 4
+_STIFF = 0.05 / JOINT_SPREAD**2  # so that nearly parallel lines do not throw a joint far away
+_AHEAD = 1e-3  # by how much the mode at the joint itself must win
 _USEFUL = 0.05  # squared sine of the angle between two cameras at which their line counts half
 
 # the adjugate of a symmetric 2x2 matrix and its determinant, from its four entries
@@ -45,7 +47,7 @@ def refined(
     lines = epipolar_lines(pose2d, confidence, view_from_canonical)
     starts = torch.stack([pose2d, projected])
     points, height = climb(starts, pose2d, confidence, lines)
-    return torch.where((height[1] > height[0])[..., None], points[1], points[0])
+    return torch.where((height[0] > height[1] + _AHEAD)[..., None], points[0], points[1])
 
 
 def epipolar_lines(
@@ -76,7 +78,7 @@ def climb(
     for _ in range(STEPS):
         near, ridge, distance = heights(point, pose2d, confidence, lines)
         near, ridge = near / JOINT_SPREAD**2, ridge / LINE_SPREAD**2
-        matrix = (ridge[..., None] * each).sum(-3) + near.clamp_min(1e-6)[..., None] * identity
+        matrix = (ridge[..., None] * each).sum(-3) + near.clamp_min(_STIFF)[..., None] * identity
         # moves are measured from the present point, so a joint without any pull stays
         pull = near[..., None] * (pose2d - point)
         pull = pull - ((ridge * distance)[..., None] * lines.normal).sum(-3)
