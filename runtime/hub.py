@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from rich.live import Live
 
 from cvsf.engine import load_engine
-from cvsf.messages import Frame, MultiviewPose, Skeleton
-from cvsf.skeleton import joint_set, remap
+from cvsf.messages import Frame, Skeleton
+from cvsf.skeleton import joint_set
 from runtime.bundle import load_bundle
 from runtime.config import HubConfig
-from runtime.detect import Detector, Person
+from runtime.detect import Detector
 from runtime.figures import Figures
 from runtime.inbox import Inbox
+from runtime.join import JOINED_SET, join
 from runtime.lift import lift
 from runtime.pictures import Pictures
 from runtime.receive import Link, Receiver
@@ -38,7 +38,6 @@ from runtime.web import WebServer
 
 log = logging.getLogger(__name__)
 
-_LIFTED_SET = "h36m-16"
 _USUAL_BYTES_S = 1.5e6  # of a camera, for the first estimate of the free recording time
 _CANONICAL = (
     "x forward, y to the body's left, z up along the trunk; pelvis at the origin, unit scale"
@@ -199,7 +198,7 @@ class Hub:
         instant = group.instant(self.recorder.next_instant())
         with stages("join"):
             cameras = tuple(sorted(set(group.expected) | set(group.frames)))
-            pose = self._multiview(instant.index, group.t_ns, cameras, people, frames)
+            pose = join(instant, cameras, people, frames, self.detector)
         with stages("lift"):
             skeleton = lift(self.engine, pose, group.uncertainty_ns)
         with stages("publish"):
@@ -224,44 +223,11 @@ class Hub:
         stages.end_instant()
         return skeleton
 
-    def _multiview(
-        self,
-        index: int,
-        t_ns: int,
-        cameras: tuple[str, ...],
-        people: Mapping[str, Person],
-        frames: Mapping[str, Frame],
-    ) -> MultiviewPose:
-        target = joint_set(_LIFTED_SET)
-        keypoints = np.zeros((len(cameras), len(target), 2), np.float32)
-        confidence = np.zeros((len(cameras), len(target)), np.float32)
-        image = np.zeros((len(cameras), 2), np.float32)
-        for view, camera in enumerate(cameras):
-            if camera in frames:
-                image[view] = frames[camera].width_px, frames[camera].height_px
-            if person := people.get(camera):
-                keypoints[view], confidence[view] = remap(
-                    person.keypoints_px,
-                    person.confidence,
-                    self.detector.joint_set.joints,
-                    target.joints,
-                )
-        return MultiviewPose(
-            t_ns=t_ns,
-            instant=index,
-            cameras=cameras,
-            image_px=image,
-            keypoints_px=keypoints,
-            confidence=np.clip(confidence, 0, 1),
-            joint_set=_LIFTED_SET,
-            detector=self.detector.name,
-        )
-
     def _tell_about(self, cameras: tuple[str, ...]) -> None:
         if cameras != self._told:
             self._told = cameras
             told = about(
-                joint_set(_LIFTED_SET),
+                joint_set(JOINED_SET),
                 cameras,
                 self.engine.id,
                 detector=self.detector.name,
