@@ -130,12 +130,10 @@ def _place(spec: SourceSpec, epoch_ns: int) -> dict[str, object]:
 
 
 def _configured_port(config: Path | None) -> int:
-    port = (
-        read_tables(config).get("hub", {}).get("frames_port", FRAMES_PORT)
-        if config
-        else FRAMES_PORT
-    )
-    return int(port)
+    """Where the file has the hub listen; what is wrong there the hub refuses by its key."""
+    table = read_tables(config).get("hub") if config else None
+    port = table.get("frames_port") if isinstance(table, dict) else None
+    return port if isinstance(port, int) else FRAMES_PORT
 
 
 def _command(name: str, given: Mapping[str, object]) -> list[str]:

@@ -17,7 +17,9 @@ import simplejpeg
 import typer
 
 from capture.film import film, set_stage
+from capture.node import parse_size
 from capture.render import Painter
+from capture.simulator import USUAL_SIZE, drawable
 from capture.slope import make_slope, place_camera
 from capture.truth import view_arrays, write_multiview
 from cvsf.refusal import Refusal
@@ -31,7 +33,7 @@ def simulate(
     seeds: Annotated[str, typer.Option(help="Slopes A to B - 1, as A:B.")] = "0:1",
     cams: Annotated[int, typer.Option(help="Cameras around each slope.")] = 4,
     frames: Annotated[int, typer.Option(help="Moments of each slope.")] = 12,
-    size: Annotated[str, typer.Option(help="Width and height of a picture.")] = "640x480",
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels, else 640x480.")] = None,
     moving: Annotated[bool, typer.Option(help="Cameras that pan and zoom.")] = False,
     workers: Annotated[int, typer.Option(help="Processes at work.")] = 1,
     contact_sheet: Annotated[
@@ -41,7 +43,7 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Render slopes to JPEG with their truth, one folder a seed."""
-    numbers, pixels = _seeds(seeds), _size(size)
+    numbers, pixels = _seeds(seeds), drawable(parse_size(size) or USUAL_SIZE)
     if contact_sheet:
         _write_sheet(contact_sheet, numbers, moving, pixels)
         done = {"contact_sheet": str(contact_sheet)}
@@ -116,10 +118,3 @@ def _seeds(text: str) -> range:
     if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
         raise Refusal(f"--seeds is {text!r}: expected A:B with A < B, such as 0:100.")
     return range(int(first), int(last))
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 64):
-        raise Refusal(f"--size is {text!r}: expected WIDTHxHEIGHT of 64 or more, such as 640x480.")
-    return int(width), int(height)

@@ -19,8 +19,20 @@ from cvsf.refusal import Refusal
 _AHEAD = 10
 """Ticks whose motion is worked out together, which costs little more than one."""
 
+USUAL_SIZE = (640, 480)
+_SMALLEST_PX, _LARGEST_PX = 64, 4096
 _UNCERTAINTY_NS = 1_000
 """The picture shows exactly the moment stamped, to the rounding of the motion's arithmetic."""
+
+
+def drawable(size: tuple[int, int]) -> tuple[int, int]:
+    """The size itself; a Refusal where the simulator draws no such pictures."""
+    if min(size) < _SMALLEST_PX or max(size) > _LARGEST_PX:
+        raise Refusal(
+            f"the simulator was asked for {size[0]}x{size[1]}: expected sides of {_SMALLEST_PX} to"
+            f" {_LARGEST_PX}."
+        )
+    return size
 
 
 def open_simulated(index: int, config: SourceConfig, moving: bool) -> Source:
@@ -34,13 +46,9 @@ class SimulatedCamera:
     pace: Pace = "live"
 
     def __init__(self, index: int, config: SourceConfig, moving: bool) -> None:
-        size = config.size or (640, 480)
+        size = drawable(config.size or USUAL_SIZE)
         self.width_px, self.height_px = size
         self.fps = float(config.fps or 20)
-        if min(size) < 64 or max(size) > 4096:
-            raise Refusal(
-                f"the simulator was asked for {size[0]}x{size[1]}: expected sides of 64 to 4096."
-            )
         if not 0.1 <= self.fps <= 240:
             raise Refusal(
                 f"the simulator was asked for {self.fps:g} frames a second: expected 0.1 to 240."

@@ -130,17 +130,8 @@ def rescue(
     storage.rename(fresh, final)
     storage.sync_folder(part.parent)
     storage.remove(part)
-    record = tally.record(
-        file=final.name,
-        sha256=writer.sha256,
-        bytes=writer.offset,
-        counts=writer.counts,
-        sealed=True,
-        recovered=True,
-        lost=Lost(chunks=len(scan.damaged), bytes=scan.lost_bytes),
-        ended="interrupted",
-    )
-    return record, tally
+    made = {"sha256": writer.sha256, "bytes": writer.offset, "counts": writer.counts}
+    return _recovered(final, scan, tally, **made), tally
 
 
 def adopt(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
@@ -174,17 +165,20 @@ def _sealed_unnoted(path: Path, manifest: Manifest) -> tuple[SegmentRecord, Tall
     for message in scan.messages():
         counts[message.topic] = counts.get(message.topic, 0) + 1
         _see(tally, message)
-    record = tally.record(
+    found = {"sha256": file_sha256(path), "bytes": path.stat().st_size, "counts": counts}
+    return _recovered(path, scan, tally, **found), tally
+
+
+def _recovered(path: Path, scan: Scan, tally: Tally, **found: Any) -> SegmentRecord:
+    """The manifest's entry of a file that nobody sealed in its time."""
+    return tally.record(
         file=path.name,
-        sha256=file_sha256(path),
-        bytes=path.stat().st_size,
-        counts=counts,
         sealed=True,
         recovered=True,
         lost=Lost(chunks=len(scan.damaged), bytes=scan.lost_bytes),
         ended="interrupted",
+        **found,
     )
-    return record, tally
 
 
 def _copy(writer: SegmentWriter, message: Recorded, tally: Tally) -> None:

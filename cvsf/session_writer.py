@@ -24,8 +24,7 @@ from cvsf.tally import Recordable, Source, Tally
 
 log = logging.getLogger(__name__)
 
-
-_SMALL_BYTES = 2048  # about what any message but a frame takes
+_SMALL_BYTES = 2048
 
 _Held = tuple[Recordable | None, bytes]
 """A message, or the bytes of an event."""
@@ -136,7 +135,7 @@ class SessionWriter:
                 self.seal("rotation")
         with self._state:
             self._held.append(entry)
-            self.held_bytes += _size(entry)
+            self.held_bytes += size_bytes(entry[0])
             if self._failed is not None:
                 raise self._failed
             try:
@@ -245,13 +244,13 @@ class SessionWriter:
     def _keep(self, count: int, written: Mapping[Source, int]) -> None:
         """Let go of the oldest `count` held messages: they are on the disk."""
         for _ in range(count):
-            self.held_bytes -= _size(self._held.popleft())
+            self.held_bytes -= size_bytes(self._held.popleft()[0])
         self.durable = {**self.durable, **written}
 
 
-def _size(entry: _Held) -> int:
-    message, event = entry
-    return len(message.jpeg) if isinstance(message, Frame) else len(event) or _SMALL_BYTES
+def size_bytes(message: Recordable | None) -> int:
+    """About what a message, or an event, takes in memory until it is on the disk."""
+    return len(message.jpeg) if isinstance(message, Frame) else _SMALL_BYTES
 
 
 def _event(event: str, **fields: str) -> bytes:

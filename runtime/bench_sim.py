@@ -18,6 +18,7 @@ from cvsf.engine import Engine, load_engine
 from cvsf.refusal import Refusal
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
+from cvsf.triangulate import projection_of
 from runtime.rehearsal import rehearse
 from runtime.score import Truth, score
 
@@ -105,16 +106,12 @@ def _rows(reader: SessionReader, truth_file: Path) -> dict[int, int]:
 
 def _truth(file: Any, rows: Any) -> Truth:
     rotation = file["camera_R"][rows].astype(np.float64)
-    shift = file["camera_t_mm"][rows].astype(np.float64)
-    focal, image = file["focal_px"][rows].astype(np.float64), file["image_px"].astype(np.float64)
-    inside = np.zeros((*focal.shape, 3, 3))
-    inside[..., 0, 0] = inside[..., 1, 1] = focal
-    inside[..., :2, 2] = image / 2
-    inside[..., 2, 2] = 1
+    shift_mm = file["camera_t_mm"][rows].astype(np.float64)
+    focal_px, centre_px = file["focal_px"][rows].astype(np.float64), file["image_px"] / 2
     return Truth(
         joints_mm=file["joints_mm"][rows].astype(np.float64),
         view_from_world=rotation,
-        projection=inside @ np.concatenate([rotation, shift[..., None]], -1),
+        projection=projection_of(rotation, shift_mm, focal_px, centre_px).astype(np.float64),
     )
 
 

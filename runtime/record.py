@@ -16,7 +16,7 @@ from typing import Any
 
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
-from cvsf.session_writer import SessionWriter
+from cvsf.session_writer import SessionWriter, size_bytes
 from cvsf.storage import Storage
 from cvsf.tally import Recordable, Source
 from runtime.config import HubConfig
@@ -27,7 +27,6 @@ _RETRY_S = 1.0
 _LOOK_S = 1.0  # between looks at the free space
 _ALARM_SHARE = 0.2
 _RESUME_SHARE = 1.2  # of the least free space: below it recording stays stopped
-_SMALL_BYTES = 2048  # what a message but a frame is taken for in the queue
 _GB = 1e9
 
 OnDurable = Callable[[dict[Source, int]], None]
@@ -98,7 +97,7 @@ class Recorder:
         frame = isinstance(message, Frame)
         if self._writer is None or (frame and self._mode != "frames"):
             return False
-        size = len(message.jpeg) if isinstance(message, Frame) else _SMALL_BYTES
+        size = size_bytes(message)
         with self._change:
             full = self._queued_bytes + self._writer.held_bytes + size > self._queue_limit
             reason = next(iter(self._halts.values()), "queue full" if full else None)
