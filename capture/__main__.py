@@ -38,6 +38,12 @@ def _bundle_for(specs: Sequence[SourceSpec], detector: str | None) -> str | None
     return detector or _BUILT_FOR.get(scheme)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cvsf-capture {importlib.metadata.version('cvsf')}")
+        raise typer.Exit
+
+
 def capture(
     cams: Annotated[int, typer.Option(help="How many cameras.")],
     source: Annotated[
@@ -45,7 +51,7 @@ def capture(
         typer.Option(help="0,1,2,3 · /dev/video0,... · rtsp://... · 'cam*.mp4' · a session · sim"),
     ] = None,
     hub: Annotated[str | None, typer.Option(help="HOST of a hub that runs already.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file: [capture], [hub].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file, tables capture and hub.")] = None,
     detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
     record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
@@ -56,18 +62,25 @@ def capture(
     truth: Annotated[
         Path | None, typer.Option(help="Where the simulator writes what happened.")
     ] = None,
-    realtime: Annotated[bool, typer.Option(help="Play files at their own rate.")] = False,
-    headless: Annotated[bool, typer.Option(help="A JSON line a second, no table.")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Play files at their own rate.")
+    ] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="A JSON line a second, no table.")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder of sessions, models, bundles.")] = None,
     names: Annotated[str | None, typer.Option(help="Camera names, comma between.")] = None,
-    offline: Annotated[bool, typer.Option(help="Download nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
     host: Annotated[str | None, typer.Option(help="Address the hub binds.")] = None,
     frames_port: Annotated[int | None, typer.Option(help="Where nodes connect.")] = None,
     skeletons_port: Annotated[
         int | None, typer.Option(help="Where ZeroMQ clients connect.")
     ] = None,
     web_port: Annotated[int | None, typer.Option(help="Page and WebSocket clients.")] = None,
-    version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Cameras in, one live 3D skeleton out."""
     load_table(config, "capture", CaptureConfig)
@@ -156,9 +169,6 @@ def _gather_truth(truth: Path, specs: Sequence[SourceSpec]) -> None:
 
 def main() -> None:
     """The door of `cvsf-capture`."""
-    if sys.argv[1:] == ["--version"]:
-        typer.echo(f"cvsf-capture {importlib.metadata.version('cvsf')}")
-        return
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(capture)
     refuse_politely(app)

@@ -34,7 +34,7 @@ def simulate(
     cams: Annotated[int, typer.Option(help="Cameras around each slope.")] = 4,
     frames: Annotated[int, typer.Option(help="Moments of each slope.")] = 12,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels, else 640x480.")] = None,
-    moving: Annotated[bool, typer.Option(help="Cameras that pan and zoom.")] = False,
+    moving: Annotated[bool, typer.Option("--moving", help="Cameras that pan and zoom.")] = False,
     workers: Annotated[int, typer.Option(help="Processes at work.")] = 1,
     contact_sheet: Annotated[
         Path | None,

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def hub(
     cams: Annotated[int, typer.Option(help="Cameras that files played in step wait for.")] = 0,
-    config: Annotated[Path | None, typer.Option(help="TOML file with a [hub] table.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with a table hub.")] = None,
     detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
     record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
@@ -43,11 +43,13 @@ def hub(
         int | None, typer.Option(help="Where ZeroMQ clients connect.")
     ] = None,
     web_port: Annotated[int | None, typer.Option(help="The page and WebSocket clients.")] = None,
-    offline: Annotated[bool, typer.Option(help="Download nothing.")] = False,
-    headless: Annotated[bool, typer.Option(help="A JSON line a second, no table.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="A JSON line a second, no table.")
+    ] = False,
     anchor_ns: Annotated[int | None, typer.Option(help="Hub clock minus CLOCK_MONOTONIC.")] = None,
     ready_fd: Annotated[int | None, typer.Option(help="Closed once nodes may connect.")] = None,
-    lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
+    lifeline: Annotated[bool, typer.Option("--lifeline", help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run a hub; its last line of standard output under --headless is the final account."""
     given = {

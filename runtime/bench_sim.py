@@ -32,7 +32,7 @@ def bench_sim(
     seed: Annotated[list[int] | None, typer.Option(help="These slopes instead.")] = None,
     cams: Annotated[int, typer.Option(help="Cameras around each slope.")] = 4,
     seconds: Annotated[float, typer.Option(help="Length of each run.")] = 12.0,
-    moving: Annotated[bool, typer.Option(help="Cameras pan and zoom.")] = False,
+    moving: Annotated[bool, typer.Option("--moving", help="Cameras pan and zoom.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Score the product on slopes nobody has seen."""
