@@ -53,6 +53,7 @@ class Sender:
         self.exposed = 0
         self.acknowledged = 0
         self.dropped: Counter[str] = Counter()
+        self._fates: dict[str, int] = {}
         self.state: dict[str, object] = {}
         self.stop_asked: str | None = None
         self.refused: str | None = None
@@ -88,13 +89,17 @@ class Sender:
             self.dropped[reason] += frames
 
     def account(self) -> dict[str, Any]:
-        """Where every exposure is: exposed = acknowledged + dropped + in_ring, at any moment."""
+        """Where every exposure is: exposed = acknowledged + dropped + in_ring, at any moment.
+
+        `fates` is what the hub says of the acknowledged ones, for the next hub to go on counting.
+        """
         with self._lock:
             return {
                 "exposed": self.exposed,
                 "acknowledged": self.acknowledged,
                 "dropped": dict(self.dropped),
                 "in_ring": len(self._ring),
+                "fates": self._fates,
             }
 
     def close(self, *, ended: bool, drain_s: float) -> None:
@@ -208,6 +213,7 @@ class Sender:
             if received > self._received:
                 self._progress_s = time.monotonic()
             self._received, self._taken = max(received, self._received), max(taken, self._taken)
+            self._fates = dict(ack["fates"])
             while self._ring and self._ring[0].seq <= durable:
                 self._forget_oldest()
                 self.acknowledged += 1

@@ -5,13 +5,15 @@ The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, fo
 
     node -> hub
         report   who it is: camera, boot_id, width_px, height_px, fps, pace, in_step; and how it
-                 stands: exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state
+                 stands: exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state,
+                 and fates as the hub told last
         frame    `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring, or -1
         probe    camera, sent_ns
         bye      as report, and ended: whether the source came to its end
     hub -> node
-        ack      hub_id, camera, boot_id, and the highest seq accepted (received), on disk
-                 (durable) and done with (taken)
+        ack      hub_id, camera, boot_id, the highest seq accepted (received), on disk or known
+                 never to be (durable) and done with (taken), and what became of those up to
+                 durable: fates {fate: n}
         echo     sent_ns, hub_ns
         stop     reason
         refused  reason

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from cvsf.messages import MultiviewPose
-from runtime.receive import Link
+from runtime.account import Account, account
+from runtime.link import Link
+from runtime.receive import Receiver
 
 
 class Figures:
@@ -36,9 +38,10 @@ class Figures:
         for camera, row in zip(pose.cameras, pose.confidence, strict=True):
             self._confidence.setdefault(camera, []).append(float(row.mean()))
 
-    def read(self, links: Mapping[str, Link], rest: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, receiver: Receiver, rest: Mapping[str, Any], *, final: bool) -> dict[str, Any]:
         """The map of this second; `rest` is what the hub adds."""
-        now, links = time.monotonic(), dict(links)  # cameras join on another thread
+        # cameras join on another thread
+        now, links, runs = time.monotonic(), dict(receiver.links), dict(receiver.runs)
         elapsed = max(now - self._read_s, 1e-3)
         instants, full = self.instants - self._last[0], self.instants_full - self._last[1]
         stats = {
@@ -52,32 +55,43 @@ class Figures:
             "skeletons": self.skeletons,
             "skeletons_predicted": self.predicted,
             "left_out": dict(self.left_out),
-            "cameras": {c: self._camera(link, elapsed) for c, link in sorted(links.items())},
+            "cameras": {
+                camera: self._camera(link, list(runs.values()), elapsed)
+                | _places(account(link, runs, receiver.resume, final=final))
+                for camera, link in sorted(links.items())
+            },
             **rest,
         }
         self._read_s, self._last = now, (self.instants, self.instants_full)
-        self._last_frames = {camera: link.frames for camera, link in links.items()}
+        self._last_frames = {c: one["received"] for c, one in stats["cameras"].items()}
         self._confidence.clear()
         return stats
 
-    def _camera(self, link: Link, elapsed_s: float) -> dict[str, Any]:
-        report = link.report
-        refused = sum(link.refused.values())
-        node_dropped = {str(k): int(v) for k, v in dict(report.get("dropped", {})).items()}
+    def _camera(self, link: Link, runs: list[Link], elapsed_s: float) -> dict[str, Any]:
+        mine = [run for run in runs if run.camera == link.camera]
+        received = sum(run.frames for run in mine)
         sure = self._confidence.get(link.camera)
         return {
-            "fps": round((link.frames - self._last_frames.get(link.camera, 0)) / elapsed_s, 1),
-            "received": link.frames,
-            "dropped": sum(node_dropped.values()) + refused,
-            "dropped_by": node_dropped | dict(link.refused),
-            "clock_error_ms": round(int(report.get("clock_error_ns", 0)) / 1e6, 3),
+            "fps": round((received - self._last_frames.get(link.camera, 0)) / elapsed_s, 1),
+            "received": received,
+            "repeated": sum(run.repeated for run in mine),
+            "out_of_order": sum(run.out_of_order for run in mine),
+            "clock_error_ms": round(int(link.report.get("clock_error_ns", 0)) / 1e6, 3),
             "confidence": round(float(np.mean(sure)), 3) if sure else None,
-            "exposed": int(report.get("exposed", 0)),
-            "recorded": max(0, int(report.get("acknowledged", 0)) - refused - link.not_kept),
-            "not_kept": link.not_kept,
-            "in_ring": int(report.get("in_ring", 0)),
             "state": _state(link),
         }
+
+
+def _places(of: Account) -> dict[str, Any]:
+    """Where the exposures are, every one in exactly one place."""
+    return {
+        "exposed": of.exposed,
+        "recorded": of.recorded,
+        "not_kept": of.not_kept,
+        "dropped": of.dropped,
+        "dropped_by": dict(of.reasons),
+        "in_ring": of.in_ring,
+    }
 
 
 def _state(link: Link) -> str:

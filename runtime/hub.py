@@ -26,8 +26,9 @@ from runtime.figures import Figures
 from runtime.inbox import Inbox
 from runtime.join import JOINED_SET, join
 from runtime.lift import lift
+from runtime.link import Link
 from runtime.pictures import Pictures
-from runtime.receive import Link, Receiver
+from runtime.receive import Receiver
 from runtime.record import Recorder
 from runtime.spoken import about
 from runtime.stages import Stages
@@ -93,11 +94,9 @@ class Hub:
 
     # on the receiver's thread
 
-    def _take(self, frame: Frame, link: Link) -> None:
-        link.pending.append(frame.seq)
-        if not self.recorder.put(frame):
-            link.pending.pop()
-            link.not_kept += 1
+    def _take(self, frame: Frame, link: Link) -> bool:
+        """Whether the frame will be on disk."""
+        is_kept = self.recorder.put(frame)
         if frame.trigger is not None and link.lossless:
             if not self.steps.add(frame):
                 link.taken = frame.seq
@@ -108,6 +107,7 @@ class Hub:
             period_ns = 1e9 / min(other.fps for other in self.receiver.links.values())
             expected = self.receiver.alive(self.config.absent_s)
             self._offer(self.slots.add(frame, self.now_ns(), period_ns, expected), lossless=False)
+        return is_kept
 
     def _expire(self) -> bool:
         """Whether frames still wait for those of other cameras."""
@@ -236,11 +236,11 @@ class Hub:
             self.streamer.about = told
             self.web.about = told
 
-    def read_figures(self) -> dict[str, Any]:
+    def read_figures(self, *, final: bool = False) -> dict[str, Any]:
         """The stats of this second."""
         self.figures.left_out = self.pictures.left_out
         return self.figures.read(
-            self.receiver.links,
+            self.receiver,
             {
                 "latency_ms": self.stages.percentiles(),
                 "instants_skipped": self.inbox.skipped,
@@ -251,6 +251,7 @@ class Hub:
                 "detector": self.detector.name,
                 **self.recorder.figures(),
             },
+            final=final,
         )
 
     def _show(self, stats: dict[str, Any], shown: Live | None) -> None:
@@ -275,7 +276,7 @@ class Hub:
                 self.process(group)
         self.recorder.close()
         self.receiver.close()
-        stats = self.read_figures() | {"final": True}
+        stats = self.read_figures(final=True) | {"final": True}
         self.streamer.send_stats(stats)
         self.streamer.close()
         self.web.close()

@@ -48,3 +48,18 @@ class Pictures:
             self.left_out[f"{frame.camera}: moment not known"] += 1
             return False
         return True
+
+
+def trouble_with(frame: Frame, size_px: tuple[int, int]) -> str | None:
+    """Why a picture may not be decoded, if it may not: never by decoding it."""
+    if not frame.intact():
+        return "damaged picture"
+    if (frame.width_px, frame.height_px) != size_px:
+        return "wrong size"
+    if frame.jpeg[:2] != b"\xff\xd8":
+        return "not a JPEG"
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(frame.jpeg)
+    except ValueError:
+        return "not a JPEG"
+    return None if (width, height) == size_px else "wrong size"

@@ -8,62 +8,26 @@ import logging
 import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import simplejpeg
 import zmq
 
 from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
+from cvsf.tally import Source
 from cvsf.wire import envelope, hub_socket
+from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk, meet
+from runtime.pictures import trouble_with
 
 log = logging.getLogger(__name__)
 
 _ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
-_CLAIM_S = 2.0
+_CLAIM_S, _SILENT_S = 2.0, 1.0
+_MOST_CAMERAS = 64
 _WATCHFUL_MS, _CALM_MS = 4, 20
 """How long to wait for messages while frames wait for others, and while none do."""
 _LOSSLESS_SILENCE_S = 5.0
-
-
-@dataclass(slots=True)
-class Link:
-    """One camera as the hub knows it."""
-
-    camera: str
-    boot_id: str
-    address: bytes
-    report: dict[str, Any]
-    width_px: int
-    height_px: int
-    fps: float
-    lossless: bool
-    in_step: bool
-    heard_s: float
-    received: int = -1
-    taken: int = -1
-    pending: deque[int] = field(default_factory=deque)  # handed to the recorder, not yet on disk
-    frames: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    not_kept: int = 0  # nobody asked for these on disk
-    ended: bool = False
-    gone: bool = False
-    told: tuple[int, int, int] = (-2, -2, -2)
-    told_s: float = 0.0
-    last_trigger: int = -1
-    stop_reason: str | None = None  # told to the node until it ends
-
-    @property
-    def durable(self) -> int:
-        """Everything up to here is on disk, or known never to be."""
-        return self.pending[0] - 1 if self.pending else self.received
-
-    def mark_durable(self, seq: int) -> None:
-        """This frame and those before it are on disk."""
-        while self.pending and self.pending[0] <= seq:
-            self.pending.popleft()
 
 
 class Receiver:
@@ -77,17 +41,18 @@ class Receiver:
         port: int,
         *,
         now_ns: Callable[[], int],
-        on_frame: Callable[[Frame, Link], None],
+        on_frame: Callable[[Frame, Link], bool],
         on_idle: Callable[[], bool],
         on_bye: Callable[[Link], None],
     ) -> None:
         self.hub_id = uuid.uuid4().hex[:12]
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, Link] = {}  # the present run of each camera
+        self.runs: dict[Source, Link] = {}
         self.garbage: Counter[str] = Counter()
-        self.resume: dict[tuple[str, str], int] = {}  # what a restarted hub has on disk already
+        self.resume: dict[Source, OnDisk] = {}  # what a restarted hub finds
         self._now_ns, self._deaf = now_ns, False
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
-        self._claims: dict[str, tuple[str, float]] = {}
+        self._claims: dict[Source, float] = {}
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = hub_socket(self._context, host, port)
@@ -129,12 +94,11 @@ class Receiver:
             )
         )
 
-    def mark_durable(self, on_disk: dict[tuple[str, str], int]) -> None:
-        """What the recorder has on disk, by (camera, boot_id)."""
-        for (camera, boot_id), seq in on_disk.items():
-            link = self.links.get(camera)
-            if link and link.boot_id == boot_id:
-                link.mark_durable(seq)
+    def mark_durable(self, on_disk: dict[Source, int]) -> None:
+        """What the recorder has on disk."""
+        for run, seq in on_disk.items():
+            if link := self.runs.get(run):
+                link.on_disk = seq
 
     def mark_taken(self, frame: Frame) -> None:
         """This frame is done with; a source that waits may send another."""
@@ -158,7 +122,8 @@ class Receiver:
                 acks_at = time.monotonic() + _ACK_EVERY_S
         while self._router.poll(0):
             self._hear(self._router.recv_multipart())
-        for link in self.links.values():
+        for link in self.runs.values():
+            link.settle()
             self._tell_ack(link)
 
     def _hear(self, parts: list[bytes]) -> None:
@@ -169,12 +134,8 @@ class Receiver:
         try:
             header = unpack(body[0])
             if header.get("schema") != SCHEMA:
-                self.garbage["wrong schema"] += 1
-                found = header.get("schema")
-                self._tell(
-                    address, envelope("refused", reason=f"schema is {found!r}, expected {SCHEMA}")
-                )
-                return
+                reason = f"schema is {header.get('schema')!r}, expected {SCHEMA}"
+                return self._refuse(address, "wrong schema", reason)
             self._take(address, header, body[1] if len(body) == 2 else None)
         except (ValueError, KeyError, TypeError, OverflowError):
             self.garbage["malformed"] += 1
@@ -202,57 +163,68 @@ class Receiver:
         if link and link.boot_id == boot_id:
             link.address = address
             return link
-        if link and not link.gone and time.monotonic() - link.heard_s < 1.0:
-            first_s = self._claims.setdefault(camera, (boot_id, time.monotonic()))[1]
+        if link and not link.gone and time.monotonic() - link.heard_s < _SILENT_S:
+            first_s = self._claims.setdefault((camera, boot_id), time.monotonic())
             if time.monotonic() - first_s > _CLAIM_S:
-                self.garbage["camera name taken"] += 1
                 reason = f"another camera is named {camera!r}; give each its own name"
-                self._tell(address, envelope("refused", reason=reason))
+                self._refuse(address, "camera name taken", reason)
             return None
-        self._claims.pop(camera, None)
-        new = Link(
-            camera=camera,
-            boot_id=boot_id,
-            address=address,
-            report=header,
-            width_px=int(header["width_px"]),
-            height_px=int(header["height_px"]),
-            fps=max(float(header["fps"]), 0.1),
-            lossless=header["pace"] == "lossless",
-            in_step=bool(header.get("in_step")),
-            heard_s=time.monotonic(),
-        )
-        new.received = new.taken = self.resume.get((camera, boot_id), -1)
-        self.links[camera] = new
+        self._claims.clear()
+        return self._welcome(address, header, (camera, boot_id))
+
+    def _welcome(self, address: bytes, header: dict[str, Any], run: Source) -> Link | None:
+        """The link of a run that now is its camera's present one."""
+        camera, _ = run
+        if camera not in self.links and len(self.links) >= _MOST_CAMERAS:
+            reason = f"there are {_MOST_CAMERAS} cameras already; a hub takes no more"
+            self._refuse(address, "too many cameras", reason)
+            return None
+        try:
+            new = self.runs.get(run) or meet(address, header, self.resume.get(run))
+        except ValueError as error:
+            self._refuse(address, "impossible camera", str(error))
+            return None
+        self.links[camera] = self.runs[run] = new
+        new.address, new.gone = address, False
         log.info(
             "camera connected", extra={"camera": camera, "size": f"{new.width_px}x{new.height_px}"}
         )
         return new
 
     def _take_frame(self, address: bytes, header: dict[str, Any], jpeg: bytes) -> None:
+        if self._deaf:
+            return  # the node's ring keeps the frame
         link = self.links.get(str(header.get("camera")))
-        if self._deaf or link is None or link.boot_id != header.get("boot_id"):
-            return  # its report comes first; the node's ring keeps the frame
+        if link is None or link.boot_id != header.get("boot_id"):
+            self.garbage["frame of an unknown camera"] += 1  # sent again once its report has come
+            return
         link.address, link.heard_s = address, time.monotonic()
         seq, after = int(header["seq"]), int(header.get("after", -1))
-        if not after <= link.received < seq:
-            return  # a repeat, or behind a hole that the resend fills
-        link.frames += 1
+        if seq <= link.received:
+            link.repeated += 1
+        elif after > link.received:
+            link.out_of_order += 1  # behind a hole that the resend fills
+        else:
+            link.frames += 1
+            link.pending.append((seq, self._fate(link, header, jpeg, seq)))
+            link.received = seq
+
+    def _fate(self, link: Link, header: dict[str, Any], jpeg: bytes, seq: int) -> str:
+        """What will become of a frame: recorded, not kept, or why it is refused."""
         try:
             frame = from_header(Frame, header, jpeg)
-            trouble = _trouble(frame, link)
+            trouble = trouble_with(frame, (link.width_px, link.height_px))
         except ValueError:
             trouble = "malformed header"
-        if trouble is None:
-            self._on_frame(frame, link)
-        else:
-            link.refused[trouble] += 1
+        if trouble:
             link.taken = max(link.taken, seq)
-        link.received = seq  # last, so that it is never taken for durable before it is handed on
+            return trouble
+        return RECORDED if self._on_frame(frame, link) else NOT_KEPT
 
     def _acknowledge(self) -> None:
         now = time.monotonic()
-        for link in list(self.links.values()):
+        for link in self.runs.values():
+            link.settle()
             stands = (link.received, link.durable, link.taken)
             if stands != link.told or now - link.told_s > _ACK_AT_LEAST_S:
                 self._tell_ack(link)
@@ -269,26 +241,16 @@ class Receiver:
             received=link.received,
             durable=link.durable,
             taken=link.taken,
+            fates=dict(link.fates),
         )
         self._tell(link.address, ack)
+
+    def _refuse(self, address: bytes, what: str, reason: str) -> None:
+        self.garbage[what] += 1
+        self._tell(address, envelope("refused", reason=reason))
 
     def _tell(self, address: bytes, message: dict[str, object]) -> None:
         try:
             self._router.send_multipart([address, pack(message)], zmq.DONTWAIT)
         except zmq.ZMQError:
             return  # the peer is gone or slow; it asks again
-
-
-def _trouble(frame: Frame, link: Link) -> str | None:
-    """Why a picture may not be decoded, if it may not: never by decoding it."""
-    if not frame.intact():
-        return "damaged picture"
-    if (frame.width_px, frame.height_px) != (link.width_px, link.height_px):
-        return "wrong size"
-    if frame.jpeg[:2] != b"\xff\xd8":
-        return "not a JPEG"
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(frame.jpeg)
-    except ValueError:
-        return "not a JPEG"
-    return None if (width, height) == (frame.width_px, frame.height_px) else "wrong size"

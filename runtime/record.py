@@ -20,6 +20,7 @@ from cvsf.session_writer import SessionWriter, size_bytes
 from cvsf.storage import Storage
 from cvsf.tally import Recordable, Source
 from runtime.config import HubConfig
+from runtime.link import OnDisk, found_on_disk
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,11 @@ class Recorder:
         self._rate_bytes_s, self._rated = 0.0, (time.monotonic(), 0)
         self._writer: SessionWriter | None = None
         self._threads: list[threading.Thread] = []
-        self.resume: dict[Source, int] = {}
+        self.resume: dict[Source, OnDisk] = {}
         first = 0
         if self.folder is not None:
             self._writer = writer = self._open(self.folder, config, segment_s)
-            self.resume = dict(writer.durable)
+            self.resume = found_on_disk(writer.manifest)
             self._published = dict(writer.durable)
             first = 1 + max((s.last_instant for s in writer.manifest.segments), default=-1)
             for name, run in (("record", self._write), ("record-sync", self._sync)):

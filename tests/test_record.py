@@ -17,6 +17,7 @@ from cvsf.session import SessionReader, read_manifest
 from cvsf.storage import Bytes, Storage
 from cvsf.tally import Source
 from runtime.config import HubConfig
+from runtime.link import OnDisk
 from runtime.record import Recorder
 
 JPEG = b"\xff\xd8" + bytes(20_000)
@@ -272,7 +273,7 @@ def test_a_restarted_recorder_knows_what_is_on_disk(tmp_path: Path) -> None:
         first.put(make_instant(first.next_instant()))
     first.close()
     second = Recorder(tmp_path / "s", FRAMES)
-    assert second.resume == {("cam0", "a"): 2}
+    assert second.resume == {("cam0", "a"): OnDisk(last=2, frames=3)}
     assert second.next_instant() == 3
     second.put(make_frame(3))
     second.close()

@@ -17,7 +17,8 @@ from capture.send import Sender
 from cvsf.messages import Frame, pack, to_header
 from cvsf.refusal import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, require_loopback
-from runtime.receive import Link, Receiver
+from runtime.link import Link, OnDisk
+from runtime.receive import Receiver
 
 WIDTH, HEIGHT = 64, 48
 PICTURE = simplejpeg.encode_jpeg(
@@ -66,7 +67,11 @@ class Hub:
     """A receiver that puts on disk at once, or when told to."""
 
     def __init__(
-        self, port: int, *, durable: bool = True, resume: dict[tuple[str, str], int] | None = None
+        self,
+        port: int,
+        *,
+        durable: bool = True,
+        resume: dict[tuple[str, str], OnDisk] | None = None,
     ):
         self.frames: list[Frame] = []
         self.durable = durable
@@ -81,10 +86,11 @@ class Hub:
         self.receiver.resume = resume or {}
         self.receiver.start()
 
-    def _take(self, taken: Frame, link: Link) -> None:
+    def _take(self, taken: Frame, link: Link) -> bool:
         self.frames.append(taken)
-        if not self.durable:
-            link.pending.append(taken.seq)
+        if self.durable:
+            link.on_disk = taken.seq
+        return True
 
     @property
     def link(self) -> Link:
@@ -127,6 +133,7 @@ def test_every_frame_arrives_once_and_in_order_and_leaves_the_ring(port: int) ->
             "acknowledged": 300,
             "dropped": {},
             "in_ring": 0,
+            "fates": {"recorded": 300},
         }
         assert until(lambda: hub.link.gone)
 
@@ -159,7 +166,7 @@ def test_a_restarted_hub_takes_no_frame_it_has_on_disk_already(port: int) -> Non
     sender = Sender(f"tcp://127.0.0.1:{port}", identity(), ring_mb=16, lossless=False)
     for seq in range(50):
         sender.put(frame(seq))
-    hub = Hub(port, resume={("cam0", "boot"): 29})
+    hub = Hub(port, resume={("cam0", "boot"): OnDisk(last=29, frames=30)})
     assert until(lambda: sender.account()["in_ring"] == 0)
     assert [f.seq for f in hub.frames] == list(range(30, 50))
     sender.close(ended=True, drain_s=1)
@@ -216,7 +223,12 @@ def test_bad_pictures_are_counted_by_reason_and_the_camera_goes_on(port: int) ->
         assert until(lambda: sender.account()["in_ring"] == 0)
         sender.close(ended=True, drain_s=1)
         assert [f.seq for f in hub.frames] == [5]
-        assert hub.link.refused == {"damaged picture": 1, "wrong size": 2, "not a JPEG": 2}
+        assert hub.link.fates == {
+            "damaged picture": 1,
+            "wrong size": 2,
+            "not a JPEG": 2,
+            "recorded": 1,
+        }
 
 
 def test_strangers_and_garbage_are_counted_and_survived(port: int) -> None:
