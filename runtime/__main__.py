@@ -48,7 +48,7 @@ def hub(
         bool, typer.Option("--headless", help="A JSON line a second, no table.")
     ] = False,
     anchor_ns: Annotated[int | None, typer.Option(help="Hub clock minus CLOCK_MONOTONIC.")] = None,
-    ready_fd: Annotated[int | None, typer.Option(help="Closed once nodes may connect.")] = None,
+    ready_fd: Annotated[int | None, typer.Option(help="Told once nodes may connect.")] = None,
     lifeline: Annotated[bool, typer.Option("--lifeline", help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run a hub; its last line of standard output under --headless is the final account."""
@@ -80,6 +80,7 @@ def hub(
     if lifeline:
         stop_with_starter(story.stop)
     if ready_fd is not None:
+        os.write(ready_fd, b"\n")
         os.close(ready_fd)
     final = story.run(headless or not sys.stdout.isatty())
     say(final)
