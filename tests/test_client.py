@@ -9,31 +9,18 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cvsf.client import about, skeletons, stats
 from cvsf.messages import Skeleton
 from cvsf.skeleton import H36M_16
+from material import make_skeleton
 from runtime import spoken
 from runtime.stream import Streamer
 from runtime.web import WebServer
 
 _DOCS = Path(__file__).parents[1] / "docs"
 _ABOUT = spoken.about(H36M_16, ["cam0", "cam1"], "lifter-1")
-
-
-def _skeleton(instant: int) -> Skeleton:
-    return Skeleton(
-        t_ns=time.monotonic_ns(),
-        uncertainty_ns=0,
-        instant=instant,
-        engine="lifter-1",
-        joints=np.random.default_rng(instant).normal(size=(len(H36M_16), 3)).astype(np.float32),
-        confidence=np.ones(len(H36M_16), np.float32),
-        views=("cam0", "cam1"),
-        measured=True,
-    )
 
 
 @contextmanager
@@ -47,7 +34,7 @@ def _hub(endpoint: str = "tcp://127.0.0.1:*", period_s: float = 0.01) -> Iterato
             ready.set()
             instant = 0
             while not stop.wait(period_s):
-                streamer.send(_skeleton(instant))
+                streamer.send(make_skeleton(instant, t_ns=time.monotonic_ns()))
                 streamer.send_stats({"t_s": instant * period_s, "recording": False})
                 instant += 1
 
@@ -142,7 +129,7 @@ def test_the_documented_websocket_client_prints_skeletons() -> None:
         def publish() -> None:
             instant = 0
             while not stop.wait(0.02):
-                server.send(_skeleton(instant))
+                server.send(make_skeleton(instant, t_ns=time.monotonic_ns()))
                 instant += 1
 
         thread = threading.Thread(target=publish)

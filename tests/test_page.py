@@ -2,7 +2,6 @@
 
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
+from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from material import make_frame
 from runtime.chromium import Chromium, find_chromium
 from runtime.spoken import about
 from runtime.watch import write_screenshot
@@ -114,7 +114,9 @@ class _Hub:
         frames = {}
         for view, camera in enumerate(_CAMERAS):
             if (instant + view) % 3 == 0:
-                frames[camera] = _frame(camera, instant, t_ns, _picture(view, keypoints[view]))
+                frames[camera] = make_frame(
+                    camera, instant, _picture(view, keypoints[view]), t_ns=t_ns
+                )
         moment = Instant(index=instant, t_ns=t_ns, frames={}, expected=_CAMERAS, spread_ns=0)
         self.server.show(moment, frames, pose)
 
@@ -137,24 +139,6 @@ class _Hub:
             "disk_free_gb": 81.2,
             "free_recording_s": 22340.0,
         }
-
-
-def _frame(camera: str, seq: int, t_ns: int, jpeg: bytes) -> Frame:
-    return Frame(
-        camera=camera,
-        boot_id="boot",
-        seq=seq,
-        t_ns=t_ns,
-        raw_ns=t_ns,
-        offset_ns=0,
-        uncertainty_ns=0,
-        sync_epoch=0,
-        stamp="simulated",
-        width_px=640,
-        height_px=480,
-        crc32=zlib.crc32(jpeg),
-        jpeg=jpeg,
-    )
 
 
 @pytest.fixture

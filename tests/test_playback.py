@@ -1,7 +1,6 @@
 """A recorded session as cameras: what formed an instant comes back, and nothing else."""
 
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from capture.camera import Exposure, Source, SourceConfig, SourceEnded, find_sou
 from cvsf.messages import Frame, Instant
 from cvsf.refusal import Refusal
 from cvsf.session_writer import SessionWriter
+from material import make_frame
 
 PERIOD_NS = 50_000_000
 START_NS = 7_000_000_000_000
@@ -20,20 +20,17 @@ START_NS = 7_000_000_000_000
 def frame(camera: str, seq: int) -> Frame:
     picture = np.full((48, 64, 3), seq, np.uint8)
     jpeg = bytes(simplejpeg.encode_jpeg(picture, quality=90))
-    return Frame(
-        camera=camera,
+    return make_frame(
+        camera,
+        seq,
+        jpeg,
         boot_id="boot",
-        seq=seq,
         t_ns=START_NS + seq * PERIOD_NS,
-        raw_ns=seq * PERIOD_NS,
         offset_ns=START_NS,
         uncertainty_ns=123_456,
-        sync_epoch=0,
         stamp="kernel",
         width_px=64,
         height_px=48,
-        crc32=zlib.crc32(jpeg),
-        jpeg=jpeg,
     )
 
 

@@ -4,13 +4,13 @@ import errno
 import os
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+import material
 from cvsf.messages import Frame, Instant
 from cvsf.refusal import Refusal
 from cvsf.session import SessionReader, read_manifest
@@ -25,21 +25,7 @@ FRAMES, POSES, NONE = (HubConfig(record=mode) for mode in ("frames", "poses", "n
 
 
 def make_frame(seq: int, camera: str = "cam0", jpeg: bytes = JPEG) -> Frame:
-    return Frame(
-        camera=camera,
-        boot_id="a",
-        seq=seq,
-        t_ns=1_000_000_000 + seq * 50_000_000,
-        raw_ns=0,
-        offset_ns=0,
-        uncertainty_ns=1000,
-        sync_epoch=0,
-        stamp="simulated",
-        width_px=640,
-        height_px=480,
-        crc32=zlib.crc32(jpeg),
-        jpeg=jpeg,
-    )
+    return material.make_frame(camera, seq, jpeg)
 
 
 def make_instant(index: int) -> Instant:

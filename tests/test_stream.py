@@ -16,23 +16,11 @@ import zmq
 from cvsf.messages import Skeleton, from_header, unpack
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from material import make_skeleton
 from runtime.spoken import about
 from runtime.stream import RAW, SMOOTH, STATS, Streamer
 
 _ABOUT = about(H36M_16, ["cam0", "cam1"], "lifter-1")
-
-
-def _skeleton(instant: int) -> Skeleton:
-    return Skeleton(
-        t_ns=1 + instant * 50_000_000,
-        uncertainty_ns=2_000_000,
-        instant=instant,
-        engine="lifter-1",
-        joints=np.full((len(H36M_16), 3), instant % 7, np.float32),
-        confidence=np.ones(len(H36M_16), np.float32),
-        views=("cam0", "cam1"),
-        measured=True,
-    )
 
 
 @pytest.fixture
@@ -83,13 +71,13 @@ def _wait_until_wanted(streamer: Streamer, topic: bytes, wanted: bool = True) ->
 def test_a_subscriber_gets_skeletons_as_they_were_sent(streamer: Streamer) -> None:
     with _Subscriber(streamer, "skeleton.raw") as subscriber:
         _wait_until_wanted(streamer, RAW)
-        streamer.send(_skeleton(5))
+        streamer.send(make_skeleton(5))
         told = subscriber.hear(streamer)
         assert told is not None
         assert told[0] == RAW
         skeleton = from_header(Skeleton, unpack(told[1], trusted=True))
         assert skeleton.instant == 5
-        assert np.array_equal(skeleton.joints, _skeleton(5).joints)
+        assert np.array_equal(skeleton.joints, make_skeleton(5).joints)
 
 
 def test_whoever_comes_late_is_still_told_about_the_hub(streamer: Streamer) -> None:
@@ -114,12 +102,12 @@ def test_a_new_engine_is_announced_to_those_already_listening(streamer: Streamer
 
 
 def test_smoothing_is_done_only_while_somebody_asks_for_it(streamer: Streamer) -> None:
-    streamer.send(_skeleton(1))
+    streamer.send(make_skeleton(1))
     assert not streamer.wants(SMOOTH)
     with _Subscriber(streamer, "skeleton.smooth") as subscriber:
         _wait_until_wanted(streamer, SMOOTH)
         assert not streamer.wants(RAW)
-        streamer.send(_skeleton(2))
+        streamer.send(make_skeleton(2))
         told = subscriber.hear(streamer)
         assert told is not None
         assert from_header(Skeleton, unpack(told[1], trusted=True)).smoothed
@@ -129,7 +117,7 @@ def test_smoothing_is_done_only_while_somebody_asks_for_it(streamer: Streamer) -
 def test_an_empty_subscription_hears_everything(streamer: Streamer) -> None:
     with _Subscriber(streamer, "") as subscriber:
         _wait_until_wanted(streamer, STATS)
-        streamer.send(_skeleton(1))
+        streamer.send(make_skeleton(1))
         streamer.send_stats({"t_s": 1.0, "cameras": {"cam0": {"fps": np.float32(20.0)}}})
         heard = set()
         for _ in range(4):
@@ -172,7 +160,7 @@ def test_a_stopped_subscriber_neither_delays_the_hub_nor_grows_its_memory(
                 streamer.send_stats(ballast)
             before_mb, started = _resident_mb(), time.perf_counter()
             for instant in range(2000):
-                streamer.send(_skeleton(instant))
+                streamer.send(make_skeleton(instant))
                 streamer.send_stats(ballast)  # 200 MB in all
             assert _resident_mb() - before_mb < 20
             assert (time.perf_counter() - started) / 4000 < 2e-3

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.messages import Frame
+from material import make_frame
 from runtime.synchronise import Group, Slots, Steps
 
 PERIOD_NS = 50_000_000
@@ -14,21 +15,7 @@ CAMERAS = ("cam0", "cam1", "cam2", "cam3")
 
 
 def frame(camera: str, seq: int, t_ns: int, trigger: int | None = None) -> Frame:
-    return Frame(
-        camera=camera,
-        boot_id="b",
-        seq=seq,
-        t_ns=t_ns,
-        raw_ns=t_ns,
-        offset_ns=0,
-        uncertainty_ns=1000,
-        sync_epoch=0,
-        stamp="simulated",
-        width_px=64,
-        height_px=48,
-        crc32=0,
-        trigger=trigger,
-    )
+    return make_frame(camera, seq, b"", t_ns=t_ns, trigger=trigger)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -17,9 +16,10 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
-from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
+from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from material import make_frame, make_skeleton
 from runtime import viewers
 from runtime.spoken import about
 from runtime.web import WebServer
@@ -43,34 +43,7 @@ _STATS: dict[str, Any] = {
 
 
 def _skeleton(instant: int) -> Skeleton:
-    return Skeleton(
-        t_ns=1 + instant * 50_000_000,
-        uncertainty_ns=0,
-        instant=instant,
-        engine="lifter-1",
-        joints=np.full((_J, 3), instant, np.float32),
-        confidence=np.ones(_J, np.float32),
-        views=("cam0", "cam1"),
-        measured=True,
-    )
-
-
-def _frame(camera: str, seq: int, jpeg: bytes) -> Frame:
-    return Frame(
-        camera=camera,
-        boot_id="boot",
-        seq=seq,
-        t_ns=seq * 50_000_000,
-        raw_ns=0,
-        offset_ns=0,
-        uncertainty_ns=0,
-        sync_epoch=0,
-        stamp="simulated",
-        width_px=640,
-        height_px=480,
-        crc32=zlib.crc32(jpeg),
-        jpeg=jpeg,
-    )
+    return make_skeleton(instant, joints=np.full((_J, 3), instant, np.float32))
 
 
 def _show(server: WebServer, index: int, jpeg: bytes = b"\xff\xd8 as the camera made it") -> None:
@@ -82,7 +55,7 @@ def _show(server: WebServer, index: int, jpeg: bytes = b"\xff\xd8 as the camera 
         keypoints_px=np.full((2, _J, 2), 12.34, np.float32),
         confidence=np.full((2, _J), 0.5, np.float32),
     )
-    frames = {camera: _frame(camera, index, jpeg) for camera in ("cam0", "cam1")}
+    frames = {camera: make_frame(camera, index, jpeg) for camera in ("cam0", "cam1")}
     instant = Instant(index=index, t_ns=index, frames={}, expected=(), spread_ns=0)
     server.show(instant, frames, pose)
 
