@@ -33,7 +33,7 @@ PARITY = 1e-5
 CREDIT = "Trained on the CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu)."
 
 # a standing body with raised arms, metres, z up, for golden vectors
-_STANDING = {
+STANDING = {
     "hip": (0, 0, 0), "rhip": (0, -0.11, 0), "rknee": (0.1, -0.12, -0.41),
     "rankle": (0, -0.13, -0.82),
     "lhip": (0, 0.11, 0), "lknee": (0.05, 0.13, -0.42), "lankle": (-0.05, 0.16, -0.83),
@@ -134,7 +134,7 @@ def _sample(views: int, joints: JointSet, seed: int) -> dict[str, Tensor]:
     cameras.
     """
     random = np.random.default_rng(seed)
-    body = np.array([_STANDING[joint] for joint in joints.joints]) + random.normal(
+    body = np.array([STANDING[joint] for joint in joints.joints]) + random.normal(
         0, 0.05, (len(joints), 3)
     )
     keypoints = np.empty((1, views, len(joints), 2))

@@ -18,6 +18,7 @@ class TrainConfig(BaseModel):
     variant: Variant = "baseline"
     width: int = Field(default=384, gt=0)
     blocks: int = Field(default=3, gt=0)
+    threads: int = Field(default=2, gt=0)
     steps: int = Field(default=9000, gt=0)
     batch_instants: int = Field(default=64, gt=0)
     virtual_views: int = Field(default=4, gt=0)  # of a made-up body, supervised only

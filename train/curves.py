@@ -18,8 +18,9 @@ def draw_curves(curve: Sequence[dict[str, float]], path: Path) -> None:
     for name in ("one_view", "fused"):
         if curve and name in curve[-1]:
             right.plot(steps, [point[name] for point in curve], label=f"{name} N-MPJPE mm")
-    if not right.lines and curve:
+    if not right.lines and curve and "views_apart" in curve[-1]:
         right.plot(steps, [point["views_apart"] for point in curve], label="views apart")
     right.set(title="kept-back instants", xlabel="step")
-    right.legend()
+    if right.lines:
+        right.legend()
     figure.savefig(path, dpi=110)

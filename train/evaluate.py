@@ -60,12 +60,6 @@ def show(facts: dict[str, Any]) -> None:
             )
     console = Console()
     console.print(table)
-    if "refined_2d" in facts:
-        s = facts["refined_2d"]
-        console.print(f"2D over pose norm: bad {s['bad_before']:.4f} -> {s['bad_after']:.4f}, "
-                      f"good {s['good_before']:.4f} -> {s['good_after']:.4f}")  # fmt: skip
-    free = facts["without_truth"]
-    console.print(
-        f"without truth: views apart {free['views_apart']:.4f}, "
-        f"bone spread {free['bone_spread']:.4f}"
-    )
+    for name, figures in (facts.get("refined_2d", {}) | facts["without_truth"]).items():
+        if figures is not None:
+            console.print(f"{name} {figures:.4f}")

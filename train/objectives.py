@@ -108,12 +108,17 @@ def total_loss(lifter: Lifter, plane: Tensor, confidence: Tensor, weights: Stage
     return loss + weights.refined * disagreement(again / _radius(again), present)
 
 
-def depth_sign(lifter: Lifter, seen: Seen, joint_set: JointSet) -> float:
+def lifted_sample(lifter: Lifter, seen: Seen) -> Tensor:
+    """Canonical poses of the first instants."""
+    with torch.no_grad():
+        canonical, _ = lifter(seen.plane[:2000], seen.confidence[:2000])
+    return torch.as_tensor(canonical)
+
+
+def depth_sign(canonical: Tensor, joint_set: JointSet) -> float:
     """+1 if knees and elbows of what it lifts bend as a body's do, -1 if it has settled on the
     mirrored body.
     """
-    with torch.no_grad():
-        canonical, _ = lifter(seen.plane[:2000], seen.confidence[:2000])
     at = {name: canonical[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"] + at["lshoulder"] - at["rshoulder"])
     bent = torch.zeros(())

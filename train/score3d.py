@@ -94,7 +94,7 @@ def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, 
     bad, good = seen & (before > BAD_SHARE), seen & (before <= BAD_SHARE)
     facts: dict[str, Any] = {
         "refined_2d": {
-            f"{name}_{when}": float(error[which].mean()) if which.any() else float("nan")
+            f"{name}_{when}": float(error[which].mean()) if which.any() else None
             for name, which in (("bad", bad), ("good", good))
             for when, error in (("before", before), ("after", after))
         }
@@ -113,7 +113,7 @@ def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, 
 
 def _without_truth(
     together: dict[str, Array], alone: dict[str, Array], instants: Instants
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Agreement between the views' own poses, and how much bones change length in a take."""
     several = np.any(instants.confidence > 0, axis=-1).sum(-1) > 1
     apart = multiview_agreement(alone["canonical"], instants.confidence)
@@ -121,6 +121,6 @@ def _without_truth(
     takes = [together["fused"][several & (names == name)] for name in instants.sessions]
     spread = [bone_stability(take, H36M_16).mean() for take in takes if len(take) > 1]
     return {
-        "views_apart": float(apart[several].mean()) if several.any() else float("nan"),
-        "bone_spread": float(np.mean(spread)) if spread else float("nan"),
+        "views_apart": float(apart[several].mean()) if several.any() else None,
+        "bone_spread": float(np.mean(spread)) if spread else None,
     }

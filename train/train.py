@@ -6,7 +6,6 @@ learn.
 """
 
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -27,7 +26,7 @@ from train.config import TrainConfig, Variant
 from train.curves import draw_curves
 from train.dataset import Instants, read_instants
 from train.learn import Descent, Objective, descend, resume, start
-from train.objectives import depth_sign, from_bodies, from_views, seen_by_cameras
+from train.objectives import depth_sign, from_bodies, from_views, lifted_sample, seen_by_cameras
 from train.score3d import Lift, score
 
 CHECKPOINT, CONFIG, METRICS, CURVES = "checkpoint.pt", "config.json", "metrics.json", "curves.png"
@@ -111,7 +110,7 @@ def _run(
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), 2)))
+    torch.set_num_threads(config.threads)
     finished = _descend(run, _objective(run, learned), learned, kept_back, minutes, path, console)
     scores = score(lift_with(finished.lifter()), kept_back)
     finished.write(path)
@@ -166,8 +165,8 @@ def _descend(
         descend(run, objective, minutes, told)
         bar.update(TaskID(task), completed=1.0)
     if run.config.variant != "supervised":
-        seen = seen_by_cameras(learned)
-        if depth_sign(run.lifter, seen, H36M_16) < 0:
+        canonical = lifted_sample(run.lifter, seen_by_cameras(learned))
+        if depth_sign(canonical, H36M_16) < 0:
             run.lifter.turn_depth_over()
     run.curve.append({"step": run.step, "progress": 1.0, "loss": float("nan")} | _look(run, shown))
     return run.at_rest(learned.sessions)
@@ -179,7 +178,7 @@ def _look(run: Descent, shown: Instants) -> dict[str, float]:
     run.lifter.train()
     names = [name for name in ("one_view", "fused") if name in facts]
     look: dict[str, float] = {name: facts[name]["n_mpjpe_mm"] for name in names}
-    look.update(facts["without_truth"])
+    look.update({name: v for name, v in facts["without_truth"].items() if v is not None})
     return look
 
 
@@ -205,8 +204,8 @@ def _spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if isinstance(value, dict):
             merged[key] = _spread([s[key] for s in scores])
         elif isinstance(value, float):
-            values = [s[key] for s in scores]
-            merged[key] = {"mean": statistics.fmean(values), "sd": statistics.pstdev(values)}
+            values = [s[key] for s in scores if s[key] is not None]
+            merged[key] = {"mean": float(np.mean(values)), "sd": float(np.std(values))}
         else:
             merged[key] = value
     return merged
