@@ -30,7 +30,7 @@ def fit(
     rate: float,
 ) -> nn.Module:
     """The mean of the weights towards the end of the training; `network` itself is spent."""
-    network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's types
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=_WEIGHT_DECAY)
     half = _half_is_faster(network, next(batches), loss_of)
@@ -41,7 +41,7 @@ def fit(
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             loss = loss_of(network, next(batches))
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_NORM)
         optimizer.step()
         step += 1
@@ -81,7 +81,7 @@ def _half_is_faster(
         start = time.thread_time()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             loss = loss_of(spare, batch)
-        loss.backward()
+        torch.autograd.backward(loss)
         seconds[half] = time.thread_time() - start  # the second round counts
     log.info("precision chosen", extra={"bfloat16": seconds[True] < seconds[False]})
     return seconds[True] < seconds[False]

@@ -63,7 +63,8 @@ def box_loss(
     logits: Float[Tensor, "B 3 i j"], centre_cells: Float[Tensor, "B 2"], size: Float[Tensor, "B 2"]
 ) -> Float[Tensor, ""]:
     """Cross entropy of the centre map, and the relative error of the size around the centre."""
-    target = gaussians(centre_cells[:, None], *logits.shape[-2:], sigma=1.0)
+    rows, columns = logits.shape[-2:]
+    target = gaussians(centre_cells[:, None], rows, columns, sigma=1.0)
     heat = binary_cross_entropy_with_logits(logits[:, :1], target, reduction="sum") / len(logits)
     wanted = size[:, :, None, None].clamp(0.01, 0.99)
     off = (torch.sigmoid(logits[:, 1:]) - wanted).abs() / wanted

@@ -129,7 +129,7 @@ def _export(network: nn.Module, image: Tensor, outputs: list[str], path: Path) -
     """The network as ONNX, refused unless ONNX Runtime computes what torch does."""
     import onnxruntime
 
-    network = network.eval().to(memory_format=torch.contiguous_format)
+    network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as in fit
     for name in ("onnxscript", "onnx_ir", "torch.onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():  # the exporter warns of its own use of torch
