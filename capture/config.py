@@ -9,7 +9,7 @@ class CaptureConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ring_mb: int = Field(default=180, gt=0)
-    """Frames the hub has not yet on disk are kept this long in memory: 30 s of 6 MB/s."""
+    """Memory for the frames that the hub has not yet on disk: 30 s of 6 MB/s."""
     jpeg_quality: int = Field(default=85, ge=1, le=100)
     reopen_s: float = Field(default=0.5, gt=0)
     """First pause before a camera that died is opened again; doubles up to `reopen_max_s`."""

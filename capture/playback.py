@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capture.camera import Exposure, Found, Pace, SourceConfig, SourceEnded
+from capture.moment import reached
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
 from cvsf.session import SessionReader
@@ -108,6 +109,4 @@ class RecordedCamera:
             self._ahead = next(self._frames, None)
         if self._ahead is None:
             return True
-        wait_s = (self._ahead[0].t_ns + shift_ns - time.monotonic_ns()) / 1e9
-        time.sleep(max(0.0, min(wait_s, timeout_s)))
-        return wait_s <= timeout_s
+        return reached(self._ahead[0].t_ns + shift_ns, timeout_s)

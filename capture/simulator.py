@@ -11,6 +11,7 @@ import simplejpeg
 
 from capture.camera import Exposure, Pace, Source, SourceConfig
 from capture.film import Shot, film, set_stage
+from capture.moment import reached
 from capture.render import Painter
 from capture.slope import make_slope, place_camera
 from capture.truth import TruthKeeper
@@ -71,17 +72,12 @@ class SimulatedCamera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The exposure of the next tick, or of the newest one when the reader was late."""
-        now_ns = time.monotonic_ns()
-        due = int(now_ns * self.fps / 1e9)
+        due = int(time.monotonic_ns() * self.fps / 1e9)
         if self._next is None:
             self._next = due + 1
         tick = max(self._next, due)
-        wait_s = (self._at(tick) - now_ns) / 1e9
-        if wait_s > timeout_s:
-            time.sleep(max(0.0, timeout_s))
+        if not reached(self._at(tick), timeout_s):
             return None
-        if wait_s > 0:
-            time.sleep(wait_s)
         missed, self._next = tick - self._next, tick + 1
         shot = self._shot(tick)
         jpeg = simplejpeg.encode_jpeg(self._painter.paint(shot), self._quality, "BGR", "420")

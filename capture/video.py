@@ -19,6 +19,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from capture.camera import Exposure, Found, Pace, SourceConfig, SourceEnded
+from capture.moment import reached
 from cvsf.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -134,9 +135,7 @@ class VideoFile:
         while time.monotonic_ns() - start_ns - self._media_ns > self._period_ns:
             self._late += 1
             self._grab()
-        wait_s = (start_ns + self._media_ns - time.monotonic_ns()) / 1e9
-        time.sleep(max(0.0, min(wait_s, timeout_s)))
-        return wait_s <= timeout_s
+        return reached(start_ns + self._media_ns, timeout_s)
 
     def _ended(self) -> SourceEnded:
         """The end, said so when it comes before the frames that the file promises."""
