@@ -133,6 +133,13 @@ def test_a_checkpoint_becomes_an_engine_that_can_be_scored(tmp_path: Path) -> No
     manifest = compile_engine(checkpoint, tmp_path / "engine", rounds=1)
     assert load_engine(tmp_path / "engine").id == manifest.id
     assert manifest.sessions == ("a",)
+    parent = read_checkpoint(tmp_path / "engine")
+    child = start(TrainConfig(**SMALL), H36M_16, 1, parent).at_rest(("b",), parent)
+    assert child.parent == manifest.id
+    assert child.sessions == ("a", "b")
+    assert torch.equal(child.weights["stem.bias"], checkpoint.weights["stem.bias"])
+    with pytest.raises(Refusal, match="parent is a lifter of"):
+        start(TrainConfig(), H36M_16, 1, parent)
     facts = run(evaluate, file, "--engine", tmp_path / "engine", "--subjects", "ann", "--json")
     assert facts["frames"] == FRAMES // 2
     assert facts["engine"] == manifest.id

@@ -5,7 +5,7 @@ Only tensors and plain values, so it loads with weights_only; a run continued fr
 never stopped.
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from cvsf.lifter import Lifter, LifterShape
 from cvsf.refusal import Refusal
 
 FORMAT = 1
+WEIGHTS = "lifter.pt"
+"""Beside an engine: the checkpoint it was compiled from, without its optimiser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,8 @@ class Checkpoint:
     weights: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
     sessions: tuple[str, ...] = ()
-    parent: str | None = None
+    parent: str | None = None  # engine it was trained from
+    engine: str | None = None  # id of the engine compiled from it
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     seed: int = 0
     step: int = 0
@@ -41,6 +44,10 @@ class Checkpoint:
         lifter.load_state_dict(self.weights)
         return lifter.eval()
 
+    def slim(self) -> "Checkpoint":
+        """Without what only this very run needs to go on: enough to be another run's parent."""
+        return replace(self, optimiser={}, random={}, curve=[])
+
     def write(self, path: Path) -> None:
         """Atomically: a run that dies while saving keeps its last checkpoint."""
         draft = path.with_suffix(".part")
@@ -49,7 +56,8 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file; Refusal if it is not one."""
+    """The checkpoint in a file or an engine's folder; Refusal if it is not one."""
+    path = path / WEIGHTS if path.is_dir() else path
     if not path.is_file():
         raise Refusal(f"no checkpoint at {path}; expected a checkpoint.pt written by `cvsf train`")
     try:

@@ -9,6 +9,7 @@ import json
 import subprocess
 import tempfile
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from cvsf.fusion import FusedLifter, LiftedViews
 from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, Manifest, TensorCard, sha256_of
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array, JointSet, joint_set
-from train.checkpoint import Checkpoint, read_checkpoint
+from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
 
 OPSET = 18
 MAX_VIEWS = 16
@@ -78,9 +79,7 @@ def compile_(
 
 
 def compile_engine(checkpoint: Checkpoint, out: Path, rounds: int = ROUNDS) -> Manifest:
-    """Write lifter.onnx, manifest.json and golden.npz into `out`; Refusal if ONNX Runtime disagrees
-    with torch.
-    """
+    """Write graph, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees."""
     joints = joint_set(checkpoint.joint_set)
     graph = FusedLifter(checkpoint.lifter(), joints, rounds).eval()
     golden = [_sample(views, joints, views) for views in (1, 2, 3, 4, 6)]
@@ -101,7 +100,13 @@ def compile_engine(checkpoint: Checkpoint, out: Path, rounds: int = ROUNDS) -> M
         manifest = manifest.model_copy(update={"parity": parity, "golden": GOLDEN})
         manifest.write(draft)
         _write_golden(engine, golden[3], draft / GOLDEN)
-        for name in (LIFTER, GOLDEN, MANIFEST):  # the manifest last: it vouches for the others
+        replace(checkpoint.slim(), engine=manifest.id).write(draft / WEIGHTS)
+        for name in (
+            LIFTER,
+            GOLDEN,
+            WEIGHTS,
+            MANIFEST,
+        ):  # the manifest last: it vouches for the others
             (draft / name).replace(out / name)
     return manifest
 

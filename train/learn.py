@@ -8,13 +8,14 @@ drawn from saved states.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cvsf.lifter import Lifter, LifterShape
+from cvsf.refusal import Refusal
 from cvsf.skeleton import JointSet
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
@@ -37,8 +38,9 @@ class Descent:
     elapsed_s: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
 
-    def at_rest(self, sessions: tuple[str, ...], parent: str | None = None) -> Checkpoint:
-        """The run as a checkpoint."""
+    def at_rest(self, sessions: tuple[str, ...], parent: Checkpoint | None = None) -> Checkpoint:
+        """The run as a checkpoint; a parent's recordings are its own too."""
+        taught = parent.sessions if parent else ()
         random = {name: g.get_state() for name, g in self.generators.items()}
         return Checkpoint(
             variant=self.config.variant,
@@ -50,8 +52,8 @@ class Descent:
             },
             weights=self.lifter.state_dict(),
             config=self.config.model_dump(),
-            sessions=sessions,
-            parent=parent,
+            sessions=tuple(dict.fromkeys((*taught, *sessions))),
+            parent=parent.engine if parent else None,
             seed=self.seed,
             step=self.step,
             optimiser=self.optimiser.state_dict(),
@@ -60,13 +62,21 @@ class Descent:
         )
 
 
-def start(config: TrainConfig, joint_set: JointSet, seed: int) -> Descent:
-    """A fresh run."""
+def start(
+    config: TrainConfig, joint_set: JointSet, seed: int, parent: Checkpoint | None = None
+) -> Descent:
+    """A new run, from random weights or from a parent's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         lifter = Lifter(
             LifterShape(joints=len(joint_set), width=config.width, blocks=config.blocks)
         )
+    if parent is not None:
+        if parent.shape != asdict(lifter.shape):
+            raise Refusal(
+                f"the parent is a lifter of {parent.shape}, expected {asdict(lifter.shape)}"
+            )
+        lifter.load_state_dict(parent.weights)
     return Descent(
         config=config,
         joint_set=joint_set,

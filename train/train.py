@@ -7,6 +7,7 @@ learn.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from cvsf.fusion import FusedLifter
@@ -41,17 +42,25 @@ def train(
     seeds: Annotated[int, typer.Option(min=1, help="runs, each with its own seed")] = 1,
     minutes: Annotated[float | None, typer.Option(min=0, help="of each run, at most")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON of TrainConfig")] = None,
+    parent: Annotated[
+        Path | None, typer.Option(help="start from this engine's or checkpoint's weights")
+    ] = None,
     again: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
     """Learn a lifter from sessions or multi-view files."""
     plan = _plan(config, variant)
     learned, kept_back = _split(read_instants(paths), subjects, not_subjects)
-    console = Console(stderr=True)
-    runs = [
-        _run(plan, learned, kept_back, seed, minutes, out / f"seed-{seed}", again, console)
-        for seed in range(seeds)
-    ]
+    task = Task(
+        config=plan,
+        learned=learned,
+        kept_back=kept_back,
+        minutes=minutes,
+        parent=read_checkpoint(parent) if parent else None,
+        again=again,
+    )
+    torch.set_num_threads(plan.threads)
+    runs = [_run(task, seed, out / f"seed-{seed}") for seed in range(seeds)]
     facts: dict[str, Any] = {plan.variant: _spread([scores for _, scores in runs])}
     facts |= {
         "checkpoint": str(runs[0][0]),
@@ -60,6 +69,18 @@ def train(
     }
     (out / METRICS).write_text(json.dumps(facts, indent=2) + "\n")
     typer.echo(json.dumps(facts if as_json else facts[plan.variant]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What every seed of a command does alike."""
+
+    config: TrainConfig
+    learned: Instants
+    kept_back: Instants
+    minutes: float | None
+    parent: Checkpoint | None
+    again: bool  # go on with a run that is there
 
 
 def _plan(path: Path | None, variant: str) -> TrainConfig:
@@ -89,31 +110,22 @@ def _split(instants: Instants, subjects: str, not_subjects: str) -> tuple[Instan
     return learned, rest if len(rest) else learned
 
 
-def _run(
-    config: TrainConfig,
-    learned: Instants,
-    kept_back: Instants,
-    seed: int,
-    minutes: float | None,
-    out: Path,
-    again: bool,
-    console: Console,
-) -> tuple[Path, dict[str, Any]]:
+def _run(task: Task, seed: int, out: Path) -> tuple[Path, dict[str, Any]]:
     """One seed, from start (or checkpoint) to scores; its checkpoint and scores."""
-    path = out / CHECKPOINT
-    if path.exists() and not again:
+    path, config = out / CHECKPOINT, task.config
+    if path.exists() and not task.again:
         raise Refusal(f"{out} holds a run; add --resume to go on with it, or give another --out")
-    run = (
-        resume(config, H36M_16, _same(path, config))
-        if path.exists()
-        else start(config, H36M_16, seed)
-    )
+    if path.exists():
+        run = resume(config, H36M_16, _same(path, config))
+    else:
+        run = start(config, H36M_16, seed, task.parent)
     out.mkdir(parents=True, exist_ok=True)
     (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
-    torch.set_num_threads(config.threads)
-    finished = _descend(run, _objective(run, learned), learned, kept_back, minutes, path, console)
-    scores = score(lift_with(finished.lifter()), kept_back)
-    finished.write(path)
+    finished = _descend(run, task, path)
+    scores = score(lift_with(finished.lifter()), task.kept_back)
+    rows: list[str] = [row for row in ("one_view", "fused") if row in scores]
+    named: dict[str, dict[str, float]] = {row: scores[row] for row in rows}
+    replace(finished, scores=named).write(path)
     draw_curves(run.curve, out / CURVES)
     (out / METRICS).write_text(json.dumps(scores, indent=2) + "\n")
     return path, scores
@@ -135,41 +147,30 @@ def _objective(run: Descent, learned: Instants) -> Objective:
     return from_views(seen_by_cameras(learned), run.config, random)
 
 
-def _descend(
-    run: Descent,
-    objective: Objective,
-    learned: Instants,
-    kept_back: Instants,
-    minutes: float | None,
-    path: Path,
-    console: Console,
-) -> Checkpoint:
-    """The descent with its looks at the kept-back instants, saved at every look; the finished run
-    at rest.
-    """
-    rows = np.linspace(0, len(kept_back) - 1, run.config.check_instants).astype(int)
-    shown = kept_back.take(np.unique(rows))
-    next_look = [run.curve[-1]["progress"] if run.curve else 0.0]
-    with _progress_bar(console) as bar:
-        task = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, loss=0.0)
+def _descend(run: Descent, task: Task, path: Path) -> Checkpoint:
+    """The descent, with looks at the kept-back instants and a save at each; the run at rest."""
+    config, sessions = run.config, task.learned.sessions
+    rows = np.linspace(0, len(task.kept_back) - 1, config.check_instants).astype(int)
+    shown = task.kept_back.take(np.unique(rows))
+    next_look = [run.curve[-1]["progress"] + 1 / config.checks if run.curve else 0.0]
+    with _progress_bar() as bar:
+        row = bar.add_task(f"{config.variant} seed {run.seed}", total=1.0, loss=0.0)
 
         def told(run: Descent, progress: float, loss: float) -> None:
-            bar.update(task, completed=progress, loss=loss)
+            bar.update(row, completed=progress, loss=loss)
             if progress >= next_look[0]:
-                next_look[0] = progress + 1 / run.config.checks
-                run.curve.append(
-                    {"step": run.step, "progress": progress, "loss": loss} | _look(run, shown)
-                )
-                run.at_rest(learned.sessions).write(path)
+                next_look[0] = progress + 1 / config.checks
+                noted = {"step": run.step, "progress": progress, "loss": loss}
+                run.curve.append(noted | _look(run, shown))
+                run.at_rest(sessions, task.parent).write(path)
 
-        descend(run, objective, minutes, told)
-        bar.update(TaskID(task), completed=1.0)
-    if run.config.variant != "supervised":
-        canonical = lifted_sample(run.lifter, seen_by_cameras(learned))
+        descend(run, _objective(run, task.learned), task.minutes, told)
+        bar.update(row, completed=1.0)
+    if config.variant != "supervised":
+        canonical = lifted_sample(run.lifter, seen_by_cameras(task.learned))
         if depth_sign(canonical, H36M_16) < 0:
             run.lifter.turn_depth_over()
-    run.curve.append({"step": run.step, "progress": 1.0, "loss": float("nan")} | _look(run, shown))
-    return run.at_rest(learned.sessions)
+    return run.at_rest(sessions, task.parent)
 
 
 def _look(run: Descent, shown: Instants) -> dict[str, float]:
@@ -211,11 +212,11 @@ def _spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _progress_bar(console: Console) -> Progress:
+def _progress_bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}% loss {task.fields[loss]:.4f}"),
         TimeRemainingColumn(),
-        console=console,
+        console=Console(stderr=True),
     )
