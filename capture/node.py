@@ -1,17 +1,16 @@
 """One camera node: source to stamped frame to hub, reopening what dies, until told to stop.
 
-Stdin is the lifeline: when whoever started the node with `--lifeline` dies, it closes, and the node
-stops.
+Stdin is the lifeline of a node with `--lifeline`: a line there lets it film, and when whoever
+started it dies, stdin closes and the node stops.
 """
 
 import json
 import logging
-import os
-import signal
-import sys
 import threading
+import time
 import uuid
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +23,14 @@ from capture.send import Sender
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
 from cvsf.settings import load_table
+from cvsf.stop import stop_on_signal, stop_with_starter
 from cvsf.wire import FRAMES_PORT, parse_host
 
 log = logging.getLogger(__name__)
 
 _READ_S = 0.2
+_ALONE_S = 3.0
+"""A hub that has not answered for so long is worth a word."""
 
 
 class Node:
@@ -41,13 +43,32 @@ class Node:
         self.source_config, self.epoch_ns = source, epoch_ns
         self.boot_id = uuid.uuid4().hex[:12]
         self.seq = -1
-        self.stop = threading.Event()
+        self.stop, self.may_film = threading.Event(), threading.Event()
+        self.start_ns: int | None = None
+        self.begun_ns = 0
         self.lossless = False
         self.clock: HubClock | None = None
 
-    def run(self, config: CaptureConfig) -> dict[str, object]:
-        """Film until the source ends or `stop` is set; the final account."""
+    def begin(self, line: bytes) -> None:
+        """Take the word to film: CLOCK_MONOTONIC of the start of files at their own rate."""
+        self.start_ns = int(line)
+        self.may_film.set()
+
+    def open(self) -> Source:
+        """The source, once everybody else is ready as well."""
         source = open_source(self.uri, self.source_config)
+        stop_on_signal(self.stop)
+        typer.echo(json.dumps({"camera": self.camera, "open": True}))
+        while not self.may_film.wait(0.05) and not self.stop.is_set():
+            pass
+        if self.source_config.realtime and self.start_ns:
+            source.close()
+            self.source_config = replace(self.source_config, start_ns=self.start_ns)
+            source = open_source(self.uri, self.source_config)
+        return source
+
+    def run(self, source: Source, config: CaptureConfig) -> dict[str, object]:
+        """Film until the source ends or `stop` is set; the final account."""
         self.lossless = source.pace == "lossless"
         identity: dict[str, object] = {
             "camera": self.camera,
@@ -72,10 +93,8 @@ class Node:
 
     def _film(self, source: Source, sender: Sender, config: CaptureConfig) -> bool:
         """Whether the source came to its end."""
-        assert self.clock is not None
-        while not self.stop.is_set() and not self.clock.wait(0.1):
-            pass
-        silent_s = 0.0
+        self._await_hub()
+        self.begun_ns, silent_s = time.monotonic_ns(), 0.0
         try:
             while not (self.stop.is_set() or sender.stop_asked or sender.refused):
                 if not sender.wait_for_room(_READ_S):
@@ -96,6 +115,14 @@ class Node:
         finally:
             source.close()
         return False
+
+    def _await_hub(self) -> None:
+        assert self.clock is not None
+        since_s, told = time.monotonic(), False
+        while not self.stop.is_set() and not self.clock.wait(0.1):
+            if not told and time.monotonic() - since_s > _ALONE_S:
+                told = True
+                log.warning("no hub answers yet", extra={"hub": self.endpoint})
 
     def _reopen(self, source: Source, sender: Sender, config: CaptureConfig, why: str) -> Source:
         """The camera again, however long it takes; said once when it goes and once when it is
@@ -120,13 +147,18 @@ class Node:
         assert self.clock is not None
         estimate = self.clock.estimate
         assert estimate is not None
-        if exposure.missed:
-            self.seq += exposure.missed
-            sender.count_dropped("missed by the source", exposure.missed)
-        self.seq += 1
-        if self.seq == exposure.missed:
-            typer.echo(json.dumps({"camera": self.camera, "filming": True}))
         is_media = exposure.stamp == "media" or self.uri.startswith("session:")
+        missed = exposure.missed
+        if self.seq < 0 and not is_media:
+            if exposure.raw_ns < self.begun_ns:
+                return  # the camera ran before anybody was to film
+            missed = 0
+        if missed:
+            self.seq += missed
+            sender.count_dropped("missed by the source", missed)
+        self.seq += 1
+        if self.seq == missed:
+            typer.echo(json.dumps({"camera": self.camera, "filming": True}))
         offset_ns = self.epoch_ns if is_media else estimate.offset_at(exposure.raw_ns)
         clock_error_ns = 0 if is_media else estimate.uncertainty_ns
         sender.state["clock_error_ns"] = clock_error_ns
@@ -150,19 +182,6 @@ class Node:
         )
 
 
-def watch_lifeline(stop: threading.Event) -> None:
-    """Set `stop` when stdin closes, and leave for good if that did not help."""
-
-    def wait() -> None:
-        while os.read(sys.stdin.fileno(), 64):
-            pass
-        stop.set()
-        threading.Event().wait(4.0)
-        os._exit(1)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
 def node(
     camera: Annotated[str, typer.Option(help="This camera's name.")],
     uri: Annotated[str, typer.Option(help="Where its pictures come from, e.g. v4l2:/dev/video0.")],
@@ -176,7 +195,6 @@ def node(
         Path | None, typer.Option(help="Where the simulator writes what happened.")
     ] = None,
     epoch_ns: Annotated[int, typer.Option(help="Hub time of a file's first picture.")] = 0,
-    start_ns: Annotated[int | None, typer.Option(help="CLOCK_MONOTONIC of a file's start.")] = None,
     lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run one camera; a line of standard output when it films, and its account as the last."""
@@ -188,14 +206,13 @@ def node(
         realtime=realtime,
         truth=truth,
         jpeg_quality=room.jpeg_quality,
-        start_ns=start_ns,
     )
     story = Node(camera, uri, parse_host(hub, FRAMES_PORT), source, epoch_ns)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: story.stop.set())
     if lifeline:
-        watch_lifeline(story.stop)
-    typer.echo(json.dumps(story.run(room)))
+        stop_with_starter(story.stop, story.begin)
+    else:
+        story.may_film.set()
+    typer.echo(json.dumps(story.run(story.open(), room)))
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

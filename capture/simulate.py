@@ -19,7 +19,7 @@ import typer
 from capture.film import film, set_stage
 from capture.node import parse_size
 from capture.render import Painter
-from capture.simulator import USUAL_SIZE, drawable
+from capture.simulated import USUAL_SIZE, drawable
 from capture.slope import make_slope, place_camera
 from capture.truth import view_arrays, write_multiview
 from cvsf.refusal import Refusal

@@ -13,27 +13,15 @@ from capture.camera import Exposure, Pace, Source, SourceConfig
 from capture.film import Shot, film, set_stage
 from capture.moment import reached
 from capture.render import Painter
+from capture.simulated import USUAL_FPS, USUAL_SIZE, check
 from capture.slope import make_slope, place_camera
 from capture.truth import TruthKeeper
-from cvsf.refusal import Refusal
 
 _AHEAD = 10
 """Ticks whose motion is worked out together, which costs little more than one."""
 
-USUAL_SIZE = (640, 480)
-_SMALLEST_PX, _LARGEST_PX = 64, 4096
 _UNCERTAINTY_NS = 1_000
 """The picture shows exactly the moment stamped, to the rounding of the motion's arithmetic."""
-
-
-def drawable(size: tuple[int, int]) -> tuple[int, int]:
-    """The size itself; a Refusal where the simulator draws no such pictures."""
-    if min(size) < _SMALLEST_PX or max(size) > _LARGEST_PX:
-        raise Refusal(
-            f"the simulator was asked for {size[0]}x{size[1]}: expected sides of {_SMALLEST_PX} to"
-            f" {_LARGEST_PX}."
-        )
-    return size
 
 
 def open_simulated(index: int, config: SourceConfig, moving: bool) -> Source:
@@ -47,15 +35,9 @@ class SimulatedCamera:
     pace: Pace = "live"
 
     def __init__(self, index: int, config: SourceConfig, moving: bool) -> None:
-        size = drawable(config.size or USUAL_SIZE)
-        self.width_px, self.height_px = size
-        self.fps = float(config.fps or 20)
-        if not 0.1 <= self.fps <= 240:
-            raise Refusal(
-                f"the simulator was asked for {self.fps:g} frames a second: expected 0.1 to 240."
-            )
-        if config.seed < 0:
-            raise Refusal(f"the simulator's seed is {config.seed}: expected 0 or more.")
+        check(config)
+        self.width_px, self.height_px = size = config.size or USUAL_SIZE
+        self.fps = float(config.fps or USUAL_FPS)
         cv2.setNumThreads(1)
         slope = make_slope(config.seed, moving)
         self._view = place_camera(slope, index, size)

@@ -1,7 +1,7 @@
 """Child processes that are kept running, and all end when their supervisor does.
 
-A child that crashes is started anew; one that refuses ends everything, its sentence being on
-standard error already.
+Nobody films before everybody may: a child that refuses before that ends everything, its sentence
+being on standard error already. One that fails later is started anew.
 """
 
 import contextlib
@@ -16,12 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cvsf.stop import stop_on_signal
+
 log = logging.getLogger(__name__)
 
 _RESTART_S, _RESTART_MAX_S = 0.3, 5.0
 _LONG_LIFE_S = 10.0
 _NODES_STOP_S, _HUB_STOP_S = 2.5, 5.0
 """Patience with a child that was asked to end; well-behaved ones take a fraction of it."""
+_REVIVAL_S = 15.0
+_LEAD_NS = 300_000_000
+"""Files at their own rate begin so long after everybody is ready, together."""
+OPEN, FILMING = "open", "filming"
 
 
 @dataclass(slots=True)
@@ -30,33 +36,57 @@ class Child:
 
     name: str
     command: list[str]
-    reads: bool = False  # its standard output is for us
+    speaks: bool = False  # its standard output is for us; else it is told a descriptor to say ready
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
+    starts: int = 0
     pause_s: float = _RESTART_S
     restart_at_s: float | None = None
     ended: bool = False
+    reached: set[str] = field(default_factory=set)
     account: dict[str, Any] = field(default_factory=dict)
+    go: bytes = b""
 
-    def start(self, ready_fd: int | None = None) -> None:
+    def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only the supervisor."""
-        extra = [] if ready_fd is None else ["--ready-fd", str(ready_fd)]
+        self.reached.discard(OPEN)
+        ours, theirs = os.pipe()
         self.process = subprocess.Popen(
-            [*self.command, *extra],
+            [*self.command, *([] if self.speaks else ["--ready-fd", str(theirs)])],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if self.reads else None,
+            stdout=theirs if self.speaks else None,
             start_new_session=True,
-            pass_fds=() if ready_fd is None else (ready_fd,),
+            pass_fds=() if self.speaks else (theirs,),
         )
+        os.close(theirs)
         self.started_s, self.restart_at_s = time.monotonic(), None
-        if self.reads:
-            threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.starts += 1
+        threading.Thread(target=self._read, args=(ours,), daemon=True).start()
+        self.tell(self.go)
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            with contextlib.suppress(ValueError):
-                self.account = json.loads(line)
+    def tell(self, go: bytes) -> None:
+        """Let it film, now and whenever it is started anew."""
+        self.go = go
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it died; whoever tends it will notice
+            self.process.stdin.write(go)
+            self.process.stdin.flush()
+
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor) as lines:
+            for line in lines:
+                self._hear(line)
+
+    def _hear(self, line: str) -> None:
+        if not self.speaks:
+            self.reached.add(OPEN)
+            return
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            self.reached |= {OPEN, FILMING} & set(said)
+            if "exposed" in said:
+                self.account = said
 
     def tend(self) -> None:
         """Notice an end; a crash is followed by a restart, with back-off."""
@@ -68,8 +98,8 @@ class Child:
         code = self.process.poll()
         if code is None or self.ended:
             return
-        if code == 2:
-            raise _ChildRefusal
+        if code == 2 and self.starts == 1:
+            raise ChildRefusal
         if code == 0:
             self.ended = True
             return
@@ -80,23 +110,35 @@ class Child:
         )
         self.restart_at_s = time.monotonic() + self.pause_s
 
+    def revive(self) -> None:
+        """Have it open, though it died just now: it is needed for a good end."""
+        assert self.process is not None
+        if self.process.poll() not in (None, 0):
+            self.start()
+        until = time.monotonic() + _REVIVAL_S
+        while OPEN not in self.reached and self.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+
     def ask_to_end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def wait(self, timeout_s: float) -> int | None:
-        """The exit code; killed, and said so, if it did not end in time."""
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it ended well; killed, and said so, if it did not end in time."""
         if self.process is None:
-            return None
+            return True
         try:
-            return self.process.wait(timeout_s)
+            # one that was still loading leaves without a word
+            return self.process.wait(timeout_s) in (0, -signal.SIGTERM)
         except subprocess.TimeoutExpired:
-            log.error("process did not end and is killed", extra={"child": self.name})
             self.process.kill()
-            return self.process.wait()
+            self.process.wait()
+        if OPEN in self.reached:
+            log.error("process did not end and is killed", extra={"child": self.name})
+        return OPEN not in self.reached
 
 
-class _ChildRefusal(Exception):
+class ChildRefusal(Exception):
     """A child said no; its sentence is on standard error already."""
 
 
@@ -105,50 +147,39 @@ def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | Non
     code.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signal(stop)
+    children = [*([hub] if hub else []), *nodes]
+    begun, until_s = False, float("inf")
+    for child in children:
+        child.start()
     try:
-        if hub:
-            _start_hub(hub, stop)
-        for child in nodes:
-            child.start()
-        until = float("inf")
-        while not stop.wait(0.05) and time.monotonic() < until:
-            for child in [*nodes, *([hub] if hub else [])]:
+        while not stop.wait(0.05) and time.monotonic() < until_s:
+            for child in children:
                 child.tend()
             if all(child.ended for child in nodes) or (hub and hub.ended):
                 break
-            if duration_s and until == float("inf") and all(child.account for child in nodes):
-                until = time.monotonic() + duration_s
-    except _ChildRefusal:
+            if not begun and all(child.ended or OPEN in child.reached for child in children):
+                begun = True
+                for child in nodes:
+                    child.tell(b"%d\n" % (time.monotonic_ns() + _LEAD_NS))
+            filming = all(FILMING in child.reached for child in nodes)
+            if duration_s and filming and until_s == float("inf"):
+                until_s = time.monotonic() + duration_s
+    except ChildRefusal:
         _end(nodes, hub)
         return 2
-    return _end(nodes, hub)
+    if hub and begun:
+        hub.revive()
+    return 0 if _end(nodes, hub) else 1
 
 
-def _start_hub(hub: Child, stop: threading.Event) -> None:
-    """Start the hub and wait until nodes may connect."""
-    ready, theirs = os.pipe()
-    hub.start(theirs)
-    os.close(theirs)
-    # the pipe closes when the hub is ready or has died
-    os.read(ready, 1)
-    os.close(ready)
-    assert hub.process is not None
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        if hub.process.wait(0.05) == 2:
-            raise _ChildRefusal
-    if stop.is_set():
-        return
-
-
-def _end(nodes: Sequence[Child], hub: Child | None) -> int:
-    """Nodes first, so that the hub has their last frames on disk, then the hub."""
+def _end(nodes: Sequence[Child], hub: Child | None) -> bool:
+    """Whether all end well: nodes first, so that the hub has their last frames, then the hub."""
     for child in nodes:
         child.ask_to_end()
-    until = time.monotonic() + _NODES_STOP_S
-    codes = [child.wait(max(0.0, until - time.monotonic())) for child in nodes]
+    until_s = time.monotonic() + _NODES_STOP_S
+    good = [child.wait(max(0.0, until_s - time.monotonic())) for child in nodes]
     if hub:
         hub.ask_to_end()
-        codes.append(hub.wait(_HUB_STOP_S))
-    return 0 if all(code in (0, None) for code in codes) else 1
+        good.append(hub.wait(_HUB_STOP_S))
+    return all(good)

@@ -65,10 +65,6 @@ class TruthKeeper:
 
     def __init__(self, path: Path, seed: int, index: int, view: Viewpoint) -> None:
         self.path = path.with_name(f"{path.stem}.{index}.npz")
-        if not path.parent.is_dir():
-            raise Refusal(
-                f"{path.parent} is no folder: the truth of a run goes into one that exists."
-            )
         self._about = {
             "seed": seed,
             "camera": index,

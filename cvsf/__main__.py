@@ -13,6 +13,7 @@ import typer
 
 from cvsf.log import start_log
 from cvsf.refusal import Refusal
+from cvsf.stop import leave_on_signal
 
 COMMANDS = {
     "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
@@ -44,6 +45,8 @@ BENCHES = {
         "The hub's own time an instant, against decoding its pictures.",
     ),
 }
+LIVE = ("hub", "node")
+"""Commands that Ctrl-C and SIGTERM end well at any moment, also while they are being loaded."""
 EXTRA_OF = {
     **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "matplotlib"], "train"),
     "av": "rtsp",
@@ -106,6 +109,8 @@ def _run() -> None:
     if found is None:
         raise Refusal(f"cvsf has no command {' '.join(words[:2])!r}; cvsf --help lists them")
     name, target = found
+    if name in LIVE:
+        leave_on_signal()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_load(name, target))
     app(words[len(name.split()) :], prog_name=f"cvsf {name}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cvsf.recovery import (
+    LOCK,
     RESERVE,
     adopt,
     last_seqs,
@@ -101,11 +102,20 @@ class SessionFolder:
             self._storage.remove(self.path / RESERVE)
 
     def close(self) -> None:
-        """Seal the session and let go of it."""
+        """Seal the session and let go of it; one in which nothing was recorded leaves no folder."""
         self.give_up_reserve()
         self.manifest.sealed = recover_parts(self.manifest, self.path, self._storage)
-        self._write_manifest()
+        if self.manifest.segments or not self.manifest.sealed:
+            self._write_manifest()
+        else:
+            self._vanish()
         self._lock.close()
+
+    def _vanish(self) -> None:
+        with suppress(OSError):  # a folder that holds something else stays
+            self._storage.remove(self.path / MANIFEST)
+            self._storage.remove(self.path / LOCK)
+            self.path.rmdir()
 
     def _begin(self, recording: Mode, config: Mapping[str, Any], joint_set: str) -> Manifest:
         if (self.path / MANIFEST).exists():

@@ -7,9 +7,16 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 _PATIENCE_S = 4.0
 """An orphan that was told to stop and is still there after so long leaves without a word."""
+
+
+def leave_on_signal() -> None:
+    """Let Ctrl-C and SIGTERM end the process well: nothing has begun that would need an end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def stop_on_signal(stop: threading.Event) -> None:
@@ -18,14 +25,20 @@ def stop_on_signal(stop: threading.Event) -> None:
         signal.signal(number, lambda *_: stop.set())
 
 
-def stop_with_starter(stop: threading.Event) -> None:
-    """Set the event when standard input closes, as it does however the starter dies."""
-    threading.Thread(target=_outlive, args=(stop,), name="lifeline", daemon=True).start()
+def stop_with_starter(
+    stop: threading.Event, on_word: Callable[[bytes], None] | None = None
+) -> None:
+    """Set the event when standard input closes, as it does however the starter dies.
+
+    What the starter says there before goes to `on_word`.
+    """
+    threading.Thread(target=_outlive, args=(stop, on_word), name="lifeline", daemon=True).start()
 
 
-def _outlive(stop: threading.Event) -> None:
-    while os.read(sys.stdin.fileno(), 64):
-        pass
+def _outlive(stop: threading.Event, on_word: Callable[[bytes], None] | None) -> None:
+    while word := os.read(sys.stdin.fileno(), 64):
+        if on_word:
+            on_word(word)
     stop.set()
     threading.Event().wait(_PATIENCE_S)
     os._exit(1)

@@ -33,6 +33,7 @@ from cvsf.refusal import Refusal
 FRAMES_PORT = 5600
 SKELETONS_PORT = 5601
 WEB_PORT = 5602
+LAST_PORT = 65535
 
 MAX_MESSAGE_BYTES = 16 << 20
 _HEARTBEAT_MS, _HEARTBEAT_TIMEOUT_MS = 200, 600
@@ -59,9 +60,18 @@ def require_loopback(host: str, what: str) -> None:
 
 def parse_host(text: str, port: int) -> str:
     """A ZeroMQ endpoint from HOST or HOST:PORT."""
-    host, _, given = text.rpartition(":") if ":" in text else (text, "", "")
-    if given and not given.isdecimal():
-        raise Refusal(f"hub is {text!r}, expected HOST or HOST:PORT")
+    host, colon, given = text.partition(":")
+    if not host or (colon and not (given.isdecimal() and 0 < int(given) <= LAST_PORT)):
+        raise Refusal(
+            f"hub is {text!r}, expected HOST or HOST:PORT with a port of 1 to {LAST_PORT}"
+        )
+    try:
+        socket.getaddrinfo(host, None, socket.AF_INET)
+    except (OSError, UnicodeError):
+        raise Refusal(
+            f"hub is {text!r}, and no machine called {host!r} is known here; expected a name that"
+            " resolves, or an IPv4 address"
+        ) from None
     return f"tcp://{host}:{given or port}"
 
 

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 
 def hub(
-    cams: Annotated[int, typer.Option(help="Cameras that files played in step wait for.")] = 0,
+    cams: Annotated[
+        int, typer.Option(min=0, help="Cameras that files played in step wait for.")
+    ] = 0,
     config: Annotated[Path | None, typer.Option(help="TOML file with a table hub.")] = None,
     detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
     record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
@@ -64,26 +66,28 @@ def hub(
     settings = load_table(config, "hub", HubConfig, asked)
     require_loopback(settings.host, "the hub")
     folder = data_folder(data)
+    place, stop = session or session_folder(folder, name), threading.Event()
+    if lifeline:
+        stop_with_starter(stop)
     story = Hub(
         settings,
         folder,
-        session or session_folder(folder, name),
         cams=cams,
         offline=offline,
         anchor_ns=anchor_ns if anchor_ns is not None else time.time_ns() - time.monotonic_ns(),
     )
-    stop_on_signal(story.stop)
+    stop_on_signal(stop)  # until here there is nothing to end well
+    story.record_into(place)
     threading.excepthook = _end_with_thread
     threading.Thread(
         target=recover_all, args=(folder / "sessions",), name="recover", daemon=True
     ).start()
-    if lifeline:
-        stop_with_starter(story.stop)
     if ready_fd is not None:
         os.write(ready_fd, b"\n")
         os.close(ready_fd)
-    final = story.run(headless or not sys.stdout.isatty())
-    say(final)
+    final = story.run(stop, headless=headless or not sys.stdout.isatty())
+    if final["cameras"]:
+        say(final)
     if lost := final.get("messages_lost"):
         log.error("the disk did not take everything", extra={"messages_lost": lost})
         sys.exit(1)

@@ -78,7 +78,8 @@ def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict
         min_deadline_ms=1000,
         absent_s=60,
     )
-    hub = Hub(config, data, data / "fed", cams=_VIEWS, offline=True, anchor_ns=0)
+    hub = Hub(config, data, cams=_VIEWS, offline=True, anchor_ns=0)
+    hub.record_into(data / "fed")
     hub.receiver.start()
     with zmq.Context() as context, node_socket(context, f"tcp://127.0.0.1:{frames_port}") as node:
         rows = _feed(hub, node, pictures, instants)

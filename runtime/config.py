@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cvsf.wire import FRAMES_PORT, SKELETONS_PORT, WEB_PORT
+from cvsf.wire import FRAMES_PORT, LAST_PORT, SKELETONS_PORT, WEB_PORT
 
 
 class HubConfig(BaseModel):
@@ -13,9 +13,9 @@ class HubConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
-    frames_port: int = Field(default=FRAMES_PORT, ge=0, le=65535)
-    skeletons_port: int = Field(default=SKELETONS_PORT, ge=0, le=65535)
-    web_port: int = Field(default=WEB_PORT, ge=0, le=65535)
+    frames_port: int = Field(default=FRAMES_PORT, ge=1, le=LAST_PORT)
+    skeletons_port: int = Field(default=SKELETONS_PORT, ge=1, le=LAST_PORT)
+    web_port: int = Field(default=WEB_PORT, ge=1, le=LAST_PORT)
     record: Literal["frames", "poses", "none"] = "frames"
     min_free_gb: float = Field(default=5, ge=0)
     """Recording stops, and live goes on, when the disk has less."""

@@ -52,7 +52,6 @@ class Hub:
         self,
         config: HubConfig,
         data: Path,
-        session: Path,
         *,
         cams: int,
         offline: bool,
@@ -60,7 +59,6 @@ class Hub:
     ) -> None:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
-        self.stop = threading.Event()
         self.stages, self.figures, self.inbox = Stages(), Figures(), Inbox()
         self.slots = Slots(
             min_deadline_ms=config.min_deadline_ms, max_deadline_ms=config.max_deadline_ms
@@ -81,10 +79,14 @@ class Hub:
             on_idle=self._expire,
             on_bye=self._end,
         )
-        # last, so that a refusal above leaves no session behind
-        free = round(config.min_free_gb * 1e9)
+
+    def record_into(self, session: Path) -> None:
+        """Open the session, once nothing else can be refused."""
         self.recorder = Recorder(
-            session, config, on_durable=self.receiver.mark_durable, min_free_bytes=free
+            session,
+            self.config,
+            on_durable=self.receiver.mark_durable,
+            min_free_bytes=round(self.config.min_free_gb * 1e9),
         )
         self.receiver.resume = self.recorder.resume
 
@@ -153,7 +155,7 @@ class Hub:
 
     # on the main thread
 
-    def run(self, headless: bool) -> dict[str, Any]:
+    def run(self, stop: threading.Event, *, headless: bool) -> dict[str, Any]:
         """Work until `stop`, showing the figures each second; the last figures."""
         self.receiver.start()
         self._say_where()
@@ -162,7 +164,7 @@ class Hub:
             shown.start()
         report_at = time.monotonic() + 1.0
         try:
-            while not self.stop.is_set():
+            while not stop.is_set():
                 group = self.inbox.get(0.1)
                 if group:
                     self.process(group)
@@ -259,7 +261,7 @@ class Hub:
         self.web.send_stats(stats)
         if shown:
             shown.update(stats_table(stats))
-        else:
+        elif self.receiver.links:  # a hub that no camera has joined has nothing to account for
             say(stats)
 
     def _switch_recording(self, on: bool) -> None:

@@ -146,7 +146,7 @@ class Recorder:
             return {"session": None, "recording": False}
         left_s = self.free_recording_s()
         return {
-            "session": str(self.folder),
+            "session": self.folder and str(self.folder),
             "recording": self.recording,
             "recording_halted": dict(self._halts),
             "disk_free_gb": round(self._free_bytes / _GB, 2),
@@ -166,6 +166,8 @@ class Recorder:
         for thread in self._threads:
             thread.join()
         self._publish()
+        if self.folder and not self.folder.exists():
+            self.folder = None  # nothing was recorded
 
     def _open(self, folder: Path, config: HubConfig, segment_s: float) -> SessionWriter:
         nearest = next(p for p in (folder, *folder.parents) if p.is_dir())

@@ -186,6 +186,7 @@ def test_what_is_no_sealed_session_of_this_version_is_refused(tmp_path: Path) ->
     writer = SessionWriter(tmp_path / "s")
     with pytest.raises(Refusal, match="not sealed"):
         SessionReader(tmp_path / "s")
+    writer.write(make_frame("cam0", 0))
     writer.close()
     manifest = tmp_path / "s" / MANIFEST
     text = manifest.read_text()
@@ -197,6 +198,11 @@ def test_what_is_no_sealed_session_of_this_version_is_refused(tmp_path: Path) ->
         SessionReader(tmp_path / "s")
     with pytest.raises(Refusal, match="Run name"):
         session_folder(tmp_path, "../elsewhere")
+
+
+def test_a_session_in_which_nothing_was_recorded_leaves_no_folder(tmp_path: Path) -> None:
+    SessionWriter(tmp_path / "s").close()
+    assert not (tmp_path / "s").exists()
 
 
 def test_an_open_segment_beside_a_sealed_session_is_skipped(tmp_path: Path) -> None:

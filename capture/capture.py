@@ -1,0 +1,177 @@
+"""`cvsf-capture`: one node per camera and, without `--hub`, a hub, all ending with this process.
+
+Whatever can be refused is refused here or by the hub before the first frame.
+"""
+
+import importlib.metadata
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capture.camera import SourceConfig, SourceSpec, find_sources
+from capture.config import CaptureConfig
+from capture.node import parse_size
+from capture.simulated import check
+from capture.supervise import Child, supervise
+from cvsf.refusal import Refusal
+from cvsf.session import read_manifest, session_folder
+from cvsf.settings import data_folder, load_table, read_tables
+from cvsf.wire import FRAMES_PORT, LAST_PORT, parse_host
+
+_BUILT_FOR = {"sim": "sim-skier"}
+"""Sources whose 2D bundle comes with the package; any other source takes the hub's default."""
+
+
+def _bundle_for(specs: Sequence[SourceSpec], detector: str | None) -> str | None:
+    """The 2D bundle that fits the source, where the user named none."""
+    scheme, _, rest = specs[0].uri.partition(":")
+    if detector is None and scheme == "session":
+        used = read_manifest(Path(rest.partition("?")[0])).detectors
+        return used[-1].rpartition("-")[0] if used else None
+    return detector or _BUILT_FOR.get(scheme)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cvsf-capture {importlib.metadata.version('cvsf')}")
+        raise typer.Exit
+
+
+def capture(
+    cams: Annotated[int, typer.Option(help="How many cameras.")],
+    source: Annotated[
+        str | None,
+        typer.Option(help="0,1,2,3 · /dev/video0,... · rtsp://... · 'cam*.mp4' · a session · sim"),
+    ] = None,
+    hub: Annotated[str | None, typer.Option(help="HOST of a hub that runs already.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file, tables capture and hub.")] = None,
+    detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
+    record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated slope, from 0.")] = 0,
+    truth: Annotated[
+        Path | None, typer.Option(help="Where the simulator writes what happened.")
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Play files at their own rate.")
+    ] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="A JSON line a second, no table.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="Folder of sessions, models, bundles.")] = None,
+    names: Annotated[str | None, typer.Option(help="Camera names, comma between.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address the hub binds.")] = None,
+    frames_port: Annotated[
+        int | None, typer.Option(min=1, max=LAST_PORT, help="Where nodes connect.")
+    ] = None,
+    skeletons_port: Annotated[
+        int | None, typer.Option(min=1, max=LAST_PORT, help="Where ZeroMQ clients connect.")
+    ] = None,
+    web_port: Annotated[
+        int | None, typer.Option(min=1, max=LAST_PORT, help="Page and WebSocket clients.")
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Cameras in, one live 3D skeleton out."""
+    load_table(config, "capture", CaptureConfig)
+    asked = SourceConfig(size=parse_size(size), fps=fps, seed=seed, truth=truth)
+    _check_above_0("--duration", duration, "seconds")
+    _check_above_0("--fps", fps, "pictures a second")
+    if hub is not None:
+        parse_host(hub, FRAMES_PORT)
+    folder = data_folder(data)
+    specs = find_sources(source, cams, names.split(",") if names else (), data=folder)
+    if specs[0].uri.startswith("sim:"):
+        check(asked)
+    elif truth:
+        raise Refusal("--truth is what the simulator knows and real cameras do not; leave it out")
+    anchor_ns = time.time_ns() - time.monotonic_ns()
+    shared: dict[str, object] = {"--config": config and config.absolute(), "--lifeline": True}
+    for_hub: dict[str, object] = {
+        "--cams": cams,
+        "--detector": _bundle_for(specs, detector),
+        "--record": record,
+        "--session": session_folder(folder, name),
+        "--data": folder,
+        "--host": host,
+        "--frames-port": frames_port,
+        "--skeletons-port": skeletons_port,
+        "--web-port": web_port,
+        "--offline": offline,
+        "--headless": headless,
+        "--anchor-ns": anchor_ns,
+    }
+    for_nodes: dict[str, object] = {
+        "--hub": f"127.0.0.1:{frames_port or _configured_port(config)}" if hub is None else hub,
+        "--size": size,
+        "--fps": fps,
+        "--seed": seed,
+        "--truth": truth and truth.absolute(),
+        "--realtime": realtime,
+    }
+    own_hub = Child("hub", _command("hub", shared | for_hub)) if hub is None else None
+    epoch_ns = time.time_ns()
+    nodes = [
+        Child(s.camera, _command("node", shared | for_nodes | _place(s, epoch_ns)), speaks=True)
+        for s in specs
+    ]
+    code = supervise(own_hub, nodes, duration)
+    if truth and code == 0:
+        _gather_truth(truth.absolute(), specs)
+    if own_hub is None:
+        accounts = {child.name: child.account for child in nodes}
+        typer.echo(json.dumps({"final": True, "session": None, "cameras": accounts}))
+    sys.exit(code)
+
+
+def _check_above_0(option: str, value: float | None, unit: str) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise Refusal(f"{option} is {value:g}, expected {unit} above 0")
+
+
+def _place(spec: SourceSpec, epoch_ns: int) -> dict[str, object]:
+    """What sets one camera apart; a session's frames keep the times they have."""
+    is_recorded = spec.uri.startswith("session:")
+    return {
+        "--camera": spec.camera,
+        "--uri": spec.uri,
+        "--epoch-ns": 0 if is_recorded else epoch_ns,
+    }
+
+
+def _configured_port(config: Path | None) -> int:
+    """Where the file has the hub listen; what is wrong there the hub refuses by its key."""
+    table = read_tables(config).get("hub") if config else None
+    port = table.get("frames_port") if isinstance(table, dict) else None
+    return port if isinstance(port, int) and 0 < port <= LAST_PORT else FRAMES_PORT
+
+
+def _command(name: str, given: Mapping[str, object]) -> list[str]:
+    words = [sys.executable, "-m", "cvsf", name]
+    for option, value in given.items():
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words
+
+
+def _gather_truth(truth: Path, specs: Sequence[SourceSpec]) -> None:
+    """The truth of each simulated camera's process as one file."""
+    from capture.truth import merge_truth
+
+    indices = [spec.uri.rpartition("index=")[2] for spec in specs]
+    merge_truth([truth.with_name(f"{truth.stem}.{index}.npz") for index in indices], truth)

@@ -1,0 +1,38 @@
+"""What the simulator can be asked for, known before any of it is loaded.
+
+Whoever starts cameras asks here once, so that four of them do not refuse in chorus.
+"""
+
+from capture.camera import SourceConfig
+from cvsf.refusal import Refusal
+
+USUAL_SIZE, USUAL_FPS = (640, 480), 20.0
+_SMALLEST_PX, _LARGEST_PX = 64, 4096
+_SLOWEST_HZ, _FASTEST_HZ = 0.1, 240
+
+
+def drawable(size: tuple[int, int]) -> tuple[int, int]:
+    """The size itself; a Refusal where the simulator draws no such pictures."""
+    if min(size) < _SMALLEST_PX or max(size) > _LARGEST_PX:
+        raise Refusal(
+            f"the simulator was asked for {size[0]}x{size[1]}: expected sides of {_SMALLEST_PX} to"
+            f" {_LARGEST_PX}."
+        )
+    return size
+
+
+def check(config: SourceConfig) -> None:
+    """Refuse what no simulated camera can comply with."""
+    drawable(config.size or USUAL_SIZE)
+    fps = USUAL_FPS if config.fps is None else config.fps
+    if not _SLOWEST_HZ <= fps <= _FASTEST_HZ:
+        raise Refusal(
+            f"the simulator was asked for {fps:g} frames a second: expected {_SLOWEST_HZ} to"
+            f" {_FASTEST_HZ}."
+        )
+    if config.seed < 0:
+        raise Refusal(f"the simulator's seed is {config.seed}: expected 0 or more.")
+    if config.truth and not config.truth.parent.is_dir():
+        raise Refusal(
+            f"{config.truth.parent} is no folder: the truth of a run goes into one that exists."
+        )
