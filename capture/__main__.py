@@ -12,7 +12,7 @@ def main() -> None:
     import typer
 
     from capture.capture import capture
-    from cvsf.__main__ import refuse_politely
+    from cvsf.commands import refuse_politely
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(capture)

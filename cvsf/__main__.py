@@ -1,124 +1,22 @@
-"""`cvsf`: every command but `cvsf-capture`, each named as text and imported when it is called.
+"""The door of `cvsf`.
 
-So `cvsf hub` never loads torch, and a command whose extra is missing says which one.
+Ctrl-C and SIGTERM end a hub and a node well from the start, so all else is loaded afterwards.
 """
 
-import importlib
-import importlib.metadata
 import sys
-from collections.abc import Callable
-from typing import cast
 
-import typer
-
-from cvsf.log import start_log
-from cvsf.refusal import Refusal
 from cvsf.stop import leave_on_signal
 
-COMMANDS = {
-    "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
-    "node": ("capture.node:node", "One camera; cvsf-capture starts one per camera."),
-    "watch": ("runtime.watch:watch", "A live table of a running hub."),
-    "cameras": ("capture.cameras:cameras", "List, preview and name the cameras of this machine."),
-    "sessions": ("runtime.sessions:sessions", "List recorded sessions, or show one."),
-    "simulate": ("capture.simulate:simulate", "Write labelled pictures of the simulated slope."),
-    "train": ("train.train:train", "Learn a lifter from sessions or multi-view files."),
-    "train-detector": (
-        "train.detector:train_detector",
-        "Learn the small 2D network of the simulated skier.",
-    ),
-    "evaluate": ("train.evaluate:evaluate", "Score a lifter on a multi-view file."),
-    "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
-}
-BENCHES = {
-    "sim": ("runtime.bench_sim:bench_sim", "3D error on simulated skiers nobody has seen."),
-    "clip": (
-        "runtime.bench_clip:bench_clip",
-        "3D error on a filmed clip with a calibration to score by.",
-    ),
-    "replay": (
-        "runtime.bench_replay:bench_replay",
-        "Whether a replayed session gives the recorded skeletons.",
-    ),
-    "hub": (
-        "runtime.bench_hub:bench_hub",
-        "The hub's own time an instant, against decoding its pictures.",
-    ),
-}
-LIVE = ("hub", "node")
-"""Commands that Ctrl-C and SIGTERM end well at any moment, also while they are being loaded."""
-EXTRA_OF = {
-    **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "matplotlib"], "train"),
-    "av": "rtsp",
-}
-
-
-def _find(words: list[str]) -> tuple[str, str] | None:
-    """The words that name a command, and its target."""
-    if words[:1] == ["bench"] and len(words) > 1 and words[1] in BENCHES:
-        return f"bench {words[1]}", BENCHES[words[1]][0]
-    if words and words[0] in COMMANDS:
-        return words[0], COMMANDS[words[0]][0]
-    return None
-
-
-def _load(name: str, target: str) -> Callable[..., None]:
-    module, _, function = target.partition(":")
-    try:
-        return cast(Callable[..., None], getattr(importlib.import_module(module), function))
-    except ModuleNotFoundError as error:
-        extra = EXTRA_OF.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        raise Refusal(
-            f"cvsf {name} needs {error.name}, which is not installed; run: pip install '.[{extra}]'"
-        ) from None
-
-
-def _overview() -> str:
-    rows = [f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items()]
-    rows += [f"  bench {name:<10}{text}" for name, (_, text) in BENCHES.items()]
-    title = "cvsf: live 3D motion capture from cameras nobody calibrated"
-    return "\n".join([title, "", *rows, "", "  cvsf COMMAND --help says more; cvsf --version"])
-
-
-def refuse_politely(run: Callable[[], None]) -> None:
-    """Run a process's door: a Refusal is one sentence on standard error and exit 2."""
-    start_log()
-    try:
-        run()
-    except Refusal as refusal:
-        typer.echo(str(refusal), err=True)
-        sys.exit(2)
-
-
-def _run() -> None:
-    words = sys.argv[1:]
-    if words[:1] == ["--version"]:
-        typer.echo(f"cvsf {importlib.metadata.version('cvsf')}")
-        return
-    if (
-        not words
-        or words[0] in ("--help", "-h")
-        or words == ["bench"]
-        or words[:2] == ["bench", "--help"]
-    ):
-        typer.echo(_overview())
-        return
-    found = _find(words)
-    if found is None:
-        raise Refusal(f"cvsf has no command {' '.join(words[:2])!r}; cvsf --help lists them")
-    name, target = found
-    if name in LIVE:
-        leave_on_signal()
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(_load(name, target))
-    app(words[len(name.split()) :], prog_name=f"cvsf {name}")
+_LIVE = ("hub", "node")
 
 
 def main() -> None:
-    """The door of `cvsf`."""
-    refuse_politely(_run)
+    """Run the command that was asked for."""
+    if sys.argv[1:] and sys.argv[1] in _LIVE:
+        leave_on_signal()
+    from cvsf.commands import run
+
+    run()
 
 
 if __name__ == "__main__":

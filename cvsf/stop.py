@@ -8,15 +8,24 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 
+_SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides
 _PATIENCE_S = 4.0
 """An orphan that was told to stop and is still there after so long leaves without a word."""
 
 
 def leave_on_signal() -> None:
-    """Let Ctrl-C and SIGTERM end the process well: nothing has begun that would need an end."""
+    """Let Ctrl-C and SIGTERM end the process at once: nothing has begun that would need an end."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Not by an exception: a library that is being loaded takes that for its own failure."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+    os._exit(0)
 
 
 def stop_on_signal(stop: threading.Event) -> None:
