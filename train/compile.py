@@ -101,12 +101,8 @@ def compile_engine(checkpoint: Checkpoint, out: Path, rounds: int = ROUNDS) -> M
         manifest.write(draft)
         _write_golden(engine, golden[3], draft / GOLDEN)
         replace(checkpoint.slim(), engine=manifest.id).write(draft / WEIGHTS)
-        for name in (
-            LIFTER,
-            GOLDEN,
-            WEIGHTS,
-            MANIFEST,
-        ):  # the manifest last: it vouches for the others
+        # the manifest last: it vouches for the others
+        for name in (LIFTER, GOLDEN, WEIGHTS, MANIFEST):
             (draft / name).replace(out / name)
     return manifest
 
