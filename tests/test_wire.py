@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import cv2
@@ -17,6 +17,7 @@ from capture.send import Sender
 from cvsf.messages import Frame, pack, to_header
 from cvsf.refusal import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, require_loopback
+from product import until
 from runtime.link import Link, OnDisk
 from runtime.receive import Receiver
 
@@ -104,15 +105,6 @@ def running(port: int, *, durable: bool = True) -> Iterator[Hub]:
         yield hub
     finally:
         hub.receiver.close()
-
-
-def until(happened: Callable[[], bool], timeout_s: float = 8.0) -> bool:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if happened():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture
