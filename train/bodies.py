@@ -5,6 +5,7 @@ together.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +20,60 @@ _ADULT_M = {
     "lwrist": 0.26, "rshoulder": 0.18, "relbow": 0.29, "rwrist": 0.26,
 }  # fmt: skip
 _SIDES = ("l", "r")
+
+
+class _Draw:
+    """Random angles in radians for `count` bodies."""
+
+    def __init__(self, count: int, random: torch.Generator) -> None:
+        self._count, self._random = count, random
+
+    def some(self, share: float) -> Tensor:
+        """1 for a share of the bodies, else 0."""
+        return (torch.rand(self._count, generator=self._random) < share).float()
+
+    def normal(self, deg: float) -> Tensor:
+        return torch.randn(self._count, generator=self._random) * math.radians(deg)
+
+    def between(self, low_deg: float, high_deg: float) -> Tensor:
+        low, high = math.radians(low_deg), math.radians(high_deg)
+        return torch.empty(self._count).uniform_(low, high, generator=self._random)
+
+
+class _Mood(NamedTuple):
+    """What all joints of a body do together; angles in radians, shares 0 or 1."""
+
+    tuck: Tensor
+    both: Tensor  # both legs alike
+    trunk: Tensor  # bent forward
+    lean: Tensor  # to the side
+    twist: Tensor
+    arms: Tensor  # moved at all
+
+
+def _bend(joint: str, mood: _Mood, draw: _Draw) -> Tensor:
+    """Angles (N, 3) about forward, left and up of the bone that ends in `joint`."""
+    angle = torch.stack([draw.normal(6), draw.normal(6), draw.normal(6)], -1)
+    none = torch.zeros_like(mood.tuck)
+    alone = 1 - mood.both
+    if joint == "spine":
+        return angle + torch.stack([mood.lean, mood.trunk, mood.twist], -1)
+    if joint[1:] == "knee":
+        lifted = mood.both * mood.tuck + alone * draw.some(0.5) * draw.between(0, 75)
+        aside = mood.lean * 0.5 + draw.some(0.4) * draw.normal(15)
+        return angle + torch.stack([aside, -lifted, none], -1)
+    if joint[1:] == "ankle":
+        bent = mood.both * mood.tuck * draw.between(50, 80) / math.radians(45)
+        bent = bent + alone * draw.some(0.5) * draw.between(0, 70)
+        return angle + torch.stack([none, bent, none], -1)
+    if joint[1:] == "elbow":
+        side = 1.0 if joint[0] == "l" else -1.0
+        spread = side * mood.arms * draw.between(0, 70) + draw.normal(12)
+        raised = mood.arms * draw.between(-20, 80) + draw.normal(12)
+        return angle + torch.stack([spread, -raised, draw.normal(12)], -1)
+    if joint[1:] == "wrist":
+        return angle + torch.stack([none, -draw.some(0.4) * draw.between(0, 80), none], -1)
+    return angle
 
 
 class Bodies:
@@ -63,49 +118,19 @@ class Bodies:
 
     def _bends(self, count: int, random: torch.Generator) -> Tensor:
         """A rotation for every bone (and what hangs on it), in body axes."""
-        names = self.joint_set.joints
-        angle = torch.zeros(count, len(names), 3)
-
-        def some(share: float) -> Tensor:
-            return (torch.rand(count, generator=random) < share).float()
-
-        def normal(deg: float) -> Tensor:
-            return torch.randn(count, generator=random) * math.radians(deg)
-
-        def between(low: float, high: float) -> Tensor:
-            return torch.empty(count).uniform_(
-                math.radians(low), math.radians(high), generator=random
-            )
-
-        tuck, both = some(0.4) * between(0, 75), some(0.5)
-        trunk = some(0.5) * between(-10, 70) + tuck * 0.4
-        lean, twist, arms = some(0.5) * normal(20), some(0.5) * normal(20), some(0.5)
-        raised, spread = arms * between(-20, 80), arms * between(0, 70)
-        for j, name in enumerate(names):
-            angle[:, j] = torch.randn(count, 3, generator=random) * math.radians(6)
-            if name == "spine":
-                angle[:, j] += torch.stack([lean, trunk, twist], -1)
-            elif name[1:] == "knee":
-                own = both * tuck + (1 - both) * some(0.5) * between(0, 75)
-                aside = lean * 0.5 + some(0.4) * normal(15)
-                angle[:, j] += torch.stack([aside, -own, 0 * own], -1)
-            elif name[1:] == "ankle":
-                own = both * tuck * between(50, 80) / math.radians(45)
-                angle[:, j] += torch.stack(
-                    [0 * own, own + (1 - both) * some(0.5) * between(0, 70), 0 * own], -1
-                )
-            elif name[1:] == "elbow":
-                side = 1.0 if name[0] == "l" else -1.0
-                angle[:, j] += torch.stack(
-                    [side * spread + normal(12), -raised + normal(12), normal(12)], -1
-                )
-            elif name[1:] == "wrist":
-                angle[:, j, 1] -= some(0.4) * between(0, 80)
-        return (
-            rotation_about(2, angle[..., 2])
-            @ rotation_about(0, angle[..., 0])
-            @ rotation_about(1, angle[..., 1])
+        draw = _Draw(count, random)
+        tuck = draw.some(0.4) * draw.between(0, 75)
+        mood = _Mood(
+            tuck=tuck,
+            both=draw.some(0.5),
+            trunk=draw.some(0.5) * draw.between(-10, 70) + tuck * 0.4,
+            lean=draw.some(0.5) * draw.normal(20),
+            twist=draw.some(0.5) * draw.normal(20),
+            arms=draw.some(0.5),
         )
+        angle = torch.stack([_bend(name, mood, draw) for name in self.joint_set.joints], 1)
+        turns = [rotation_about(axis, angle[..., axis]) for axis in range(3)]
+        return turns[2] @ turns[0] @ turns[1]
 
     def _joints(self, bones: Tensor, bends: Tensor | None) -> Tensor:
         at: list[Tensor] = []

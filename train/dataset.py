@@ -4,6 +4,7 @@ one table of instants.
 2D and confidence are what a method may use; everything true is kept apart and only scored against.
 """
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +98,8 @@ def read_file(path: Path) -> Instants:
     """
     if not path.is_file():
         raise Refusal(f"no file at {path}; expected a multi-view .npz file or a session folder")
+    if not zipfile.is_zipfile(path):
+        raise Refusal(f"{path} is no .npz file; expected a multi-view file or a session folder")
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
