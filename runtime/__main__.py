@@ -20,7 +20,6 @@ from cvsf.settings import data_folder, load_table
 from cvsf.stop import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
 from runtime.config import HubConfig
-from runtime.hub import Hub, say
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +64,8 @@ def hub(
     asked = {key: value for key, value in given.items() if value is not None}
     settings = load_table(config, "hub", HubConfig, asked)
     require_loopback(settings.host, "the hub")
+    from runtime.hub import Hub, say  # with its networks, once nothing cheap is left to refuse
+
     folder = data_folder(data)
     place, stop = session or session_folder(folder, name), threading.Event()
     if lifeline:

@@ -1,10 +1,11 @@
 """Where the real material is, and what a run of the product needs."""
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
+
+from product import free_ports
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +21,4 @@ def shared_data() -> Path:
 @pytest.fixture
 def ports() -> list[str]:
     """Options of cvsf-capture and cvsf hub for three free ports."""
-    probes = [socket.socket() for _ in range(3)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    numbers = [str(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return [
-        word
-        for name, number in zip(("frames", "skeletons", "web"), numbers, strict=True)
-        for word in (f"--{name}-port", number)
-    ]
+    return free_ports()

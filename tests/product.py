@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,21 @@ from cvsf.session import SessionReader
 
 CAPTURE = [sys.executable, "-m", "capture"]
 HUB = [sys.executable, "-m", "cvsf", "hub"]
+
+
+def free_ports() -> list[str]:
+    """Options of cvsf-capture and cvsf hub for three free ports."""
+    probes = [socket.socket() for _ in range(3)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    numbers = [str(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return [
+        word
+        for name, number in zip(("frames", "skeletons", "web"), numbers, strict=True)
+        for word in (f"--{name}-port", number)
+    ]
 
 
 class Run:

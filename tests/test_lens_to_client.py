@@ -2,11 +2,9 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
 from mcap.reader import make_reader
 
 from cvsf.client import skeletons
@@ -170,65 +168,3 @@ def test_two_captures_of_two_cameras_and_one_hub_give_one_skeleton(
         hub.ask_to_end()
         assert hub.process.returncode == 0
     assert any(len(s.views) == 4 for s in SessionReader(Path(hub.lines[-1]["session"])).skeletons())
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--source", "sim", "--detector", "nobody"], "nobody"),
-        (["--source", "sim", "--host", "0.0.0.0"], "no keys"),
-        (["--source", "no-such-file.mp4"], "no-such-file.mp4"),
-        (["--source", "sim", "--size", "huge"], "WIDTHxHEIGHT"),
-        (["--source", "sim", "--record", "everything"], "record"),
-        (["--source", "sim", "--duration", "-1"], "duration"),
-        (["--source", "sim", "--name", "a/b"], "name"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_exit_2_before_the_first_frame(
-    tmp_path: Path, ports: list[str], words: list[str], sentence: str
-) -> None:
-    command = [*CAPTURE, "--cams", "4", *words, "--data", str(tmp_path), "--headless", *ports]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2, done.stderr
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not done.stdout
-    assert not (tmp_path / "sessions").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [
-        ("[hub]\nmax_deadline_sm = 3\n", "max_deadline_sm"),
-        ("[capture]\nring_mb = 'big'\n", "ring_mb"),
-        ("[hub\n", "TOML"),
-        ("[lens]\n", "lens"),
-    ],
-)
-def test_a_wrong_configuration_is_refused_by_its_key(
-    tmp_path: Path, ports: list[str], text: str, key: str
-) -> None:
-    file = tmp_path / "c.toml"
-    file.write_text(text)
-    command = [*CAPTURE, "--cams", "4", "--source", "sim", "--config", str(file), *ports]
-    done = subprocess.run(
-        [*command, "--data", str(tmp_path)], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2, done.stderr
-    assert key in done.stderr
-
-
-def test_a_port_in_use_and_a_read_only_folder_are_refused(tmp_path: Path, ports: list[str]) -> None:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", int(ports[1])))
-        taken.listen()
-        done = subprocess.run(sim(tmp_path, ports), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert ports[1] in done.stderr
-    done = subprocess.run(
-        sim(Path("/proc/cvsf"), ports), capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2
-    assert "/proc/cvsf" in done.stderr

@@ -16,7 +16,7 @@ import zmq
 from capture.send import Sender
 from cvsf.messages import Frame, pack, to_header
 from cvsf.refusal import Refusal
-from cvsf.wire import envelope, hub_socket, node_socket, require_loopback
+from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback
 from product import until
 from runtime.link import Link, OnDisk
 from runtime.receive import Receiver
@@ -263,6 +263,27 @@ def test_a_frame_header_survives_the_wire_with_exactly_its_fields() -> None:
     header = to_header(frame(3))
     assert "jpeg" not in header
     assert len(pack(header)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":",
+        ":5600",
+        "127.0.0.1:0",
+        "127.0.0.1:99999",
+        "127.0.0.1:",
+        "tcp://127.0.0.1",
+        "a:b",
+        "::1",
+    ],
+)
+def test_a_hub_is_named_by_its_host_and_maybe_a_port(text: str) -> None:
+    with pytest.raises(Refusal, match="HOST:PORT"):
+        parse_host(text, 5600)
+    assert parse_host("127.0.0.1", 5600) == "tcp://127.0.0.1:5600"
+    assert parse_host("localhost:1", 5600) == "tcp://localhost:1"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
