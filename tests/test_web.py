@@ -82,7 +82,9 @@ def _get(server: WebServer, path: str) -> tuple[int, str]:
 
 
 def _connect(server: WebServer, path: str, **options: Any) -> Connection:
-    return connect(f"ws://127.0.0.1:{server.port}{path}", compression=None, **options)
+    address = f"ws://127.0.0.1:{server.port}{path}"
+    connection: Connection = connect(address, compression=None, **options)
+    return connection
 
 
 def _hear(client: Connection) -> Any:
