@@ -53,7 +53,7 @@ def test_simcc_is_half_a_pixel_fine_and_as_sure_as_its_less_sure_axis() -> None:
 
 
 def test_a_gaussian_between_cells_is_found_there() -> None:
-    manifest = network("sim-skier", "pose")
+    manifest = network("sim-skier", "pose").model_copy(update={"full_confidence": 1.0})
     truth = np.random.default_rng(0).uniform(20, 108, (3, 16, 2))
     cells = np.arange(32) * 4 + 2.0
     across = np.exp(-((cells - truth[..., :1]) ** 2) / 72)
