@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import os
 import time
 from pathlib import Path
 
@@ -15,11 +14,6 @@ import simplejpeg
 from capture.camera import Exposure, Source, SourceConfig, SourceEnded, find_sources, open_source
 from capture.video import VideoFile
 from cvsf.refusal import Refusal
-
-DATA = (
-    Path(os.environ.get("CVSF_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    / "pose2sim_balance"
-)
 
 
 def write_video(
@@ -169,9 +163,8 @@ def test_a_common_start_skips_what_is_past(tmp_path: Path) -> None:
     video.close()
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is absent: set CVSF_TEST_DATA")
-def test_a_filmed_clip_plays_whole_from_four_portrait_cameras() -> None:
-    specs = find_sources(f"{DATA}/cam0*.mp4", 4)
+def test_a_filmed_clip_plays_whole_from_four_portrait_cameras(shared_data: Path) -> None:
+    specs = find_sources(f"{shared_data}/pose2sim_balance/cam0*.mp4", 4)
     assert [spec.camera for spec in specs] == ["cam01", "cam02", "cam03", "cam04"]
     video = open_source(specs[2].uri, SourceConfig())
     assert (video.width_px, video.height_px, video.fps) == (1088, 1920, 60.0)
