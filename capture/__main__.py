@@ -14,7 +14,7 @@ def main() -> None:
     from capture.capture import capture
     from cvsf.commands import refuse_politely
 
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(capture)
     refuse_politely(app)
 

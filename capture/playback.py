@@ -28,7 +28,9 @@ def find(path: Path) -> list[Found]:
     reader = SessionReader(folder)
     if reader.manifest.frames == 0:
         raise Refusal(_no_pictures(folder))
-    return [Found(uri=f"session:{folder}?camera={name}", name=name) for name in reader.cameras]
+    return [
+        Found(uri=f"session:{folder}?camera={name}", name=name) for name in sorted(reader.cameras)
+    ]
 
 
 def open_recorded(uri: str, config: SourceConfig) -> "RecordedCamera":

@@ -111,6 +111,6 @@ def _run() -> None:
     if found is None:
         raise Refusal(f"cvsf has no command {' '.join(words[:2])!r}; cvsf --help lists them")
     name, target = found
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(_load(name, target))
     app(words[len(name.split()) :], prog_name=f"cvsf {name}")

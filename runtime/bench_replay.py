@@ -19,6 +19,9 @@ from runtime.rehearsal import rehearse
 
 def bench_replay(
     session: Annotated[Path, typer.Argument(help="A recorded session.")],
+    detector: Annotated[
+        str | None, typer.Option(help="2D bundle it was recorded with, where that is a folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Replay a session and compare every skeleton with the recorded one."""
@@ -26,6 +29,7 @@ def bench_replay(
     cameras = SessionReader(session).cameras
     with tempfile.TemporaryDirectory() as folder:
         words = ["--cams", str(len(cameras)), "--source", str(session.absolute())]
+        words += ["--detector", str(Path(detector).absolute())] if detector else []
         played = _skeletons(rehearse(words, Path(folder)).session)
     if not recorded:
         raise Refusal(

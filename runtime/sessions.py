@@ -57,6 +57,7 @@ def sessions(
         _console().print(_table(found))
     else:
         typer.echo(f"No sessions in {folder}.")
+    _end_if_damaged(found)
 
 
 def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
@@ -67,11 +68,18 @@ def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
     if json_:
         shown = manifest.model_dump(mode="json", by_alias=True)
         typer.echo(json.dumps({"sessions": [entry], "manifest": shown}))
-        return
-    console = _console()
-    console.print(_facts(entry, manifest))
-    console.print(_cameras(manifest))
-    console.print(_segments(manifest))
+    else:
+        console = _console()
+        console.print(_facts(entry, manifest))
+        console.print(_cameras(manifest))
+        console.print(_segments(manifest, entry["damaged"]))
+    _end_if_damaged([entry])
+
+
+def _end_if_damaged(entries: list[dict[str, Any]]) -> None:
+    """A script that verifies hears of damage by the exit code."""
+    if any(entry["verified"] is False for entry in entries):
+        raise typer.Exit(1)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -102,6 +110,7 @@ def _entry(folder: Path, *, verify: bool) -> dict[str, Any] | None:
 
 
 def _describe(folder: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
+    damaged = _damaged(folder, manifest) if verify else []
     return {
         "path": str(folder.resolve()),
         "name": manifest.name,
@@ -114,15 +123,17 @@ def _describe(folder: Path, manifest: Manifest, *, verify: bool) -> dict[str, An
         "recording": manifest.recording,
         "sealed": manifest.sealed,
         "recovered": sum(segment.recovered for segment in manifest.segments),
-        "verified": _verified(folder, manifest) if verify else None,
+        "verified": not damaged if verify else None,
+        "damaged": damaged,
     }
 
 
-def _verified(folder: Path, manifest: Manifest) -> bool:
-    """Whether every file has the bytes that were sealed."""
+def _damaged(folder: Path, manifest: Manifest) -> list[str]:
+    """The files that have not the bytes that were sealed."""
     if manifest.sealed:
-        return all(SessionReader(folder).verify().values())
-    return all(file_sha256(folder / s.file) == s.sha256 for s in manifest.segments if s.sealed)
+        return [file for file, whole in SessionReader(folder).verify().items() if not whole]
+    sealed = [segment for segment in manifest.segments if segment.sealed]
+    return [s.file for s in sealed if file_sha256(folder / s.file) != s.sha256]
 
 
 def _console() -> Console:
@@ -132,16 +143,14 @@ def _console() -> Console:
 
 def _table(entries: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("started (UTC)", no_wrap=True)
-    table.add_column("name", overflow="fold")
+    table.add_column("session", overflow="fold")
     for title in ("time", "cams", "instants", "frames", "size"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("sealed", no_wrap=True)
     table.add_column("verified", no_wrap=True)
     for entry in entries:
         table.add_row(
-            str(entry["started"])[:19].replace("T", " "),
-            _run_name(str(entry["name"])) or "-",
+            Path(str(entry["path"])).name,
             _lasting(entry["duration_s"]),
             str(len(entry["cameras"])),
             str(entry["instants"]),
@@ -194,7 +203,7 @@ def _cameras(manifest: Manifest) -> Table:
     return table
 
 
-def _segments(manifest: Manifest) -> Table:
+def _segments(manifest: Manifest, damaged: list[str]) -> Table:
     table = Table(box=None, pad_edge=False, title="segments", title_justify="left")
     for title in ("file", "size", "time", "messages", "ended", "lost", "sha256"):
         table.add_column(title, justify="right" if title in ("size", "messages") else "left")
@@ -206,7 +215,7 @@ def _segments(manifest: Manifest) -> Table:
             str(sum(segment.counts.values())),
             segment.ended + (" (recovered)" if segment.recovered else ""),
             f"{segment.lost.bytes} B" if segment.lost else "-",
-            (segment.sha256 or "-")[:12],
+            "DAMAGED" if segment.file in damaged else (segment.sha256 or "-")[:12],
         )
     return table
 

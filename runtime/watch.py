@@ -24,7 +24,7 @@ from cvsf.wire import SKELETONS_PORT, WEB_PORT
 from runtime.chromium import Chromium
 
 _SETTLE_S = 20.0
-_PATIENCE_S = 10.0
+_PATIENCE_S = 5.0  # a hub speaks every second
 _UNKNOWN = "-"
 
 
@@ -64,7 +64,7 @@ def watch(
         _follow(hub, port, as_json, seconds)
     except TimeoutError as error:
         raise Refusal(
-            f"No hub speaks at {hub}:{port} (nothing heard for {_PATIENCE_S:.0f} s); "
+            f"No hub speaks at {hub}:{port} (nothing heard for {_patience_s(seconds):.0f} s); "
             "start one with cvsf-capture."
         ) from error
     except KeyboardInterrupt:
@@ -75,6 +75,8 @@ def write_screenshot(
     address: str, path: Path, *, width_px: int = 1600, height_px: int = 1000
 ) -> None:
     """The page of a running hub, with a skeleton and a picture on it, as a PNG file."""
+    if not path.absolute().parent.is_dir():
+        raise Refusal(f"{path.parent} is no folder: name one that exists for {path.name}")
     try:
         with urlopen(f"{address}health", timeout=5):
             pass
@@ -95,7 +97,7 @@ def write_screenshot(
 
 
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
-    lines = follow_stats(hub, port, timeout_s=_PATIENCE_S)
+    lines = follow_stats(hub, port, timeout_s=_patience_s(seconds))
     first = next(lines)
     if as_json:
         typer.echo(json.dumps(first))
@@ -109,6 +111,10 @@ def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
             live.update(stats_table(stats), refresh=True)
             if _is_over(first, stats, seconds):
                 return
+
+
+def _patience_s(seconds: float | None) -> float:
+    return _PATIENCE_S if seconds is None else min(_PATIENCE_S, max(seconds, 1.0))
 
 
 def _is_over(first: Mapping[str, Any], stats: Mapping[str, Any], seconds: float | None) -> bool:

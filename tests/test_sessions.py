@@ -41,18 +41,18 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(*words: str) -> str:
+def call(*words: str, code: int = 0) -> str:
     app = typer.Typer()
     app.command()(sessions)
     result = CliRunner().invoke(app, words, env={"COLUMNS": "80"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    assert result.exit_code == 0
+    assert result.exit_code == code
     return result.stdout
 
 
-def call_json(*words: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(call(*words, "--json").splitlines()[-1])
+def call_json(*words: str, code: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(call(*words, "--json", code=code).splitlines()[-1])
     return found
 
 
@@ -70,8 +70,7 @@ def test_the_list_is_readable_at_80_columns(data: Path) -> None:
     lines = call("--data", str(data)).splitlines()
     assert all(len(line) <= 80 for line in lines)
     for title in (
-        "started",
-        "name",
+        "session",
         "time",
         "cams",
         "instants",
@@ -90,8 +89,12 @@ def test_verifying_finds_a_changed_byte(data: Path) -> None:
     changed = bytearray(path.read_bytes())
     changed[len(changed) // 2] ^= 1
     path.write_bytes(changed)
-    assert call_json("--verify", str(folder))["sessions"][0]["verified"] is False
-    assert call_json("--data", str(data), "--verify")["sessions"][0]["verified"] is False
+    shown = call_json("--verify", str(folder), code=1)["sessions"][0]
+    assert shown["verified"] is False
+    assert shown["damaged"] == [path.name]
+    assert "DAMAGED" in call("--verify", str(folder), code=1)
+    listed = call_json("--data", str(data), "--verify", code=1)["sessions"]
+    assert listed[0]["verified"] is False
 
 
 def test_an_interrupted_session_is_recovered_when_asked(data: Path) -> None:
