@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -60,9 +61,12 @@ class Chromium:
             stderr=subprocess.DEVNULL,
         )
         self._page: ClientConnection | None = None
+        self._held = ExitStack()
         self._asked = 0
         try:
-            self._page = connect(self._page_address(), max_size=64 << 20, compression=None)
+            self._page = self._held.enter_context(
+                connect(self._page_address(), max_size=64 << 20, compression=None)
+            )
             self._tell(
                 "Emulation.setDeviceMetricsOverride",
                 width=width_px,
@@ -116,8 +120,7 @@ class Chromium:
 
     def close(self) -> None:
         """End the browser and remove its profile."""
-        if self._page is not None:
-            self._page.close()
+        self._held.close()
         self._process.terminate()
         try:
             self._process.wait(5)

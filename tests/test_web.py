@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -81,10 +81,11 @@ def _get(server: WebServer, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def _connect(server: WebServer, path: str, **options: Any) -> Connection:
+@contextmanager
+def _connect(server: WebServer, path: str, **options: Any) -> Iterator[Connection]:
     address = f"ws://127.0.0.1:{server.port}{path}"
-    connection: Connection = connect(address, compression=None, **options)
-    return connection
+    with connect(address, compression=None, **options) as connection:
+        yield connection
 
 
 def _hear(client: Connection) -> Any:
@@ -213,16 +214,12 @@ def test_a_page_that_stands_still_is_dropped_counted_and_let_go(
 
 
 def test_seventeen_clients_are_one_too_many(server: WebServer) -> None:
-    clients = [_connect(server, "/skeletons") for _ in range(16)]
-    try:
-        for client in clients:
-            _hear(client)
+    with ExitStack() as connected:
+        for _ in range(16):
+            _hear(connected.enter_context(_connect(server, "/skeletons")))
         with pytest.raises(InvalidStatus) as refused:
-            _connect(server, "/skeletons")
+            connected.enter_context(_connect(server, "/skeletons"))
         assert refused.value.response.status_code == 503
-    finally:
-        for client in clients:
-            client.close()
 
 
 def test_garbage_on_the_port_is_survived(server: WebServer) -> None:
