@@ -5,13 +5,13 @@ Finding refuses with a sentence before anything starts; once open, a source only
 
 import importlib
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
 from cvsf.refusal import Refusal
+from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,6 @@ _FORMS = (
     " `cvsf cameras --name`, rtsp:// addresses, video files ('cam0*.mp4'), a session folder,"
     " or sim, sim:still, sim:moving, sim:2,3"
 )
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +128,7 @@ def find_sources(
     taken = found[:cams]
     chosen = list(names) if names else _names(taken)
     for name in chosen:
-        if not NAME.fullmatch(name):
+        if not CAMERA_NAME.fullmatch(name):
             raise Refusal(
                 f"{name!r} is no camera name: letters, digits, '_', '-' and '.', at most 64."
             )
@@ -239,7 +238,7 @@ def _names(found: list[Found]) -> list[str]:
     """The cameras' own names where they have one and all differ, else cam0, cam1, ..."""
     numbered = [f"cam{i}" for i in range(len(found))]
     own = [camera.name or number for camera, number in zip(found, numbered, strict=True)]
-    usable = all(NAME.fullmatch(name) for name in own) and _first_repeated(own) is None
+    usable = all(CAMERA_NAME.fullmatch(name) for name in own) and _first_repeated(own) is None
     return own if usable else numbered
 
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from capture.camera import (
-    NAME,
     Exposure,
     SourceConfig,
     SourceEnded,
@@ -29,6 +28,7 @@ from capture.camera import (
 )
 from capture.devices import Listed, list_cameras, name_of, read_names, write_names
 from cvsf.refusal import Refusal
+from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _give_names(given: list[str], listed: list[Listed], data: Path | None) -> di
     names = read_names(data)
     for text in given:
         address, _, name = text.rpartition("=")
-        if not address or not NAME.fullmatch(name) or name.isdecimal() or name == "sim":
+        if not address or not CAMERA_NAME.fullmatch(name) or name.isdecimal() or name == "sim":
             raise Refusal(
                 f"--name is {text!r}: expected NUMBER=NAME such as 0=left, the name of letters,"
                 " digits, '_', '-' and '.'."

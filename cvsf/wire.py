@@ -23,6 +23,7 @@ Until keys exist nothing but loopback is bound.
 
 import errno
 import ipaddress
+import re
 import socket
 
 import zmq
@@ -34,6 +35,7 @@ FRAMES_PORT = 5600
 SKELETONS_PORT = 5601
 WEB_PORT = 5602
 LAST_PORT = 65535
+CAMERA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 MAX_MESSAGE_BYTES = 16 << 20
 _HEARTBEAT_MS, _HEARTBEAT_TIMEOUT_MS = 200, 600

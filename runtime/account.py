@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cvsf.tally import Source
-from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk, counted
+from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +59,22 @@ def account(
 
 def _told(link: Link) -> Account:
     """As its node last said, which agrees with itself at any moment."""
-    report, fates = link.report, counted(link.report.get("fates"))
+    report = link.report
     return Account(
-        exposed=int(report.get("exposed", 0)) - link.exposed_before,
-        recorded=fates[RECORDED],
-        not_kept=fates[NOT_KEPT],
-        in_ring=int(report.get("in_ring", 0)),
-        reasons=_reasons(link, fates),
+        exposed=report.exposed - link.exposed_before,
+        recorded=report.fates[RECORDED],
+        not_kept=report.fates[NOT_KEPT],
+        in_ring=report.in_ring,
+        reasons=_reasons(link, report.fates),
     ).explained("lost with a killed hub")
 
 
 def _settled(link: Link, *, returns: bool) -> Account:
     """As the hub knows by itself, of a node that has ended or died, or that outlives the hub."""
-    told_in_ring = int(link.report.get("in_ring", 0))
-    exposed = max(int(link.report.get("exposed", 0)), link.received + 1) - link.exposed_before
+    exposed = max(link.report.exposed, link.received + 1) - link.exposed_before
     reasons = _reasons(link, link.fates)
     rest = max(exposed - link.fates[RECORDED] - link.fates[NOT_KEPT] - reasons.total(), 0)
-    in_ring = min(rest, told_in_ring) if link.gone else rest if returns else 0
+    in_ring = min(rest, link.report.in_ring) if link.gone else rest if returns else 0
     return Account(
         exposed=exposed,
         recorded=link.fates[RECORDED],
@@ -87,4 +86,4 @@ def _settled(link: Link, *, returns: bool) -> Account:
 
 def _reasons(link: Link, fates: Counter[str]) -> Counter[str]:
     refused = Counter({fate: n for fate, n in fates.items() if fate not in (RECORDED, NOT_KEPT)})
-    return counted(link.report.get("dropped")) - link.dropped_before + refused
+    return link.report.dropped - link.dropped_before + refused

@@ -76,7 +76,7 @@ class Figures:
             "received": received,
             "repeated": sum(run.repeated for run in mine),
             "out_of_order": sum(run.out_of_order for run in mine),
-            "clock_error_ms": round(int(link.report.get("clock_error_ns", 0)) / 1e6, 3),
+            "clock_error_ms": round(link.report.clock_error_ns / 1e6, 3),
             "confidence": round(float(np.mean(sure)), 3) if sure else None,
             "state": _state(link),
         }
@@ -97,6 +97,6 @@ def _places(of: Account) -> dict[str, Any]:
 def _state(link: Link) -> str:
     if link.gone:
         return "ended" if link.ended else "stopped"
-    if link.report.get("state") == "lost":
+    if link.report.state == "lost":
         return "lost"
     return "live" if time.monotonic() - link.heard_s < 1.0 else "silent"

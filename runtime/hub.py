@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median_high
 from typing import Any
 
 import cv2
@@ -106,8 +107,9 @@ class Hub:
             self._end_beyond_shortest()
             self._step()
         else:
-            period_ns = 1e9 / min(other.fps for other in self.receiver.links.values())
             expected = self.receiver.alive(self.config.absent_s)
+            rates = [self.receiver.links[camera].fps for camera in expected]
+            period_ns = 1e9 / median_high(rates or [link.fps])
             self._offer(self.slots.add(frame, self.now_ns(), period_ns, expected), lossless=False)
         return is_kept
 
@@ -247,6 +249,7 @@ class Hub:
                 "latency_ms": self.stages.percentiles(),
                 "instants_skipped": self.inbox.skipped,
                 "frames_late": self.slots.late,
+                "frames_ahead": self.slots.ahead,
                 "frames_beyond_shortest": self.steps.beyond,
                 "refused": dict(self.receiver.garbage),
                 "engine": self.engine.id,

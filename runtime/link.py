@@ -4,19 +4,55 @@ A frame's fate is counted once and in order, when nothing can change it any more
 it never will be.
 """
 
-import math
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cvsf.session import Manifest
 from cvsf.tally import Source
+from cvsf.wire import CAMERA_NAME
 
 RECORDED, NOT_KEPT = "recorded", "not kept"
 _MOST_PIXELS = 1 << 25
 _MOST_HZ = 1000
+_MOST = 1 << 53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a node says that it stands."""
+
+    exposed: int = 0
+    acknowledged: int = 0
+    in_ring: int = 0
+    clock_error_ns: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    fates: Counter[str] = field(default_factory=Counter)  # as the hub told last
+    state: str = ""
+
+
+def read_report(header: Mapping[str, Any]) -> Report:
+    """What is in the map of a report; ValueError, TypeError for what cannot be meant."""
+    names = ("exposed", "acknowledged", "in_ring", "clock_error_ns")
+    return Report(
+        **{name: whole(header.get(name, 0)) for name in names},
+        dropped=_counted(header.get("dropped", {})),
+        fates=_counted(header.get("fates", {})),
+        state=str(header.get("state", "")),
+    )
+
+
+def _counted(told: Mapping[str, int]) -> Counter[str]:
+    return Counter({str(reason): whole(number) for reason, number in dict(told).items()})
+
+
+def whole(number: object, least: int = 0) -> int:
+    """The number itself; ValueError unless it is one that can be counted to."""
+    if type(number) is not int or not least <= number <= _MOST:
+        raise ValueError(f"{number!r} is no whole number from {least}")
+    return number
 
 
 @dataclass(slots=True)
@@ -26,7 +62,7 @@ class Link:
     camera: str
     boot_id: str
     address: bytes
-    report: dict[str, Any]
+    report: Report
     width_px: int
     height_px: int
     fps: float
@@ -68,38 +104,42 @@ class OnDisk:
     frames: int
 
 
-def meet(address: bytes, report: dict[str, Any], known: OnDisk | None) -> Link:
+def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Link:
     """The link of a run heard for the first time; ValueError says why such a camera cannot be.
 
     A restarted hub goes on counting where the disk and the node say that the killed one was.
     """
-    width_px, height_px, fps = int(report["width_px"]), int(report["height_px"]), report["fps"]
-    if min(width_px, height_px) < 1 or width_px * height_px > _MOST_PIXELS:
+    camera, boot_id, fps = header["camera"], header["boot_id"], float(header["fps"])
+    width_px, height_px = whole(header["width_px"], 1), whole(header["height_px"], 1)
+    if not (isinstance(boot_id, str) and isinstance(camera, str) and CAMERA_NAME.fullmatch(camera)):
+        raise ValueError(f"it is named {camera!r}, expected letters, digits, '_', '-' and '.'")
+    if width_px * height_px > _MOST_PIXELS:
         raise ValueError(
             f"its pictures are {width_px}x{height_px}, expected at most {_MOST_PIXELS} pixels"
         )
-    if not (isinstance(fps, int | float) and math.isfinite(fps) and 0 < fps <= _MOST_HZ):
-        raise ValueError(f"it takes {fps} pictures a second, expected up to {_MOST_HZ}")
+    if not 0 < fps <= _MOST_HZ:
+        raise ValueError(f"it takes {fps:g} pictures a second, expected up to {_MOST_HZ}")
+    report = read_report(header)
     link = Link(
-        camera=str(report["camera"]),
-        boot_id=str(report["boot_id"]),
+        camera=camera,
+        boot_id=boot_id,
         address=address,
         report=report,
         width_px=width_px,
         height_px=height_px,
-        fps=max(float(fps), 0.1),
-        lossless=report["pace"] == "lossless",
-        in_step=bool(report.get("in_step")),
+        fps=max(fps, 0.1),
+        lossless=header["pace"] == "lossless",
+        in_step=bool(header.get("in_step")),
         heard_s=time.monotonic(),
     )
     if known:
         link.received = link.durable = link.taken = link.on_disk = known.last
-        link.fates = counted(report.get("fates"))
+        link.fates = report.fates.copy()
         link.fates[RECORDED] = known.frames
-    elif report.get("acknowledged"):
-        link.exposed_before = int(report["exposed"]) - int(report["in_ring"])
-        link.dropped_before = counted(report.get("dropped"))
-        report["fates"] = {}  # that session's
+    elif report.acknowledged:  # by the hub of another session
+        link.exposed_before = report.exposed - report.in_ring
+        link.dropped_before = report.dropped
+        link.report = replace(report, fates=Counter())
     return link
 
 
@@ -114,8 +154,3 @@ def found_on_disk(manifest: Manifest) -> dict[Source, OnDisk]:
                     last=max(before.last, run.last), frames=before.frames + run.frames
                 )
     return found
-
-
-def counted(told: object) -> Counter[str]:
-    """Numbers by reason, as a node says them."""
-    return Counter({str(k): int(n) for k, n in told.items()} if isinstance(told, Mapping) else {})

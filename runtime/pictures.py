@@ -13,6 +13,7 @@ import simplejpeg
 from cvsf.messages import Frame
 
 _FROZEN_NS = 500_000_000
+_END_OF_TIME_NS = 1 << 63
 
 
 class Pictures:
@@ -52,6 +53,8 @@ class Pictures:
 
 def trouble_with(frame: Frame, size_px: tuple[int, int]) -> str | None:
     """Why a picture may not be decoded, if it may not: never by decoding it."""
+    if not 0 <= frame.t_ns < _END_OF_TIME_NS:
+        return "impossible time"
     if not frame.intact():
         return "damaged picture"
     if (frame.width_px, frame.height_px) != size_px:

@@ -17,7 +17,7 @@ import zmq
 from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
 from cvsf.tally import Source
 from cvsf.wire import envelope, hub_socket
-from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk, meet
+from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk, meet, read_report, whole
 from runtime.pictures import trouble_with
 
 log = logging.getLogger(__name__)
@@ -76,9 +76,7 @@ class Receiver:
     @property
     def over(self) -> bool:
         """Whether every camera has filmed its last picture: what is left is no full second."""
-        states = [
-            link.gone or link.report.get("state") == "stopping" for link in self.links.values()
-        ]
+        states = [link.gone or link.report.state == "stopping" for link in self.links.values()]
         return bool(states) and all(states)
 
     def alive(self, within_s: float) -> tuple[str, ...]:
@@ -90,7 +88,7 @@ class Receiver:
                 for camera, link in self.links.items()
                 if not link.gone
                 and now - link.heard_s < (_LOSSLESS_SILENCE_S if link.lossless else within_s)
-                and link.report.get("state") != "lost"
+                and link.report.state != "lost"
             )
         )
 
@@ -148,7 +146,7 @@ class Receiver:
         elif kind == "frame" and jpeg is not None:
             self._take_frame(address, header, jpeg)
         elif kind in ("report", "bye") and (link := self._link(address, header)):
-            link.report, link.heard_s = header, time.monotonic()
+            link.heard_s = time.monotonic()
             if kind == "bye":
                 link.gone, link.ended = True, bool(header.get("ended"))
                 self._on_bye(link)
@@ -158,10 +156,10 @@ class Receiver:
 
     def _link(self, address: bytes, header: dict[str, Any]) -> Link | None:
         """The camera's link; a new run of the node takes over from one that has fallen silent."""
-        camera, boot_id = str(header["camera"]), str(header["boot_id"])
+        camera, boot_id = header["camera"], header["boot_id"]
         link = self.links.get(camera)
         if link and link.boot_id == boot_id:
-            link.address = address
+            link.address, link.report = address, read_report(header)
             return link
         if link and not link.gone and time.monotonic() - link.heard_s < _SILENT_S:
             first_s = self._claims.setdefault((camera, boot_id), time.monotonic())
@@ -179,27 +177,31 @@ class Receiver:
             reason = f"there are {_MOST_CAMERAS} cameras already; a hub takes no more"
             self._refuse(address, "too many cameras", reason)
             return None
-        try:
-            new = self.runs.get(run) or meet(address, header, self.resume.get(run))
-        except ValueError as error:
-            self._refuse(address, "impossible camera", str(error))
-            return None
-        self.links[camera] = self.runs[run] = new
-        new.address, new.gone = address, False
+        link = self.runs.get(run)
+        if link:  # it was taken for dead
+            link.address, link.report, link.gone = address, read_report(header), False
+        else:
+            try:
+                link = meet(address, header, self.resume.get(run))
+            except ValueError as error:
+                self._refuse(address, "impossible camera", str(error))
+                return None
+        self.links[camera] = self.runs[run] = link
         log.info(
-            "camera connected", extra={"camera": camera, "size": f"{new.width_px}x{new.height_px}"}
+            "camera connected",
+            extra={"camera": camera, "size": f"{link.width_px}x{link.height_px}"},
         )
-        return new
+        return link
 
     def _take_frame(self, address: bytes, header: dict[str, Any], jpeg: bytes) -> None:
         if self._deaf:
             return  # the node's ring keeps the frame
-        link = self.links.get(str(header.get("camera")))
+        link = self.links.get(header["camera"])
         if link is None or link.boot_id != header.get("boot_id"):
             self.garbage["frame of an unknown camera"] += 1  # sent again once its report has come
             return
         link.address, link.heard_s = address, time.monotonic()
-        seq, after = int(header["seq"]), int(header.get("after", -1))
+        seq, after = whole(header["seq"]), whole(header.get("after", -1), -1)
         if seq <= link.received:
             link.repeated += 1
         elif after > link.received:

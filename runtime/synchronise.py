@@ -14,6 +14,8 @@ import numpy as np
 from cvsf.messages import Frame, Instant
 
 _LAG_MARGIN_NS = 5_000_000
+_AHEAD_NS = 20_000_000
+"""More than any measured clock is off by: a picture cannot come before it was taken."""
 _LAGS, _LOOK_EVERY = 400, 100
 
 
@@ -67,12 +69,15 @@ class Slots:
         self._last_t_ns: int | None = None
         self._deadline_ns = self._max_ns
         self._noted = 0
-        self.late = 0
+        self.late = self.ahead = 0
 
     def add(
         self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]
     ) -> list[Group]:
         """Take a frame in; the groups that are complete because of it, oldest first."""
+        if frame.t_ns > now_ns + _AHEAD_NS:
+            self.ahead += 1  # it would make every other camera's frames late
+            return []
         slot = self._slot_for(frame, period_ns)
         if slot is None:
             if self._last_t_ns is not None and frame.t_ns < self._last_t_ns + period_ns / 2:

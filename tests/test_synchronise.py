@@ -54,6 +54,18 @@ def test_frames_of_one_moment_become_one_full_instant(slots: Slots) -> None:
     assert [g.t_ns for g in groups] == sorted(g.t_ns for g in groups)
 
 
+def test_a_clock_that_runs_ahead_takes_no_instant_from_the_others(slots: Slots) -> None:
+    wrong_ns = 100_000_000
+    arrivals = [
+        (k * PERIOD_NS + 5_000_000, frame(c, k, k * PERIOD_NS + wrong_ns * (c == "cam3")))
+        for k in range(30)
+        for c in CAMERAS
+    ]
+    groups = play(slots, arrivals, CAMERAS)
+    assert [set(g.frames) for g in groups] == [set(CAMERAS[:3])] * 30
+    assert (slots.ahead, slots.late) == (30, 0)
+
+
 def test_a_dead_camera_costs_the_others_one_deadline(slots: Slots) -> None:
     arrivals = [
         (k * PERIOD_NS + 5_000_000, frame(c, k, k * PERIOD_NS))
