@@ -27,6 +27,8 @@ _NODES_STOP_S, _HUB_STOP_S = 2.5, 5.0
 _REVIVAL_S = 15.0
 _LEAD_NS = 300_000_000
 """Files at their own rate begin so long after everybody is ready, together."""
+_TRIES = 3
+"""Starts of a process that has never been ready, before everything is given up."""
 OPEN, FILMING = "open", "filming"
 
 
@@ -40,6 +42,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     starts: int = 0
+    opened: bool = False  # in some earlier start
     pause_s: float = _RESTART_S
     restart_at_s: float | None = None
     ended: bool = False
@@ -49,6 +52,7 @@ class Child:
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only the supervisor."""
+        self.opened |= OPEN in self.reached
         self.reached.discard(OPEN)
         ours, theirs = os.pipe()
         self.process = subprocess.Popen(
@@ -103,6 +107,8 @@ class Child:
         if code == 0:
             self.ended = True
             return
+        if not (self.opened or OPEN in self.reached) and self.starts >= _TRIES:
+            raise ChildFailed
         log.warning("process died, starting it anew", extra={"child": self.name, "code": code})
         lived_s = time.monotonic() - self.started_s
         self.pause_s = (
@@ -138,6 +144,10 @@ class Child:
         return OPEN not in self.reached
 
 
+class ChildFailed(Exception):
+    """A child died again and again before it was ready."""
+
+
 class ChildRefusal(Exception):
     """A child said no; its sentence is on standard error already."""
 
@@ -168,6 +178,10 @@ def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | Non
     except ChildRefusal:
         _end(nodes, hub)
         return 2
+    except ChildFailed:
+        log.critical("a process never became ready, giving up")
+        _end(nodes, hub)
+        return 1
     if hub and begun:
         hub.revive()
     return 0 if _end(nodes, hub) else 1

@@ -20,7 +20,7 @@ from rich.live import Live
 from cvsf.engine import load_engine
 from cvsf.messages import Frame, Skeleton
 from cvsf.skeleton import joint_set
-from runtime.bundle import load_bundle
+from runtime.bundle import DEFAULT, load_bundle
 from runtime.config import HubConfig
 from runtime.detect import Detector
 from runtime.figures import Figures
@@ -41,9 +41,6 @@ from runtime.web import WebServer
 log = logging.getLogger(__name__)
 
 _USUAL_BYTES_S = 1.5e6  # of a camera, for the first estimate of the free recording time
-_CANONICAL = (
-    "x forward, y to the body's left, z up along the trunk; pelvis at the origin, unit scale"
-)
 
 
 class Hub:
@@ -67,7 +64,7 @@ class Hub:
         self.steps = Steps()
         self.pictures = Pictures(config.max_uncertainty_ms)
         self.engine = load_engine(None, config.lifter_threads)
-        bundle = load_bundle(config.detector or "rtmpose-m", data, offline)
+        bundle = load_bundle(config.detector or DEFAULT, data, offline)
         self.detector = Detector(bundle, config.detector_threads)
         self._told: tuple[str, ...] | None = None
         self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
@@ -235,7 +232,6 @@ class Hub:
                 cameras,
                 self.engine.id,
                 detector=self.detector.name,
-                axes=_CANONICAL,
             )
             self.streamer.about = told
             self.web.about = told
@@ -277,7 +273,7 @@ class Hub:
         """What still waits is looked at if it must not be lost, then everything is sealed."""
         self.receiver.take_no_more()
         while group := self.inbox.get(0.0):
-            if any(link.lossless for link in self.receiver.links.values()):
+            if any(link.lossless for link in list(self.receiver.links.values())):
                 self.process(group)
         self.recorder.close()
         self.receiver.close()

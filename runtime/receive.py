@@ -28,6 +28,8 @@ _MOST_CAMERAS = 64
 _WATCHFUL_MS, _CALM_MS = 4, 20
 """How long to wait for messages while frames wait for others, and while none do."""
 _LOSSLESS_SILENCE_S = 5.0
+_PARTING_S = 3.0
+"""A hub that nobody stops by then speaks again each second: it waits for other cameras."""
 
 
 class Receiver:
@@ -75,9 +77,11 @@ class Receiver:
 
     @property
     def over(self) -> bool:
-        """Whether every camera has filmed its last picture: what is left is no full second."""
-        states = [link.gone or link.report.state == "stopping" for link in self.links.values()]
-        return bool(states) and all(states)
+        """Whether every camera has just filmed its last picture: what is left is no full second."""
+        links = list(self.links.values())  # cameras join on another thread
+        done = all(link.gone or link.report.state == "stopping" for link in links)
+        heard_s = max((link.heard_s for link in links), default=0.0)
+        return bool(links) and done and time.monotonic() - heard_s < _PARTING_S
 
     def alive(self, within_s: float) -> tuple[str, ...]:
         """The cameras worth waiting for, in a fixed order."""
@@ -228,6 +232,8 @@ class Receiver:
         for link in self.runs.values():
             link.settle()
             stands = (link.received, link.durable, link.taken)
+            if link.gone and stands == link.told:
+                continue
             if stands != link.told or now - link.told_s > _ACK_AT_LEAST_S:
                 self._tell_ack(link)
                 if link.stop_reason and not link.gone:

@@ -17,7 +17,9 @@ from cvsf.messages import SCHEMA, Frame, MultiviewPose, Skeleton, to_header
 from cvsf.skeleton import JointSet
 
 _DECIMALS = 5
-_CANONICAL = "one body frame shared by all views of an instant; pelvis at the origin, body scale 1"
+_CANONICAL = (
+    "x forward, y to the body's left, z up along the trunk; pelvis at the origin, unit scale"
+)
 _WORLD = "right-handed, z up, metres"
 
 
@@ -28,9 +30,8 @@ def about(
     *,
     detector: str = "",
     up: str = "+z",
-    axes: str = _CANONICAL,
 ) -> dict[str, Any]:
-    """What a client is told first; `up` and `axes` are of the canonical frame."""
+    """What a client is told first; `up` is of the canonical frame."""
     return {
         "schema": SCHEMA,
         "kind": "about",
@@ -41,7 +42,7 @@ def about(
         "engine": engine,
         "detector": detector,
         "up": up,
-        "axes": {"canonical": axes, "world": _WORLD},
+        "axes": {"canonical": _CANONICAL, "world": _WORLD},
     }
 
 
