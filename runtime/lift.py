@@ -26,6 +26,6 @@ def lift(engine: Engine, pose: MultiviewPose, uncertainty_ns: int) -> Skeleton |
         confidence=lifted.fused_confidence,
         views=seen,
         measured=len(seen) > 1,
-        joint_set=pose.joint_set,
+        joint_set=engine.joint_set.name,
         person_id=pose.person_id,
     )
