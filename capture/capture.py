@@ -4,7 +4,6 @@ Whatever can be refused is refused here or by the hub before the first frame.
 """
 
 import importlib.metadata
-import json
 import math
 import sys
 import time
@@ -20,6 +19,7 @@ from capture.node import parse_size
 from capture.simulated import check
 from capture.supervise import Child, supervise
 from cvsf.refusal import Refusal
+from cvsf.say import say
 from cvsf.session import read_manifest, session_folder
 from cvsf.settings import data_folder, load_table, read_tables
 from cvsf.wire import FRAMES_PORT, LAST_PORT, parse_host
@@ -133,7 +133,7 @@ def capture(
         _gather_truth(truth.absolute(), specs)
     if own_hub is None:
         accounts = {child.name: child.account for child in nodes}
-        typer.echo(json.dumps({"final": True, "session": None, "cameras": accounts}))
+        say({"final": True, "session": None, "cameras": accounts})
     sys.exit(code)
 
 

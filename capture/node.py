@@ -4,7 +4,6 @@ Stdin is the lifeline of a node with `--lifeline`: a line there lets it film, an
 started it dies, stdin closes and the node stops.
 """
 
-import json
 import logging
 import threading
 import time
@@ -22,6 +21,7 @@ from capture.config import CaptureConfig
 from capture.send import Sender
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
+from cvsf.say import say
 from cvsf.settings import load_table
 from cvsf.stop import stop_on_signal, stop_with_starter
 from cvsf.wire import FRAMES_PORT, parse_host
@@ -58,7 +58,7 @@ class Node:
         """The source, once everybody else is ready as well."""
         source = open_source(self.uri, self.source_config)
         stop_on_signal(self.stop)
-        typer.echo(json.dumps({"camera": self.camera, "open": True}))
+        say({"camera": self.camera, "open": True})
         while not self.may_film.wait(0.05) and not self.stop.is_set():
             pass
         if self.source_config.realtime and self.start_ns:
@@ -158,7 +158,7 @@ class Node:
             sender.count_dropped("missed by the source", missed)
         self.seq += 1
         if self.seq == missed:
-            typer.echo(json.dumps({"camera": self.camera, "filming": True}))
+            say({"camera": self.camera, "filming": True})
         offset_ns = self.epoch_ns if is_media else estimate.offset_at(exposure.raw_ns)
         clock_error_ns = 0 if is_media else estimate.uncertainty_ns
         sender.state["clock_error_ns"] = clock_error_ns
@@ -212,7 +212,7 @@ def node(
         stop_with_starter(story.stop, story.begin)
     else:
         story.may_film.set()
-    typer.echo(json.dumps(story.run(story.open(), room)))
+    say(story.run(story.open(), room))
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -9,12 +9,14 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cvsf.recovery import recover_all
+from cvsf.say import say
 from cvsf.session import session_folder
 from cvsf.settings import data_folder, load_table
 from cvsf.stop import stop_on_signal, stop_with_starter
@@ -64,7 +66,7 @@ def hub(
     asked = {key: value for key, value in given.items() if value is not None}
     settings = load_table(config, "hub", HubConfig, asked)
     require_loopback(settings.host, "the hub")
-    from runtime.hub import Hub, say  # with its networks, once nothing cheap is left to refuse
+    from runtime.hub import Hub  # with its networks, once nothing cheap is left to refuse
 
     folder = data_folder(data)
     place, stop = session or session_folder(folder, name), threading.Event()
@@ -84,7 +86,8 @@ def hub(
         target=recover_all, args=(folder / "sessions",), name="recover", daemon=True
     ).start()
     if ready_fd is not None:
-        os.write(ready_fd, b"\n")
+        with suppress(BrokenPipeError):  # whoever asked has died since; the lifeline says so too
+            os.write(ready_fd, b"\n")
         os.close(ready_fd)
     final = story.run(stop, headless=headless or not sys.stdout.isatty())
     if final["cameras"]:

@@ -4,12 +4,9 @@ Every instant that is looked at leaves a record of which frames it was, so that 
 again.
 """
 
-import json
 import logging
-import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median_high
 from typing import Any
@@ -19,6 +16,7 @@ from rich.live import Live
 
 from cvsf.engine import load_engine
 from cvsf.messages import Frame, Skeleton
+from cvsf.say import say
 from cvsf.skeleton import joint_set
 from runtime.bundle import DEFAULT, load_bundle
 from runtime.config import HubConfig
@@ -261,7 +259,7 @@ class Hub:
         if shown:
             shown.update(stats_table(stats))
         elif self.receiver.links:  # a hub that no camera has joined has nothing to account for
-            say(stats)
+            say(stats, patience_s=0.0)
 
     def _switch_recording(self, on: bool) -> None:
         if on:
@@ -282,9 +280,3 @@ class Hub:
         self.streamer.close()
         self.web.close()
         return stats
-
-
-def say(stats: Mapping[str, Any]) -> None:
-    """One JSON line on standard output, at once."""
-    sys.stdout.write(json.dumps(stats) + "\n")
-    sys.stdout.flush()

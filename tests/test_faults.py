@@ -1,11 +1,10 @@
 """What goes wrong in flight, on a real hub: counted, and survived by all that is sound."""
 
 import socket
-import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +13,14 @@ import pytest
 import zmq
 
 from capture.camera import SourceConfig
-from capture.send import Sender
 from capture.simulator import open_simulated
 from cvsf.client import skeletons
 from cvsf.messages import pack, to_header, unpack
 from cvsf.session import read_manifest
 from cvsf.wire import envelope, node_socket
+from fake_camera import FPS, HEIGHT, WIDTH, FakeCamera, filming
 from material import make_frame
 from product import HUB, Run, accounted, free_ports, readable, running, until
-
-WIDTH, HEIGHT, FPS = 160, 120, 8.0
-
-
-class FakeCamera:
-    """A node in this process whose camera does what a test wants."""
-
-    def __init__(self, camera: str, port: str, boot_id: str = "a") -> None:
-        self.camera, self.boot_id, self.seq = camera, boot_id, -1
-        self.sender = Sender(f"tcp://127.0.0.1:{port}", self.identity(), ring_mb=16, lossless=False)
-
-    def identity(self) -> dict[str, object]:
-        about = {"camera": self.camera, "boot_id": self.boot_id, "pace": "live", "in_step": False}
-        return about | {"width_px": WIDTH, "height_px": HEIGHT, "fps": FPS}
-
-    def shoot(self, jpeg: bytes, **changes: Any) -> None:
-        """Take a picture now."""
-        self.seq += 1
-        now_ns = time.monotonic_ns()  # the hub's clock, for one that was started so
-        fields = {"boot_id": self.boot_id, "width_px": WIDTH, "height_px": HEIGHT, "t_ns": now_ns}
-        fields |= {"crc32": zlib.crc32(jpeg), "raw_ns": now_ns} | changes
-        self.sender.put(make_frame(self.camera, self.seq, jpeg, **fields))
-
-    def close(self) -> None:
-        self.sender.close(ended=True, drain_s=3)
-
-
-@contextmanager
-def filming(camera: FakeCamera, pictures: list[bytes]) -> Iterator[FakeCamera]:
-    """The camera taking those pictures, again and again, until the block ends."""
-    stop = threading.Event()
-
-    def film() -> None:
-        while not stop.wait(1 / FPS):
-            camera.shoot(pictures[camera.seq % len(pictures)])
-
-    thread = threading.Thread(target=film)
-    thread.start()
-    try:
-        yield camera
-    finally:
-        stop.set()
-        thread.join()
-        camera.close()
 
 
 @pytest.fixture(scope="module")

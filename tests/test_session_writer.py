@@ -4,7 +4,7 @@ import errno
 import os
 import random
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -142,21 +142,6 @@ def test_a_power_cut_at_any_operation_takes_nothing_acknowledged(tmp_path: Path,
         found = assert_nothing_false(folder, messages)
         for (camera, _), seq in durable.items():
             assert all((camera, n) in found for n in range(seq + 1)), f"operation {last}"
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(mount)],
-        check=False,
-        capture_output=True,
-    )
-    if made.returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield mount
-    subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
 def fill(writer: SessionWriter) -> int:
