@@ -27,6 +27,7 @@ from runtime.config import HubConfig
 from runtime.hub import Hub
 from runtime.rehearsal import free_ports, rehearse
 
+_PERIOD_NS = 100_000_000  # of the film: a rate that two cores render in this size
 _VIEWS, _SIZE, _WARM_UP = 4, (1280, 720), 20
 _OTHERS = {"decode", "decode alone", "detect", "pose", "lift", "exposure_to_skeleton"}
 """Stages that are not the hub's own: the decoder, the networks, and the way there."""
@@ -56,7 +57,7 @@ def bench_hub(
 def film(data: Path) -> list[dict[str, Frame]]:
     """The frames of a short simulated run, by instant."""
     words = ["--cams", str(_VIEWS), "--source", "sim", "--seed", "1000003", "--duration", "5"]
-    words += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", "10"]
+    words += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", str(10**9 // _PERIOD_NS)]
     reader = SessionReader(rehearse(words, data).session)
     frames = {(f.camera, f.boot_id, f.seq): f for f in reader.frames()}
     return [
@@ -110,14 +111,15 @@ def _feed(
     for frame in pictures[0].values():
         node.send(pack(_report(frame)))
     rows = []
+    # as if filmed before, at the film's own rate: nothing comes from the future
+    begun_ns = time.monotonic_ns() - (_WARM_UP + instants) * _PERIOD_NS
     # forwards and backwards, so that the skier never jumps
     order = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
     for k in range(_WARM_UP + instants):
         shown = pictures[order[k % len(order)]]
-        now_ns = time.monotonic_ns()
         started = _thread_times()
         for frame in shown.values():
-            sent = replace(frame, boot_id="bench", seq=k, t_ns=now_ns)
+            sent = replace(frame, boot_id="bench", seq=k, t_ns=begun_ns + k * _PERIOD_NS)
             node.send_multipart([pack(to_header(sent) | {"after": k - 1}), sent.jpeg])
         group = hub.inbox.get(5.0)
         assert group is not None, "the hub formed no instant"

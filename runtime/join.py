@@ -30,10 +30,14 @@ def join(
     for view, camera in enumerate(cameras):
         if camera in frames:
             image[view] = frames[camera].width_px, frames[camera].height_px
-        if person := people.get(camera):
-            keypoints[view], confidence[view] = remap(
-                person.keypoints_px, person.confidence, detector.joint_set.joints, target.joints
-            )
+    if seen := [camera for camera in cameras if camera in people]:
+        views = [cameras.index(camera) for camera in seen]
+        keypoints[views], confidence[views] = remap(
+            np.stack([people[camera].keypoints_px for camera in seen]),
+            np.stack([people[camera].confidence for camera in seen]),
+            detector.joint_set.joints,
+            target.joints,
+        )
     return MultiviewPose(
         t_ns=instant.t_ns,
         instant=instant.index,

@@ -25,6 +25,7 @@ from runtime.link import OnDisk, found_on_disk
 log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_GATHER_S = 0.02  # an instant's messages are written in one go; the next sync is later anyway
 _LOOK_S = 1.0  # between looks at the free space
 _ALARM_SHARE = 0.2
 _RESUME_SHARE = 1.2  # of the least free space: below it recording stays stopped
@@ -192,6 +193,8 @@ class Recorder:
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._queue or self._closing.is_set(), _RETRY_S)
+            self._closing.wait(_GATHER_S)
+            with self._change:
                 batch, self._queue = self._queue, deque()
                 batch_bytes = self._queued_bytes
             if not batch and self._closing.is_set():
