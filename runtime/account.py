@@ -42,16 +42,25 @@ class Account:
 
 
 def account(
-    present: Link, runs: Mapping[Source, Link], before: Mapping[Source, OnDisk], *, final: bool
+    camera: str,
+    present: Link | None,
+    runs: Mapping[Source, Link],
+    before: Mapping[Source, OnDisk],
+    *,
+    final: bool,
 ) -> Account:
-    """The sum over the runs of a camera; `before` is what the hub found on disk."""
-    mine = {run: link for run, link in runs.items() if run[0] == present.camera}
-    total = _settled(present, returns=True) if final or present.gone else _told(present)
-    for link in mine.values():
-        if link is not present:
+    """The sum over the runs of a camera.
+
+    `present` is the one that this hub hears, `before` what it found on disk.
+    """
+    total = Account()
+    for (name, _), link in runs.items():
+        if name == camera and link is present:
+            total += _settled(link, returns=True) if final or link.gone else _told(link)
+        elif name == camera:
             total += _settled(link, returns=False)
     for run, found in before.items():
-        if run[0] == present.camera and run not in mine:
+        if run[0] == camera and run not in runs:
             lost = Counter({"lost with an earlier run": found.last + 1 - found.frames})
             total += Account(exposed=found.last + 1, recorded=found.frames, reasons=lost)
     return total

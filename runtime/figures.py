@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cvsf.messages import MultiviewPose
+from cvsf.tally import Source
 from runtime.account import Account, account
 from runtime.link import Link
 from runtime.receive import Receiver
@@ -56,9 +57,9 @@ class Figures:
             "skeletons_predicted": self.predicted,
             "left_out": dict(self.left_out),
             "cameras": {
-                camera: self._camera(link, list(runs.values()), elapsed)
-                | _places(account(link, runs, receiver.resume, final=final))
-                for camera, link in sorted(links.items())
+                camera: self._camera(camera, links.get(camera), runs, elapsed)
+                | _places(account(camera, links.get(camera), runs, receiver.resume, final=final))
+                for camera in sorted({*links, *(camera for camera, _ in receiver.resume)})
             },
             **rest,
         }
@@ -67,16 +68,18 @@ class Figures:
         self._confidence.clear()
         return stats
 
-    def _camera(self, link: Link, runs: list[Link], elapsed_s: float) -> dict[str, Any]:
-        mine = [run for run in runs if run.camera == link.camera]
+    def _camera(
+        self, camera: str, link: Link | None, runs: Mapping[Source, Link], elapsed_s: float
+    ) -> dict[str, Any]:
+        mine = [run for (name, _), run in runs.items() if name == camera]
         received = sum(run.frames for run in mine)
-        sure = self._confidence.get(link.camera)
+        sure = self._confidence.get(camera)
         return {
-            "fps": round((received - self._last_frames.get(link.camera, 0)) / elapsed_s, 1),
+            "fps": round((received - self._last_frames.get(camera, 0)) / elapsed_s, 1),
             "received": received,
             "repeated": sum(run.repeated for run in mine),
             "out_of_order": sum(run.out_of_order for run in mine),
-            "clock_error_ms": round(link.report.clock_error_ns / 1e6, 3),
+            "clock_error_ms": round(link.report.clock_error_ns / 1e6, 3) if link else None,
             "confidence": round(float(np.mean(sure)), 3) if sure else None,
             "state": _state(link),
         }
@@ -94,7 +97,9 @@ def _places(of: Account) -> dict[str, Any]:
     }
 
 
-def _state(link: Link) -> str:
+def _state(link: Link | None) -> str:
+    if link is None:  # only the disk knows of it, since this hub was started anew
+        return "silent"
     if link.gone:
         return "ended" if link.ended else "stopped"
     if link.report.state == "lost":

@@ -16,6 +16,7 @@ from typing import Any
 
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
+from cvsf.session import MANIFEST
 from cvsf.session_writer import SessionWriter, size_bytes
 from cvsf.storage import Storage
 from cvsf.tally import Recordable, Source
@@ -173,7 +174,8 @@ class Recorder:
     def _open(self, folder: Path, config: HubConfig, segment_s: float) -> SessionWriter:
         nearest = next(p for p in (folder, *folder.parents) if p.is_dir())
         self._look(nearest)
-        if self._free_bytes < self._min_free:
+        is_new = not (folder / MANIFEST).exists()  # a restarted hub goes on live on a full disk
+        if is_new and self._free_bytes < self._min_free:
             raise Refusal(
                 f"{self._free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
                 f" {self._min_free / _GB:.1f} GB free: make room, choose another place with --data,"

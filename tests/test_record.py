@@ -214,6 +214,19 @@ def test_too_little_room_is_refused_at_the_start(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+def test_a_hub_started_anew_on_a_full_disk_goes_on_live(tmp_path: Path) -> None:
+    first = Recorder(tmp_path / "s", FRAMES)
+    first.put(make_frame(0))
+    first.close()
+    gate = Gate()
+    gate.free = 1_000_000_000
+    second = Recorder(tmp_path / "s", FRAMES, storage=gate)
+    wait_for(lambda: not second.recording)
+    assert not second.put(make_frame(1))
+    second.close()
+    assert recorded_seqs(tmp_path / "s") == [0]
+
+
 def test_free_recording_time_follows_the_rate(tmp_path: Path) -> None:
     gate = Gate()
     gate.free = 15_000_000_000

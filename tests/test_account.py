@@ -1,0 +1,108 @@
+"""Every exposure is in one place, over killed nodes, killed hubs and other sessions."""
+
+from typing import Any
+
+import pytest
+
+from cvsf.session import FrameRange, Manifest, SegmentRecord
+from runtime.account import account
+from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk, found_on_disk, meet, read_report
+
+
+def report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:
+    about = {"camera": "cam0", "boot_id": boot_id, "pace": "live", "in_step": False}
+    return about | {"width_px": 64, "height_px": 48, "fps": 20.0} | changes
+
+
+def taken(link: Link, fates: list[str]) -> Link:
+    """The link after that many more frames, all of them on disk where they are to be."""
+    for fate in fates:
+        link.received += 1
+        link.pending.append((link.received, fate))
+    link.on_disk = link.received
+    link.settle()
+    return link
+
+
+def test_frames_wait_for_those_before_them_to_be_on_disk() -> None:
+    link = meet(b"", report(), None)
+    for seq, fate in enumerate([NOT_KEPT, RECORDED, "wrong size", RECORDED]):
+        link.pending.append((seq, fate))
+    link.settle()
+    assert link.durable == 0
+    link.on_disk = 1
+    link.settle()
+    assert (link.durable, dict(link.fates)) == (2, {NOT_KEPT: 1, RECORDED: 1, "wrong size": 1})
+
+
+def test_what_was_in_the_ring_of_a_killed_node_is_lost_with_it() -> None:
+    dead = taken(meet(b"", report(), None), [RECORDED] * 7 + ["damaged picture"])
+    dead.report = read_report(report(exposed=10, acknowledged=5, in_ring=5, dropped={"missed": 1}))
+    present = taken(meet(b"", report("b"), None), [RECORDED] * 3)
+    present.report = read_report(report("b", exposed=4, in_ring=1, fates={RECORDED: 3}))
+    runs = {("cam0", "a"): dead, ("cam0", "b"): present}
+    found = account("cam0", present, runs, {}, final=False)
+    assert (found.exposed, found.recorded, found.in_ring, found.dropped) == (14, 10, 1, 3)
+    assert found.reasons == {"damaged picture": 1, "missed": 1, "lost with its node": 1}
+
+
+def test_a_restarted_hub_goes_on_counting_from_the_disk_and_the_node() -> None:
+    on_disk = {("cam0", "a"): OnDisk(last=9, frames=8), ("cam0", "dead"): OnDisk(last=3, frames=4)}
+    told = report(exposed=15, acknowledged=10, in_ring=4, dropped={"missed": 1}, fates={"bad": 2})
+    link = meet(b"", told, on_disk["cam0", "a"])
+    assert (link.received, link.durable) == (9, 9)
+    taken(link, [RECORDED] * 4)
+    link.report = read_report(told | {"in_ring": 0, "fates": dict(link.fates)})
+    for final in (False, True):
+        found = account("cam0", link, {("cam0", "a"): link}, on_disk, final=final)
+        assert (found.exposed, found.recorded, found.dropped) == (19, 16, 3)
+    alone = account("cam0", None, {}, on_disk, final=True)
+    assert (alone.exposed, alone.recorded, alone.dropped) == (14, 12, 2)
+    assert alone.reasons == {"lost with an earlier run": 2}
+
+
+def test_what_another_session_has_of_a_run_is_not_of_this_one() -> None:
+    told = report(exposed=100, acknowledged=90, in_ring=8, dropped={"ring full": 2})
+    link = meet(b"", told | {"fates": {RECORDED: 90}}, None)
+    found = account("cam0", link, {("cam0", "a"): link}, {}, final=False)
+    assert (found.exposed, found.in_ring, found.recorded, found.dropped) == (8, 8, 0, 0)
+
+
+def test_a_hub_that_leaves_before_its_nodes_leaves_the_rest_in_their_rings() -> None:
+    link = taken(meet(b"", report(), None), [RECORDED] * 5)
+    link.report = read_report(report(exposed=9, acknowledged=3, in_ring=6, fates={RECORDED: 3}))
+    found = account("cam0", link, {("cam0", "a"): link}, {}, final=True)
+    assert (found.exposed, found.recorded, found.in_ring, found.dropped) == (9, 5, 4, 0)
+
+
+def test_what_a_session_holds_is_summed_over_its_segments() -> None:
+    parts = [
+        SegmentRecord(
+            file=f"seg-{k}.mcap",
+            ranges={"cam0": [FrameRange(boot_id="a", first=10 * k, last=10 * k + 9, frames=9)]},
+        )
+        for k in range(2)
+    ]
+    manifest = Manifest(name="s", started="", recording="frames", segments=parts)
+    assert found_on_disk(manifest) == {("cam0", "a"): OnDisk(last=19, frames=18)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"camera": "a/b"},
+        {"camera": 7},
+        {"boot_id": None},
+        {"width_px": 0},
+        {"width_px": 20000, "height_px": 20000},
+        {"width_px": 64.0},
+        {"fps": 0},
+        {"fps": float("nan")},
+        {"fps": 1e9},
+        {"exposed": -1},
+        {"dropped": {"x": "y"}},
+    ],
+)
+def test_a_camera_that_cannot_be_is_not_met(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each has a sentence of its own
+        meet(b"", report(**changes), None)
