@@ -110,6 +110,8 @@ def _feed(
 ) -> list[dict[str, float]]:
     for frame in pictures[0].values():
         node.send(pack(_report(frame)))
+    while len(hub.receiver.links) < _VIEWS:
+        time.sleep(0.01)  # a frame before its camera's report would be left to the resend
     rows = []
     # as if filmed before, at the film's own rate: nothing comes from the future
     begun_ns = time.monotonic_ns() - (_WARM_UP + instants) * _PERIOD_NS
