@@ -26,6 +26,7 @@ from cvsf.fusion import FusedLifter, LiftedViews
 from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, Manifest, TensorCard, sha256_of
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array, JointSet, joint_set
+from train.bare import bare
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
 
 OPSET = 18
@@ -127,7 +128,7 @@ def _export(graph: FusedLifter, sample: dict[str, Tensor], path: Path) -> None:
     assert program is not None
     # one pass without shape inference finds nearly all there is to find, in a tenth of the time
     optimize(program.model, num_iterations=1, onnx_shape_inference=False)
-    program.save(str(path), external_data=False)
+    path.write_bytes(bare(program.model_proto))
 
 
 def _sample(views: int, joints: JointSet, seed: int) -> dict[str, Tensor]:

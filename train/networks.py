@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from onnx import ModelProto
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+from train.bare import bare
 
 BOX_INPUT_PX = (160, 120)
 """Width and height of the whole picture as the box network sees it."""
@@ -145,7 +146,7 @@ def _export(network: nn.Module, image: Tensor, outputs: list[str], path: Path) -
             verbose=False,
         )
     assert program is not None
-    path.write_bytes(_bare(program.model_proto))
+    path.write_bytes(bare(program.model_proto))
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch in (1, 3):
         picture = torch.rand(batch, *image.shape[1:])
@@ -160,11 +161,3 @@ def _export(network: nn.Module, image: Tensor, outputs: list[str], path: Path) -
                 raise ValueError(
                     f"{path.name} {name} is {worst:.1e} off torch, expected at most 1e-4"
                 )
-
-
-def _bare(model: ModelProto) -> bytes:
-    """The model without the exporter's notes, which are long and name this machine's folders."""
-    for noted in (model, model.graph, *model.graph.node, *model.graph.value_info):
-        del noted.metadata_props[:]
-        noted.doc_string = ""
-    return bytes(model.SerializeToString())
