@@ -116,22 +116,25 @@ class Child:
         )
         self.restart_at_s = time.monotonic() + self.pause_s
 
-    def revive(self) -> None:
-        """Have it open, though it died just now: it is needed for a good end."""
+    def revive(self) -> bool:
+        """Whether it is open, started anew if it died just now: a good end needs it."""
         assert self.process is not None
         if self.process.poll() not in (None, 0):
             self.start()
         until = time.monotonic() + _REVIVAL_S
         while OPEN not in self.reached and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
+        return OPEN in self.reached
 
     def ask_to_end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None or self.process.poll() is not None:
+            self.ended = True  # one that died just now is not started anew any more
+        else:
             self.process.terminate()
 
     def wait(self, timeout_s: float) -> bool:
         """Whether it ended well; killed, and said so, if it did not end in time."""
-        if self.process is None:
+        if self.process is None or self.ended:
             return True
         try:
             # one that was still loading leaves without a word
@@ -182,9 +185,8 @@ def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | Non
         log.critical("a process never became ready, giving up")
         _end(nodes, hub)
         return 1
-    if hub and begun:
-        hub.revive()
-    return 0 if _end(nodes, hub) else 1
+    can_seal = hub.revive() if hub and begun else True
+    return 0 if _end(nodes, hub) and can_seal else 1
 
 
 def _end(nodes: Sequence[Child], hub: Child | None) -> bool:
