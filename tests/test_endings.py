@@ -151,8 +151,12 @@ def test_a_disk_that_fills_up_stops_the_recording_and_nothing_else(
         ballast.write_bytes(bytes(10 << 20))
         assert shoot_until("disk error ENOSPC"), hub.lines[-1]
         instants = hub.lines[-1]["instants"]
-        camera.shoot(jpeg)
-        assert until(lambda: hub.lines[-1]["instants"] > instants), "live goes on"
+
+        def goes_on() -> bool:
+            camera.shoot(jpeg)
+            return bool(hub.lines[-1]["instants"] > instants)
+
+        assert until(goes_on, 30), "live goes on"
         ballast.unlink()
         assert until(lambda: hub.lines[-1]["recording"] is True), hub.lines[-1]
         for _ in range(10):
