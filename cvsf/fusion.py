@@ -62,13 +62,12 @@ class FusedLifter(nn.Module):
         fused, cameras, trust = self.joined(canonical, rotation, aimed.plane, confidence)
         refined_px = unaim(refine(fused, cameras, aimed.plane, confidence), aimed)
         present = confidence.amax(-1)[..., None, None] > 0
-        support = trust.sum(1)
         return LiftedViews(
             canonical=canonical,
             view_from_canonical=aimed.aimed_from_view.mT @ cameras.view_from_canonical,
             refined_px=torch.where(present, refined_px, keypoints_px),
             fused=fused,
-            fused_confidence=support / (support + 0.5),
+            fused_confidence=supported(trust),
         )
 
     def lifted(
@@ -101,12 +100,19 @@ class FusedLifter(nn.Module):
         return fused, cameras._replace(view_from_canonical=rotation), trust
 
     def refined_plane(
-        self, plane: Float[Tensor, "B V J 2"], confidence: Float[Tensor, "B V J"]
-    ) -> Float[Tensor, "B V J 2"]:
-        """Eq. 2 on aimed 2D poses, as training compares with it."""
-        canonical, rotation = self.lifted(plane, confidence)
-        fused, cameras, _ = self.joined(canonical, rotation, plane, confidence)
-        return refine(fused, cameras, plane, confidence)
+        self,
+        canonical: Float[Tensor, "B V J 3"],
+        rotation: Float[Tensor, "B V 3 3"],
+        plane: Float[Tensor, "B V J 2"],
+        confidence: Float[Tensor, "B V J"],
+    ) -> tuple[Float[Tensor, "B V J 2"], Float[Tensor, "B V J"]]:
+        """Eq. 2 for what the lifter made of the aimed 2D poses, and the confidence of the result:
+        what training learns from, a constant for the optimiser.
+        """
+        canonical, rotation = self._in_body_frame(canonical, rotation)
+        fused, cameras, trust = self.joined(canonical, rotation, plane, confidence)
+        refined = refine(fused, cameras, plane, confidence)
+        return refined, refined_confidence(confidence, supported(trust))
 
     def _in_body_frame(self, joints: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
         body = body_from(joints, self.joint_set)
@@ -137,6 +143,23 @@ def unaim(plane: Tensor, aimed: Aimed) -> Float[Tensor, "B V J 2"]:
     """Pixels of points of the aimed plane."""
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1) @ aimed.aimed_from_view
     return aimed.origin_px + aimed.focal_px * ray[..., :2] / ray[..., 2:]
+
+
+def supported(trust: Float[Tensor, "B V J"]) -> Float[Tensor, "B J"]:
+    """The fused confidence: 0 where no view was believed, rising with every view that was."""
+    support = trust.sum(1)
+    return support / (support + 0.5)
+
+
+def refined_confidence(
+    confidence: Float[Tensor, "B V J"], fused_confidence: Float[Tensor, "B J"]
+) -> Float[Tensor, "B V J"]:
+    """How sure a refined joint is: as sure as its view was, or as all views together are.
+
+    A view without the person stays without.
+    """
+    present = confidence.amax(-1, keepdim=True) > 0
+    return torch.where(present, torch.maximum(confidence, fused_confidence[:, None]), 0.0)
 
 
 def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:

@@ -73,6 +73,17 @@ def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 
     return torch.stack([first, second, cross(first, second)], -2)
 
 
+def rotation_from_axis_angle(turn: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The rotation about a vector by its length in radians (Rodrigues), as the paper's lifter has
+    it.
+    """
+    angle = turn.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
+    skew = squared(turn / angle @ _SKEW.to(turn))
+    angle = angle[..., None]
+    identity = torch.eye(3, dtype=turn.dtype, device=turn.device)
+    return identity + angle.sin() * skew + (1 - angle.cos()) * (skew @ skew)
+
+
 def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """The Cayley rotation of a small rotation vector: exactly a rotation, to first order the
     exponential.

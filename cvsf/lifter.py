@@ -5,31 +5,49 @@ It sees a pose relative to its own centre and size, and a joint nobody found doe
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cvsf.geometry import TINY, rotation_from_6d, weighted_centre
+from cvsf.geometry import TINY, rotation_from_6d, rotation_from_axis_angle, weighted_centre
+
+Turn = Literal["6d", "axis-angle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifterShape:
-    """How large the network is."""
+    """How large the network is and how it says a rotation."""
 
     joints: int
     width: int = 384
-    blocks: int = 3
+    blocks: int = 3  # residual blocks that both heads share
+    head_blocks: int = 0  # and that each of the two heads has for itself
+    layer_norm: bool = True
+    rotation: Turn = "6d"
+
+    @classmethod
+    def paper(cls, joints: int) -> "LifterShape":
+        """The network of the paper: one shared block, two before each head, axis-angle."""
+        return cls(
+            joints=joints,
+            width=1024,
+            blocks=1,
+            head_blocks=2,
+            layer_norm=False,
+            rotation="axis-angle",
+        )
 
 
 class _Residual(nn.Module):
     """Two linear layers around which the signal also passes untouched."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, layer_norm: bool) -> None:
         super().__init__()
         self.a = nn.Linear(width, width)
         self.b = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width) if layer_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         inner = nn.functional.leaky_relu(self.a(self.norm(x)), 0.01)
@@ -37,16 +55,26 @@ class _Residual(nn.Module):
 
 
 class Lifter(nn.Module):
-    """A residual MLP with two heads: canonical joints, and six numbers that make a rotation."""
+    """A residual MLP with two heads: canonical joints, and the numbers that make a rotation.
+
+    Section 3.1 of the paper; `matrix_type` is what the wide layers multiply in (bfloat16 on a GPU).
+    """
 
     def __init__(self, shape: LifterShape) -> None:
         super().__init__()
         self.shape = shape
-        self.stem = nn.Linear(3 * shape.joints, shape.width)
-        self.blocks = nn.Sequential(*(_Residual(shape.width) for _ in range(shape.blocks)))
-        self.norm = nn.LayerNorm(shape.width)
-        self.pose = nn.Linear(shape.width, 3 * shape.joints)
-        self.rotation = nn.Linear(shape.width, 6)
+        self.matrix_type: torch.dtype | None = None
+        width = shape.width
+
+        def stack(count: int) -> nn.Sequential:
+            return nn.Sequential(*(_Residual(width, shape.layer_norm) for _ in range(count)))
+
+        self.stem = nn.Linear(3 * shape.joints, width)
+        self.blocks = stack(shape.blocks)
+        self.pose_blocks, self.rotation_blocks = stack(shape.head_blocks), stack(shape.head_blocks)
+        self.norm = nn.LayerNorm(width) if shape.layer_norm else nn.Identity()
+        self.pose = nn.Linear(width, 3 * shape.joints)
+        self.rotation = nn.Linear(width, 6 if shape.rotation == "6d" else 3)
 
     def forward(
         self, pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
@@ -56,10 +84,28 @@ class Lifter(nn.Module):
         """
         centred, _, _ = normalised(pose2d, confidence)
         seen = torch.cat([centred.flatten(-2), confidence], -1)
-        hidden = self.norm(self.blocks(nn.functional.leaky_relu(self.stem(seen), 0.01)))
-        canonical = self.pose(hidden)
+        for_pose, for_rotation = self._hidden(seen)
+        canonical = self.pose(for_pose)
         canonical = canonical.reshape(*canonical.shape[:-1], self.shape.joints, 3)
-        return canonical - canonical[..., :1, :], rotation_from_6d(self.rotation(hidden))
+        turn = self.rotation(for_rotation)
+        rotation = (
+            rotation_from_6d(turn)
+            if self.shape.rotation == "6d"
+            else rotation_from_axis_angle(turn)
+        )
+        return canonical - canonical[..., :1, :], rotation
+
+    def _hidden(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the two heads read, in the input's precision whatever the layers multiply in."""
+        if self.matrix_type is None:
+            return self._layers(seen)
+        with torch.autocast(seen.device.type, self.matrix_type):
+            for_pose, for_rotation = self._layers(seen)
+        return for_pose.to(seen.dtype), for_rotation.to(seen.dtype)
+
+    def _layers(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        shared = self.blocks(nn.functional.leaky_relu(self.stem(seen), 0.01))
+        return self.norm(self.pose_blocks(shared)), self.norm(self.rotation_blocks(shared))
 
     @torch.no_grad()
     def turn_depth_over(self) -> None:
@@ -69,8 +115,10 @@ class Lifter(nn.Module):
         tells them apart.
         """
         flip = torch.tensor([1.0, 1.0, -1.0])
-        for head in (self.pose, self.rotation):
-            signs = flip.repeat(len(head.bias) // 3).to(head.bias)
+        # two rows of a rotation turn over like points, a rotation vector like an axis
+        turned = flip if self.shape.rotation == "6d" else -flip
+        for head, sign in ((self.pose, flip), (self.rotation, turned)):
+            signs = sign.repeat(len(head.bias) // 3).to(head.bias)
             head.weight.mul_(signs[:, None])
             head.bias.mul_(signs)
 

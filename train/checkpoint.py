@@ -5,7 +5,7 @@ Only tensors and plain values, so it loads with weights_only; a run continued fr
 never stopped.
 """
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Checkpoint:
 
     variant: str
     joint_set: str
-    shape: dict[str, int]
+    shape: dict[str, Any]
     weights: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
     sessions: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class Checkpoint:
     step: int = 0
     optimiser: dict[str, Any] = field(default_factory=dict)
     random: dict[str, Any] = field(default_factory=dict)  # generator states
+    course: dict[str, Any] = field(default_factory=dict)  # how far along it is
     curve: list[dict[str, float]] = field(default_factory=list)
 
     def lifter(self) -> Lifter:
@@ -46,7 +47,7 @@ class Checkpoint:
 
     def slim(self) -> "Checkpoint":
         """Without what only this very run needs to go on: enough to be another run's parent."""
-        return replace(self, optimiser={}, random={}, curve=[])
+        return replace(self, optimiser={}, random={}, course={}, curve=[])
 
     def write(self, path: Path) -> None:
         """Atomically: a run that dies while saving keeps its last checkpoint."""
@@ -66,7 +67,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise Refusal(
             f"{path} is not a checkpoint of `cvsf train` ({type(error).__name__})"
         ) from error
-    known = {f.name for f in fields(Checkpoint)}
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not known <= found.keys():
+    needed = {f.name for f in fields(Checkpoint) if f.default is f.default_factory is MISSING}
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not needed <= found.keys():
         raise Refusal(f"{path} is not a checkpoint of format {FORMAT}; train it again")
-    return Checkpoint(**{name: found[name] for name in known})
+    known = {f.name for f in fields(Checkpoint)} & found.keys()
+    checkpoint = Checkpoint(**{name: found[name] for name in known})
+    try:
+        checkpoint.lifter()
+    except (TypeError, RuntimeError, AttributeError) as error:
+        raise Refusal(
+            f"{path} holds weights of another network than it says; train it again"
+        ) from error
+    return checkpoint

@@ -3,9 +3,14 @@
 A hyperparameter is a value here, never a flag of the command.
 """
 
-from typing import Literal
+import json
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from cvsf.lifter import LifterShape, Turn
+from cvsf.refusal import Refusal
 
 Variant = Literal["baseline", "s1", "s1s2", "supervised"]
 
@@ -16,21 +21,92 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: Variant = "baseline"
+
+    # the network (cvsf.lifter.LifterShape)
     width: int = Field(default=384, gt=0)
-    blocks: int = Field(default=3, gt=0)
-    threads: int = Field(default=2, gt=0)
-    steps: int = Field(default=9000, gt=0)
+    blocks: int = Field(default=3, ge=0)
+    head_blocks: int = Field(default=0, ge=0)
+    layer_norm: bool = True
+    rotation: Turn = "6d"
+
+    # what a batch is
+    bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: made-up ones, supervised only
+    virtual_views: int = Field(default=4, gt=1)
     batch_instants: int = Field(default=64, gt=0)
-    virtual_views: int = Field(default=4, gt=0)  # of a made-up body, supervised only
+    mirror_share: float = Field(default=0.5, ge=0, le=1)
+    roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of a camera's made-up roll
+    hidden_share: float = Field(default=0.0, ge=0, lt=1)  # of joints kept from the lifter's input
+
+    # the descent
+    steps: int = Field(default=9000, gt=0)
     rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warm_up_steps: int = Field(default=200, gt=0)
     gradient_norm: float = Field(default=1.0, gt=0)
-    mirror_share: float = Field(
-        default=0.5, ge=0, le=1
-    )  # of recorded instants, label-free variants
-    stage2_from: float = Field(
-        default=0.5, gt=0, lt=1
-    )  # share of a run after which s1s2 changes weights
-    checks: int = Field(default=20, gt=0)  # looks at the kept-back instants in a run
+
+    # s1s2: stage 2 begins once the mean loss of a window is less than a share below that of the
+    # window before it (the plateau), and at the latest after this share of the steps
+    plateau_window_steps: int = Field(default=500, gt=0)
+    plateau_drop: float = Field(default=0.01, gt=0, lt=1)
+    stage2_from: float = Field(default=0.5, gt=0, lt=1)
+    agreement_rounds: int = Field(default=12, ge=0)  # 0: fusion by the lifter's own rotations
+
+    # the machine
+    threads: int = Field(default=2, gt=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    compiled: bool = False  # torch.compile, on a GPU
+
+    # looks at the kept-back instants
+    checks: int = Field(default=20, gt=0)
     check_instants: int = Field(default=400, gt=0)
+    report_instants: int = Field(default=20_000, gt=0)
+
+    def shape(self, joints: int) -> LifterShape:
+        """The network this describes."""
+        return LifterShape(
+            joints=joints,
+            width=self.width,
+            blocks=self.blocks,
+            head_blocks=self.head_blocks,
+            layer_norm=self.layer_norm,
+            rotation=self.rotation,
+        )
+
+
+PAPER: dict[str, Any] = {
+    "width": 1024,
+    "blocks": 1,
+    "head_blocks": 2,
+    "layer_norm": False,
+    "rotation": "axis-angle",
+    "rate": 1e-4,
+    "weight_decay": 1e-5,
+    "mirror_share": 0.0,
+    "agreement_rounds": 0,
+    "steps": 200_000,
+}
+"""The paper's network; its rate and number of steps are not printed there and are ours."""
+
+
+def training_config(chosen: str | None, variant: str) -> TrainConfig:
+    """The configuration in a JSON file, or `paper`, or the default; Refusal says what is wrong."""
+    try:
+        given: dict[str, Any] = {}
+        if chosen == "paper":
+            given = PAPER
+        elif chosen:
+            given = json.loads(Path(chosen).read_text())
+        config = TrainConfig(**given | {"variant": variant})
+    except (OSError, ValueError, TypeError) as error:
+        allowed = ", ".join(get_args(Variant))
+        where = chosen or f"--variant {variant}"
+        raise Refusal(
+            f"{where} is no training configuration ({error}); variants are {allowed}, "
+            "a configuration is `paper` or a JSON file of TrainConfig"
+        ) from error
+    if config.bodies == "virtual" and config.variant != "supervised":
+        raise Refusal(
+            f"bodies is virtual and variant {variant}; made-up bodies are for variant supervised"
+        )
+    return config

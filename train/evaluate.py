@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cvsf.engine import Engine, load_engine
 from cvsf.skeleton import Array
-from train.dataset import read_instants
+from train.read import read_instants
 from train.score3d import score
 
 

@@ -1,27 +1,34 @@
 """The descent: one lifter, one variant, one seed, from a fresh start or exactly from where a
 checkpoint left it.
 
-The learning rate follows the steps, and the clock where minutes are given; everything random is
-drawn from saved states.
+One loop for one process or many. The learning rate follows the steps; everything random is drawn
+from saved states.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cvsf.lifter import Lifter, LifterShape
+from cvsf.lifter import Lifter
 from cvsf.refusal import Refusal
 from cvsf.skeleton import JointSet
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.objectives import Objective, stage_weights
+from train.parallel import Company
+from train.plateau import Plateau
+from train.samples import Draw
 
-Objective = Callable[[Lifter, float], Tensor]
-"""A lifter and how much of the run is done, to the loss of a new batch."""
+_TIMED = 30
+"""Steps that are timed, after as many that are not, before minutes become a number of steps."""
+_KINDS = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,22 +41,26 @@ class Descent:
     lifter: Lifter
     optimiser: torch.optim.Optimizer
     generators: dict[str, torch.Generator]
+    plateau: Plateau
+    steps: int  # of the whole run; fewer than the configuration's where minutes are short
+    timed: bool = False  # minutes have become steps
+    stage: int = 1
     step: int = 0
-    elapsed_s: float = 0.0
+    spent_s: float = 0.0  # of computing
     curve: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return self.step / self.steps
 
     def at_rest(self, sessions: tuple[str, ...], parent: Checkpoint | None = None) -> Checkpoint:
         """The run as a checkpoint; a parent's recordings are its own too."""
         taught = parent.sessions if parent else ()
-        random = {name: g.get_state() for name, g in self.generators.items()}
         return Checkpoint(
             variant=self.config.variant,
             joint_set=self.joint_set.name,
-            shape={
-                "joints": len(self.joint_set),
-                "width": self.config.width,
-                "blocks": self.config.blocks,
-            },
+            shape=asdict(self.lifter.shape),
             weights=self.lifter.state_dict(),
             config=self.config.model_dump(),
             sessions=tuple(dict.fromkeys((*taught, *sessions))),
@@ -57,72 +68,111 @@ class Descent:
             seed=self.seed,
             step=self.step,
             optimiser=self.optimiser.state_dict(),
-            random=random | {"elapsed_s": self.elapsed_s},
+            random={name: g.get_state() for name, g in self.generators.items()},
+            course={
+                "steps": self.steps,
+                "timed": self.timed,
+                "stage": self.stage,
+                "spent_s": self.spent_s,
+                "plateau": asdict(self.plateau),
+            },
             curve=list(self.curve),
         )
 
 
 def start(
-    config: TrainConfig, joint_set: JointSet, seed: int, parent: Checkpoint | None = None
+    config: TrainConfig,
+    joint_set: JointSet,
+    seed: int,
+    parent: Checkpoint | None = None,
+    device: torch.device | None = None,
 ) -> Descent:
     """A new run, from random weights or from a parent's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        lifter = Lifter(
-            LifterShape(joints=len(joint_set), width=config.width, blocks=config.blocks)
-        )
+        lifter = Lifter(config.shape(len(joint_set)))
     if parent is not None:
-        if parent.shape != asdict(lifter.shape):
-            raise Refusal(
-                f"the parent is a lifter of {parent.shape}, expected {asdict(lifter.shape)}"
-            )
+        _check_parent(parent, lifter, joint_set)
         lifter.load_state_dict(parent.weights)
+    lifter = lifter.to(device or torch.device("cpu"), _KINDS[config.precision])
+    lifter.matrix_type = torch.bfloat16 if config.precision == "bfloat16" else None
     return Descent(
         config=config,
         joint_set=joint_set,
         seed=seed,
         lifter=lifter,
         optimiser=_optimiser(config, lifter),
-        generators={"batches": torch.Generator().manual_seed(seed)},
+        generators={name: torch.Generator().manual_seed(seed) for name in ("batches",)},
+        plateau=Plateau(window_steps=config.plateau_window_steps, drop=config.plateau_drop),
+        steps=config.steps,
     )
 
 
-def resume(config: TrainConfig, joint_set: JointSet, checkpoint: Checkpoint) -> Descent:
+def resume(
+    config: TrainConfig,
+    joint_set: JointSet,
+    checkpoint: Checkpoint,
+    device: torch.device | None = None,
+) -> Descent:
     """The run a checkpoint was taken from, to the bit."""
-    run = start(config, joint_set, checkpoint.seed)
+    run = start(config, joint_set, checkpoint.seed, device=device)
     run.lifter.load_state_dict(checkpoint.weights)
     run.optimiser.load_state_dict(checkpoint.optimiser)
     for name, generator in run.generators.items():
         generator.set_state(checkpoint.random[name])
     run.step, run.curve = checkpoint.step, list(checkpoint.curve)
-    run.elapsed_s = float(checkpoint.random["elapsed_s"])
+    course = dict(checkpoint.course)
+    run.plateau = Plateau(**course.pop("plateau"))
+    for name, value in course.items():
+        setattr(run, name, value)
     return run
 
 
 def descend(
     run: Descent,
-    objective: Objective,
-    minutes: float | None,
-    told: Callable[[Descent, float, float], None],
-) -> None:
-    """Train to the end of the steps or the minutes; `told` is called with progress and loss after
-    every step.
+    draw: Draw,
+    minutes: float | None = None,
+    told: Callable[[float], None] = lambda loss: None,
+    company: Company | None = None,
+    stop: threading.Event | None = None,
+) -> bool:
+    """Train to the end of the steps, or of the minutes of computing; False if told to stop before.
+
+    `told` is called with the loss after every step. Minutes are turned into a number of steps once
+    some are timed, so that a run that goes on later takes the same course.
     """
-    config = run.config
-    began = time.monotonic() - run.elapsed_s
+    company, config = company or Company(), run.config
+    model = company.joined(Objective(run.lifter, run.joint_set, config.agreement_rounds))
+    if config.compiled:
+        model.compile()
+    parameters = list(run.lifter.parameters())
+    times: list[float] = []
     run.lifter.train()
-    while (progress := _progress(run, minutes)) < 1:
+    while run.step < run.steps:
+        began = time.process_time()
         for group in run.optimiser.param_groups:
-            group["lr"] = config.rate * schedule(run.step, progress, config.warm_up_steps)
-        loss = objective(run.lifter, progress)
+            group["lr"] = config.rate * schedule(run.step, run.progress, config.warm_up_steps)
+        sample = draw()
+        loss: Tensor = model(sample, stage_weights(config.variant, run.stage))
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.lifter.parameters(), config.gradient_norm)
+        nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
         run.optimiser.step()
         run.step += 1
-        run.elapsed_s = time.monotonic() - began
-        told(run, progress, float(loss.detach()))
+        took = time.process_time() - began
+        halt = float(stop is not None and stop.is_set())
+        value, took, halt = company.mean(float(loss.detach()), took, halt)
+        run.spent_s += took
+        _advance(run, value)
+        times.append(took)
+        if minutes is not None and len(times) == 2 * _TIMED and not run.timed:
+            fits = int(60 * minutes / median(times[_TIMED:]))
+            run.steps, run.timed = min(run.steps, max(run.step, fits)), True
+        told(value)
+        if halt:
+            break
     run.lifter.eval()
+    return run.step >= run.steps
 
 
 def schedule(step: int, progress: float, warm_up_steps: int) -> float:
@@ -131,9 +181,26 @@ def schedule(step: int, progress: float, warm_up_steps: int) -> float:
     return rise * (0.5 * (1 + math.cos(math.pi * min(1.0, progress))) + 1e-3)
 
 
-def _progress(run: Descent, minutes: float | None) -> float:
-    by_steps = run.step / run.config.steps
-    return by_steps if minutes is None else max(by_steps, run.elapsed_s / (60 * minutes))
+def _advance(run: Descent, loss: float) -> None:
+    """Stage 2 of s1s2 begins at the plateau, or when its share of the run has come."""
+    if run.config.variant != "s1s2" or run.stage == 2:
+        return
+    run.plateau.add(loss)
+    if run.plateau.reached or run.progress >= run.config.stage2_from:
+        run.stage = 2
+
+
+def _check_parent(parent: Checkpoint, lifter: Lifter, joint_set: JointSet) -> None:
+    if parent.joint_set != joint_set.name:
+        raise Refusal(
+            f"the parent lifts joint set {parent.joint_set}, expected {joint_set.name}; "
+            "give a parent of that set"
+        )
+    if parent.lifter().shape != lifter.shape:
+        raise Refusal(
+            f"the parent is a lifter of {parent.shape}, expected {asdict(lifter.shape)}; "
+            "give the configuration it was trained with"
+        )
 
 
 def _optimiser(config: TrainConfig, lifter: Lifter) -> torch.optim.Optimizer:

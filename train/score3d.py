@@ -31,7 +31,9 @@ def score(lift: Lift, instants: Instants) -> dict[str, Any]:
     truth = instants.truth
     seen: npt.NDArray[np.bool_] = np.any(instants.confidence > 0, axis=-1)
     if truth.joints_mm is not None:
-        sure = np.where(seen[..., None], np.maximum(instants.confidence, 0.5), 0).astype(np.float32)
+        # cvsf.fusion.refined_confidence
+        sure = np.maximum(instants.confidence, together["fused_confidence"][:, None])
+        sure = np.where(seen[..., None], sure, 0).astype(np.float32)
         refined = _one_by_one(lift, instants, together["refined_px"], sure)
         facts["one_view"] = errors(_in_view(alone), truth.joints_mm, seen)
         facts["one_view_refined"] = errors(_in_view(refined), truth.joints_mm, seen)

@@ -1,0 +1,58 @@
+"""Recordings of any kind as instants: the one place that tells a file from a session.
+
+Parts come one at a time, so that what is learned from need never be in memory together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cvsf.refusal import Refusal
+from train.dataset import Instants, joined
+from train.multiview import read_file
+from train.recorded import read_session
+
+
+def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
+    """The instants of files and session folders, part by part."""
+    if not paths:
+        raise Refusal("nothing to read; expected multi-view .npz files or session folders")
+    for path in paths:
+        if path.is_dir():
+            yield from read_session(path)
+        else:
+            yield read_file(path)
+
+
+def read_instants(paths: Sequence[Path]) -> Instants:
+    """All of them in one table."""
+    return joined(list(read_parts(paths)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which subjects are learned from: the named ones, or all but the named ones."""
+
+    names: tuple[str, ...] = ()
+    without: bool = False
+
+    def learned(self, part: Instants) -> Instants:
+        """What of a part is learned from."""
+        return part.take(np.array([self._chosen(s) for s in part.subject], bool))
+
+    def kept_back(self, part: Instants) -> Instants:
+        """What of a part is only reported on; everything where nobody is kept back."""
+        return part.take(np.array([not self.names or not self._chosen(s) for s in part.subject]))
+
+    def _chosen(self, subject: str) -> bool:
+        return not self.names or (subject in self.names) != self.without
+
+
+def choice(subjects: str, not_subjects: str) -> Choice:
+    """From the words of a command."""
+    if subjects and not_subjects:
+        raise Refusal("--subjects and --not-subjects exclude each other; give one of them")
+    names = tuple(name for name in (subjects or not_subjects).split(",") if name)
+    return Choice(names=names, without=bool(not_subjects))

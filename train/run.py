@@ -1,0 +1,177 @@
+"""One run: one seed of one variant from its start, or its last checkpoint, to its scores.
+
+A folder holds all of it: configuration, curves, metrics, checkpoint.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from cvsf.fusion import FusedLifter
+from cvsf.lifter import Lifter
+from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16, Array
+from train.checkpoint import Checkpoint, read_checkpoint
+from train.config import TrainConfig
+from train.curves import draw_curves
+from train.dataset import Instants
+from train.learn import Descent, descend, resume, start
+from train.mirror import righted
+from train.parallel import Company
+from train.samples import Draw, Sample, from_bodies, from_store, seen
+from train.score3d import Lift, score
+from train.store import Store
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT, CONFIG, METRICS, CURVES = "checkpoint.pt", "config.json", "metrics.json", "curves.png"
+_BODIES_LOOKED_AT = 2000
+"""Instants by which a lifter is told from its mirror image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What every seed of a command does alike."""
+
+    config: TrainConfig
+    learned: Store
+    kept_back: Instants | None  # in the process that reports
+    minutes: float | None
+    parent: Checkpoint | None
+    again: bool  # go on with a run that is there
+    company: Company
+    stop: threading.Event
+
+
+def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
+    """Train and score one seed; Refusal, with all that was learned saved, if told to stop."""
+    path, config, company = out / CHECKPOINT, task.config, task.company
+    if path.exists() and not task.again:
+        raise Refusal(f"{out} holds a run; add --resume to go on with it, or give another --out")
+    if path.exists():
+        run = resume(config, H36M_16, _same(path, config), company.device)
+    else:
+        run = start(config, H36M_16, seed, task.parent, company.device)
+    if company.leads:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+    with _watched(run, task, path) as told:
+        done = descend(run, _draw(run, task), task.minutes, told, company=company, stop=task.stop)
+    if not company.leads:
+        return {}
+    run.at_rest(task.learned.sessions, task.parent).write(path)
+    if not done:
+        raise Refusal(f"told to stop at step {run.step} of {run.steps}; go on with --resume")
+    return _finish(run, task, out)
+
+
+def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
+    """The finished run's checkpoint, curves and scores."""
+    assert task.kept_back is not None
+    lifter = _righted(run, task.learned)
+    scores = score(lift_with(lifter), task.kept_back)
+    scores |= {"steps": run.step, "computing_s": run.spent_s}
+    named: dict[str, dict[str, float]] = {
+        row: scores[row] for row in ("one_view", "one_view_refined", "fused") if row in scores
+    }
+    finished = run.at_rest(task.learned.sessions, task.parent)
+    replace(finished, scores=named, weights=lifter.state_dict()).write(out / CHECKPOINT)
+    draw_curves(run.curve, out / CURVES)
+    (out / METRICS).write_text(json.dumps(scores, indent=2) + "\n")
+    return scores
+
+
+def _same(path: Path, config: TrainConfig) -> Checkpoint:
+    found = read_checkpoint(path)
+    if found.config != config.model_dump():
+        raise Refusal(
+            f"{path} was trained with another configuration; give the same one or another --out"
+        )
+    return found
+
+
+def _draw(run: Descent, task: Task) -> Draw:
+    source = from_bodies if run.config.bodies == "virtual" else from_store
+    return source(task.learned, run.config, run.generators["batches"], task.company)
+
+
+@contextmanager
+def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
+    """A progress bar, and now and then a look at the kept-back instants and a save."""
+    if not task.company.leads or task.kept_back is None:
+        yield lambda loss: None
+        return
+    rows = np.linspace(0, len(task.kept_back) - 1, run.config.check_instants).astype(int)
+    shown = task.kept_back.take(np.unique(rows))
+    noted = [run.step, 0.0]  # steps and their losses since the last look
+    with _progress_bar() as bar:
+        row = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, loss=0.0)
+
+        def told(loss: float) -> None:
+            bar.update(row, completed=run.progress, loss=loss)
+            noted[1] += loss
+            looks = run.config.checks * run.step // run.steps
+            if looks > run.config.checks * (run.step - 1) // run.steps:
+                point = {"step": run.step, "loss": noted[1] / (run.step - noted[0])}
+                noted[:] = [run.step, 0.0]
+                run.curve.append(point | {"stage": run.stage} | _look(run, task.learned, shown))
+                run.at_rest(task.learned.sessions, task.parent).write(path)
+
+        yield told
+
+
+def _look(run: Descent, learned: Store, shown: Instants) -> dict[str, float]:
+    """One-view and fused error of the lifter as it is now, where there is a truth."""
+    facts = score(lift_with(_righted(run, learned)), shown)
+    names = [name for name in ("one_view", "fused") if name in facts]
+    look: dict[str, float] = {name: facts[name]["n_mpjpe_mm"] for name in names}
+    look.update({name: v for name, v in facts["without_truth"].items() if v is not None})
+    return look
+
+
+def _righted(run: Descent, learned: Store) -> Lifter:
+    """The lifter as it is now, on the CPU, and no mirror image."""
+    lifter = Lifter(run.lifter.shape)
+    lifter.load_state_dict(run.lifter.state_dict())
+    if run.config.variant == "supervised":
+        return lifter.eval()
+    count = min(len(learned), _BODIES_LOOKED_AT)
+    rows = np.linspace(0, len(learned) - 1, count).astype(np.int64)
+    sample: Sample = seen(learned.rows(rows), labelled=False)
+    return righted(lifter, sample, H36M_16)
+
+
+def lift_with(lifter: Lifter) -> Lift:
+    """The whole graph in torch, as scoring wants it."""
+    graph = FusedLifter(lifter.eval(), H36M_16)
+
+    def lift(keypoints_px: Array, confidence: Array, image_px: Array) -> dict[str, Array]:
+        inputs: list[Tensor] = [
+            torch.from_numpy(np.array(a, np.float32)) for a in (keypoints_px, confidence, image_px)
+        ]
+        with torch.no_grad():
+            outputs = graph(*inputs)
+        return {name: tensor.numpy() for name, tensor in outputs._asdict().items()}
+
+    return lift
+
+
+def _progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,58 @@
+"""What is learned from and what is only reported on, told apart while recordings are read.
+
+The first goes to disk as it comes; of the second a bounded number of instants is kept.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cvsf.refusal import Refusal
+from train.dataset import Instants, joined
+from train.read import Choice
+
+
+@dataclass(slots=True)
+class KeptBack:
+    """At most about twice `most` instants of all that were added, evenly spread."""
+
+    most: int
+    every: int = 1
+    offset: int = 0
+    parts: list[Instants] = field(default_factory=list)
+
+    def add(self, part: Instants) -> None:
+        """One more part; when there are too many, every other instant of all goes."""
+        self.parts.append(part.take(np.arange(-self.offset % self.every, len(part), self.every)))
+        self.offset += len(part)
+        while sum(map(len, self.parts)) > 2 * self.most:
+            self.parts = [kept.take(np.arange(0, len(kept), 2)) for kept in self.parts]
+            self.every *= 2
+
+    def instants(self) -> Instants:
+        """All that was kept, at most `most` of them; Refusal if it is nothing."""
+        parts = [part for part in self.parts if len(part)]
+        if not parts:
+            raise Refusal("no instant is left to report on; keep fewer subjects for learning")
+        whole = joined(parts)
+        rows = np.linspace(0, len(whole) - 1, min(len(whole), self.most)).astype(int)
+        return whole.take(np.unique(rows))
+
+
+def divide(parts: Iterable[Instants], choice: Choice, kept_back: KeptBack) -> Iterator[Instants]:
+    """The learned share of every part; Refusal at the end if a chosen subject never came."""
+    there: set[str] = set()
+    learned = 0
+    for part in parts:
+        there |= set(part.subject)
+        kept_back.add(choice.kept_back(part))
+        chosen = choice.learned(part)
+        learned += len(chosen)
+        yield chosen
+    if unknown := [name for name in choice.names if name not in there]:
+        raise Refusal(
+            f"no instant is of subject {unknown[0]!r}, expected some of {', '.join(sorted(there))}"
+        )
+    if not learned:
+        raise Refusal("no instant is left after the choice of subjects; name fewer or others")

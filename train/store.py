@@ -1,0 +1,126 @@
+"""Instants on disk, drawn by row: what a training run learns from, however many sessions there are.
+
+One part is in memory while it is written, none while they are read; a batch touches only its rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.refusal import Refusal
+from cvsf.skeleton import Array
+from train.dataset import Instants
+
+_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Some instants of a store, all with the views of its largest session."""
+
+    keypoints_px: Array  # (B, V, J, 2)
+    confidence: Array  # (B, V, J)
+    image_px: Array  # (B, V, 2)
+    joints_mm: Array | None  # (B, V, J, 3), where every part has a truth
+
+
+@dataclass(slots=True)
+class Store:
+    """Memory-mapped instants, each seen by two views or more."""
+
+    sessions: tuple[str, ...]
+    subjects: tuple[str, ...]
+    views: int
+    has_truth: bool
+    _parts: list[dict[str, Array]]
+    _ends: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def rows(self, index: npt.NDArray[np.int64]) -> Rows:
+        """The instants of those numbers, in that order."""
+        part_of = np.searchsorted(self._ends, index, side="right")
+        found: dict[str, Array] = {}
+        for number in np.unique(part_of):
+            at = np.flatnonzero(part_of == number)
+            part = self._parts[number]
+            inside = index[at] - (self._ends[number] - len(part["confidence"]))
+            for name, stored in part.items():
+                taken = stored[inside]
+                if name not in found:
+                    shape = (len(index), self.views, *taken.shape[2:])
+                    found[name] = np.zeros(shape, np.float32)
+                found[name][at, : taken.shape[1]] = taken
+        return Rows(
+            keypoints_px=found["keypoints_px"],
+            confidence=found["confidence"],
+            image_px=found["image_px"],
+            joints_mm=found.get("joints_mm"),
+        )
+
+
+def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = False) -> None:
+    """Write what two views saw (and, labelled, whose truth is whole), part by part, and an index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sessions: dict[str, None] = {}
+    subjects: dict[str, None] = {}
+    lengths: list[int] = []
+    for part in parts:
+        rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
+        if labelled and part.truth.joints_mm is not None:
+            rows &= np.isfinite(part.truth.joints_mm[:, 0]).all((-2, -1))
+        seen = part.take(rows)
+        if not len(seen):
+            continue
+        arrays: dict[str, Array | None] = {
+            "keypoints_px": seen.keypoints_px,
+            "confidence": seen.confidence,
+            "image_px": seen.image_px,
+            "joints_mm": seen.truth.joints_mm,
+        }
+        for name, array in arrays.items():
+            if array is not None:
+                np.save(_path(folder, len(lengths), name), array.astype(np.float32))
+        lengths.append(len(seen))
+        sessions |= dict.fromkeys(seen.session)
+        subjects |= dict.fromkeys(seen.subject)
+    index: dict[str, Any] = {
+        "lengths": np.array(lengths, np.int64),
+        "sessions": np.array(list(sessions), np.str_),
+        "subjects": np.array(list(subjects), np.str_),
+    }
+    np.savez(folder / "index.npz", allow_pickle=False, **index)
+
+
+def open_store(folder: Path) -> Store:
+    """What `write_store` wrote; Refusal if no instant was seen by two views."""
+    with np.load(folder / "index.npz", allow_pickle=False) as index:
+        lengths = index["lengths"]
+        sessions, subjects = (tuple(map(str, index[n])) for n in ("sessions", "subjects"))
+    if not len(lengths):
+        raise Refusal("no instant was seen by two views; learning needs at least two cameras")
+    parts = [
+        {
+            name: np.load(path, mmap_mode="r", allow_pickle=False)
+            for name in _ARRAYS
+            if (path := _path(folder, number, name)).exists()
+        }
+        for number in range(len(lengths))
+    ]
+    return Store(
+        sessions,
+        subjects,
+        max(part["confidence"].shape[1] for part in parts),
+        all("joints_mm" in part for part in parts),
+        parts,
+        np.cumsum(lengths),
+    )
+
+
+def _path(folder: Path, part: int, name: str) -> Path:
+    return folder / f"{part:05d}-{name}.npy"
