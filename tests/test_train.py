@@ -18,10 +18,14 @@ from cvsf.skeleton import COCO_17, H36M_16
 from train.checkpoint import read_checkpoint
 from train.compile import STANDING, compile_engine
 from train.config import TrainConfig
-from train.dataset import read_file, read_instants
 from train.evaluate import evaluate
 from train.learn import descend, resume, start
-from train.objectives import depth_sign, from_views, seen_by_cameras
+from train.mirror import depth_sign
+from train.multiview import read_file
+from train.parallel import Company
+from train.read import read_instants
+from train.samples import from_store
+from train.store import open_store, write_store
 from train.train import train
 from train.virtual import VirtualViews
 
@@ -104,13 +108,14 @@ def test_a_variant_is_trained_scored_and_saved(tmp_path: Path, small: Path, vari
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    seen = seen_by_cameras(read_file(multiview(tmp_path / "a.npz")))
-    config = TrainConfig(**SMALL | {"variant": "baseline"})
+    write_store([read_file(multiview(tmp_path / "a.npz"))], tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    config = TrainConfig(**SMALL | {"variant": "s1s2", "plateau_window_steps": 2})
 
     def finish(run: Any, until: int) -> Any:
-        objective = from_views(seen, config, run.generators["batches"])
+        draw = from_store(store, config, run.generators["batches"], Company())
         with contextlib.suppress(InterruptedError):
-            descend(run, objective, None, lambda r, _, __: _stop_at(r, until))
+            descend(run, draw, told=lambda _: _stop_at(run, until))
         return run
 
     whole = finish(start(config, H36M_16, 3), 99)
@@ -118,6 +123,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     half.at_rest(("a",)).write(tmp_path / "half.pt")
     rest = finish(resume(config, H36M_16, read_checkpoint(tmp_path / "half.pt")), 99)
     assert rest.step == whole.step == SMALL["steps"]
+    assert rest.stage == whole.stage == 2
     for name, tensor in whole.lifter.state_dict().items():
         assert torch.equal(tensor, rest.lifter.state_dict()[name])
 
@@ -205,7 +211,7 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path: Path, small: Path) -> 
         run(train, file, "--variant", "magic", "--out", tmp_path / "x")
     blind = multiview(tmp_path / "b.npz", confidence=np.zeros((FRAMES, VIEWS, len(H36M_16))))
     with pytest.raises(Refusal, match="two views"):
-        seen_by_cameras(read_file(blind))
+        run(train, blind, "--config", small, "--out", tmp_path / "x")
     with pytest.raises(Refusal, match="not a checkpoint"):
         read_checkpoint(file)
 
