@@ -158,6 +158,8 @@ def test_a_ski_camera_without_a_row_did_not_see_the_skier(folders: dict[str, Pat
     assert run.truth.joints_mm is not None
     assert np.isnan(run.truth.joints_mm[1::2, 5]).all()
     assert np.isfinite(run.truth.joints_mm[::2, 5]).all()
+    assert (run.confidence[1::2, 5] == 0).all()  # though there is a picture, and a detection in it
+    assert (run.confidence[::2, 5] > 0).any()
     assert np.allclose(run.t_s, np.arange(20, 28) / 30)
 
 

@@ -72,6 +72,8 @@ def _instants(take: Take, truth_2d: bool) -> Instants:
         keypoints = np.where(known[..., None], pixels, np.float32(0))
     else:
         keypoints, confidence = _detected(take)
+        nobody = np.isnan(pixels).all((-2, -1))
+        keypoints[nobody], confidence[nobody] = 0, 0
     head = H36M_16.index("head")
     thorax = H36M_16.index("thorax")
     return Instants(
