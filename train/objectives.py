@@ -38,8 +38,9 @@ class Objective(nn.Module):
         """The mean loss of a batch."""
         canonical, rotation = self.fusion.lifter(sample.plane, sample.shown)
         if sample.canonical is not None and sample.view_from_canonical is not None:
+            present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
             truth = sample.canonical, sample.view_from_canonical
-            return supervised(canonical, rotation, *truth)
+            return supervised(canonical, rotation, *truth, present)
         return self._total(canonical, rotation, sample, weights)
 
     def _total(

@@ -73,7 +73,7 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
     for part in parts:
         rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
         if labelled and part.truth.joints_mm is not None:
-            rows &= np.isfinite(part.truth.joints_mm[:, 0]).all((-2, -1))
+            rows &= np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
         seen = part.take(rows)
         if not len(seen):
             continue
