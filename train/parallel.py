@@ -1,13 +1,20 @@
 """The processes of one training run under torchrun, or the only one there is.
 
 Every process draws the same global batch and takes its own slice, so how many there are changes no
-figure.
+figure. On one machine `torchrun --standalone --nproc-per-node 2 -m cvsf train ...` is enough, but
+torchrun's own two ports then listen on every address. Told to meet by a file, nothing listens but
+on loopback: `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --rdzv-backend c10d --rdzv-conf
+store_type=file --nproc-per-node 2 -m cvsf train ...`.
 """
 
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,6 +22,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cvsf.refusal import Refusal
+
+_LOOPBACK = "127.0.0.1"
+_PATIENCE = timedelta(days=1)
+"""For one process to read, score and write while the others wait; torchrun ends them if it dies."""
+_FIRST_SPEAKS_S = 5.0
+"""A process that refuses leaves the first so long to say the same and torchrun to end them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +62,17 @@ class Company:
         dist.all_reduce(total)
         return [float(v) for v in total / self.size]
 
-    def wait(self) -> None:
-        """Until all are here."""
-        if self.size > 1:
-            dist.barrier()
+    @contextmanager
+    def led(self) -> Iterator[None]:
+        """A block after which all wait for the slowest; if it fails in one, all leave."""
+        failed = 1.0
+        try:
+            yield
+            failed = 0.0
+        finally:
+            (elsewhere,) = self.mean(failed)
+            if elsewhere and not failed:
+                raise SystemExit(2)
 
 
 @contextmanager
@@ -72,8 +92,52 @@ def company(device: str, batch_instants: int) -> Iterator[Company]:
         raise Refusal(
             f"batch_instants is {batch_instants}, expected a multiple of the {size} processes"
         )
-    dist.init_process_group("nccl" if where else "gloo")
+    _meet("nccl" if where else "gloo", size)
     try:
         yield Company(rank=dist.get_rank(), size=size, device=where or torch.device("cpu"))
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def one_voice(stop: threading.Event) -> Iterator[None]:
+    """What all processes refuse alike, the first says; any other only if it is left alone with it.
+
+    Being ended by torchrun, as all are once one has left, sets `stop`.
+    """
+    try:
+        yield
+    except Refusal:
+        if os.environ.get("RANK", "0") != "0" and stop.wait(_FIRST_SPEAKS_S):
+            raise SystemExit(2) from None
+        raise
+
+
+def _meet(backend: str, size: int) -> None:
+    """Form the group; among processes of one machine by loopback alone."""
+    if int(os.environ.get("LOCAL_WORLD_SIZE", "0")) != size:
+        dist.init_process_group(backend, timeout=_PATIENCE)
+        return
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
+    for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        os.environ.setdefault(variable, loopback)
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        dist.init_process_group(backend, timeout=_PATIENCE)
+        return
+    rank, port = int(os.environ["RANK"]), int(os.environ["MASTER_PORT"])
+    store = _store(rank, port, size)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+
+
+def _store(rank: int, port: int, size: int) -> Any:
+    """Where processes find each other; torch's own would listen on every address."""
+    listener = None if rank else socket.create_server((_LOOPBACK, port))
+    untyped: Any = dist
+    return untyped.TCPStore(
+        host_name=_LOOPBACK,
+        port=port,
+        world_size=size,
+        is_master=listener is not None,
+        timeout=_PATIENCE,
+        master_listen_fd=listener.detach() if listener else None,
+    )

@@ -117,13 +117,13 @@ def _prepare(
 ) -> tuple[Store, Instants | None]:
     """What is learned from, on disk, and, in the process that reports, what is kept back."""
     kept_back: Instants | None = None
-    if us.leads:
-        shutil.rmtree(folder, ignore_errors=True)
-        thinned = KeptBack(config.report_instants)
-        labelled = config.variant == "supervised"
-        write_store(material.parts(thinned), folder, labelled=labelled)
-        kept_back = thinned.instants()
-    us.wait()
+    with us.led():
+        if us.leads:
+            shutil.rmtree(folder, ignore_errors=True)
+            thinned = KeptBack(config.report_instants)
+            labelled = config.variant == "supervised"
+            write_store(material.parts(thinned), folder, labelled=labelled)
+            kept_back = thinned.instants()
     learned = open_store(folder)
     if us.leads and learned.views == 2:
         log.warning(
