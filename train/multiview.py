@@ -44,8 +44,8 @@ def read_file(path: Path) -> Instants:
 def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Instants:
     names = [str(name) for name in found["joint_names"]]
     frames, views, joints = _checked_shape(found, len(names))
-    confidence = np.nan_to_num(found["confidence"].astype(np.float32), nan=0.0)
-    broken = ~np.isfinite(found["keypoints_px"]).all(-1)
+    confidence = found["confidence"].astype(np.float32)
+    broken = ~(np.isfinite(found["keypoints_px"]).all(-1) & np.isfinite(confidence))
     keypoints = np.where(broken[..., None], 0, found["keypoints_px"]).astype(np.float32)
     keypoints, confidence = remap(
         keypoints, np.where(broken, 0, confidence).clip(0, 1), names, H36M_16.joints

@@ -19,11 +19,15 @@ def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
     """The instants of files and session folders, part by part."""
     if not paths:
         raise Refusal("nothing to read; expected multi-view .npz files or session folders")
+    found = False
     for path in paths:
-        if path.is_dir():
-            yield from read_session(path)
-        else:
-            yield read_file(path)
+        for part in read_session(path) if path.is_dir() else (read_file(path),):
+            found = True
+            yield part
+    if not found:
+        raise Refusal(
+            f"{paths[0]} holds no 2D poses; record with --record frames or poses, or give others"
+        )
 
 
 def read_instants(paths: Sequence[Path]) -> Instants:

@@ -3,6 +3,7 @@
 Cameras keep their place on the view axis, whichever of them saw the person.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,12 +16,14 @@ from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16, joint_set, remap
 from train.dataset import MAX_VIEWS, Instants
 
+log = logging.getLogger(__name__)
+
 _STRETCH = 20_000
 """Instants read at a time: some 17 minutes."""
 
 
 def read_session(folder: Path) -> Iterator[Instants]:
-    """A session in stretches; Refusal if it holds no poses or has too many cameras."""
+    """A session in stretches, none if it holds no poses; Refusal if it has too many cameras."""
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)
     if len(cameras) > MAX_VIEWS:
@@ -28,7 +31,7 @@ def read_session(folder: Path) -> Iterator[Instants]:
     poses = reader.poses()
     stretch = list(islice(poses, _STRETCH))
     if not stretch:
-        raise Refusal(f"{folder} holds no 2D poses; record with --record frames or poses")
+        log.warning("session skipped: no 2D poses", extra={"session": folder.name})
     while stretch:
         yield _instants(stretch, cameras, folder.name)
         stretch = list(islice(poses, _STRETCH))
@@ -45,10 +48,10 @@ def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) 
             pose.keypoints_px, pose.confidence, source, H36M_16.joints
         )
         image[row, place] = pose.image_px
-    broken = np.asarray(~np.isfinite(keypoints).all(-1))
+    broken = ~(np.isfinite(keypoints).all(-1) & np.isfinite(confidence))
     return Instants(
         keypoints_px=np.where(broken[..., None], 0, keypoints),
-        confidence=np.where(broken, 0, np.nan_to_num(confidence)).clip(0, 1),
+        confidence=np.where(broken, 0, confidence).clip(0, 1),
         image_px=image,
         session=(session,) * len(poses),
         subject=("",) * len(poses),

@@ -3,6 +3,8 @@
 One part is in memory while it is written, none while they are read; a batch touches only its rows.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ import numpy.typing as npt
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
 from train.dataset import Instants
+
+log = logging.getLogger(__name__)
 
 _ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm")
 
@@ -65,9 +69,11 @@ class Store:
 
 
 def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = False) -> None:
-    """Write what two views saw (and, labelled, whose truth is whole), part by part, and an index."""
+    """Write what two views saw (and, labelled, whose truth is whole), part by part, and an index;
+    Refusal if that is nothing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    sessions: dict[str, None] = {}
+    found: Counter[str] = Counter()
     subjects: dict[str, None] = {}
     lengths: list[int] = []
     for part in parts:
@@ -75,6 +81,8 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
         if labelled and part.truth.joints_mm is not None:
             rows &= np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
         seen = part.take(rows)
+        found.update(dict.fromkeys(part.session, 0))
+        found.update(seen.session)
         if not len(seen):
             continue
         arrays: dict[str, Array | None] = {
@@ -87,23 +95,21 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
             if array is not None:
                 np.save(_path(folder, len(lengths), name), array.astype(np.float32))
         lengths.append(len(seen))
-        sessions |= dict.fromkeys(seen.session)
         subjects |= dict.fromkeys(seen.subject)
+    sessions = _named(found, labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
-        "sessions": np.array(list(sessions), np.str_),
+        "sessions": np.array(sessions, np.str_),
         "subjects": np.array(list(subjects), np.str_),
     }
     np.savez(folder / "index.npz", allow_pickle=False, **index)
 
 
 def open_store(folder: Path) -> Store:
-    """What `write_store` wrote; Refusal if no instant was seen by two views."""
+    """What `write_store` wrote."""
     with np.load(folder / "index.npz", allow_pickle=False) as index:
         lengths = index["lengths"]
         sessions, subjects = (tuple(map(str, index[n])) for n in ("sessions", "subjects"))
-    if not len(lengths):
-        raise Refusal("no instant was seen by two views; learning needs at least two cameras")
     parts = [
         {
             name: np.load(path, mmap_mode="r", allow_pickle=False)
@@ -120,6 +126,21 @@ def open_store(folder: Path) -> Store:
         parts,
         np.cumsum(lengths),
     )
+
+
+def _named(found: Counter[str], labelled: bool) -> list[str]:
+    """The sessions that are learned from; those that are not are named in the log."""
+    kept = [name for name, count in found.items() if count]
+    if not kept:
+        what = ", with a truth that is whole," if labelled else ""
+        raise Refusal(
+            f"no instant{what} was seen by two views; learning needs at least two cameras "
+            "that see the person"
+        )
+    for name in found:
+        if not found[name]:
+            log.warning("session skipped: no instant seen by two views", extra={"session": name})
+    return kept
 
 
 def _path(folder: Path, part: int, name: str) -> Path:
