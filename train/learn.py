@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cvsf.lifter import Lifter
+from cvsf.lifter import Lifter, LifterShape
 from cvsf.refusal import Refusal
 from cvsf.skeleton import JointSet
 from train.checkpoint import Checkpoint
@@ -92,7 +92,7 @@ def start(
         torch.manual_seed(seed)
         lifter = Lifter(config.shape(len(joint_set)))
     if parent is not None:
-        _check_parent(parent, lifter, joint_set)
+        check_parent(parent, lifter.shape, joint_set)
         lifter.load_state_dict(parent.weights)
     lifter = lifter.to(device or torch.device("cpu"), _KINDS[config.precision])
     lifter.matrix_type = torch.bfloat16 if config.precision == "bfloat16" else None
@@ -162,6 +162,11 @@ def descend(
         took = time.process_time() - began
         halt = float(stop is not None and stop.is_set())
         value, took, halt = company.mean(float(loss.detach()), took, halt)
+        if not math.isfinite(value):
+            raise Refusal(
+                f"the loss is {value} at step {run.step}, so the weights are lost; "
+                "lower the rate, or look for what the recordings hold"
+            )
         run.spent_s += took
         _advance(run, value)
         times.append(took)
@@ -190,15 +195,16 @@ def _advance(run: Descent, loss: float) -> None:
         run.stage = 2
 
 
-def _check_parent(parent: Checkpoint, lifter: Lifter, joint_set: JointSet) -> None:
+def check_parent(parent: Checkpoint, shape: LifterShape, joint_set: JointSet) -> None:
+    """Refusal if a run of that network cannot start from the parent's weights."""
     if parent.joint_set != joint_set.name:
         raise Refusal(
             f"the parent lifts joint set {parent.joint_set}, expected {joint_set.name}; "
             "give a parent of that set"
         )
-    if parent.lifter().shape != lifter.shape:
+    if parent.lifter().shape != shape:
         raise Refusal(
-            f"the parent is a lifter of {parent.shape}, expected {asdict(lifter.shape)}; "
+            f"the parent is a lifter of {parent.shape}, expected {asdict(shape)}; "
             "give the configuration it was trained with"
         )
 

@@ -22,6 +22,7 @@ from cvsf.fusion import FusedLifter
 from cvsf.lifter import Lifter
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array
+from train.check import CHECKPOINT
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import TrainConfig
 from train.curves import draw_curves
@@ -35,7 +36,7 @@ from train.store import Store
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT, CONFIG, METRICS, CURVES = "checkpoint.pt", "config.json", "metrics.json", "curves.png"
+CONFIG, METRICS, CURVES = "config.json", "metrics.json", "curves.png"
 _BODIES_LOOKED_AT = 2000
 """Instants by which a lifter is told from its mirror image."""
 
@@ -57,8 +58,6 @@ class Task:
 def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
     """Train and score one seed; Refusal, with all that was learned saved, if told to stop."""
     path, config, company = out / CHECKPOINT, task.config, task.company
-    if path.exists() and not task.again:
-        raise Refusal(f"{out} holds a run; add --resume to go on with it, or give another --out")
     if path.exists():
         run = resume(config, H36M_16, _same(path, config), company.device)
     else:
@@ -69,6 +68,8 @@ def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
     with _watched(run, task, path) as told:
         done = descend(run, _draw(run, task), task.minutes, told, company=company, stop=task.stop)
     if not company.leads:
+        if not done:
+            raise SystemExit(2)  # the first says why
         return {}
     run.at_rest(task.learned.sessions, task.parent).write(path)
     if not done:

@@ -9,7 +9,8 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,12 +21,13 @@ import typer
 
 from cvsf.refusal import Refusal
 from cvsf.stop import stop_on_signal
+from train.check import CHECKPOINT, check
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig, training_config
 from train.dataset import Instants
-from train.parallel import Company, company
+from train.parallel import Company, company, one_voice
 from train.read import Choice, choice, read_parts
-from train.run import CHECKPOINT, METRICS, Task, train_seed
+from train.run import METRICS, Task, train_seed
 from train.splits import KeptBack, divide
 from train.store import Store, open_store, write_store
 
@@ -48,7 +50,7 @@ def train(
     not_subjects: Annotated[str, typer.Option(help="learn from all but these")] = "",
     seeds: Annotated[int, typer.Option(min=1, help="runs, each with its own seed")] = 1,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="of computing, of each run, at most")
+        float | None, typer.Option(help="of computing, of each run, at most")
     ] = None,
     config: Annotated[str | None, typer.Option(help="`paper`, or a JSON of TrainConfig")] = None,
     parent: Annotated[
@@ -58,14 +60,19 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
     """Learn a lifter from sessions, multi-view files or a published dataset."""
-    plan = training_config(config, variant)
-    taught = read_checkpoint(parent) if parent else None
-    torch.set_num_threads(plan.threads)
     stop = threading.Event()
     stop_on_signal(stop)
-    with company(plan.device, plan.batch_instants) as us:
+    with one_voice(stop):
+        plan = training_config(config, variant)
+        taught = read_checkpoint(parent) if parent else None
+        check(plan, out, seeds=seeds, minutes=minutes, parent=taught, again=again)
         material = Material(paths or [], dataset, choice(subjects, not_subjects))
-        learned, kept_back = _prepare(material, plan, out / _STORE, us)
+    torch.set_num_threads(plan.threads)
+    with (
+        one_voice(stop),
+        company(plan.device, plan.batch_instants) as us,
+        _prepared(material, plan, out / _STORE, us, stop) as (learned, kept_back),
+    ):
         task = Task(
             config=plan,
             learned=learned,
@@ -79,7 +86,6 @@ def train(
         runs = [train_seed(task, seed, out / f"seed-{seed}") for seed in range(seeds)]
     if kept_back is None:
         return
-    shutil.rmtree(out / _STORE)
     facts: dict[str, Any] = {plan.variant: spread(runs)}
     facts |= {
         "checkpoint": str(out / "seed-0" / CHECKPOINT),
@@ -112,25 +118,40 @@ class Material:
             kept_back.add(part)
 
 
-def _prepare(
-    material: Material, config: TrainConfig, folder: Path, us: Company
-) -> tuple[Store, Instants | None]:
-    """What is learned from, on disk, and, in the process that reports, what is kept back."""
+@contextmanager
+def _prepared(
+    material: Material, config: TrainConfig, folder: Path, us: Company, stop: threading.Event
+) -> Iterator[tuple[Store, Instants | None]]:
+    """What is learned from, on disk for as long as the block runs, and, in the process that
+    reports, what is kept back.
+    """
     kept_back: Instants | None = None
-    with us.led():
+    try:
+        with us.led():
+            if us.leads:
+                shutil.rmtree(folder, ignore_errors=True)
+                thinned = KeptBack(config.report_instants)
+                parts = _until(stop, material.parts(thinned))
+                write_store(parts, folder, labelled=config.variant == "supervised")
+                kept_back = thinned.instants()
+        with us.led():
+            learned = open_store(folder)
+        if us.leads and learned.views == 2:
+            log.warning(
+                "two views leave depth against turn open (bas-relief): expect flatter or deeper "
+                "bodies than with three cameras or more"
+            )
+        yield learned, kept_back
+    finally:
         if us.leads:
             shutil.rmtree(folder, ignore_errors=True)
-            thinned = KeptBack(config.report_instants)
-            labelled = config.variant == "supervised"
-            write_store(material.parts(thinned), folder, labelled=labelled)
-            kept_back = thinned.instants()
-    learned = open_store(folder)
-    if us.leads and learned.views == 2:
-        log.warning(
-            "two views leave depth against turn open (bas-relief): expect flatter or deeper "
-            "bodies than with three cameras or more"
-        )
-    return learned, kept_back
+
+
+def _until(stop: threading.Event, parts: Iterable[Instants]) -> Iterator[Instants]:
+    for part in parts:
+        if stop.is_set():
+            raise Refusal("told to stop while reading; nothing was begun, start it again")
+        yield part
 
 
 def spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""What `cvsf train` refuses before it reads a recording: reading may take long, a refusal may not.
+
+What the recordings themselves have to say comes later.
+"""
+
+import math
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16
+from train.checkpoint import Checkpoint, read_checkpoint
+from train.config import TrainConfig
+from train.learn import check_parent
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def check(
+    config: TrainConfig,
+    out: Path,
+    *,
+    seeds: int,
+    minutes: float | None,
+    parent: Checkpoint | None,
+    again: bool,
+) -> None:
+    """Refusal if a run with these could not start, go on, or be written down."""
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise Refusal(f"--minutes is {minutes:g}, expected more than 0; without it, all steps run")
+    if parent is not None:
+        check_parent(parent, config.shape(len(H36M_16)), H36M_16)
+    for path in (out / f"seed-{seed}" / CHECKPOINT for seed in range(seeds)):
+        if path.exists():
+            if not again:
+                raise Refusal(
+                    f"{path.parent} holds a run; add --resume to go on with it, "
+                    "or give another --out"
+                )
+            check_same(path, config)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise Refusal(
+            f"nothing can be written to {out} ({error.strerror}); give another --out"
+        ) from error
+
+
+def check_same(path: Path, config: TrainConfig) -> Checkpoint:
+    """The checkpoint of a run of that configuration; Refusal if it is of another."""
+    found = read_checkpoint(path)
+    if found.joint_set != H36M_16.name:
+        raise Refusal(
+            f"{path} lifts joint set {found.joint_set}, expected {H36M_16.name}; give another --out"
+        )
+    wanted = config.model_dump()
+    if found.config != wanted:
+        names = sorted(wanted.keys() | found.config.keys())
+        other = next(name for name in names if found.config.get(name) != wanted.get(name))
+        raise Refusal(
+            f"{path} was trained with another configuration ({other} was "
+            f"{found.config.get(other)!r}, is {wanted.get(other)!r}); "
+            "give the same one or another --out"
+        )
+    return found
