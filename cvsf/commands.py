@@ -26,6 +26,10 @@ COMMANDS = {
         "train.detector:train_detector",
         "Learn the small 2D network of the simulated skier.",
     ),
+    "train-morph": (
+        "train.morph:train_morph",
+        "Learn how a detector's joints differ from the truth's.",
+    ),
     "evaluate": ("train.evaluate:evaluate", "Score a lifter on a multi-view file."),
     "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
 }

@@ -14,6 +14,7 @@ from cvsf.agreement import ROUNDS, Cameras, agree, scale_from_moments
 from cvsf.geometry import TINY, body_from, turn_to_axis, unit, unit_length, weighted_centre
 from cvsf.lifter import Lifter, normalised
 from cvsf.modes import refined
+from cvsf.morph import Morph
 from cvsf.skeleton import JointSet
 
 FOCAL_PER_SIDE = 0.9
@@ -40,11 +41,21 @@ class LiftedViews(NamedTuple):
 
 
 class FusedLifter(nn.Module):
-    """The whole graph: pixels, confidences and picture sizes of V views in, one skeleton out."""
+    """The whole graph: pixels, confidences and picture sizes of V views in, one skeleton out.
 
-    def __init__(self, lifter: Lifter, joint_set: JointSet, rounds: int = ROUNDS) -> None:
+    With a morph the pixels are a detector's own joints, and the refined ones the ground truth's.
+    """
+
+    def __init__(
+        self,
+        lifter: Lifter,
+        joint_set: JointSet,
+        rounds: int = ROUNDS,
+        morph: Morph | None = None,
+    ) -> None:
         super().__init__()
         self.rounds = rounds
+        self.morph = morph
         self.lifter = lifter
         self.joint_set = joint_set
 
@@ -57,6 +68,8 @@ class FusedLifter(nn.Module):
         """Every output of the engine; image_px 0 is a picture of unknown size, treated as seen from
         afar.
         """
+        if self.morph is not None:
+            keypoints_px, confidence = self.morph(keypoints_px, confidence)
         aimed = aim(keypoints_px, confidence, image_px)
         canonical, rotation = self.lifted(aimed.plane, confidence)
         fused, cameras, trust = self.joined(canonical, rotation, aimed.plane, confidence)

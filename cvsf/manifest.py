@@ -44,6 +44,7 @@ class Manifest(BaseModel):
     variant: str
     joint_set: str
     max_views: int = Field(gt=0)
+    morph: bool = False  # a detector's own joints are brought to the lifter's convention inside
     inputs: tuple[TensorCard, ...]
     outputs: tuple[TensorCard, ...]
     opset: int

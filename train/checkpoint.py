@@ -12,9 +12,12 @@ from typing import Any
 import torch
 
 from cvsf.lifter import Lifter, LifterShape
+from cvsf.morph import Morph, morph_from
 from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16
 
 FORMAT = 1
+MORPH_FORMAT = "cvsf-morph-1"
 WEIGHTS = "lifter.pt"
 """Beside an engine: the checkpoint it was compiled from, without its optimiser."""
 
@@ -38,12 +41,17 @@ class Checkpoint:
     random: dict[str, Any] = field(default_factory=dict)  # generator states
     course: dict[str, Any] = field(default_factory=dict)  # how far along it is
     curve: list[dict[str, float]] = field(default_factory=list)
+    morph: dict[str, Any] | None = None  # cvsf.morph, what its detector's joints go through first
 
     def lifter(self) -> Lifter:
         """The network with these weights, ready to run."""
         lifter = Lifter(LifterShape(**self.shape))
         lifter.load_state_dict(self.weights)
         return lifter.eval()
+
+    def morphing(self) -> Morph | None:
+        """The morph with its weights, where it was trained behind one."""
+        return None if self.morph is None else morph_from(self.morph)
 
     def slim(self) -> "Checkpoint":
         """Without what only this very run needs to go on: enough to be another run's parent."""
@@ -61,12 +69,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     path = path / WEIGHTS if path.is_dir() else path
     if not path.is_file():
         raise Refusal(f"no checkpoint at {path}; expected a checkpoint.pt written by `cvsf train`")
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the pickle machinery raised
-        raise Refusal(
-            f"{path} is not a checkpoint of `cvsf train` ({type(error).__name__})"
-        ) from error
+    found = _loaded(path, "a checkpoint of `cvsf train`")
     needed = {f.name for f in fields(Checkpoint) if f.default is f.default_factory is MISSING}
     if not isinstance(found, dict) or found.get("format") != FORMAT or not needed <= found.keys():
         raise Refusal(f"{path} is not a checkpoint of format {FORMAT}; train it again")
@@ -74,8 +77,41 @@ def read_checkpoint(path: Path) -> Checkpoint:
     checkpoint = Checkpoint(**{name: found[name] for name in known})
     try:
         checkpoint.lifter()
-    except (TypeError, RuntimeError, AttributeError) as error:
+        checkpoint.morphing()
+    except (TypeError, RuntimeError, AttributeError, KeyError) as error:
         raise Refusal(
             f"{path} holds weights of another network than it says; train it again"
         ) from error
     return checkpoint
+
+
+def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
+    """A morph in a file of its own, with what is to be said of it."""
+    draft = path.with_suffix(".part")
+    rest = morph.at_rest() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
+    torch.save(rest, draft)
+    draft.replace(path)
+
+
+def read_morph(path: Path) -> Morph:
+    """The morph in a file; Refusal if it is not one for the lifter's joints."""
+    if not path.is_file():
+        raise Refusal(f"no morph at {path}; expected a file written by `cvsf train-morph`")
+    found = _loaded(path, "a morph of `cvsf train-morph`")
+    if not isinstance(found, dict) or found.get("format") != MORPH_FORMAT:
+        raise Refusal(f"{path} is not a morph of format {MORPH_FORMAT}; make it with train-morph")
+    if found.get("joint_set") != H36M_16.name:
+        raise Refusal(
+            f"{path} is a morph of joint set {found.get('joint_set')}, expected {H36M_16.name}"
+        )
+    try:
+        return morph_from(found)
+    except (TypeError, RuntimeError, AttributeError, KeyError) as error:
+        raise Refusal(f"{path} holds a damaged morph ({error}); train it again") from error
+
+
+def _loaded(path: Path, what: str) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the pickle machinery raised
+        raise Refusal(f"{path} is not {what} ({type(error).__name__})") from error

@@ -82,7 +82,7 @@ def compile_(
 def compile_engine(checkpoint: Checkpoint, out: Path, rounds: int = ROUNDS) -> Manifest:
     """Write graph, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees."""
     joints = joint_set(checkpoint.joint_set)
-    graph = FusedLifter(checkpoint.lifter(), joints, rounds).eval()
+    graph = FusedLifter(checkpoint.lifter(), joints, rounds, checkpoint.morphing()).eval()
     golden = [_sample(views, joints, views) for views in (1, 2, 3, 4, 6)]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
@@ -205,6 +205,7 @@ def _card(checkpoint: Checkpoint, onnx: Path, parity: float) -> Manifest:
         variant=checkpoint.variant,
         joint_set=checkpoint.joint_set,
         max_views=MAX_VIEWS,
+        morph=checkpoint.morph is not None,
         inputs=_INPUTS,
         outputs=tuple(outputs),
         opset=OPSET,

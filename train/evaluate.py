@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cvsf.engine import Engine, load_engine
+from cvsf.engine import SHIPPED, Engine, load_engine
 from cvsf.skeleton import Array
 from train.read import read_instants
-from train.score3d import score
+from train.score3d import Lift, score
 
 
 def evaluate(
@@ -31,7 +31,8 @@ def evaluate(
     instants = read_instants([file])
     if subjects:
         instants = instants.of_subjects(subjects.split(","))
-    facts = score(lift_with(loaded), instants) | {"engine": loaded.id}
+    again = lift_again(loaded, engine or SHIPPED)
+    facts = score(lift_with(loaded), instants, again) | {"engine": loaded.id}
     if as_json:
         typer.echo(json.dumps(facts))
     else:
@@ -45,6 +46,16 @@ def lift_with(engine: Engine) -> Any:
         return engine.lift_many(keypoints_px, confidence, image_px)
 
     return lift
+
+
+def lift_again(engine: Engine, folder: Path) -> Lift | None:
+    """Of an engine that morphs: its lifter without the morph, for 2D that was morphed already."""
+    if not engine.manifest.morph:
+        return None
+    from train import run
+    from train.checkpoint import read_checkpoint
+
+    return run.lift_with(read_checkpoint(folder).lifter())
 
 
 def show(facts: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cvsf.fusion import FusedLifter
 from cvsf.lifter import Lifter
+from cvsf.morph import Morph
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array
 from train.check import CHECKPOINT
@@ -50,6 +51,7 @@ class Task:
     kept_back: Instants | None  # in the process that reports
     minutes: float | None
     parent: Checkpoint | None
+    morph: Morph | None = None
     again: bool  # go on with a run that is there
     company: Company
     stop: threading.Event
@@ -59,7 +61,7 @@ def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
     """Train and score one seed; Refusal, with all that was learned saved, if told to stop."""
     path, config, company = out / CHECKPOINT, task.config, task.company
     if path.exists():
-        run = resume(config, H36M_16, _same(path, config), company.device)
+        run = resume(config, H36M_16, _same(path, task), company.device)
     else:
         run = start(config, H36M_16, seed, task.parent, company.device)
     if company.leads:
@@ -71,7 +73,7 @@ def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
         if not done:
             raise SystemExit(2)  # the first says why
         return {}
-    run.at_rest(task.learned.sessions, task.parent).write(path)
+    _at_rest(run, task).write(path)
     if not done:
         raise Refusal(f"told to stop at step {run.step} of {run.steps}; go on with --resume")
     return _finish(run, task, out)
@@ -80,31 +82,47 @@ def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
 def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
     """The finished run's checkpoint, curves and scores."""
     assert task.kept_back is not None
-    lifter = _righted(run, task.learned)
-    scores = score(lift_with(lifter), task.kept_back)
+    lifter = _righted(run, task)
+    scores = score(lift_with(lifter, task.morph), task.kept_back, lift_with(lifter))
     scores |= {"steps": run.step, "computing_s": run.spent_s}
     named: dict[str, dict[str, float]] = {
         row: scores[row] for row in ("one_view", "one_view_refined", "fused") if row in scores
     }
-    finished = run.at_rest(task.learned.sessions, task.parent)
+    finished = _at_rest(run, task)
     replace(finished, scores=named, weights=lifter.state_dict()).write(out / CHECKPOINT)
     draw_curves(run.curve, out / CURVES)
     (out / METRICS).write_text(json.dumps(scores, indent=2) + "\n")
     return scores
 
 
-def _same(path: Path, config: TrainConfig) -> Checkpoint:
+def _at_rest(run: Descent, task: Task) -> Checkpoint:
+    rest = run.at_rest(task.learned.sessions, task.parent)
+    return replace(rest, morph=task.morph.at_rest() if task.morph else None)
+
+
+def _same(path: Path, task: Task) -> Checkpoint:
     found = read_checkpoint(path)
-    if found.config != config.model_dump():
+    if found.config != task.config.model_dump():
         raise Refusal(
             f"{path} was trained with another configuration; give the same one or another --out"
         )
+    if not _alike(found.morphing(), task.morph):
+        raise Refusal(f"{path} was trained behind another --morph; give that one or another --out")
     return found
 
 
+def _alike(a: Morph | None, b: Morph | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    theirs = b.state_dict()
+    return a.shape == b.shape and all(torch.equal(t, theirs[n]) for n, t in a.state_dict().items())
+
+
 def _draw(run: Descent, task: Task) -> Draw:
-    source = from_bodies if run.config.bodies == "virtual" else from_store
-    return source(task.learned, run.config, run.generators["batches"], task.company)
+    random = run.generators["batches"]
+    if run.config.bodies == "virtual":  # no detector found these
+        return from_bodies(task.learned, run.config, random, task.company)
+    return from_store(task.learned, run.config, random, task.company, task.morph)
 
 
 @contextmanager
@@ -126,36 +144,38 @@ def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
             if looks > run.config.checks * (run.step - 1) // run.steps:
                 point = {"step": run.step, "loss": noted[1] / (run.step - noted[0])}
                 noted[:] = [run.step, 0.0]
-                run.curve.append(point | {"stage": run.stage} | _look(run, task.learned, shown))
-                run.at_rest(task.learned.sessions, task.parent).write(path)
+                run.curve.append(point | {"stage": run.stage} | _look(run, task, shown))
+                _at_rest(run, task).write(path)
 
         yield told
 
 
-def _look(run: Descent, learned: Store, shown: Instants) -> dict[str, float]:
+def _look(run: Descent, task: Task, shown: Instants) -> dict[str, float]:
     """One-view and fused error of the lifter as it is now, where there is a truth."""
-    facts = score(lift_with(_righted(run, learned)), shown)
+    lifter = _righted(run, task)
+    facts = score(lift_with(lifter, task.morph), shown, lift_with(lifter))
     names = [name for name in ("one_view", "fused") if name in facts]
     look: dict[str, float] = {name: facts[name]["n_mpjpe_mm"] for name in names}
     look.update({name: v for name, v in facts["without_truth"].items() if v is not None})
     return look
 
 
-def _righted(run: Descent, learned: Store) -> Lifter:
+def _righted(run: Descent, task: Task) -> Lifter:
     """The lifter as it is now, on the CPU, and no mirror image."""
     lifter = Lifter(run.lifter.shape)
     lifter.load_state_dict(run.lifter.state_dict())
     if run.config.variant == "supervised":
         return lifter.eval()
+    learned = task.learned
     count = min(len(learned), _BODIES_LOOKED_AT)
     rows = np.linspace(0, len(learned) - 1, count).astype(np.int64)
-    sample: Sample = seen(learned.rows(rows), labelled=False)
+    sample: Sample = seen(learned.rows(rows), labelled=False, morph=task.morph)
     return righted(lifter, sample, H36M_16)
 
 
-def lift_with(lifter: Lifter) -> Lift:
+def lift_with(lifter: Lifter, morph: Morph | None = None) -> Lift:
     """The whole graph in torch, as scoring wants it."""
-    graph = FusedLifter(lifter.eval(), H36M_16)
+    graph = FusedLifter(lifter.eval(), H36M_16, morph=morph)
 
     def lift(keypoints_px: Array, confidence: Array, image_px: Array) -> dict[str, Array]:
         inputs: list[Tensor] = [

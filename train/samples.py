@@ -4,6 +4,7 @@ A label-free batch holds 2D and confidences and nothing that is true; every draw
 saved generator.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from cvsf.fusion import aim
 from cvsf.geometry import body_from, rotation_about, unit_length
+from cvsf.morph import Morph
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from train.config import TrainConfig
@@ -47,20 +49,26 @@ _BODIES = 60_000
 
 
 def from_store(
-    store: Store, config: TrainConfig, random: torch.Generator, company: Company
+    store: Store,
+    config: TrainConfig,
+    random: torch.Generator,
+    company: Company,
+    morph: Morph | None = None,
 ) -> Draw:
-    """Random recorded instants, with their truth for variant supervised only."""
+    """Random recorded instants behind the morph, with their truth for variant supervised only."""
     labelled = config.variant == "supervised"
     if labelled and not store.has_truth:
         raise Refusal("variant supervised needs joints_mm in its files; use a label-free variant")
     kind = torch.float64 if config.precision == "float64" else torch.float32
+    morph = copy.deepcopy(morph).to(kind) if morph else None
 
     def draw() -> Sample:
         size = config.batch_instants
         rows = torch.randint(len(store), (size,), generator=random)
         flip = torch.rand(size, generator=random) < config.mirror_share
         found = store.rows(company.share(rows).numpy())
-        sample = mirrored(seen(found, labelled=labelled, kind=kind), company.share(flip))
+        sample = seen(found, labelled=labelled, kind=kind, morph=morph)
+        sample = mirrored(sample, company.share(flip))  # what a detector always does has a side
         if config.roll_deg:
             roll = torch.randn(size, store.views, generator=random) * math.radians(config.roll_deg)
             sample = rolled(sample, company.share(roll).to(kind))
@@ -97,11 +105,20 @@ def from_bodies(
     return draw
 
 
-def seen(found: Rows, *, labelled: bool, kind: torch.dtype = torch.float32) -> Sample:
+def seen(
+    found: Rows,
+    *,
+    labelled: bool,
+    kind: torch.dtype = torch.float32,
+    morph: Morph | None = None,
+) -> Sample:
     """Recorded rows as the lifter wants them."""
     pixels, confidence, image = (
         torch.from_numpy(a).to(kind) for a in (found.keypoints_px, found.confidence, found.image_px)
     )
+    if morph is not None:
+        with torch.no_grad():
+            pixels, confidence = morph(pixels, confidence)
     aimed = aim(pixels, confidence, image)
     if not labelled:
         return Sample(aimed.plane, confidence, confidence)

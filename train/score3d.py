@@ -23,8 +23,11 @@ BAD_SHARE = 0.05
 """A joint is badly detected when it is off by more than this share of the pose's norm."""
 
 
-def score(lift: Lift, instants: Instants) -> dict[str, Any]:
-    """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out."""
+def score(lift: Lift, instants: Instants, again: Lift | None = None) -> dict[str, Any]:
+    """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out.
+
+    `again` lifts refined 2D where `lift` morphs: they are in the lifter's convention already.
+    """
     together = lift_all(lift, instants.keypoints_px, instants.confidence, instants.image_px)
     alone = _one_by_one(lift, instants, instants.keypoints_px, instants.confidence)
     facts: dict[str, Any] = {"frames": len(instants)}
@@ -34,7 +37,7 @@ def score(lift: Lift, instants: Instants) -> dict[str, Any]:
         # cvsf.fusion.refined_confidence
         sure = np.maximum(instants.confidence, together["fused_confidence"][:, None])
         sure = np.where(seen[..., None], sure, 0).astype(np.float32)
-        refined = _one_by_one(lift, instants, together["refined_px"], sure)
+        refined = _one_by_one(again or lift, instants, together["refined_px"], sure)
         facts["one_view"] = errors(_in_view(alone), truth.joints_mm, seen)
         facts["one_view_refined"] = errors(_in_view(refined), truth.joints_mm, seen)
         facts["fused"] = errors(
@@ -85,14 +88,21 @@ def _in_view(alone: dict[str, Array]) -> Array:
     return np.asarray(alone["canonical"] @ np.swapaxes(alone["view_from_canonical"], -1, -2))
 
 
+def over_pose_norm(pixels: Array, truth_px: Array) -> Array:
+    """Distance of every joint (..., J) from the truth as a share of the true pose's norm."""
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth_px).all(-1))
+    rooted = np.where(known[..., None], truth_px - truth_px[..., :1, :], 0)
+    norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]
+    return np.asarray(np.linalg.norm(pixels - truth_px, axis=-1) / norm)
+
+
 def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, Any]:
     assert truth.pixels is not None
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth.pixels).all(-1))
     seen = (instants.confidence > 0) & known
-    rooted = np.where(known[..., None], truth.pixels - truth.pixels[..., :1, :], 0)
-    norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]
-    before = np.linalg.norm(instants.keypoints_px - truth.pixels, axis=-1) / norm
-    after = np.linalg.norm(refined_px - truth.pixels, axis=-1) / norm
+    before, after = (
+        over_pose_norm(pixels, truth.pixels) for pixels in (instants.keypoints_px, refined_px)
+    )
     bad, good = seen & (before > BAD_SHARE), seen & (before <= BAD_SHARE)
     facts: dict[str, Any] = {
         "refined_2d": {

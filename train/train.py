@@ -22,7 +22,7 @@ import typer
 from cvsf.refusal import Refusal
 from cvsf.stop import stop_on_signal
 from train.check import CHECKPOINT, check
-from train.checkpoint import read_checkpoint
+from train.checkpoint import read_checkpoint, read_morph
 from train.config import TrainConfig, training_config
 from train.dataset import Instants
 from train.parallel import Company, company, one_voice
@@ -56,6 +56,9 @@ def train(
     parent: Annotated[
         Path | None, typer.Option(help="start from this engine's or checkpoint's weights")
     ] = None,
+    morph: Annotated[
+        Path | None, typer.Option(help="of the detector, by train-morph; default: the parent's")
+    ] = None,
     again: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
@@ -65,6 +68,7 @@ def train(
     with one_voice(stop):
         plan = training_config(config, variant)
         taught = read_checkpoint(parent) if parent else None
+        behind = read_morph(morph) if morph else taught.morphing() if taught else None
         check(plan, out, seeds=seeds, minutes=minutes, parent=taught, again=again)
         material = Material(paths or [], dataset, choice(subjects, not_subjects))
     torch.set_num_threads(plan.threads)
@@ -79,6 +83,7 @@ def train(
             kept_back=kept_back,
             minutes=minutes,
             parent=taught,
+            morph=behind,
             again=again,
             company=us,
             stop=stop,
