@@ -27,6 +27,7 @@ from train.store import open_store, write_store
 from train.train import train
 from train.virtual import VirtualViews
 
+
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.json"
