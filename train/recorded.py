@@ -25,14 +25,16 @@ _STRETCH = 20_000
 def read_session(folder: Path) -> Iterator[Instants]:
     """A session in stretches, none if it holds no poses; Refusal if it has too many cameras."""
     reader = SessionReader(folder)
-    cameras = sorted(reader.cameras)
-    if len(cameras) > MAX_VIEWS:
-        raise Refusal(f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}")
+    cameras = sorted(reader.cameras)  # those whose pictures were recorded
     poses = reader.poses()
     stretch = list(islice(poses, _STRETCH))
     if not stretch:
         log.warning("session skipped: no 2D poses", extra={"session": folder.name})
     while stretch:
+        there = {camera for pose in stretch for camera in pose.cameras}
+        cameras += sorted(there.difference(cameras))
+        if len(cameras) > MAX_VIEWS:
+            raise Refusal(f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}")
         yield _instants(stretch, cameras, folder.name)
         stretch = list(islice(poses, _STRETCH))
 
