@@ -1,0 +1,84 @@
+"""Instants on disk come back as they were written, and are only there when they are asked for."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16
+from train.dataset import Instants, Truth
+from train.store import open_store, write_store
+
+
+def instants(seed: int, count: int, views: int, session: str, *, truth: bool = True) -> Instants:
+    random = np.random.default_rng(seed)
+    shape = (count, views, len(H36M_16))
+    return Instants(
+        keypoints_px=random.uniform(0, 1000, (*shape, 2)).astype(np.float32),
+        confidence=random.uniform(0.1, 1, shape).astype(np.float32),
+        image_px=random.uniform(600, 2000, (count, views, 2)).astype(np.float32),
+        session=(session,) * count,
+        subject=("ann",) * count,
+        t_s=np.arange(count) / 30,
+        truth=Truth(joints_mm=random.normal(0, 500, (*shape, 3)).astype(np.float32))
+        if truth
+        else Truth(),
+    )
+
+
+def test_rows_of_parts_with_other_numbers_of_views_come_back_exactly(tmp_path: Path) -> None:
+    parts = [instants(0, 5, 2, "a"), instants(1, 4, 4, "b"), instants(2, 7, 3, "c")]
+    write_store(parts, tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    assert (len(store), store.views, store.sessions) == (16, 4, ("a", "b", "c"))
+    order = np.random.default_rng(3).permutation(np.repeat(np.arange(16), 2))
+    found = store.rows(order)
+    assert found.joints_mm is not None
+    where = [(part, row) for part in parts for row in range(len(part))]
+    for at, (part, row) in enumerate(where[number] for number in order):
+        views = part.confidence.shape[1]
+        assert part.truth.joints_mm is not None
+        for name, wanted in (
+            ("keypoints_px", part.keypoints_px),
+            ("confidence", part.confidence),
+            ("image_px", part.image_px),
+            ("joints_mm", part.truth.joints_mm),
+        ):
+            rows = getattr(found, name)
+            assert np.array_equal(rows[at, :views], wanted[row])
+            assert not rows[at, views:].any()
+
+
+def test_opening_a_large_store_loads_nothing_of_it(tmp_path: Path) -> None:
+    write_store([instants(0, 2000, 4, "a"), instants(1, 10, 2, "b")], tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    arrays = [array for part in store._parts for array in part.values()]
+    assert len(arrays) == 8
+    assert all(isinstance(array, np.memmap) for array in arrays)
+    found = store.rows(np.array([0, 2005]))
+    assert not isinstance(found.keypoints_px, np.memmap)
+    assert found.keypoints_px.shape == (2, 4, len(H36M_16), 2)
+
+
+def test_a_truth_that_some_part_lacks_is_no_truth(tmp_path: Path) -> None:
+    write_store([instants(0, 5, 3, "a"), instants(1, 5, 3, "b", truth=False)], tmp_path / "store")
+    assert not open_store(tmp_path / "store").has_truth
+
+
+def test_a_session_without_a_person_is_skipped_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nobody, alone = instants(1, 4, 3, "nobody"), instants(2, 4, 3, "alone")
+    nobody.confidence[:] = 0
+    alone.confidence[:, 1:] = 0
+    later = instants(3, 4, 3, "nobody in the first stretch")
+    first = instants(4, 4, 3, "nobody in the first stretch")
+    first.confidence[:] = 0
+    with caplog.at_level(logging.WARNING):
+        write_store([nobody, instants(0, 5, 3, "a"), alone, first, later], tmp_path / "store")
+    assert [vars(record)["session"] for record in caplog.records] == ["nobody", "alone"]
+    assert open_store(tmp_path / "store").sessions == ("a", "nobody in the first stretch")
+    with pytest.raises(Refusal, match="no instant was seen by two views"):
+        write_store([nobody, alone], tmp_path / "store")
