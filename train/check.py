@@ -11,7 +11,7 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import TrainConfig
-from train.learn import check_parent
+from train.learn import start
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -29,7 +29,7 @@ def check(
     if minutes is not None and not 0 < minutes < math.inf:
         raise Refusal(f"--minutes is {minutes:g}, expected more than 0; without it, all steps run")
     if parent is not None:
-        check_parent(parent, config.shape(len(H36M_16)), H36M_16)
+        start(config, H36M_16, 0, parent)
     for path in (out / f"seed-{seed}" / CHECKPOINT for seed in range(seeds)):
         if path.exists():
             if not again:

@@ -47,6 +47,7 @@ class Descent:
     stage: int = 1
     step: int = 0
     spent_s: float = 0.0  # of computing
+    noted: float = 0.0  # sum of the losses since the curve's last point
     curve: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -74,6 +75,7 @@ class Descent:
                 "timed": self.timed,
                 "stage": self.stage,
                 "spent_s": self.spent_s,
+                "noted": self.noted,
                 "plateau": asdict(self.plateau),
             },
             curve=list(self.curve),

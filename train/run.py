@@ -23,8 +23,8 @@ from cvsf.lifter import Lifter
 from cvsf.morph import Morph
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array
-from train.check import CHECKPOINT
-from train.checkpoint import Checkpoint, read_checkpoint
+from train.check import CHECKPOINT, check_same
+from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.curves import draw_curves
 from train.dataset import Instants
@@ -101,10 +101,12 @@ def _at_rest(run: Descent, task: Task) -> Checkpoint:
 
 
 def _same(path: Path, task: Task) -> Checkpoint:
-    found = read_checkpoint(path)
-    if found.config != task.config.model_dump():
+    found = check_same(path, task.config)
+    taught = task.parent.sessions if task.parent else ()
+    if set(found.sessions) != {*taught, *task.learned.sessions}:
         raise Refusal(
-            f"{path} was trained with another configuration; give the same one or another --out"
+            f"{path} learned from other recordings; give the same, or another --out, and with "
+            "--parent its weights to start from"
         )
     if not _alike(found.morphing(), task.morph):
         raise Refusal(f"{path} was trained behind another --morph; give that one or another --out")
@@ -133,17 +135,17 @@ def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
         return
     rows = np.linspace(0, len(task.kept_back) - 1, run.config.check_instants).astype(int)
     shown = task.kept_back.take(np.unique(rows))
-    noted = [run.step, 0.0]  # steps and their losses since the last look
     with _progress_bar() as bar:
         row = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, loss=0.0)
 
         def told(loss: float) -> None:
             bar.update(row, completed=run.progress, loss=loss)
-            noted[1] += loss
+            run.noted += loss
             looks = run.config.checks * run.step // run.steps
             if looks > run.config.checks * (run.step - 1) // run.steps:
-                point = {"step": run.step, "loss": noted[1] / (run.step - noted[0])}
-                noted[:] = [run.step, 0.0]
+                since = run.curve[-1]["step"] if run.curve else 0
+                point = {"step": run.step, "loss": run.noted / (run.step - since)}
+                run.noted = 0.0
                 run.curve.append(point | {"stage": run.stage} | _look(run, task, shown))
                 _at_rest(run, task).write(path)
 
