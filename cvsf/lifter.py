@@ -4,6 +4,7 @@ view.
 It sees a pose relative to its own centre and size, and a joint nobody found does not exist for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,12 @@ from torch import Tensor, nn
 from cvsf.geometry import TINY, rotation_from_6d, rotation_from_axis_angle, weighted_centre
 
 Turn = Literal["6d", "axis-angle"]
+
+# what a mirror does to a picture, to the body's frame (left and right exchanged) and to the first
+# two rows of a rotation from that frame into the picture
+_ACROSS = (-1.0, 1.0)
+_SIDES = (1.0, -1.0, 1.0)
+_TURNED = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,12 @@ class LifterShape:
     head_blocks: int = 0  # and that each of the two heads has for itself
     layer_norm: bool = True
     rotation: Turn = "6d"
+    parents: tuple[int, ...] = ()  # of each joint; given, the network is told the bones' lengths
+    mirrored: tuple[int, ...] = ()  # joints with sides exchanged; given, it treats them alike
+
+    def __post_init__(self) -> None:
+        if self.mirrored and self.rotation != "6d":
+            raise ValueError("a lifter that treats both sides alike says rotations in 6d")
 
     @classmethod
     def paper(cls, joints: int) -> "LifterShape":
@@ -38,6 +51,10 @@ class LifterShape:
             layer_norm=False,
             rotation="axis-angle",
         )
+
+
+_ROUND = 1e-6
+"""Under the root of a bone's squared length, so that its slope stays finite."""
 
 
 class _Residual(nn.Module):
@@ -69,7 +86,7 @@ class Lifter(nn.Module):
         def stack(count: int) -> nn.Sequential:
             return nn.Sequential(*(_Residual(width, shape.layer_norm) for _ in range(count)))
 
-        self.stem = nn.Linear(3 * shape.joints, width)
+        self.stem = nn.Linear((5 if shape.parents else 3) * shape.joints, width)
         self.blocks = stack(shape.blocks)
         self.pose_blocks, self.rotation_blocks = stack(shape.head_blocks), stack(shape.head_blocks)
         self.norm = nn.LayerNorm(width) if shape.layer_norm else nn.Identity()
@@ -83,17 +100,30 @@ class Lifter(nn.Module):
         pose2d.
         """
         centred, _, _ = normalised(pose2d, confidence)
-        seen = torch.cat([centred.flatten(-2), confidence], -1)
-        for_pose, for_rotation = self._hidden(seen)
-        canonical = self.pose(for_pose)
-        canonical = canonical.reshape(*canonical.shape[:-1], self.shape.joints, 3)
-        turn = self.rotation(for_rotation)
+        if not self.shape.mirrored:
+            canonical, turn = self._lifted(centred, confidence)
+        else:
+            order = list(self.shape.mirrored)
+            both = torch.stack([centred, centred[..., order, :] * centred.new_tensor(_ACROSS)])
+            canonical, turn = self._lifted(both, torch.stack([confidence, confidence[..., order]]))
+            canonical = canonical[0] + canonical[1][..., order, :] * canonical.new_tensor(_SIDES)
+            turn = turn[0] + turn[1] * turn.new_tensor(_TURNED)
         rotation = (
             rotation_from_6d(turn)
             if self.shape.rotation == "6d"
             else rotation_from_axis_angle(turn)
         )
         return canonical - canonical[..., :1, :], rotation
+
+    def _lifted(self, centred: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
+        """What the two heads say of normalised poses."""
+        told = [centred.flatten(-2), confidence]
+        if self.shape.parents:
+            told += bone_lengths(centred, confidence, self.shape.parents)
+        for_pose, for_rotation = self._hidden(torch.cat(told, -1))
+        canonical = self.pose(for_pose)
+        shape = (*canonical.shape[:-1], self.shape.joints, 3)
+        return canonical.reshape(shape), self.rotation(for_rotation)
 
     def _hidden(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """What the two heads read, in the input's precision whatever the layers multiply in."""
@@ -121,6 +151,20 @@ class Lifter(nn.Module):
             signs = sign.repeat(len(head.bias) // 3).to(head.bias)
             head.weight.mul_(signs[:, None])
             head.bias.mul_(signs)
+
+
+def bone_lengths(
+    pose: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"], parents: Sequence[int]
+) -> list[Float[Tensor, "*batch J"]]:
+    """Each bone's length in the picture and its square, 0 where an end of it was not found.
+
+    A bone's depth is what is left of its length, and a network would have to learn to square.
+    """
+    ends = [max(parent, 0) for parent in parents]
+    found = (confidence > 0).to(pose.dtype)
+    bone = pose - pose[..., ends, :]
+    square = bone.square().sum(-1) * found * found[..., ends]
+    return [(square + _ROUND).sqrt(), square]
 
 
 def normalised(

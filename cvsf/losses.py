@@ -14,15 +14,16 @@ from cvsf.geometry import TINY, weighted_centre
 
 
 class StageWeights(NamedTuple):
-    """w1 and w2 of Eq. 7."""
+    """What the terms of Eq. 7 weigh: w1 on Eq. 3 and 4, w2 on Eq. 5, and on Eq. 6 w2 or nothing."""
 
     inputs: float
     refined: float
+    agreement: float
 
 
-BASELINE = StageWeights(1.0, 0.0)
-STAGE1 = StageWeights(1.0, 0.01)
-STAGE2 = StageWeights(0.01, 1.0)
+BASELINE = StageWeights(1.0, 0.0, 0.0)
+STAGE1 = StageWeights(1.0, 0.01, 0.01)
+STAGE2 = StageWeights(0.01, 1.0, 1.0)
 
 
 def unit_norm(

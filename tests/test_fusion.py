@@ -132,3 +132,34 @@ def test_turning_depth_over_changes_no_reprojection() -> None:
     torch.testing.assert_close(mirrored, canonical * torch.tensor([1.0, 1.0, -1.0]))
     before, after = (canonical @ rotation.mT)[..., :2], (mirrored @ turned.mT)[..., :2]
     torch.testing.assert_close(before, after)
+
+
+def test_a_lifter_that_treats_sides_alike_lifts_the_mirrored_pose_to_the_mirrored_body() -> None:
+    torch.manual_seed(0)
+    shape = LifterShape(
+        joints=JOINTS, width=32, blocks=1, parents=H36M_16.parents, mirrored=H36M_16.mirrored
+    )
+    lifter = Lifter(shape).eval()
+    random = torch.Generator().manual_seed(5)
+    pose, confidence = torch.randn(6, JOINTS, 2, generator=random), torch.ones(6, JOINTS)
+    confidence[:2, WRIST] = 0
+    order = list(H36M_16.mirrored)
+    with torch.no_grad():
+        canonical, rotation = lifter(pose, confidence)
+        there, turned = lifter(pose[:, order] * torch.tensor([-1.0, 1.0]), confidence[:, order])
+    sides = torch.tensor([1.0, -1.0, 1.0])
+    torch.testing.assert_close(there, canonical[:, order] * sides)
+    across = torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(turned, across[:, None] * rotation * sides)
+
+
+@pytest.mark.parametrize("shape", [LifterShape.paper(JOINTS), LifterShape(joints=JOINTS)])
+def test_a_lifter_says_rotations(shape: LifterShape) -> None:
+    torch.manual_seed(0)
+    random = torch.Generator().manual_seed(5)
+    pose = torch.randn(4, JOINTS, 2, generator=random)
+    with torch.no_grad():
+        canonical, rotation = Lifter(shape).eval()(pose, torch.ones(4, JOINTS))
+    assert canonical.shape == (4, JOINTS, 3)
+    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand(4, 3, 3))
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(4))

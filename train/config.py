@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cvsf.lifter import LifterShape, Turn
 from cvsf.refusal import Refusal
+from cvsf.skeleton import JointSet
 
 Variant = Literal["baseline", "s1", "s1s2", "supervised"]
 
@@ -23,32 +24,36 @@ class TrainConfig(BaseModel):
     variant: Variant = "baseline"
 
     # the network (cvsf.lifter.LifterShape)
-    width: int = Field(default=384, gt=0)
-    blocks: int = Field(default=3, ge=0)
+    width: int = Field(default=512, gt=0)
+    blocks: int = Field(default=2, ge=0)
     head_blocks: int = Field(default=0, ge=0)
     layer_norm: bool = True
     rotation: Turn = "6d"
+    bone_lengths: bool = True
+    sides_alike: bool = True
 
     # what a batch is
     bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: made-up ones, supervised only
     virtual_views: int = Field(default=4, gt=1)
-    batch_instants: int = Field(default=64, gt=0)
-    mirror_share: float = Field(default=0.5, ge=0, le=1)
+    batch_instants: int = Field(default=32, gt=0)
+    mirror_share: float = Field(default=0.0, ge=0, le=1)  # no use where sides are alike
     roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of a camera's made-up roll
     hidden_share: float = Field(default=0.0, ge=0, lt=1)  # of joints kept from the lifter's input
 
     # the descent
     steps: int = Field(default=9000, gt=0)
     rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
+    weight_decay: float = Field(default=1.0, ge=0)
     warm_up_steps: int = Field(default=200, gt=0)
     gradient_norm: float = Field(default=1.0, gt=0)
 
-    # s1s2: stage 2 begins once the mean loss of a window is less than a share below that of the
-    # window before it (the plateau), and at the latest after this share of the steps
-    plateau_window_steps: int = Field(default=500, gt=0)
-    plateau_drop: float = Field(default=0.01, gt=0, lt=1)
-    stage2_from: float = Field(default=0.5, gt=0, lt=1)
+    # s1 and s1s2: stage 2 begins once the mean loss of a window is less than a share below that of
+    # the window before it (the plateau), but not before one share of the steps nor after another
+    plateau_window_steps: int = Field(default=300, gt=0)
+    plateau_drop: float = Field(default=0.02, gt=0, lt=1)
+    stage2_earliest: float = Field(default=0.5, gt=0, lt=1)
+    stage2_latest: float = Field(default=0.75, gt=0, lt=1)
+    refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.objectives)
     agreement_rounds: int = Field(default=12, ge=0)  # 0: fusion by the lifter's own rotations
 
     # the machine
@@ -62,15 +67,17 @@ class TrainConfig(BaseModel):
     check_instants: int = Field(default=400, gt=0)
     report_instants: int = Field(default=20_000, gt=0)
 
-    def shape(self, joints: int) -> LifterShape:
+    def shape(self, joint_set: JointSet) -> LifterShape:
         """The network this describes."""
         return LifterShape(
-            joints=joints,
+            joints=len(joint_set),
             width=self.width,
             blocks=self.blocks,
             head_blocks=self.head_blocks,
             layer_norm=self.layer_norm,
             rotation=self.rotation,
+            parents=joint_set.parents if self.bone_lengths else (),
+            mirrored=joint_set.mirrored if self.sides_alike else (),
         )
 
 
@@ -80,9 +87,11 @@ PAPER: dict[str, Any] = {
     "head_blocks": 2,
     "layer_norm": False,
     "rotation": "axis-angle",
+    "bone_lengths": False,
+    "sides_alike": False,
     "rate": 1e-4,
     "weight_decay": 1e-5,
-    "mirror_share": 0.0,
+    "batch_instants": 64,
     "agreement_rounds": 0,
     "steps": 200_000,
 }

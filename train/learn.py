@@ -21,10 +21,10 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import JointSet
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
-from train.objectives import Objective, stage_weights
+from train.objectives import Objective, step_weights
 from train.parallel import Company
 from train.plateau import Plateau
-from train.samples import Draw
+from train.samples import Draw, Sample
 
 _TIMED = 30
 """Steps that are timed, after as many that are not, before minutes become a number of steps."""
@@ -92,7 +92,7 @@ def start(
     """A new run, from random weights or from a parent's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        lifter = Lifter(config.shape(len(joint_set)))
+        lifter = Lifter(config.shape(joint_set))
     if parent is not None:
         check_parent(parent, lifter.shape, joint_set)
         lifter.load_state_dict(parent.weights)
@@ -148,14 +148,14 @@ def descend(
     if config.compiled:
         model.compile()
     parameters = list(run.lifter.parameters())
-    times: list[float] = []
+    timing = None if minutes is None or run.timed else _Timing()
     run.lifter.train()
     while run.step < run.steps:
         began = time.process_time()
         for group in run.optimiser.param_groups:
             group["lr"] = config.rate * schedule(run.step, run.progress, config.warm_up_steps)
         sample = draw()
-        loss: Tensor = model(sample, stage_weights(config.variant, run.stage))
+        loss: Tensor = model(sample, step_weights(config, run.stage, run.step))
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
@@ -171,15 +171,48 @@ def descend(
             )
         run.spent_s += took
         _advance(run, value)
-        times.append(took)
-        if minutes is not None and len(times) == 2 * _TIMED and not run.timed:
-            fits = int(60 * minutes / median(times[_TIMED:]))
-            run.steps, run.timed = min(run.steps, max(run.step, fits)), True
+        if timing is not None and minutes is not None and not run.timed:
+            fused = timing.fused(model, sample, config)
+            if timing.add(took, company.mean(fused)[0]):
+                fits = timing.steps(60 * minutes, config)
+                run.steps, run.timed = min(run.steps, max(run.step, fits)), True
         told(value)
         if halt:
             break
     run.lifter.eval()
     return run.step >= run.steps
+
+
+class _Timing:
+    """How long steps take, so that minutes become a number of steps."""
+
+    def __init__(self) -> None:
+        self._plain: list[float] = []
+        self._fused: list[float] = []
+
+    def fused(self, model: nn.Module, sample: Sample, config: TrainConfig) -> float:
+        """Seconds of a stage 2 step beyond a plain one; its gradients are thrown away."""
+        if config.variant in ("baseline", "supervised"):
+            return 0.0
+        seconds = []
+        for stage, step in ((2, 0), (1, 1)):
+            began = time.process_time()
+            model(sample, step_weights(config, stage, step)).backward()
+            seconds.append(time.process_time() - began)
+        return seconds[0] - seconds[1]
+
+    def add(self, plain: float, fused: float) -> bool:
+        """One more step; true once there are enough."""
+        self._plain.append(plain)
+        self._fused.append(fused)
+        return len(self._plain) >= 2 * _TIMED
+
+    def steps(self, seconds: float, config: TrainConfig) -> int:
+        """How many fit, with stage 2 as early as it may come."""
+        later = 1 - config.stage2_earliest
+        share = later + config.stage2_earliest / config.refine_every
+        each = median(self._plain[_TIMED:]) + share * median(self._fused[_TIMED:])
+        return int(seconds / each)
 
 
 def schedule(step: int, progress: float, warm_up_steps: int) -> float:
@@ -189,11 +222,13 @@ def schedule(step: int, progress: float, warm_up_steps: int) -> float:
 
 
 def _advance(run: Descent, loss: float) -> None:
-    """Stage 2 of s1s2 begins at the plateau, or when its share of the run has come."""
-    if run.config.variant != "s1s2" or run.stage == 2:
+    """Stage 2 begins at the plateau, within the shares of the run that the configuration gives."""
+    config = run.config
+    if config.variant in ("baseline", "supervised") or run.stage == 2:
         return
     run.plateau.add(loss)
-    if run.plateau.reached or run.progress >= run.config.stage2_from:
+    converged = run.plateau.reached and run.progress >= config.stage2_earliest
+    if converged or run.progress >= config.stage2_latest:
         run.stage = 2
 
 

@@ -23,7 +23,7 @@ from cvsf.losses import (
     unit_norm,
 )
 from cvsf.skeleton import JointSet
-from train.config import Variant
+from train.config import TrainConfig
 from train.samples import Sample
 
 
@@ -55,18 +55,30 @@ class Objective(nn.Module):
         with torch.no_grad():  # Eq. 2 is an argmax: a constant for the optimiser
             refined, sure = self.fusion.refined_plane(canonical, rotation, plane, confidence)
         found = (confidence > 0).to(plane.dtype)
-        again, _ = self.fusion.lifter(refined, sure)
         unit = unit_norm(plane, found), unit_norm(refined, found)
         loss = loss + weights.inputs * refinement(*unit, confidence)
         loss = loss + weights.refined * deviation(refined, projected, confidence)
-        return loss + weights.refined * disagreement(_unit_size(again), found.amax(-1))
+        if not weights.agreement:
+            return loss
+        again, _ = self.fusion.lifter(refined, sure)
+        return loss + weights.agreement * disagreement(_unit_size(again), found.amax(-1))
 
 
-def stage_weights(variant: Variant, stage: int) -> StageWeights:
-    """The weights of Eq. 7 in a variant's stage (section 3.4)."""
-    if variant == "baseline":
+def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
+    """The weights of Eq. 7 in a variant's stage (section 3.4) at one step.
+
+    Stage 1 gives the refined poses a hundredth of the weight and more than half of the time: it
+    takes them at every few steps only, at as many times the weight.
+    """
+    if config.variant in ("baseline", "supervised"):
         return BASELINE
-    return STAGE2 if stage == 2 else STAGE1
+    weights = STAGE2 if stage == 2 else STAGE1
+    if stage == 1:
+        share = config.refine_every if step % config.refine_every == 0 else 0
+        weights = weights._replace(
+            refined=share * weights.refined, agreement=share * weights.agreement
+        )
+    return weights._replace(agreement=0.0) if config.variant == "s1" else weights
 
 
 def _unit_size(canonical: Tensor) -> Tensor:

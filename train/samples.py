@@ -89,7 +89,8 @@ def from_bodies(
     some = np.linspace(0, len(store) - 1, min(len(store), _BODIES)).astype(np.int64)
     joints_mm = store.rows(np.unique(some)).joints_mm
     assert joints_mm is not None
-    views = VirtualViews(torch.from_numpy(joints_mm[:, 0]), H36M_16, random)
+    bodies = torch.from_numpy(joints_mm[:, 0])
+    views = VirtualViews(bodies[bodies.isfinite().all((-2, -1))], H36M_16, random)
 
     def draw() -> Sample:
         drawn = views.draw(config.batch_instants, config.virtual_views)
@@ -124,10 +125,16 @@ def seen(
         return Sample(aimed.plane, confidence, confidence)
     assert found.joints_mm is not None
     local = torch.from_numpy(found.joints_mm).to(kind)
+    # a view whose truth is not whole teaches nothing
+    known = local.isfinite().all(-1).all(-1)
+    confidence = confidence * known[..., None]
+    local = torch.where(known[..., None, None], local, 0.0)
     local = (local - local[..., :1, :]) @ aimed.aimed_from_view.mT
     body = body_from(local, H36M_16)
     # every view's truth tells of the same body
-    canonical = (local[:, 0] @ body[:, 0].mT) / unit_length(local[:, 0], H36M_16)[:, None, None]
+    first = known.to(kind).argmax(-1)
+    joints = (local @ body.mT)[torch.arange(len(local)), first]
+    canonical = joints / unit_length(joints, H36M_16)[:, None, None]
     return Sample(aimed.plane, confidence, confidence, canonical, body.mT)
 
 
