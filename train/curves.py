@@ -1,26 +1,55 @@
-"""The course of a run as a picture: loss and errors on kept-back instants over steps."""
+"""The course of a run as a picture: loss and errors on kept-back instants over steps.
+
+Where stage 2 begins another loss is summed; a line says so.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+_ERRORS_MM = {"one_view": "one view", "fused": "all views together"}
+_WITHOUT_TRUTH = {"views_apart": "views apart", "bone_spread": "spread of bone lengths"}
 
 
-def draw_curves(curve: Sequence[dict[str, float]], path: Path) -> None:
-    """One panel of losses, one of whatever else was noted, as PNG."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
+def draw_curves(
+    curve: Sequence[dict[str, float]], path: Path, title: str = "", stage2_step: int | None = None
+) -> None:
+    """One panel of losses; one of N-MPJPE, or, without a truth, of what tells without one."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
+    figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    steps = [point["step"] for point in curve]
-    left.plot(steps, [point["loss"] for point in curve])
-    left.set(title="loss", xlabel="step", yscale="log")
-    for name in ("one_view", "fused"):
-        if curve and name in curve[-1]:
-            right.plot(steps, [point[name] for point in curve], label=f"{name} N-MPJPE mm")
-    if not right.lines and curve and "views_apart" in curve[-1]:
-        right.plot(steps, [point["views_apart"] for point in curve], label="views apart")
-    right.set(title="kept-back instants", xlabel="step")
-    if right.lines:
-        right.legend()
-    figure.savefig(path, dpi=110)
+    _lines(left, curve, {"loss": "mean since the point before"})
+    left.set(ylabel="loss (poses of unit norm)", yscale="log")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    left.yaxis.set_minor_formatter(NullFormatter())
+    if _lines(right, curve, _ERRORS_MM):
+        right.set(ylabel="N-MPJPE of kept-back instants (mm)")
+    else:
+        _lines(right, curve, _WITHOUT_TRUTH)
+        right.set(ylabel="of kept-back instants (bodies of unit scale)")
+    for panel in (left, right):
+        panel.set(xlabel="step")
+        panel.set_xlim(left=0)
+        panel.grid(alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+        if stage2_step is not None:
+            panel.axvline(stage2_step, color="0.4", linestyle="--", label="stage 2 begins")
+        if panel.lines:
+            panel.legend(frameon=False)
+    right.set_ylim(bottom=0)
+    figure.savefig(path, dpi=120)
+
+
+def _lines(panel: Axes, curve: Sequence[dict[str, float]], names: dict[str, str]) -> bool:
+    """Whether any of the named figures was noted, and so is drawn."""
+    for name, label in names.items():
+        points = [(point["step"], point[name]) for point in curve if name in point]
+        if points:
+            panel.plot(*zip(*points, strict=True), marker=".", label=label)
+    return bool(panel.lines)

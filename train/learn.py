@@ -47,6 +47,7 @@ class Descent:
     stage: int = 1
     step: int = 0
     spent_s: float = 0.0  # of computing
+    stage2_step: int | None = None  # after which stage 2 began
     noted: float = 0.0  # sum of the losses since the curve's last point
     curve: list[dict[str, float]] = field(default_factory=list)
 
@@ -75,6 +76,7 @@ class Descent:
                 "timed": self.timed,
                 "stage": self.stage,
                 "spent_s": self.spent_s,
+                "stage2_step": self.stage2_step,
                 "noted": self.noted,
                 "plateau": asdict(self.plateau),
             },
@@ -229,7 +231,7 @@ def _advance(run: Descent, loss: float) -> None:
     run.plateau.add(loss)
     converged = run.plateau.reached and run.progress >= config.stage2_earliest
     if converged or run.progress >= config.stage2_latest:
-        run.stage = 2
+        run.stage, run.stage2_step = 2, run.step
 
 
 def check_parent(parent: Checkpoint, shape: LifterShape, joint_set: JointSet) -> None:

@@ -90,7 +90,8 @@ def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
     }
     finished = _at_rest(run, task)
     replace(finished, scores=named, weights=lifter.state_dict()).write(out / CHECKPOINT)
-    draw_curves(run.curve, out / CURVES)
+    title = f"{run.config.variant}, seed {run.seed}"
+    draw_curves(run.curve, out / CURVES, title, run.stage2_step)
     (out / METRICS).write_text(json.dumps(scores, indent=2) + "\n")
     return scores
 
