@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cvsf.engine import SHIPPED, Engine, load_engine
 from cvsf.skeleton import Array
 from train.read import read_instants
 from train.score3d import Lift, score
+from train.shown import show
 
 
 def evaluate(
@@ -36,7 +35,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(facts))
     else:
-        show(facts)
+        show(facts, f"{facts['frames']} instants, engine {facts['engine']}")
 
 
 def lift_with(engine: Engine) -> Any:
@@ -56,21 +55,3 @@ def lift_again(engine: Engine, folder: Path) -> Lift | None:
     from train.checkpoint import read_checkpoint
 
     return run.lift_with(read_checkpoint(folder).lifter())
-
-
-def show(facts: dict[str, Any]) -> None:
-    """The same facts for people."""
-    table = Table(title=f"{facts['frames']} instants, engine {facts['engine']}")
-    for column in ("", "N-MPJPE mm", "P-MPJPE mm", "N-PCK"):
-        table.add_column(column, justify="right" if column else "left")
-    for row in ("one_view", "one_view_refined", "fused"):
-        if row in facts:
-            s = facts[row]
-            table.add_row(
-                row, f"{s['n_mpjpe_mm']:.1f}", f"{s['p_mpjpe_mm']:.1f}", f"{s['n_pck']:.3f}"
-            )
-    console = Console()
-    console.print(table)
-    for name, figures in (facts.get("refined_2d", {}) | facts["without_truth"]).items():
-        if figures is not None:
-            console.print(f"{name} {figures:.4f}")

@@ -28,6 +28,7 @@ from train.dataset import Instants
 from train.parallel import Company, company, one_voice
 from train.read import Choice, choice, read_parts
 from train.run import METRICS, Task, train_seed
+from train.shown import computing, show
 from train.splits import KeptBack, divide
 from train.store import Store, open_store, write_store
 
@@ -98,7 +99,12 @@ def train(
         "reported_on": len(kept_back),
     }
     (out / METRICS).write_text(json.dumps(facts, indent=2) + "\n")
-    typer.echo(json.dumps(facts if as_json else facts[plan.variant]))
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    shown = runs[0] if seeds == 1 else facts[plan.variant]
+    seen = f"{len(learned)} instants learned from, {len(kept_back)} reported on"
+    show(shown, f"{plan.variant}, {seeds} seeds of {runs[0]['steps']} steps, {computing(shown)}: {seen}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,7 @@ def spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for key, value in scores[0].items():
         if isinstance(value, dict):
             merged[key] = spread([s[key] for s in scores])
-        elif isinstance(value, float):
+        elif any(isinstance(s[key], float) for s in scores):
             values = [s[key] for s in scores if s[key] is not None]
             merged[key] = {"mean": float(np.mean(values)), "sd": float(np.std(values))}
         else:
