@@ -47,6 +47,10 @@ BENCHES = {
         "runtime.bench_hub:bench_hub",
         "The hub's own time an instant, against decoding its pictures.",
     ),
+    "fusion": (
+        "train.bench_fusion:bench_fusion",
+        "What fusing the views costs in training, against the lifter itself.",
+    ),
 }
 EXTRA_OF = {
     **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "matplotlib"], "train"),

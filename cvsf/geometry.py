@@ -31,19 +31,23 @@ def _constant(rows: int, columns: int, entries: dict[tuple[int, int], float]) ->
 
 
 _NEXT = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
-# products of two vectors (9) to their cross product, a vector to its skew matrix (9),
-# products of a matrix with itself (81) to its adjugate (9)
+# products of two vectors (9) to their cross product, a vector to its skew matrix (9)
 _CROSS = _constant(
     9, 3, {(3 * j + k, i): 1.0 for i, j, k in _NEXT} | {(3 * k + j, i): -1.0 for i, j, k in _NEXT}
 )
 _SKEW = _constant(
     3, 9, {(i, 3 * k + j): 1.0 for i, j, k in _NEXT} | {(i, 3 * j + k): -1.0 for i, j, k in _NEXT}
 )
-_ADJUGATE = _constant(
-    81,
+# a 3x3 matrix (9) to the four factors of each of its adjugate's entries (4 x 9)
+_MINORS = _constant(
     9,
-    {((3 * a + c) * 9 + 3 * b + d, 3 * j + i): 1.0 for i, a, b in _NEXT for j, c, d in _NEXT}
-    | {((3 * a + d) * 9 + 3 * b + c, 3 * j + i): -1.0 for i, a, b in _NEXT for j, c, d in _NEXT},
+    36,
+    {
+        (3 * row + column, 9 * part + 3 * j + i): 1.0
+        for i, a, b in _NEXT
+        for j, c, d in _NEXT
+        for part, (row, column) in enumerate(((a, c), (b, d), (a, d), (b, c)))
+    },
 )
 
 
@@ -110,7 +114,8 @@ def solve3(
 ) -> Float[Tensor, "*batch 3"]:
     """The x of matrix x = right for positive 3x3 matrices, by the adjugate."""
     flat = matrix.flatten(-2)
-    adjugate = outer(flat, flat) @ _ADJUGATE.to(flat)
+    a, b, c, d = (flat @ _MINORS.to(flat)).chunk(4, -1)
+    adjugate = a * b - c * d
     # trace(A adj A) is three times the determinant
     determinant = (matrix.mT.flatten(-2) * adjugate).sum(-1, keepdim=True) / 3
     x: Tensor = squared(adjugate) @ right[..., None]

@@ -21,13 +21,16 @@ REACH = 1.0
 """Half the side of the range searched: no joint is farther from the pelvis than trunk and leg."""
 BODY_VOTE = 0.8
 """Confidence of the fused body's own projection where it is one more view (`refined`, `vote`)."""
-STARTS = 3
-SHIFTS, NEWTONS = 4, 4
+STARTS = 4
+_CAUTION = (0.0, 0.0, 0.0, 0.5, 0.95, 0.95)
+"""Of each step of the climb: the share of the stiffness that the summands' bend may take away.
+With none it is mean-shift, which stays in the basin it started in; near all, Newton's method."""
 _USEFUL = 0.05  # squared sine of the angle between two cameras at which their line counts half
 _APART = 0.06  # starts nearer to each other climb to the same mode
 _PARALLEL = 1e-4  # sine under which two lines have no crossing
+_BORDER = 1e4  # one over how near to the border of the range is on it, in line spreads
+_NOTHING = 1e-30  # lower bound of a determinant
 _DAMPING = 1e-5  # share of the stiffness, so that a flat ridge throws nothing along itself
-_CONVEX = 0.02  # share of mean-shift's determinant that a Newton step's must have
 
 
 class Lines(NamedTuple):
@@ -39,20 +42,20 @@ class Lines(NamedTuple):
 
 
 class Bump(NamedTuple):
-    """One Gaussian of the sum, N columns; its precision is in line spreads."""
+    """One Gaussian of the sum; its precision is in line spreads."""
 
-    place: Float[Tensor, "B V 2 N"]
-    confidence: Float[Tensor, "B V 1 N"]
+    place: Float[Tensor, "B V 2 1 J"]
+    confidence: Float[Tensor, "B V 1 1 J"]
     precision: float
 
 
 class Sum(NamedTuple):
-    """The summands of Eq. 2 for N columns (starts by joints), lengths in line spreads."""
+    """The summands of Eq. 2, lengths in line spreads."""
 
     bumps: tuple[Bump, ...]
     lines: Lines
-    low: Float[Tensor, "B V 2 N"]  # of the range
-    high: Float[Tensor, "B V 2 N"]
+    low: Float[Tensor, "B V 2 1 J"]  # of the range
+    high: Float[Tensor, "B V 2 1 J"]
 
 
 def refined(
@@ -65,26 +68,23 @@ def refined(
     """The argmax of Eq. 2 for 2D poses at one scale about the pelvis; a joint nothing pulls stays.
 
     `projected` is one more place to start from; with a `vote` above 0, which Eq. 2 has not, it is
-    one more heatmap of that confidence. The result is a constant for the optimiser (detached by
-    the callers): no gradient goes through the choice of a mode.
+    one more heatmap of that confidence, or of half of its lines' together if that is less. The
+    result is a constant for the optimiser (detached by the callers): a mode is chosen.
     """
     lines = epipolar_lines(pose2d, confidence, view_from_canonical)
-    joint = pose2d.mT / LINE_SPREAD
+    joint = pose2d.mT[:, :, :, None] / LINE_SPREAD
     reach = REACH / LINE_SPREAD
-    bumps = [Bump(joint, confidence[:, :, None], (LINE_SPREAD / JOINT_SPREAD) ** 2)]
-    places = [joint]
+    precision = (LINE_SPREAD / JOINT_SPREAD) ** 2
+    bumps, places = [Bump(joint, confidence[:, :, None, None], precision)], [joint]
     if projected is not None:
-        places.append(projected.mT / LINE_SPREAD)
+        places.append(projected.mT[:, :, :, None] / LINE_SPREAD)
         if vote:
-            bumps.append(Bump(places[1], torch.full_like(confidence[:, :, None], vote), 1.0))
+            backed = (0.5 * lines.trust.sum(2, keepdim=True)).clamp_max(vote)
+            bumps.append(Bump(places[1], backed[:, :, :, None], 1.0))
     whole = Sum(tuple(bumps), lines, joint.clamp_max(-reach), joint.clamp_min(reach))
-    candidates = torch.cat([torch.stack(places, 3), _crossings(whole)], 3)
-    start = _best_starts(candidates, whole)
-    columns = _repeated(whole, start.shape[3])
-    top = climb(start.flatten(-2), columns)
-    shape = (*start.shape[:2], -1, *start.shape[3:])
-    best = heights(top, columns).reshape(shape).argmax(3, keepdim=True)
-    return _at(top.reshape(shape), best)[:, :, :, 0].mT * LINE_SPREAD
+    start = _best_starts(torch.cat([*places, _crossings(whole)], 3), whole)
+    top = climb(start, whole)
+    return _at(top, heights(top, whole))[:, :, :, 0].mT * LINE_SPREAD
 
 
 def epipolar_lines(
@@ -114,119 +114,118 @@ def _crossings(whole: Sum) -> Float[Tensor, "B V 2 C J"]:
     joint = whole.bumps[0].place
     x, y = normal[..., 0], normal[..., 1]
     sine = x[:, :, :, None] * y[:, :, None] - y[:, :, :, None] * x[:, :, None]  # (B, V, a, b)
-    parallel = sine.abs() < _PARALLEL
-    inverse = (1 / torch.where(parallel, 1.0, sine))[:, :, None, :, :, None]
+    parallel = (sine.abs() < _PARALLEL).to(sine.dtype)
+    inverse = ((1 - parallel) / (sine + parallel))[:, :, None, :, :, None]
     beside = torch.stack([y, -x], 2)[:, :, :, None, :, None] * offset[:, :, None, :, None]
-    near = (normal.mT[..., None] * offset[:, :, None])[:, :, :, :, None]  # the origin's foot on a
-    move = (beside - beside.transpose(3, 4)) * inverse - near
-    room = torch.where(move > 0, whole.high[:, :, :, None, None] - near, 0.0)
-    room = torch.where(move < 0, near - whole.low[:, :, :, None, None], room).clamp_min(0)
-    share = (room / move.abs().clamp_min(TINY)).amin(2, keepdim=True).clamp_max(1)
-    foot = joint[:, :, :, None] - normal.mT[..., None] * (normal @ joint - offset)[:, :, None]
-    parallel = parallel[:, :, None, :, :, None]
-    return torch.where(parallel, foot[:, :, :, :, None], near + share * move).flatten(3, 4)
+    normal = normal.mT[..., None]
+    near = normal * offset[:, :, None]  # the origin's foot on a (B, V, 2, a, J)
+    foot = joint + normal * (offset[:, :, None] - (normal * joint).sum(2, keepdim=True))
+    move = (beside - beside.transpose(3, 4)) * inverse - near[:, :, :, :, None]
+    middle, half = (whole.high + whole.low) / 2, (whole.high - whole.low) / 2
+    room = half[:, :, :, None] - move.sign() * (near - middle)[:, :, :, :, None]
+    share = (room.clamp_min(0) / move.abs().clamp_min(TINY)).amin(2, keepdim=True).clamp_max(1)
+    move = share * move
+    missing = (foot - near)[:, :, :, :, None] - move
+    move = move + parallel[:, :, None, :, :, None] * missing
+    return (near[:, :, :, :, None] + move).flatten(3, 4)
 
 
 def _best_starts(candidates: Float[Tensor, "B V 2 C J"], whole: Sum) -> Tensor:
     """The highest of the candidates, and the next highest that are not beside one chosen already
     (B, V, 2, STARTS, J).
     """
-    inside = candidates.maximum(whole.low[:, :, :, None]).minimum(whole.high[:, :, :, None])
-    shape = inside.shape[3:]
-    height = heights(inside.flatten(-2), _repeated(whole, shape[0]))
-    height = height.reshape(*height.shape[:-1], *shape)
+    inside = candidates.maximum(whole.low).minimum(whole.high)
+    height = heights(inside, whole)
     chosen: list[Tensor] = []
     for _ in range(STARTS):
-        chosen.append(_at(inside, height.argmax(3, keepdim=True)))
-        beside = (inside - chosen[-1]).square().sum(2, keepdim=True)
-        height = torch.where(beside < (_APART / LINE_SPREAD) ** 2, -1.0, height)
+        chosen.append(_at(inside, height))
+        away = (inside - chosen[-1]).square().sum(2, keepdim=True)
+        height = height - (99 - away * (99 * (LINE_SPREAD / _APART) ** 2)).clamp_min(0)
     return torch.cat(chosen, 3)
 
 
-def _at(points: Float[Tensor, "B V 2 S J"], which: Tensor) -> Float[Tensor, "B V 2 1 J"]:
+def _at(points: Float[Tensor, "B V 2 S J"], height: Float[Tensor, "B V 1 S J"]) -> Tensor:
+    """The highest of the points, the first of equals (B, V, 2, 1, J)."""
+    which = height.max(3, keepdim=True).indices
     return points.gather(3, which.expand(-1, -1, 2, -1, -1))
 
 
-def heights(point: Float[Tensor, "B V 2 N"], columns: Sum) -> Float[Tensor, "B V 1 N"]:
-    """The sum of Eq. 2 at points."""
-    bumps, ridge, _ = _summands(point, columns)
+def heights(points: Float[Tensor, "B V 2 S J"], whole: Sum) -> Float[Tensor, "B V 1 S J"]:
+    """The sum of Eq. 2 at S points of every joint."""
+    bumps, ridge, _ = _summands(points, whole)
     height = ridge.sum(2, keepdim=True)
     for bump, _ in bumps:
         height = height + bump
     return height
 
 
-def climb(point: Float[Tensor, "B V 2 N"], columns: Sum) -> Float[Tensor, "B V 2 N"]:
-    """Where mean-shift, which never descends, and then Newton end from each start; the higher of
-    the two.
-    """
-    normal = columns.lines.normal
-    products = torch.stack(
-        [normal[..., 0].square(), normal[..., 0] * normal[..., 1], normal[..., 1].square()], 2
-    )
-    for _ in range(SHIFTS):
-        point = _step(point, columns, products, newton=False)
-    top = point
-    for _ in range(NEWTONS):
-        top = _step(top, columns, products, newton=True)
-    return torch.where(heights(top, columns) >= heights(point, columns), top, point)
+def climb(start: Float[Tensor, "B V 2 S J"], whole: Sum) -> Float[Tensor, "B V 2 S J"]:
+    """Where mean-shift and then Newton end from each start; never lower than it."""
+    x, y = whole.lines.normal[..., 0], whole.lines.normal[..., 1]
+    products = torch.stack([x * x, x * y, y * y], 2)
+    top = start
+    for caution in _CAUTION:
+        top = _step(top, whole, products, caution)
+    rises = (heights(top, whole) >= heights(start, whole)).to(top.dtype)
+    return start + rises * (top - start)
 
 
-def _step(point: Tensor, columns: Sum, products: Tensor, newton: bool) -> Tensor:
-    """One step of reweighted least squares on a 2x2 system, or of Newton where the sum is concave;
-    never out of the range.
+def _step(points: Tensor, whole: Sum, products: Tensor, caution: float) -> Tensor:
+    """One step of reweighted least squares on a 2x2 system, less some of the bend of the summands
+    (all of it is Newton's); never out of the range.
     """
-    bumps, ridge, distance = _summands(point, columns)
-    pull = -columns.lines.normal.mT @ (ridge * distance)
-    stiff, round_ = products @ ridge, torch.zeros_like(pull[:, :, :1])
-    bent = products @ (ridge * distance.square()) if newton else None
-    for (bump, away), (_, _, precision) in zip(bumps, columns.bumps, strict=True):
+    bumps, ridge, distance = _summands(points, whole)
+    shape = (*points.shape[:2], -1, *points.shape[3:])
+    leaning = ridge * distance
+    pull = -(whole.lines.normal.mT @ leaning.flatten(3)).reshape(shape)
+    stiff = (products @ ridge.flatten(3)).reshape(shape)
+    bent = (products @ (leaning * distance).flatten(3)).reshape(shape) if caution else stiff
+    for (bump, away), (_, _, precision) in zip(bumps, whole.bumps, strict=True):
         weight = bump * precision
-        pull = pull - weight * away
-        round_ = round_ + weight
-        if bent is not None:
-            x, y = away[:, :, :1], away[:, :, 1:]
-            bent = bent + weight * precision * torch.cat([x * x, x * y, y * y], 2)
-    xx, xy, yy = stiff[:, :, :1] + round_, stiff[:, :, 1:2], stiff[:, :, 2:] + round_
-    if bent is not None:
-        nx, ny, nz = xx - bent[:, :, :1], xy - bent[:, :, 1:2], yy - bent[:, :, 2:]
-        concave = (nx * nz - ny * ny > _CONVEX * (xx * yy - xy * xy)) & (nx + nz > 0)
-        xx, xy, yy = (torch.where(concave, n, s) for n, s in ((nx, xx), (ny, xy), (nz, yy)))
+        push = weight * away
+        pull = pull - push
+        x, y = away[:, :, :1], away[:, :, 1:]
+        stiff = stiff + torch.cat([weight, torch.zeros_like(weight), weight], 2)
+        if caution:
+            bent = bent + precision * torch.cat([push * x, push[:, :, 1:] * y], 2)
+    stiff = stiff * (1 + _DAMPING)
+    stiff = _unbent(stiff, bent, caution) if caution else stiff
     # at the range's border the coordinate that would leave rests
-    rests = ((point >= columns.high) & (pull > 0)) | ((point <= columns.low) & (pull < 0))
-    pull = torch.where(rests, 0.0, pull)
-    xy = torch.where(rests[:, :, :1] | rests[:, :, 1:], 0.0, xy)
-    damping = _DAMPING * (xx + yy)
-    xx, yy = xx + damping, yy + damping
-    x, y = pull[:, :, :1], pull[:, :, 1:]
+    middle, half = (whole.high + whole.low) / 2, (whole.high - whole.low) / 2
+    free = ((half - pull.sign() * (points - middle)) * _BORDER).clamp(0, 1)
+    xx, xy, yy = stiff[:, :, :1], stiff[:, :, 1:2] * free.prod(2, keepdim=True), stiff[:, :, 2:]
+    x, y = (pull * free).chunk(2, 2)
     move = torch.cat([yy * x - xy * y, xx * y - xy * x], 2)
-    move = move / (xx * yy - xy * xy).clamp_min(1e-30)
-    return (point + move).maximum(columns.low).minimum(columns.high)
+    move = move / (xx * yy - xy * xy).clamp_min(_NOTHING)
+    return (points + move).maximum(whole.low).minimum(whole.high)
 
 
-def _summands(point: Tensor, columns: Sum) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
-    """At points: every bump's height and the way from it, the ridges (B V V N) and the distances
+def _unbent(stiff: Tensor, bent: Tensor, caution: float) -> Tensor:
+    """The stiffness less the bend, or less so much of it that no direction loses more than the
+    share `caution`; both symmetric, as xx, xy, yy.
+    """
+    xx, xy, yy = stiff.chunk(3, 2)
+    ex, exy, ey = bent.chunk(3, 2)
+    # the trace is at least the largest share that is bent in any direction
+    most = (yy * ex + xx * ey - 2 * xy * exy) / (xx * yy - xy * xy).clamp_min(_NOTHING)
+    return stiff - bent * (caution / most.clamp_min(caution))
+
+
+def _summands(points: Tensor, whole: Sum) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
+    """At points: every bump's height and the way from it, the ridges (B V V S J) and the distances
     from their lines.
     """
     bumps = []
-    for place, confidence, precision in columns.bumps:
-        away = point - place
+    for place, confidence, precision in whole.bumps:
+        away = points - place
         energy = away.square().sum(2, keepdim=True)
-        bumps.append((confidence * (energy * (-precision / 2)).exp(), away))
-    distance = columns.lines.normal @ point - columns.lines.offset
-    return bumps, columns.lines.trust * (distance.square() * -0.5).exp(), distance
-
-
-def _repeated(whole: Sum, times: int) -> Sum:
-    """The same summands for several points a joint."""
-
-    def wide(tensor: Tensor) -> Tensor:
-        return tensor[..., None, :].expand(*tensor.shape[:-1], times, -1).flatten(-2)
-
+        bumps.append((confidence * _bell(energy * precision), away))
     normal, offset, trust = whole.lines
-    return Sum(
-        tuple(Bump(wide(place), wide(sure), sharp) for place, sure, sharp in whole.bumps),
-        Lines(normal, wide(offset), wide(trust)),
-        wide(whole.low),
-        wide(whole.high),
-    )
+    shape = (*points.shape[:2], -1, *points.shape[3:])
+    distance = (normal @ points.flatten(3)).reshape(shape) - offset[:, :, :, None]
+    return bumps, trust[:, :, :, None] * _bell(distance.square()), distance
+
+
+def _bell(squared: Tensor) -> Tensor:
+    """exp(-x / 2), but never so small that processors slow down (e^-60 is as good as nothing)."""
+    return (squared.clamp_max(120) * -0.5).exp()
