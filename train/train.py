@@ -102,9 +102,9 @@ def train(
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    shown = runs[0] if seeds == 1 else facts[plan.variant]
-    seen = f"{len(learned)} instants learned from, {len(kept_back)} reported on"
-    show(shown, f"{plan.variant}, {seeds} seeds of {runs[0]['steps']} steps, {computing(shown)}: {seen}")
+    shown, each = (runs[0], "") if seeds == 1 else (facts[plan.variant], " each")
+    title = f"{plan.variant}, seeds 0 to {seeds - 1}: {computing(shown)}{each}"
+    show(shown, f"{title}, learned from {len(learned)} instants, scored on {len(kept_back)}")
 
 
 @dataclass(frozen=True, slots=True)
