@@ -100,7 +100,13 @@ def test_what_the_first_refuses_ends_all_at_once(tmp_path: Path) -> None:
 def test_a_run_that_was_told_to_stop_goes_on_to_the_same_weights(
     tmp_path: Path, file: Path
 ) -> None:
-    changed = {"precision": "float32", "steps": 120, "checks": 8, "plateau_window_steps": 20}
+    changed = {
+        "precision": "float32",
+        "steps": 120,
+        "checks": 8,
+        "plateau_window_steps": 20,
+        "stage2_earliest": 0.3,
+    }
     words: list[Any] = [file, "--variant", "s1s2", "--config", config(tmp_path, **changed)]
     words += ["--json", "--out"]
     run(train, *words, tmp_path / "whole")
