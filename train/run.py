@@ -137,10 +137,13 @@ def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
     rows = np.linspace(0, len(task.kept_back) - 1, run.config.check_instants).astype(int)
     shown = task.kept_back.take(np.unique(rows))
     with _progress_bar() as bar:
-        row = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, loss=0.0)
+        row = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, stage=1, loss=0.0)
+        smooth = [0.0, 0.0]  # sums of losses and their weights, the last fifty or so
 
         def told(loss: float) -> None:
-            bar.update(row, completed=run.progress, loss=loss)
+            smooth[:] = 0.98 * smooth[0] + loss, 0.98 * smooth[1] + 1
+            mean = smooth[0] / smooth[1]
+            bar.update(row, completed=run.progress, stage=run.stage, loss=mean)
             run.noted += loss
             looks = run.config.checks * run.step // run.steps
             if looks > run.config.checks * (run.step - 1) // run.steps:
@@ -195,7 +198,8 @@ def _progress_bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}% loss {task.fields[loss]:.4f}"),
+        TextColumn("{task.percentage:>3.0f}% stage {task.fields[stage]}"),
+        TextColumn("loss {task.fields[loss]:.3g}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

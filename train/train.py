@@ -102,9 +102,10 @@ def train(
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    shown, each = (runs[0], "") if seeds == 1 else (facts[plan.variant], " each")
-    title = f"{plan.variant}, seeds 0 to {seeds - 1}: {computing(shown)}{each}"
-    show(shown, f"{title}, learned from {len(learned)} instants, scored on {len(kept_back)}")
+    shown = runs[0] if seeds == 1 else facts[plan.variant]
+    title = f"{plan.variant}, {seeds} seed{'s' * (seeds > 1)}, {computing(shown)}"
+    title += f"\n{len(learned)} instants learned from, {len(kept_back)} scored"
+    show(shown, title)
 
 
 @dataclass(frozen=True, slots=True)
