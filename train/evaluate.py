@@ -10,32 +10,67 @@ from typing import Annotated, Any
 import typer
 
 from cvsf.engine import SHIPPED, Engine, load_engine
+from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
+from train import run
+from train.checkpoint import read_checkpoint
 from train.read import read_instants
+from train.reproduce import reproduced
 from train.score3d import Lift, score
 from train.shown import show
+from train.tables import show_table
+from train.tables import table as table_of
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="multi-view .npz file, or a session folder")],
+    file: Annotated[
+        Path | None, typer.Argument(help="multi-view .npz file, or a session folder")
+    ] = None,
     engine: Annotated[
         Path | None,
         typer.Option(help="folder of a compiled lifter; default: the one inside the package"),
     ] = None,
     subjects: Annotated[str, typer.Option(help="only these, separated by commas")] = "",
+    table: Annotated[
+        int | None, typer.Option(help="make this table of the paper (1 to 5) from --dataset")
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="folder of the published dataset")] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(help="its rows: the variants trained here, and those that are not yet, now"),
+    ] = None,
+    config: Annotated[str, typer.Option(help="what they are trained with")] = "paper",
+    minutes: Annotated[float | None, typer.Option(help="of computing, for each at most")] = None,
+    truth_2d: Annotated[bool, typer.Option(help="the true 2D instead of a detector's")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
-    """Score a compiled lifter on a multi-view file."""
+    """Score a compiled lifter on a multi-view file, or make a table of the paper again."""
+    if (table is None) != (dataset is None) or (file is None) == (table is None):
+        raise Refusal("expected a FILE to score on, or both of --table N and --dataset DIR")
+    if table is not None and dataset is not None:
+        if runs is not None:
+            rows = reproduced(dataset, runs, config, minutes, truth_2d)
+        else:
+            loaded = load_engine(engine)
+            rows = {loaded.id: lift_with(loaded)}
+        facts = table_of(table, dataset, rows, truth_2d=truth_2d)
+        typer.echo(json.dumps(facts)) if as_json else show_table(facts)
+        return
+    assert file is not None
+    facts = _scored(file, engine, subjects)
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        show(facts, f"{facts['frames']} instants, engine {facts['engine']}")
+
+
+def _scored(file: Path, engine: Path | None, subjects: str) -> dict[str, Any]:
     loaded = load_engine(engine)
     instants = read_instants([file])
     if subjects:
         instants = instants.of_subjects(subjects.split(","))
     again = lift_again(loaded, engine or SHIPPED)
-    facts = score(lift_with(loaded), instants, again) | {"engine": loaded.id}
-    if as_json:
-        typer.echo(json.dumps(facts))
-    else:
-        show(facts, f"{facts['frames']} instants, engine {facts['engine']}")
+    return score(lift_with(loaded), instants, again) | {"engine": loaded.id}
 
 
 def lift_with(engine: Engine) -> Any:
@@ -51,7 +86,4 @@ def lift_again(engine: Engine, folder: Path) -> Lift | None:
     """Of an engine that morphs: its lifter without the morph, for 2D that was morphed already."""
     if not engine.manifest.morph:
         return None
-    from train import run
-    from train.checkpoint import read_checkpoint
-
     return run.lift_with(read_checkpoint(folder).lifter())

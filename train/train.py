@@ -26,6 +26,7 @@ from train.checkpoint import read_checkpoint, read_morph
 from train.config import TrainConfig, training_config
 from train.dataset import Instants
 from train.parallel import Company, company, one_voice
+from train.published import published
 from train.read import Choice, choice, read_parts
 from train.run import METRICS, Task, train_seed
 from train.shown import computing, show
@@ -46,6 +47,9 @@ def train(
     dataset: Annotated[
         Path | None, typer.Option(help="folder of Human3.6M, MPI-INF-3DHP or SkiPose-PTZ instead")
     ] = None,
+    truth_2d: Annotated[
+        bool, typer.Option(help="of a dataset: the true 2D instead of a detector's")
+    ] = False,
     variant: Annotated[str, typer.Option(help="baseline, s1, s1s2 or supervised")] = "baseline",
     subjects: Annotated[str, typer.Option(help="learn from these only, separated by commas")] = "",
     not_subjects: Annotated[str, typer.Option(help="learn from all but these")] = "",
@@ -71,7 +75,7 @@ def train(
         taught = read_checkpoint(parent) if parent else None
         behind = read_morph(morph) if morph else taught.morphing() if taught else None
         check(plan, out, seeds=seeds, minutes=minutes, parent=taught, again=again)
-        material = Material(paths or [], dataset, choice(subjects, not_subjects))
+        material = Material(paths or [], dataset, choice(subjects, not_subjects), truth_2d)
     torch.set_num_threads(plan.threads)
     with (
         one_voice(stop),
@@ -115,18 +119,17 @@ class Material:
     paths: list[Path]
     dataset: Path | None
     choice: Choice
+    truth_2d: bool = False  # of a dataset: 2D that no detector found
 
     def parts(self, kept_back: KeptBack) -> Iterator[Instants]:
         """What is learned from, part by part; what is not goes to `kept_back`."""
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)
             return
-        from train.published import published
-
         if self.paths or self.choice.names:
             raise Refusal("--dataset brings its own files and split; give no others with it")
-        yield from published(self.dataset, None, "train")
-        for part in published(self.dataset, None, "test"):
+        yield from published(self.dataset, None, "train", truth_2d=self.truth_2d)
+        for part in published(self.dataset, None, "test", truth_2d=self.truth_2d):
             kept_back.add(part)
 
 
