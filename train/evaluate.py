@@ -11,6 +11,7 @@ import typer
 
 from cvsf.engine import SHIPPED, Engine, load_engine
 from cvsf.refusal import Refusal
+from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
 from train import run
 from train.checkpoint import read_checkpoint
@@ -69,6 +70,8 @@ def _scored(file: Path, engine: Path | None, subjects: str) -> dict[str, Any]:
     instants = read_instants([file])
     if subjects:
         instants = instants.of_subjects(subjects.split(","))
+    if not instants.confidence.any():
+        raise Refusal(f"nobody is seen in {file}; there is nothing to score")
     again = lift_again(loaded, engine or SHIPPED)
     return score(lift_with(loaded), instants, again) | {"engine": loaded.id}
 

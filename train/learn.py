@@ -241,9 +241,11 @@ def check_parent(parent: Checkpoint, shape: LifterShape, joint_set: JointSet) ->
             f"the parent lifts joint set {parent.joint_set}, expected {joint_set.name}; "
             "give a parent of that set"
         )
-    if parent.lifter().shape != shape:
+    theirs, ours = asdict(parent.lifter().shape), asdict(shape)
+    if other := [name for name in ours if theirs[name] != ours[name]]:
         raise Refusal(
-            f"the parent is a lifter of {parent.shape}, expected {asdict(shape)}; "
+            f"the parent is a lifter of {', '.join(f'{n} {theirs[n]}' for n in other)}, "
+            f"expected {', '.join(f'{n} {ours[n]}' for n in other)}; "
             "give the configuration it was trained with"
         )
 

@@ -90,6 +90,7 @@ def from_bodies(
     joints_mm = store.rows(np.unique(some)).joints_mm
     assert joints_mm is not None
     bodies = torch.from_numpy(joints_mm[:, 0])
+    kind = torch.float64 if config.precision == "float64" else torch.float32
     views = VirtualViews(bodies[bodies.isfinite().all((-2, -1))], H36M_16, random)
 
     def draw() -> Sample:
@@ -101,7 +102,7 @@ def from_bodies(
             drawn.canonical,
             drawn.view_from_canonical,
         )
-        return whole.each(lambda part: company.share(part).to(company.device))
+        return whole.each(lambda part: company.share(part).to(company.device, kind))
 
     return draw
 

@@ -31,10 +31,11 @@ class KeptBack:
             self.every *= 2
 
     def instants(self) -> Instants:
-        """All that was kept, at most `most` of them; Refusal if it is nothing."""
-        parts = [part for part in self.parts if len(part)]
+        """All that was kept and shows somebody, at most `most` of them; Refusal if it is nothing."""
+        shown = (part.take((part.confidence > 0).any((-2, -1))) for part in self.parts)
+        parts = [part for part in shown if len(part)]
         if not parts:
-            raise Refusal("no instant is left to report on; keep fewer subjects for learning")
+            raise Refusal("no instant of a person is left to report on; learn from fewer subjects")
         whole = joined(parts)
         rows = np.linspace(0, len(whole) - 1, min(len(whole), self.most)).astype(int)
         return whole.take(np.unique(rows))
