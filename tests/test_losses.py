@@ -1,10 +1,15 @@
-"""Eq. 3 to 6 against the paper's formulas written out in loops."""
+"""Eq. 3 to 7 against the paper's formulas written out in loops."""
 
 import numpy as np
 import pytest
 import torch
 
+from cvsf.lifter import Lifter, LifterShape
 from cvsf.losses import deviation, disagreement, refinement, reprojected
+from cvsf.skeleton import H36M_16
+from train.config import TrainConfig
+from train.objectives import Objective, step_weights
+from train.samples import Sample
 
 INSTANTS, VIEWS, JOINTS = 2, 3, 5
 RANDOM = torch.Generator().manual_seed(2)
@@ -65,3 +70,40 @@ def test_refinement_and_disagreement_are_the_papers() -> None:
     )
     present = torch.ones(INSTANTS, VIEWS, dtype=torch.float64)
     assert float(disagreement(CANONICAL, present)) == pytest.approx(float(apart) / INSTANTS)
+
+
+def test_losses_change_as_their_gradients_say() -> None:
+    def total(canonical: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
+        projected = reprojected(canonical, rotation)
+        apart = disagreement(canonical, CONFIDENCE.new_ones(INSTANTS, VIEWS))
+        return deviation(POSE2D, projected, CONFIDENCE) + 0.01 * apart
+
+    away = CANONICAL + 0.1 * random(*CANONICAL.shape)  # from where two views agree: a kink
+    moved = away.requires_grad_(), ROTATION.clone().requires_grad_()
+    assert torch.autograd.gradcheck(total, moved)
+
+
+@pytest.mark.parametrize(("stage", "w1", "w2"), [(1, 1.0, 0.01), (2, 0.01, 1.0)])
+def test_the_total_is_eq_7(stage: int, w1: float, w2: float) -> None:
+    torch.manual_seed(0)
+    joints = len(H36M_16)
+    lifter = Lifter(LifterShape(joints=joints, width=16, blocks=1)).double()
+    config = TrainConfig(variant="s1s2", refine_every=1)
+    objective = Objective(lifter, H36M_16, config)
+    plane, confidence = random(3, VIEWS, joints, 2), random(3, VIEWS, joints).abs().clamp(0.2, 1)
+    with torch.no_grad():
+        canonical, rotation = lifter(plane, confidence)
+        refined, sure = objective.fusion.refined_plane(canonical, rotation, plane, confidence)
+        again, _ = lifter(refined, sure)
+        ours = objective(Sample(plane, confidence, confidence), step_weights(config, stage, 0))
+    again = config.canonical_norm * again / again.norm(dim=(-2, -1), keepdim=True)
+    total = 0.0
+    for b, m, n in np.ndindex(3, VIEWS, VIEWS):
+        seen, moved = unit_norm(plane[b, m].numpy()), unit_norm(refined[b, m].numpy())
+        shown = unit_norm((rotation[b, m] @ canonical[b, n].T)[:2].T.numpy())
+        weight = confidence[b, m, :, None].numpy()
+        total += w1 * (np.abs(seen - shown) * weight).sum()  # Eq. 3
+        total += w1 * (m == n) * (np.abs(seen - moved) * weight).sum()  # Eq. 4
+        total += w2 * (np.abs(moved - shown) * weight).sum()  # Eq. 5
+        total += w2 * np.abs(again[b, m].numpy() - again[b, n].numpy()).sum()  # Eq. 6
+    assert float(ours) == pytest.approx(total / 3)

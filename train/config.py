@@ -51,8 +51,12 @@ class TrainConfig(BaseModel):
     # the window before it (the plateau), but not before one share of the steps nor after another
     plateau_window_steps: int = Field(default=300, gt=0)
     plateau_drop: float = Field(default=0.02, gt=0, lt=1)
-    stage2_earliest: float = Field(default=0.5, gt=0, lt=1)
-    stage2_latest: float = Field(default=0.75, gt=0, lt=1)
+    stage2_earliest: float = Field(default=0.7, gt=0, lt=1)
+    stage2_latest: float = Field(default=0.85, gt=0, lt=1)
+    # Eq. 3 and 5 do not feel the size of a canonical pose and the paper leaves it open, but Eq. 6
+    # does: this is the Euclidean norm it is given there. At 1 agreement is had by lifting every
+    # pose to much the same (docs/log.md)
+    canonical_norm: float = Field(default=0.02, gt=0)
     refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.objectives)
     agreement_rounds: int = Field(default=12, ge=0)  # 0: fusion by the lifter's own rotations
 

@@ -146,7 +146,7 @@ def descend(
     some are timed, so that a run that goes on later takes the same course.
     """
     company, config = company or Company(), run.config
-    model = company.joined(Objective(run.lifter, run.joint_set, config.agreement_rounds))
+    model = company.joined(Objective(run.lifter, run.joint_set, config))
     if config.compiled:
         model.compile()
     parameters = list(run.lifter.parameters())

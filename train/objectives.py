@@ -30,9 +30,10 @@ from train.samples import Sample
 class Objective(nn.Module):
     """A lifter and a batch to a loss; a module, so that processes can average its gradients."""
 
-    def __init__(self, lifter: Lifter, joint_set: JointSet, rounds: int) -> None:
+    def __init__(self, lifter: Lifter, joint_set: JointSet, config: TrainConfig) -> None:
         super().__init__()
-        self.fusion = FusedLifter(lifter, joint_set, rounds)
+        self.canonical_norm = config.canonical_norm
+        self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
     def forward(self, sample: Sample, weights: StageWeights) -> Tensor:
         """The mean loss of a batch."""
@@ -61,7 +62,9 @@ class Objective(nn.Module):
         if not weights.agreement:
             return loss
         again, _ = self.fusion.lifter(refined, sure)
-        return loss + weights.agreement * disagreement(_unit_size(again), found.amax(-1))
+        return loss + weights.agreement * disagreement(
+            self.canonical_norm * _unit_size(again), found.amax(-1)
+        )
 
 
 def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
