@@ -11,7 +11,6 @@ import typer
 
 from cvsf.engine import SHIPPED, Engine, load_engine
 from cvsf.refusal import Refusal
-from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
 from train import run
 from train.checkpoint import read_checkpoint

@@ -31,7 +31,7 @@ class KeptBack:
             self.every *= 2
 
     def instants(self) -> Instants:
-        """All that was kept and shows somebody, at most `most` of them; Refusal if it is nothing."""
+        """At most `most` of those kept that show somebody; Refusal if there are none."""
         shown = (part.take((part.confidence > 0).any((-2, -1))) for part in self.parts)
         parts = [part for part in shown if len(part)]
         if not parts:
