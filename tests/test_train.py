@@ -73,6 +73,19 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
         assert torch.equal(tensor, rest.lifter.state_dict()[name])
 
 
+@pytest.mark.parametrize("changed", [{"precision": "bfloat16"}, {"rotation": "axis-angle"}])
+def test_other_networks_and_precisions_learn_too(tmp_path: Path, changed: dict[str, Any]) -> None:
+    write_store([read_file(multiview(tmp_path / "a.npz"))], tmp_path / "store")
+    plain = {"sides_alike": False} if "rotation" in changed else {}
+    config = TrainConfig(**SMALL | changed | plain | {"variant": "s1s2", "refine_every": 1})
+    run = start(config, H36M_16, 3)
+    losses: list[float] = []
+    store = open_store(tmp_path / "store")
+    draw = from_store(store, config, run.generators["batches"], Company())
+    assert descend(run, draw, told=losses.append)
+    assert np.isfinite(losses).all()
+
+
 def _stop_at(run: Any, step: int) -> None:
     if run.step >= step:
         raise InterruptedError
