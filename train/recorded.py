@@ -45,10 +45,7 @@ def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) 
     image = np.zeros((*shape[:2], 2), np.float32)
     for row, pose in enumerate(poses):
         place = [cameras.index(camera) for camera in pose.cameras]
-        try:
-            source = joint_set(pose.joint_set).joints
-        except ValueError as error:
-            raise Refusal(f"{session}: {error}") from error
+        source = joint_set(pose.joint_set).joints
         keypoints[row, place], confidence[row, place] = remap(
             pose.keypoints_px, pose.confidence, source, H36M_16.joints
         )
