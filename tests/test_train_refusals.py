@@ -23,6 +23,7 @@ from cvsf.skeleton import H36M_16
 from recordings import FRAMES, SMALL, VIEWS, multiview, run
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import TrainConfig
+from train.evaluate import evaluate
 from train.learn import start
 from train.multiview import read_file
 from train.train import train
@@ -42,7 +43,15 @@ def file(tmp_path: Path) -> Path:
     return multiview(tmp_path / "a.npz")
 
 
-def record(folder: Path, file: Path, views: int, *, nobody: bool = False) -> Path:
+def record(
+    folder: Path,
+    file: Path,
+    views: int,
+    *,
+    nobody: bool = False,
+    joints: int = len(H36M_16),
+    **changed: Any,
+) -> Path:
     """A session folder, as a hub leaves it, of what the first views of a file saw."""
     found = read_file(file)
     writer = SessionWriter(folder)
@@ -185,6 +194,39 @@ def test_a_run_that_is_there_is_kept_and_goes_on_only_as_it_was(
         run(train, file, "--resume", *words)
 
 
+def test_a_run_goes_on_only_with_its_own_recordings(
+    tmp_path: Path, file: Path, words: list[Any]
+) -> None:
+    run(train, file, *words)
+    with pytest.raises(Refusal, match="learned from other recordings"):
+        run(train, multiview(tmp_path / "b.npz"), "--resume", *words)
+    again = run(train, file, "--resume", *words)  # finished: only scored anew
+    assert again["baseline"]["steps"] == SMALL["steps"]
+
+
+def test_kept_back_recordings_without_a_person_are_refused(
+    tmp_path: Path, words: list[Any]
+) -> None:
+    confidence = np.ones(POSES)
+    confidence[FRAMES // 2 :] = 0
+    given = multiview(tmp_path / "b.npz", confidence=confidence)
+    with pytest.raises(Refusal, match="no instant of a person is left to report on"):
+        run(train, given, "--subjects", "ann", *words)
+    blind = multiview(tmp_path / "c.npz", confidence=0 * confidence)
+    with pytest.raises(Refusal, match="nobody is seen in"):
+        run(evaluate, blind)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_made_up_bodies_are_learned_from_in_either_precision(
+    tmp_path: Path, file: Path, words: list[Any], precision: str
+) -> None:
+    made_up = tmp_path / "made-up.json"
+    made_up.write_text(json.dumps(SMALL | {"bodies": "virtual", "precision": precision}))
+    facts = run(train, file, "--variant", "supervised", *words, "--config", made_up)
+    assert facts["supervised"]["steps"] == SMALL["steps"]
+
+
 def a_checkpoint() -> Checkpoint:
     return start(TrainConfig(**SMALL), H36M_16, 0).at_rest(("a",))
 
@@ -197,7 +239,7 @@ def test_a_parent_of_other_joints_or_another_shape_is_refused(
     with pytest.raises(Refusal, match="parent lifts joint set coco-17, expected h36m-16"):
         run(train, file, "--parent", parent, *words)
     start(TrainConfig(**SMALL | {"width": 48}), H36M_16, 0).at_rest(("a",)).write(parent)
-    with pytest.raises(Refusal, match=r"parent is a lifter of .*48.*expected .*32"):
+    with pytest.raises(Refusal, match=r"parent is a lifter of width 48, expected width 32; give"):
         run(train, file, "--parent", parent, *words)
 
 
