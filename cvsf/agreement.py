@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cvsf.geometry import TINY, rotation_from_step, solve3, squared, weighted_centre
+from cvsf.geometry import MINORS, TINY, outer, rotation_from_step, solve3, squared
 
 ROUNDS = 12
 OVERSHOOT = 0.7
@@ -23,19 +23,26 @@ DAMPING = 0.01
 OUTLIER = 0.05
 """Residual, in canonical units, at which a joint of a view counts half."""
 
-# linear maps from second moments: body (3x3) to normal matrix, body and gap (3x2) to right-hand
-# side
-_STIFFNESS = torch.zeros(9, 9)
-for _row, _column, _value in ((8, 0, 1), (8, 4, 1), (0, 8, 1), (4, 8, 1)):
-    _STIFFNESS[_row, _column] = _value
-for _row, _columns in ((2, (2, 6)), (5, (5, 7))):
-    _STIFFNESS[_row, list(_columns)] = -1
-_PULL = torch.zeros(6, 3)
-for _row, _column, _value in ((5, 0, -1), (4, 1, 1), (1, 2, 1), (2, 2, -1)):
-    _PULL[_row, _column] = _value
+# what a step of a camera is made of, linear in the moments (3x5) of the body in its axes with
+# itself and with its 2D pose: normal matrix (9), right-hand side from the 2D pose and from the
+# body (3 each), and the two sums whose ratio is the scale
+_STEP = torch.zeros(15, 17)
+for _row, _column, _value in (
+    *((12, 0, 1), (12, 4, 1), (0, 8, 1), (6, 8, 1)),
+    *((2, 2, -1), (2, 6, -1), (7, 5, -1), (7, 7, -1)),
+    *((14, 9, -1), (13, 10, 1), (4, 11, 1), (8, 11, -1)),
+    *((11, 12, -1), (10, 13, 1), (1, 14, 1), (5, 14, -1)),
+    *((3, 15, 1), (9, 15, 1), (0, 16, 1), (6, 16, 1)),
+):
+    _STEP[_row, _column] = _value
 _TURN = torch.zeros(9, 3)
 for _column, (_plus, _minus) in enumerate(((7, 5), (2, 6), (3, 1))):
     _TURN[_plus, _column], _TURN[_minus, _column] = 0.5, -0.5
+
+
+# of the identity less a view's depth twice: what each joint's 3x3 system is a sum of, as solved
+_SYSTEM = torch.cat([MINORS, torch.eye(9)[:, :3]], 1)
+_IDENTITY = torch.eye(3).flatten()
 
 
 class Cameras(NamedTuple):
@@ -46,6 +53,14 @@ class Cameras(NamedTuple):
     view_from_canonical: Float[Tensor, "B V 3 3"]
     scale: Float[Tensor, "B V 1 1"]
     shift: Float[Tensor, "B V 1 2"]
+
+
+class _Cameras(NamedTuple):
+    """The same with joints on the last axis, where the arithmetic is quickest."""
+
+    view_from_canonical: Float[Tensor, "B V 3 3"]
+    scale: Float[Tensor, "B V 1 1"]
+    shift: Float[Tensor, "B V 2 1"]
 
 
 def agree(
@@ -62,74 +77,91 @@ def agree(
     of them, the priors decide.
     """
     sure = confidence.square()
-    agreed, joints = torch.ones_like(sure), prior
+    agreed, joints, seen = torch.ones_like(sure), prior.mT, plane.mT
     views = (confidence.amax(-1) > 0).to(prior.dtype).sum(-1).clamp_min(2)
     hold = (ROTATION_PRIOR * (2 / views) ** 5)[:, None, None]
-    cameras = Cameras(prior_rotation, plane[..., :1, :1] * 0, plane[..., :1, :] * 0)
+    held = (hold + DAMPING) * _IDENTITY.to(prior)
+    far = torch.zeros_like(seen[:, :, :1, :1])
+    cameras = _Cameras(prior_rotation, far, seen[..., :1] * 0)
     for _ in range(rounds):
-        cameras = step_cameras(joints, cameras, prior_rotation, plane, sure * agreed, hold)
-        local = joints[:, None] @ cameras.view_from_canonical.mT
-        target = flat(plane, local, cameras)
-        residual = (target - local[..., :2]).square().sum(-1)
-        agreed = 1 / (1 + residual / OUTLIER**2)
-        placed = place_joints(prior, cameras.view_from_canonical, target, sure * agreed)
+        cameras = _step_cameras(joints, cameras, prior_rotation, seen, sure * agreed, hold, held)
+        local = _in_views(joints, cameras.view_from_canonical)
+        # the 2D poses at canonical scale, with the joints' own perspective taken out
+        target = (seen * (1 + cameras.scale * local[:, :, 2:]) - cameras.shift) / cameras.scale
+        residual = (target - local[:, :, :2]).square()
+        agreed = 1 / (1 + (residual[:, :, 0] + residual[:, :, 1]) / OUTLIER**2)
+        placed = _place_joints(prior.mT, cameras.view_from_canonical, target, sure * agreed)
         joints = placed + OVERSHOOT * (placed - joints)
-    cameras = step_cameras(placed, cameras, prior_rotation, plane, sure * agreed, hold)
-    return placed, cameras, confidence * agreed
+    if rounds:
+        joints = placed
+    cameras = _step_cameras(joints, cameras, prior_rotation, seen, sure * agreed, hold, held)
+    rotation, scale, shift = cameras
+    return joints.mT, Cameras(rotation, scale, shift.mT), confidence * agreed
 
 
-def flat(plane: Tensor, local: Tensor, cameras: Cameras) -> Float[Tensor, "B V J 2"]:
-    """The 2D poses at canonical scale, about the projected pelvis, with the joints' own perspective
-    taken out.
-    """
-    return (plane * (1 + cameras.scale * local[..., 2:]) - cameras.shift) / cameras.scale
+def _in_views(
+    joints: Float[Tensor, "B 3 J"], rotation: Float[Tensor, "B V 3 3"]
+) -> Float[Tensor, "B V 3 J"]:
+    """The joints in every view's axes, by one product for all views."""
+    return (rotation.flatten(1, 2) @ joints).reshape(*rotation.shape[:3], -1)
 
 
-def step_cameras(
-    joints: Tensor,
-    cameras: Cameras,
-    prior_rotation: Tensor,
-    plane: Tensor,
-    weight: Tensor,
+def _step_cameras(
+    joints: Float[Tensor, "B 3 J"],
+    cameras: _Cameras,
+    prior_rotation: Float[Tensor, "B V 3 3"],
+    seen: Float[Tensor, "B V 2 J"],
+    weight: Float[Tensor, "B V J"],
     hold: Float[Tensor, "B 1 1"],
-) -> Cameras:
+    held: Float[Tensor, "B 1 9"],
+) -> _Cameras:
     """One step of rotation, scale and shift of every view towards its 2D pose."""
     rotation = cameras.view_from_canonical
-    local = joints[:, None] @ rotation.mT
-    level = plane * (1 + cameras.scale * local[..., 2:])
-    local_centre, level_centre = weighted_centre(local, weight), weighted_centre(level, weight)
-    local, level = local - local_centre, level - level_centre
-    weighted = (weight[..., None] * local).mT
-    spread, shared = weighted @ local, weighted @ level  # (B, V, 3, 3), (B, V, 3, 2)
-    scale = scale_from_moments(spread, shared)
-    missing = shared / scale - spread[..., :2]
-    stiff = squared(spread.flatten(-2) @ _STIFFNESS.to(spread))
-    identity = torch.eye(3, dtype=stiff.dtype, device=stiff.device)
-    stiff = stiff + (hold[..., None] + DAMPING) * identity
-    pull = missing.flatten(-2) @ _PULL.to(missing)
-    pull = pull - hold * _turn_between(rotation, prior_rotation)
+    local = _in_views(joints, rotation)
+    level = seen * (1 + cameras.scale * local[:, :, 2:])
+    both = torch.cat([local, level, torch.ones_like(local[:, :, :1])], 2)
+    sums = (both * weight[:, :, None]) @ both.mT  # (B, V, 6, 6): all products, summed over joints
+    centre = sums[..., :5, 5:] / sums[..., 5:, 5:].clamp_min(TINY)
+    moments = sums[..., :3, :5] - centre[..., :3, :] * sums[..., 5:, :5]
+    parts = moments.flatten(-2) @ _STEP.to(moments)
+    scale = _ratio(parts[..., 15:16], parts[..., 16:])
+    stiff = squared(parts[..., :9] + held)
+    turned = _turn_between(rotation, prior_rotation)
+    pull = parts[..., 9:12] / scale - parts[..., 12:15] - hold * turned
     rotation = rotation_from_step(solve3(stiff, pull)) @ rotation
-    return Cameras(rotation, scale, level_centre - scale * local_centre[..., :2])
+    scale = scale[..., None]
+    return _Cameras(rotation, scale, centre[..., 3:, :] - scale * centre[..., :2, :])
 
 
 def scale_from_moments(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
     """The least-squares scale from second moments; 1 where nothing was seen."""
     body = spread[..., :1, :1] + spread[..., 1:2, 1:2]
-    seen = shared[..., :1, :1] + shared[..., 1:2, 1:2]
+    return _ratio(shared[..., :1, :1] + shared[..., 1:2, 1:2], body)
+
+
+def _ratio(seen: Tensor, body: Tensor) -> Tensor:
     return torch.where(body > TINY, seen / body.clamp_min(TINY), 1.0).clamp_min(1e-6)
 
 
-def place_joints(
-    prior: Tensor, rotation: Tensor, target: Tensor, weight: Tensor
-) -> Float[Tensor, "B J 3"]:
+def _place_joints(
+    prior: Float[Tensor, "B 3 J"],
+    rotation: Float[Tensor, "B V 3 3"],
+    target: Float[Tensor, "B V 2 J"],
+    weight: Float[Tensor, "B V J"],
+) -> Float[Tensor, "B 3 J"]:
     """Every joint where the views' rays and the lifted pose pull it least."""
-    rays = rotation[..., :2, :]
-    each = (rays.mT @ rays).flatten(-2)
-    identity = torch.eye(3, dtype=prior.dtype, device=prior.device)
-    matrix = squared(weight.mT @ each) + POSE_PRIOR * identity
-    right = ((weight[..., None] * target) @ rays).sum(1) + POSE_PRIOR * prior
-    joints = solve3(matrix, right)
-    return joints - joints[:, :1]
+    identity, system = _IDENTITY.to(prior), _SYSTEM.to(prior)
+    depth = rotation[:, :, 2]
+    across = (identity - outer(depth, depth)) @ system  # a view says nothing along its depth
+    whole = across.mT @ weight + (POSE_PRIOR * identity @ system)[:, None]
+    a, b, c, d, first = (whole[:, at : at + 9] for at in range(0, 39, 9))
+    adjugate = a * b - c * d
+    rays = rotation[:, :, :2].flatten(1, 2).mT
+    right = rays @ (weight[:, :, None] * target).flatten(1, 2) + POSE_PRIOR * prior
+    rows = adjugate.reshape(-1, 3, *prior.shape[1:])
+    solved = (rows * right[:, None]).sum(2)
+    joints = solved / (first * adjugate[:, :3]).sum(1, keepdim=True).clamp_min(TINY * TINY)
+    return joints - joints[..., :1]
 
 
 def _turn_between(rotation: Tensor, prior: Tensor) -> Float[Tensor, "B V 3"]:

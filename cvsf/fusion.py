@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cvsf.agreement import ROUNDS, Cameras, agree, scale_from_moments
 from cvsf.geometry import TINY, body_from, turn_to_axis, unit, unit_length, weighted_centre
 from cvsf.lifter import Lifter, normalised
-from cvsf.modes import refined
+from cvsf.modes import BODY_VOTE, refined
 from cvsf.morph import Morph
 from cvsf.skeleton import JointSet
 
@@ -199,5 +199,5 @@ def refine(
     scale = scale_from_moments(weighted @ (local - local_centre), weighted @ (level - level_centre))
     shift = level_centre - scale * local_centre[..., :2]
     found = (level - shift) / scale
-    pose2d = refined(found, confidence, cameras.view_from_canonical, local[..., :2])
+    pose2d = refined(found, confidence, cameras.view_from_canonical, local[..., :2], vote=BODY_VOTE)
     return (pose2d * scale + shift) / perspective

@@ -38,8 +38,7 @@ _CROSS = _constant(
 _SKEW = _constant(
     3, 9, {(i, 3 * k + j): 1.0 for i, j, k in _NEXT} | {(i, 3 * j + k): -1.0 for i, j, k in _NEXT}
 )
-# a 3x3 matrix (9) to the four factors of each of its adjugate's entries (4 x 9)
-_MINORS = _constant(
+MINORS = _constant(
     9,
     36,
     {
@@ -49,6 +48,7 @@ _MINORS = _constant(
         for part, (row, column) in enumerate(((a, c), (b, d), (a, d), (b, c)))
     },
 )
+"""A 3x3 matrix (9) to the four factors of each entry of its adjugate: a b - c d (4 x 9)."""
 
 
 def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch F"]:
@@ -114,7 +114,7 @@ def solve3(
 ) -> Float[Tensor, "*batch 3"]:
     """The x of matrix x = right for positive 3x3 matrices, by the adjugate."""
     flat = matrix.flatten(-2)
-    a, b, c, d = (flat @ _MINORS.to(flat)).chunk(4, -1)
+    a, b, c, d = (flat @ MINORS.to(flat)).chunk(4, -1)
     adjugate = a * b - c * d
     # trace(A adj A) is three times the determinant
     determinant = (matrix.mT.flatten(-2) * adjugate).sum(-1, keepdim=True) / 3

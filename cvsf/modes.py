@@ -33,12 +33,16 @@ _NOTHING = 1e-30  # lower bound of a determinant
 _DAMPING = 1e-5  # share of the stiffness, so that a flat ridge throws nothing along itself
 
 
+_Symmetric = tuple[Tensor, Tensor, Tensor]
+"""2x2 matrices as xx, xy, yy."""
+
+
 class Lines(NamedTuple):
     """E(p_n, R_(n,m)): the epipolar lines of the joints of view n (axis 2) in view m (axis 1)."""
 
     normal: Float[Tensor, "B V V 2"]
-    offset: Float[Tensor, "B V V J"]  # of the line, along its normal
-    trust: Float[Tensor, "B V V J"]
+    offset: Float[Tensor, "B V V 1 J"]  # of the line, along its normal
+    trust: Float[Tensor, "B V V 1 J"]
 
 
 class Bump(NamedTuple):
@@ -56,6 +60,8 @@ class Sum(NamedTuple):
     lines: Lines
     low: Float[Tensor, "B V 2 1 J"]  # of the range
     high: Float[Tensor, "B V 2 1 J"]
+    middle: Float[Tensor, "B V 2 1 J"]
+    half: Float[Tensor, "B V 2 1 J"]
 
 
 def refined(
@@ -80,8 +86,9 @@ def refined(
         places.append(projected.mT[:, :, :, None] / LINE_SPREAD)
         if vote:
             backed = (0.5 * lines.trust.sum(2, keepdim=True)).clamp_max(vote)
-            bumps.append(Bump(places[1], backed[:, :, :, None], 1.0))
-    whole = Sum(tuple(bumps), lines, joint.clamp_max(-reach), joint.clamp_min(reach))
+            bumps.append(Bump(places[1], backed, 1.0))
+    low, high = joint.clamp_max(-reach), joint.clamp_min(reach)
+    whole = Sum(tuple(bumps), lines, low, high, (low + high) / 2, (high - low) / 2)
     start = _best_starts(torch.cat([*places, _crossings(whole)], 3), whole)
     top = climb(start, whole)
     return _at(top, heights(top, whole))[:, :, :, 0].mT * LINE_SPREAD
@@ -102,15 +109,16 @@ def epipolar_lines(
     length = along.square().sum(-1, keepdim=True)
     normal = along @ along.new_tensor([[0.0, 1.0], [-1.0, 0.0]]) / length.clamp_min(TINY).sqrt()
     across = normal[..., None, :] @ relative[..., :2, :2] / LINE_SPREAD
-    offset = (across @ pose2d[:, None].mT)[..., 0, :]
-    return Lines(normal, offset, length / (length + _USEFUL) * confidence[:, None])
+    offset = across @ pose2d[:, None].mT
+    useful = (length / (length + _USEFUL))[..., None]
+    return Lines(normal, offset, useful * confidence[:, None, :, None])
 
 
 def _crossings(whole: Sum) -> Float[Tensor, "B V 2 C J"]:
     """Where lines a and b cross, for all ordered pairs, brought along a into the range; and the
     joint's foot on a where b is (nearly) parallel to it, as every line is to itself.
     """
-    normal, offset, _ = whole.lines
+    normal, offset = whole.lines.normal, whole.lines.offset[:, :, :, 0]
     joint = whole.bumps[0].place
     x, y = normal[..., 0], normal[..., 1]
     sine = x[:, :, :, None] * y[:, :, None] - y[:, :, :, None] * x[:, :, None]  # (B, V, a, b)
@@ -121,8 +129,7 @@ def _crossings(whole: Sum) -> Float[Tensor, "B V 2 C J"]:
     near = normal * offset[:, :, None]  # the origin's foot on a (B, V, 2, a, J)
     foot = joint + normal * (offset[:, :, None] - (normal * joint).sum(2, keepdim=True))
     move = (beside - beside.transpose(3, 4)) * inverse - near[:, :, :, :, None]
-    middle, half = (whole.high + whole.low) / 2, (whole.high - whole.low) / 2
-    room = half[:, :, :, None] - move.sign() * (near - middle)[:, :, :, :, None]
+    room = whole.half[:, :, :, None] - move.sign() * (near - whole.middle)[:, :, :, :, None]
     share = (room.clamp_min(0) / move.abs().clamp_min(TINY)).amin(2, keepdim=True).clamp_max(1)
     move = share * move
     missing = (foot - near)[:, :, :, :, None] - move
@@ -134,14 +141,13 @@ def _best_starts(candidates: Float[Tensor, "B V 2 C J"], whole: Sum) -> Tensor:
     """The highest of the candidates, and the next highest that are not beside one chosen already
     (B, V, 2, STARTS, J).
     """
-    inside = candidates.maximum(whole.low).minimum(whole.high)
-    height = heights(inside, whole)
-    chosen: list[Tensor] = []
-    for _ in range(STARTS):
-        chosen.append(_at(inside, height))
-        away = (inside - chosen[-1]).square().sum(2, keepdim=True)
+    height = heights(candidates, whole)
+    chosen = [_at(candidates, height)]
+    while len(chosen) < STARTS:
+        away = (candidates - chosen[-1]).square().sum(2, keepdim=True)
         height = height - (99 - away * (99 * (LINE_SPREAD / _APART) ** 2)).clamp_min(0)
-    return torch.cat(chosen, 3)
+        chosen.append(_at(candidates, height))
+    return torch.cat(chosen, 3).maximum(whole.low).minimum(whole.high)
 
 
 def _at(points: Float[Tensor, "B V 2 S J"], height: Float[Tensor, "B V 1 S J"]) -> Tensor:
@@ -163,11 +169,26 @@ def climb(start: Float[Tensor, "B V 2 S J"], whole: Sum) -> Float[Tensor, "B V 2
     """Where mean-shift and then Newton end from each start; never lower than it."""
     x, y = whole.lines.normal[..., 0], whole.lines.normal[..., 1]
     products = torch.stack([x * x, x * y, y * y], 2)
+    whole = _repeated(whole, start.shape[3])
     top = start
     for caution in _CAUTION:
         top = _step(top, whole, products, caution)
     rises = (heights(top, whole) >= heights(start, whole)).to(top.dtype)
     return start + rises * (top - start)
+
+
+def _repeated(whole: Sum, times: int) -> Sum:
+    """The same summands written out for every start: no step has to repeat them again."""
+
+    def each(tensor: Tensor) -> Tensor:
+        return tensor.expand(*tensor.shape[:3], times, -1).contiguous()
+
+    (normal, offset, trust), (bumps, *rest) = whole.lines, (whole.bumps, *whole[2:])
+    return Sum(
+        tuple(Bump(each(place), each(sure), sharp) for place, sure, sharp in bumps),
+        Lines(normal, each(offset), each(trust)),
+        *(each(border) for border in rest),
+    )
 
 
 def _step(points: Tensor, whole: Sum, products: Tensor, caution: float) -> Tensor:
@@ -180,35 +201,38 @@ def _step(points: Tensor, whole: Sum, products: Tensor, caution: float) -> Tenso
     pull = -(whole.lines.normal.mT @ leaning.flatten(3)).reshape(shape)
     stiff = (products @ ridge.flatten(3)).reshape(shape)
     bent = (products @ (leaning * distance).flatten(3)).reshape(shape) if caution else stiff
+    xx, xy, yy = stiff[:, :, :1], stiff[:, :, 1:2], stiff[:, :, 2:]
+    ex, exy, ey = bent[:, :, :1], bent[:, :, 1:2], bent[:, :, 2:]
     for (bump, away), (_, _, precision) in zip(bumps, whole.bumps, strict=True):
         weight = bump * precision
         push = weight * away
-        pull = pull - push
-        x, y = away[:, :, :1], away[:, :, 1:]
-        stiff = stiff + torch.cat([weight, torch.zeros_like(weight), weight], 2)
+        xx, yy, pull = xx + weight, yy + weight, pull - push
         if caution:
-            bent = bent + precision * torch.cat([push * x, push[:, :, 1:] * y], 2)
-    stiff = stiff * (1 + _DAMPING)
-    stiff = _unbent(stiff, bent, caution) if caution else stiff
+            push = push * precision
+            turned, x, y = push * away, push[:, :, :1], away[:, :, 1:]
+            ex, exy, ey = ex + turned[:, :, :1], exy + x * y, ey + turned[:, :, 1:]
+    xx, yy = xx * (1 + _DAMPING), yy * (1 + _DAMPING)
+    if caution:
+        xx, xy, yy = _unbent((xx, xy, yy), (ex, exy, ey), caution)
     # at the range's border the coordinate that would leave rests
-    middle, half = (whole.high + whole.low) / 2, (whole.high - whole.low) / 2
-    free = ((half - pull.sign() * (points - middle)) * _BORDER).clamp(0, 1)
-    xx, xy, yy = stiff[:, :, :1], stiff[:, :, 1:2] * free.prod(2, keepdim=True), stiff[:, :, 2:]
-    x, y = (pull * free).chunk(2, 2)
+    free = ((whole.half - pull.sign() * (points - whole.middle)) * _BORDER).clamp(0, 1)
+    xy, pull = xy * free[:, :, :1] * free[:, :, 1:], pull * free
+    x, y = pull[:, :, :1], pull[:, :, 1:]
     move = torch.cat([yy * x - xy * y, xx * y - xy * x], 2)
     move = move / (xx * yy - xy * xy).clamp_min(_NOTHING)
     return (points + move).maximum(whole.low).minimum(whole.high)
 
 
-def _unbent(stiff: Tensor, bent: Tensor, caution: float) -> Tensor:
+def _unbent(stiff: _Symmetric, bent: _Symmetric, caution: float) -> _Symmetric:
     """The stiffness less the bend, or less so much of it that no direction loses more than the
-    share `caution`; both symmetric, as xx, xy, yy.
+    share `caution`.
     """
-    xx, xy, yy = stiff.chunk(3, 2)
-    ex, exy, ey = bent.chunk(3, 2)
+    xx, xy, yy = stiff
+    ex, exy, ey = bent
     # the trace is at least the largest share that is bent in any direction
     most = (yy * ex + xx * ey - 2 * xy * exy) / (xx * yy - xy * xy).clamp_min(_NOTHING)
-    return stiff - bent * (caution / most.clamp_min(caution))
+    less = caution / most.clamp_min(caution)
+    return xx - less * ex, xy - less * exy, yy - less * ey
 
 
 def _summands(points: Tensor, whole: Sum) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
@@ -222,8 +246,8 @@ def _summands(points: Tensor, whole: Sum) -> tuple[list[tuple[Tensor, Tensor]], 
         bumps.append((confidence * _bell(energy * precision), away))
     normal, offset, trust = whole.lines
     shape = (*points.shape[:2], -1, *points.shape[3:])
-    distance = (normal @ points.flatten(3)).reshape(shape) - offset[:, :, :, None]
-    return bumps, trust[:, :, :, None] * _bell(distance.square()), distance
+    distance = (normal @ points.flatten(3)).reshape(shape) - offset
+    return bumps, trust * _bell(distance.square()), distance
 
 
 def _bell(squared: Tensor) -> Tensor:
