@@ -32,7 +32,7 @@ class KeptBack:
 
     def instants(self) -> Instants:
         """At most `most` of those kept that show somebody; Refusal if there are none."""
-        shown = (part.take((part.confidence > 0).any((-2, -1))) for part in self.parts)
+        shown = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
         parts = [part for part in shown if len(part)]
         if not parts:
             raise Refusal("no instant of a person is left to report on; learn from fewer subjects")
