@@ -94,7 +94,7 @@ def supervised(
     """
     off = canonical @ view_from_canonical.mT - true_canonical[:, None] @ true_rotation.mT
     each = _length(off).mean(-1)
-    return (each * present).sum() / present.sum().clamp_min(1)
+    return ((each * present).sum(-1) / present.sum(-1).clamp_min(1)).mean()
 
 
 def _length(vector: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:

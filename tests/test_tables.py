@@ -18,8 +18,8 @@ from train.evaluate import lift_with
 from train.human36m import ACTIONS
 from train.published import published
 from train.reported import JDR, SIX_JOINTS, TABLES
-from train.score3d import Lift, score
-from train.tables import Sums, show_table, table
+from train.score3d import score
+from train.tables import Row, Sums, show_table, table
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Lift:
+def shipped() -> Row:
     """The engine inside the package."""
-    lift: Lift = lift_with(load_engine())
-    return lift
+    return lift_with(load_engine()), None
 
 
 def printed(facts: dict[str, Any]) -> str:
@@ -59,7 +58,7 @@ def printed(facts: dict[str, Any]) -> str:
     ],
 )
 def test_a_table_has_our_rows_beside_the_papers(
-    folders: dict[str, Path], shipped: Lift, number: int, name: str
+    folders: dict[str, Path], shipped: Row, number: int, name: str
 ) -> None:
     facts = table(number, folders[name], {"s1s2": shipped})
     assert json.loads(json.dumps(facts)) == facts
@@ -77,11 +76,11 @@ def test_a_table_has_our_rows_beside_the_papers(
 
 
 def test_a_tables_figures_are_those_of_all_sessions_scored_together(
-    folders: dict[str, Path], shipped: Lift
+    folders: dict[str, Path], shipped: Row
 ) -> None:
     """The sums over sessions of unequal numbers of views are the means over everything."""
     whole = joined(list(published(folders["skipose"], None, "test")))
-    expected = score(shipped, whole)
+    expected = score(shipped[0], whole)
     facts = table(5, folders["skipose"], {"ours": shipped})
     for way in ("one_view", "one_view_refined", "fused"):
         assert facts[way] == pytest.approx(expected[way], rel=1e-4)
@@ -94,14 +93,14 @@ def test_a_tables_figures_are_those_of_all_sessions_scored_together(
 
 
 def test_table_1_is_by_action_and_its_mean_is_over_the_actions(
-    folders: dict[str, Path], shipped: Lift
+    folders: dict[str, Path], shipped: Row
 ) -> None:
     facts = table(1, folders["human3.6m"], {"ours": shipped})
     actions = facts["actions"]
     assert set(actions) == {"Directions", "WalkDog", "mean"}
     assert actions["mean"] == pytest.approx((actions["Directions"] + actions["WalkDog"]) / 2)
     walk_dog = [
-        score(shipped, part)["one_view"]["p_mpjpe_mm"]
+        score(shipped[0], part)["one_view"]["p_mpjpe_mm"]
         for part in published(folders["human3.6m"], None, "test")
         if part.session[0].endswith("WalkingDog")
     ]
@@ -110,7 +109,7 @@ def test_table_1_is_by_action_and_its_mean_is_over_the_actions(
 
 
 def test_table_2_is_of_six_joints_and_of_what_several_cameras_see(
-    folders: dict[str, Path], shipped: Lift
+    folders: dict[str, Path], shipped: Row
 ) -> None:
     facts = table(2, folders["mpi-inf-3dhp"], {"ours": shipped})
     assert facts["split"] == "train"
@@ -121,7 +120,7 @@ def test_table_2_is_of_six_joints_and_of_what_several_cameras_see(
     assert facts["paper"]["Single"]["wrist"] == 96.9
 
 
-def test_the_true_2d_is_used_only_when_asked_for(folders: dict[str, Path], shipped: Lift) -> None:
+def test_the_true_2d_is_used_only_when_asked_for(folders: dict[str, Path], shipped: Row) -> None:
     detected, true = (
         table(3, folders["human3.6m"], {"ours": shipped}, truth_2d=asked) for asked in (False, True)
     )
@@ -131,7 +130,7 @@ def test_the_true_2d_is_used_only_when_asked_for(folders: dict[str, Path], shipp
     assert "detected 2D" in printed(detected)
 
 
-def test_a_table_of_another_dataset_is_refused(folders: dict[str, Path], shipped: Lift) -> None:
+def test_a_table_of_another_dataset_is_refused(folders: dict[str, Path], shipped: Row) -> None:
     with pytest.raises(Refusal, match=r"table 4 is of MPI-INF-3DHP, but .* is SkiPose"):
         table(4, folders["skipose"], {"ours": shipped})
     with pytest.raises(Refusal, match="table is 6, expected one of 1, 2, 3, 4, 5"):
@@ -141,7 +140,7 @@ def test_a_table_of_another_dataset_is_refused(folders: dict[str, Path], shipped
 
 
 def test_a_dataset_in_which_nobody_was_detected_is_refused(
-    folders: dict[str, Path], shipped: Lift, tmp_path: Path
+    folders: dict[str, Path], shipped: Row, tmp_path: Path
 ) -> None:
     folder = datasets.skipose(tmp_path)
     for path in (folder / "detections" / "test").rglob("*.json"):
@@ -167,9 +166,9 @@ def test_the_papers_figures_agree_with_one_another() -> None:
     assert {name: len(rows) for name, rows in JDR.items()} == dict.fromkeys(JDR, 2)
 
 
-def test_every_row_is_lifted_by_its_own_engine(folders: dict[str, Path], shipped: Lift) -> None:
+def test_every_row_is_lifted_by_its_own_engine(folders: dict[str, Path], shipped: Row) -> None:
     def worse(keypoints: Array, confidence: Array, image: Array) -> dict[str, Array]:
-        found = shipped(keypoints, confidence, image)
+        found = shipped[0](keypoints, confidence, image)
         return found | {"canonical": found["canonical"][..., ::-1]}
 
     facts = table(5, folders["skipose"], {"mirrored": worse, "ours": shipped})

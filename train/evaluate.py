@@ -52,7 +52,7 @@ def evaluate(
             rows = reproduced(dataset, runs, config, minutes, truth_2d)
         else:
             loaded = load_engine(engine)
-            rows = {loaded.id: lift_with(loaded)}
+            rows = {loaded.id: (lift_with(loaded), lift_again(loaded, engine or SHIPPED))}
         facts = table_of(table, dataset, rows, truth_2d=truth_2d)
         typer.echo(json.dumps(facts)) if as_json else show_table(facts)
         return

@@ -11,7 +11,7 @@ from train.check import CHECKPOINT
 from train.checkpoint import read_checkpoint
 from train.config import Variant
 from train.run import lift_with
-from train.score3d import Lift
+from train.tables import Row
 from train.train import train
 
 _REPORTED: tuple[Variant, ...] = ("baseline", "s1", "s1s2")
@@ -19,9 +19,9 @@ _REPORTED: tuple[Variant, ...] = ("baseline", "s1", "s1s2")
 
 def reproduced(
     dataset: Path, runs: Path, config: str, minutes: float | None, truth_2d: bool
-) -> dict[str, Lift]:
+) -> dict[str, Row]:
     """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained."""
-    rows: dict[str, Lift] = {}
+    rows: dict[str, Row] = {}
     for variant in _REPORTED:
         out = runs / variant
         path = out / "seed-0" / CHECKPOINT
@@ -38,5 +38,6 @@ def reproduced(
                 truth_2d=truth_2d,
             )
         checkpoint = read_checkpoint(path)
-        rows[variant] = lift_with(checkpoint.lifter(), checkpoint.morphing())
+        lifter = checkpoint.lifter()
+        rows[variant] = lift_with(lifter, checkpoint.morphing()), lift_with(lifter)
     return rows

@@ -20,10 +20,13 @@ from train.dataset import Instants
 from train.human36m import action_of
 from train.published import DATASETS, published, recognised
 from train.reported import JDR, SIX_JOINTS, TABLES, Reported
-from train.score3d import BAD_SHARE, Lift, score
+from train.score3d import BAD_SHARE, Lift, over_pose_norm, score
 from train.take import Split
 
 Key = tuple[str, ...]
+Row = tuple[Lift, Lift | None]
+"""What lifts, and what lifts 2D that it has refined (the same, if None)."""
+
 _WAYS = {
     "one_view": "one view",
     "one_view_refined": "one view, refined 2D",
@@ -60,7 +63,7 @@ class Sums:
 
 
 def table(
-    number: int, dataset: Path, rows: Mapping[str, Lift], *, truth_2d: bool = False
+    number: int, dataset: Path, rows: Mapping[str, Row], *, truth_2d: bool = False
 ) -> dict[str, Any]:
     """Our rows by name with the figures of `cvsf evaluate`, and the paper's; the last row's figures
     are the table's own.
@@ -82,8 +85,8 @@ def table(
     for instants in published(dataset, name, split, truth_2d=truth_2d):
         frames, sessions = frames + len(instants), sessions + 1
         if (instants.confidence > 0).any():
-            for row, lift in rows.items():
-                _add(sums[row], score(lift, instants), instants)
+            for row, (lift, again) in rows.items():
+                _add(sums[row], score(lift, instants, again), instants)
     ours = {row: _with_summaries(found.means()) for row, found in sums.items()}
     return {
         **ours[list(rows)[-1]],
@@ -137,9 +140,7 @@ def _joints_shown(instants: Instants) -> tuple[float, float, Any]:
     pixels = instants.truth.pixels
     assert pixels is not None
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))
-    rooted = np.where(known[..., None], pixels - pixels[..., :1, :], 0)
-    norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]
-    off = np.linalg.norm(instants.keypoints_px - pixels, axis=-1) / norm
+    off = over_pose_norm(instants.keypoints_px, pixels)
     seen = (instants.confidence > 0) & known
     return (
         float((seen & (off > BAD_SHARE)).sum()),
