@@ -171,7 +171,7 @@ def test_every_row_is_lifted_by_its_own_engine(folders: dict[str, Path], shipped
         found = shipped[0](keypoints, confidence, image)
         return found | {"canonical": found["canonical"][..., ::-1]}
 
-    facts = table(5, folders["skipose"], {"mirrored": worse, "ours": shipped})
+    facts = table(5, folders["skipose"], {"mirrored": (worse, None), "ours": shipped})
     rows = facts["rows"]
     assert list(rows) == ["mirrored", "ours"]
     assert facts["one_view"] == rows["ours"]["one_view"]
