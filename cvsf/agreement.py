@@ -56,11 +56,19 @@ class Cameras(NamedTuple):
 
 
 class _Cameras(NamedTuple):
-    """The same with joints on the last axis, where the arithmetic is quickest."""
+    """The same with views on one axis and joints on the last, where the arithmetic is quickest."""
 
-    view_from_canonical: Float[Tensor, "B V 3 3"]
-    scale: Float[Tensor, "B V 1 1"]
-    shift: Float[Tensor, "B V 2 1"]
+    view_from_canonical: Float[Tensor, "N 3 3"]
+    scale: Float[Tensor, "N 1 1"]
+    shift: Float[Tensor, "N 2 1"]
+
+
+class _Priors(NamedTuple):
+    """The lifted rotation of every view, and how strongly a step holds on to it."""
+
+    rotation: Float[Tensor, "N 3 3"]
+    hold: Float[Tensor, "N 1"]
+    held: Float[Tensor, "N 9"]  # with the damping, times the identity
 
 
 def agree(
@@ -77,60 +85,63 @@ def agree(
     of them, the priors decide.
     """
     sure = confidence.square()
-    agreed, joints, seen = torch.ones_like(sure), prior.mT, plane.mT
+    shape, joints = sure.shape, prior.mT
     views = (confidence.amax(-1) > 0).to(prior.dtype).sum(-1).clamp_min(2)
-    hold = (ROTATION_PRIOR * (2 / views) ** 5)[:, None, None]
-    held = (hold + DAMPING) * _IDENTITY.to(prior)
-    far = torch.zeros_like(seen[:, :, :1, :1])
-    cameras = _Cameras(prior_rotation, far, seen[..., :1] * 0)
+    hold = (ROTATION_PRIOR * (2 / views) ** 5)[:, None, None].expand(*shape[:2], 1)
+    seen, start = plane.mT.flatten(0, 1), prior_rotation.flatten(0, 1)
+    one = torch.ones_like(seen[:, :1])
+    priors = _Priors(start, hold.flatten(0, 1), (hold + DAMPING).flatten(0, 1) * _IDENTITY.to(one))
+    cameras, agreed = _Cameras(start, 0 * one[..., :1], 0 * seen[..., :1]), torch.ones_like(sure)
     for _ in range(rounds):
-        cameras = _step_cameras(joints, cameras, prior_rotation, seen, sure * agreed, hold, held)
-        local = _in_views(joints, cameras.view_from_canonical)
+        local = _in_views(joints, cameras.view_from_canonical, shape)
+        cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
+        local = _in_views(joints, cameras.view_from_canonical, shape)
         # the 2D poses at canonical scale, with the joints' own perspective taken out
-        target = (seen * (1 + cameras.scale * local[:, :, 2:]) - cameras.shift) / cameras.scale
-        residual = (target - local[:, :, :2]).square()
-        agreed = 1 / (1 + (residual[:, :, 0] + residual[:, :, 1]) / OUTLIER**2)
+        target = (seen * (1 + cameras.scale * local[:, 2:]) - cameras.shift) / cameras.scale
+        residual = (target - local[:, :2]).square()
+        agreed = 1 / (1 + (residual[:, 0] + residual[:, 1]) / OUTLIER**2).reshape(shape)
         placed = _place_joints(prior.mT, cameras.view_from_canonical, target, sure * agreed)
         joints = placed + OVERSHOOT * (placed - joints)
     if rounds:
         joints = placed
-    cameras = _step_cameras(joints, cameras, prior_rotation, seen, sure * agreed, hold, held)
-    rotation, scale, shift = cameras
+    local = _in_views(joints, cameras.view_from_canonical, shape)
+    cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
+    rotation, scale, shift = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
     return joints.mT, Cameras(rotation, scale, shift.mT), confidence * agreed
 
 
 def _in_views(
-    joints: Float[Tensor, "B 3 J"], rotation: Float[Tensor, "B V 3 3"]
-) -> Float[Tensor, "B V 3 J"]:
-    """The joints in every view's axes, by one product for all views."""
-    return (rotation.flatten(1, 2) @ joints).reshape(*rotation.shape[:3], -1)
+    joints: Float[Tensor, "B 3 J"], rotation: Float[Tensor, "N 3 3"], shape: torch.Size
+) -> Float[Tensor, "N 3 J"]:
+    """The joints in every view's axes, by one product for all views of an instant."""
+    stacked = rotation.reshape(shape[0], -1, 3)
+    return (stacked @ joints).reshape(-1, 3, shape[2])
 
 
 def _step_cameras(
-    joints: Float[Tensor, "B 3 J"],
+    local: Float[Tensor, "N 3 J"],
     cameras: _Cameras,
-    prior_rotation: Float[Tensor, "B V 3 3"],
-    seen: Float[Tensor, "B V 2 J"],
-    weight: Float[Tensor, "B V J"],
-    hold: Float[Tensor, "B 1 1"],
-    held: Float[Tensor, "B 1 9"],
+    priors: _Priors,
+    seen: Float[Tensor, "N 2 J"],
+    one: Float[Tensor, "N 1 J"],
+    weight: Float[Tensor, "N J"],
 ) -> _Cameras:
-    """One step of rotation, scale and shift of every view towards its 2D pose."""
+    """One step of rotation, scale and shift of every view towards its 2D pose; local is the body
+    in the axes of its camera so far.
+    """
+    level = seen * (1 + cameras.scale * local[:, 2:])
+    both = torch.cat([local, level, one], 1)
+    sums = (both * weight[:, None]) @ both.mT  # (N, 6, 6): all products, summed over joints
+    centre = sums[:, :5, 5:] / sums[:, 5:, 5:].clamp_min(TINY)
+    moments = sums[:, :3, :5] - centre[:, :3] * sums[:, 5:, :5]
+    parts = moments.flatten(1) @ _STEP.to(moments)
+    scale = _ratio(parts[:, 15:16], parts[:, 16:])
     rotation = cameras.view_from_canonical
-    local = _in_views(joints, rotation)
-    level = seen * (1 + cameras.scale * local[:, :, 2:])
-    both = torch.cat([local, level, torch.ones_like(local[:, :, :1])], 2)
-    sums = (both * weight[:, :, None]) @ both.mT  # (B, V, 6, 6): all products, summed over joints
-    centre = sums[..., :5, 5:] / sums[..., 5:, 5:].clamp_min(TINY)
-    moments = sums[..., :3, :5] - centre[..., :3, :] * sums[..., 5:, :5]
-    parts = moments.flatten(-2) @ _STEP.to(moments)
-    scale = _ratio(parts[..., 15:16], parts[..., 16:])
-    stiff = squared(parts[..., :9] + held)
-    turned = _turn_between(rotation, prior_rotation)
-    pull = parts[..., 9:12] / scale - parts[..., 12:15] - hold * turned
-    rotation = rotation_from_step(solve3(stiff, pull)) @ rotation
+    turned = (rotation @ priors.rotation.mT).flatten(1) @ _TURN.to(moments)  # to first order
+    pull = parts[:, 9:12] / scale - parts[:, 12:15] - priors.hold * turned
+    rotation = rotation_from_step(solve3(squared(parts[:, :9] + priors.held), pull)) @ rotation
     scale = scale[..., None]
-    return _Cameras(rotation, scale, centre[..., 3:, :] - scale * centre[..., :2, :])
+    return _Cameras(rotation, scale, centre[:, 3:] - scale * centre[:, :2])
 
 
 def scale_from_moments(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
@@ -145,26 +156,22 @@ def _ratio(seen: Tensor, body: Tensor) -> Tensor:
 
 def _place_joints(
     prior: Float[Tensor, "B 3 J"],
-    rotation: Float[Tensor, "B V 3 3"],
-    target: Float[Tensor, "B V 2 J"],
+    rotation: Float[Tensor, "N 3 3"],
+    target: Float[Tensor, "N 2 J"],
     weight: Float[Tensor, "B V J"],
 ) -> Float[Tensor, "B 3 J"]:
     """Every joint where the views' rays and the lifted pose pull it least."""
     identity, system = _IDENTITY.to(prior), _SYSTEM.to(prior)
-    depth = rotation[:, :, 2]
+    depth = rotation[:, 2]
     across = (identity - outer(depth, depth)) @ system  # a view says nothing along its depth
+    across = across.reshape(*weight.shape[:2], -1)
     whole = across.mT @ weight + (POSE_PRIOR * identity @ system)[:, None]
     a, b, c, d, first = (whole[:, at : at + 9] for at in range(0, 39, 9))
     adjugate = a * b - c * d
-    rays = rotation[:, :, :2].flatten(1, 2).mT
-    right = rays @ (weight[:, :, None] * target).flatten(1, 2) + POSE_PRIOR * prior
+    rays = rotation[:, :2].reshape(weight.shape[0], -1, 3).mT
+    pulled = (weight.flatten(0, 1)[:, None] * target).reshape(weight.shape[0], -1, weight.shape[2])
+    right = rays @ pulled + POSE_PRIOR * prior
     rows = adjugate.reshape(-1, 3, *prior.shape[1:])
     solved = (rows * right[:, None]).sum(2)
     joints = solved / (first * adjugate[:, :3]).sum(1, keepdim=True).clamp_min(TINY * TINY)
     return joints - joints[..., :1]
-
-
-def _turn_between(rotation: Tensor, prior: Tensor) -> Float[Tensor, "B V 3"]:
-    """The small rotation vector from the prior to the rotation, to first order."""
-    turn = (rotation @ prior.mT).flatten(-2)
-    return turn @ _TURN.to(turn)

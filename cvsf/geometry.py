@@ -38,6 +38,12 @@ _CROSS = _constant(
 _SKEW = _constant(
     3, 9, {(i, 3 * k + j): 1.0 for i, j, k in _NEXT} | {(i, 3 * j + k): -1.0 for i, j, k in _NEXT}
 )
+_IDENTITY = torch.eye(3).flatten()
+# a vector s and its products s_i s_j (3 + 9) to S + S^2 / 2, S its skew matrix (9), and |s|^2:
+# S^2 = s s^T - |s|^2
+_CAYLEY = torch.zeros(12, 10)
+_CAYLEY[:3, :9], _CAYLEY[3:, :9] = _SKEW, torch.eye(9) / 2
+_CAYLEY[3::4, 9], _CAYLEY[3::4, :9] = 1.0, _CAYLEY[3::4, :9] - _IDENTITY / 2
 MINORS = _constant(
     9,
     36,
@@ -92,10 +98,9 @@ def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch
     """The Cayley rotation of a small rotation vector: exactly a rotation, to first order the
     exponential.
     """
-    skew = squared(step @ _SKEW.to(step))
-    share = 4 / (4 + step.square().sum(-1))
-    identity = torch.eye(3, dtype=step.dtype, device=step.device)
-    return identity + share[..., None, None] * (skew + skew @ skew / 2)
+    turn = torch.cat([step, outer(step, step)], -1) @ _CAYLEY.to(step)
+    share = 4 / (4 + turn[..., 9:])
+    return squared(turn[..., :9] * share + _IDENTITY.to(step))
 
 
 def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
@@ -116,8 +121,7 @@ def solve3(
     flat = matrix.flatten(-2)
     a, b, c, d = (flat @ MINORS.to(flat)).chunk(4, -1)
     adjugate = a * b - c * d
-    # trace(A adj A) is three times the determinant
-    determinant = (matrix.mT.flatten(-2) * adjugate).sum(-1, keepdim=True) / 3
+    determinant = (flat[..., :3] * adjugate[..., ::3]).sum(-1, keepdim=True)
     x: Tensor = squared(adjugate) @ right[..., None]
     return x[..., 0] / determinant.clamp_min(TINY * TINY)
 

@@ -252,4 +252,4 @@ def _summands(points: Tensor, whole: Sum) -> tuple[list[tuple[Tensor, Tensor]], 
 
 def _bell(squared: Tensor) -> Tensor:
     """exp(-x / 2), but never so small that processors slow down (e^-60 is as good as nothing)."""
-    return (squared.clamp_max(120) * -0.5).exp()
+    return squared.clamp_max(120).mul_(-0.5).exp_()
