@@ -187,8 +187,8 @@ def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:
 def refine(
     fused: Tensor, cameras: Cameras, plane: Tensor, confidence: Tensor
 ) -> Float[Tensor, "B V J 2"]:
-    """The refined 2D poses of Eq. 2 on the aimed plane; at one scale for all views, which is what
-    epipolar lines need.
+    """The refined 2D poses of Eq. 2 on the aimed plane, with the fused body as one more view; at
+    one scale for all views, which is what epipolar lines need.
     """
     local = fused[:, None] @ cameras.view_from_canonical.mT
     perspective = 1 + cameras.scale * local[..., 2:]

@@ -42,7 +42,9 @@ class LifterShape:
 
     @classmethod
     def paper(cls, joints: int) -> "LifterShape":
-        """The network of the paper: one shared block, two before each head, axis-angle."""
+        """The network of CanonPose (CVPR 2021), whose implementation the paper follows: one shared
+        block, two before each head, axis-angle.
+        """
         return cls(
             joints=joints,
             width=1024,
@@ -156,7 +158,7 @@ class Lifter(nn.Module):
 def bone_lengths(
     pose: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"], parents: Sequence[int]
 ) -> list[Float[Tensor, "*batch J"]]:
-    """Each bone's length in the picture and its square, 0 where an end of it was not found.
+    """Each bone's length in the picture and its square, nothing where an end was not found.
 
     A bone's depth is what is left of its length, and a network would have to learn to square.
     """

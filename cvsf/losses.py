@@ -66,8 +66,10 @@ def refinement(
     refined: Float[Tensor, "B V J 2"],
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
-    """Eq. 4. Both sides are constants where the refined pose is an argmax: a figure to watch,
-    without gradient.
+    """Eq. 4 of poses at unit norm, each view with its own: those of two views are not alike.
+
+    Both sides are constants where the refined pose is an argmax: a figure to watch, without
+    gradient.
     """
     return ((pose2d - refined).abs().sum(-1) * confidence).sum((1, 2)).mean()
 

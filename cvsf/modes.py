@@ -101,8 +101,9 @@ def epipolar_lines(
 ) -> Lines:
     """The line of p_n passes through a = (R_m R_n^T)[:2, :2] p_n along d = (R_m R_n^T)[:2, 2].
 
-    In line spreads. Cameras that look the same way have no line (d = 0) and no trust in it, and a
-    view has none in itself.
+    The paper prints R_(n,m) = R_n R_m^T; with R from canonical to view, R_m R_n^T turns view n to
+    view m. In line spreads. Cameras that look the same way have no line (d = 0) and no trust in it,
+    and a view has none in itself; Eq. 2 has the confidence alone, whatever the angle.
     """
     relative = view_from_canonical[:, :, None] @ view_from_canonical[:, None].mT
     along = relative[..., :2, 2]

@@ -103,7 +103,7 @@ def test_the_total_is_eq_7(stage: int, w1: float, w2: float) -> None:
         shown = unit_norm((rotation[b, m] @ canonical[b, n].T)[:2].T.numpy())
         weight = confidence[b, m, :, None].numpy()
         total += w1 * (np.abs(seen - shown) * weight).sum()  # Eq. 3
-        total += w1 * (m == n) * (np.abs(seen - moved) * weight).sum()  # Eq. 4
+        total += w1 * (m == n) * (np.abs(seen - moved) * weight).sum()  # Eq. 4, a view's own
         total += w2 * (np.abs(moved - shown) * weight).sum()  # Eq. 5
         total += w2 * np.abs(again[b, m].numpy() - again[b, n].numpy()).sum()  # Eq. 6
     assert float(ours) == pytest.approx(total / 3)
