@@ -58,7 +58,7 @@ class TrainConfig(BaseModel):
     # pose to much the same (docs/log.md)
     canonical_norm: float = Field(default=0.02, gt=0)
     refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.objectives)
-    agreement_rounds: int = Field(default=12, ge=0)  # 0: fusion by the lifter's own rotations
+    agreement_rounds: int = Field(default=4, ge=0)  # 0: fusion by the lifter's own rotations
 
     # the machine
     threads: int = Field(default=2, gt=0)
