@@ -82,8 +82,14 @@ def agree(
 
     Alternates between the cameras (one Gauss-Newton step each) and the joints (3x3 systems,
     reweighted by their residuals); what the views leave open, such as depth against turn with two
-    of them, the priors decide.
+    of them, the priors decide. No rounds leave all as lifted.
     """
+    if not rounds:
+        return (
+            prior,
+            Cameras(prior_rotation, 0 * plane[..., :1, :1], 0 * plane[..., :1, :]),
+            confidence,
+        )
     sure = confidence.square()
     shape, joints = sure.shape, prior.mT
     views = (confidence.amax(-1) > 0).to(prior.dtype).sum(-1).clamp_min(2)
@@ -102,12 +108,10 @@ def agree(
         agreed = 1 / (1 + (residual[:, 0] + residual[:, 1]) / OUTLIER**2).reshape(shape)
         placed = _place_joints(prior.mT, cameras.view_from_canonical, target, sure * agreed)
         joints = placed + OVERSHOOT * (placed - joints)
-    if rounds:
-        joints = placed
-    local = _in_views(joints, cameras.view_from_canonical, shape)
+    local = _in_views(placed, cameras.view_from_canonical, shape)
     cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
     rotation, scale, shift = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
-    return joints.mT, Cameras(rotation, scale, shift.mT), confidence * agreed
+    return placed.mT, Cameras(rotation, scale, shift.mT), confidence * agreed
 
 
 def _in_views(

@@ -73,7 +73,7 @@ class FusedLifter(nn.Module):
         aimed = aim(keypoints_px, confidence, image_px)
         canonical, rotation = self.lifted(aimed.plane, confidence)
         fused, cameras, trust = self.joined(canonical, rotation, aimed.plane, confidence)
-        refined_px = unaim(refine(fused, cameras, aimed.plane, confidence), aimed)
+        refined_px = unaim(refine(fused, cameras, aimed.plane, confidence, self._vote), aimed)
         present = confidence.amax(-1)[..., None, None] > 0
         return LiftedViews(
             canonical=canonical,
@@ -124,8 +124,13 @@ class FusedLifter(nn.Module):
         """
         canonical, rotation = self._in_body_frame(canonical, rotation)
         fused, cameras, trust = self.joined(canonical, rotation, plane, confidence)
-        refined = refine(fused, cameras, plane, confidence)
+        refined = refine(fused, cameras, plane, confidence, self._vote)
         return refined, refined_confidence(confidence, supported(trust))
+
+    @property
+    def _vote(self) -> float:
+        """A body on which the views did not agree has none: Eq. 2 as printed."""
+        return BODY_VOTE if self.rounds else 0.0
 
     def _in_body_frame(self, joints: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
         body = body_from(joints, self.joint_set)
@@ -185,7 +190,7 @@ def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:
 
 
 def refine(
-    fused: Tensor, cameras: Cameras, plane: Tensor, confidence: Tensor
+    fused: Tensor, cameras: Cameras, plane: Tensor, confidence: Tensor, vote: float = BODY_VOTE
 ) -> Float[Tensor, "B V J 2"]:
     """The refined 2D poses of Eq. 2 on the aimed plane, with the fused body as one more view; at
     one scale for all views, which is what epipolar lines need.
@@ -199,5 +204,5 @@ def refine(
     scale = scale_from_moments(weighted @ (local - local_centre), weighted @ (level - level_centre))
     shift = level_centre - scale * local_centre[..., :2]
     found = (level - shift) / scale
-    pose2d = refined(found, confidence, cameras.view_from_canonical, local[..., :2], vote=BODY_VOTE)
+    pose2d = refined(found, confidence, cameras.view_from_canonical, local[..., :2], vote)
     return (pose2d * scale + shift) / perspective

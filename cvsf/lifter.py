@@ -40,20 +40,6 @@ class LifterShape:
         if self.mirrored and self.rotation != "6d":
             raise ValueError("a lifter that treats both sides alike says rotations in 6d")
 
-    @classmethod
-    def paper(cls, joints: int) -> "LifterShape":
-        """The network of CanonPose (CVPR 2021), whose implementation the paper follows: one shared
-        block, two before each head, axis-angle.
-        """
-        return cls(
-            joints=joints,
-            width=1024,
-            blocks=1,
-            head_blocks=2,
-            layer_norm=False,
-            rotation="axis-angle",
-        )
-
 
 _ROUND = 1e-6
 """Under the root of a bone's squared length, so that its slope stays finite."""

@@ -153,7 +153,15 @@ def test_a_lifter_that_treats_sides_alike_lifts_the_mirrored_pose_to_the_mirrore
     torch.testing.assert_close(turned, across[:, None] * rotation * sides)
 
 
-@pytest.mark.parametrize("shape", [LifterShape.paper(JOINTS), LifterShape(joints=JOINTS)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        LifterShape(joints=JOINTS, width=32),
+        LifterShape(
+            joints=JOINTS, width=32, head_blocks=2, layer_norm=False, rotation="axis-angle"
+        ),
+    ],
+)
 def test_a_lifter_says_rotations(shape: LifterShape) -> None:
     torch.manual_seed(0)
     random = torch.Generator().manual_seed(5)

@@ -161,7 +161,7 @@ def test_what_is_not_a_number_counts_as_not_seen(
 def test_minutes_that_hold_no_training_are_refused(
     file: Path, words: list[Any], minutes: str
 ) -> None:
-    with pytest.raises(Refusal, match=r"--minutes is .* expected more than 0"):
+    with pytest.raises(Refusal, match=r"--minutes is .* expected a number above 0"):
         run(train, file, "--minutes", minutes, *words)
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from train.checkpoint import Checkpoint, read_checkpoint
-from train.config import TrainConfig
+from train.config import OF_THE_MACHINE, TrainConfig
 from train.learn import start
 
 CHECKPOINT = "checkpoint.pt"
@@ -27,7 +27,9 @@ def check(
 ) -> None:
     """Refusal if a run with these could not start, go on, or be written down."""
     if minutes is not None and not 0 < minutes < math.inf:
-        raise Refusal(f"--minutes is {minutes:g}, expected more than 0; without it, all steps run")
+        raise Refusal(
+            f"--minutes is {minutes:g}, expected a number above 0; without it, all steps run"
+        )
     if parent is not None:
         start(config, H36M_16, 0, parent)
     for path in (out / f"seed-{seed}" / CHECKPOINT for seed in range(seeds)):
@@ -56,9 +58,9 @@ def check_same(path: Path, config: TrainConfig) -> Checkpoint:
             f"{path} lifts joint set {found.joint_set}, expected {H36M_16.name}; give another --out"
         )
     wanted = config.model_dump()
-    if found.config != wanted:
-        names = sorted(wanted.keys() | found.config.keys())
-        other = next(name for name in names if found.config.get(name) != wanted.get(name))
+    names = sorted((wanted.keys() | found.config.keys()) - OF_THE_MACHINE)
+    if others := [name for name in names if found.config.get(name) != wanted.get(name)]:
+        other = others[0]
         raise Refusal(
             f"{path} was trained with another configuration ({other} was "
             f"{found.config.get(other)!r}, is {wanted.get(other)!r}); "

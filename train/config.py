@@ -58,7 +58,7 @@ class TrainConfig(BaseModel):
     # pose to much the same (docs/log.md)
     canonical_norm: float = Field(default=0.02, gt=0)
     refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.objectives)
-    agreement_rounds: int = Field(default=4, ge=0)  # 0: fusion by the lifter's own rotations
+    agreement_rounds: int = Field(default=4, ge=0)  # 0: Eq. 2 by the lifter's own rotations
 
     # the machine
     threads: int = Field(default=2, gt=0)
@@ -85,6 +85,9 @@ class TrainConfig(BaseModel):
         )
 
 
+OF_THE_MACHINE = frozenset({"threads", "device", "compiled"})
+"""What a run may go on with differently."""
+
 PAPER: dict[str, Any] = {
     "width": 1024,
     "blocks": 1,
@@ -99,7 +102,9 @@ PAPER: dict[str, Any] = {
     "agreement_rounds": 0,
     "steps": 200_000,
 }
-"""The paper's network; its rate and number of steps are not printed there and are ours."""
+"""The paper's network and fusion by its own rotations; what the paper does not print (rate, decay,
+batch, steps) is ours.
+"""
 
 
 def training_config(chosen: str | None, variant: str) -> TrainConfig:
@@ -118,8 +123,23 @@ def training_config(chosen: str | None, variant: str) -> TrainConfig:
             f"{where} is no training configuration ({error}); variants are {allowed}, "
             "a configuration is `paper` or a JSON file of TrainConfig"
         ) from error
+    _check_together(config)
+    return config
+
+
+def _check_together(config: TrainConfig) -> None:
+    """Refusal of values that are each right and do not go together."""
+    if config.rotation != "6d" and config.sides_alike:
+        raise Refusal(
+            f"rotation is {config.rotation}, expected 6d where sides_alike; set sides_alike false"
+        )
+    if config.stage2_earliest > config.stage2_latest:
+        raise Refusal(
+            f"stage2_earliest is {config.stage2_earliest}, expected at most stage2_latest "
+            f"({config.stage2_latest})"
+        )
     if config.bodies == "virtual" and config.variant != "supervised":
         raise Refusal(
-            f"bodies is virtual and variant {variant}; made-up bodies are for variant supervised"
+            f"bodies is virtual and variant {config.variant}; "
+            "made-up bodies are for variant supervised"
         )
-    return config

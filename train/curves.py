@@ -24,7 +24,7 @@ def draw_curves(
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
     _lines(left, curve, {"loss": "mean since the point before"})
-    left.set(ylabel="loss (poses of unit norm)", yscale="log")
+    left.set(ylabel="loss", yscale="log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     left.yaxis.set_minor_formatter(NullFormatter())

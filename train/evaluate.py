@@ -47,6 +47,10 @@ def evaluate(
     """Score a compiled lifter on a multi-view file, or make a table of the paper again."""
     if (table is None) != (dataset is None) or (file is None) == (table is None):
         raise Refusal("expected a FILE to score on, or both of --table N and --dataset DIR")
+    if table is None and (runs is not None or truth_2d or minutes is not None):
+        raise Refusal("--runs, --truth-2d and --minutes are of a --table; leave them out")
+    if table is not None and (subjects or (runs is not None and engine is not None)):
+        raise Refusal("a --table takes --engine or --runs for its rows, and no --subjects")
     if table is not None and dataset is not None:
         if runs is not None:
             rows = reproduced(dataset, runs, config, minutes, truth_2d)

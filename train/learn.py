@@ -106,7 +106,7 @@ def start(
         seed=seed,
         lifter=lifter,
         optimiser=_optimiser(config, lifter),
-        generators={name: torch.Generator().manual_seed(seed) for name in ("batches",)},
+        generators={"batches": torch.Generator().manual_seed(seed)},
         plateau=Plateau(window_steps=config.plateau_window_steps, drop=config.plateau_drop),
         steps=config.steps,
     )
@@ -119,6 +119,10 @@ def resume(
     device: torch.device | None = None,
 ) -> Descent:
     """The run a checkpoint was taken from, to the bit."""
+    if not checkpoint.course:
+        raise Refusal(
+            "the checkpoint holds weights and no run to go on with; give it as --parent instead"
+        )
     run = start(config, joint_set, checkpoint.seed, device=device)
     run.lifter.load_state_dict(checkpoint.weights)
     run.optimiser.load_state_dict(checkpoint.optimiser)

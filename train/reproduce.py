@@ -10,9 +10,10 @@ import typer
 from train.check import CHECKPOINT
 from train.checkpoint import read_checkpoint
 from train.config import Variant
+from train.read import choice
 from train.run import lift_with
 from train.tables import Row
-from train.train import train
+from train.train import Material, Order, carry_out
 
 _REPORTED: tuple[Variant, ...] = ("baseline", "s1", "s1s2")
 
@@ -27,15 +28,16 @@ def reproduced(
         path = out / "seed-0" / CHECKPOINT
         if not path.exists() or not read_checkpoint(path).scores:
             typer.echo(f"training {variant} into {out}", err=True)
-            train(
-                [],
-                out=out,
-                dataset=dataset,
-                variant=variant,
-                config=config,
-                minutes=minutes,
-                again=path.exists(),
-                truth_2d=truth_2d,
+            material = Material([], dataset, choice("", ""), truth_2d)
+            carry_out(
+                Order(
+                    material=material,
+                    out=out,
+                    variant=variant,
+                    config=config,
+                    minutes=minutes,
+                    again=path.exists(),
+                )
             )
         checkpoint = read_checkpoint(path)
         lifter = checkpoint.lifter()

@@ -81,6 +81,6 @@ def _mean(value: Any) -> float:
 
 def _figure(value: Any, size: float, digits: int) -> str:
     """A number, or a mean and what it varies by."""
-    if not isinstance(value, Mapping):
-        return f"{size * value:.{digits}f}"
+    if not isinstance(value, Mapping) or not value["sd"]:
+        return f"{size * _mean(value):.{digits}f}"
     return f"{size * value['mean']:.{digits}f} ± {size * value['sd']:.{digits}f}"

@@ -8,6 +8,7 @@ learn.
 import json
 import logging
 import shutil
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,48 +69,104 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
     """Learn a lifter from sessions, multi-view files or a published dataset."""
-    stop = threading.Event()
-    stop_on_signal(stop)
-    with one_voice(stop):
-        plan = training_config(config, variant)
-        taught = read_checkpoint(parent) if parent else None
-        behind = read_morph(morph) if morph else taught.morphing() if taught else None
-        check(plan, out, seeds=seeds, minutes=minutes, parent=taught, again=again)
-        material = Material(paths or [], dataset, choice(subjects, not_subjects), truth_2d)
-    torch.set_num_threads(plan.threads)
-    with (
-        one_voice(stop),
-        company(plan.device, plan.batch_instants) as us,
-        _prepared(material, plan, out / _STORE, us, stop) as (learned, kept_back),
-    ):
-        task = Task(
-            config=plan,
-            learned=learned,
-            kept_back=kept_back,
-            minutes=minutes,
-            parent=taught,
-            morph=behind,
-            again=again,
-            company=us,
-            stop=stop,
-        )
-        runs = [train_seed(task, seed, out / f"seed-{seed}") for seed in range(seeds)]
-    if kept_back is None:
+    order = Order(
+        material=Material(paths or [], dataset, choice(subjects, not_subjects), truth_2d),
+        out=out,
+        variant=variant,
+        config=config,
+        seeds=seeds,
+        minutes=minutes,
+        parent=parent,
+        morph=morph,
+        again=again,
+    )
+    facts = carry_out(order)
+    if facts is None:
         return
-    facts: dict[str, Any] = {plan.variant: spread(runs)}
-    facts |= {
-        "checkpoint": str(out / "seed-0" / CHECKPOINT),
-        "learned_from": len(learned),
-        "reported_on": len(kept_back),
-    }
-    (out / METRICS).write_text(json.dumps(facts, indent=2) + "\n")
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    shown = runs[0] if seeds == 1 else facts[plan.variant]
-    title = f"{plan.variant}, {seeds} seed{'s' * (seeds > 1)}, {computing(shown)}"
-    title += f"\n{len(learned)} instants learned from, {len(kept_back)} scored"
-    show(shown, title)
+    mean = facts[variant]
+    title = f"{variant}, {seeds} seed{'s' if seeds > 1 else ''}: {computing(mean)} each"
+    show(mean, f"{title}, {facts['learned_from']} instants, scored on {facts['reported_on']}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be trained: the words of the command."""
+
+    material: "Material"
+    out: Path
+    variant: str
+    config: str | None = None
+    seeds: int = 1
+    minutes: float | None = None
+    parent: Path | None = None
+    morph: Path | None = None
+    again: bool = False
+
+
+def carry_out(order: Order) -> dict[str, Any] | None:
+    """Train every seed and write its folder; the scores, in the process that reports."""
+    with stoppable() as stop:
+        with one_voice(stop):
+            plan = training_config(order.config, order.variant)
+            taught = read_checkpoint(order.parent) if order.parent else None
+            inherited = taught.morphing() if taught else None
+            behind = read_morph(order.morph) if order.morph else inherited
+            check(
+                plan,
+                order.out,
+                seeds=order.seeds,
+                minutes=order.minutes,
+                parent=taught,
+                again=order.again,
+            )
+        torch.set_num_threads(plan.threads)
+        with (
+            one_voice(stop),
+            company(plan.device, plan.batch_instants) as us,
+            _prepared(order, plan, us, stop) as (learned, kept_back),
+        ):
+            task = Task(
+                config=plan,
+                learned=learned,
+                kept_back=kept_back,
+                minutes=order.minutes,
+                parent=taught,
+                morph=behind,
+                again=order.again,
+                company=us,
+                stop=stop,
+            )
+            runs = [train_seed(task, seed, _folder(order, seed)) for seed in range(order.seeds)]
+    if kept_back is None:
+        return None
+    facts: dict[str, Any] = {plan.variant: spread(runs)}
+    facts |= {
+        "checkpoint": str(_folder(order, 0) / CHECKPOINT),
+        "learned_from": len(learned),
+        "reported_on": len(kept_back),
+    }
+    (order.out / METRICS).write_text(json.dumps(facts, indent=2) + "\n")
+    return facts
+
+
+def _folder(order: Order, seed: int) -> Path:
+    return order.out / f"seed-{seed}"
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set while the block runs."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    stop = threading.Event()
+    stop_on_signal(stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +192,19 @@ class Material:
 
 @contextmanager
 def _prepared(
-    material: Material, config: TrainConfig, folder: Path, us: Company, stop: threading.Event
+    order: Order, config: TrainConfig, us: Company, stop: threading.Event
 ) -> Iterator[tuple[Store, Instants | None]]:
     """What is learned from, on disk for as long as the block runs, and, in the process that
     reports, what is kept back.
     """
     kept_back: Instants | None = None
+    folder = order.out / _STORE
     try:
         with us.led():
             if us.leads:
                 shutil.rmtree(folder, ignore_errors=True)
                 thinned = KeptBack(config.report_instants)
-                parts = _until(stop, material.parts(thinned))
+                parts = _until(stop, order.material.parts(thinned))
                 write_store(parts, folder, labelled=config.variant == "supervised")
                 kept_back = thinned.instants()
         with us.led():
