@@ -18,6 +18,7 @@ from train.train import train
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 BY_FILE = [*TORCHRUN, "--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
+"""With `LOOPBACK` about it: torchrun opens no port to any other machine."""
 TRAIN = ["-m", "cvsf", "train"]
 EXACT: dict[str, Any] = {
     "width": 16,
@@ -30,6 +31,8 @@ EXACT: dict[str, Any] = {
     "warm_up_steps": 10,
 }
 QUIET = os.environ | {"OMP_NUM_THREADS": "1"}
+LOOPBACK = QUIET | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -45,6 +48,17 @@ def config(folder: Path, **changed: Any) -> Path:
 
 def outcome(out: Path) -> Checkpoint:
     return read_checkpoint(out / "seed-0" / "checkpoint.pt")
+
+
+def await_first_look(out: Path, process: subprocess.Popen[str]) -> None:
+    """Until a run has saved itself for the first time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (out / "seed-0" / "checkpoint.pt").exists():
+        assert process.poll() is None, "it ended before it saved a checkpoint"
+        if time.monotonic() > deadline:
+            process.terminate()
+            pytest.fail(f"no checkpoint in {out} after {PATIENCE_S:g} s")
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(("variant", "steps"), [("s1s2", 50), ("supervised", 10)])
@@ -63,8 +77,8 @@ def test_two_processes_take_the_course_of_one(
     words: list[Any] = [file, "--variant", variant, "--config", chosen, "--json", "--out"]
     run(train, *words, tmp_path / "one")
     together = subprocess.run(
-        [*TORCHRUN, "--standalone", *TRAIN, *map(str, words), str(tmp_path / "two")],
-        env=QUIET,
+        [*BY_FILE, *TRAIN, *map(str, words), str(tmp_path / "two")],
+        env=LOOPBACK,
         capture_output=True,
         text=True,
         check=False,
@@ -82,10 +96,10 @@ def test_two_processes_take_the_course_of_one(
 
 def test_what_the_first_refuses_ends_all_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
-    words = [*TORCHRUN, "--standalone", *TRAIN, str(tmp_path / "none.npz")]
+    words = [*BY_FILE, *TRAIN, str(tmp_path / "none.npz")]
     done = subprocess.run(
         [*words, "--out", str(tmp_path / "run")],
-        env=QUIET,
+        env=LOOPBACK,
         capture_output=True,
         text=True,
         check=False,
@@ -118,9 +132,7 @@ def test_a_run_that_was_told_to_stop_goes_on_to_the_same_weights(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (out / "seed-0" / "checkpoint.pt").exists():  # its first look is over
-        assert process.poll() is None
-        time.sleep(0.01)
+    await_first_look(out, process)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -142,14 +154,12 @@ def test_processes_that_were_told_to_stop_leave_a_checkpoint(tmp_path: Path, fil
     out = tmp_path / "run"
     process = subprocess.Popen(
         [*BY_FILE, *TRAIN, *words, "--out", str(out)],
-        env=QUIET | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        env=LOOPBACK,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (out / "seed-0" / "checkpoint.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
+    await_first_look(out, process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert said.count("told to stop at step") == 1

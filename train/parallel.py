@@ -1,10 +1,9 @@
 """The processes of one training run under torchrun, or the only one there is.
 
 Every process draws the same global batch and takes its own slice, so how many there are changes no
-figure. On one machine `torchrun --standalone --nproc-per-node 2 -m cvsf train ...` is enough, but
-torchrun's own two ports then listen on every address. Told to meet by a file, nothing listens but
-on loopback: `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --rdzv-backend c10d --rdzv-conf
-store_type=file --nproc-per-node 2 -m cvsf train ...`.
+figure. On one machine: `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --rdzv-backend c10d
+--rdzv-conf store_type=file --nproc-per-node 2 -m cvsf train ...`. Told to meet by a file, nothing
+listens but on loopback; with `--standalone` torchrun's own two ports listen on every address.
 """
 
 import os
