@@ -11,9 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-import typer
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from cvsf.engine import SHIPPED, Engine, load_engine
 from cvsf.fusion import FusedLifter, aim
@@ -21,10 +19,11 @@ from cvsf.lifter import Lifter, LifterShape
 from cvsf.morph import FILLED, Morph, morph_from
 from cvsf.refusal import Refusal
 from cvsf.skeleton import COCO_17, H36M_16, remap
+from recordings import run
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint, read_morph, write_morph
-from train.compile import MAX_VIEWS, OPSET, STANDING
+from train.compile import OPSET, STANDING
 from train.config import TrainConfig
-from train.dataset import Instants, Truth
+from train.dataset import MAX_VIEWS, Instants, Truth
 from train.evaluate import lift_again
 from train.learn import start
 from train.morph import Poses, known_poses, learn_morph, morph_loss, report, train_morph
@@ -279,17 +278,6 @@ def test_the_exported_morph_says_what_torch_says(found: Instants) -> None:
             expected = graph(**sample)
         for ours, torchs in zip(outputs, expected, strict=True):
             np.testing.assert_allclose(ours, torchs.numpy(), rtol=1e-4, atol=1e-4)
-
-
-def run(command: Any, *words: str | Path) -> dict[str, Any]:
-    """The JSON a command prints last."""
-    app = typer.Typer()
-    app.command()(command)
-    result = CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    facts = json.loads(result.stdout.splitlines()[-1])
-    assert isinstance(facts, dict)
-    return facts
 
 
 def test_a_lifter_learns_and_is_kept_behind_its_morph(tmp_path: Path) -> None:

@@ -43,15 +43,7 @@ def file(tmp_path: Path) -> Path:
     return multiview(tmp_path / "a.npz")
 
 
-def record(
-    folder: Path,
-    file: Path,
-    views: int,
-    *,
-    nobody: bool = False,
-    joints: int = len(H36M_16),
-    **changed: Any,
-) -> Path:
+def record(folder: Path, file: Path, views: int, *, nobody: bool = False) -> Path:
     """A session folder, as a hub leaves it, of what the first views of a file saw."""
     found = read_file(file)
     writer = SessionWriter(folder)

@@ -28,9 +28,9 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import Array, JointSet, joint_set
 from train.bare import bare
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
+from train.dataset import MAX_VIEWS
 
 OPSET = 18
-MAX_VIEWS = 16
 PARITY = 1e-5
 CREDIT = "Trained on the CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu)."
 
