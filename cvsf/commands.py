@@ -54,6 +54,7 @@ BENCHES = {
 }
 EXTRA_OF = {
     **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "matplotlib"], "train"),
+    **dict.fromkeys(["cdflib", "h5py", "scipy"], "train"),
     "av": "rtsp",
 }
 

@@ -82,3 +82,19 @@ def test_a_session_without_a_person_is_skipped_and_named(
     assert open_store(tmp_path / "store").sessions == ("a", "nobody in the first stretch")
     with pytest.raises(Refusal, match="no instant was seen by two views"):
         write_store([nobody, alone], tmp_path / "store")
+
+
+def test_a_session_whose_truth_is_not_whole_is_skipped_with_these_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    partly, nobody = instants(1, 4, 3, "partly"), instants(2, 4, 3, "nobody")
+    assert partly.truth.joints_mm is not None
+    partly.truth.joints_mm[:, :, 0] = np.nan
+    nobody.confidence[:] = 0
+    with caplog.at_level(logging.WARNING):
+        write_store([partly, instants(0, 5, 3, "a"), nobody], tmp_path / "store", labelled=True)
+    assert [(vars(record)["session"], record.message) for record in caplog.records] == [
+        ("partly", "session skipped: its truth is not whole"),
+        ("nobody", "session skipped: no instant seen by two views"),
+    ]
+    assert open_store(tmp_path / "store").sessions == ("a",)

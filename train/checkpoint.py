@@ -21,6 +21,9 @@ MORPH_FORMAT = "cvsf-morph-1"
 WEIGHTS = "lifter.pt"
 """Beside an engine: the checkpoint it was compiled from, without its optimiser."""
 
+_TRAIN_AGAIN = "expected a checkpoint.pt as `cvsf train` wrote it, copy it again or train it again"
+_MORPH_AGAIN = "expected a file as `cvsf train-morph` wrote it, copy it again or make it again"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
@@ -69,10 +72,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     path = path / WEIGHTS if path.is_dir() else path
     if not path.is_file():
         raise Refusal(f"no checkpoint at {path}; expected a checkpoint.pt written by `cvsf train`")
-    found = _loaded(path, "a checkpoint of `cvsf train`")
+    found = _loaded(path, "a checkpoint of `cvsf train`", _TRAIN_AGAIN)
     needed = {f.name for f in fields(Checkpoint) if f.default is f.default_factory is MISSING}
     if not isinstance(found, dict) or found.get("format") != FORMAT or not needed <= found.keys():
-        raise Refusal(f"{path} is not a checkpoint of format {FORMAT}; train it again")
+        raise Refusal(
+            f"{path} is not a checkpoint of format {FORMAT} but {_kind(found)}; {_TRAIN_AGAIN}"
+        )
     known = {f.name for f in fields(Checkpoint)} & found.keys()
     checkpoint = Checkpoint(**{name: found[name] for name in known})
     try:
@@ -80,7 +85,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         checkpoint.morphing()
     except (TypeError, RuntimeError, AttributeError, KeyError) as error:
         raise Refusal(
-            f"{path} holds weights of another network than it says; train it again"
+            f"{path} holds weights of another network than its shape says; {_TRAIN_AGAIN}"
         ) from error
     return checkpoint
 
@@ -97,21 +102,31 @@ def read_morph(path: Path) -> Morph:
     """The morph in a file; Refusal if it is not one for the lifter's joints."""
     if not path.is_file():
         raise Refusal(f"no morph at {path}; expected a file written by `cvsf train-morph`")
-    found = _loaded(path, "a morph of `cvsf train-morph`")
+    found = _loaded(path, "a morph of `cvsf train-morph`", _MORPH_AGAIN)
     if not isinstance(found, dict) or found.get("format") != MORPH_FORMAT:
-        raise Refusal(f"{path} is not a morph of format {MORPH_FORMAT}; make it with train-morph")
+        raise Refusal(
+            f"{path} is not a morph of format {MORPH_FORMAT} but {_kind(found)}; {_MORPH_AGAIN}"
+        )
     if found.get("joint_set") != H36M_16.name:
         raise Refusal(
-            f"{path} is a morph of joint set {found.get('joint_set')}, expected {H36M_16.name}"
+            f"{path} is a morph of joint set {found.get('joint_set')}, expected {H36M_16.name}; "
+            "make it again with `cvsf train-morph`"
         )
     try:
         return morph_from(found)
     except (TypeError, RuntimeError, AttributeError, KeyError) as error:
-        raise Refusal(f"{path} holds a damaged morph ({error}); train it again") from error
+        raise Refusal(f"{path} holds a damaged morph ({error}); {_MORPH_AGAIN}") from error
 
 
-def _loaded(path: Path, what: str) -> Any:
+def _loaded(path: Path, what: str, cure: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the pickle machinery raised
-        raise Refusal(f"{path} is not {what} ({type(error).__name__})") from error
+        raise Refusal(f"{path} is not {what} ({type(error).__name__}); {cure}") from error
+
+
+def _kind(found: Any) -> str:
+    """What a file turned out to hold, in words."""
+    if not isinstance(found, dict):
+        return f"a {type(found).__name__}"
+    return f"of format {found['format']}" if "format" in found else "of none"

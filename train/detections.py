@@ -83,7 +83,8 @@ def _joints(path: Path, people: list[_Person]) -> JointSet:
     if len(counts) > 1 or counts[0] not in JOINTS_OF:
         raise Refusal(
             f"{path} has {' and '.join(f'{c:g}' for c in counts)} keypoints a person, expected "
-            f"one of {', '.join(f'{n} ({j.name})' for n, j in JOINTS_OF.items())}"
+            f"one of {', '.join(f'{n} ({j.name})' for n, j in JOINTS_OF.items())}; "
+            "detect again with one model of these, see docs/datasets.md"
         )
     return JOINTS_OF[int(counts[0])]
 
@@ -94,7 +95,8 @@ def _subject_of_picture(path: Path, people: list[_Person]) -> dict[int, _Person]
         found = _NUMBER.search(Path(str(person.image_id)).stem)
         if found is None:
             raise Refusal(
-                f"{path} names a picture {person.image_id!r}, expected a number in every image_id"
+                f"{path} names a picture {person.image_id!r}, expected a number in every image_id; "
+                "detect again on the pictures under the dataset's own names, see docs/datasets.md"
             )
         number = int(found[1])
         if number not in chosen or _size(person) > _size(chosen[number]):

@@ -34,7 +34,10 @@ def read_session(folder: Path) -> Iterator[Instants]:
         there = {camera for pose in stretch for camera in pose.cameras}
         cameras += sorted(there.difference(cameras))
         if len(cameras) > MAX_VIEWS:
-            raise Refusal(f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}")
+            raise Refusal(
+                f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}; "
+                "leave it out, or record with fewer"
+            )
         yield _instants(stretch, cameras, folder.name)
         stretch = list(islice(poses, _STRETCH))
 

@@ -37,7 +37,6 @@ class Store:
     """Memory-mapped instants, each seen by two views or more."""
 
     sessions: tuple[str, ...]
-    subjects: tuple[str, ...]
     views: int
     has_truth: bool
     _parts: list[dict[str, Array]]
@@ -74,12 +73,14 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()
-    subjects: dict[str, None] = {}
+    untrue: Counter[str] = Counter()
     lengths: list[int] = []
     for part in parts:
         rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
         if labelled and part.truth.joints_mm is not None:
-            rows &= np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
+            whole = np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
+            untrue.update(part.take(rows & ~whole).session)
+            rows &= whole
         seen = part.take(rows)
         found.update(dict.fromkeys(part.session, 0))
         found.update(seen.session)
@@ -95,12 +96,10 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
             if array is not None:
                 np.save(_path(folder, len(lengths), name), array.astype(np.float32))
         lengths.append(len(seen))
-        subjects |= dict.fromkeys(seen.subject)
-    sessions = _named(found, labelled)
+    sessions = _named(found, untrue, labelled=labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
         "sessions": np.array(sessions, np.str_),
-        "subjects": np.array(list(subjects), np.str_),
     }
     np.savez(folder / "index.npz", allow_pickle=False, **index)
 
@@ -108,8 +107,7 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
 def open_store(folder: Path) -> Store:
     """What `write_store` wrote."""
     with np.load(folder / "index.npz", allow_pickle=False) as index:
-        lengths = index["lengths"]
-        sessions, subjects = (tuple(map(str, index[n])) for n in ("sessions", "subjects"))
+        lengths, sessions = index["lengths"], tuple(map(str, index["sessions"]))
     parts = [
         {
             name: np.load(path, mmap_mode="r", allow_pickle=False)
@@ -120,7 +118,6 @@ def open_store(folder: Path) -> Store:
     ]
     return Store(
         sessions,
-        subjects,
         max(part["confidence"].shape[1] for part in parts),
         all("joints_mm" in part for part in parts),
         parts,
@@ -128,8 +125,8 @@ def open_store(folder: Path) -> Store:
     )
 
 
-def _named(found: Counter[str], labelled: bool) -> list[str]:
-    """The sessions that are learned from; those that are not are named in the log."""
+def _named(found: Counter[str], untrue: Counter[str], *, labelled: bool) -> list[str]:
+    """The sessions that are learned from; those that are not are named in the log, with why."""
     kept = [name for name, count in found.items() if count]
     if not kept:
         what = ", with a truth that is whole," if labelled else ""
@@ -138,7 +135,9 @@ def _named(found: Counter[str], labelled: bool) -> list[str]:
             "that see the person"
         )
     for name in found:
-        if not found[name]:
+        if not found[name] and untrue[name]:
+            log.warning("session skipped: its truth is not whole", extra={"session": name})
+        elif not found[name]:
             log.warning("session skipped: no instant seen by two views", extra={"session": name})
     return kept
 
