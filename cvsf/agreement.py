@@ -40,7 +40,8 @@ for _column, (_plus, _minus) in enumerate(((7, 5), (2, 6), (3, 1))):
     _TURN[_plus, _column], _TURN[_minus, _column] = 0.5, -0.5
 
 
-# of the identity less a view's depth twice: what each joint's 3x3 system is a sum of, as solved
+# from a view's I - d d^T, d its depth axis, to the factors of the adjugate (36) and the first row
+# (3) of a joint's 3x3 system; both are linear in it, so the views' can be summed
 _SYSTEM = torch.cat([MINORS, torch.eye(9)[:, :3]], 1)
 _IDENTITY = torch.eye(3).flatten()
 

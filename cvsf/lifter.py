@@ -22,6 +22,9 @@ _ACROSS = (-1.0, 1.0)
 _SIDES = (1.0, -1.0, 1.0)
 _TURNED = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0)
 
+_ROUND = 1e-6
+"""Under the root of a bone's squared length, so that its slope stays finite."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifterShape:
@@ -39,10 +42,6 @@ class LifterShape:
     def __post_init__(self) -> None:
         if self.mirrored and self.rotation != "6d":
             raise ValueError("a lifter that treats both sides alike says rotations in 6d")
-
-
-_ROUND = 1e-6
-"""Under the root of a bone's squared length, so that its slope stays finite."""
 
 
 class _Residual(nn.Module):

@@ -28,7 +28,8 @@ With none it is mean-shift, which stays in the basin it started in; near all, Ne
 _USEFUL = 0.05  # squared sine of the angle between two cameras at which their line counts half
 _APART = 0.06  # starts nearer to each other climb to the same mode
 _PARALLEL = 1e-4  # sine under which two lines have no crossing
-_BORDER = 1e4  # one over how near to the border of the range is on it, in line spreads
+_BORDER = 1e4
+"""1 / the distance to the range's border, in line spreads, within which a point rests on it."""
 _NOTHING = 1e-30  # lower bound of a determinant
 _DAMPING = 1e-5  # share of the stiffness, so that a flat ridge throws nothing along itself
 

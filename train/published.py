@@ -32,7 +32,6 @@ class Dataset:
     title: str
     marks: tuple[str, ...]
     read: Read
-    moving: bool
     sessions: Mapping[Split, int | None]  # how many there are; None where we do not know
 
 
@@ -42,21 +41,18 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             title="Human3.6M",
             marks=("S*/MyPoseFeatures",),
             read=read_human36m,
-            moving=False,
             sessions={"train": 150, "test": 60},
         ),
         "mpi-inf-3dhp": Dataset(
             title="MPI-INF-3DHP",
             marks=("S*/Seq*/annot.mat", "mpi_inf_3dhp_test_set"),
             read=read_mpi_inf_3dhp,
-            moving=False,
             sessions={"train": 16, "test": 6},
         ),
         "skipose": Dataset(
             title="SkiPose",
             marks=("train/labels.h5", "test/labels.h5"),
             read=read_skipose,
-            moving=True,
             sessions={"train": None, "test": None},
         ),
     }

@@ -11,11 +11,10 @@ from train.human36m import ACTIONS
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """One row of a table; `variant` is our name for the same training, where there is one."""
+    """One row of a table."""
 
     method: str
     figures: Mapping[str, float]
-    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +30,16 @@ WANDT = "Wandt [12], the baseline"
 SIX_JOINTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 
 
-def _by_action(method: str, variant: str, figures: str) -> Reported:
+def _by_action(method: str, figures: str) -> Reported:
     """Figures in the order of ACTIONS and then the mean; - where the cell is uncertain."""
     cells = zip((*ACTIONS, "mean"), figures.split(), strict=True)
-    return Reported(method, {action: float(cell) for action, cell in cells if cell != "-"}, variant)
+    return Reported(method, {action: float(cell) for action, cell in cells if cell != "-"})
 
 
-def _errors(method: str, figures: str, variant: str | None = None) -> Reported:
+def _errors(method: str, figures: str) -> Reported:
     names = ("n_mpjpe_mm", "p_mpjpe_mm", "n_pck")
     cells = zip(names, figures.split(), strict=False)
-    return Reported(method, {name: float(cell) for name, cell in cells if cell != "-"}, variant)
+    return Reported(method, {name: float(cell) for name, cell in cells if cell != "-"})
 
 
 def _jdr(method: str, figures: str) -> Reported:
@@ -71,17 +70,14 @@ TABLES = {
         (
             _by_action(
                 "Baseline",
-                "baseline",
                 "- - - 51.2 53.2 59.5 49.1 50.5 65.7 83.7 - - 60.1 48.9 50.7 55.5",
             ),
             _by_action(
                 "S1",
-                "s1",
                 "41.9 42.3 45.3 45.3 45.0 48.8 43.4 41.1 59.7 73.0 46.2 46.2 47.9 40.6 40.7 47.1",
             ),
             _by_action(
                 "S1+S2",
-                "s1s2",
                 "40.1 40.4 44.1 44.5 44.2 48.0 42.3 39.9 59.0 72.1 45.3 44.3 46.1 39.4 39.9 45.9",
             ),
         ),
@@ -91,14 +87,14 @@ TABLES = {
         "Table 3: Human3.6M",
         "human3.6m",
         (
-            _errors("Martinez [34], fully supervised", "67.5 52.5", "supervised"),
+            _errors("Martinez [34], fully supervised", "67.5 52.5"),
             _errors("Rhodin [53], weakly supervised", "80.1 65.1"),
             _errors("Kocabas [9]", "76.6 67.5"),
             _errors("Jenni [10]", "89.6 76.9"),
             _errors("Iqbal [11]", "69.1 55.9"),
-            _errors(WANDT, "74.3 53.0", "baseline"),
-            _errors("CVSF (S1)", "63.6 46.1", "s1"),
-            _errors("CVSF (S1+S2)", "61.4 45.9", "s1s2"),
+            _errors(WANDT, "74.3 53.0"),
+            _errors("CVSF (S1)", "63.6 46.1"),
+            _errors("CVSF (S1+S2)", "61.4 45.9"),
         ),
     ),
     4: PaperTable(
@@ -108,9 +104,9 @@ TABLES = {
             _errors("Rhodin [53], weakly supervised", "121.8 - 72.7"),
             _errors("Kocabas [9]", "125.7 - 64.7"),
             _errors("Iqbal [11]", "110.1 68.7 76.5"),
-            _errors(WANDT, "104.0 70.3 77.0", "baseline"),
-            _errors("CVSF (S1)", "95.2 57.3 79.3", "s1"),
-            _errors("CVSF (S1+S2)", "94.6 56.5 81.9", "s1s2"),
+            _errors(WANDT, "104.0 70.3 77.0"),
+            _errors("CVSF (S1)", "95.2 57.3 79.3"),
+            _errors("CVSF (S1+S2)", "94.6 56.5 81.9"),
         ),
     ),
     5: PaperTable(
@@ -118,9 +114,9 @@ TABLES = {
         "skipose",
         (
             _errors("Rhodin [53], weakly supervised", "85.0 - 72.7"),
-            _errors(WANDT, "128.1 89.6 67.1", "baseline"),
-            _errors("CVSF (S1)", "118.2 79.3 70.1", "s1"),
-            _errors("CVSF (S1+S2)", "115.2 78.8 72.4", "s1s2"),
+            _errors(WANDT, "128.1 89.6 67.1"),
+            _errors("CVSF (S1)", "118.2 79.3 70.1"),
+            _errors("CVSF (S1+S2)", "115.2 78.8 72.4"),
         ),
     ),
 }
