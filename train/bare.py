@@ -1,7 +1,12 @@
-"""An exported network without the exporter's notes.
+"""Exporting without the exporter's notes in the network and its talk on the terminal.
 
-They are long, and name folders of the machine that exported.
+The notes are long, and name folders of the machine that exported.
 """
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from onnx import ModelProto
 
@@ -13,3 +18,13 @@ def bare(model: ModelProto) -> bytes:
         del noted.metadata_props[:]
         noted.doc_string = ""
     return bytes(model.SerializeToString())
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without what exporters log and warn of about themselves."""
+    for name in ("onnxscript", "onnx_ir", "torch.onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

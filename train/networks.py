@@ -3,8 +3,6 @@
 Pictures enter as RGB in 0..1; every normalisation is inside the graph, so none can disagree.
 """
 
-import logging
-import warnings
 from pathlib import Path
 
 import torch
@@ -12,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from train.bare import bare
+from train.bare import bare, quietly
 
 BOX_INPUT_PX = (160, 120)
 """Width and height of the whole picture as the box network sees it."""
@@ -131,10 +129,7 @@ def _export(network: nn.Module, image: Tensor, outputs: list[str], path: Path) -
     import onnxruntime
 
     network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as in fit
-    for name in ("onnxscript", "onnx_ir", "torch.onnx"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():  # the exporter warns of its own use of torch
-        warnings.simplefilter("ignore")
+    with quietly():
         program = torch.onnx.export(
             network,
             (image,),
