@@ -46,7 +46,7 @@ class Descent:
     timed: bool = False  # minutes have become steps
     stage: int = 1
     step: int = 0
-    spent_s: float = 0.0  # of computing
+    spent_s: float = 0.0  # of processor time, or of a GPU's
     stage2_step: int | None = None  # after which stage 2 began
     noted: float = 0.0  # sum of the losses since the curve's last point
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -154,10 +154,11 @@ def descend(
     if config.compiled:
         model.compile()
     parameters = list(run.lifter.parameters())
-    timing = None if minutes is None or run.timed else _Timing()
+    clock = time.perf_counter if company.device.type == "cuda" else time.process_time
+    timing = None if minutes is None or run.timed else _Timing(clock)
     run.lifter.train()
     while run.step < run.steps:
-        began = time.process_time()
+        began = clock()
         for group in run.optimiser.param_groups:
             group["lr"] = config.rate * schedule(run.step, run.progress, config.warm_up_steps)
         sample = draw()
@@ -167,7 +168,7 @@ def descend(
         nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
         run.optimiser.step()
         run.step += 1
-        took = time.process_time() - began
+        took = clock() - began
         halt = float(stop is not None and stop.is_set())
         value, took, halt = company.mean(float(loss.detach()), took, halt)
         if not math.isfinite(value):
@@ -192,7 +193,8 @@ def descend(
 class _Timing:
     """How long steps take, so that minutes become a number of steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._plain: list[float] = []
         self._fused: list[float] = []
 
@@ -202,9 +204,9 @@ class _Timing:
             return 0.0
         seconds = []
         for stage, step in ((2, 0), (1, 1)):
-            began = time.process_time()
+            began = self._clock()
             model(sample, step_weights(config, stage, step)).backward()
-            seconds.append(time.process_time() - began)
+            seconds.append(self._clock() - began)
         return seconds[0] - seconds[1]
 
     def add(self, plain: float, fused: float) -> bool:
