@@ -68,8 +68,10 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file or an engine's folder; Refusal if it is not one."""
-    path = path / WEIGHTS if path.is_dir() else path
+    """The checkpoint in a file, or an engine's or a run's folder; Refusal if it is not one."""
+    if path.is_dir():
+        places = (path / name for name in (WEIGHTS, "checkpoint.pt", "seed-0/checkpoint.pt"))
+        path = next((place for place in places if place.is_file()), path / WEIGHTS)
     if not path.is_file():
         raise Refusal(f"no checkpoint at {path}; expected a checkpoint.pt written by `cvsf train`")
     found = _loaded(path, "a checkpoint of `cvsf train`", _TRAIN_AGAIN)

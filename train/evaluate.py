@@ -18,7 +18,7 @@ from train.read import read_instants
 from train.reproduce import reproduced
 from train.score3d import Lift, score
 from train.shown import show
-from train.tables import show_table
+from train.tables import dataset_of, show_table
 from train.tables import table as table_of
 
 
@@ -52,8 +52,9 @@ def evaluate(
     if table is not None and (subjects or (runs is not None and engine is not None)):
         raise Refusal("a --table takes --engine or --runs for its rows, and no --subjects")
     if table is not None and dataset is not None:
+        name = dataset_of(table, dataset)
         if runs is not None:
-            rows = reproduced(dataset, runs, config, minutes, truth_2d)
+            rows = reproduced(name, dataset, runs, config, minutes, truth_2d)
         else:
             loaded = load_engine(engine)
             rows = {loaded.id: (lift_with(loaded), lift_again(loaded, engine or SHIPPED))}

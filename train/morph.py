@@ -7,6 +7,7 @@ what a detector always does is learned, and what it does now and then is left to
 
 import json
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -73,6 +74,11 @@ def train_morph(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
     """Learn to move a detector's joints to where the ground truth's convention has them."""
+    if out.is_dir() or (minutes is not None and not 0 < minutes < math.inf):
+        raise Refusal(
+            f"--out is {out} and --minutes {minutes}, expected a file that is no folder and a "
+            "number above 0; give others"
+        )
     torch.set_num_threads(threads)
     material = Material(paths or [], dataset, choice(subjects, not_subjects))
     learned, held_out = _prepared(material)

@@ -5,6 +5,7 @@ What does not fit the layout is refused by name.
 """
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def read_file(path: Path) -> Instants:
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise Refusal(f"{path} is not a readable .npz file ({error}); make it again") from error
     if missing := [name for name in _NEEDED if name not in found]:
         raise Refusal(
@@ -42,15 +43,18 @@ def read_file(path: Path) -> Instants:
 
 
 def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Instants:
-    names = [str(name) for name in found["joint_names"]]
+    names = [str(name) for name in found["joint_names"].ravel()]
     frames, views, joints = _checked_shape(found, len(names))
     confidence = found["confidence"].astype(np.float32)
-    broken = ~(np.isfinite(found["keypoints_px"]).all(-1) & np.isfinite(confidence))
-    keypoints = np.where(broken[..., None], 0, found["keypoints_px"]).astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and not seen
+        keypoints = found["keypoints_px"].astype(np.float32)
+    broken = ~(np.isfinite(keypoints).all(-1) & np.isfinite(confidence))
+    keypoints = np.where(broken[..., None], 0, keypoints)
     keypoints, confidence = remap(
         keypoints, np.where(broken, 0, confidence).clip(0, 1), names, H36M_16.joints
     )
-    image = np.broadcast_to(found["image_px"].astype(np.float32), (frames, views, 2))
+    image = np.nan_to_num(found["image_px"].astype(np.float32), posinf=0)  # 0 is unknown
+    image = np.broadcast_to(image, (frames, views, 2))
     return Instants(
         keypoints_px=keypoints,
         confidence=confidence,
@@ -69,19 +73,24 @@ def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int
             f"keypoints_px is {found['keypoints_px'].shape} and confidence {shape}, "
             f"expected (N, V, {joints}, 2) and (N, V, {joints})"
         )
+    if not shape[0]:
+        raise ValueError("keypoints_px holds no instant, expected at least one")
     if not 1 <= shape[1] <= MAX_VIEWS:
         raise ValueError(f"views is {shape[1]}, expected 1 to {MAX_VIEWS}")
     if found["image_px"].shape not in ((2,), (shape[1], 2)):
         raise ValueError(f"image_px is {found['image_px'].shape}, expected (2,) or ({shape[1]}, 2)")
-    for name in ("session", "t_s"):
-        if found[name].shape != shape[:1]:
-            raise ValueError(f"{name} is {found[name].shape}, expected {shape[:1]}")
+    wanted = {"session": shape[:1], "t_s": shape[:1], "subject": shape[:1], "head_px": shape[:2]}
+    for name, expected in wanted.items():
+        if name in found and found[name].shape != expected:
+            raise ValueError(f"{name} is {found[name].shape}, expected {expected}")
     return shape[0], shape[1], shape[2]
 
 
 def _subjects(found: dict[str, npt.NDArray[Any]], frames: int) -> tuple[str, ...]:
     if "subject" not in found:
         return ("",) * frames
+    if found["subject"].dtype.kind not in "iu":
+        return tuple(str(name) for name in found["subject"])
     names = [str(name) for name in found.get("subject_names", np.array([]))]
     return tuple(
         names[number] if 0 <= number < len(names) else str(number) for number in found["subject"]
@@ -98,7 +107,7 @@ def _truth(
             raise ValueError(f"{name} is {found[name].shape}, expected {(*shape, last)}")
         values, known = remap(found[name], np.ones(shape, np.float32), names, H36M_16.joints)
         values[known == 0] = np.nan
-        return values
+        return values if np.isfinite(values).any() else None
 
     head = found.get("head_px")
     return Truth(

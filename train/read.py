@@ -48,7 +48,8 @@ class Choice:
 
     def kept_back(self, part: Instants) -> Instants:
         """What of a part is only reported on; everything where nobody is kept back."""
-        return part.take(np.array([not self.names or not self._chosen(s) for s in part.subject]))
+        kept = [not self.names or not self._chosen(s) for s in part.subject]
+        return part.take(np.array(kept, bool))
 
     def _chosen(self, subject: str) -> bool:
         return not self.names or (subject in self.names) != self.without
@@ -58,5 +59,8 @@ def choice(subjects: str, not_subjects: str) -> Choice:
     """From the words of a command."""
     if subjects and not_subjects:
         raise Refusal("--subjects and --not-subjects exclude each other; give one of them")
-    names = tuple(name for name in (subjects or not_subjects).split(",") if name)
+    given = subjects or not_subjects
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    if given and not names:
+        raise Refusal(f"{given!r} names no subject; expected names separated by commas")
     return Choice(names=names, without=bool(not_subjects))

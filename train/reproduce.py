@@ -3,29 +3,53 @@
 One command makes a table again; what it trained stays, so the next table is quick.
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from train.check import CHECKPOINT
+from cvsf.refusal import Refusal
+from train.check import CHECKPOINT, check_same
 from train.checkpoint import read_checkpoint
-from train.config import Variant
+from train.config import Variant, training_config
 from train.read import choice
 from train.run import lift_with
 from train.tables import Row
 from train.train import Material, Order, carry_out
 
+_MATERIAL = "material.json"
 _REPORTED: tuple[Variant, ...] = ("baseline", "s1", "s1s2")
 
 
+def _check_material(path: Path, material: dict[str, Any]) -> None:
+    """Write down what the runs beside this file learn from, or refuse if they learned from else."""
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found != material:
+            raise Refusal(
+                f"{path.parent} holds runs made of {found}, expected {material}; "
+                "give another folder as --runs"
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(material) + "\n")
+
+
 def reproduced(
-    dataset: Path, runs: Path, config: str, minutes: float | None, truth_2d: bool
+    name: str, dataset: Path, runs: Path, config: str, minutes: float | None, truth_2d: bool
 ) -> dict[str, Row]:
-    """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained."""
+    """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained.
+
+    Refusal if the runs that are there were made of other material or with another configuration.
+    """
+    _check_material(runs / _MATERIAL, {"dataset": name, "truth_2d": truth_2d})
     rows: dict[str, Row] = {}
     for variant in _REPORTED:
         out = runs / variant
         path = out / "seed-0" / CHECKPOINT
+        if path.exists():
+            check_same(path, training_config(config, variant))
         if not path.exists() or not read_checkpoint(path).scores:
             typer.echo(f"training {variant} into {out}", err=True)
             material = Material([], dataset, choice("", ""), truth_2d)

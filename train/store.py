@@ -4,6 +4,7 @@ One part is in memory while it is written, none while they are read; a batch tou
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from train.dataset import Instants
 
 log = logging.getLogger(__name__)
 
+_OURS = re.compile(r"\d{5}-(keypoints_px|confidence|image_px|joints_mm)\.npy|index\.npz")
 _ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm")
 
 
@@ -64,6 +66,16 @@ class Store:
             confidence=found["confidence"],
             image_px=found["image_px"],
             joints_mm=found.get("joints_mm"),
+        )
+
+
+def check_store(folder: Path) -> None:
+    """Refusal if a folder holds what no store does: it is about to be written anew."""
+    strange = [p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name)]
+    if strange:
+        raise Refusal(
+            f"{folder} holds {strange[0]}, expected nothing that training has not written there; "
+            "give another --out"
         )
 
 

@@ -62,16 +62,10 @@ class Sums:
         return nested
 
 
-def table(
-    number: int, dataset: Path, rows: Mapping[str, Row], *, truth_2d: bool = False
-) -> dict[str, Any]:
-    """Our rows by name with the figures of `cvsf evaluate`, and the paper's; the last row's figures
-    are the table's own.
-    """
+def dataset_of(number: int, dataset: Path) -> str:
+    """The name of the dataset in a folder; Refusal if the table is of another, or there is none."""
     if number not in TABLES:
         raise Refusal(f"table is {number}, expected one of {', '.join(map(str, TABLES))}")
-    if not rows:
-        raise Refusal("no row to fill; expected at least one engine or checkpoint")
     name = recognised(dataset)
     if TABLES[number].dataset not in (None, name):
         wanted = DATASETS[str(TABLES[number].dataset)].title
@@ -79,6 +73,18 @@ def table(
             f"table {number} is of {wanted}, but {dataset} is {DATASETS[name].title}; "
             "name the other folder or another table"
         )
+    return name
+
+
+def table(
+    number: int, dataset: Path, rows: Mapping[str, Row], *, truth_2d: bool = False
+) -> dict[str, Any]:
+    """Our rows by name with the figures of `cvsf evaluate`, and the paper's; the last row's figures
+    are the table's own.
+    """
+    if not rows:
+        raise Refusal("no row to fill; expected at least one engine or checkpoint")
+    name = dataset_of(number, dataset)
     sums = {row: Sums() for row in rows}
     split = _SEEN_TOGETHER.get(name, "test") if number == 2 else "test"
     frames, sessions = 0, 0

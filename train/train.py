@@ -32,7 +32,7 @@ from train.read import Choice, choice, read_parts
 from train.run import METRICS, Task, train_seed
 from train.shown import computing, show
 from train.splits import KeptBack, divide
-from train.store import Store, open_store, write_store
+from train.store import Store, check_store, open_store, write_store
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +199,8 @@ def _prepared(
     """
     kept_back: Instants | None = None
     folder = order.out / _STORE
+    if us.leads:
+        check_store(folder)
     try:
         with us.led():
             if us.leads:
