@@ -14,7 +14,6 @@ from cvsf.engine import load_engine
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
 from train.dataset import joined
-from train.evaluate import lift_with
 from train.human36m import ACTIONS
 from train.published import published
 from train.reported import JDR, SIX_JOINTS, TABLES
@@ -36,7 +35,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def shipped() -> Row:
     """The engine inside the package."""
-    return lift_with(load_engine()), None
+    return load_engine().lift_many, None
 
 
 def printed(facts: dict[str, Any]) -> str:

@@ -11,11 +11,10 @@ import typer
 
 from cvsf.engine import SHIPPED, Engine, load_engine
 from cvsf.refusal import Refusal
-from cvsf.skeleton import Array
-from train import run
 from train.checkpoint import read_checkpoint
 from train.read import read_instants
 from train.reproduce import reproduced
+from train.run import lift_with
 from train.score3d import Lift, score
 from train.shown import show
 from train.tables import dataset_of, show_table
@@ -57,7 +56,7 @@ def evaluate(
             rows = reproduced(name, dataset, runs, config, minutes, truth_2d)
         else:
             loaded = load_engine(engine)
-            rows = {loaded.id: (lift_with(loaded), lift_again(loaded, engine or SHIPPED))}
+            rows = {loaded.id: (loaded.lift_many, lift_again(loaded, engine or SHIPPED))}
         facts = table_of(table, dataset, rows, truth_2d=truth_2d)
         typer.echo(json.dumps(facts)) if as_json else show_table(facts)
         return
@@ -77,20 +76,11 @@ def _scored(file: Path, engine: Path | None, subjects: str) -> dict[str, Any]:
     if not instants.confidence.any():
         raise Refusal(f"nobody is seen in {file}; there is nothing to score")
     again = lift_again(loaded, engine or SHIPPED)
-    return score(lift_with(loaded), instants, again) | {"engine": loaded.id}
-
-
-def lift_with(engine: Engine) -> Any:
-    """The engine as scoring wants it."""
-
-    def lift(keypoints_px: Array, confidence: Array, image_px: Array) -> dict[str, Array]:
-        return engine.lift_many(keypoints_px, confidence, image_px)
-
-    return lift
+    return score(loaded.lift_many, instants, again) | {"engine": loaded.id}
 
 
 def lift_again(engine: Engine, folder: Path) -> Lift | None:
     """Of an engine that morphs: its lifter without the morph, for 2D that was morphed already."""
     if not engine.manifest.morph:
         return None
-    return run.lift_with(read_checkpoint(folder).lifter())
+    return lift_with(read_checkpoint(folder).lifter())

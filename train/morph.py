@@ -29,8 +29,7 @@ from train.dataset import Instants
 from train.learn import schedule
 from train.read import choice
 from train.score3d import over_pose_norm
-from train.splits import KeptBack
-from train.train import Material
+from train.splits import KeptBack, Material
 
 log = logging.getLogger(__name__)
 

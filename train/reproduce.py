@@ -15,8 +15,9 @@ from train.checkpoint import read_checkpoint
 from train.config import Variant, training_config
 from train.read import choice
 from train.run import lift_with
+from train.splits import Material
 from train.tables import Row
-from train.train import Material, Order, carry_out
+from train.train import Order, carry_out
 
 _MATERIAL = "material.json"
 _REPORTED: tuple[Variant, ...] = ("baseline", "s1", "s1s2")

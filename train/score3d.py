@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from cvsf.fusion import refined_confidence
 from cvsf.metrics import bone_stability, jdr, multiview_agreement, n_mpjpe, n_pck, p_mpjpe
 from cvsf.skeleton import H36M_16, Array
 from train.dataset import Instants, Truth
@@ -34,9 +36,8 @@ def score(lift: Lift, instants: Instants, again: Lift | None = None) -> dict[str
     truth = instants.truth
     seen: npt.NDArray[np.bool_] = np.any(instants.confidence > 0, axis=-1)
     if truth.joints_mm is not None:
-        # cvsf.fusion.refined_confidence
-        sure = np.maximum(instants.confidence, together["fused_confidence"][:, None])
-        sure = np.where(seen[..., None], sure, 0).astype(np.float32)
+        found = (instants.confidence, together["fused_confidence"])
+        sure = refined_confidence(*(torch.tensor(array) for array in found)).numpy()
         refined = _one_by_one(again or lift, instants, together["refined_px"], sure)
         facts["one_view"] = errors(_in_view(alone), truth.joints_mm, seen)
         facts["one_view_refined"] = errors(_in_view(refined), truth.joints_mm, seen)

@@ -5,12 +5,14 @@ The first goes to disk as it comes; of the second a bounded number of instants i
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from cvsf.refusal import Refusal
 from train.dataset import Instants, joined
-from train.read import Choice
+from train.published import published
+from train.read import Choice, read_parts
 
 
 @dataclass(slots=True)
@@ -57,3 +59,24 @@ def divide(parts: Iterable[Instants], choice: Choice, kept_back: KeptBack) -> It
         )
     if not learned:
         raise Refusal("no instant is left after the choice of subjects; name fewer or others")
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a command was given to learn from."""
+
+    paths: list[Path]
+    dataset: Path | None
+    choice: Choice
+    truth_2d: bool = False  # of a dataset: 2D that no detector found
+
+    def parts(self, kept_back: KeptBack) -> Iterator[Instants]:
+        """What is learned from, part by part; what is not goes to `kept_back`."""
+        if self.dataset is None:
+            yield from divide(read_parts(self.paths), self.choice, kept_back)
+            return
+        if self.paths or self.choice.names:
+            raise Refusal("--dataset brings its own files and split; give no others with it")
+        yield from published(self.dataset, None, "train", truth_2d=self.truth_2d)
+        for part in published(self.dataset, None, "test", truth_2d=self.truth_2d):
+            kept_back.add(part)

@@ -27,11 +27,10 @@ from train.checkpoint import read_checkpoint, read_morph
 from train.config import TrainConfig, training_config
 from train.dataset import Instants
 from train.parallel import Company, company, one_voice
-from train.published import published
-from train.read import Choice, choice, read_parts
+from train.read import choice
 from train.run import METRICS, Task, train_seed
 from train.shown import computing, show
-from train.splits import KeptBack, divide
+from train.splits import KeptBack, Material
 from train.store import Store, check_store, open_store, write_store
 
 log = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ def train(
 class Order:
     """What is to be trained: the words of the command."""
 
-    material: "Material"
+    material: Material
     out: Path
     variant: str
     config: str | None = None
@@ -167,27 +166,6 @@ def stoppable() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a command was given to learn from."""
-
-    paths: list[Path]
-    dataset: Path | None
-    choice: Choice
-    truth_2d: bool = False  # of a dataset: 2D that no detector found
-
-    def parts(self, kept_back: KeptBack) -> Iterator[Instants]:
-        """What is learned from, part by part; what is not goes to `kept_back`."""
-        if self.dataset is None:
-            yield from divide(read_parts(self.paths), self.choice, kept_back)
-            return
-        if self.paths or self.choice.names:
-            raise Refusal("--dataset brings its own files and split; give no others with it")
-        yield from published(self.dataset, None, "train", truth_2d=self.truth_2d)
-        for part in published(self.dataset, None, "test", truth_2d=self.truth_2d):
-            kept_back.add(part)
 
 
 @contextmanager
