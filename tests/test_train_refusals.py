@@ -190,6 +190,13 @@ def test_a_run_goes_on_only_with_its_own_recordings(
     tmp_path: Path, file: Path, words: list[Any]
 ) -> None:
     run(train, file, *words)
+    (tmp_path / "changed").mkdir()
+    changed = multiview(tmp_path / "changed" / file.name)
+    with np.load(changed) as found:
+        arrays = {name: found[name] for name in found.files}
+    np.savez(changed, allow_pickle=False, **arrays | {"keypoints_px": arrays["keypoints_px"] + 1})
+    with pytest.raises(Refusal, match="learned from other recordings"):
+        run(train, changed, "--resume", *words)
     with pytest.raises(Refusal, match="learned from other recordings"):
         run(train, multiview(tmp_path / "b.npz"), "--resume", *words)
     again = run(train, file, "--resume", *words)  # finished: only scored anew

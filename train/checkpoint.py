@@ -35,6 +35,7 @@ class Checkpoint:
     weights: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
     sessions: tuple[str, ...] = ()
+    sha256: str | None = None  # of the instants it learns from
     parent: str | None = None  # engine it was trained from
     engine: str | None = None  # id of the engine compiled from it
     scores: dict[str, dict[str, float]] = field(default_factory=dict)

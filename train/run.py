@@ -98,13 +98,15 @@ def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
 
 def _at_rest(run: Descent, task: Task) -> Checkpoint:
     rest = run.at_rest(task.learned.sessions, task.parent)
-    return replace(rest, morph=task.morph.at_rest() if task.morph else None)
+    morph = task.morph.at_rest() if task.morph else None
+    return replace(rest, morph=morph, sha256=task.learned.sha256)
 
 
 def _same(path: Path, task: Task) -> Checkpoint:
     found = check_same(path, task.config)
     taught = task.parent.sessions if task.parent else ()
-    if set(found.sessions) != {*taught, *task.learned.sessions}:
+    same = found.sha256 == task.learned.sha256
+    if not same or set(found.sessions) != {*taught, *task.learned.sessions}:
         raise Refusal(
             f"{path} learned from other recordings; give the same, or another --out, and with "
             "--parent its weights to start from"

@@ -3,6 +3,7 @@
 One part is in memory while it is written, none while they are read; a batch touches only its rows.
 """
 
+import hashlib
 import logging
 import re
 from collections import Counter
@@ -39,6 +40,7 @@ class Store:
     """Memory-mapped instants, each seen by two views or more."""
 
     sessions: tuple[str, ...]
+    sha256: str  # of all that is in it
     views: int
     has_truth: bool
     _parts: list[dict[str, Array]]
@@ -87,6 +89,7 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
     found: Counter[str] = Counter()
     untrue: Counter[str] = Counter()
     lengths: list[int] = []
+    content = hashlib.sha256()
     for part in parts:
         rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
         if labelled and part.truth.joints_mm is not None:
@@ -106,12 +109,15 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
         }
         for name, array in arrays.items():
             if array is not None:
-                np.save(_path(folder, len(lengths), name), array.astype(np.float32))
+                stored = np.ascontiguousarray(array, np.float32)
+                np.save(_path(folder, len(lengths), name), stored)
+                content.update(stored.data)
         lengths.append(len(seen))
     sessions = _named(found, untrue, labelled=labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
         "sessions": np.array(sessions, np.str_),
+        "sha256": np.array(content.hexdigest()),
     }
     np.savez(folder / "index.npz", allow_pickle=False, **index)
 
@@ -120,6 +126,7 @@ def open_store(folder: Path) -> Store:
     """What `write_store` wrote."""
     with np.load(folder / "index.npz", allow_pickle=False) as index:
         lengths, sessions = index["lengths"], tuple(map(str, index["sessions"]))
+        sha256 = str(index["sha256"])
     parts = [
         {
             name: np.load(path, mmap_mode="r", allow_pickle=False)
@@ -130,6 +137,7 @@ def open_store(folder: Path) -> Store:
     ]
     return Store(
         sessions,
+        sha256,
         max(part["confidence"].shape[1] for part in parts),
         all("joints_mm" in part for part in parts),
         parts,
