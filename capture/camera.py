@@ -16,7 +16,6 @@ from cvsf.wire import CAMERA_NAME
 log = logging.getLogger(__name__)
 
 Pace = Literal["live", "lossless"]
-_MOST_SIMULATED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,19 +146,20 @@ def open_source(uri: str, config: SourceConfig) -> Source:
     module, _, function = _OPENERS[scheme].partition(":")
     opener = getattr(importlib.import_module(module), function)
     if scheme == "sim":
-        kind, _, index = uri.removeprefix("sim:").partition("?index=")
-        return cast(Source, opener(int(index), config, kind == "moving"))
+        from capture.staged import read_address
+
+        return cast(Source, opener(read_address(uri), config))
     return cast(Source, opener(uri, config))
 
 
 def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
     """Every camera that the text names, in its order."""
-    from capture import devices, rtsp, video
+    from capture import devices, rtsp, staged, video
 
     if source is None:
         return devices.find_all(data)
-    if source == "sim" or source.startswith("sim:"):
-        return _simulated(source, cams)
+    if source == "sim" or source.startswith(("sim:", "sim?")):
+        return staged.find(source, cams)
     is_one = bool(source) and Path(source).expanduser().exists()
     parts = [source] if is_one else [part.strip() for part in source.split(",")]
     found: list[Found] = []
@@ -178,27 +178,6 @@ def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
         else:
             found += _named(part, data)
     return found
-
-
-def _simulated(source: str, cams: int) -> list[Found]:
-    """sim, sim:still, sim:moving, sim:2,3 or sim:moving:2,3."""
-    words = source.split(":")[1:]
-    kind = words.pop(0) if words and words[0] in ("still", "moving") else "still"
-    numbers = words.pop(0) if words else None
-    indices = range(min(cams, _MOST_SIMULATED)) if numbers is None else _indices(numbers)
-    if indices is None or words:
-        raise Refusal(
-            f"{source!r} is no simulated source: expected sim, sim:still, sim:moving,"
-            " sim:2,3 or sim:moving:2,3."
-        )
-    return [Found(uri=f"sim:{kind}?index={i}", name=f"cam{i}") for i in indices]
-
-
-def _indices(numbers: str) -> list[int] | None:
-    parts = numbers.split(",")
-    if not all(part.isdecimal() and int(part) < _MOST_SIMULATED for part in parts):
-        return None
-    return [int(part) for part in parts]
 
 
 def _named(part: str, data: Path | None) -> list[Found]:

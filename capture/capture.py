@@ -171,7 +171,8 @@ def _command(name: str, given: Mapping[str, object]) -> list[str]:
 
 def _gather_truth(truth: Path, specs: Sequence[SourceSpec]) -> None:
     """The truth of each simulated camera's process as one file."""
+    from capture.staged import read_address
     from capture.truth import merge_truth
 
-    indices = [spec.uri.rpartition("index=")[2] for spec in specs]
+    indices = [read_address(spec.uri).index for spec in specs]
     merge_truth([truth.with_name(f"{truth.stem}.{index}.npz") for index in indices], truth)

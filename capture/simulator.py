@@ -14,7 +14,8 @@ from capture.film import Shot, film, set_stage
 from capture.moment import reached
 from capture.render import Painter
 from capture.simulated import USUAL_FPS, USUAL_SIZE, check
-from capture.slope import make_slope, place_camera
+from capture.slope import Viewpoint, make_slope, place_camera, turned
+from capture.staged import Staged
 from capture.truth import TruthKeeper
 
 _AHEAD = 10
@@ -24,9 +25,9 @@ _UNCERTAINTY_NS = 1_000
 """The picture shows exactly the moment stamped, to the rounding of the motion's arithmetic."""
 
 
-def open_simulated(index: int, config: SourceConfig, moving: bool) -> Source:
-    """Camera `index` of the slope of `config.seed`."""
-    return SimulatedCamera(index, config, moving)
+def open_simulated(staged: Staged, config: SourceConfig) -> Source:
+    """That camera of the slope of `config.seed`."""
+    return SimulatedCamera(staged, config)
 
 
 class SimulatedCamera:
@@ -34,21 +35,25 @@ class SimulatedCamera:
 
     pace: Pace = "live"
 
-    def __init__(self, index: int, config: SourceConfig, moving: bool) -> None:
+    def __init__(self, staged: Staged, config: SourceConfig) -> None:
         check(config)
+        index, self._knock = staged.index, staged.knock
         self.width_px, self.height_px = size = config.size or USUAL_SIZE
         self.fps = float(config.fps or USUAL_FPS)
         cv2.setNumThreads(1)
-        slope = make_slope(config.seed, moving)
+        slope = make_slope(config.seed, staged.moving)
         self._view = place_camera(slope, index, size)
         self._stage = set_stage(config.seed, slope)
-        self._painter = Painter(self._stage, self._view, index)
-        self._painter.prepare()
+        self._painter = self._paint_for(self._view, index)
+        if staged.knock:
+            self._knocked_view = turned(self._view, staged.knock.turn_deg)
+            self._knocked_painter = self._paint_for(self._knocked_view, index)
         self._quality = config.jpeg_quality
         self._keeper = (
             TruthKeeper(config.truth, config.seed, index, self._view) if config.truth else None
         )
         self._shots: dict[int, Shot] = {}
+        self._first: int | None = None
         self._next: int | None = None
         self._closed = False
 
@@ -56,11 +61,12 @@ class SimulatedCamera:
         """The exposure of the next tick, or of the newest one when the reader was late."""
         due = int(time.monotonic_ns() * self.fps / 1e9)
         if self._next is None:
-            self._next = due + 1
+            self._first = self._next = due + 1
         tick = max(self._next, due)
         if not reached(self._at(tick), timeout_s):
             return None
         missed, self._next = tick - self._next, tick + 1
+        self._suffer(tick)
         shot = self._shot(tick)
         jpeg = simplejpeg.encode_jpeg(self._painter.paint(shot), self._quality, "BGR", "420")
         if self._keeper:
@@ -75,6 +81,20 @@ class SimulatedCamera:
         if self._keeper and not self._closed:
             self._keeper.write()
         self._closed = True
+
+    def _paint_for(self, view: Viewpoint, index: int) -> Painter:
+        painter = Painter(self._stage, view, index)
+        painter.prepare()
+        return painter
+
+    def _suffer(self, tick: int) -> None:
+        """Be turned, when it is time."""
+        if self._knock is None or self._first is None:
+            return
+        if self._at(tick) >= self._at(self._first) + self._knock.after_s * 1e9:
+            self._view, self._painter = self._knocked_view, self._knocked_painter
+            self._knock = None
+            self._shots.clear()
 
     def _at(self, tick: int) -> int:
         return round(tick * 1e9 / self.fps)

@@ -3,7 +3,7 @@
 A camera depends on the seed and its own index, never on how many others there are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,13 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
         focal_px=zoom * _fitting(course, eye, rotation, size), wobble=wobble,
         period_ns=course.period_ns,
     )  # fmt: skip
+
+
+def turned(view: Viewpoint, turn_deg: float) -> Viewpoint:
+    """A still camera whose tripod was turned to its left, zoom and place as they were."""
+    c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    x, y, z = view.target - view.eye
+    return replace(view, target=view.eye + np.array([c * x - s * y, s * x + c * y, z]))
 
 
 def aim(view: Viewpoint, raw_ns: Stamps, pelvis: Real) -> tuple[Real, Real]:

@@ -11,6 +11,7 @@ import pytest
 
 from capture import devices
 from capture.camera import SourceConfig, SourceSpec, find_sources, open_source
+from capture.staged import read_address
 from cvsf.refusal import Refusal
 
 
@@ -71,12 +72,13 @@ def test_of_more_files_the_first_are_taken_and_it_is_said(
         ("sim:moving", ["sim:moving?index=0", "sim:moving?index=1"]),
         ("sim:2,3", ["sim:still?index=2", "sim:still?index=3"]),
         ("sim:moving:2,3", ["sim:moving?index=2", "sim:moving?index=3"]),
+        ("sim?turn=1:-5@2.5", ["sim:still?index=0", "sim:still?index=1&turn=-5.0@2.5"]),
     ],
 )
 def test_the_slope_may_be_still_or_moving_and_in_part(source: str, uris: list[str]) -> None:
     specs = find_sources(source, 2)
     assert [spec.uri for spec in specs] == uris
-    assert [spec.camera for spec in specs] == [f"cam{uri[-1]}" for uri in uris]
+    assert [spec.camera for spec in specs] == [f"cam{read_address(uri).index}" for uri in uris]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,9 @@ def test_the_slope_may_be_still_or_moving_and_in_part(source: str, uris: list[st
         ("sim:upside-down", 1, "no simulated source"),
         ("sim:2,3", 4, "2 cameras where 4 were asked for"),
         ("sim:99", 1, "no simulated source"),
+        ("sim?turn=2:5@1", 2, "no simulated source"),
+        ("sim?turn=0:5", 1, "no simulated source"),
+        ("sim:moving?turn=0:5@1", 1, "cannot be knocked"),
         ("sim", 0, "0 cameras were asked for"),
         ("/dev/video99", 1, "no camera at /dev/video99"),
         ("99", 1, "no camera 99"),

@@ -14,6 +14,7 @@ import zmq
 
 from capture.camera import SourceConfig
 from capture.simulator import open_simulated
+from capture.staged import Staged
 from cvsf.client import skeletons
 from cvsf.messages import pack, to_header, unpack
 from cvsf.session import read_manifest
@@ -26,7 +27,9 @@ from product import HUB, Run, accounted, free_ports, readable, running, until
 @pytest.fixture(scope="module")
 def pictures() -> list[bytes]:
     """A skier, as one camera of the slope sees it."""
-    source = open_simulated(0, SourceConfig(size=(WIDTH, HEIGHT), fps=60), moving=False)
+    source = open_simulated(
+        Staged(index=0, moving=False), SourceConfig(size=(WIDTH, HEIGHT), fps=60)
+    )
     taken = [source.read(1.0) for _ in range(8)]
     source.close()
     return [exposure.jpeg for exposure in taken if exposure]

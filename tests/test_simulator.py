@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from capture.render import Painter
 from capture.simulate import render_seed, simulate
 from capture.simulator import open_simulated
 from capture.skier import pose_skier
-from capture.slope import aim, make_slope, place_camera, project
+from capture.slope import aim, make_slope, place_camera, project, turned
+from capture.staged import Knock, Staged
 from capture.truth import merge_truth, seen
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
@@ -79,6 +81,28 @@ def test_the_skier_is_drawn_where_the_truth_says() -> None:
     assert np.mean(hits) > 0.85
 
 
+def test_a_camera_that_is_knocked_sees_the_slope_turned_and_only_the_truth_says_so(
+    tmp_path: Path,
+) -> None:
+    config = SourceConfig(seed=3, size=(160, 120), fps=30, truth=tmp_path / "t.npz")
+    staged = Staged(index=1, moving=False, knock=Knock(turn_deg=5, after_s=0.5))
+    with closing(open_simulated(staged, config)) as camera:
+        exposures = [e for e in (camera.read(0.2) for _ in range(26)) if e]
+    with np.load(tmp_path / "t.1.npz") as truth:
+        rotation, stamps = truth["rotation"], truth["raw_ns"]
+    after = stamps >= stamps[0] + 500_000_000
+    assert after.any()
+    assert not after.all()
+    assert np.ptp(rotation[~after], 0).max() == np.ptp(rotation[after], 0).max() == 0
+    between = rotation[-1] @ rotation[0].T
+    assert np.degrees(np.arccos((np.trace(between) - 1) / 2)) == pytest.approx(5, abs=1e-6)
+    view = place_camera(make_slope(3, False), 1, (160, 120))
+    assert np.array_equal(turned(view, 5).eye, view.eye)
+    pictures = [simplejpeg.decode_jpeg(e.jpeg, "GRAY")[:60].astype(float) for e in exposures]
+    steady, jump = (np.abs(pictures[i] - pictures[0]).mean() for i in (2, -1))
+    assert jump > 3 * steady
+
+
 def test_a_hidden_joint_is_one_behind_a_limb() -> None:
     slope = make_slope(2, False)
     stamps = np.arange(0, slope.course.period_ns, 500_000_000, dtype=np.int64)
@@ -101,7 +125,7 @@ def test_two_cameras_expose_the_same_skier_at_the_same_ticks_and_truth_joins(
 ) -> None:
     truth = tmp_path / "truth.npz"
     config = SourceConfig(seed=21, fps=20, truth=truth)
-    cameras = [open_simulated(index, config, False) for index in (0, 1)]
+    cameras = [open_simulated(Staged(index=index, moving=False), config) for index in (0, 1)]
     exposures: list[list[Exposure]] = [[], []]
     for _ in range(5):
         for camera, taken in zip(cameras, exposures, strict=True):
@@ -142,7 +166,7 @@ def _truth_is_consistent(joined: dict[str, npt.NDArray[Any]]) -> None:
 
 
 def test_a_late_reader_is_told_what_it_missed() -> None:
-    camera = open_simulated(0, SourceConfig(seed=2, fps=50), False)
+    camera = open_simulated(Staged(index=0, moving=False), SourceConfig(seed=2, fps=50))
     first = camera.read(1.0)
     time.sleep(0.15)
     second = camera.read(1.0)
@@ -156,7 +180,7 @@ def test_a_late_reader_is_told_what_it_missed() -> None:
 
 
 def test_nothing_of_the_truth_is_in_an_exposure() -> None:
-    camera = open_simulated(0, SourceConfig(seed=2), False)
+    camera = open_simulated(Staged(index=0, moving=False), SourceConfig(seed=2))
     exposure = camera.read(1.0)
     camera.close()
     assert exposure is not None
@@ -175,8 +199,10 @@ def test_truth_is_written_when_the_process_is_told_to_stop(tmp_path: Path) -> No
         "from pathlib import Path\n"
         "from capture.camera import SourceConfig\n"
         "from capture.simulator import open_simulated\n"
+        "from capture.staged import Staged\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
-        "camera = open_simulated(2, SourceConfig(seed=1, truth=Path(sys.argv[1])), False)\n"
+        "config = SourceConfig(seed=1, truth=Path(sys.argv[1]))\n"
+        "camera = open_simulated(Staged(index=2, moving=False), config)\n"
         "try:\n"
         "    while True:\n"
         "        camera.read(1.0)\n"
@@ -200,7 +226,9 @@ def test_truth_is_written_when_the_process_is_told_to_stop(tmp_path: Path) -> No
 
 
 def test_an_hour_of_truth_is_written_in_half_a_second(tmp_path: Path) -> None:
-    camera: Any = open_simulated(0, SourceConfig(seed=1, truth=tmp_path / "long.npz"), False)
+    camera: Any = open_simulated(
+        Staged(index=0, moving=False), SourceConfig(seed=1, truth=tmp_path / "long.npz")
+    )
     exposure = camera.read(1.0)
     joints = np.zeros((len(H36M_16), 3))
     for tick in range(72_000):
@@ -218,7 +246,7 @@ def test_impossible_cameras_are_refused() -> None:
         SourceConfig(truth=Path("/nowhere/at/all/truth.npz")),
     ):
         with pytest.raises(Refusal):
-            open_simulated(0, config, False)
+            open_simulated(Staged(index=0, moving=False), config)
 
 
 def test_the_same_seed_gives_the_same_folder(tmp_path: Path) -> None:
