@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ class Truth:
     joints_mm: Array | None = None  # (N, V, J, 3) in each view's own axes
     pixels: Array | None = None  # (N, V, J, 2)
     head_px: Array | None = None  # (N, V)
+    view_from_world: Array | None = None  # (N, V, 3, 3)
+    translation_mm: Array | None = None  # (N, V, 3)
+    focal_px: Array | None = None  # (N, V)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +51,7 @@ class Instants:
     def take(self, rows: npt.NDArray[Any]) -> "Instants":
         """The instants of a mask or index array."""
         index = np.flatnonzero(rows) if rows.dtype == bool else rows
-        truth = Truth(
-            joints_mm=_rows(self.truth.joints_mm, index),
-            pixels=_rows(self.truth.pixels, index),
-            head_px=_rows(self.truth.head_px, index),
-        )
+        truth = Truth(**{f.name: _rows(getattr(self.truth, f.name), index) for f in fields(Truth)})
         return replace(
             self,
             keypoints_px=self.keypoints_px[index],
@@ -105,9 +104,10 @@ def joined(parts: Sequence[Instants]) -> Instants:
         subject=tuple(s for p in parts for s in p.subject),
         t_s=np.concatenate([p.t_s for p in parts]),
         truth=Truth(
-            joints_mm=stack([p.truth.joints_mm for p in parts], np.nan),
-            pixels=stack([p.truth.pixels for p in parts], np.nan),
-            head_px=stack([p.truth.head_px for p in parts], np.nan),
+            **{
+                f.name: stack([getattr(p.truth, f.name) for p in parts], np.nan)
+                for f in fields(Truth)
+            }
         ),
     )
 

@@ -114,4 +114,22 @@ def _truth(
         joints_mm=read("joints_mm", 3),
         pixels=read("truth_px", 2),
         head_px=None if head is None else head.astype(np.float32),
+        **_true_cameras(found, shape[:2]),
     )
+
+
+def _true_cameras(
+    found: dict[str, npt.NDArray[Any]], shape: tuple[int, int]
+) -> dict[str, npt.NDArray[Any]]:
+    """All that a file says of its cameras, or nothing."""
+    wanted = {
+        "view_from_world": ("camera_R", (*shape, 3, 3)),
+        "translation_mm": ("camera_t_mm", (*shape, 3)),
+        "focal_px": ("focal_px", shape),
+    }
+    if any(name not in found for name, _ in wanted.values()):
+        return {}
+    for name, expected in wanted.values():
+        if found[name].shape != expected:
+            raise ValueError(f"{name} is {found[name].shape}, expected {expected}")
+    return {ours: found[name] for ours, (name, _) in wanted.items()}
