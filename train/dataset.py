@@ -38,6 +38,7 @@ class Instants:
     session: tuple[str, ...]  # (N,) where the instant was recorded
     subject: tuple[str, ...]  # (N,) who, "" where unknown
     t_s: npt.NDArray[np.float64]  # (N,)
+    cameras: tuple[str, ...] = ()  # V names; none where a file has none
     truth: Truth = Truth()
 
     def __len__(self) -> int:
@@ -103,6 +104,7 @@ def joined(parts: Sequence[Instants]) -> Instants:
         session=tuple(s for p in parts for s in p.session),
         subject=tuple(s for p in parts for s in p.subject),
         t_s=np.concatenate([p.t_s for p in parts]),
+        cameras=max((p.cameras for p in parts), key=len),
         truth=Truth(
             **{
                 f.name: stack([getattr(p.truth, f.name) for p in parts], np.nan)

@@ -61,4 +61,5 @@ def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) 
         session=(session,) * len(poses),
         subject=("",) * len(poses),
         t_s=np.array([pose.t_ns for pose in poses]) / 1e9,
+        cameras=tuple(cameras),
     )
