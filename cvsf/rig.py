@@ -57,13 +57,8 @@ class Rig:
 
     def in_views(self, joints: Real) -> Real:
         """Joints (N, J, 3) of the world in the axes of each view, (N, V, J, 3)."""
-        turned = np.einsum("...vab,...jb->...vja", *self._with_instants(joints))
+        turned = joints[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
         return np.asarray(turned + self.translation[..., None, :])
-
-    def _with_instants(self, joints: Real) -> tuple[Real, Real]:
-        still = self.view_from_world.ndim == 3
-        rotation = self.view_from_world[None] if still else self.view_from_world
-        return rotation, joints
 
     def undistorted(self, keypoints_px: npt.NDArray[Any]) -> Real:
         """Where (N, V, J, 2) would have been seen through a lens without distortion."""
@@ -110,6 +105,7 @@ class Calibration:
     body: Body
     sureness: Sureness
     instants: int  # how many it was found from
+    noise_share: float  # what 2D is off by, a standard deviation over the person's extent
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
 
@@ -119,6 +115,7 @@ def to_plain(found: Calibration) -> dict[str, Any]:
         "schema": SCHEMA,
         "scale_source": found.scale_source,
         "instants": found.instants,
+        "noise_share": found.noise_share,
         "cameras": list(found.rig.cameras),
         "rig": {name: getattr(found.rig, name).tolist() for name in _RIG_ARRAYS},
         "joint_set": found.body.joint_set.name,
@@ -141,6 +138,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             ),
             sureness=Sureness(**sure),
             instants=int(plain["instants"]),
+            noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
         )
     except (KeyError, TypeError) as error:

@@ -1,0 +1,201 @@
+"""Cameras found from the athlete: start from the lifter's rotations, adjust, doubt, adjust again.
+
+The joints themselves are the calibration points; no board, no truth. What the motion does not
+determine is refused with a reason.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.adjust import Beliefs, Problem, State, adjust, covariance
+from cvsf.evidence import CENTRE, FOCAL, ROTATION, Cameras, bones_of, noise_of, pixels_of, seen_at
+from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, roots, settle
+from cvsf.rig import Body, Calibration, Rig, Sureness
+from cvsf.sightings import Sightings
+from cvsf.start import Turned, average_rotations, first_guess, mean_body
+
+Real = npt.NDArray[np.float64]
+
+_INSTANTS, _FEW_INSTANTS = 64, 24
+_LEAST_INSTANTS = 5
+_GUESSES = (0.75, 1.5)  # focal length over the picture's longer side
+_FIRST_NOISE, _LEAST_NOISE, _MOST_NOISE = 0.03, 0.004, 0.05  # of the person's extent
+_MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
+_CAUTION = 2.0
+"""A detector's errors go together from joint to joint: sigmas come out too small by this."""
+
+
+class Undetermined(Exception):
+    """The motion does not determine the cameras; one sentence says why."""
+
+
+def calibrate(
+    sightings: Sightings, *, offsets: bool = False, distortion: bool = False
+) -> Calibration:
+    """The cameras in the first one's axes, the mean bone 1; Undetermined says why there are none.
+
+    `offsets` seeks the delay of each camera's stamps, `distortion` k1 of its lens.
+    """
+    chosen = chosen_instants(sightings, _INSTANTS)
+    few = _spread(chosen, _FEW_INSTANTS)
+    turned = average_rotations(few)
+    tries = [_tried(few, turned, guess) for guess in _GUESSES]
+    problem, state, _ = min(tries, key=lambda found: found[-1])
+    problem, state = _doubted(problem, state, rounds=8)
+    problem, state = _grown(chosen, problem, state)
+    for _ in range(3):
+        problem, state = _doubted(problem, state, rounds=8)
+    result = _result(sightings, problem, state)
+    refuse_unsure(result)
+    return result
+
+
+def chosen_instants(sightings: Sightings, most: int) -> Sightings:
+    """Instants that two or more views saw well, spread over the take."""
+    if len(sightings.cameras) < 2:
+        raise Undetermined(f"{len(sightings.cameras)} camera cannot be placed; two or more can")
+    views = np.any(sightings.confidence > 0, axis=-1)
+    several = views.sum(1) > 1
+    for camera, saw in zip(sightings.cameras, views[several].sum(0), strict=True):
+        if saw < _LEAST_INSTANTS:
+            raise Undetermined(
+                f"{camera} saw the athlete together with another camera in {saw} instants, "
+                f"expected {_LEAST_INSTANTS} or more; film longer, or leave it out"
+            )
+    usable = np.flatnonzero(several)
+    worth = sightings.confidence[usable].mean((1, 2)) * views[usable].sum(1)
+    bins = np.array_split(np.arange(len(usable)), min(most, len(usable)))
+    return sightings.take(usable[[part[worth[part].argmax()] for part in bins]])
+
+
+def _spread(sightings: Sightings, most: int) -> Sightings:
+    rows = np.linspace(0, len(sightings) - 1, min(most, len(sightings))).round().astype(int)
+    return sightings.take(rows)
+
+
+def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State, float]:
+    """The few instants adjusted coarsely from one guessed focal length."""
+    longer = few.image_px.max(1).astype(float)
+    start = first_guess(few, turned, guess * longer)
+    body = mean_body(few) @ np.swapaxes(turned.world_from_canonical, -1, -2)
+    bones = bones_of(few.joint_set)
+    lengths = np.median(np.linalg.norm(bones.incidence @ body, axis=-1), axis=0)
+    lengths = np.bincount(bones.measure, lengths) / np.bincount(bones.measure)
+    views = len(few.cameras)
+    state = State(
+        cameras=Cameras(
+            view_from_world=start.view_from_world[None],
+            centres=start.centres,
+            log_focal=np.log(start.focal_px)[None],
+            centre_px=few.image_px / 2.0,
+            radial=np.zeros(views),
+            delay_s=np.zeros(views),
+        ),
+        joints=start.joints,
+        lengths=lengths / lengths[bones.measure].mean(),
+    )
+    problem = Problem(
+        pixels=pixels_of(few, _FIRST_NOISE),
+        bones=bones,
+        body=body,
+        guess_log_focal=np.log(longer),
+        reference=int(np.abs(start.view_from_world - np.eye(3)).sum((-2, -1)).argmin()),
+        beliefs=Beliefs(bone_sigma=BONE_SIGMA, lifter_sigma=LIFTER_SIGMA),
+    )
+    state, cost = adjust(problem, state, 12)
+    return problem, state, cost
+
+
+def _doubted(problem: Problem, state: State, rounds: int) -> tuple[Problem, State]:
+    """Adjusted with the noise that is really there."""
+    noise = noise_of(problem.pixels, state.cameras, state.joints)
+    noise = max(noise, problem.pixels.noise / 3, _LEAST_NOISE)
+    problem = replace(problem, pixels=replace(problem.pixels, noise=noise))
+    state, _ = adjust(problem, state, rounds)
+    return problem, state
+
+
+def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, State]:
+    """All chosen instants in the world that the few have found."""
+    views = state.cameras.view_from_world[0]
+    weight = chosen.confidence.mean(-1)[..., None, None]
+    from cvsf.rotation import nearest_rotation
+
+    upright = nearest_rotation(
+        (weight * (np.swapaxes(views, -1, -2) @ chosen.view_from_canonical)).sum(1)
+    )
+    body = mean_body(chosen) @ np.swapaxes(upright, -1, -2)
+    pixels = pixels_of(chosen, problem.pixels.noise)
+    stance = Stance(
+        bones=problem.bones,
+        lengths=state.lengths,
+        body=body,
+        bone_sigma=BONE_SIGMA,
+        lifter_sigma=LIFTER_SIGMA,
+    )
+    start = body + roots(pixels, state.cameras, body)[:, None]
+    joints, _ = settle(pixels, state.cameras, stance, start, rounds=6)
+    return replace(problem, pixels=pixels, body=body), replace(state, joints=joints)
+
+
+def _result(sightings: Sightings, problem: Problem, state: State) -> Calibration:
+    cameras = state.cameras
+    rotation = cameras.view_from_world[0]
+    rig = Rig(
+        cameras=sightings.cameras,
+        image_px=sightings.image_px.astype(float),
+        view_from_world=rotation,
+        translation=-np.einsum("vij,vj->vi", rotation, cameras.centres),
+        focal_px=np.exp(cameras.log_focal[0]),
+        centre_px=cameras.centre_px,
+        radial=cameras.radial,
+        delay_s=cameras.delay_s,
+    )
+    spread, _ = covariance(problem, state)
+    noise = noise_of(problem.pixels, cameras, state.joints)
+    spread *= _CAUTION * noise / problem.pixels.noise
+    away = np.linalg.norm(cameras.in_views(state.joints).mean((0, 2)), axis=-1)
+    apart = np.linalg.norm(
+        cameras.project(state.joints) - seen_at(problem.pixels, cameras), axis=-1
+    )
+    apart = np.where(problem.pixels.trust > 0, apart, np.nan)
+    return Calibration(
+        rig=rig.moved(rotation[0], -rotation[0] @ cameras.centres[0], 1.0),
+        body=Body(joint_set=sightings.joint_set, bones=state.lengths[problem.bones.measure]),
+        sureness=Sureness(
+            rotation_deg=np.degrees(np.linalg.norm(spread[:, ROTATION], axis=-1)),
+            position_share=np.linalg.norm(spread[:, CENTRE], axis=-1) / away,
+            focal_share=spread[:, FOCAL],
+            reprojection_px=np.nanmedian(apart, axis=(0, 2)),
+        ),
+        instants=len(state.joints),
+        noise_share=max(noise, _LEAST_NOISE),
+    )
+
+
+def refuse_unsure(found: Calibration) -> None:
+    """Undetermined if any camera is not known well enough to be used."""
+    sure, names = found.sureness, found.rig.cameras
+    if found.noise_share > _MOST_NOISE:
+        raise Undetermined(
+            f"the views do not fit together: 2D is off by {found.noise_share:.0%} of the person, "
+            f"expected at most {_MOST_NOISE:.0%}; do all cameras see the same person, in step?"
+        )
+    for values, most, what in (
+        (sure.focal_share, _MOST_FOCAL_SHARE, "focal length"),
+        (sure.position_share, _MOST_POSITION_SHARE, "distance"),
+    ):
+        worst = int(values.argmax())
+        if values[worst] > most:
+            raise Undetermined(
+                f"{what} of {names[worst]} is known to {values[worst]:.0%}, expected {most:.0%}; "
+                "let the athlete move nearer and farther, or longer"
+            )
+    worst = int(sure.rotation_deg.argmax())
+    if sure.rotation_deg[worst] > _MOST_ROTATION_DEG:
+        raise Undetermined(
+            f"the direction of {names[worst]} is known to {sure.rotation_deg[worst]:.0f} degrees, "
+            f"expected {_MOST_ROTATION_DEG:.0f}; let the athlete move longer"
+        )

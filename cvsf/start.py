@@ -1,0 +1,128 @@
+"""The first guess of a rig: the lifter's own rotations, and weak perspective for the distances.
+
+Unit scale throughout: the mean bone is 1. The world's axes are those of the reference view.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.rotation import angle_between, nearest_rotation
+from cvsf.sightings import Sightings
+from cvsf.skeleton import JointSet
+
+Real = npt.NDArray[np.float64]
+
+_ROUNDS = 12
+_DOUBT_DEG = 20.0
+"""A view's rotation this far from the others' counts half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What bundle adjustment begins with."""
+
+    view_from_world: Real  # (V, 3, 3)
+    centres: Real  # (V, 3)
+    focal_px: Real  # (V,)
+    joints: Real  # (N, J, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turned:
+    """Rotations of views and bodies that explain the lifter's V x N rotations best."""
+
+    view_from_world: Real  # (V, 3, 3)
+    world_from_canonical: Real  # (N, 3, 3)
+
+
+def mean_body(sightings: Sightings) -> Real:
+    """Canonical poses (N, J, 3) averaged over views by confidence, mean bone 1, root at 0."""
+    weight = sightings.confidence[..., None].astype(float) + 1e-6
+    seen = np.any(sightings.confidence > 0, axis=-1)[..., None, None]
+    weight = np.where(seen, weight, 1e-9)
+    body = (weight * sightings.canonical).sum(1) / weight.sum(1)
+    return np.asarray(body / mean_bone(body, sightings.joint_set)[..., None, None])
+
+
+def mean_bone(joints: Real, joint_set: JointSet) -> Real:
+    """Mean length of the bones of poses (..., J, 3)."""
+    parent, child = (list(ends) for ends in zip(*joint_set.bones, strict=True))
+    length = np.linalg.norm(joints[..., child, :] - joints[..., parent, :], axis=-1)
+    return np.asarray(np.maximum(length.mean(-1), 1e-9))
+
+
+def average_rotations(sightings: Sightings) -> Turned:
+    """Chordal means, views and bodies in turn, each rotation by its view's confidence and by how
+    far it lies from what the others say.
+    """
+    found = sightings.view_from_canonical.astype(float)
+    trust = sightings.confidence.mean(-1).astype(float)
+    weight = trust
+    reference = int(trust.sum(0).argmax())
+    relative = found @ np.swapaxes(found[:, reference, None], -1, -2)
+    shared = (trust * trust[:, reference, None])[..., None, None]
+    views = nearest_rotation((shared * relative).sum(0) + 1e-9 * np.eye(3))
+    bodies = np.swapaxes(found[:, reference], -1, -2)
+    for _ in range(_ROUNDS):
+        w = weight[..., None, None]
+        bodies = nearest_rotation((w * (np.swapaxes(views, -1, -2) @ found)).sum(1))
+        views = nearest_rotation((w * (found @ np.swapaxes(bodies[:, None], -1, -2))).sum(0))
+        apart = angle_between(views @ bodies[:, None], found)
+        weight = trust / (1 + np.square(apart / _DOUBT_DEG))
+    home = views[reference].T
+    return Turned(view_from_world=views @ home, world_from_canonical=views[reference] @ bodies)
+
+
+def first_guess(sightings: Sightings, turned: Turned, focal_px: Real) -> Start:
+    """Distances from the ratio of 2D and 3D size at the guessed focal lengths."""
+    body = mean_body(sightings) @ np.swapaxes(turned.world_from_canonical, -1, -2)
+    roots, sure = _roots_in_views(sightings, turned, body, focal_px)
+    views = turned.view_from_world
+    reference = int(np.abs(views - np.eye(3)).sum((-2, -1)).argmin())
+    away = np.zeros((len(views), 3))
+    roots_world = np.where(sure[:, reference, None], roots[:, reference], np.nan)
+    for _ in range(4):
+        shifts = roots - np.einsum("vij,nj->nvi", views, roots_world)
+        away = _median(np.where(sure[..., None], shifts, np.nan), 0, away)
+        away -= np.einsum("vij,j->vi", views, views[reference].T @ away[reference])
+        back = np.einsum("vji,nvj->nvi", views, roots - away)
+        roots_world = _median(np.where(sure[..., None], back, np.nan), 1, np.nan)
+    lost = ~np.isfinite(roots_world).all(-1)
+    roots_world[lost] = np.nanmedian(roots_world, 0) if not lost.all() else 0.0
+    return Start(
+        view_from_world=views,
+        centres=-np.einsum("vji,vj->vi", views, away),
+        focal_px=focal_px.copy(),
+        joints=body + roots_world[:, None],
+    )
+
+
+def _roots_in_views(
+    sightings: Sightings, turned: Turned, body: Real, focal_px: Real
+) -> tuple[Real, npt.NDArray[np.bool_]]:
+    """Where each view has the body's origin, (N, V, 3), and whether it can tell."""
+    local = body[:, None] @ np.swapaxes(turned.view_from_world, -1, -2)
+    weight = np.square(sightings.confidence)[..., None].astype(float)
+    total = np.maximum(weight.sum(2), 1e-9)
+    middle = (weight * local).sum(2) / total
+    centre = (weight * sightings.keypoints_px).sum(2) / total
+    flat = local[..., :2] - middle[:, :, None, :2]
+    pixels = sightings.keypoints_px - centre[:, :, None]
+    scale = np.sqrt(
+        (weight * np.square(pixels)).sum((2, 3))
+        / np.maximum((weight * np.square(flat)).sum((2, 3)), 1e-9)
+    )
+    sure = (sightings.confidence > 0).sum(-1) > len(sightings.joint_set) // 3
+    depth = focal_px / np.maximum(scale, 1e-6)
+    principal = sightings.image_px / 2.0
+    aside = (centre - principal) / focal_px[:, None] * depth[..., None]
+    return np.concatenate([aside, depth[..., None]], -1) - middle, sure
+
+
+def _median(values: Real, axis: int, otherwise: Any) -> Real:
+    known = np.isfinite(values).any(axis)
+    filled = np.where(np.expand_dims(known, axis), values, 0.0)
+    return np.asarray(np.where(known, np.nanmedian(filled, axis), otherwise))
