@@ -30,6 +30,7 @@ COMMANDS = {
         "train.morph:train_morph",
         "Learn how a detector's joints differ from the truth's.",
     ),
+    "calibrate": ("train.calibrate:calibrate", "Find the cameras of recordings from the athlete."),
     "evaluate": ("train.evaluate:evaluate", "Score a lifter on a multi-view file."),
     "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
 }

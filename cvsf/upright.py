@@ -5,16 +5,13 @@ What made a metre of the unit is always named, and an assumed stature is named a
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.place import Placed
 from cvsf.rig import Body, Calibration, Real, Rig
 from cvsf.skeleton import JointSet
-
-if TYPE_CHECKING:
-    from cvsf.place import Placed
 
 ADULT_M = 1.70
 """The stature taken where nothing is known; adults are within 6 % of it (one sigma)."""
@@ -71,7 +68,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stance:
+class Footing:
     """Where a found world's points are in the upright one: X becomes scale * turn @ X + shift."""
 
     turn: Real  # (3, 3)
@@ -84,13 +81,13 @@ class Stance:
         return np.asarray(self.scale * joints @ self.turn.T + self.shift)
 
 
-def stand(calibration: Calibration, placed: "Placed", scale: Scale) -> Calibration:
+def stand(calibration: Calibration, placed: Placed, scale: Scale) -> Calibration:
     """The calibration in an upright world of metres."""
-    return stood(calibration, stance(calibration, placed, scale))
+    return stood(calibration, footing(calibration, placed, scale))
 
 
-def stood(calibration: Calibration, found: Stance) -> Calibration:
-    """The calibration in the world of a stance."""
+def stood(calibration: Calibration, found: Footing) -> Calibration:
+    """The calibration in the world of a footing."""
     return replace(
         calibration,
         rig=calibration.rig.moved(found.turn, found.shift, found.scale),
@@ -99,8 +96,8 @@ def stood(calibration: Calibration, found: Stance) -> Calibration:
     )
 
 
-def move(placed: "Placed", found: Stance) -> "Placed":
-    """The skeletons in the world of a stance."""
+def move(placed: Placed, found: Footing) -> Placed:
+    """The skeletons in the world of a footing."""
     return replace(
         placed,
         joints=found.joints(placed.joints),
@@ -108,7 +105,7 @@ def move(placed: "Placed", found: Stance) -> "Placed":
     )
 
 
-def stance(calibration: Calibration, placed: "Placed", scale: Scale) -> Stance:
+def footing(calibration: Calibration, placed: Placed, scale: Scale) -> Footing:
     """How the found world is turned, shifted and sized.
 
     z is up. The origin lies on the ground under the place where the athlete was first seen. x is
@@ -121,7 +118,7 @@ def stance(calibration: Calibration, placed: "Placed", scale: Scale) -> Stance:
     upright = size * joints @ turn.T
     stature = size * stature_of(calibration.body, seen)
     ground = _origin(upright, seen, names, _FOOT * stature)
-    return Stance(turn=turn, shift=-ground, scale=size, source=scale.source)
+    return Footing(turn=turn, shift=-ground, scale=size, source=scale.source)
 
 
 def stature_of(body: Body, views_seen: npt.NDArray[np.integer]) -> float:

@@ -1,16 +1,15 @@
 """The upright world of metres: scale, up, origin and heading."""
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from cvsf.place import Placed
 from cvsf.rig import Body, Calibration, Rig, Sureness
 from cvsf.skeleton import H36M_16
-from cvsf.upright import Scale, move, stance, stand, stature_of
+from cvsf.upright import Scale, footing, move, stand, stature_of
 
 VIEWS, FRAMES, STATURE = 4, 60, 1.8
 SHARES = {"ankle": 0.039, "knee": 0.285, "hip": 0.53, "shoulder": 0.818}
@@ -53,7 +52,7 @@ def cameras(roll: float = 0.0) -> Rig:
     )
 
 
-def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Any]:
+def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Placed]:
     """What a calibration would hold: some other world of another size, and the skeletons in it."""
     turn = Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()
     shift, size = np.array([3.0, -1, 2]), 3.7
@@ -68,11 +67,13 @@ def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Any]:
             reprojection_px=nothing,
         ),
         instants=FRAMES,
+        noise_share=0.01,
     )  # fmt: skip
-    placed = SimpleNamespace(
+    placed = Placed(
         joints=size * joints @ turn.T + shift,
         deviation=np.full(joints.shape[:2], 0.01 * size),
         views_seen=np.full(joints.shape[:2], VIEWS),
+        residual_share=np.zeros((len(joints), VIEWS)),
     )
     return calibration, placed
 
@@ -80,7 +81,7 @@ def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Any]:
 def test_the_world_is_metres_with_the_ground_at_zero_and_y_where_the_first_camera_looks() -> None:
     joints, rig = athlete(), cameras()
     calibration, placed = found(joints, rig)
-    here = stance(calibration, placed, Scale(height_m=STATURE))
+    here = footing(calibration, placed, Scale(height_m=STATURE))
     there = joints - [2.0, 1.0 + 3 * 4.5 / (FRAMES - 1), 0.5]  # under the first ten instants
     np.testing.assert_allclose(here.joints(placed.joints), there, atol=2e-3)
     stood = stand(calibration, placed, Scale(height_m=STATURE))
@@ -97,14 +98,14 @@ def test_a_bone_or_a_camera_distance_gives_the_same_metres() -> None:
         (Scale(bone=("thigh", 0.245 * STATURE)), "bone"),
         (Scale(cameras=(0, 2, apart)), "distance"),
     ):
-        here = stance(calibration, placed, scale)
+        here = footing(calibration, placed, scale)
         assert here.source == source
         assert here.scale == pytest.approx(1 / 3.7, rel=1e-6)
 
 
 def test_an_athlete_of_unknown_height_is_an_adult_and_named_so() -> None:
     calibration, placed = found(athlete(), cameras())
-    assert stance(calibration, placed, Scale()).source == "adult"
+    assert footing(calibration, placed, Scale()).source == "adult"
     stood = stand(calibration, placed, Scale())
     assert stature_of(stood.body, placed.views_seen) == pytest.approx(1.7)
 
@@ -126,7 +127,7 @@ def test_rolled_cameras_and_an_athlete_who_lies_down_or_leans_leave_up_up() -> N
         root = joints[:, :1].copy()
         joints = (joints - root) @ Rotation.from_rotvec([tilt, 0, 0]).as_matrix().T + root
         calibration, placed = found(joints, cameras(roll))
-        here = stance(calibration, placed, Scale(height_m=STATURE))
+        here = footing(calibration, placed, Scale(height_m=STATURE))
         up = here.turn @ Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()[:, 2]
         assert np.degrees(np.arccos(up[2])) < 1.5, pose
 
@@ -134,11 +135,12 @@ def test_rolled_cameras_and_an_athlete_who_lies_down_or_leans_leave_up_up() -> N
 def test_two_cameras_side_by_side_need_the_body_to_know_what_is_up() -> None:
     calibration, placed = found(athlete(), cameras())
     rig = calibration.rig
-    twins = {
-        name: np.stack([getattr(rig, name)[0]] * VIEWS)
-        for name in ("view_from_world", "translation")
-    }
-    here = stance(replace(calibration, rig=replace(rig, **twins)), placed, Scale())
+    twins = replace(
+        rig,
+        view_from_world=np.stack([rig.view_from_world[0]] * VIEWS),
+        translation=np.stack([rig.translation[0]] * VIEWS),
+    )
+    here = footing(replace(calibration, rig=twins), placed, Scale())
     up = here.turn @ Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()[:, 2]
     assert np.degrees(np.arccos(up[2])) < 5
 
@@ -160,13 +162,10 @@ def test_panning_cameras_stand_in_the_same_world() -> None:
 
 def test_skeletons_move_along_with_their_world() -> None:
     calibration, placed = found(athlete(), cameras())
-    from cvsf.place import Placed
-
-    whole = Placed(**vars(placed))
-    here = stance(calibration, whole, Scale(height_m=STATURE))
-    there = move(whole, here)
+    here = footing(calibration, placed, Scale(height_m=STATURE))
+    there = move(placed, here)
     np.testing.assert_allclose(there.deviation, 0.01, rtol=1e-3)
-    np.testing.assert_allclose(there.joints, here.joints(whole.joints))
+    np.testing.assert_allclose(there.joints, here.joints(placed.joints))
 
 
 def test_a_scale_that_is_no_length_or_a_bone_nobody_saw_is_refused() -> None:

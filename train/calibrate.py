@@ -1,0 +1,160 @@
+"""`cvsf calibrate`: the cameras of recordings, found from the athlete and scored where there is a
+truth.
+
+Calibration sees the 2D poses alone; a session whose motion does not determine its cameras is
+refused with a reason, and counts as a failure.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from cvsf.engine import load_engine
+from cvsf.refusal import Refusal
+from cvsf.rig import to_plain
+from cvsf.session import MANIFEST
+from cvsf.storage import Storage, replace_file
+from cvsf.upright import SEGMENTS, Scale
+from train.filmed import Filmed, Reel, read_reel
+from train.read import choice
+from train.rigs import MOVING, Order, Outcome, solve, summary
+from train.shown_rigs import show_rig, show_summary
+
+
+def calibrate(
+    file: Annotated[
+        Path, typer.Argument(help="multi-view .npz file, session folder, or filmed clip")
+    ],
+    subjects: Annotated[str, typer.Option(help="only these, separated by commas")] = "",
+    not_subjects: Annotated[str, typer.Option(help="all but these")] = "",
+    views: Annotated[int | None, typer.Option(help="use only the first so many cameras")] = None,
+    height: Annotated[float | None, typer.Option(help="the athlete's stature in metres")] = None,
+    bone: Annotated[
+        str, typer.Option(help=f"a known bone, NAME=METRES; {', '.join(SEGMENTS)}")
+    ] = "",
+    distance: Annotated[
+        str, typer.Option(help="a known distance of two cameras, CAM,CAM=METRES")
+    ] = "",
+    offsets: Annotated[bool, typer.Option(help="seek each camera's delay too")] = False,
+    distortion: Annotated[bool, typer.Option(help="seek each lens's distortion too")] = False,
+    moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the cameras and skeletons of every session")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="draw the first session's rig and skeletons (.png)")
+    ] = None,
+    engine: Annotated[
+        Path | None, typer.Option(help="folder of a compiled lifter; default: the shipped one")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+) -> None:
+    """Find the cameras of a multi-view file, a session or a clip, from the athlete alone."""
+    if moving not in MOVING:
+        raise Refusal(f"--moving is {moving!r}, expected one of {', '.join(MOVING)}")
+    reel = read_reel(file, choice(subjects, not_subjects))
+    names = _names(reel, views)
+    order = Order(
+        scale=_scale(height, bone, distance, names),
+        offsets=offsets,
+        distortion=distortion,
+        moving=moving,
+    )
+    loaded = load_engine(engine)
+    outcomes = []
+    for filmed in track(
+        reel.sessions(loaded, len(names)),
+        "Calibrating",
+        total=len(reel),
+        console=Console(stderr=True),
+        transient=True,
+    ):
+        outcome = solve(filmed, order)
+        _keep(outcome, file, out)
+        if picture is not None and outcome.found is not None:
+            _draw(outcome, filmed, file, picture)
+            picture = None
+        outcomes.append(outcome)
+    facts = summary(outcomes) | {"engine": loaded.id, "views": len(names)}
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    if len(outcomes) == 1:
+        show_rig(outcomes[0])
+    show_summary(facts)
+
+
+def _names(reel: Reel, views: int | None) -> tuple[str, ...]:
+    """The cameras that are used; Refusal if they are not two."""
+    there = reel.cameras
+    wanted = len(there) if views is None else views
+    if not 2 <= wanted <= len(there):
+        raise Refusal(
+            f"{wanted} views were asked for of {len(there)}; calibration needs 2 or more of them"
+        )
+    return there[:wanted]
+
+
+def _scale(height: float | None, bone: str, distance: str, names: tuple[str, ...]) -> Scale:
+    """What was said to be so many metres; Refusal if that makes no sense."""
+    if sum((height is not None, bool(bone), bool(distance))) > 1:
+        raise Refusal("--height, --bone and --distance exclude each other; give one of them")
+    try:
+        if bone:
+            name, metres = _measured("--bone", bone, "NAME=METRES")
+            if name not in SEGMENTS:
+                raise Refusal(f"--bone is of {name!r}, expected one of {', '.join(SEGMENTS)}")
+            return Scale(bone=(name, metres))
+        if distance:
+            pair, metres = _measured("--distance", distance, "CAM,CAM=METRES")
+            ends = [name.strip() for name in pair.split(",")]
+            if len(ends) != 2 or len(set(ends) & set(names)) != 2:
+                raise Refusal(f"--distance is between {pair!r}, expected two of {', '.join(names)}")
+            return Scale(cameras=(names.index(ends[0]), names.index(ends[1]), metres))
+        return Scale(height_m=height)
+    except ValueError as error:
+        raise Refusal(f"{error}; give metres above 0") from None
+
+
+def _measured(option: str, given: str, form: str) -> tuple[str, float]:
+    name, _, metres = given.partition("=")
+    try:
+        return name.strip(), float(metres)
+    except ValueError:
+        raise Refusal(f"{option} is {given!r}, expected {form}") from None
+
+
+def _keep(outcome: Outcome, file: Path, out: Path | None) -> None:
+    """A session's cameras go into its folder, or with its skeletons into the one asked for."""
+    if outcome.found is None:
+        return
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            outcome.write_skeletons(out / f"{_stem(outcome)}.npz")
+        elif not (file / MANIFEST).is_file():
+            return
+        path = file / "cameras.json" if out is None else out / f"{_stem(outcome)}.json"
+        replace_file(Storage(), path, json.dumps(to_plain(outcome.found), indent=1).encode())
+    except OSError as error:
+        raise Refusal(
+            f"cannot write {error.filename}: {error.strerror}; name another --out"
+        ) from None
+
+
+def _stem(outcome: Outcome) -> str:
+    return outcome.name.replace(":", "-")
+
+
+def _draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
+    try:
+        from train.rig_picture import draw
+    except ModuleNotFoundError as error:
+        raise Refusal(
+            f"--picture needs {error.name}, which is not installed; run: pip install '.[train]'"
+        ) from None
+    draw(outcome, filmed, file, picture)

@@ -1,0 +1,111 @@
+"""What `cvsf calibrate` is given, one session at a time: what its cameras saw, lifted; the truth
+apart.
+
+A multi-view file, a recorded session or a filmed clip: calibration sees the same of each.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvsf.engine import Engine
+from cvsf.refusal import Refusal
+from cvsf.sightings import Sightings, sight
+from cvsf.skeleton import Array
+from train.clip import is_clip, read_clip
+from train.dataset import Instants, joined
+from train.multiview import read_file
+from train.read import Choice
+from train.recorded import read_session
+from train.score_rigs import Cameras, Reality, reality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filmed:
+    """One session: what may be used, and what it is scored by."""
+
+    name: str
+    sightings: Sightings
+    fused: Array  # (N, J, 3) the lifter's own fusion, body frame
+    real: Reality | None
+
+    @property
+    def duration_s(self) -> float:
+        """First instant to last."""
+        return float(np.ptp(self.sightings.t_s)) if len(self.sightings) else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reel:
+    """All the sessions of one path, not lifted yet."""
+
+    instants: Instants
+    clip: Reality | None = None
+
+    def __len__(self) -> int:
+        return len(self.instants.sessions)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """V names."""
+        return self.instants.cameras or tuple(
+            f"cam{view}" for view in range(self.instants.confidence.shape[1])
+        )
+
+    def sessions(self, engine: Engine, views: int) -> Iterator[Filmed]:
+        """One after the other, of the first so many views."""
+        names = np.array(self.instants.session)
+        for name in self.instants.sessions:
+            part = self.instants.take(names == name)
+            real = self.clip or reality(part)
+            yield _filmed(name, replace(part, cameras=self.cameras), real, engine, views)
+
+
+def read_reel(path: Path, chosen: Choice) -> Reel:
+    """A file, a session or a clip; Refusal says what it is not."""
+    if path.is_dir() and is_clip(path):
+        instants, real = read_clip(path)
+        return Reel(instants=instants, clip=real)
+    if path.is_dir():
+        stretches = list(read_session(path))
+        if not stretches:
+            raise Refusal(f"{path} holds no 2D poses; record with --record frames or poses")
+        return Reel(instants=joined(stretches))
+    instants = chosen.learned(read_file(path))
+    if not len(instants):
+        raise Refusal(f"no instant of {path} is of the chosen subjects; name fewer or others")
+    return Reel(instants=instants)
+
+
+def _filmed(name: str, part: Instants, real: Reality | None, engine: Engine, views: int) -> Filmed:
+    fused: list[Array] = []
+
+    def lift(*pixels: Array) -> dict[str, Array]:
+        lifted = engine.lift_many(*pixels)
+        fused.append(lifted["fused"])
+        return lifted
+
+    pixels = (part.keypoints_px, part.confidence, part.image_px)
+    first: tuple[Any, ...] = tuple(array[:, :views] for array in pixels)
+    seen = sight(lift, engine.joint_set, part.cameras[:views], part.t_s, first)
+    return Filmed(
+        name=name,
+        sightings=seen,
+        fused=np.concatenate(fused),
+        real=None if real is None else _of_views(real, views),
+    )
+
+
+def _of_views(real: Reality, views: int) -> Reality:
+    cameras = real.cameras
+    if cameras is not None:
+        cameras = Cameras(
+            view_from_world=cameras.view_from_world[:, :views],
+            translation_mm=cameras.translation_mm[:, :views],
+            projection=cameras.projection[:, :views],
+            straight_px=cameras.straight_px[:, :views],
+        )
+    return replace(real, joints_mm=real.joints_mm[:, :views], cameras=cameras)

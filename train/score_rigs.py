@@ -1,0 +1,203 @@
+"""A self-calibrated session against the truth: its skeletons, its cameras, and what true cameras
+would have given.
+
+Skeletons are compared in the axes of each view that saw the person, root-aligned at the one best
+scale (N-MPJPE) and after the best similarity (P-MPJPE); an instant that fewer than two views saw
+does not count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.metrics import n_mpjpe, p_mpjpe
+from cvsf.place import Placed
+from cvsf.rig import Calibration, Real
+from cvsf.rotation import align
+from cvsf.sightings import Sightings
+from cvsf.skeleton import H36M_16
+from cvsf.triangulate import projection_of, triangulate
+from train.dataset import Instants
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cameras:
+    """The true cameras at N instants."""
+
+    view_from_world: Real  # (N, V, 3, 3)
+    translation_mm: Real  # (N, V, 3)
+    projection: Real  # (N, V, 3, 4) of the pixels below
+    straight_px: Real  # (N, V, J, 2) keypoints as a lens without distortion shows them
+
+    @property
+    def focal_px(self) -> Real:
+        """(N, V)."""
+        return np.asarray(np.linalg.norm(self.projection[..., 0, :3], axis=-1))
+
+    @property
+    def centres(self) -> Real:
+        """(N, V, 3)."""
+        return np.asarray(-np.einsum("nvji,nvj->nvi", self.view_from_world, self.translation_mm))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reality:
+    """What really was in one session; cameras where they are known."""
+
+    joints_mm: Real  # (N, V, J, 3) in each view's axes, NaN where unknown
+    cameras: Cameras | None
+    joints: tuple[int, ...] = tuple(range(len(H36M_16)))  # those that count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """Sums over the views and instants that count, so that sessions can be pooled."""
+
+    n_mm: float
+    p_mm: float
+    count: int
+
+    def __add__(self, other: "Errors") -> "Errors":
+        return Errors(
+            n_mm=self.n_mm + other.n_mm,
+            p_mm=self.p_mm + other.p_mm,
+            count=self.count + other.count,
+        )
+
+    @property
+    def means(self) -> dict[str, float | None]:
+        """As commands print them."""
+        if not self.count:
+            return {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
+        return {
+            "n_mpjpe_mm": round(self.n_mm / self.count, 2),
+            "p_mpjpe_mm": round(self.p_mm / self.count, 2),
+        }
+
+
+def reality(instants: Instants) -> Reality | None:
+    """The truth of one session's instants; None if its joints are not known."""
+    truth = instants.truth
+    if truth.joints_mm is None or not np.isfinite(truth.joints_mm).any():
+        return None
+    cameras = None
+    given = truth.view_from_world, truth.translation_mm, truth.focal_px
+    if all(array is not None for array in given):
+        turn, shift, focal = (np.asarray(array, float) for array in given)
+        middle = np.asarray(instants.image_px.max(0) / 2, float)
+        cameras = Cameras(
+            view_from_world=turn,
+            translation_mm=shift,
+            projection=projection_of(
+                turn, shift, focal, np.broadcast_to(middle, (*focal.shape, 2))
+            ),
+            straight_px=instants.keypoints_px.astype(float),
+        )
+    return Reality(joints_mm=truth.joints_mm.astype(float), cameras=cameras)
+
+
+def limit(sightings: Sightings, real: Reality) -> Errors | None:
+    """Of robust triangulation with the true cameras."""
+    if real.cameras is None:
+        return None
+    return errors(_limit_in_views(sightings, real.cameras), sightings, real)
+
+
+def of_canonical(sightings: Sightings, fused: Real, real: Reality) -> Errors:
+    """Of one body (N, J, 3) for all views, turned by each view's lifted rotation."""
+    turned = fused[:, None] @ np.swapaxes(sightings.view_from_canonical, -1, -2)
+    return errors(turned.astype(float), sightings, real)
+
+
+def mean_of_canonical(sightings: Sightings) -> Real:
+    """The lifted poses (N, J, 3) averaged over the views by confidence."""
+    weight = sightings.confidence[..., None].astype(float) + 1e-9
+    return np.asarray((weight * sightings.canonical).sum(1) / weight.sum(1))
+
+
+def of_rig(sightings: Sightings, found: Calibration, placed: Placed, real: Reality) -> Errors:
+    """Of the self-calibrated skeletons."""
+    return errors(found.rig.in_views(placed.joints), sightings, real)
+
+
+def errors(predicted: Real, sightings: Sightings, real: Reality) -> Errors:
+    """Of joints in the views' axes (N, V, J, 3), against the truth at the joints that count."""
+    seen = np.any(sightings.confidence > 0, axis=-1)
+    counted = seen & (seen.sum(1, keepdims=True) > 1)
+    root = sightings.joint_set.index("hip")
+    known = np.asarray(np.isfinite(real.joints_mm).all(-1))
+    if real.cameras is not None:  # what two views did not see is nobody's to find
+        known &= (sightings.confidence > 0).sum(1)[:, None] > 1
+    chosen, which = list(real.joints), known[counted]
+    rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
+    which = which[:, chosen] & np.isfinite(rooted[1][:, chosen]).all(-1)
+    whole = which.sum(1) > len(chosen) // 2
+    a, b = (array[:, chosen][whole] for array in rooted)
+    lost = ~np.isfinite(a).all(-1) & which[whole]
+    a = np.where(lost[..., None], 0.0, np.nan_to_num(a))  # a joint not given counts as the root
+    b = np.where(which[whole][..., None], b, np.nan)
+    if not len(a):
+        return Errors(n_mm=0.0, p_mm=0.0, count=0)
+    return Errors(
+        n_mm=float(n_mpjpe(a, b, root=None).sum()), p_mm=float(p_mpjpe(a, b).sum()), count=len(a)
+    )
+
+
+def of_cameras(
+    found: Calibration, placed: Placed, real: Reality, delay: bool = False
+) -> dict[str, Any]:
+    """Focal errors (shares), and centre errors over the largest distance between two cameras.
+
+    The worlds are put together by the one similarity that fits the skeletons of all instants.
+    """
+    cameras = real.cameras
+    assert cameras is not None
+    truth = np.einsum(
+        "nvji,nvkj->nvki",
+        cameras.view_from_world,
+        real.joints_mm - cameras.translation_mm[:, :, None],
+    )
+    truth = truth[:, 0]
+    known = np.isfinite(truth).all(-1) & np.isfinite(placed.joints).all(-1)
+    known &= (placed.views_seen > 1) & np.isin(np.arange(truth.shape[1]), real.joints)
+    size, turn, shift = similarity(placed.joints[known], truth[known])
+    centres = size * found.rig.centres @ turn.T + shift
+    off = np.linalg.norm(centres - cameras.centres, axis=-1)
+    apart = np.linalg.norm(cameras.centres[:, :, None] - cameras.centres[:, None], axis=-1)
+    focal = np.abs(found.rig.focal_px / cameras.focal_px - 1)
+    return {
+        "focal": np.broadcast_to(focal, off.shape).mean(0),
+        "centre": float(off.mean() / apart.max()),
+        "turn": turn,
+        "size_mm": size,
+    }
+
+
+def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
+    """Scale, rotation and shift that bring points (M, 3) nearest to others, far ones doubted."""
+    weight = np.ones(len(source))
+    for _ in range(10):
+        turn, _ = align(source, target, weight)
+        a = source - weight @ source / weight.sum()
+        b = target - weight @ target / weight.sum()
+        size = float((weight[:, None] * b * (a @ turn.T)).sum() / (weight @ np.square(a).sum(-1)))
+        shift = weight @ (target - size * source @ turn.T) / weight.sum()
+        off = np.linalg.norm(size * source @ turn.T + shift - target, axis=-1)
+        weight = 1 / (1 + np.square(off / max(3 * float(np.median(off)), 1e-9)))
+    return size, turn, shift
+
+
+def _limit_in_views(sightings: Sightings, cameras: Cameras) -> Real:
+    world = triangulate(cameras.straight_px, sightings.confidence.astype(float), cameras.projection)
+    turned = np.einsum("nvij,nkj->nvki", cameras.view_from_world, world)
+    return np.asarray(turned + cameras.translation_mm[:, :, None])
+
+
+def joints_named(names: Sequence[str]) -> tuple[int, ...]:
+    """Their indices in the lifter's set."""
+    return tuple(H36M_16.index(name) for name in names)
