@@ -55,14 +55,14 @@ class Stance:
     lifter_sigma: float
 
 
-def place(sightings: Sightings, calibration: Calibration) -> Placed:
-    """Every instant's skeleton, from however many views saw it."""
+def place(sightings: Sightings, calibration: Calibration, *, rounds: int = _ROUNDS) -> Placed:
+    """Every instant's skeleton, from however many views saw it; 5 rounds are within a millimetre."""
     rig = calibration.rig
     cameras = cameras_of(rig)
     pixels = pixels_of(in_step(sightings, rig), calibration.noise_share)
     stance = stance_of(sightings, calibration)
     start = stance.body + roots(pixels, cameras, stance.body)[:, None]
-    joints, deviation = settle(pixels, cameras, stance, start)
+    joints, deviation = settle(pixels, cameras, stance, start, rounds)
     seen = pixels.trust > 0
     apart = np.linalg.norm(cameras.project(joints) - pixels.keypoints_px, axis=-1)
     share = np.where(seen, apart / pixels.extent_px[..., None], np.nan)
