@@ -1,7 +1,7 @@
 """Robust triangulation with known cameras: the limit that every bench is shown beside.
 
-Confidence weighs a view, the residual in pixels doubts it, and two views are the least a joint
-needs.
+Confidence weighs a view, a residual far above the median doubts it, and two views are the least a
+joint needs.
 """
 
 from typing import Any
@@ -12,8 +12,9 @@ import numpy.typing as npt
 Real = npt.NDArray[np.floating[Any]]
 
 _ROUNDS = 8
-_OUTLIER_SHARE = 0.01
-"""A residual of this share of the pose's extent in a view counts half."""
+_OUTLIER = 3.0
+"""A residual this many times the median counts half: 2.5 standard deviations of plain noise."""
+_LEAST_SHARE = 0.01  # of the pose's extent in a view: that much is no outlier
 
 
 def projection_of(rotation: Real, translation: Real, focal_px: Real, centre_px: Real) -> Real:
@@ -34,7 +35,7 @@ def triangulate(keypoints_px: Real, confidence: Real, projection: Real) -> Real:
     projection = np.broadcast_to(projection, (*keypoints_px.shape[:2], 3, 4))[:, :, None]
     seen = confidence > 0
     points = np.where(seen[..., None], keypoints_px, 0.0)
-    outlier_px = np.maximum(_OUTLIER_SHARE * _extent(keypoints_px, seen), 1.0)
+    extent_px = np.maximum(_extent(keypoints_px, seen), 1.0 / _LEAST_SHARE)
     # rows of A (X, 1) = 0, at most of unit length, so that a view does not weigh by its focal
     # length
     rows = points[..., None] * projection[..., 2:, :] - projection[..., :2, :]
@@ -43,8 +44,9 @@ def triangulate(keypoints_px: Real, confidence: Real, projection: Real) -> Real:
     believed = weight
     for _ in range(_ROUNDS):
         joints = _solve(rows, believed)
-        distance = np.linalg.norm(_project(projection, joints) - points, axis=-1)
-        believed = weight / (1 + np.square(distance / outlier_px))
+        share = np.linalg.norm(_project(projection, joints) - points, axis=-1) / extent_px
+        outlier = max(_OUTLIER * float(np.median(share[seen])), _LEAST_SHARE) if seen.any() else 1.0
+        believed = weight / (1 + np.square(share / outlier))
     joints[seen.sum(1) < 2] = np.nan
     return joints
 
