@@ -146,7 +146,7 @@ def _linearise(problem: Problem, state: State) -> _System:
     add_pixels(normal, seen)
     extra, direction = add_bones(normal, problem.bones, state.lengths, joints, beliefs.bone_sigma)
     target = lifted_target(problem.body, joints)
-    add_lifted(normal, target, joints, beliefs.lifter_sigma**-2)
+    add_lifted(normal, target, joints, np.full(instants, beliefs.lifter_sigma**-2))
     assert seen.by_camera is not None
     weighted = seen.weight[..., None, None] * seen.by_camera
     own = np.swapaxes(weighted, -1, -2) @ seen.by_camera  # (N, V, J, C, C)

@@ -127,7 +127,14 @@ class Seen:
     by_camera: Real | None  # (N, V, J, 2, COLUMNS)
 
 
-def compare(pixels: Pixels, cameras: Cameras, joints: Real, *, with_cameras: bool) -> Seen:
+def compare(
+    pixels: Pixels,
+    cameras: Cameras,
+    joints: Real,
+    *,
+    with_cameras: bool = False,
+    with_doubt: bool = True,
+) -> Seen:
     """Residual and derivatives of the projection (module cvsf.rig has the model)."""
     local = cameras.in_views(joints)
     depth = np.maximum(local[..., 2], _NEAR)
@@ -164,7 +171,7 @@ def compare(pixels: Pixels, cameras: Cameras, joints: Real, *, with_cameras: boo
         )
     return Seen(
         residual=residual,
-        weight=pixels.trust / (1 + apart / CAUCHY),
+        weight=pixels.trust / (1 + apart / CAUCHY) if with_doubt else pixels.trust,
         by_joint=by_joint,
         by_camera=columns,
     )
@@ -231,8 +238,8 @@ def lifted_target(body: Real, joints: Real) -> Real:
     return np.asarray(body @ np.swapaxes(rotation, -1, -2) + shift[:, None])
 
 
-def add_lifted(normal: Normal, target: Real, joints: Real, information: float) -> None:
-    """A pull toward the lifter's pose, 1 / sigma^2 strong, blind to where and how the body stands.
+def add_lifted(normal: Normal, target: Real, joints: Real, information: Real) -> None:
+    """A pull toward the lifter's pose, 1 / sigma^2 (N,) strong, blind to where and how the body stands.
 
     The pose was laid over these very joints, so moving or turning all of them together costs
     nothing to first order: those six directions are projected out (variable projection).
@@ -243,9 +250,9 @@ def add_lifted(normal: Normal, target: Real, joints: Real, information: float) -
     rigid = np.concatenate([shifts, -skew(away)], -1).reshape(instants, 3 * count, 6)
     rigid, _ = np.linalg.qr(rigid)
     free = np.eye(3 * count) - rigid @ np.swapaxes(rigid, 1, 2)
-    normal.matrix += information * free
+    normal.matrix += information[:, None, None] * free
     pull = free @ (target - joints).reshape(instants, -1, 1)
-    normal.right += information * pull[..., 0]
+    normal.right += information[:, None] * pull[..., 0]
 
 
 def add_target(normal: Normal, target: Real, joints: Real, information: Real) -> None:
