@@ -37,7 +37,8 @@ class Cameras:
     @property
     def focal_px(self) -> Real:
         """(N, V)."""
-        return np.asarray(np.linalg.norm(self.projection[..., 0, :3], axis=-1))
+        across, ahead = self.projection[..., 0, :3], self.projection[..., 2, :3]
+        return np.asarray(np.linalg.norm(np.cross(across, ahead), axis=-1))
 
     @property
     def centres(self) -> Real:
@@ -148,9 +149,7 @@ def errors(predicted: Real, sightings: Sightings, real: Reality) -> Errors:
     )
 
 
-def of_cameras(
-    found: Calibration, placed: Placed, real: Reality, delay: bool = False
-) -> dict[str, Any]:
+def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, Any]:
     """Focal errors (shares), and centre errors over the largest distance between two cameras.
 
     The worlds are put together by the one similarity that fits the skeletons of all instants.
