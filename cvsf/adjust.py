@@ -23,8 +23,8 @@ from cvsf.evidence import (
     Normal,
     Pixels,
     add_bones,
-    add_pixels,
     add_lifted,
+    add_pixels,
     compare,
     empty_normal,
     lifted_target,
@@ -171,10 +171,10 @@ def _assembled(
     local_of = _local_columns(cameras)
     shared_of = _shared_columns(problem, cameras)
     measures = problem.bones.measures
-    whole = np.zeros((instants, views, COLUMNS, views, COLUMNS))
+    blocks = np.zeros((instants, views, COLUMNS, views, COLUMNS))
     each = np.arange(views)
-    whole[:, each, :, each, :] = np.swapaxes(own, 0, 1)
-    whole = whole.reshape(instants, views * COLUMNS, -1)
+    blocks[:, each, :, each, :] = np.swapaxes(own, 0, 1)
+    whole = blocks.reshape(instants, views * COLUMNS, -1)
     right = right.reshape(instants, -1)
     mine = (each[:, None] * COLUMNS + np.array(local_of, int)).ravel()
     # the body's measures: d(residual) / d(length) is -1 / sigma
@@ -277,17 +277,17 @@ def _moved(problem: Problem, state: State, local: Real, shared: Real) -> State:
     shared_of = _shared_columns(problem, cameras)
     change = np.zeros((len(cameras.log_focal), views * COLUMNS))
     change[:, shared_of] = shared[: len(shared_of)]
-    change = change.reshape(-1, views, COLUMNS)
+    by_view = change.reshape(-1, views, COLUMNS)
     if cameras.pan:
-        change[..., _local_columns(cameras)] = local[:, 3 * count :].reshape(instants, views, -1)
+        by_view[..., _local_columns(cameras)] = local[:, 3 * count :].reshape(instants, views, -1)
     return State(
         cameras=replace(
             cameras,
-            view_from_world=turn(change[..., ROTATION]) @ cameras.view_from_world,
-            centres=cameras.centres + change[0, :, CENTRE],
-            log_focal=cameras.log_focal + change[..., FOCAL],
-            radial=cameras.radial + change[0, :, RADIAL],
-            delay_s=cameras.delay_s + change[0, :, DELAY],
+            view_from_world=turn(by_view[..., ROTATION]) @ cameras.view_from_world,
+            centres=cameras.centres + by_view[0, :, CENTRE],
+            log_focal=cameras.log_focal + by_view[..., FOCAL],
+            radial=cameras.radial + by_view[0, :, RADIAL],
+            delay_s=cameras.delay_s + by_view[0, :, DELAY],
         ),
         joints=state.joints + local[:, : 3 * count].reshape(instants, count, 3),
         lengths=state.lengths + shared[len(shared_of) :],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cvsf.adjust import Beliefs, Problem, State, adjust, covariance
 from cvsf.evidence import CENTRE, FOCAL, ROTATION, Cameras, bones_of, noise_of, pixels_of, seen_at
-from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, roots, settle
+from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, roots, settle, turned_body
 from cvsf.rig import Body, Calibration, Rig, Sureness
 from cvsf.sightings import Sightings
 from cvsf.start import Turned, average_rotations, first_guess, mean_body
@@ -20,6 +20,9 @@ Real = npt.NDArray[np.float64]
 
 _INSTANTS, _FEW_INSTANTS = 64, 24
 _LEAST_INSTANTS = 5
+_DOUBTS = 3
+_MIRROR_ODDS = 1.1
+"""A mirrored lifter must fit that much better: the one we ship learned from bodies, not mirrors."""
 _GUESSES = (0.75, 1.5)  # focal length over the picture's longer side
 _FIRST_NOISE, _LEAST_NOISE, _MOST_NOISE = 0.03, 0.004, 0.05  # of the person's extent
 _MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
@@ -39,17 +42,36 @@ def calibrate(
     `offsets` seeks the delay of each camera's stamps, `distortion` k1 of its lens.
     """
     chosen = chosen_instants(sightings, _INSTANTS)
-    few = _spread(chosen, _FEW_INSTANTS)
-    turned = average_rotations(few)
-    tries = [_tried(few, turned, guess) for guess in _GUESSES]
-    problem, state, _ = min(tries, key=lambda found: found[-1])
-    problem, state = _doubted(problem, state, rounds=8)
+    problem, state, mirrored = _begun(_spread(chosen, _FEW_INSTANTS))
+    chosen = chosen.mirrored() if mirrored else chosen
     problem, state = _grown(chosen, problem, state)
-    for _ in range(3):
+    for _ in range(_DOUBTS):
         problem, state = _doubted(problem, state, rounds=8)
-    result = _result(sightings, problem, state)
+    if offsets or distortion:
+        beliefs = replace(problem.beliefs, seek_radial=distortion)
+        problem = replace(problem, beliefs=beliefs)
+        if offsets:
+            velocity = _velocities(sightings, chosen)
+            problem = replace(problem, pixels=replace(problem.pixels, velocity_px_s=velocity))
+        problem, state = _doubted(problem, state, rounds=15)
+    result = _result(sightings, problem, state, mirrored=mirrored)
     refuse_unsure(result)
     return result
+
+
+def _begun(few: Sightings) -> tuple[Problem, State, bool]:
+    """From guessed focal lengths, as lifted and with near for far: what fits best, and which."""
+    best: tuple[Problem, State, bool] | None = None
+    least = np.inf
+    for mirrored in (False, True):
+        seen = few.mirrored() if mirrored else few
+        turned = average_rotations(seen)
+        for guess in _GUESSES:
+            problem, state, cost = _tried(seen, turned, guess)
+            if cost * (_MIRROR_ODDS if mirrored else 1.0) < least:
+                best, least = (problem, state, mirrored), cost
+    assert best is not None
+    return (*_doubted(*best[:2], rounds=8), best[2])
 
 
 def chosen_instants(sightings: Sightings, most: int) -> Sightings:
@@ -89,7 +111,7 @@ def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State
             view_from_world=start.view_from_world[None],
             centres=start.centres,
             log_focal=np.log(start.focal_px)[None],
-            centre_px=few.image_px / 2.0,
+            centre_px=few.image_px.astype(float) / 2,
             radial=np.zeros(views),
             delay_s=np.zeros(views),
         ),
@@ -119,14 +141,7 @@ def _doubted(problem: Problem, state: State, rounds: int) -> tuple[Problem, Stat
 
 def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, State]:
     """All chosen instants in the world that the few have found."""
-    views = state.cameras.view_from_world[0]
-    weight = chosen.confidence.mean(-1)[..., None, None]
-    from cvsf.rotation import nearest_rotation
-
-    upright = nearest_rotation(
-        (weight * (np.swapaxes(views, -1, -2) @ chosen.view_from_canonical)).sum(1)
-    )
-    body = mean_body(chosen) @ np.swapaxes(upright, -1, -2)
+    body = turned_body(chosen, state.cameras.view_from_world[0])
     pixels = pixels_of(chosen, problem.pixels.noise)
     stance = Stance(
         bones=problem.bones,
@@ -136,11 +151,21 @@ def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, 
         lifter_sigma=LIFTER_SIGMA,
     )
     start = body + roots(pixels, state.cameras, body)[:, None]
-    joints, _ = settle(pixels, state.cameras, stance, start, rounds=6)
+    joints, _ = settle(pixels, state.cameras, stance, start)
     return replace(problem, pixels=pixels, body=body), replace(state, joints=joints)
 
 
-def _result(sightings: Sightings, problem: Problem, state: State) -> Calibration:
+def _velocities(sightings: Sightings, chosen: Sightings) -> Real:
+    """Pixels a second (N, V, J, 2) at the chosen instants, 0 where a neighbour is missing."""
+    at = np.clip(np.searchsorted(sightings.t_s, chosen.t_s), 1, len(sightings) - 2)
+    before, after = sightings.take(at - 1), sightings.take(at + 1)
+    both = (before.confidence > 0) & (after.confidence > 0)
+    apart_s = np.maximum(after.t_s - before.t_s, 1e-6)[:, None, None, None]
+    velocity = (after.keypoints_px - before.keypoints_px) / apart_s
+    return np.asarray(np.where(both[..., None], velocity, 0.0), float)
+
+
+def _result(sightings: Sightings, problem: Problem, state: State, *, mirrored: bool) -> Calibration:
     cameras = state.cameras
     rotation = cameras.view_from_world[0]
     rig = Rig(
@@ -171,6 +196,7 @@ def _result(sightings: Sightings, problem: Problem, state: State) -> Calibration
             reprojection_px=np.nanmedian(apart, axis=(0, 2)),
         ),
         instants=len(state.joints),
+        mirrored=mirrored,
         noise_share=max(noise, _LEAST_NOISE),
     )
 

@@ -239,7 +239,7 @@ def lifted_target(body: Real, joints: Real) -> Real:
 
 
 def add_lifted(normal: Normal, target: Real, joints: Real, information: Real) -> None:
-    """A pull toward the lifter's pose, 1 / sigma^2 (N,) strong, blind to where and how the body stands.
+    """A pull toward the lifter's pose, 1 / sigma^2 (N,) strong, blind to where the body stands.
 
     The pose was laid over these very joints, so moving or turning all of them together costs
     nothing to first order: those six directions are projected out (variable projection).

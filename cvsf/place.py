@@ -60,6 +60,7 @@ class Stance:
 def place(sightings: Sightings, calibration: Calibration, *, rounds: int = _ROUNDS) -> Placed:
     """Every instant's skeleton, from however many views saw it; 5 rounds come within 1 mm."""
     rig = calibration.rig
+    sightings = sightings.mirrored() if calibration.mirrored else sightings
     cameras = cameras_of(rig)
     pixels = pixels_of(in_step(sightings, rig), calibration.noise_share)
     stance = stance_of(sightings, calibration)
@@ -116,23 +117,24 @@ def _between(t_s: Real, wanted_s: Real) -> tuple[npt.NDArray[np.intp], Real]:
 
 def stance_of(sightings: Sightings, calibration: Calibration) -> Stance:
     """The body's measures, and the lifter's pose turned by what each view's rotation says."""
-    rig = calibration.rig
     bones = bones_of(sightings.joint_set)
     unit = float(calibration.body.bones.mean())
-    weight = sightings.confidence.mean(-1)[..., None, None]
-    says = np.swapaxes(rig.view_from_world, -1, -2) @ sightings.view_from_canonical
-    upright = nearest_rotation((weight * says).sum(1) + 1e-9 * np.eye(3))
+    lengths = np.bincount(bones.measure, calibration.body.bones) / np.bincount(bones.measure)
     return Stance(
         bones=bones,
-        lengths=_lengths(calibration.body.bones, bones),
-        body=unit * mean_body(sightings) @ np.swapaxes(upright, -1, -2),
+        lengths=lengths,
+        body=unit * turned_body(sightings, calibration.rig.view_from_world),
         bone_sigma=BONE_SIGMA * unit,
         lifter_sigma=LIFTER_SIGMA * unit,
     )
 
 
-def _lengths(each: Real, bones: Bones) -> Real:
-    return np.asarray(np.bincount(bones.measure, each) / np.bincount(bones.measure))
+def turned_body(sightings: Sightings, view_from_world: Real) -> Real:
+    """The lifter's mean pose (N, J, 3), turned as the views together say; the mean bone is 1."""
+    weight = sightings.confidence.mean(-1)[..., None, None]
+    says = np.swapaxes(view_from_world, -1, -2) @ sightings.view_from_canonical
+    stands = nearest_rotation((weight * says).sum(1) + 1e-9 * np.eye(3))
+    return np.asarray(mean_body(sightings) @ np.swapaxes(stands, -1, -2))
 
 
 def roots(pixels: Pixels, cameras: Cameras, body: Real) -> Real:

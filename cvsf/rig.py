@@ -106,6 +106,7 @@ class Calibration:
     sureness: Sureness
     instants: int  # how many it was found from
     noise_share: float  # what 2D is off by, a standard deviation over the person's extent
+    mirrored: bool = False  # the lifter takes near for far: its poses are mirrored before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
 
@@ -115,6 +116,7 @@ def to_plain(found: Calibration) -> dict[str, Any]:
         "schema": SCHEMA,
         "scale_source": found.scale_source,
         "instants": found.instants,
+        "mirrored": found.mirrored,
         "noise_share": found.noise_share,
         "cameras": list(found.rig.cameras),
         "rig": {name: getattr(found.rig, name).tolist() for name in _RIG_ARRAYS},
@@ -138,6 +140,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             ),
             sureness=Sureness(**sure),
             instants=int(plain["instants"]),
+            mirrored=bool(plain["mirrored"]),
             noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
         )

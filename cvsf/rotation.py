@@ -19,7 +19,7 @@ def nearest_rotation(matrix: Real) -> Real:
 
 
 def skew(vector: Real) -> Real:
-    """Matrices (..., 3, 3) with skew(a) b = a x b."""
+    """Matrices (..., 3, 3) that take b to the cross product of `vector` and b."""
     x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
     zero = np.zeros_like(x)
     rows = [zero, -z, y, z, zero, -x, -y, x, zero]

@@ -58,6 +58,15 @@ class Sightings:
             view_from_canonical=self.view_from_canonical[:, index],
         )
 
+    def mirrored(self) -> "Sightings":
+        """As if the lifter had taken near for far all along; 2D cannot tell (Necker's reversal)."""
+        flip = np.array([1, 1, -1], np.float32)
+        return replace(
+            self,
+            canonical=self.canonical * flip,
+            view_from_canonical=flip[:, None] * self.view_from_canonical * flip,
+        )
+
 
 def sight(
     lift: Lift,
