@@ -69,6 +69,13 @@ def capture(
     ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder of sessions, models, bundles.")] = None,
     names: Annotated[str | None, typer.Option(help="Camera names, comma between.")] = None,
+    height: Annotated[
+        float | None, typer.Option(help="The athlete's stature in metres, which makes the metre.")
+    ] = None,
+    bone: Annotated[str | None, typer.Option(help="Or a bone's length: thigh=0.45.")] = None,
+    distance: Annotated[
+        str | None, typer.Option(help="Or how far apart two cameras stand: cam0,cam2=7.5.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
     host: Annotated[str | None, typer.Option(help="Address the hub binds.")] = None,
     frames_port: Annotated[
@@ -111,6 +118,10 @@ def capture(
         "--skeletons-port": skeletons_port,
         "--web-port": web_port,
         "--offline": offline,
+        "--height": height,
+        "--bone": bone,
+        "--distance": distance,
+        "--cameras": _recorded(specs),
         "--headless": headless,
         "--anchor-ns": anchor_ns,
     }
@@ -135,6 +146,12 @@ def capture(
         accounts = {child.name: child.account for child in nodes}
         say({"final": True, "session": None, "cameras": accounts})
     sys.exit(code)
+
+
+def _recorded(specs: Sequence[SourceSpec]) -> str | None:
+    """The session that is played again: it knows where its cameras stood."""
+    scheme, _, rest = specs[0].uri.partition(":")
+    return rest.partition("?")[0] if scheme == "session" else None
 
 
 def _check_above_0(option: str, value: float | None, unit: str) -> None:

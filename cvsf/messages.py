@@ -117,6 +117,7 @@ class Skeleton:
     frame_of_reference: str = "canonical"  # or world: right-handed, z up, metres
     scale_source: str = "unit"  # unit: body scale 1; else what made it metres
     smoothed: bool = False
+    calibration: int = 0  # number of the session's calibration it was placed by; 0 is none
 
     def __post_init__(self) -> None:
         joints = len(joint_set(self.joint_set))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cvsf.calibrations import CAMERAS
 from cvsf.recovery import (
     LOCK,
     RESERVE,
@@ -76,6 +77,13 @@ class SessionFolder:
         """Enter a segment in the manifest."""
         adopt(self.manifest, record, tally)
         self._write_manifest()
+
+    def write_cameras(self, content: bytes) -> None:
+        """Put the newest calibration beside the segments, whole or not at all."""
+        try:
+            replace_file(self._storage, self.path / CAMERAS, content)
+        except OSError as error:  # the segments have it too
+            log.warning("cameras not written", extra={"reason": str(error)})
 
     def rescue(self, part: Path, tally: Tally, size: int) -> None:
         """Seal a copy of what an untrusted file holds up to `size`, else note that it is open."""

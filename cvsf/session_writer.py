@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cvsf.calibrations import EVENT_NAME, cameras_file
 from cvsf.layout import EVENT, TOPIC_OF
 from cvsf.messages import Frame, pack, to_header
 from cvsf.recovery import last_seqs
@@ -77,6 +78,8 @@ class SessionWriter:
 
     def write_event(self, event: Mapping[str, Any]) -> None:
         """Take an event, whose `event` names it; as `write`."""
+        if event.get("event") == EVENT_NAME:
+            self._folder.write_cameras(cameras_file(event))
         self._take((None, pack({"t_ns": time.time_ns(), **event})))
 
     def retry(self) -> None:

@@ -22,6 +22,8 @@ from cvsf.settings import data_folder, load_table
 from cvsf.stop import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
 from runtime.config import HubConfig
+from runtime.known import known_cameras
+from runtime.measures import measures
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,19 @@ def hub(
     ] = None,
     web_port: Annotated[int | None, typer.Option(help="The page and WebSocket clients.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
+    height: Annotated[
+        float | None, typer.Option(help="The athlete's stature in metres, which makes the metre.")
+    ] = None,
+    bone: Annotated[str | None, typer.Option(help="Or a bone's length: thigh=0.45.")] = None,
+    distance: Annotated[
+        str | None, typer.Option(help="Or how far apart two cameras stand: cam0,cam2=7.5.")
+    ] = None,
+    cameras: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cameras known already: a session, or its cameras.json; none are sought."
+        ),
+    ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="A JSON line a second, no table.")
     ] = False,
@@ -62,10 +77,15 @@ def hub(
         "frames_port": frames_port,
         "skeletons_port": skeletons_port,
         "web_port": web_port,
+        "height_m": height,
+        "bone": bone,
+        "camera_distance": distance,
     }
     asked = {key: value for key, value in given.items() if value is not None}
     settings = load_table(config, "hub", HubConfig, asked)
     require_loopback(settings.host, "the hub")
+    measures(settings)
+    known = known_cameras(cameras) if cameras else None
     from runtime.hub import Hub  # with its networks, once nothing cheap is left to refuse
 
     folder = data_folder(data)
@@ -78,6 +98,7 @@ def hub(
         cams=cams,
         offline=offline,
         anchor_ns=anchor_ns if anchor_ns is not None else time.time_ns() - time.monotonic_ns(),
+        known=known,
     )
     stop_on_signal(stop)  # until here there is nothing to end well
     story.record_into(place)

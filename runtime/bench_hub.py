@@ -75,6 +75,7 @@ def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict
         skeletons_port=skeletons_port,
         web_port=web_port,
         detector="sim-skier",
+        calibrate=False,
         max_deadline_ms=1000,
         min_deadline_ms=1000,
         absent_s=60,

@@ -30,5 +30,17 @@ class HubConfig(BaseModel):
     """
     absent_s: float = Field(default=0.5, gt=0)
     """A camera unheard for so long is no longer waited for."""
+    calibrate: bool = True
+    """Cameras are found from the athlete's movement; without, skeletons stay at unit scale."""
+    survey_first_s: float = Field(default=1.0, gt=0)
+    """Of movement, seen by two cameras, before they are looked for."""
+    survey_hz: float = Field(default=20.0, gt=0)
+    """Instants a second that the surveyor is shown, at most."""
+    height_m: float | None = None
+    """The athlete's stature makes the metre."""
+    bone: str | None = None
+    """A bone's length makes the metre: thigh=0.45."""
+    camera_distance: str | None = None
+    """How far apart two cameras stand makes the metre: cam0,cam2=7.5."""
     max_uncertainty_ms: float = Field(default=300, gt=0)
     """A frame whose exposure is known no better than this is recorded, not fused."""

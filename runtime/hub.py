@@ -24,6 +24,7 @@ from runtime.detect import Detector
 from runtime.figures import Figures
 from runtime.inbox import Inbox
 from runtime.join import JOINED_SET, join
+from runtime.known import Known
 from runtime.lift import lift
 from runtime.link import Link
 from runtime.pictures import Pictures
@@ -35,6 +36,7 @@ from runtime.stream import Streamer
 from runtime.synchronise import Group, Slots, Steps
 from runtime.watch import lasting, stats_table
 from runtime.web import WebServer
+from runtime.world import found_world
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Hub:
         cams: int,
         offline: bool,
         anchor_ns: int,
+        known: Known | None = None,
     ) -> None:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
@@ -64,7 +67,8 @@ class Hub:
         self.engine = load_engine(None, config.lifter_threads)
         bundle = load_bundle(config.detector or DEFAULT, data, offline)
         self.detector = Detector(bundle, config.detector_threads)
-        self._told: tuple[str, ...] | None = None
+        self._known = known
+        self._told: tuple[tuple[str, ...], int] | None = None
         self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
         self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
         self.receiver = Receiver(
@@ -85,6 +89,7 @@ class Hub:
             min_free_bytes=round(self.config.min_free_gb * 1e9),
         )
         self.receiver.resume = self.recorder.resume
+        self.world = found_world(self.config, self._known, session, self.recorder)
 
     def now_ns(self) -> int:
         """The hub's clock: monotonic, set to the wall clock once."""
@@ -199,7 +204,9 @@ class Hub:
             cameras = tuple(sorted(set(group.expected) | set(group.frames)))
             pose = join(instant, cameras, people, frames, self.detector)
         with stages("lift"):
-            skeleton = lift(self.engine, pose, group.uncertainty_ns)
+            lifted = lift(self.engine, pose, group.uncertainty_ns)
+        with stages("place"):
+            skeleton = self.world.place(pose, *lifted) if lifted else None
         with stages("publish"):
             self._tell_about(cameras)
             if skeleton:
@@ -223,13 +230,15 @@ class Hub:
         return skeleton
 
     def _tell_about(self, cameras: tuple[str, ...]) -> None:
-        if cameras != self._told:
-            self._told = cameras
+        now = (cameras, self.world.changes)
+        if now != self._told:
+            self._told = now
             told = about(
                 joint_set(JOINED_SET),
                 cameras,
                 self.engine.id,
                 detector=self.detector.name,
+                world=self.world.about(),
             )
             self.streamer.about = told
             self.web.about = told
@@ -248,6 +257,7 @@ class Hub:
                 "refused": dict(self.receiver.garbage),
                 "engine": self.engine.id,
                 "detector": self.detector.name,
+                **self.world.figures(),
                 **self.recorder.figures(),
             },
             final=final,
@@ -273,6 +283,7 @@ class Hub:
         while group := self.inbox.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):
                 self.process(group)
+        self.world.close()
         self.recorder.close()
         self.receiver.close()
         stats = self.read_figures(final=True) | {"final": True}

@@ -1,13 +1,15 @@
-"""One instant's 2D poses to one skeleton, with where it came from."""
+"""One instant's 2D poses to one skeleton in the body's own frame, with where it came from."""
 
 import numpy as np
 
-from cvsf.engine import Engine
+from cvsf.engine import Engine, Lifted
 from cvsf.messages import MultiviewPose, Skeleton
 
 
-def lift(engine: Engine, pose: MultiviewPose, uncertainty_ns: int) -> Skeleton | None:
-    """The skeleton of this very instant, None when no view saw anybody.
+def lift(
+    engine: Engine, pose: MultiviewPose, uncertainty_ns: int
+) -> tuple[Lifted, Skeleton] | None:
+    """Every view's pose and the skeleton of this very instant, None when no view saw anybody.
 
     `measured` from two views on; a single view gives the lifter's guess, flagged as predicted.
     """
@@ -17,7 +19,7 @@ def lift(engine: Engine, pose: MultiviewPose, uncertainty_ns: int) -> Skeleton |
     lifted = engine.lift(pose)
     if not np.isfinite(lifted.fused).all():
         return None
-    return Skeleton(
+    skeleton = Skeleton(
         t_ns=pose.t_ns,
         uncertainty_ns=uncertainty_ns,
         instant=pose.instant,
@@ -29,3 +31,4 @@ def lift(engine: Engine, pose: MultiviewPose, uncertainty_ns: int) -> Skeleton |
         joint_set=engine.joint_set.name,
         person_id=pose.person_id,
     )
+    return lifted, skeleton

@@ -14,6 +14,7 @@ from errno import errorcode
 from pathlib import Path
 from typing import Any
 
+from cvsf.calibrations import EVENT_NAME, Held, to_event
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
 from cvsf.session import MANIFEST
@@ -62,9 +63,7 @@ class Recorder:
     ) -> None:
         self.on_durable = on_durable  # called on the sync thread
         self.recorded: Counter[str] = Counter()  # taken to the disk's door, by kind
-        self.dropped: Counter[str] = (
-            Counter()
-        )  # frames that were to be recorded and are not, by reason
+        self.dropped: Counter[str] = Counter()  # frames to be recorded that are not, by reason
         self.dropped_others: Counter[str] = Counter()  # the same for instants, poses, skeletons
         self.lost = 0  # messages taken that the disk never took; known once closed
         self.folder = session if config.record != "none" else None
@@ -75,6 +74,7 @@ class Recorder:
         self._change = threading.Condition()
         self._closing = threading.Event()
         self._halts: dict[str, str] = {}  # why nothing is taken: who says so, and the reason
+        self._cameras_due: Held | None = None  # found while nothing was taken
         self._published: dict[Source, int] = {}
         self._free_bytes, self._disk_bytes, self._alarm = 0, 1, False
         self._rate_bytes_s, self._rated = 0.0, (time.monotonic(), 0)
@@ -87,10 +87,10 @@ class Recorder:
             self.resume = found_on_disk(writer.manifest)
             self._published = dict(writer.durable)
             first = 1 + max((s.last_instant for s in writer.manifest.segments), default=-1)
-            for name, run in (("record", self._write), ("record-sync", self._sync)):
-                self._threads.append(
-                    threading.Thread(target=run, args=(writer,), name=name, daemon=True)
-                )
+            self._threads = [
+                threading.Thread(target=run, args=(writer,), name=name, daemon=True)
+                for name, run in (("record", self._write), ("record-sync", self._sync))
+            ]
         self._instants = itertools.count(first)
         for thread in self._threads:
             thread.start()
@@ -103,8 +103,7 @@ class Recorder:
         size = size_bytes(message)
         with self._change:
             full = self._queued_bytes + self._writer.held_bytes + size > self._queue_limit
-            reason = next(iter(self._halts.values()), "queue full" if full else None)
-            if reason is not None:
+            if reason := next(iter(self._halts.values()), "queue full" if full else None):
                 (self.dropped if frame else self.dropped_others)[reason] += 1
                 return False
             self._queue.append(message)
@@ -114,11 +113,19 @@ class Recorder:
         return True
 
     def put_event(self, event: str, **fields: Any) -> None:
-        """Note what else happened: a swap, a refusal, a clock that stepped."""
+        """Note what else happened: a calibration, a swap, a refusal, a clock that stepped."""
         if self._writer is not None:
             with self._change:
                 self._queue.append({"event": event, **fields})
                 self._change.notify_all()
+
+    def put_calibration(self, held: Held) -> None:
+        """Note the cameras from now on; where recording is stopped, they come first after that."""
+        with self._change:
+            if self._halts:
+                self._cameras_due = held
+                return
+        self.put_event(EVENT_NAME, **to_event(held))
 
     def next_instant(self) -> int:
         """The number of the next instant; a restarted hub goes on where the recording ends."""
@@ -261,9 +268,8 @@ class Recorder:
         now, (then, bytes_then) = time.monotonic(), self._rated
         if now - then > 0.5:
             fresh = (self._taken_bytes - bytes_then) / (now - then)
-            self._rate_bytes_s += (
-                0.2 * (fresh - self._rate_bytes_s) if self._rate_bytes_s else fresh
-            )
+            share = 0.2 if self._rate_bytes_s else 1.0
+            self._rate_bytes_s += share * (fresh - self._rate_bytes_s)
             self._rated = (now, self._taken_bytes)
         alarm = self._free_bytes < _ALARM_SHARE * self._disk_bytes
         if alarm and not self._alarm:
@@ -300,4 +306,7 @@ class Recorder:
         with self._change:
             if self._halts.pop(by, None) is None or self._halts:
                 return
+            due, self._cameras_due = self._cameras_due, None
+        if due:
+            self.put_calibration(due)
         log.info("recording goes on", extra={"session": str(self.folder)})

@@ -20,7 +20,7 @@ _DECIMALS = 5
 _CANONICAL = (
     "x forward, y to the body's left, z up along the trunk; pelvis at the origin, unit scale"
 )
-_WORLD = "right-handed, z up, metres"
+_WORLD = "right-handed, z up, metres; origin on the ground below the first position"
 
 
 def about(
@@ -30,8 +30,9 @@ def about(
     *,
     detector: str = "",
     up: str = "+z",
+    world: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a client is told first; `up` is of the canonical frame."""
+    """What a client is told first; `up` is of the canonical frame, `world` the cameras' places."""
     return {
         "schema": SCHEMA,
         "kind": "about",
@@ -43,6 +44,7 @@ def about(
         "detector": detector,
         "up": up,
         "axes": {"canonical": _CANONICAL, "world": _WORLD},
+        "world": world,
     }
 
 

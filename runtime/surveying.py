@@ -1,0 +1,217 @@
+"""What the surveyor does with what it is shown: find the cameras, improve them, find a moved one.
+
+A calibration replaces another only where it explains everything seen better, and stays in its
+world.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cvsf.calibrate import Undetermined, calibrate
+from cvsf.place import place
+from cvsf.rig import Calibration
+from cvsf.sightings import Sightings
+from cvsf.upright import Scale, stand
+from runtime.continuity import continued
+from runtime.gallery import Gallery
+from runtime.misfit import fit, misfit, triangulated
+from runtime.resection import resected
+from runtime.seen import arranged
+
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 0.5  # of movement, after a refusal
+_GROWTH, _MOST_WAIT_S = 0.8, 60.0  # between surveys, as a share of what was seen before
+_SETTLED_S = 10.0
+_WORST_FIT = 0.05
+_BETTER_FIT = 0.985
+_LEAST_VIEWS = 12  # instants in which a camera saw the person beside another
+_PLACED = 160  # instants the world is stood up by
+_RECENT_S = 1.5
+_RESECTION_S, _RESECTION_EVERY_S = 0.8, 0.3
+_RESECTION_FIT = 0.04
+_ALL_ANEW_S = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A calibration for the hub, and why it comes."""
+
+    calibration: Calibration
+    cause: str  # first, better, moved, or again, where all were lost
+    moved: tuple[str, ...] = ()  # cameras found in a new place
+
+
+def known_scale(told: Mapping[str, Any]) -> Callable[[tuple[str, ...]], Scale]:
+    """What the user knows in metres, once the order of the cameras is known."""
+
+    def scale_of(cameras: tuple[str, ...]) -> Scale:
+        if told.get("distance"):
+            one, other, metres = told["distance"]
+            if not {one, other} <= set(cameras):
+                raise Undetermined(f"{one} and {other}, whose distance is known, see too little")
+            return Scale(cameras=(cameras.index(one), cameras.index(other), float(metres)))
+        if told.get("bone"):
+            return Scale(bone=(told["bone"][0], float(told["bone"][1])))
+        return Scale(height_m=told.get("height_m"))
+
+    return scale_of
+
+
+class Surveying:
+    """The surveyor's mind: what it has seen, and what it holds to be true."""
+
+    def __init__(self) -> None:
+        self.scale_of: Callable[[tuple[str, ...]], Scale] = lambda cameras: Scale()
+        self.first_s = 1.0
+        self.reason = ""  # why there is no calibration yet
+        self.news_of_refusal = False
+        self._gallery = Gallery()
+        self._held: Calibration | None = None
+        self._lost = False
+        self._moved: dict[str, float] = {}  # camera: since when
+        self._next_s = 0.0  # of the gallery's time, when to survey again
+        self._resected_s = -math.inf
+
+    def see(self, seen: Sightings) -> None:
+        """One instant."""
+        self._gallery.add(seen)
+
+    def hold(self, calibration: Calibration) -> None:
+        """Go on from a calibration that is known already."""
+        self._held = calibration
+        self._next_s = self._gallery.watched_s + _SETTLED_S
+
+    def doubt(self, camera: str, since_s: float) -> None:
+        """A camera stands elsewhere since then."""
+        self._moved[camera] = since_s
+        self._gallery.forget(camera, since_s)
+
+    def lose(self, since_s: float) -> None:
+        """Nobody knows any more where any camera is."""
+        for camera in self._held.rig.cameras if self._held else ():
+            self._gallery.forget(camera, since_s)
+        self._moved.clear()
+        self._lost = True
+        self._next_s = self._gallery.watched_s + self.first_s
+
+    def think(self) -> list[Found]:
+        """What has become known since the last time; takes as long as it takes."""
+        if self._moved and self._held:
+            found_again = self._look_for_moved(self._held)
+            if found_again or not self._is_long_moved():
+                return found_again
+        if self._gallery.watched_s < max(self._next_s, self.first_s):
+            return []
+        watched_s = self._gallery.watched_s
+        try:
+            found = self._survey()
+        except (Undetermined, ValueError, np.linalg.LinAlgError) as refusal:
+            if str(refusal) != self.reason:
+                self.reason, self.news_of_refusal = str(refusal), True
+            wait_s = _GROWTH * watched_s if self._held else _AGAIN_S
+            self._next_s = watched_s + min(max(wait_s, _AGAIN_S), _MOST_WAIT_S)
+            return []
+        self._next_s = watched_s + min(max(_GROWTH * watched_s, 2 * _AGAIN_S), _MOST_WAIT_S)
+        if found is None:
+            return []
+        cause = "again" if self._lost else "better" if self._held else "first"
+        moved = tuple(camera for camera in self._moved if camera in found.rig.cameras)
+        for camera in moved:
+            del self._moved[camera]
+        self._held, self._lost, self.reason = found, False, ""
+        return [Found(calibration=found, cause=cause, moved=moved)]
+
+    def _is_long_moved(self) -> bool:
+        """Whether a camera that moved is better sought together with all the others."""
+        return self._gallery.newest_s - min(self._moved.values()) > _ALL_ANEW_S
+
+    def _survey(self) -> Calibration | None:
+        """The cameras as all that was seen determines them; None if those held are as good."""
+        seen = self._known_views()
+        found = calibrate(seen)
+        off = fit(found.rig, seen)
+        if not off < _WORST_FIT:
+            raise Undetermined(
+                f"the cameras found leave {off:.0%} of the person's size unexplained; "
+                "they move, or what they see does not fit together"
+            )
+        held = self._held
+        as_before = held is not None and held.rig.cameras == found.rig.cameras
+        if (
+            held
+            and as_before
+            and not (self._lost or self._moved)
+            and off > _BETTER_FIT * fit(held.rig, seen)
+        ):
+            return None
+        some = seen.take(np.unique(np.linspace(0, len(seen) - 1, _PLACED).round().astype(int)))
+        found = stand(found, place(some, found), self.scale_of(found.rig.cameras))
+        return self._in_world_of(held, found) if held else found
+
+    def _known_views(self) -> Sightings:
+        """All that was seen, without cameras that saw too little."""
+        seen = self._gallery.since(-math.inf)
+        if seen is None:
+            raise Undetermined("nobody was seen by two cameras")
+        with_another = seen.confidence.any(-1) & (seen.confidence.any(-1).sum(1) > 1)[:, None]
+        views = np.flatnonzero(with_another.sum(0) >= _LEAST_VIEWS)
+        if len(views) < 2:
+            raise Undetermined("nobody was seen by two cameras for long enough")
+        return seen.of_views(views.tolist())
+
+    def _in_world_of(self, held: Calibration, found: Calibration) -> Calibration:
+        known = set(held.rig.cameras) - set(self._moved)
+        both = [camera for camera in found.rig.cameras if camera in known]
+        recent = self._gallery.since(self._gallery.newest_s - _RECENT_S)
+        if recent is None or not both:
+            return found
+        there = place(arranged(recent, found.rig.cameras), found).joints
+        here = place(arranged(recent, held.rig.cameras, without=self._moved), held).joints
+        settled = self._gallery.watched_s > _SETTLED_S
+        return continued(found, held, both, (there, here), settled=settled)
+
+    def _look_for_moved(self, held: Calibration) -> list[Found]:
+        now_s = self._gallery.newest_s
+        if now_s - self._resected_s < _RESECTION_EVERY_S:
+            return []
+        self._resected_s = now_s
+        found, moved = held, []
+        for camera, since_s in list(self._moved.items()):
+            again = (
+                self._find_again(found, camera, since_s) if now_s - since_s > _RESECTION_S else None
+            )
+            if again:
+                found = again
+                moved.append(camera)
+                del self._moved[camera]
+        if not moved:
+            return []
+        self._held = found
+        self._next_s = self._gallery.watched_s + 4 * _AGAIN_S
+        return [Found(calibration=found, cause="moved", moved=tuple(moved))]
+
+    def _find_again(self, held: Calibration, camera: str, since_s: float) -> Calibration | None:
+        """The calibration with that camera where it is now; None if that cannot be told yet."""
+        if camera not in held.rig.cameras:
+            return held
+        seen = self._gallery.since(since_s)
+        if seen is None:
+            return None
+        seen = arranged(seen, held.rig.cameras)
+        view = held.rig.cameras.index(camera)
+        others = [v for v, c in enumerate(held.rig.cameras) if c not in self._moved]
+        joints = triangulated(held.rig, seen, others)
+        pixels = seen.keypoints_px[:, view].astype(np.float64)
+        rig = resected(held.rig, view, joints, pixels, seen.confidence[:, view])
+        if rig is None:
+            return None
+        off = misfit(rig, joints, seen)[:, view]
+        if not np.isfinite(off).any() or np.nanmedian(off) > _RESECTION_FIT:
+            return None
+        return replace(held, rig=rig)
