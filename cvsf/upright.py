@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.place import Placed
+from cvsf.plumb import plumb
 from cvsf.rig import Body, Calibration, Real, Rig
 from cvsf.skeleton import JointSet
 
@@ -31,10 +32,6 @@ _TO_CROWN = ("thorax", "head")
 _WHOLE = 1 - _FOOT  # ankle to crown
 _SEEN_SHARE = 0.05  # of the instants, in two views: a joint with less tells no length
 
-_LEVEL = 0.05  # one sigma of a tripod's roll, rad
-_PITCH = 0.4  # of a camera's tilt
-_LEAN = 0.3  # of the athlete's mean lean
-_ROUNDS = 20
 _NEAR_M = 1.0  # of the first position: whose ground the origin lies on
 _FIRST = 10  # instants that are near it in any case
 _LOWEST = 10.0  # percentile of the lower ankle that stands on the ground
@@ -114,10 +111,9 @@ def footing(calibration: Calibration, placed: Placed, scale: Scale) -> Footing:
     joints, seen = placed.joints, placed.views_seen
     size = _metres(calibration, seen, scale)
     names = calibration.body.joint_set
-    turn = _axes(calibration.rig, _up(calibration.rig, _bodies(joints, names)))
-    upright = size * joints @ turn.T
-    stature = size * stature_of(calibration.body, seen)
-    ground = _origin(upright, seen, names, _FOOT * stature)
+    foot = _FOOT * stature_of(calibration.body, seen)
+    turn = _axes(calibration.rig, plumb(calibration.rig, joints, names, foot))
+    ground = _origin(size * joints @ turn.T, seen, names, size * foot)
     return Footing(turn=turn, shift=-ground, scale=size, source=scale.source)
 
 
@@ -176,47 +172,6 @@ def _metres(calibration: Calibration, seen: npt.NDArray[np.integer], scale: Scal
             raise ValueError(f"the {name} was seen by no two cameras, expected a bone that was")
         return metres / length
     return (scale.height_m or ADULT_M) / stature_of(calibration.body, seen)
-
-
-def _bodies(joints: Real, names: JointSet) -> Real:
-    """Unit vectors (N, 3) from between the ankles to the thorax; instants without one left out."""
-    feet = [names.index(f"{side}ankle") for side in "lr"]
-    up = joints[:, names.index("thorax")] - joints[:, feet].mean(1)
-    up = up[np.isfinite(up).all(-1)]
-    return np.asarray(up / np.maximum(np.linalg.norm(up, axis=-1, keepdims=True), 1e-9))
-
-
-def _up(rig: Rig, bodies: Real) -> Real:
-    """The world's up: level with the pictures' horizontals, roughly along their verticals and the
-    body over time.
-
-    Each is doubted as it disagrees, so a rolled camera or an athlete who lies down is outvoted.
-    """
-    axes = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)
-    level = axes[:, :, 0]  # (N, V, 3) right hand sides
-    upward = -axes[:, :, 1].mean(0)  # (V, 3)
-    upward = np.concatenate([upward, _middle(bodies)[None]])
-    trust = np.append(np.full(len(upward) - 1, _PITCH**-2), _LEAN**-2 * bool(len(bodies)))
-    believed, faith = np.ones(level.shape[1]), np.ones(len(upward))
-    for _ in range(_ROUNDS):
-        plane = np.einsum("v,nvi,nvj->ij", believed, level, level) / len(level) / _LEVEL**2
-        pull = trust * faith
-        up = np.linalg.solve(plane + pull.sum() * np.eye(3), pull @ upward)
-        up = up / max(float(np.linalg.norm(up)), 1e-12)
-        believed = 1 / (1 + np.square(level @ up).mean(0) / _LEVEL**2)
-        faith = 1 / (1 + trust * np.square(upward - up).sum(-1))
-    return np.asarray(up)
-
-
-def _middle(directions: Real) -> Real:
-    """The geometric median of unit vectors, itself one; zeros if there are none."""
-    if not len(directions):
-        return np.zeros(3)
-    middle = directions.mean(0)
-    for _ in range(_ROUNDS):
-        weight = 1 / np.maximum(np.linalg.norm(directions - middle, axis=-1), 1e-3)
-        middle = weight @ directions / weight.sum()
-    return np.asarray(middle / max(float(np.linalg.norm(middle)), 1e-9))
 
 
 def _axes(rig: Rig, up: Real) -> Real:

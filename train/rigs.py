@@ -4,7 +4,7 @@ A refused session is a failure; its figures are in no mean, and its reason is in
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,11 +20,13 @@ from cvsf.upright import Scale, footing, move, stood
 from train.filmed import Filmed
 from train.score_rigs import (
     Errors,
+    bone_spread_mm,
     limit,
     mean_of_canonical,
     of_cameras,
     of_canonical,
     of_rig,
+    reprojection_px,
 )
 
 T = TypeVar("T")
@@ -96,7 +98,7 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
     if real is not None:
         best = limit(seen, real)
         errors |= {} if best is None else {"calibrated_limit": best}
-        errors["lifter_fused"] = of_canonical(seen, filmed.fused, real)
+        errors["lifter_fused"] = of_canonical(seen, filmed.fused.astype(float), real)
         errors["mean_of_canonical"] = of_canonical(seen, mean_of_canonical(seen), real)
     begun = time.process_time()
     try:
@@ -113,7 +115,11 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
     seconds = time.process_time() - begun
     if real is not None:
         errors["fused"] = of_rig(seen, found, placed, real)
-    known = real is not None and real.cameras is not None
+    cameras: dict[str, Any] = {}
+    if real is not None and real.cameras is not None:
+        cameras = of_cameras(found, placed, real)
+        cameras["reprojection"] = reprojection_px(seen, found, placed, real)
+        cameras["bones"] = bone_spread_mm(placed, real, cameras["size_mm"])
     return Outcome(
         name=filmed.name,
         duration_s=filmed.duration_s,
@@ -123,7 +129,7 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
         placed=placed,
         t_s=seen.t_s,
         errors=errors,
-        cameras=of_cameras(found, placed, real) if known and real is not None else {},
+        cameras=cameras,
     )
 
 
@@ -199,14 +205,26 @@ def _scores(outcomes: Sequence[Outcome], calibrated: Sequence[Outcome]) -> dict[
         "calibrated_limit": _pooled(outcomes, "calibrated_limit"),
     }
     scored = [o.cameras for o in calibrated if o.cameras]
-    if scored:
-        facts["focal_error_median"] = _rounded(
-            np.median(np.concatenate([c["focal"] for c in scored]))
-        )
-        facts["focal_error_mean"] = _rounded(np.mean(np.concatenate([c["focal"] for c in scored])))
-        facts["centre_error_share"] = _rounded(np.median([c["centre"] for c in scored]))
-        facts["centre_error_share_mean"] = _rounded(np.mean([c["centre"] for c in scored]))
-    return facts
+    return facts | (_camera_scores(scored) if scored else {})
+
+
+def _camera_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the sessions whose true cameras are known."""
+    focal, centre = np.concatenate([c["focal"] for c in scored]), [c["centre"] for c in scored]
+    return {
+        "focal_error_median": _rounded(np.median(focal)),
+        "focal_error_mean": _rounded(np.mean(focal)),
+        "centre_error_share": _rounded(np.median(centre)),
+        "centre_error_share_mean": _rounded(np.mean(centre)),
+        "reprojection_px": _medians([c["reprojection"] for c in scored]),
+        "bone_spread_mm": {
+            bone: _medians([c["bones"][bone] for c in scored]) for bone in scored[0]["bones"]
+        },
+    }
+
+
+def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: round(float(np.median([f[name] for f in found])), 2) for name in found[0]}
 
 
 def _pooled(outcomes: Sequence[Outcome], name: str) -> dict[str, float | None]:

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cvsf.metrics import n_mpjpe, p_mpjpe
-from cvsf.place import Placed
+from cvsf.place import Placed, in_step
 from cvsf.rig import Calibration, Real
 from cvsf.rotation import align
 from cvsf.sightings import Sightings
 from cvsf.skeleton import H36M_16
 from cvsf.triangulate import projection_of, triangulate
+from cvsf.upright import SEGMENTS
 from train.dataset import Instants
 
-Mask = npt.NDArray[np.bool_]
+_LASTING = ("thigh", "shin", "upper_arm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +177,38 @@ def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, A
     }
 
 
+def reprojection_px(
+    sightings: Sightings, found: Calibration, placed: Placed, real: Reality
+) -> dict[str, float]:
+    """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
+    assert real.cameras is not None
+    seen = (sightings.confidence > 0)[..., list(real.joints)]
+    ours = found.rig.project(placed.joints) - in_step(sightings, found.rig).keypoints_px
+    local = np.einsum(
+        "nvij,nkj->nvki", real.cameras.projection[..., :3], _triangulated(sightings, real.cameras)
+    )
+    local = local + real.cameras.projection[:, :, None, :, 3]
+    theirs = local[..., :2] / local[..., 2:] - real.cameras.straight_px
+    return {
+        name: float(np.nanmedian(np.linalg.norm(off, axis=-1)[..., list(real.joints)][seen]))
+        for name, off in (("self_calibrated", ours), ("true_cameras", theirs))
+    }
+
+
+def bone_spread_mm(placed: Placed, real: Reality, size_mm: float) -> dict[str, dict[str, float]]:
+    """Standard deviation of limb lengths over time, ours in the truth's size and the truth's."""
+    found: dict[str, dict[str, float]] = {}
+    for bone in _LASTING:
+        chains = [tuple(H36M_16.index(joint) for joint in chain) for chain in SEGMENTS[bone][1]]
+        spread = [
+            [float(np.nanstd(np.linalg.norm(pose[:, a] - pose[:, b], axis=-1))) for a, b in chains]
+            for pose in (size_mm * placed.joints, real.joints_mm[:, 0])
+        ]
+        ours, truth = (float(np.mean(values)) for values in spread)
+        found[bone] = {"self_calibrated": ours, "truth": truth}
+    return found
+
+
 def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
     """Scale, rotation and shift that bring points (M, 3) nearest to others, far ones doubted."""
     weight = np.ones(len(source))
@@ -191,8 +223,12 @@ def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
     return size, turn, shift
 
 
+def _triangulated(sightings: Sightings, cameras: Cameras) -> Real:
+    return triangulate(cameras.straight_px, sightings.confidence.astype(float), cameras.projection)
+
+
 def _limit_in_views(sightings: Sightings, cameras: Cameras) -> Real:
-    world = triangulate(cameras.straight_px, sightings.confidence.astype(float), cameras.projection)
+    world = _triangulated(sightings, cameras)
     turned = np.einsum("nvij,nkj->nvki", cameras.view_from_world, world)
     return np.asarray(turned + cameras.translation_mm[:, :, None])
 
