@@ -10,7 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.adjust import Beliefs, Problem, State, adjust, covariance
-from cvsf.evidence import CENTRE, FOCAL, ROTATION, Cameras, bones_of, noise_of, pixels_of, seen_at
+from cvsf.evidence import (
+    CENTRE,
+    FOCAL,
+    ROTATION,
+    Cameras,
+    bones_of,
+    measures_of,
+    noise_of,
+    pixels_of,
+    seen_at,
+)
 from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, roots, settle, turned_body
 from cvsf.rig import Body, Calibration, Rig, Sureness
 from cvsf.sightings import Sightings
@@ -23,7 +33,7 @@ _LEAST_INSTANTS = 5
 _DOUBTS = 3
 _MIRROR_ODDS = 1.1
 """A mirrored lifter must fit that much better: the one we ship learned from bodies, not mirrors."""
-_GUESSES = (0.75, 1.5)  # focal length over the picture's longer side
+_GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE, _LEAST_NOISE, _MOST_NOISE = 0.03, 0.004, 0.05  # of the person's extent
 _MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
 _CAUTION = 2.0
@@ -60,18 +70,16 @@ def calibrate(
 
 
 def _begun(few: Sightings) -> tuple[Problem, State, bool]:
-    """From guessed focal lengths, as lifted and with near for far: what fits best, and which."""
-    best: tuple[Problem, State, bool] | None = None
-    least = np.inf
-    for mirrored in (False, True):
-        seen = few.mirrored() if mirrored else few
-        turned = average_rotations(seen)
-        for guess in _GUESSES:
-            problem, state, cost = _tried(seen, turned, guess)
-            if cost * (_MIRROR_ODDS if mirrored else 1.0) < least:
-                best, least = (problem, state, mirrored), cost
-    assert best is not None
-    return (*_doubted(*best[:2], rounds=8), best[2])
+    """From guessed focal lengths, as lifted, then near for far: what fits best, and which it is."""
+    turned = average_rotations(few)
+    tries = [(guess, *_tried(few, turned, guess)) for guess in _GUESSES]
+    guess, problem, state, cost = min(tries, key=lambda tried: tried[-1])
+    other = few.mirrored()
+    flipped = _tried(other, average_rotations(other), guess)
+    mirrored = flipped[-1] * _MIRROR_ODDS < cost
+    if mirrored:
+        problem, state, _ = flipped
+    return (*_doubted(problem, state, rounds=8), mirrored)
 
 
 def chosen_instants(sightings: Sightings, most: int) -> Sightings:
@@ -103,8 +111,6 @@ def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State
     start = first_guess(few, turned, guess * longer)
     body = mean_body(few) @ np.swapaxes(turned.world_from_canonical, -1, -2)
     bones = bones_of(few.joint_set)
-    lengths = np.median(np.linalg.norm(bones.incidence @ body, axis=-1), axis=0)
-    lengths = np.bincount(bones.measure, lengths) / np.bincount(bones.measure)
     views = len(few.cameras)
     state = State(
         cameras=Cameras(
@@ -116,7 +122,7 @@ def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State
             delay_s=np.zeros(views),
         ),
         joints=start.joints,
-        lengths=lengths / lengths[bones.measure].mean(),
+        lengths=measures_of(body, bones),
     )
     problem = Problem(
         pixels=pixels_of(few, _FIRST_NOISE),

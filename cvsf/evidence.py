@@ -30,7 +30,7 @@ class Cameras:
     """V cameras while they are being sought; one leading row if they stand still, else N."""
 
     view_from_world: Real  # (M, V, 3, 3)
-    centres: Real  # (V, 3)
+    centres: Real  # (V, 3), or (N, V, 3) where instants are taken alone
     log_focal: Real  # (M, V)
     centre_px: Real  # (V, 2)
     radial: Real  # (V,)
@@ -51,7 +51,7 @@ class Cameras:
 
     def in_views(self, joints: Real) -> Real:
         """Joints in view axes, (N, V, J, 3)."""
-        away = joints[:, None] - self.centres[:, None]
+        away = joints[:, None] - self.centres[..., None, :]
         return np.asarray(away @ np.swapaxes(self.view_from_world, -1, -2))
 
 
@@ -101,6 +101,13 @@ def bones_of(joint_set: JointSet) -> Bones:
     return Bones(
         incidence=incidence, measure=np.array(measure), pairs=pairs.reshape(len(measure), -1)
     )
+
+
+def measures_of(joints: Real, bones: Bones) -> Real:
+    """Lengths (M,) of the bodies (N, J, 3), as the median has them; the mean bone is made 1."""
+    length = np.median(np.linalg.norm(bones.incidence @ joints, axis=-1), axis=0)
+    measures = np.bincount(bones.measure, length) / np.bincount(bones.measure)
+    return np.asarray(measures / measures[bones.measure].mean())
 
 
 @dataclass(slots=True)

@@ -35,6 +35,23 @@ def turn(vector: Real) -> Real:
     return np.asarray(np.eye(3) + sine * cross + versed * (cross @ cross))
 
 
+def turned_by(to: Real, start: Real) -> Real:
+    """The vectors (..., 3) with `turn(vector) @ start` near `to`; exact for angles below 180."""
+    between = to @ np.swapaxes(start, -1, -2)
+    lean = np.stack(
+        [
+            between[..., 2, 1] - between[..., 1, 2],
+            between[..., 0, 2] - between[..., 2, 0],
+            between[..., 1, 0] - between[..., 0, 1],
+        ],
+        -1,
+    )
+    sine = np.linalg.norm(lean, axis=-1) / 2
+    cosine = (np.trace(between, axis1=-2, axis2=-1) - 1) / 2
+    angle = np.arctan2(sine, cosine)
+    return np.asarray((angle / np.maximum(sine, _TINY) / 2)[..., None] * lean)
+
+
 def angle_between(a: Real, b: Real) -> Real:
     """Degrees between rotations (..., 3, 3)."""
     trace = np.einsum("...ij,...ij->...", a, b)

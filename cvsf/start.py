@@ -79,7 +79,7 @@ def average_rotations(sightings: Sightings) -> Turned:
 def first_guess(sightings: Sightings, turned: Turned, focal_px: Real) -> Start:
     """Distances from the ratio of 2D and 3D size at the guessed focal lengths."""
     body = mean_body(sightings) @ np.swapaxes(turned.world_from_canonical, -1, -2)
-    roots, sure = _roots_in_views(sightings, turned, body, focal_px)
+    roots, sure = roots_in_views(sightings, body, turned.view_from_world, focal_px)
     views = turned.view_from_world
     reference = int(np.abs(views - np.eye(3)).sum((-2, -1)).argmin())
     away = np.zeros((len(views), 3))
@@ -100,11 +100,13 @@ def first_guess(sightings: Sightings, turned: Turned, focal_px: Real) -> Start:
     )
 
 
-def _roots_in_views(
-    sightings: Sightings, turned: Turned, body: Real, focal_px: Real
+def roots_in_views(
+    sightings: Sightings, body: Real, view_from_world: Real, focal_px: Real
 ) -> tuple[Real, npt.NDArray[np.bool_]]:
-    """Where each view has the body's origin, (N, V, 3), and whether it can tell."""
-    local = body[:, None] @ np.swapaxes(turned.view_from_world, -1, -2)
+    """Where each view has the origin of the body (N, J, 3), told from its size, (N, V, 3); and
+    whether the view can tell.
+    """
+    local = body[:, None] @ np.swapaxes(view_from_world, -1, -2)
     weight = np.square(sightings.confidence)[..., None].astype(float)
     total = np.maximum(weight.sum(2), 1e-9)
     middle = (weight * local).sum(2) / total
@@ -118,7 +120,7 @@ def _roots_in_views(
     sure = (sightings.confidence > 0).sum(-1) > len(sightings.joint_set) // 3
     depth = focal_px / np.maximum(scale, 1e-6)
     principal = sightings.image_px / 2.0
-    aside = (centre - principal) / focal_px[:, None] * depth[..., None]
+    aside = (centre - principal) / focal_px[..., None] * depth[..., None]
     return np.concatenate([aside, depth[..., None]], -1) - middle, sure
 
 
