@@ -36,6 +36,10 @@ COMMANDS = {
 }
 BENCHES = {
     "sim": ("runtime.bench_sim:bench_sim", "3D error on simulated skiers nobody has seen."),
+    "live": (
+        "runtime.bench_live:bench_live",
+        "Skeletons in metres from cameras found live, one of them knocked, all but one unplugged.",
+    ),
     "clip": (
         "runtime.bench_clip:bench_clip",
         "3D error on a filmed clip with a calibration to score by.",

@@ -7,7 +7,6 @@ afterwards by the exposure stamps, and scores what was recorded.
 import json
 import secrets
 import tempfile
-from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +17,10 @@ from cvsf.engine import Engine, load_engine
 from cvsf.refusal import Refusal
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
-from cvsf.triangulate import projection_of
 from runtime.rehearsal import rehearse
-from runtime.score import Truth, score
+from runtime.score import read_truth, score, truth_rows
 
-_FIRST_UNSEEN = 1_000_000
+FIRST_UNSEEN = 1_000_000
 """Every seed below belongs to training."""
 _SETTLED_S = 3.0
 
@@ -36,10 +34,10 @@ def bench_sim(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Score the product on slopes nobody has seen."""
-    chosen = seed or [_FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
-    if below := [s for s in chosen if s < _FIRST_UNSEEN]:
+    chosen = seed or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
+    if below := [s for s in chosen if s < FIRST_UNSEEN]:
         raise Refusal(
-            f"seed {below[0]} may have been trained on; choose seeds from {_FIRST_UNSEEN} on"
+            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
         )
     engine, runs = load_engine(), []
     for one in chosen:
@@ -70,13 +68,13 @@ def _run(
     words += ["--duration", str(seconds), "--truth", str(truth_file)]
     done = rehearse(words, folder)
     reader = SessionReader(done.session)
-    rows_of = _rows(reader, truth_file)
+    rows_of = truth_rows(reader, truth_file)
     poses = [pose for pose in reader.poses() if pose.instant in rows_of]
     measured = {s.instant for s in reader.skeletons() if s.measured}
     with np.load(truth_file) as file:
         rows = np.array([rows_of[pose.instant] for pose in poses])
         shown = (file["confidence"][rows] > 0).mean(-1) > 0.5
-        errors = score(engine, poses, _truth(file, rows), range(len(H36M_16)))
+        errors = score(engine, poses, read_truth(file, rows), range(len(H36M_16)))
     due = [pose.instant for pose, views in zip(poses, shown, strict=True) if views.sum() > 1]
     steady = [line["instants_per_s"] for line in done.lines[:-1] if line["t_s"] > _SETTLED_S]
     return {
@@ -86,33 +84,6 @@ def _run(
         "instants_per_s": round(float(np.mean(steady)), 2),
         "fused_share": round(float(np.mean([i in measured for i in due])), 4),
     }
-
-
-def _rows(reader: SessionReader, truth_file: Path) -> dict[int, int]:
-    """Instant: row of the truth, by the exposure stamps of the instant's frames."""
-    stamps = {(f.camera, f.boot_id, f.seq): f.raw_ns for f in reader.frames()}
-    row_of: dict[int, int] = {}
-    with np.load(truth_file) as file:
-        for row, times in enumerate(file["raw_ns"]):
-            row_of.update({int(t): row for t in times if t > 0})
-    found: dict[int, set[int]] = defaultdict(set)
-    for instant in reader.instants():
-        for camera, (boot_id, seq) in instant.frames.items():
-            raw_ns = stamps.get((camera, boot_id, seq))
-            if raw_ns in row_of:
-                found[instant.index].add(row_of[raw_ns])
-    return {index: rows.pop() for index, rows in found.items() if len(rows) == 1}
-
-
-def _truth(file: Any, rows: Any) -> Truth:
-    rotation = file["camera_R"][rows].astype(np.float64)
-    shift_mm = file["camera_t_mm"][rows].astype(np.float64)
-    focal_px, centre_px = file["focal_px"][rows].astype(np.float64), file["image_px"] / 2
-    return Truth(
-        joints_mm=file["joints_mm"][rows].astype(np.float64),
-        view_from_world=rotation,
-        projection=projection_of(rotation, shift_mm, focal_px, centre_px).astype(np.float64),
-    )
 
 
 def _mean(runs: list[dict[str, Any]]) -> dict[str, Any]:

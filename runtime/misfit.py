@@ -42,10 +42,10 @@ def triangulated(rig: Rig, seen: Sightings, views: Sequence[int]) -> Real:
 
 
 def fit(rig: Rig, seen: Sightings) -> float:
-    """How well all views agree, in the median over views and instants; infinite if none can."""
-    joints = triangulated(rig, seen, range(len(rig.cameras)))
-    off = misfit(rig, joints, seen)
-    return float(np.nanmedian(off)) if np.isfinite(off).any() else float("inf")
+    """How well all views agree, the median over instants in the mean of the views; or infinite."""
+    off = misfit(rig, triangulated(rig, seen, range(len(rig.cameras))), seen)
+    known = np.isfinite(off).any(0)
+    return float(np.nanmedian(off[:, known], axis=0).mean()) if known.any() else float("inf")
 
 
 def blamed(

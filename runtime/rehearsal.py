@@ -8,11 +8,13 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from cvsf.refusal import Refusal
 
@@ -45,13 +47,71 @@ def free_ports(count: int) -> list[int]:
 
 def rehearse(words: Sequence[str], data: Path) -> Rehearsal:
     """What `cvsf-capture` with those words said until it ended; a Refusal if it failed."""
-    frames, skeletons, web = free_ports(3)
-    command = [sys.executable, "-m", "capture", *words, "--headless", "--data", str(data)]
-    command += ["--frames-port", str(frames), "--skeletons-port", str(skeletons)]
-    command += ["--web-port", str(web)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S)
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines or not lines[-1].get("final"):
-        said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
-        raise Refusal(f"cvsf-capture {' '.join(words)} ended with {done.returncode}: {said[0]}")
-    return Rehearsal(lines)
+    with rehearsing(words, data) as running:
+        return running.until_the_end()
+
+
+class Running:
+    """A `cvsf-capture` that goes on, and what may be done to its cameras."""
+
+    def __init__(self, words: Sequence[str], data: Path, said: IO[str], errors: IO[str]) -> None:
+        frames, skeletons, web = free_ports(3)
+        command = [sys.executable, "-m", "capture", *words, "--headless", "--data", str(data)]
+        command += ["--frames-port", str(frames), "--skeletons-port", str(skeletons)]
+        command += ["--web-port", str(web)]
+        self.words, self.web_port = words, web
+        self._said, self._errors = said, errors
+        self.process = subprocess.Popen(command, stdout=said, stderr=errors)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON lines so far."""
+        self._said.seek(0)
+        whole = self._said.read().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    def wait_for(self, happened: Callable[[list[dict[str, Any]]], bool]) -> None:
+        """Go on once what was said is enough; a Refusal if it ends or lasts too long."""
+        until_s = time.monotonic() + _PATIENCE_S
+        while not happened(self.lines()):
+            if self.process.poll() is not None or time.monotonic() > until_s:
+                self.process.kill()
+                raise self._failed()
+            time.sleep(0.1)
+
+    def camera_process(self, camera: str) -> int:
+        """The process of a camera's node."""
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                words = (folder / "cmdline").read_text().split("\0")
+                if parent == self.process.pid and "node" in words and camera in words:
+                    return int(folder.name)
+        raise Refusal(f"no process films as {camera}; cvsf-capture has ended or restarts it")
+
+    def until_the_end(self) -> Rehearsal:
+        """All that it said."""
+        self.process.wait(_PATIENCE_S)
+        lines = self.lines()
+        if self.process.returncode or not lines or not lines[-1].get("final"):
+            raise self._failed()
+        return Rehearsal(lines)
+
+    def _failed(self) -> Refusal:
+        self._errors.seek(0)
+        said = self._errors.read().strip().splitlines()[-1:] or ["nothing"]
+        return Refusal(
+            f"cvsf-capture {' '.join(self.words)} ended with {self.process.poll()}: {said[0]}"
+        )
+
+
+@contextmanager
+def rehearsing(words: Sequence[str], data: Path) -> Iterator[Running]:
+    """`cvsf-capture` with those words while it runs; gone afterwards."""
+    with TemporaryFile("w+") as said, TemporaryFile("w+") as errors:
+        running = Running(words, data, said, errors)
+        try:
+            yield running
+        finally:
+            if running.process.poll() is None:
+                running.process.kill()
+            running.process.wait()

@@ -5,8 +5,11 @@ scale (N-MPJPE) and after the best similarity transform (P-MPJPE), then averaged
 instants.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +17,9 @@ import numpy.typing as npt
 from cvsf.engine import Engine
 from cvsf.messages import MultiviewPose
 from cvsf.metrics import n_mpjpe, p_mpjpe
+from cvsf.session import SessionReader
 from cvsf.skeleton import Array
-from cvsf.triangulate import triangulate
+from cvsf.triangulate import projection_of, triangulate
 
 Real = npt.NDArray[np.float64]
 Errors = dict[str, float]
@@ -52,6 +56,34 @@ def score(
             ("calibrated_limit", triangulated),
         )
     }
+
+
+def truth_rows(reader: SessionReader, truth_file: Path) -> dict[int, int]:
+    """Instant: row of the truth, by the exposure stamps of the instant's frames."""
+    stamps = {(f.camera, f.boot_id, f.seq): f.raw_ns for f in reader.frames()}
+    row_of: dict[int, int] = {}
+    with np.load(truth_file) as file:
+        for row, times in enumerate(file["raw_ns"]):
+            row_of.update({int(t): row for t in times if t > 0})
+    found: dict[int, set[int]] = defaultdict(set)
+    for instant in reader.instants():
+        for camera, (boot_id, seq) in instant.frames.items():
+            raw_ns = stamps.get((camera, boot_id, seq))
+            if raw_ns in row_of:
+                found[instant.index].add(row_of[raw_ns])
+    return {index: rows.pop() for index, rows in found.items() if len(rows) == 1}
+
+
+def read_truth(file: Any, rows: Any) -> Truth:
+    """The truth of those rows of an open file."""
+    rotation = file["camera_R"][rows].astype(np.float64)
+    shift_mm = file["camera_t_mm"][rows].astype(np.float64)
+    focal_px, centre_px = file["focal_px"][rows].astype(np.float64), file["image_px"] / 2
+    return Truth(
+        joints_mm=file["joints_mm"][rows].astype(np.float64),
+        view_from_world=rotation,
+        projection=projection_of(rotation, shift_mm, focal_px, centre_px).astype(np.float64),
+    )
 
 
 def _stacked(poses: Sequence[MultiviewPose]) -> tuple[Array, Array, Array]:

@@ -25,16 +25,18 @@ from runtime.seen import arranged
 
 log = logging.getLogger(__name__)
 
-_AGAIN_S = 0.5  # of movement, after a refusal
-_GROWTH, _MOST_WAIT_S = 0.8, 60.0  # between surveys, as a share of what was seen before
+_AGAIN_S = 0.25  # of movement, after a refusal
+_GROWTH, _LEAST_WAIT_S, _MOST_WAIT_S = 0.6, 0.8, 60.0
+"""Between surveys: a share of the movement since the cameras last stood otherwise."""
 _SETTLED_S = 10.0
 _WORST_FIT = 0.05
 _BETTER_FIT = 0.985
-_LEAST_VIEWS = 12  # instants in which a camera saw the person beside another
+_LEAST_VIEWS = 8  # instants in which a camera saw the person beside another
 _PLACED = 160  # instants the world is stood up by
 _RECENT_S = 1.5
 _RESECTION_S, _RESECTION_EVERY_S = 0.8, 0.3
 _RESECTION_FIT = 0.04
+_REFINED, _FRESH_S = 1.5, 8.0  # a camera found again is refined as more of it is seen
 _ALL_ANEW_S = 4.0
 
 
@@ -73,9 +75,11 @@ class Surveying:
         self.news_of_refusal = False
         self._gallery = Gallery()
         self._held: Calibration | None = None
+        self._fresh: dict[str, tuple[float, float]] = {}  # found again: moved and found when
         self._lost = False
         self._moved: dict[str, float] = {}  # camera: since when
         self._next_s = 0.0  # of the gallery's time, when to survey again
+        self._moved_at_s = 0.0  # of the gallery's time, when a camera last stood elsewhere
         self._resected_s = -math.inf
 
     def see(self, seen: Sightings) -> None:
@@ -89,7 +93,8 @@ class Surveying:
 
     def doubt(self, camera: str, since_s: float) -> None:
         """A camera stands elsewhere since then."""
-        self._moved[camera] = since_s
+        self._moved[camera], self._moved_at_s = since_s, self._gallery.watched_s
+        self._fresh.pop(camera, None)
         self._gallery.forget(camera, since_s)
 
     def lose(self, since_s: float) -> None:
@@ -102,9 +107,9 @@ class Surveying:
 
     def think(self) -> list[Found]:
         """What has become known since the last time; takes as long as it takes."""
-        if self._moved and self._held:
+        if self._held and (self._moved or self._fresh):
             found_again = self._look_for_moved(self._held)
-            if found_again or not self._is_long_moved():
+            if found_again or (self._moved and not self._is_long_moved()):
                 return found_again
         if self._gallery.watched_s < max(self._next_s, self.first_s):
             return []
@@ -114,10 +119,9 @@ class Surveying:
         except (Undetermined, ValueError, np.linalg.LinAlgError) as refusal:
             if str(refusal) != self.reason:
                 self.reason, self.news_of_refusal = str(refusal), True
-            wait_s = _GROWTH * watched_s if self._held else _AGAIN_S
-            self._next_s = watched_s + min(max(wait_s, _AGAIN_S), _MOST_WAIT_S)
+            self._next_s = watched_s + (self._wait_s() if self._held else _AGAIN_S)
             return []
-        self._next_s = watched_s + min(max(_GROWTH * watched_s, 2 * _AGAIN_S), _MOST_WAIT_S)
+        self._next_s = watched_s + self._wait_s()
         if found is None:
             return []
         cause = "again" if self._lost else "better" if self._held else "first"
@@ -126,6 +130,11 @@ class Surveying:
             del self._moved[camera]
         self._held, self._lost, self.reason = found, False, ""
         return [Found(calibration=found, cause=cause, moved=moved)]
+
+    def _wait_s(self) -> float:
+        """Until the next survey: soon while little was seen, seldom later."""
+        known_s = self._gallery.watched_s - self._moved_at_s
+        return min(max(_GROWTH * known_s, _LEAST_WAIT_S), _MOST_WAIT_S)
 
     def _is_long_moved(self) -> bool:
         """Whether a camera that moved is better sought together with all the others."""
@@ -142,14 +151,12 @@ class Surveying:
                 "they move, or what they see does not fit together"
             )
         held = self._held
-        as_before = held is not None and held.rig.cameras == found.rig.cameras
-        if (
-            held
-            and as_before
-            and not (self._lost or self._moved)
-            and off > _BETTER_FIT * fit(held.rig, seen)
-        ):
-            return None
+        if held and not self._lost:
+            if not set(held.rig.cameras) <= set(found.rig.cameras):
+                return None
+            is_new = self._moved or held.rig.cameras != found.rig.cameras
+            if not is_new and off > _BETTER_FIT * fit(held.rig, seen):
+                return None
         some = seen.take(np.unique(np.linspace(0, len(seen) - 1, _PLACED).round().astype(int)))
         found = stand(found, place(some, found), self.scale_of(found.rig.cameras))
         return self._in_world_of(held, found) if held else found
@@ -177,36 +184,43 @@ class Surveying:
         return continued(found, held, both, (there, here), settled=settled)
 
     def _look_for_moved(self, held: Calibration) -> list[Found]:
+        """Cameras that moved, as far as they can be told; those just found, from more."""
         now_s = self._gallery.newest_s
         if now_s - self._resected_s < _RESECTION_EVERY_S:
             return []
         self._resected_s = now_s
         found, moved = held, []
         for camera, since_s in list(self._moved.items()):
-            again = (
-                self._find_again(found, camera, since_s) if now_s - since_s > _RESECTION_S else None
-            )
-            if again:
+            if now_s - since_s > _RESECTION_S and (
+                again := self._find_again(found, camera, since_s)
+            ):
                 found = again
                 moved.append(camera)
                 del self._moved[camera]
-        if not moved:
+                self._fresh[camera] = since_s, now_s
+                self._next_s = self._gallery.watched_s + _LEAST_WAIT_S
+        for camera, (since_s, found_s) in list(self._fresh.items()):
+            if now_s - since_s > _REFINED * (found_s - since_s):
+                found = self._find_again(found, camera, since_s) or found
+                self._fresh[camera] = since_s, now_s
+            if now_s - since_s > _FRESH_S:
+                del self._fresh[camera]
+        if found is held:
             return []
         self._held = found
-        self._next_s = self._gallery.watched_s + 4 * _AGAIN_S
         return [Found(calibration=found, cause="moved", moved=tuple(moved))]
 
     def _find_again(self, held: Calibration, camera: str, since_s: float) -> Calibration | None:
         """The calibration with that camera where it is now; None if that cannot be told yet."""
-        if camera not in held.rig.cameras:
-            return held
         seen = self._gallery.since(since_s)
-        if seen is None:
+        if seen is None or camera not in held.rig.cameras:
             return None
         seen = arranged(seen, held.rig.cameras)
         view = held.rig.cameras.index(camera)
-        others = [v for v, c in enumerate(held.rig.cameras) if c not in self._moved]
-        joints = triangulated(held.rig, seen, others)
+        away = {camera, *self._moved}
+        joints = triangulated(
+            held.rig, seen, [v for v, c in enumerate(held.rig.cameras) if c not in away]
+        )
         pixels = seen.keypoints_px[:, view].astype(np.float64)
         rig = resected(held.rig, view, joints, pixels, seen.confidence[:, view])
         if rig is None:

@@ -67,7 +67,6 @@ def main() -> None:
     """Survey for the hub at the other end of the descriptor that is this process's argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the hub says when it is over
     start_log()
-    os.nice(NICE)
     post = Post(socket.socket(fileno=int(sys.argv[1])))
     surveying = Surveying()
     while True:
@@ -75,6 +74,8 @@ def main() -> None:
             _obey(surveying, told)
         try:
             for found in surveying.think():
+                if found.cause == "first":  # until then everybody waits for it
+                    os.nice(NICE)
                 post.say(
                     {
                         "kind": "found",

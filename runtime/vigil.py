@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.rig import Rig
+from cvsf.rig import Calibration
 from cvsf.sightings import Sightings
 from runtime.misfit import blamed, misfit
 from runtime.seen import joined
@@ -24,6 +24,8 @@ _USUAL_AT_FIRST, _LEAST_USUAL = 0.015, 0.008
 _APART, _LEAST_APART = 4.0, 0.04
 _AGREE = 2.0
 _LOOK_EVERY_S = 0.2
+_MANY = 60
+"""Instants of a calibration that is all it can be; one of fewer is held to less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class _Look:
 class Vigil:
     """Of one rig; a new one begins with every calibration."""
 
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
+    def __init__(self, calibration: Calibration) -> None:
+        self._rig = rig = calibration.rig
+        self._patience = max(1.0, (_MANY / max(calibration.instants, 1)) ** 2)
         self._looks: deque[_Look] = deque()
         self._usual: list[deque[float]] = [deque(maxlen=_USUAL) for _ in rig.cameras]
         self._looked_s = -np.inf
@@ -63,7 +66,11 @@ class Vigil:
         usual = float(np.median([self._usual_of(v) for v in believed]))
         window = joined([look.seen for look in self._looks])
         view = blamed(
-            self._rig, window, believed, _AGREE * usual, max(_LEAST_APART, _APART * usual)
+            self._rig,
+            window,
+            believed,
+            _AGREE * usual * self._patience,
+            max(_LEAST_APART * self._patience, _APART * usual),
         )
         if view is None:
             self.unclear_s += passed_s
@@ -102,7 +109,7 @@ class Vigil:
         return since
 
     def _limit(self, view: int) -> float:
-        return max(_LEAST_APART, _APART * self._usual_of(view))
+        return max(_LEAST_APART * self._patience, _APART * self._usual_of(view))
 
     def _usual_of(self, view: int) -> float:
         known = self._usual[view]

@@ -166,7 +166,7 @@ class World:
             self._believe(camera, "camera found in its new place")
         for camera in set(self._doubted) - set(news.calibration.rig.cameras):
             del self._doubted[camera]
-        self._vigil = Vigil(news.calibration.rig)
+        self._vigil = Vigil(news.calibration)
         self._found_s = time.monotonic()
         self.changes += 1
         log.info(
