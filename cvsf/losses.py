@@ -88,14 +88,17 @@ def supervised(
     true_canonical: Float[Tensor, "B J 3"],
     true_rotation: Float[Tensor, "B V 3 3"],
     present: Float[Tensor, "B V"],
+    sure: Float[Tensor, "B V J"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean joint distance to the known body in the axes of each view that saw it, at unit scale.
+    """Mean joint distance to the known body in the axes of each view that saw it, at unit scale;
+    every joint by how sure it is, where that is given.
 
     How a pose is divided into a body and a rotation is left open: asking for the truth's division
     as well made both worse (docs/log.md).
     """
     off = canonical @ view_from_canonical.mT - true_canonical[:, None] @ true_rotation.mT
-    each = _length(off).mean(-1)
+    apart = _length(off) if sure is None else _length(off) * sure
+    each = apart.mean(-1)
     return ((each * present).sum(-1) / present.sum(-1).clamp_min(1)).mean()
 
 

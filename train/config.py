@@ -13,7 +13,7 @@ from cvsf.lifter import LifterShape, Turn
 from cvsf.refusal import Refusal
 from cvsf.skeleton import JointSet
 
-Variant = Literal["baseline", "s1", "s1s2", "supervised"]
+Variant = Literal["baseline", "s1", "s1s2", "stage3", "supervised"]
 
 
 class TrainConfig(BaseModel):
@@ -34,7 +34,8 @@ class TrainConfig(BaseModel):
 
     # what a batch is
     bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: made-up ones, supervised only
-    virtual_views: int = Field(default=4, gt=1)
+    virtual_views: int = Field(default=4, gt=1)  # for each instant of a batch
+    recorded_share: float = Field(default=0.25, ge=0, le=1)  # of the views of variant stage3
     batch_instants: int = Field(default=32, gt=0)
     mirror_share: float = Field(default=0.0, ge=0, le=1)  # no use where sides are alike
     roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of a camera's made-up roll

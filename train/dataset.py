@@ -28,6 +28,19 @@ class Truth:
     focal_px: Array | None = None  # (N, V)
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where every joint was as its session's own cameras tell (train.placing), no truth among it.
+
+    Trunk and leg of the athlete are 1; a residual is a share of the person's extent in the picture.
+    """
+
+    joints: Array  # (N, V, J, 3) in each view's own axes
+    deviation: Array  # (N, V, J) one standard deviation
+    residual: Array  # (N, V, J, 2) seen minus shown, 0 where not seen
+    camera: Array  # (N, V, 4) the world's up in the view's axes, and the focal length in pixels
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instants:
     """N instants of up to V views in joint set h36m-16; an absent view is confidence 0."""
@@ -40,6 +53,7 @@ class Instants:
     t_s: npt.NDArray[np.float64]  # (N,)
     cameras: tuple[str, ...] = ()  # V names; none where a file has none
     truth: Truth = Truth()
+    placed: Placement | None = None
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -53,6 +67,9 @@ class Instants:
         """The instants of a mask or index array."""
         index = np.flatnonzero(rows) if rows.dtype == bool else rows
         truth = Truth(**{f.name: _rows(getattr(self.truth, f.name), index) for f in fields(Truth)})
+        placed = self.placed
+        if placed is not None:
+            placed = Placement(*(getattr(placed, f.name)[index] for f in fields(Placement)))
         return replace(
             self,
             keypoints_px=self.keypoints_px[index],
@@ -62,6 +79,7 @@ class Instants:
             subject=tuple(self.subject[i] for i in index),
             t_s=self.t_s[index],
             truth=truth,
+            placed=placed,
         )
 
     def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Instants":

@@ -21,7 +21,7 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import JointSet
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
-from train.objectives import Objective, step_weights
+from train.objectives import FUSED, Objective, step_weights
 from train.parallel import Company
 from train.plateau import Plateau
 from train.samples import Draw, Sample
@@ -200,7 +200,7 @@ class _Timing:
 
     def fused(self, model: nn.Module, sample: Sample, config: TrainConfig) -> float:
         """Seconds of a stage 2 step beyond a plain one; its gradients are thrown away."""
-        if config.variant in ("baseline", "supervised"):
+        if config.variant not in FUSED:
             return 0.0
         seconds = []
         for stage, step in ((2, 0), (1, 1)):
@@ -232,7 +232,7 @@ def schedule(step: int, progress: float, warm_up_steps: int) -> float:
 def _advance(run: Descent, loss: float) -> None:
     """Stage 2 begins at the plateau, within the shares of the run that the configuration gives."""
     config = run.config
-    if config.variant in ("baseline", "supervised") or run.stage == 2:
+    if config.variant not in FUSED or run.stage == 2:
         return
     run.plateau.add(loss)
     converged = run.plateau.reached and run.progress >= config.stage2_earliest

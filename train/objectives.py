@@ -26,6 +26,9 @@ from cvsf.skeleton import JointSet
 from train.config import TrainConfig
 from train.samples import Sample
 
+FUSED = ("s1", "s1s2")
+"""Variants that learn from refined 2D poses too."""
+
 
 class Objective(nn.Module):
     """A lifter and a batch to a loss; a module, so that processes can average its gradients."""
@@ -41,7 +44,7 @@ class Objective(nn.Module):
         if sample.canonical is not None and sample.view_from_canonical is not None:
             present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
             truth = sample.canonical, sample.view_from_canonical
-            return supervised(canonical, rotation, *truth, present)
+            return supervised(canonical, rotation, *truth, present, sample.sure)
         return self._total(canonical, rotation, sample, weights)
 
     def _total(
@@ -73,7 +76,7 @@ def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
     Stage 1 gives the refined poses a hundredth of the weight and more than half of the time: it
     takes them at every few steps only, at as many times the weight.
     """
-    if config.variant in ("baseline", "supervised"):
+    if config.variant not in FUSED:
         return BASELINE
     weights = STAGE2 if stage == 2 else STAGE1
     if stage == 1:

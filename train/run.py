@@ -31,6 +31,7 @@ from train.dataset import Instants
 from train.learn import Descent, descend, resume, start
 from train.mirror import righted
 from train.parallel import Company
+from train.refilm import from_placed
 from train.samples import Draw, Sample, from_bodies, from_store, seen
 from train.score3d import Lift, score
 from train.store import Store
@@ -125,6 +126,8 @@ def _alike(a: Morph | None, b: Morph | None) -> bool:
 
 def _draw(run: Descent, task: Task) -> Draw:
     random = run.generators["batches"]
+    if run.config.variant == "stage3":
+        return from_placed(task.learned, run.config, random, task.company)
     if run.config.bodies == "virtual":  # no detector found these
         return from_bodies(task.learned, run.config, random, task.company)
     return from_store(task.learned, run.config, random, task.company, task.morph)
@@ -172,7 +175,7 @@ def _righted(run: Descent, task: Task) -> Lifter:
     """The lifter as it is now, on the CPU, and no mirror image."""
     lifter = Lifter(run.lifter.shape)
     lifter.load_state_dict(run.lifter.state_dict())
-    if run.config.variant == "supervised":
+    if run.config.variant in ("stage3", "supervised"):  # a body in space is no mirror image
         return lifter.eval()
     learned = task.learned
     count = min(len(learned), _BODIES_LOOKED_AT)

@@ -28,13 +28,14 @@ _SIDES = torch.tensor([1.0, -1.0, 1.0])  # the body's: left and right exchanged
 
 
 class Sample(NamedTuple):
-    """What V views saw of B instants; the last two only where a label is asked for."""
+    """What V views saw of B instants; the last three only where there is a body to learn from."""
 
     plane: Tensor  # (B, V, J, 2) after every camera is aimed at its person
     confidence: Tensor  # (B, V, J)
     shown: Tensor  # (B, V, J) the confidence that the lifter is told: 0 for joints kept from it
     canonical: Tensor | None = None  # (B, J, 3) body frame, unit scale
     view_from_canonical: Tensor | None = None  # (B, V, 3, 3)
+    sure: Tensor | None = None  # (B, V, J) what a joint of that body weighs, where not all alike
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         """The same change made to everything it holds."""

@@ -8,7 +8,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
-from train.dataset import Instants
+from train.dataset import Instants, Placement
 
 log = logging.getLogger(__name__)
 
-_OURS = re.compile(r"\d{5}-(keypoints_px|confidence|image_px|joints_mm)\.npy|index\.npz")
-_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm")
+_PLACED = tuple(f"placed_{f.name}" for f in fields(Placement))
+_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm", *_PLACED)
+_OURS = re.compile(rf"\d{{5}}-({'|'.join(_ARRAYS)})\.npy|index\.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Rows:
     confidence: Array  # (B, V, J)
     image_px: Array  # (B, V, 2)
     joints_mm: Array | None  # (B, V, J, 3), where every part has a truth
+    placed: Placement | None  # where every part was placed
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Store:
     sha256: str  # of all that is in it
     views: int
     has_truth: bool
+    is_placed: bool
     _parts: list[dict[str, Array]]
     _ends: npt.NDArray[np.int64]
 
@@ -68,6 +71,7 @@ class Store:
             confidence=found["confidence"],
             image_px=found["image_px"],
             joints_mm=found.get("joints_mm"),
+            placed=Placement(*(found[name] for name in _PLACED)) if self.is_placed else None,
         )
 
 
@@ -107,6 +111,8 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
             "image_px": seen.image_px,
             "joints_mm": seen.truth.joints_mm,
         }
+        if seen.placed is not None:
+            arrays |= {name: getattr(seen.placed, name.removeprefix("placed_")) for name in _PLACED}
         for name, array in arrays.items():
             if array is not None:
                 stored = np.ascontiguousarray(array, np.float32)
@@ -140,6 +146,7 @@ def open_store(folder: Path) -> Store:
         sha256,
         max(part["confidence"].shape[1] for part in parts),
         all("joints_mm" in part for part in parts),
+        all(name in part for part in parts for name in _PLACED),
         parts,
         np.cumsum(lengths),
     )

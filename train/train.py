@@ -20,15 +20,18 @@ import numpy as np
 import torch
 import typer
 
+from cvsf.engine import SHIPPED
+from cvsf.morph import Morph
 from cvsf.refusal import Refusal
 from cvsf.stop import stop_on_signal
 from train.check import CHECKPOINT, check
-from train.checkpoint import read_checkpoint, read_morph
+from train.checkpoint import Checkpoint, read_checkpoint, read_morph
 from train.config import TrainConfig, training_config
 from train.dataset import Instants
 from train.parallel import Company, company, one_voice
+from train.placing import Placer
 from train.read import choice
-from train.run import METRICS, Task, train_seed
+from train.run import METRICS, Task, lift_with, train_seed
 from train.shown import computing, show
 from train.splits import KeptBack, Material
 from train.store import Store, check_store, open_store, write_store
@@ -50,7 +53,9 @@ def train(
     truth_2d: Annotated[
         bool, typer.Option(help="of a dataset: the true 2D instead of a detector's")
     ] = False,
-    variant: Annotated[str, typer.Option(help="baseline, s1, s1s2 or supervised")] = "baseline",
+    variant: Annotated[
+        str, typer.Option(help="baseline, s1, s1s2, stage3 or supervised")
+    ] = "baseline",
     subjects: Annotated[str, typer.Option(help="learn from these only, separated by commas")] = "",
     not_subjects: Annotated[str, typer.Option(help="learn from all but these")] = "",
     seeds: Annotated[int, typer.Option(min=1, help="runs, each with its own seed")] = 1,
@@ -121,11 +126,12 @@ def carry_out(order: Order) -> dict[str, Any] | None:
                 parent=taught,
                 again=order.again,
             )
+            placer = _placer(plan, taught, behind)
         torch.set_num_threads(plan.threads)
         with (
             one_voice(stop),
             company(plan.device, plan.batch_instants) as us,
-            _prepared(order, plan, us, stop) as (learned, kept_back),
+            _prepared(order, plan, us, stop, placer) as (learned, kept_back),
         ):
             task = Task(
                 config=plan,
@@ -147,8 +153,19 @@ def carry_out(order: Order) -> dict[str, Any] | None:
         "learned_from": len(learned),
         "reported_on": len(kept_back),
     }
+    if placer is not None:
+        facts |= {"sessions_placed": placer.placed, "sessions_left_out": placer.left_out}
     (order.out / METRICS).write_text(json.dumps(facts, indent=2) + "\n")
     return facts
+
+
+def _placer(plan: TrainConfig, parent: Checkpoint | None, morph: Morph | None) -> Placer | None:
+    """For variant stage3: what places its sessions, starting from the parent's lifter, if one is
+    given, or else the shipped one's.
+    """
+    if plan.variant != "stage3":
+        return None
+    return Placer(lift_with((parent or read_checkpoint(SHIPPED)).lifter()), morph)
 
 
 def _folder(order: Order, seed: int) -> Path:
@@ -170,7 +187,7 @@ def stoppable() -> Iterator[threading.Event]:
 
 @contextmanager
 def _prepared(
-    order: Order, config: TrainConfig, us: Company, stop: threading.Event
+    order: Order, config: TrainConfig, us: Company, stop: threading.Event, placer: Placer | None
 ) -> Iterator[tuple[Store, Instants | None]]:
     """What is learned from, on disk for as long as the block runs, and, in the process that
     reports, what is kept back.
@@ -185,6 +202,7 @@ def _prepared(
                 shutil.rmtree(folder, ignore_errors=True)
                 thinned = KeptBack(config.report_instants)
                 parts = _until(stop, order.material.parts(thinned))
+                parts = placer.parts(parts) if placer else parts
                 write_store(parts, folder, labelled=config.variant == "supervised")
                 kept_back = thinned.instants()
         with us.led():

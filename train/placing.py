@@ -1,0 +1,145 @@
+"""Sessions placed in space by what their own cameras saw: a target to learn from, without a label.
+
+A session whose motion does not determine its cameras is left out, counted and named.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cvsf.calibrate import Undetermined, calibrate
+from cvsf.geometry import unit_length
+from cvsf.morph import Morph
+from cvsf.place import place
+from cvsf.refusal import Refusal
+from cvsf.rig import Calibration
+from cvsf.sightings import Lift, Sightings, sight
+from cvsf.skeleton import H36M_16, Array
+from cvsf.upright import Scale, footing, move, stood
+from train.dataset import Instants, Placement, Truth
+
+log = logging.getLogger(__name__)
+
+_STRETCH = 2000
+"""Instants placed at a time: they need some 20 kB each meanwhile."""
+
+
+@dataclass(slots=True)
+class Placer:
+    """Places sessions as they come; what became of them can be asked afterwards."""
+
+    lift: Lift
+    morph: Morph | None = None
+    placed: int = 0  # sessions
+    left_out: dict[str, str] = field(default_factory=dict)  # and why
+    _rigs: dict[str, Calibration] = field(default_factory=dict)
+
+    def parts(self, parts: Iterable[Instants]) -> Iterator[Instants]:
+        """Of every part what could be placed; Refusal at the end if that is nothing."""
+        for part in parts:
+            yield self._placed(part)
+        self.left_out = {n: why for n, why in self.left_out.items() if n not in self._rigs}
+        self.placed = len(self._rigs)
+        if not self._rigs:
+            why = next(iter(self.left_out.values()), "nobody was seen")
+            raise Refusal(
+                f"the cameras of no session could be found ({why}); variant stage3 needs one, "
+                "learn with baseline or s1s2 instead"
+            )
+        log.info("sessions placed", extra={"placed": self.placed, "left_out": len(self.left_out)})
+
+    def _placed(self, part: Instants) -> Instants:
+        found = _nothing(part)
+        names = np.array(part.session)
+        known = np.zeros(len(part), bool)
+        for name in part.sessions:
+            rows = np.flatnonzero(names == name)
+            placement = self._session(part.take(rows), name)
+            if placement is not None:
+                for whole, one in zip(found, placement, strict=True):
+                    whole[rows] = one
+                known[rows] = np.isfinite(placement[0]).all((1, 2, 3))
+        return replace(part, truth=Truth(), placed=Placement(*found)).take(known)
+
+    def _session(self, part: Instants, name: str) -> tuple[Array, ...] | None:
+        sightings = self._sightings(part)
+        try:
+            if not sightings.image_px.all():
+                raise Undetermined("the size of its pictures is not known")
+            if name not in self._rigs:
+                self._rigs[name] = _upright(sightings)
+        except Undetermined as reason:
+            if name not in self.left_out:
+                log.warning(
+                    "session left out: its cameras were not found",
+                    extra={"session": name, "reason": str(reason)},
+                )
+            self.left_out[name] = str(reason)
+            return None
+        rig = self._rigs[name]
+        stretches = [
+            _in_views(sightings.take(slice(at, at + _STRETCH)), rig)
+            for at in range(0, len(part), _STRETCH)
+        ]
+        return tuple(np.concatenate(arrays) for arrays in zip(*stretches, strict=True))
+
+    def _sightings(self, part: Instants) -> Sightings:
+        """What the views saw, in the lifter's joints."""
+        views = range(part.confidence.shape[1])
+        pixels = part.keypoints_px, part.confidence
+        if self.morph is not None:
+            with torch.no_grad():
+                morphed = self.morph(*(torch.from_numpy(np.array(array)) for array in pixels))
+            pixels = morphed[0].numpy(), morphed[1].numpy()
+        return sight(
+            self.lift,
+            H36M_16,
+            part.cameras or tuple(f"cam{view}" for view in views),
+            part.t_s,
+            (*pixels, part.image_px),
+        )
+
+
+def _nothing(part: Instants) -> tuple[Array, ...]:
+    shape = part.confidence.shape
+    sizes = ((*shape, 3), shape, (*shape, 2), (*shape[:2], 4))
+    return tuple(np.zeros(size, np.float32) for size in sizes)
+
+
+def _upright(sightings: Sightings) -> Calibration:
+    """The session's cameras in a world with z up, where the athlete's trunk and leg are 1."""
+    found = calibrate(sightings)
+    chosen = np.linspace(0, len(sightings) - 1, min(len(sightings), _STRETCH)).astype(int)
+    placed = place(sightings.take(np.unique(chosen)), found)
+    try:
+        here = footing(found, placed, Scale())
+    except ValueError as error:
+        raise Undetermined(str(error)) from error
+    joints = torch.from_numpy(move(placed, here).joints)
+    unit = float(unit_length(joints, H36M_16).nanmedian())
+    return stood(found, replace(here, scale=here.scale / unit, shift=here.shift / unit))
+
+
+def _in_views(sightings: Sightings, found: Calibration) -> tuple[Array, ...]:
+    """The arrays of a Placement."""
+    placed, rig = place(sightings, found), found.rig
+    shape = sightings.confidence.shape
+    shown = rig.project(placed.joints)
+    apart = (sightings.keypoints_px - shown) / extent(shown)[..., None, None]
+    camera = np.concatenate([rig.view_from_world[..., 2], rig.focal_px[..., None]], -1)
+    arrays: tuple[npt.NDArray[np.float64], ...] = (
+        rig.in_views(placed.joints),
+        np.broadcast_to(placed.deviation[:, None], shape),
+        np.where(sightings.confidence[..., None] > 0, apart, 0.0),
+        np.broadcast_to(camera, (*shape[:2], 4)),
+    )
+    return tuple(array.astype(np.float32) for array in arrays)
+
+
+def extent(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The diagonal of the box around the joints (..., J, 2)."""
+    return np.asarray(np.linalg.norm(np.ptp(pixels, axis=-2), axis=-1))
