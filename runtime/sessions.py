@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cvsf.calibrations import calibrations, to_event
 from cvsf.recovery import recover, recover_all
 from cvsf.refusal import Refusal
 from cvsf.session import (
@@ -23,6 +24,7 @@ from cvsf.session import (
     read_manifest,
 )
 from cvsf.settings import data_folder
+from runtime.rig_table import calibrations_table
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +67,17 @@ def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
     if recover_ and not manifest.sealed:
         manifest = recover(folder)
     entry = _describe(folder, manifest, verify=verify)
+    found = list(calibrations(SessionReader(folder))) if manifest.sealed else []
     if json_:
         shown = manifest.model_dump(mode="json", by_alias=True)
-        typer.echo(json.dumps({"sessions": [entry], "manifest": shown}))
+        told = {"manifest": shown, "calibrations": [to_event(held) for held in found]}
+        typer.echo(json.dumps({"sessions": [entry], **told}))
     else:
         console = _console()
         console.print(_facts(entry, manifest))
         console.print(_cameras(manifest))
+        if found:
+            console.print(calibrations_table(found, manifest))
         console.print(_segments(manifest, entry["damaged"]))
     _end_if_damaged([entry])
 

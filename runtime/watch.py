@@ -22,6 +22,7 @@ from cvsf.client import stats as follow_stats
 from cvsf.refusal import Refusal
 from cvsf.wire import SKELETONS_PORT, WEB_PORT
 from runtime.chromium import Chromium
+from runtime.rig_table import world_sentence
 
 _SETTLE_S = 20.0
 _PATIENCE_S = 5.0  # a hub speaks every second
@@ -197,6 +198,8 @@ def _foot(stats: Mapping[str, Any]) -> Text:
     if refused:
         counted = ", ".join(f"{count} {reason}" for reason, count in refused.items())
         said.append("\nrefused ", "dim").append(counted, "yellow")
+    if world := stats.get("world"):
+        said.append("\nworld ", "dim").append(world_sentence(world))
     said.append("\nengine ", "dim").append(str(stats.get("engine") or _UNKNOWN))
     said.append("   2D ", "dim").append(str(stats.get("detector") or _UNKNOWN))
     return said

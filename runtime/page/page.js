@@ -4,6 +4,7 @@ import { Scene } from "./scene.js";
 import { Tiles } from "./tiles.js";
 
 const QUIET_MS = 3000, RETRY_MS = 500, RETRY_MOST_MS = 4000;
+const SCALES = { height: "the athlete's height", bone: "a bone", distance: "a camera distance", adult: "an adult's usual height" };
 const $ = (id) => document.getElementById(id);
 const scene = new Scene($("skeleton")), tiles = new Tiles($("tiles"));
 const page = { skeletons: 0, instant: -1, connected: false, recording: null, scene, tiles };
@@ -56,8 +57,21 @@ function showProvenance(skeleton) {
   const chip = $("provenance"), views = skeleton.views.length;
   chip.textContent = skeleton.measured ? `measured by ${views} cameras` : `predicted · ${["no camera sees", "1 camera sees"][views] ?? `${views} cameras see`} the skier`;
   chip.classList.toggle("predicted", !skeleton.measured);
-  $("trail-choice").hidden = skeleton.frame_of_reference !== "world";
-  say("scale", skeleton.scale_source === "unit" ? "body scale 1" : `metres (${skeleton.scale_source})`);
+  const world = skeleton.frame_of_reference === "world";
+  $("trail-choice").hidden = !world;
+  $("metres").textContent = world ? `metres by ${SCALES[skeleton.scale_source] ?? skeleton.scale_source}` : "body scale 1 · no metres yet";
+  $("hint").hidden = world;
+  say("scale", world ? SCALES[skeleton.scale_source] ?? skeleton.scale_source : "body scale 1");
+}
+
+function showWorld(world) {
+  const found = world?.calibration > 0;
+  scene.rig.misfit = found ? world.misfit ?? {} : {};
+  say("rig", !world ? "not sought" : found ? `${world.calibration} · ${world.cause} · ${world.instants} instants` : world.waiting_for, found ? "" : "warn");
+  const worst = Object.entries(scene.rig.misfit).sort((a, b) => b[1] - a[1])[0];
+  say("misfit", worst ? `${(100 * worst[1]).toFixed(1)} % (${worst[0]})` : null);
+  const moved = world?.moved ?? [];
+  say("moved", moved.length ? moved.join(", ") : found ? `none (${world.moves} so far)` : null, moved.length ? "bad" : "");
 }
 
 const fixed = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
@@ -88,7 +102,8 @@ function showStats(stats) {
   say("refused", refused, refused ? "warn" : "");
   $("refused").title = Object.entries(stats.refused ?? {}).map(([reason, count]) => `${reason}: ${count}`).join("\n");
   showStages(stats.latency_ms ?? {});
-  tiles.setStats(stats.cameras);
+  showWorld(stats.world);
+  tiles.setStats(stats.cameras, stats.world?.moved ?? []);
   page.recording = stats.recording ?? null;
   if (page.recording === asked) asked = null;
   showRecord();

@@ -1,9 +1,14 @@
-// The 3D skeleton on a plain canvas: an orbit view over a ground grid, z up, nearest bones drawn last.
+// The 3D scene on a plain canvas: an orbit view over a ground grid, z up, nearest bones drawn last.
+// Once the cameras are known it shows them and the way through the world, and the body close by in a corner.
+
+import { Rig } from "./rig.js";
 
 const LEFT = [255, 174, 66], RIGHT = [57, 198, 255], MIDDLE = [240, 244, 248];
 const TURN_PER_S = 0.25; // while nobody drags
 const FOLLOW_S = 0.045; // how soon the drawn joints reach those received
-const TRAIL = 240;
+const TRAIL = 600;
+const INSET = { width: 0.25, height: 0.52 }; // of the canvas, for the body alone
+const CLOSE = { perspective: 4.2, pitch: 0 }, WIDE = { perspective: 2.4, pitch: 0.22 };
 
 // Rows that turn a frame with the named axis up into one with z up, without mirroring it.
 const UPRIGHT = {
@@ -29,7 +34,8 @@ export class Scene {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.about = null;
+    this.told = null;
+    this.rig = new Rig();
     this.trailShown = true;
     this.drawn = 0;
     this.reset();
@@ -37,6 +43,15 @@ export class Scene {
     this.listen();
     this.lastFrame = performance.now();
     requestAnimationFrame((now) => this.frame(now));
+  }
+
+  get about() {
+    return this.told;
+  }
+
+  set about(about) {
+    this.told = about;
+    this.rig.set(about.world);
   }
 
   reset() {
@@ -57,7 +72,7 @@ export class Scene {
     this.skeleton = skeleton;
     this.goal = joints;
     const pelvis = joints[Math.max(0, this.about?.joints?.indexOf("hip") ?? 0)];
-    if (world) this.trail = [...this.trail, pelvis].slice(-TRAIL);
+    if (world) this.trail = [...this.trail, { at: pelvis, measured: skeleton.measured }].slice(-TRAIL);
   }
 
   listen() {
@@ -132,32 +147,69 @@ export class Scene {
   }
 
   project([x, y, z]) {
-    const [dx, dy, dz] = [x - this.middle[0], y - this.middle[1], z - this.middle[2]];
-    const [sy, cy, sp, cp] = [Math.sin(this.yaw), Math.cos(this.yaw), Math.sin(this.pitch), Math.cos(this.pitch)];
+    const { lens } = this, pitch = Math.min(1.5, this.pitch + lens.pitch);
+    const [dx, dy, dz] = [x - lens.middle[0], y - lens.middle[1], z - lens.middle[2]];
+    const [sy, cy, sp, cp] = [Math.sin(this.yaw), Math.cos(this.yaw), Math.sin(pitch), Math.cos(pitch)];
     const across = cy * dx + sy * dy, away = -sy * dx + cy * dy;
     const depth = this.distance + cp * away - sp * dz, height = cp * dz + sp * away;
     const scale = this.focal / Math.max(depth, 0.05 * this.distance);
-    return { x: this.canvas.width / 2 + scale * across, y: this.canvas.height * 0.5 - scale * height, depth, scale };
+    return { x: lens.left + lens.width / 2 + scale * across, y: lens.top + lens.height * lens.level - scale * height, depth, scale };
+  }
+
+  // Look at a part of the world, through a part of the canvas.
+  look(lens) {
+    this.lens = lens;
+    this.distance = lens.reach * lens.perspective;
+    this.focal = (lens.span * this.distance) / lens.reach;
   }
 
   draw() {
-    const { context, canvas } = this;
-    this.distance = this.reach * 4.2;
-    this.focal = (Math.min(canvas.height, canvas.width * 1.1) * 0.43 * this.zoom * this.distance) / this.reach;
-    context.clearRect(0, 0, canvas.width, canvas.height);
+    const { context, canvas } = this, { width, height } = canvas;
+    context.clearRect(0, 0, width, height);
     context.lineCap = context.lineJoin = "round";
+    const whole = { left: 0, top: 0, width, height, level: 0.5 };
+    const body = { ...CLOSE, middle: this.middle, reach: this.reach, span: Math.min(height, width * 1.1) * 0.43 };
+    if (this.skeleton.frame_of_reference !== "world" || !this.rig.middle) {
+      this.look({ ...whole, ...body, span: body.span * this.zoom });
+      this.drawScene();
+      return;
+    }
+    const room = width * (1 - 0.6 * INSET.width), span = Math.min(room * 0.42, height * 0.85) * this.zoom;
+    this.look({ ...whole, ...WIDE, width: room, level: 0.47, middle: this.rig.middle, reach: this.rig.reach, span });
+    this.drawScene(this.trailShown);
+    this.rig.draw(this);
+    this.drawInset(body);
+  }
+
+  drawScene(withTrail = false) {
     this.drawGround();
-    if (this.trailShown && this.trail.length > 1) this.drawTrail();
+    if (withTrail && this.trail.length > 1) this.drawTrail();
     const points = this.joints.map((p) => this.project(p));
     this.drawShadow();
     this.drawTorso(points);
     this.drawBones(points);
   }
 
+  drawInset(body) {
+    const { context, canvas, ratio } = this;
+    const [width, height] = [canvas.width * INSET.width, canvas.height * INSET.height];
+    const [left, top] = [canvas.width - width - 14 * ratio, canvas.height - height - 14 * ratio];
+    context.save();
+    context.beginPath(); context.roundRect(left, top, width, height, 12 * ratio); context.clip();
+    context.fillStyle = "#111922";
+    context.fillRect(left, top, width, height);
+    this.look({ ...body, left, top, width, height, level: 0.52, span: Math.min(height, width * 1.1) * 0.42 });
+    this.drawScene();
+    context.restore();
+    Object.assign(context, { strokeStyle: "rgba(140,175,205,0.4)", lineWidth: 1.5 * ratio });
+    context.beginPath(); context.roundRect(left, top, width, height, 12 * ratio); context.stroke();
+  }
+
   drawGround() {
     const { context } = this;
-    const step = 10 ** Math.floor(Math.log10(this.reach)) * (this.reach / 10 ** Math.floor(Math.log10(this.reach)) > 4 ? 2 : 0.5);
-    const far = Math.ceil((this.reach * 3.4) / step), [cx, cy] = [Math.round(this.middle[0] / step), Math.round(this.middle[1] / step)];
+    const { reach, middle } = this.lens, ten = 10 ** Math.floor(Math.log10(reach));
+    const step = ten * (reach / ten > 4 ? 2 : reach / ten > 2 ? 0.5 : 0.2) * (reach < 4 ? 2.5 : 1);
+    const far = Math.ceil((reach * (reach < 4 ? 3.4 : 2.1)) / step), [cx, cy] = [Math.round(middle[0] / step), Math.round(middle[1] / step)];
     const line = (from, to, strength) => {
       const [a, b] = [this.project(from), this.project(to)];
       if (Math.min(a.depth, b.depth) < 0.08 * this.distance) return;
@@ -179,8 +231,9 @@ export class Scene {
   drawTrail() {
     const { context } = this;
     for (let i = 1; i < this.trail.length; i += 1) {
-      const [a, b] = [this.project(this.trail[i - 1]), this.project(this.trail[i])];
-      context.strokeStyle = `rgba(74,222,128,${(0.7 * i) / this.trail.length})`;
+      const [a, b] = [this.project(this.trail[i - 1].at), this.project(this.trail[i].at)];
+      const tint = this.trail[i].measured ? "57,198,255" : "250,204,21";
+      context.strokeStyle = `rgba(${tint},${(0.85 * i) / this.trail.length})`;
       context.lineWidth = 2.5 * this.ratio;
       context.beginPath(); context.moveTo(a.x, a.y); context.lineTo(b.x, b.y); context.stroke();
     }
@@ -221,9 +274,9 @@ export class Scene {
 
   drawBone({ a, b, opacity, tint, depth }) {
     const { context } = this;
-    const width = 0.062 * this.reach * (this.focal / depth);
+    const width = Math.max(0.062 * this.reach * (this.focal / depth), 2.4 * this.ratio);
     // Further away is darker; the light edge gives the limb its roundness.
-    const near = Math.min(1, Math.max(0.45, 0.78 - (depth - this.distance) / (2.6 * this.reach)));
+    const near = Math.min(1, Math.max(0.45, 0.78 - (depth - this.distance) / (2.6 * this.lens.reach)));
     const shaded = tint.map((value) => Math.round(value * near));
     for (const [share, style] of [[1.35, colour([6, 10, 14], 0.75 * opacity)], [1, colour(shaded, opacity)],
       [0.32, colour(shaded.map((v) => Math.min(255, v + 60)), 0.8 * opacity)]]) {

@@ -100,7 +100,7 @@ export class Tiles {
     if (drawn) this.overlays += 1;
   }
 
-  setStats(cameras) {
+  setStats(cameras, moved) {
     for (const [camera, figures] of Object.entries(cameras ?? {})) {
       const { element, parts } = this.tile(camera);
       const say = (key, value, unit, kind = "") => {
@@ -114,7 +114,9 @@ export class Tiles {
       say("confidence", number(figures.confidence, 2), "2D conf", (figures.confidence ?? 1) < 0.3 ? "warn" : "");
       const state = figures.state ?? "live";
       element.dataset.state = state;
-      element.querySelector(".name").textContent = state === "live" ? camera : `${camera} · ${state}`;
+      const said = moved.includes(camera) ? "moved" : state;
+      element.classList.toggle("moved", said === "moved");
+      element.querySelector(".name").textContent = said === "live" ? camera : `${camera} · ${said}`;
     }
   }
 

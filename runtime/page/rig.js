@@ -1,0 +1,76 @@
+// The cameras in their places: a frustum each, as sure as its colour, and the ground they stand around.
+
+import { colour } from "./scene.js";
+
+const GOOD = [74, 222, 128], FAIR = [250, 204, 21], MOVED = [255, 93, 93];
+const FAIR_SHARE = 0.025; // of the person's size in the picture, between picture and world
+
+export class Rig {
+  constructor() {
+    Object.assign(this, { number: 0, cameras: [], misfit: {}, middle: null, reach: 1 });
+  }
+
+  set(world) {
+    this.number = world?.number ?? 0;
+    this.cameras = Object.entries(world?.cameras ?? {}).map(([name, camera]) => ({ name, ...camera }));
+    if (!this.cameras.length) { this.middle = null; return; }
+    const mean = (axis) => this.cameras.reduce((sum, camera) => sum + camera.centre[axis], 0) / this.cameras.length;
+    this.middle = [mean(0), mean(1), mean(2) * 0.4];
+    this.reach = Math.max(2, ...this.cameras.map(({ centre }) => Math.hypot(centre[0] - this.middle[0], centre[1] - this.middle[1])));
+  }
+
+  tint(camera) {
+    if (camera.moved) return MOVED;
+    return (this.misfit[camera.name] ?? 0) > FAIR_SHARE ? FAIR : GOOD;
+  }
+
+  // Corners of the picture at a depth, and the lens, in the world.
+  corners({ centre, view_from_world: rows, focal_px: focal, image_px: [width, height] }, depth) {
+    return [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([x, y]) => {
+      const local = [(x * width * depth) / (2 * focal), (y * height * depth) / (2 * focal), depth];
+      return [0, 1, 2].map((axis) => centre[axis] + rows.reduce((sum, row, k) => sum + row[axis] * local[k], 0));
+    });
+  }
+
+  draw(scene) {
+    const far = [...this.cameras].sort((a, b) => scene.project(b.centre).depth - scene.project(a.centre).depth);
+    for (const camera of far) this.drawCamera(scene, camera);
+  }
+
+  drawCamera(scene, camera) {
+    const { context, ratio } = scene, tint = this.tint(camera);
+    const eye = scene.project(camera.centre), foot = scene.project([camera.centre[0], camera.centre[1], scene.ground]);
+    if (eye.depth < 0.12 * scene.distance) return;
+    const line = (a, b, width, style) => {
+      Object.assign(context, { strokeStyle: style, lineWidth: width * ratio });
+      context.beginPath(); context.moveTo(a.x, a.y); context.lineTo(b.x, b.y); context.stroke();
+    };
+    line(eye, foot, 2, "rgba(150,170,190,0.45)");
+    context.fillStyle = "rgba(0,0,0,0.3)";
+    context.beginPath(); context.ellipse(foot.x, foot.y, 5 * ratio, 2.2 * ratio, 0, 0, 2 * Math.PI); context.fill();
+    const picture = this.corners(camera, 0.16 * this.reach).map((p) => scene.project(p));
+    context.fillStyle = colour(tint, camera.moved ? 0.22 : 0.13);
+    context.beginPath();
+    picture.forEach(({ x, y }, i) => context[i ? "lineTo" : "moveTo"](x, y));
+    context.closePath(); context.fill();
+    picture.forEach((corner, i) => {
+      line(corner, picture[(i + 1) % 4], 2, colour(tint, 0.95));
+      line(eye, corner, 1.3, colour(tint, 0.6));
+    });
+    line(picture[0], picture[1], 3.4, colour(tint, 1)); // which edge is up
+    context.fillStyle = colour(tint);
+    context.beginPath(); context.arc(eye.x, eye.y, 3.6 * ratio, 0, 2 * Math.PI); context.fill();
+    this.drawName(scene, camera, eye, tint);
+  }
+
+  drawName({ context, ratio }, { name, moved }, eye, tint) {
+    const share = this.misfit[name];
+    const text = moved ? `${name} · moved` : share ? `${name} · ${(100 * share).toFixed(1)} %` : name;
+    context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
+    const width = context.measureText(text).width + 12 * ratio, [x, y] = [eye.x - width / 2, eye.y - 30 * ratio];
+    context.fillStyle = "rgba(11,15,20,0.8)";
+    context.beginPath(); context.roundRect(x, y, width, 20 * ratio, 6 * ratio); context.fill();
+    context.fillStyle = moved ? colour(tint) : "#e6edf4";
+    context.fillText(text, x + 6 * ratio, y + 14.5 * ratio);
+  }
+}
