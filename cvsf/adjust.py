@@ -27,6 +27,7 @@ from cvsf.evidence import (
     add_pixels,
     compare,
     empty_normal,
+    lifted_cost,
     lifted_target,
     pixel_cost,
     stretched,
@@ -146,7 +147,7 @@ def _linearise(problem: Problem, state: State) -> _System:
     add_pixels(normal, seen)
     extra, direction = add_bones(normal, problem.bones, state.lengths, joints, beliefs.bone_sigma)
     target = lifted_target(problem.body, joints)
-    add_lifted(normal, target, joints, np.full(instants, beliefs.lifter_sigma**-2))
+    add_lifted(normal, target, joints, beliefs.lifter_sigma)
     assert seen.by_camera is not None
     weighted = seen.weight[..., None, None] * seen.by_camera
     own = np.swapaxes(weighted, -1, -2) @ seen.by_camera  # (N, V, J, C, C)
@@ -303,7 +304,7 @@ def _cost(problem: Problem, state: State) -> float:
     return float(
         pixel_cost(problem.pixels, cameras, state.joints).sum()
         + np.square(extra / beliefs.bone_sigma).sum()
-        + np.square((state.joints - target) / beliefs.lifter_sigma).sum()
+        + lifted_cost(target, state.joints, beliefs.lifter_sigma).sum()
         + np.square(guess).sum()
         + np.square(cameras.radial / beliefs.radial_sigma).sum()
         + np.square(cameras.delay_s / beliefs.delay_sigma_s).sum()

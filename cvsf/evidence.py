@@ -21,6 +21,8 @@ COLUMNS = 9
 
 CAUCHY = 6.0
 """Square of the residual, in standard deviations, at which a pixel counts half."""
+POSE_CAUCHY = 8.0
+"""The same of all joints of a lifted pose together: upside down, a lifter is wrong as a whole."""
 _NEAR = 0.3  # bones: nothing is seen closer than this
 _EXTENT = 3.0  # a person is this many times the spread of their joints
 
@@ -245,8 +247,8 @@ def lifted_target(body: Real, joints: Real) -> Real:
     return np.asarray(body @ np.swapaxes(rotation, -1, -2) + shift[:, None])
 
 
-def add_lifted(normal: Normal, target: Real, joints: Real, information: Real) -> None:
-    """A pull toward the lifter's pose, 1 / sigma^2 (N,) strong, blind to where the body stands.
+def add_lifted(normal: Normal, target: Real, joints: Real, sigma: float) -> None:
+    """A pull toward the lifter's pose, blind to where the body stands, doubted as a whole.
 
     The pose was laid over these very joints, so moving or turning all of them together costs
     nothing to first order: those six directions are projected out (variable projection).
@@ -257,9 +259,17 @@ def add_lifted(normal: Normal, target: Real, joints: Real, information: Real) ->
     rigid = np.concatenate([shifts, -skew(away)], -1).reshape(instants, 3 * count, 6)
     rigid, _ = np.linalg.qr(rigid)
     free = np.eye(3 * count) - rigid @ np.swapaxes(rigid, 1, 2)
+    square = np.square((joints - target) / sigma).sum((1, 2))
+    information = sigma**-2 / (1 + square / POSE_CAUCHY)
     normal.matrix += information[:, None, None] * free
     pull = free @ (target - joints).reshape(instants, -1, 1)
     normal.right += information[:, None] * pull[..., 0]
+
+
+def lifted_cost(target: Real, joints: Real, sigma: float) -> Real:
+    """Cauchy's cost of every instant's whole pose, (N,)."""
+    square = np.square((joints - target) / sigma).sum((1, 2))
+    return np.asarray(POSE_CAUCHY * np.log1p(square / POSE_CAUCHY))
 
 
 def add_target(normal: Normal, target: Real, joints: Real, information: Real) -> None:

@@ -173,7 +173,6 @@ def settle(
     """Gauss-Newton from a first guess (N, J, 3), doubting more and more; joints and deviations."""
     instants, count = joints.shape[:2]
     each = np.arange(3 * count)
-    known = pixels.trust.sum(1) + 1e-6  # where the pixels speak, the lifter is judged
     noises = np.geomspace(max(_FIRST_NOISE, pixels.noise), pixels.noise, rounds - _TRUSTING - 1)
     for turn, noise in enumerate((*[_TRUSTING_NOISE] * _TRUSTING, *noises, pixels.noise)):
         now = replace(pixels, noise=float(noise))
@@ -181,8 +180,7 @@ def settle(
         add_pixels(normal, compare(now, cameras, joints, with_doubt=turn >= _TRUSTING))
         add_bones(normal, stance.bones, stance.lengths, joints, stance.bone_sigma)
         target = lifted_target(stance.body, joints)
-        apart = (known * np.square(joints - target).sum(-1)).sum(-1) / (3 * known.sum(-1))
-        add_lifted(normal, target, joints, 1 / (stance.lifter_sigma**2 + apart))
+        add_lifted(normal, target, joints, stance.lifter_sigma)
         normal.matrix[:, each, each] += _DAMPING * stance.bone_sigma**-2
         step = np.linalg.solve(normal.matrix, normal.right[..., None])
         joints = joints + step.reshape(instants, count, 3)
