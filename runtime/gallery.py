@@ -92,7 +92,9 @@ def _most_different(features: Real, count: int) -> list[int]:
         return []
     chosen = [0]
     nearest = np.linalg.norm(features - features[0], axis=1)
+    nearest[0] = -1.0
     while len(chosen) < min(count, len(features)):
         chosen.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, np.linalg.norm(features - features[chosen[-1]], axis=1))
+        nearest[chosen] = -1.0  # where all else is alike, none is chosen twice
     return sorted(chosen)
