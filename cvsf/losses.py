@@ -7,6 +7,7 @@ pair counts.
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -97,6 +98,36 @@ def supervised(
     as well made both worse (docs/log.md).
     """
     off = canonical @ view_from_canonical.mT - true_canonical[:, None] @ true_rotation.mT
+    return _mean_length(off, present, sure)
+
+
+def misshapen(
+    canonical: Float[Tensor, "B V J 3"],
+    true_canonical: Float[Tensor, "B J 3"],
+    present: Float[Tensor, "B V"],
+    sure: Float[Tensor, "B V J"] | None = None,
+) -> Float[Tensor, ""]:
+    """The same distance after each pose is turned to where it fits best (no mirror): what is left
+    is shape alone.
+
+    The turn is a constant for the optimiser: at its best it has no slope.
+    """
+    pose = canonical - canonical.mean(-2, keepdim=True)
+    truth = (true_canonical - true_canonical.mean(-2, keepdim=True))[:, None]
+    with torch.no_grad():
+        u, _, vt = torch.linalg.svd(pose.mT @ truth)
+        proper = torch.ones_like(u[..., 0])
+        proper[..., -1] = torch.linalg.det(u @ vt).sign()
+        turn = (u * proper[..., None, :]) @ vt
+    return _mean_length(pose @ turn - truth, present, sure)
+
+
+def _mean_length(
+    off: Float[Tensor, "B V J 3"],
+    present: Float[Tensor, "B V"],
+    sure: Float[Tensor, "B V J"] | None,
+) -> Float[Tensor, ""]:
+    """Mean over joints, by how sure they are, over the views that saw the person, over instants."""
     apart = _length(off) if sure is None else _length(off) * sure
     each = apart.mean(-1)
     return ((each * present).sum(-1) / present.sum(-1).clamp_min(1)).mean()

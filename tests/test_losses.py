@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cvsf.lifter import Lifter, LifterShape
-from cvsf.losses import deviation, disagreement, refinement, reprojected
+from cvsf.losses import deviation, disagreement, misshapen, refinement, reprojected
 from cvsf.skeleton import H36M_16
 from train.config import TrainConfig
 from train.objectives import Objective, step_weights
@@ -107,3 +107,12 @@ def test_the_total_is_eq_7(stage: int, w1: float, w2: float) -> None:
         total += w2 * (np.abs(moved - shown) * weight).sum()  # Eq. 5
         total += w2 * np.abs(again[b, m].numpy() - again[b, n].numpy()).sum()  # Eq. 6
     assert float(ours) == pytest.approx(total / 3)
+
+
+def test_a_body_that_is_only_turned_is_not_misshapen_and_a_mirrored_one_is() -> None:
+    body, present = CANONICAL[:, 0], torch.ones(INSTANTS, VIEWS, dtype=torch.float64)
+    proper = ROTATION * torch.linalg.det(ROTATION)[..., None, None]
+    turned = (body - body[:, :1])[:, None] @ proper.mT
+    assert float(misshapen(turned, body, present)) < 1e-4
+    assert float(misshapen(-turned, body, present)) > 0.1
+    assert float(misshapen(-turned, body, present, torch.zeros(INSTANTS, VIEWS, JOINTS))) == 0

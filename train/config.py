@@ -61,6 +61,9 @@ class TrainConfig(BaseModel):
     refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.objectives)
     agreement_rounds: int = Field(default=4, ge=0)  # 0: Eq. 2 by the lifter's own rotations
 
+    # a known body: beside where its joints are, what its shape alone weighs
+    shape_weight: float = Field(default=0.0, ge=0)
+
     # the machine
     threads: int = Field(default=2, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

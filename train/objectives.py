@@ -17,6 +17,7 @@ from cvsf.losses import (
     StageWeights,
     deviation,
     disagreement,
+    misshapen,
     refinement,
     reprojected,
     supervised,
@@ -36,6 +37,7 @@ class Objective(nn.Module):
     def __init__(self, lifter: Lifter, joint_set: JointSet, config: TrainConfig) -> None:
         super().__init__()
         self.canonical_norm = config.canonical_norm
+        self.shape_weight = config.shape_weight
         self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
     def forward(self, sample: Sample, weights: StageWeights) -> Tensor:
@@ -43,8 +45,12 @@ class Objective(nn.Module):
         canonical, rotation = self.fusion.lifter(sample.plane, sample.shown)
         if sample.canonical is not None and sample.view_from_canonical is not None:
             present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
-            truth = sample.canonical, sample.view_from_canonical
-            return supervised(canonical, rotation, *truth, present, sample.sure)
+            body, turn = sample.canonical, sample.view_from_canonical
+            loss = supervised(canonical, rotation, body, turn, present, sample.sure)
+            if self.shape_weight:
+                apart = misshapen(canonical, body, present, sample.sure)
+                loss = loss + self.shape_weight * apart
+            return loss
         return self._total(canonical, rotation, sample, weights)
 
     def _total(

@@ -1,0 +1,111 @@
+"""Learning from what sessions' own cameras tell, without a label; what cannot is left out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cvsf.engine import SHIPPED
+from cvsf.fusion import aim
+from cvsf.metrics import p_mpjpe
+from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16
+from recordings import SMALL, multiview, run
+from train.checkpoint import read_checkpoint
+from train.config import TrainConfig
+from train.multiview import read_file
+from train.parallel import Company
+from train.placing import Placer
+from train.refilm import from_placed
+from train.run import lift_with
+from train.store import Store, open_store, write_store
+from train.train import train
+from walkers import walkers
+
+
+def placer() -> Placer:
+    return Placer(lift_with(read_checkpoint(SHIPPED).lifter()))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return walkers(tmp_path_factory.mktemp("walkers") / "w.npz")
+
+
+@pytest.fixture(scope="module")
+def store(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("placed") / "store"
+    write_store(placer().parts([read_file(file)]), folder)
+    return open_store(folder)
+
+
+def test_placed_bodies_are_the_true_ones_and_hold_no_truth(file: Path, store: Store) -> None:
+    truth = read_file(file).truth.joints_mm
+    rows = store.rows(np.arange(len(store)))
+    assert truth is not None
+    assert len(store) == len(truth)
+    assert rows.joints_mm is None
+    assert rows.placed is not None
+    assert p_mpjpe(rows.placed.joints, truth).mean() < 25
+    assert 0 < rows.placed.deviation.max() < 0.1
+    up = rows.placed.camera[..., :3]
+    assert (up[..., 1] < -0.8).all()  # y points down in a picture
+
+
+def test_a_recorded_view_is_shown_as_it_was_recorded(store: Store) -> None:
+    config = TrainConfig(**SMALL | {"variant": "stage3", "recorded_share": 1.0})
+    sample = from_placed(store, config, torch.Generator().manual_seed(0), Company())()
+    rows = store.rows(np.arange(len(store)))
+    arrays = (rows.keypoints_px, rows.confidence, rows.image_px)
+    recorded = aim(*(torch.from_numpy(array) for array in arrays)).plane.flatten(0, 1)
+    for plane in sample.plane[:, 0]:
+        assert (recorded - plane).abs().amax((1, 2)).min() < 1e-4
+
+
+def test_virtual_views_show_the_body_they_are_told_with_a_detectors_errors(store: Store) -> None:
+    config = TrainConfig(**SMALL | {"variant": "stage3", "recorded_share": 0.0})
+    samples = [
+        from_placed(store, config, torch.Generator().manual_seed(5), Company())() for _ in range(2)
+    ]
+    assert torch.equal(samples[0].plane, samples[1].plane)
+    sample = samples[0]
+    assert sample.canonical is not None
+    assert sample.view_from_canonical is not None
+    assert sample.sure is not None
+    assert sample.plane.shape == (8 * 4, 1, len(H36M_16), 2)
+    assert ((sample.sure > 0) & (sample.sure <= 1)).all()
+    shown = (sample.canonical[:, None] @ sample.view_from_canonical.mT)[..., :2]
+    shown, seen = (p - p.mean(-2, keepdim=True) for p in (shown, sample.plane))
+    shown, seen = (p / p.square().sum((-2, -1), keepdim=True).sqrt() for p in (shown, seen))
+    apart = (shown - seen).norm(dim=-1)
+    assert 0.001 < apart.median() < 0.03
+
+
+def test_a_run_needs_no_label_and_says_what_it_left_out(tmp_path: Path) -> None:
+    file = walkers(tmp_path / "w.npz")
+    with np.load(file) as whole:
+        changed = {name: whole[name] for name in whole.files if name not in ("joints_mm",)}
+    changed["confidence"][48:] = 0  # of the second walker three instants are left
+    np.savez(tmp_path / "u.npz", allow_pickle=False, **changed)
+    facts = _trained(tmp_path / "u.npz", tmp_path)
+    assert facts["sessions_placed"] == 1
+    assert list(facts["sessions_left_out"]) == ["u:1"]
+    assert facts["learned_from"] == 45
+    checkpoint = read_checkpoint(Path(facts["checkpoint"]))
+    assert checkpoint.variant == "stage3"
+    assert checkpoint.sessions == ("u:0",)
+
+
+def test_where_no_session_can_be_calibrated_training_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="the cameras of no session could be found"):
+        _trained(multiview(tmp_path / "a.npz", image_px=np.zeros(2)), tmp_path)
+
+
+def _trained(file: Path, folder: Path, **changed: Any) -> dict[str, Any]:
+    config = folder / "small.json"
+    config.write_text(json.dumps(SMALL | changed))
+    words = (file, "--variant", "stage3", "--config", config, "--out", folder / "run", "--json")
+    return run(train, *words)
