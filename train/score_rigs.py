@@ -172,8 +172,8 @@ def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, A
     return {
         "focal": np.broadcast_to(focal, off.shape).mean(0),
         "centre": float(off.mean() / apart.max()),
-        "turn": turn,
         "size_mm": size,
+        "true_centres": (np.median(cameras.centres, axis=0) - shift) @ turn / size,
     }
 
 
