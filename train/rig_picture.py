@@ -47,7 +47,9 @@ def draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
     world = figure.add_axes((0.0, 0.0, 0.6, 0.93))
     moments = [(int(row), colour) for row, colour in zip(rows, colours, strict=True)]
     last = shown[-1][0]
-    draw_world(world, outcome, moments, last, {v: p for (r, v), p in pictures.items() if r == last})
+    step = draw_world(
+        world, outcome, moments, last, {v: p for (r, v), p in pictures.items() if r == last}
+    )
     views = min(len(outcome.found.rig.cameras), _MOST_VIEWS)
     for line, (row, colour) in enumerate(shown):
         for view in range(views):
