@@ -32,7 +32,7 @@ from cvsf.evidence import (
     pixel_cost,
     stretched,
 )
-from cvsf.rotation import turn
+from cvsf.rotation import skew, turn
 
 Real = npt.NDArray[np.float64]
 
@@ -114,11 +114,27 @@ def covariance(problem: Problem, state: State) -> tuple[Real, Real]:
     system = _linearise(problem, state)
     reduced, _ = _reduced(system, 0.0)
     columns = _shared_columns(problem, state.cameras)
+    reduced += _turning_all(problem, state, columns, reduced)
     inverse = np.linalg.pinv(reduced, hermitian=True)
     spread = np.sqrt(np.maximum(np.diag(inverse), 0))
     cameras = np.zeros(state.cameras.centres.shape[0] * COLUMNS)
     cameras[columns] = spread[: len(columns)]
     return cameras.reshape(-1, COLUMNS), spread[len(columns) :]
+
+
+def _turning_all(
+    problem: Problem, state: State, columns: npt.NDArray[np.intp], reduced: Real
+) -> Real:
+    """Information that pins the world's own turning, which panning cameras leave open."""
+    if not state.cameras.pan:
+        return np.zeros_like(reduced)
+    centres = state.cameras.centres
+    whole = np.zeros((len(centres), COLUMNS, 3))
+    whole[:, CENTRE] = -skew(centres - centres[problem.reference])
+    turning = np.zeros((len(reduced), 3))
+    turning[: len(columns)] = whole.reshape(-1, 3)[columns]
+    turning, _ = np.linalg.qr(turning)
+    return np.asarray(np.trace(reduced) * turning @ turning.T)
 
 
 def _local_columns(cameras: Cameras) -> list[int]:

@@ -75,12 +75,22 @@ def adjust_alone(
         matrix[:, each, each] *= 1 + damping[:, None]
         matrix[:, each, each] += 1e-9
         step = np.linalg.solve(matrix, right[..., None])[..., 0]
-        trial = _moved(state, step, columns)
+        trial = _moved(state, np.asarray(step, float), columns)
         cost = _cost(pixels, stance, trial.cameras, trial.joints, wish)
         better = np.isfinite(cost) & (cost < state.cost)
         damping = np.where(better, damping / 5, damping * 6).clip(_LEAST_DAMPING, _MOST_DAMPING)
         state = chosen(better, replace(trial, cost=cost), state)
     return state
+
+
+def spread_alone(pixels: Pixels, stance: Stance, found: Alone, wish: Wish) -> Real:
+    """Standard deviations (V, 4) of rotations (rad) and log focal length, median over instants."""
+    matrix, _ = _normal(pixels, stance, found, wish, PANS)
+    each = np.arange(matrix.shape[-1])
+    matrix[:, each, each] += 1e-9
+    variance = np.linalg.inv(matrix)[:, each, each][:, 3 * found.joints.shape[1] :]
+    by_view = variance.reshape(len(variance), -1, len(PANS))
+    return np.asarray(np.sqrt(np.maximum(np.median(by_view, 0), 0.0)))
 
 
 def chosen(which: npt.NDArray[np.bool_], yes: Alone, no: Alone) -> Alone:

@@ -5,6 +5,7 @@ determine is refused with a reason.
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,36 +22,58 @@ from cvsf.evidence import (
     pixels_of,
     seen_at,
 )
-from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, roots, settle, turned_body
+from cvsf.panning import LEAST_PANNING, calibrate_panning
+from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, roots, settle, stance_in
 from cvsf.rig import Body, Calibration, Rig, Sureness
 from cvsf.sightings import Sightings
 from cvsf.start import Turned, average_rotations, first_guess, mean_body
+from cvsf.sure import CAUTION, Undetermined, refuse_unsure
 
 Real = npt.NDArray[np.float64]
+Moving = Literal["still", "auto", "panning"]
 
 _INSTANTS, _FEW_INSTANTS = 64, 24
 _LEAST_INSTANTS = 5
 _DOUBTS = 3
+_STILL_NOISE = 0.012  # of the extent; views of still cameras that fit no better may be panning
+_PANS = 1.3
+"""Panning must fit that much better: with more to choose from it always fits a little better."""
 _MIRROR_ODDS = 1.1
 """A mirrored lifter must fit that much better: the one we ship learned from bodies, not mirrors."""
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
-_FIRST_NOISE, _LEAST_NOISE, _MOST_NOISE = 0.03, 0.004, 0.05  # of the person's extent
-_MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
-_CAUTION = 2.0
-"""A detector's errors go together from joint to joint: sigmas come out too small by this."""
-
-
-class Undetermined(Exception):
-    """The motion does not determine the cameras; one sentence says why."""
+_FIRST_NOISE, _LEAST_NOISE = 0.03, 0.004  # of the person's extent
 
 
 def calibrate(
-    sightings: Sightings, *, offsets: bool = False, distortion: bool = False
+    sightings: Sightings,
+    *,
+    moving: Moving = "still",
+    offsets: bool = False,
+    distortion: bool = False,
 ) -> Calibration:
     """The cameras in the first one's axes, the mean bone 1; Undetermined says why there are none.
 
-    `offsets` seeks the delay of each camera's stamps, `distortion` k1 of its lens.
+    `moving` cameras pan and zoom on their tripods, `auto` finds out whether they do. `offsets`
+    seeks the delay of each still camera's stamps, `distortion` k1 of its lens.
     """
+    if moving == "panning":
+        return calibrate_panning(sightings)
+    try:
+        still = _calibrate_still(sightings, offsets=offsets, distortion=distortion)
+    except Undetermined:
+        if moving == "still" or len(sightings.cameras) < LEAST_PANNING:
+            raise
+        return calibrate_panning(sightings)
+    if moving == "still" or still.noise_share < _STILL_NOISE:
+        return still
+    try:
+        panning = calibrate_panning(sightings)
+    except Undetermined:
+        return still
+    return panning if _PANS * panning.noise_share < still.noise_share else still
+
+
+def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -> Calibration:
     chosen = chosen_instants(sightings, _INSTANTS)
     problem, state, mirrored = _begun(_spread(chosen, _FEW_INSTANTS))
     chosen = chosen.mirrored() if mirrored else chosen
@@ -147,18 +170,11 @@ def _doubted(problem: Problem, state: State, rounds: int) -> tuple[Problem, Stat
 
 def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, State]:
     """All chosen instants in the world that the few have found."""
-    body = turned_body(chosen, state.cameras.view_from_world[0])
     pixels = pixels_of(chosen, problem.pixels.noise)
-    stance = Stance(
-        bones=problem.bones,
-        lengths=state.lengths,
-        body=body,
-        bone_sigma=BONE_SIGMA,
-        lifter_sigma=LIFTER_SIGMA,
-    )
-    start = body + roots(pixels, state.cameras, body)[:, None]
+    stance = stance_in(chosen, state.cameras.view_from_world[0], state.lengths)
+    start = stance.body + roots(pixels, state.cameras, stance.body)[:, None]
     joints, _ = settle(pixels, state.cameras, stance, start)
-    return replace(problem, pixels=pixels, body=body), replace(state, joints=joints)
+    return replace(problem, pixels=pixels, body=stance.body), replace(state, joints=joints)
 
 
 def _velocities(sightings: Sightings, chosen: Sightings) -> Real:
@@ -186,7 +202,7 @@ def _result(sightings: Sightings, problem: Problem, state: State, *, mirrored: b
     )
     spread, _ = covariance(problem, state)
     noise = noise_of(problem.pixels, cameras, state.joints)
-    spread *= _CAUTION * noise / problem.pixels.noise
+    spread *= CAUTION * noise / problem.pixels.noise
     away = np.linalg.norm(cameras.in_views(state.joints).mean((0, 2)), axis=-1)
     apart = np.linalg.norm(
         cameras.project(state.joints) - seen_at(problem.pixels, cameras), axis=-1
@@ -205,29 +221,3 @@ def _result(sightings: Sightings, problem: Problem, state: State, *, mirrored: b
         mirrored=mirrored,
         noise_share=max(noise, _LEAST_NOISE),
     )
-
-
-def refuse_unsure(found: Calibration) -> None:
-    """Undetermined if any camera is not known well enough to be used."""
-    sure, names = found.sureness, found.rig.cameras
-    if found.noise_share > _MOST_NOISE:
-        raise Undetermined(
-            f"the views do not fit together: 2D is off by {found.noise_share:.0%} of the person, "
-            f"expected at most {_MOST_NOISE:.0%}; do all cameras see the same person, in step?"
-        )
-    for values, most, what in (
-        (sure.focal_share, _MOST_FOCAL_SHARE, "focal length"),
-        (sure.position_share, _MOST_POSITION_SHARE, "distance"),
-    ):
-        worst = int(values.argmax())
-        if values[worst] > most:
-            raise Undetermined(
-                f"{what} of {names[worst]} is known to {values[worst]:.0%}, expected {most:.0%}; "
-                "let the athlete move nearer and farther, or longer"
-            )
-    worst = int(sure.rotation_deg.argmax())
-    if sure.rotation_deg[worst] > _MOST_ROTATION_DEG:
-        raise Undetermined(
-            f"the direction of {names[worst]} is known to {sure.rotation_deg[worst]:.0f} degrees, "
-            f"expected {_MOST_ROTATION_DEG:.0f}; let the athlete move longer"
-        )

@@ -1,7 +1,5 @@
 """One rig that many agree on: centres of cameras laid over each other, and the median taken."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -15,14 +13,14 @@ _KEPT = 0.5
 
 def agreed_centres(
     centres: Real, known: npt.NDArray[np.bool_], doubt: Real
-) -> tuple[Real, npt.NDArray[Any]]:
+) -> tuple[Real, npt.NDArray[np.bool_]]:
     """Centres (V, 3) from N rigs (N, V, 3) in worlds of their own, and which rigs agree (N,).
 
     `known` (N, V) says which cameras a rig has; `doubt` (N,) ranks rigs, more is worse. The world
     is that of the rig nearest to all others.
     """
     apart = np.linalg.norm(centres[:, :, None] - centres[:, None], axis=-1)
-    both = known[:, :, None] & known[:, None]
+    both: npt.NDArray[np.bool_] = np.asarray(known[:, :, None] & known[:, None])
     upper = np.triu_indices(centres.shape[1], 1)
     logs = np.where(both, np.log(np.maximum(apart, 1e-9)), np.nan)[:, upper[0], upper[1]]
     logs = logs - np.nanmedian(logs - np.nanmedian(logs, 0), axis=1)[:, None]
@@ -30,12 +28,13 @@ def agreed_centres(
     off = np.where(np.isfinite(off), off, np.inf) + _rank(doubt) * np.nanmedian(off)
     whole = known.sum(1) == known.sum(1).max()
     best = int(np.where(whole, off, np.inf).argmin())
-    agreed = off <= np.quantile(off, _KEPT)
+    agreed: npt.NDArray[np.bool_] = np.asarray(off <= np.quantile(off, _KEPT))
     rig, there = centres[best], known[best]
     for _ in range(_ROUNDS):
         rotation, shift, scale = lay_over(centres, rig, known & there)
         laid = scale[:, None, None] * centres @ np.swapaxes(rotation, -1, -2) + shift[:, None]
-        laid = np.where((known & agreed[:, None])[..., None], laid, np.nan)
+        kept = np.logical_and(known, agreed[:, None])
+        laid = np.where(kept[..., None], laid, np.nan)
         there = np.isfinite(laid).any((0, 2))
         rig = np.where(there[:, None], np.nanmedian(laid, 0), rig)
     return rig, agreed
@@ -55,7 +54,7 @@ def lay_over(source: Real, target: Real, known: npt.NDArray[np.bool_]) -> tuple[
     turned = from_ @ np.swapaxes(rotation, -1, -2)
     scale = (turned * to).sum((1, 2)) / np.maximum(np.square(from_).sum((1, 2)), 1e-9)
     shift = centre - scale[:, None] * (rotation @ middle[..., None])[..., 0]
-    return rotation, shift, scale
+    return np.asarray(rotation, float), np.asarray(shift), np.asarray(scale)
 
 
 def _rank(values: Real) -> Real:

@@ -72,6 +72,17 @@ class FusedLifter(nn.Module):
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
         aimed = aim(keypoints_px, confidence, image_px)
         canonical, rotation = self.lifted(aimed.plane, confidence)
+        return self.together(canonical, rotation, keypoints_px, confidence, aimed)
+
+    def together(
+        self,
+        canonical: Float[Tensor, "B V J 3"],
+        rotation: Float[Tensor, "B V 3 3"],
+        keypoints_px: Float[Tensor, "B V J 2"],
+        confidence: Float[Tensor, "B V J"],
+        aimed: Aimed,
+    ) -> LiftedViews:
+        """Every output of the engine from what each view was lifted to."""
         fused, cameras, trust = self.joined(canonical, rotation, aimed.plane, confidence)
         refined_px = unaim(refine(fused, cameras, aimed.plane, confidence, self._vote), aimed)
         present = confidence.amax(-1)[..., None, None] > 0

@@ -38,8 +38,12 @@ class LifterShape:
     rotation: Turn = "6d"
     parents: tuple[int, ...] = ()  # of each joint; given, the network is told the bones' lengths
     mirrored: tuple[int, ...] = ()  # joints with sides exchanged; given, it treats them alike
+    frames: int = 1  # a window of so many is read for the pose in its middle
+    memory: int = 96  # numbers that each frame of a window is remembered by
 
     def __post_init__(self) -> None:
+        if self.frames % 2 == 0:
+            raise ValueError(f"a window is {self.frames} frames, expected an odd number")
         if self.mirrored and self.rotation != "6d":
             raise ValueError("a lifter that treats both sides alike says rotations in 6d")
 
@@ -58,10 +62,34 @@ class _Residual(nn.Module):
         return x + nn.functional.leaky_relu(self.b(inner), 0.01)
 
 
+class _Window(nn.Module):
+    """What the frames around it add to the middle one, each remembered by a few numbers only.
+
+    It begins as nothing: a lifter of windows starts as the lifter of single frames that it holds.
+    """
+
+    def __init__(self, shape: LifterShape) -> None:
+        super().__init__()
+        self.remember = nn.Linear(shape.width, shape.memory)
+        self.norm = nn.LayerNorm(shape.width) if shape.layer_norm else nn.Identity()
+        self.join = nn.Linear(shape.frames * shape.memory, shape.width)
+        self.add = nn.Linear(shape.width, shape.width)
+        nn.init.zeros_(self.add.weight)
+        nn.init.zeros_(self.add.bias)
+
+    def forward(self, frames: Tensor, present: Tensor) -> Tensor:
+        """Features (*batch, T, width) and which frames show the person to (*batch, width)."""
+        memory = nn.functional.leaky_relu(self.remember(self.norm(frames)), 0.01)
+        memory = (memory * present[..., None]).flatten(-2)
+        added: Tensor = self.add(nn.functional.leaky_relu(self.join(memory), 0.01))
+        return frames[..., frames.shape[-2] // 2, :] + added
+
+
 class Lifter(nn.Module):
     """A residual MLP with two heads: canonical joints, and the numbers that make a rotation.
 
     Section 3.1 of the paper; `matrix_type` is what the wide layers multiply in (bfloat16 on a GPU).
+    With a window its inputs have an axis of frames before that of the joints.
     """
 
     def __init__(self, shape: LifterShape) -> None:
@@ -75,6 +103,7 @@ class Lifter(nn.Module):
 
         self.stem = nn.Linear((5 if shape.parents else 3) * shape.joints, width)
         self.blocks = stack(shape.blocks)
+        self.window = _Window(shape) if shape.frames > 1 else None
         self.pose_blocks, self.rotation_blocks = stack(shape.head_blocks), stack(shape.head_blocks)
         self.norm = nn.LayerNorm(width) if shape.layer_norm else nn.Identity()
         self.pose = nn.Linear(width, 3 * shape.joints)
@@ -107,21 +136,23 @@ class Lifter(nn.Module):
         told = [centred.flatten(-2), confidence]
         if self.shape.parents:
             told += bone_lengths(centred, confidence, self.shape.parents)
-        for_pose, for_rotation = self._hidden(torch.cat(told, -1))
+        for_pose, for_rotation = self._hidden(torch.cat(told, -1), confidence)
         canonical = self.pose(for_pose)
         shape = (*canonical.shape[:-1], self.shape.joints, 3)
         return canonical.reshape(shape), self.rotation(for_rotation)
 
-    def _hidden(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def _hidden(self, seen: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
         """What the two heads read, in the input's precision whatever the layers multiply in."""
         if self.matrix_type is None:
-            return self._layers(seen)
+            return self._layers(seen, confidence)
         with torch.autocast(seen.device.type, self.matrix_type):
-            for_pose, for_rotation = self._layers(seen)
+            for_pose, for_rotation = self._layers(seen, confidence)
         return for_pose.to(seen.dtype), for_rotation.to(seen.dtype)
 
-    def _layers(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def _layers(self, seen: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
         shared = self.blocks(nn.functional.leaky_relu(self.stem(seen), 0.01))
+        if self.window is not None:
+            shared = self.window(shared, (confidence.amax(-1) > 0).to(shared.dtype))
         return self.norm(self.pose_blocks(shared)), self.norm(self.rotation_blocks(shared))
 
     @torch.no_grad()

@@ -4,61 +4,99 @@ An instant by itself nearly tells where its cameras stand. What the instants sha
 the rigs are laid over each other and the median is taken; then everything is adjusted together.
 """
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.adjust import Beliefs, Problem, State, adjust
-from cvsf.alone import FREE, PANS, Alone, Wish, adjust_alone, chosen
+from cvsf.adjust import Beliefs, Problem, State, adjust, covariance
+from cvsf.alone import FREE, Alone, adjust_alone, chosen
 from cvsf.consensus import agreed_centres, lay_over
-from cvsf.evidence import Cameras, Pixels, bones_of, measures_of, noise_of, pixels_of
-from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, roots, settle, turned_body
-from cvsf.rotation import nearest_rotation, turned_by
+from cvsf.evidence import CENTRE, Cameras, bones_of, measures_of, noise_of, pixels_of
+from cvsf.follow import follow, free
+from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, turned_body
+from cvsf.rig import Body, Calibration, Rig, Sureness
+from cvsf.rotation import nearest_rotation
 from cvsf.sightings import Sightings
 from cvsf.start import mean_body, roots_in_views
+from cvsf.sure import CAUTION, Undetermined, refuse_unsure
 
 Real = npt.NDArray[np.float64]
 
 
 _INSTANTS = 64
 _LEAST_NOISE = 0.004
-_REACH = 15  # instants a good solution is handed on
-_BAD = 2.0  # times the usual cost
-_SMOOTHINGS = 4
-_SMOOTH_S = 0.06
-_STIFF = 0.5
 _GUESSES = (0.75, 1.5)  # focal length over the picture's longer side
 _NOISE = 0.012  # of the person's extent
-_FREE_SIGMA = 0.5  # rad, and of the log focal length
-_WHOLE = 3  # views an instant needs to say where its cameras stand
+LEAST_PANNING = 3
+"""Views an instant needs to say where its cameras stand."""
+_LEAST_INSTANTS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panned:
-    """What bundle adjustment found of cameras that pan, at every instant."""
-
-    cameras: Cameras
-    joints: Real  # (N, J, 3)
-    lengths: Real  # (M,)
-    noise: float
-
-
-def follow_panning(sightings: Sightings) -> Panned:
-    """Cameras and joints of all instants in one world, the mean bone 1."""
+def calibrate_panning(sightings: Sightings) -> Calibration:
+    """Cameras of every instant, the mean bone 1; Undetermined says why there are none."""
     seen = np.any(sightings.confidence > 0, axis=-1)
     rows = _best_rows(sightings, seen)
     some = sightings.take(rows)
     alone = _each_alone(some)
     centres, agreed = agreed_centres(alone.cameras.centres, seen[rows], alone.cost)
-    problem, state = _together(some, alone, centres, agreed & (seen[rows].sum(1) >= _WHOLE))
-    return _everywhere(sightings, rows[agreed], problem, state)
+    problem, state = _together(some, alone, centres, agreed)
+    found, spread = follow(sightings, rows[agreed], problem, state)
+    result = _result(sightings, (found, spread), problem, state)
+    refuse_unsure(result)
+    return result
+
+
+def _result(
+    sightings: Sightings, followed: tuple[Alone, Real], problem: Problem, state: State
+) -> Calibration:
+    found, local = followed
+    cameras, pixels = found.cameras, pixels_of(sightings, problem.pixels.noise)
+    rotation = cameras.view_from_world
+    noise = noise_of(pixels, cameras, found.joints)
+    shared, _ = covariance(problem, state)
+    away = np.linalg.norm(cameras.in_views(found.joints).mean((0, 2)), axis=-1)
+    position = CAUTION * np.linalg.norm(shared[:, CENTRE], axis=-1) / away
+    apart = np.linalg.norm(cameras.project(found.joints) - pixels.keypoints_px, axis=-1)
+    apart = np.where(pixels.trust > 0, apart, np.nan)
+    rig = Rig(
+        cameras=sightings.cameras,
+        image_px=sightings.image_px.astype(float),
+        view_from_world=rotation,
+        translation=-np.einsum("nvij,vj->nvi", rotation, cameras.centres),
+        focal_px=np.exp(cameras.log_focal),
+        centre_px=cameras.centre_px,
+        radial=cameras.radial,
+        delay_s=cameras.delay_s,
+    )
+    first = rotation[0, 0]
+    return Calibration(
+        rig=rig.moved(first, -first @ cameras.centres[0], 1.0),
+        body=Body(joint_set=sightings.joint_set, bones=state.lengths[problem.bones.measure]),
+        sureness=Sureness(
+            rotation_deg=CAUTION * np.degrees(np.linalg.norm(local[..., :3], axis=-1)),
+            position_share=position,
+            focal_share=np.hypot(CAUTION * local[..., 3], position),  # a lens zooms with distance
+            reprojection_px=np.nanmedian(apart, axis=(0, 2)),
+        ),
+        instants=len(state.joints),
+        noise_share=max(noise, _LEAST_NOISE),
+    )
 
 
 def _best_rows(sightings: Sightings, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Instants that many views saw well, spread over the take."""
-    usable = np.flatnonzero(seen.sum(1) >= _WHOLE)
+    views = len(sightings.cameras)
+    if views < LEAST_PANNING:
+        raise Undetermined(
+            f"{views} panning cameras cannot be placed, expected {LEAST_PANNING} or more"
+        )
+    usable = np.flatnonzero(seen.sum(1) >= LEAST_PANNING)
+    if len(usable) < _LEAST_INSTANTS:
+        raise Undetermined(
+            f"{len(usable)} instants were seen by {LEAST_PANNING} views, expected "
+            f"{_LEAST_INSTANTS} or more; film longer"
+        )
     worth = sightings.confidence[usable].mean((1, 2))
     bins = np.array_split(np.arange(len(usable)), min(_INSTANTS, len(usable)))
     return np.asarray(usable[[part[worth[part].argmax()] for part in bins]])
@@ -103,116 +141,6 @@ def _together(
     return problem, state
 
 
-def _everywhere(
-    sightings: Sightings, rows: npt.NDArray[np.intp], problem: Problem, state: State
-) -> Panned:
-    """Every instant from its nearest neighbour among those adjusted, its cameras' centres kept."""
-    nearest = np.abs(np.arange(len(sightings))[:, None] - rows).argmin(1)
-    cameras = replace(
-        state.cameras,
-        view_from_world=state.cameras.view_from_world[nearest],
-        log_focal=state.cameras.log_focal[nearest],
-    )
-    pixels = pixels_of(sightings, problem.pixels.noise)
-    body = turned_body(sightings, cameras.view_from_world)
-    stance = Stance(
-        bones=problem.bones,
-        lengths=state.lengths,
-        body=body,
-        bone_sigma=BONE_SIGMA,
-        lifter_sigma=LIFTER_SIGMA,
-    )
-    begun = body + roots(pixels, cameras, body)[:, None]
-    found = Alone(cameras=cameras, joints=begun, cost=np.zeros(len(begun)))
-    follow = partial(adjust_alone, stance=stance, columns=PANS)
-    for noise in (0.04, 0.02, pixels.noise):
-        coarse = replace(pixels, noise=noise)
-        found = follow(coarse, start=found, wish=_free(found.cameras), rounds=8)
-    for _ in range(_REACH):
-        before = found.cost
-        for step in (1, -1):
-            found = _offered(pixels, stance, found, step)
-        if (found.cost == before).all():
-            break
-    for _ in range(_SMOOTHINGS):
-        wish = smooth(sightings.t_s, found, pixels.trust.sum(-1))
-        found = follow(pixels, start=found, wish=wish, rounds=4)
-    return Panned(
-        cameras=found.cameras, joints=found.joints, lengths=state.lengths, noise=pixels.noise
-    )
-
-
-def _offered(pixels: Pixels, stance: Stance, found: Alone, step: int) -> Alone:
-    """Bad instants begun again from what a neighbour has found, kept where that is better."""
-    bad = np.flatnonzero(found.cost > _BAD * np.median(found.cost))
-    bad = bad[(bad - step >= 0) & (bad - step < len(found.cost))]
-    if not len(bad):
-        return found
-    donor = bad - step
-    some = replace(
-        pixels,
-        keypoints_px=pixels.keypoints_px[bad],
-        trust=pixels.trust[bad],
-        extent_px=pixels.extent_px[bad],
-    )
-    theirs = replace(stance, body=stance.body[bad])
-    cameras = replace(
-        found.cameras,
-        view_from_world=found.cameras.view_from_world[donor],
-        log_focal=found.cameras.log_focal[donor],
-    )
-    joints, _ = settle(some, cameras, theirs, found.joints[donor])
-    start = Alone(cameras=cameras, joints=joints, cost=found.cost[bad])
-    for noise in (3 * pixels.noise, pixels.noise):
-        finer = replace(some, noise=noise)
-        start = adjust_alone(finer, theirs, start, _free(start.cameras), columns=PANS, rounds=8)
-    better = start.cost < found.cost[bad]
-    view_from_world, log_focal = (
-        found.cameras.view_from_world.copy(),
-        found.cameras.log_focal.copy(),
-    )
-    joints, cost = found.joints.copy(), found.cost.copy()
-    at = bad[better]
-    view_from_world[at] = start.cameras.view_from_world[better]
-    log_focal[at] = start.cameras.log_focal[better]
-    joints[at], cost[at] = start.joints[better], start.cost[better]
-    cameras = replace(found.cameras, view_from_world=view_from_world, log_focal=log_focal)
-    return Alone(cameras=cameras, joints=joints, cost=cost)
-
-
-def smooth(t_s: Real, found: Alone, trust: Real) -> Wish:
-    """Where each camera looks by its own neighbours in time, as sure as these agree."""
-    cameras = found.cameras
-    apart = t_s[:, None] - t_s
-    weight = np.exp(-0.5 * np.square(apart / _SMOOTH_S))
-    np.fill_diagonal(weight, 0.0)
-    doubt = 1 / (1 + np.square(found.cost / np.median(found.cost) / _BAD))
-    by_view = weight[:, :, None] * (trust * doubt[:, None])[None] + 1e-12
-    total = by_view.sum(1)
-    focal = (by_view * cameras.log_focal[None]).sum(1) / total
-    rotation = nearest_rotation(
-        np.einsum("nmv,mvij->nvij", by_view, cameras.view_from_world) / total[..., None, None]
-    )
-    off = np.linalg.norm(turned_by(rotation, cameras.view_from_world), axis=-1)
-    turn_sigma = np.maximum(np.median(off, 0) / 1.54, 1e-4)  # median of a 3D Gaussian's length
-    focal_sigma = np.maximum(np.median(np.abs(focal - cameras.log_focal), 0) / 0.67, 1e-4)
-    return Wish(
-        view_from_world=rotation,
-        log_focal=focal,
-        turn_sigma=_STIFF * turn_sigma,
-        focal_sigma=_STIFF * focal_sigma,
-    )
-
-
-def _free(cameras: Cameras) -> Wish:
-    return Wish(
-        view_from_world=cameras.view_from_world,
-        log_focal=cameras.log_focal,
-        turn_sigma=_FREE_SIGMA,
-        focal_sigma=_FREE_SIGMA,
-    )
-
-
 def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) -> Alone:
     """Every instant from the lifter's own rotations and a guessed focal length (V,)."""
     body = mean_body(sightings)
@@ -222,7 +150,7 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
     count = len(sightings.cameras)
     start = Alone(
         cameras=Cameras(
-            view_from_world=nearest_rotation(views),
+            view_from_world=np.asarray(nearest_rotation(views), float),
             centres=-np.einsum("nvji,nvj->nvi", views, inside),
             log_focal=np.broadcast_to(np.log(focal_px), shape).copy(),
             centre_px=sightings.image_px.astype(float) / 2,
@@ -241,7 +169,7 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
         lifter_sigma=LIFTER_SIGMA,
     )
     guess = np.log(sightings.image_px.max(1).astype(float))
-    wish = replace(_free(start.cameras), log_focal=np.broadcast_to(guess, shape))
+    wish = replace(free(start.cameras), log_focal=np.broadcast_to(guess, shape))
     state = start
     for level in (4 * noise, noise):
         state = adjust_alone(

@@ -116,14 +116,20 @@ def _between(t_s: Real, wanted_s: Real) -> tuple[npt.NDArray[np.intp], Real]:
 
 
 def stance_of(sightings: Sightings, calibration: Calibration) -> Stance:
+    """In the unit of the calibration's world."""
+    bones = bones_of(sightings.joint_set)
+    lengths = np.bincount(bones.measure, calibration.body.bones) / np.bincount(bones.measure)
+    return stance_in(sightings, calibration.rig.view_from_world, lengths)
+
+
+def stance_in(sightings: Sightings, view_from_world: Real, lengths: Real) -> Stance:
     """The body's measures, and the lifter's pose turned by what each view's rotation says."""
     bones = bones_of(sightings.joint_set)
-    unit = float(calibration.body.bones.mean())
-    lengths = np.bincount(bones.measure, calibration.body.bones) / np.bincount(bones.measure)
+    unit = float(lengths[bones.measure].mean())
     return Stance(
         bones=bones,
         lengths=lengths,
-        body=unit * turned_body(sightings, calibration.rig.view_from_world),
+        body=unit * turned_body(sightings, view_from_world),
         bone_sigma=BONE_SIGMA * unit,
         lifter_sigma=LIFTER_SIGMA * unit,
     )
