@@ -15,7 +15,9 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from recordings import SMALL, multiview, run
 from train.checkpoint import read_checkpoint
-from train.config import TrainConfig
+from train.compile import compile_engine
+from train.config import TrainConfig, training_config
+from train.learn import start
 from train.multiview import read_file
 from train.parallel import Company
 from train.placing import Placer
@@ -23,6 +25,7 @@ from train.refilm import from_placed
 from train.run import lift_with
 from train.store import Store, open_store, write_store
 from train.train import train
+from train.windows import around, one_clock
 from walkers import walkers
 
 
@@ -104,8 +107,59 @@ def test_where_no_session_can_be_calibrated_training_is_refused(tmp_path: Path) 
         _trained(multiview(tmp_path / "a.npz", image_px=np.zeros(2)), tmp_path)
 
 
-def _trained(file: Path, folder: Path, **changed: Any) -> dict[str, Any]:
+def test_a_window_is_the_instants_nearest_in_time_and_of_the_same_take() -> None:
+    session = ("a",) * 30 + ("b",) * 10
+    t_s = np.concatenate([np.arange(30) / 30, np.arange(10) / 30])
+    t_s[20:30] += 1  # nobody was seen for a second
+    clock = one_clock(session, t_s)
+    assert (np.diff(clock) > 0).all()
+    rows, there = around(clock, np.array([10, 0, 19, 30, 39]), 5)
+    assert rows[0].tolist() == [6, 8, 10, 12, 14]
+    assert there[0].all()
+    assert there[1:].tolist() == [
+        [False, False, True, True, True],
+        [True, True, True, False, False],
+        [False, False, True, True, True],
+        [True, True, True, False, False],
+    ]
+
+
+def test_a_lifter_of_windows_starts_as_its_parent_and_is_trained_scored_and_resumed(
+    file: Path, tmp_path: Path
+) -> None:
+    parent = _trained(file, tmp_path)["checkpoint"]
+    config = TrainConfig(**SMALL | {"variant": "stage3", "frames": 5})
+    still, moving = (
+        read_checkpoint(Path(parent)).lifter(),
+        start(config, H36M_16, 0, read_checkpoint(Path(parent))).lifter.eval(),
+    )
+    window = torch.randn(7, 5, len(H36M_16), 2), torch.rand(7, 5, len(H36M_16))
+    for ours, theirs in zip(moving(*window), still(window[0][:, 2], window[1][:, 2]), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+    out = tmp_path / "windows"
+    facts = _trained(file, out, "--parent", parent, "--not-subjects", "ben", frames=5)
+    assert facts["stage3"]["one_view"]["n_mpjpe_mm"]["mean"] > 0
+    again = _trained(file, out, "--parent", parent, "--not-subjects", "ben", "--resume", frames=5)
+    assert again["stage3"]["one_view"] == facts["stage3"]["one_view"]
+    with pytest.raises(Refusal, match="windows of 5 frames"):
+        compile_engine(read_checkpoint(Path(facts["checkpoint"])), tmp_path / "engine")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"frames": 4}, "odd number"), ({"variant": "baseline"}, "windows are")]
+)
+def test_windows_that_make_no_sense_are_refused(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(SMALL | {"frames": 5} | changed))
+    with pytest.raises(Refusal, match=said):
+        training_config(str(path), changed.get("variant", "stage3"))
+
+
+def _trained(file: Path, folder: Path, *more: str, **changed: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
     config = folder / "small.json"
     config.write_text(json.dumps(SMALL | changed))
     words = (file, "--variant", "stage3", "--config", config, "--out", folder / "run", "--json")
-    return run(train, *words)
+    return run(train, *words, *more)

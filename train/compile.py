@@ -85,6 +85,11 @@ def compile_engine(
 ) -> Manifest:
     """Write graph, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees."""
     joints = joint_set(checkpoint.joint_set)
+    if (frames := checkpoint.lifter().shape.frames) > 1:
+        raise Refusal(
+            f"the checkpoint lifts windows of {frames} frames, expected one of single frames; "
+            "engines see one instant at a time, train with frames 1"
+        )
     graph = FusedLifter(checkpoint.lifter(), joints, rounds, checkpoint.morphing()).eval()
     golden = [golden_sample(views, joints, views) for views in (1, 2, 3, 4, 6)]
     if out.exists() and not out.is_dir():

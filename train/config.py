@@ -31,6 +31,8 @@ class TrainConfig(BaseModel):
     rotation: Turn = "6d"
     bone_lengths: bool = True
     sides_alike: bool = True
+    frames: int = Field(default=1, gt=0)  # of a window, whose middle is lifted; stage3 only
+    memory: int = Field(default=96, gt=0)  # numbers by which each of them is remembered
 
     # what a batch is
     bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: made-up ones, supervised only
@@ -86,6 +88,8 @@ class TrainConfig(BaseModel):
             rotation=self.rotation,
             parents=joint_set.parents if self.bone_lengths else (),
             mirrored=joint_set.mirrored if self.sides_alike else (),
+            frames=self.frames,
+            memory=self.memory,
         )
 
 
@@ -141,6 +145,13 @@ def _check_together(config: TrainConfig) -> None:
         raise Refusal(
             f"stage2_earliest is {config.stage2_earliest}, expected at most stage2_latest "
             f"({config.stage2_latest})"
+        )
+    if config.frames % 2 == 0:
+        raise Refusal(f"frames is {config.frames}, expected an odd number: a window has a middle")
+    if config.frames > 1 and config.variant != "stage3":
+        raise Refusal(
+            f"frames is {config.frames} and variant {config.variant}; "
+            "windows are for variant stage3"
         )
     if config.bodies == "virtual" and config.variant != "supervised":
         raise Refusal(

@@ -97,7 +97,8 @@ def start(
         lifter = Lifter(config.shape(joint_set))
     if parent is not None:
         check_parent(parent, lifter.shape, joint_set)
-        lifter.load_state_dict(parent.weights)
+        # what a window adds to a parent of single frames begins as nothing
+        lifter.load_state_dict(lifter.state_dict() | parent.weights)
     lifter = lifter.to(device or torch.device("cpu"), _KINDS[config.precision])
     lifter.matrix_type = torch.bfloat16 if config.precision == "bfloat16" else None
     return Descent(
@@ -248,6 +249,8 @@ def check_parent(parent: Checkpoint, shape: LifterShape, joint_set: JointSet) ->
             "give a parent of that set"
         )
     theirs, ours = asdict(parent.lifter().shape), asdict(shape)
+    if theirs["frames"] == 1:  # windows start from single frames too
+        theirs |= {name: ours[name] for name in ("frames", "memory")}
     if other := [name for name in ours if theirs[name] != ours[name]]:
         raise Refusal(
             f"the parent is a lifter of {', '.join(f'{n} {theirs[n]}' for n in other)}, "

@@ -45,6 +45,8 @@ class Objective(nn.Module):
         canonical, rotation = self.fusion.lifter(sample.plane, sample.shown)
         if sample.canonical is not None and sample.view_from_canonical is not None:
             present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
+            if present.ndim > 2:  # a window: what its middle shows
+                present = present[..., present.shape[-1] // 2]
             body, turn = sample.canonical, sample.view_from_canonical
             loss = supervised(canonical, rotation, body, turn, present, sample.sure)
             if self.shape_weight:

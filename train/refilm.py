@@ -18,7 +18,8 @@ from cvsf.skeleton import H36M_16
 from train.config import TrainConfig
 from train.parallel import Company
 from train.samples import Draw, Sample
-from train.store import Rows, Store
+from train.store import Store
+from train.windows import around
 
 _RIGHT = (1.0, 0.0, 0.0)
 _NEAR = 0.1
@@ -36,13 +37,13 @@ class _Chance(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One view of each of B instants."""
+    """One view of each of B instants, and of the T instants of its window."""
 
-    confidence: Tensor  # (B, J)
+    confidence: Tensor  # (B, T, J)
     image_px: Tensor  # (B, 2)
-    joints: Tensor  # (B, J, 3) in the view's axes
+    joints: Tensor  # (B, T, J, 3) in the view's axes
     deviation: Tensor  # (B, J)
-    residual: Tensor  # (B, J, 2)
+    residual: Tensor  # (B, T, J, 2)
     upright_from_view: Tensor  # (B, 3, 3) the first axis is up
     focal_px: Tensor  # (B,)
 
@@ -59,7 +60,8 @@ def from_placed(
         count = config.batch_instants * config.virtual_views
         chance = _drawn(count, len(store), config.recorded_share, random)
         mine = _Chance(*(company.share(part) for part in chance))
-        return refilmed(store, mine, kind).each(lambda part: part.to(company.device))
+        sample = refilmed(store, mine, kind, config.frames)
+        return sample.each(lambda part: part.to(company.device))
 
     return draw
 
@@ -74,42 +76,66 @@ def _drawn(count: int, rows: int, recorded_share: float, random: torch.Generator
     return _Chance(row, view, torch.where(recorded, 0.0, angle))
 
 
-def refilmed(store: Store, chance: _Chance, kind: torch.dtype) -> Sample:
-    """Bodies as the cameras of other instants would have seen them, each view by itself."""
+def refilmed(store: Store, chance: _Chance, kind: torch.dtype, frames: int = 1) -> Sample:
+    """Bodies as the cameras of other instants would have seen them, each view by itself.
+
+    With a window, a body moves on before a camera that stays as it was.
+    """
     body, camera, error = (
-        _one_view(store.rows(chance.row[:, part].numpy()), chance.view[:, part], kind)
+        _one_view(store, chance.row[:, part], chance.view[:, part], kind, frames)
         for part in range(3)
     )
-    around = rotation_about(0, chance.angle.to(kind))
-    turn = camera.upright_from_view.mT @ around @ body.upright_from_view
-    joints = (body.joints - body.joints[:, :1]) @ turn.mT + camera.joints[:, :1]
-    pixels = camera.focal_px[:, None, None] * joints[..., :2] / joints[..., 2:].clamp_min(_NEAR)
-    pixels = pixels + camera.image_px[:, None] / 2
-    size = (pixels.amax(-2) - pixels.amin(-2)).norm(dim=-1)[:, None, None]
-    pixels, confidence = (pixels + size * error.residual)[:, None], error.confidence[:, None]
-    aimed = aim(pixels, confidence, camera.image_px[:, None])
-    local = (joints - joints[:, :1])[:, None] @ aimed.aimed_from_view.mT
+    middle = frames // 2
+    heading = rotation_about(0, chance.angle.to(kind))
+    turn = camera.upright_from_view.mT @ heading @ body.upright_from_view
+    joints = (body.joints - body.joints[:, middle, None, :1]) @ turn[:, None].mT
+    joints = joints + camera.joints[:, middle, None, :1]
+    pixels = joints[..., :2] / joints[..., 2:].clamp_min(_NEAR)
+    pixels = camera.focal_px[:, None, None, None] * pixels + camera.image_px[:, None, None] / 2
+    size = (pixels.amax(-2) - pixels.amin(-2)).norm(dim=-1)[..., None, None]
+    there = (body.confidence.amax(-1, keepdim=True) > 0).to(kind)
+    pixels, confidence = pixels + size * error.residual, error.confidence * there
+    aimed = aim(pixels, confidence, camera.image_px[:, None].expand(-1, frames, -1))
+    local = (joints - joints[..., :1, :])[:, middle] @ aimed.aimed_from_view[:, middle].mT
     frame = body_from(local, H36M_16)
-    canonical = (local @ frame.mT)[:, 0]
+    canonical = local @ frame.mT
     canonical = canonical / unit_length(canonical, H36M_16)[:, None, None]
     sure = 1 / (1 + (body.deviation / _SURE).square())
-    return Sample(aimed.plane, confidence, confidence, canonical, frame.mT, sure[:, None])
+    plane = aimed.plane
+    if frames == 1:
+        plane, confidence = plane[:, 0], confidence[:, 0]
+    plane, confidence = plane[:, None], confidence[:, None]
+    turned = frame.mT[:, None]
+    return Sample(plane, confidence, confidence, canonical, turned, sure[:, None])
 
 
-def _one_view(rows: Rows, chance: Tensor, kind: torch.dtype) -> _Seen:
-    """Of each instant one of the views that saw the person."""
+def _one_view(store: Store, row: Tensor, chance: Tensor, kind: torch.dtype, frames: int) -> _Seen:
+    """Of each instant and its window one of the views that saw the person."""
+    index, there = around(store.clock, row.numpy(), frames)
+    rows = store.rows(index.ravel())
     assert rows.placed is not None
     arrays = (
         *(rows.confidence, rows.image_px, rows.placed.joints, rows.placed.deviation),
         *(rows.placed.residual, rows.placed.camera),
     )
-    present = torch.from_numpy(rows.confidence).amax(-1) > 0
+    windows = [
+        torch.from_numpy(array.reshape(-1, frames, *array.shape[1:])).to(kind) for array in arrays
+    ]
+    present = windows[0][:, frames // 2].amax(-1) > 0
     order = (chance * present.sum(-1)).floor()
     view = (present.cumsum(-1) > order[:, None]).to(torch.uint8).argmax(-1)
     here = torch.arange(len(view))
     confidence, image, joints, deviation, residual, camera = (
-        torch.from_numpy(array).to(kind)[here, view] for array in arrays
+        window[here, :, view] for window in windows
     )
+    image, deviation, camera = (part[:, frames // 2] for part in (image, deviation, camera))
     right = camera.new_tensor(_RIGHT).expand(len(view), 3)
-    upright = rotation_from_6d(torch.cat([camera[:, :3], right], -1))
-    return _Seen(confidence, image, joints, deviation, residual, upright, camera[:, 3])
+    return _Seen(
+        confidence=confidence * torch.from_numpy(there).to(kind)[..., None],
+        image_px=image,
+        joints=joints,
+        deviation=deviation,
+        residual=residual,
+        upright_from_view=rotation_from_6d(torch.cat([camera[:, :3], right], -1)),
+        focal_px=camera[:, 3],
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,10 +36,12 @@ from train.refilm import from_placed
 from train.samples import Draw, Sample, from_bodies, from_store, seen
 from train.score3d import Lift, score
 from train.store import Store
+from train.windows import WindowedFusion
 
 log = logging.getLogger(__name__)
 
 CONFIG, METRICS, CURVES = "config.json", "metrics.json", "curves.png"
+_STRETCH = 40  # instants
 _BODIES_LOOKED_AT = 2000
 """Instants by which a lifter is told from its mirror image."""
 
@@ -84,7 +87,7 @@ def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
     """The finished run's checkpoint, curves and scores."""
     assert task.kept_back is not None
     lifter = _righted(run, task)
-    scores = score(lift_with(lifter, task.morph), task.kept_back, lift_with(lifter))
+    scores = _scores(lifter, task, task.kept_back)
     scores |= {"steps": run.step, "computing_s": run.spent_s}
     named: dict[str, dict[str, float]] = {
         row: scores[row] for row in ("one_view", "one_view_refined", "fused") if row in scores
@@ -139,8 +142,7 @@ def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
     if not task.company.leads or task.kept_back is None:
         yield lambda loss: None
         return
-    rows = np.linspace(0, len(task.kept_back) - 1, run.config.check_instants).astype(int)
-    shown = task.kept_back.take(np.unique(rows))
+    shown = task.kept_back.take(_looked_at(len(task.kept_back), run.config))
     with _progress_bar() as bar:
         row = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, stage=1, loss=0.0)
         smooth = [0.0, 0.0]  # sums of losses and their weights, the last fifty or so
@@ -161,14 +163,27 @@ def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
         yield told
 
 
+def _looked_at(count: int, config: TrainConfig) -> npt.NDArray[np.int64]:
+    """Some instants evenly spread; of windows, stretches of a few seconds."""
+    at_once = 1 if config.frames == 1 else _STRETCH
+    begins = np.linspace(0, max(count - at_once, 0), max(1, config.check_instants // at_once))
+    rows = begins.astype(np.int64)[:, None] + np.arange(at_once)
+    return np.unique(rows.clip(0, count - 1))
+
+
 def _look(run: Descent, task: Task, shown: Instants) -> dict[str, float]:
     """One-view and fused error of the lifter as it is now, where there is a truth."""
     lifter = _righted(run, task)
-    facts = score(lift_with(lifter, task.morph), shown, lift_with(lifter))
+    facts = _scores(lifter, task, shown)
     names = [name for name in ("one_view", "fused") if name in facts]
     look: dict[str, float] = {name: facts[name]["n_mpjpe_mm"] for name in names}
     look.update({name: v for name, v in facts["without_truth"].items() if v is not None})
     return look
+
+
+def _scores(lifter: Lifter, task: Task, instants: Instants) -> dict[str, Any]:
+    lift, again = lift_with(lifter, task.morph), lift_with(lifter)
+    return score(lift, instants, again, lifter.shape.frames)
 
 
 def _righted(run: Descent, task: Task) -> Lifter:
@@ -186,7 +201,8 @@ def _righted(run: Descent, task: Task) -> Lifter:
 
 def lift_with(lifter: Lifter, morph: Morph | None = None) -> Lift:
     """The whole graph in torch, as scoring wants it."""
-    graph = FusedLifter(lifter.eval(), H36M_16, morph=morph)
+    whole = FusedLifter if lifter.shape.frames == 1 else WindowedFusion
+    graph = whole(lifter.eval(), H36M_16, morph=morph)
 
     def lift(keypoints_px: Array, confidence: Array, image_px: Array) -> dict[str, Array]:
         inputs: list[Tensor] = [

@@ -16,6 +16,7 @@ from cvsf.fusion import refined_confidence
 from cvsf.metrics import bone_stability, jdr, multiview_agreement, n_mpjpe, n_pck, p_mpjpe
 from cvsf.skeleton import H36M_16, Array
 from train.dataset import Instants, Truth
+from train.windows import one_clock, shown_around
 
 Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
@@ -25,20 +26,31 @@ BAD_SHARE = 0.05
 """A joint is badly detected when it is off by more than this share of the pose's norm."""
 
 
-def score(lift: Lift, instants: Instants, again: Lift | None = None) -> dict[str, Any]:
+def score(
+    lift: Lift, instants: Instants, again: Lift | None = None, frames: int = 1
+) -> dict[str, Any]:
     """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out.
 
-    `again` lifts refined 2D where `lift` morphs: they are in the lifter's convention already.
+    `again` lifts refined 2D where `lift` morphs: they are in the lifter's convention already. A
+    lifter of windows of so many `frames` is shown them, of what is reported on.
     """
-    together = lift_all(lift, instants.keypoints_px, instants.confidence, instants.image_px)
-    alone = _one_by_one(lift, instants, instants.keypoints_px, instants.confidence)
+
+    def shown(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
+        if frames == 1:
+            return keypoints, confidence
+        return shown_around(keypoints, confidence, clock, frames)
+
+    clock = one_clock(instants.session, instants.t_s)
+    seen_2d = shown(instants.keypoints_px, instants.confidence)
+    together = lift_all(lift, *seen_2d, instants.image_px)
+    alone = _one_by_one(lift, instants, *seen_2d)
     facts: dict[str, Any] = {"frames": len(instants)}
     truth = instants.truth
     seen: npt.NDArray[np.bool_] = np.any(instants.confidence > 0, axis=-1)
     if truth.joints_mm is not None:
         found = (instants.confidence, together["fused_confidence"])
         sure = refined_confidence(*(torch.tensor(array) for array in found)).numpy()
-        refined = _one_by_one(again or lift, instants, together["refined_px"], sure)
+        refined = _one_by_one(again or lift, instants, *shown(together["refined_px"], sure))
         facts["one_view"] = errors(_in_view(alone), truth.joints_mm, seen)
         facts["one_view_refined"] = errors(_in_view(refined), truth.joints_mm, seen)
         facts["fused"] = errors(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
 from train.dataset import Instants, Placement
+from train.windows import one_clock
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Store:
     views: int
     has_truth: bool
     is_placed: bool
+    clock: npt.NDArray[np.float64]  # when each instant was, takes far apart
     _parts: list[dict[str, Array]]
     _ends: npt.NDArray[np.int64]
 
@@ -93,6 +95,8 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
     found: Counter[str] = Counter()
     untrue: Counter[str] = Counter()
     lengths: list[int] = []
+    takes: list[str] = []
+    times: list[npt.NDArray[np.float64]] = []
     content = hashlib.sha256()
     for part in parts:
         rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
@@ -119,10 +123,13 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
                 np.save(_path(folder, len(lengths), name), stored)
                 content.update(stored.data)
         lengths.append(len(seen))
+        takes += seen.session
+        times.append(seen.t_s)
     sessions = _named(found, untrue, labelled=labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
         "sessions": np.array(sessions, np.str_),
+        "clock": one_clock(takes, np.concatenate(times)),
         "sha256": np.array(content.hexdigest()),
     }
     np.savez(folder / "index.npz", allow_pickle=False, **index)
@@ -132,7 +139,7 @@ def open_store(folder: Path) -> Store:
     """What `write_store` wrote."""
     with np.load(folder / "index.npz", allow_pickle=False) as index:
         lengths, sessions = index["lengths"], tuple(map(str, index["sessions"]))
-        sha256 = str(index["sha256"])
+        sha256, clock = str(index["sha256"]), index["clock"]
     parts = [
         {
             name: np.load(path, mmap_mode="r", allow_pickle=False)
@@ -147,6 +154,7 @@ def open_store(folder: Path) -> Store:
         max(part["confidence"].shape[1] for part in parts),
         all("joints_mm" in part for part in parts),
         all(name in part for part in parts for name in _PLACED),
+        clock,
         parts,
         np.cumsum(lengths),
     )

@@ -1,0 +1,73 @@
+"""Windows of instants around an instant, by time: for a lifter that sees a movement and no single
+pose.
+
+What is missing, because a take begins or ends there or nobody was seen, is a frame without a
+person.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
+from torch import Tensor
+
+from cvsf.fusion import FusedLifter, LiftedViews, aim
+from cvsf.skeleton import Array
+
+FRAMES_APART_S = 0.07
+_GAP_S = 1e4
+"""Between two takes on one clock: no window reaches so far."""
+
+
+def one_clock(session: Sequence[str], t_s: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Times that only rise, takes far apart from each other."""
+    names = np.array(session)
+    step = np.diff(t_s.astype(np.float64), prepend=t_s[:1])
+    step[1:][(names[1:] != names[:-1]) | (step[1:] < 0)] = _GAP_S
+    return np.asarray(np.cumsum(step))
+
+
+def around(
+    clock: npt.NDArray[np.float64], index: npt.NDArray[np.int64], frames: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Rows (B, T) nearest in time to the frames of each instant's window, and which are there."""
+    offsets = FRAMES_APART_S * (np.arange(frames) - frames // 2)
+    wanted = clock[index][:, None] + offsets
+    after = np.searchsorted(clock, wanted).clip(1, max(len(clock) - 1, 1))
+    after = np.minimum(after, len(clock) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(clock[before] - wanted) < np.abs(clock[after] - wanted)
+    rows = np.where(nearer, before, after)
+    rows[:, frames // 2] = index
+    return rows, np.abs(clock[rows] - wanted) <= FRAMES_APART_S / 2
+
+
+def shown_around(
+    keypoints_px: Array, confidence: Array, clock: npt.NDArray[np.float64], frames: int
+) -> tuple[Array, Array]:
+    """Keypoints (N, V, T, J, 2) and confidence (N, V, T, J) of every instant's window."""
+    rows, there = around(clock, np.arange(len(clock)), frames)
+    seen = confidence[rows] * there[:, :, None, None]
+    return keypoints_px[rows].swapaxes(1, 2), seen.swapaxes(1, 2).astype(np.float32)
+
+
+class WindowedFusion(FusedLifter):
+    """The whole graph behind a lifter of windows: what it says is of their middle frames."""
+
+    def forward(
+        self,
+        keypoints_px: Float[Tensor, "B V T J 2"],
+        confidence: Float[Tensor, "B V T J"],
+        image_px: Float[Tensor, "B V 2"],
+    ) -> LiftedViews:
+        """Every output of the engine."""
+        if self.morph is not None:
+            keypoints_px, confidence = self.morph(keypoints_px, confidence)
+        frames = confidence.shape[2]
+        window = aim(keypoints_px, confidence, image_px[:, :, None].expand(-1, -1, frames, -1))
+        canonical, rotation = self.lifted(window.plane, confidence)
+        keypoints_px, confidence = (part[:, :, frames // 2] for part in (keypoints_px, confidence))
+        aimed = aim(keypoints_px, confidence, image_px)
+        return self.together(canonical, rotation, keypoints_px, confidence, aimed)
