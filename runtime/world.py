@@ -22,6 +22,7 @@ from cvsf.rig import Calibration
 from cvsf.sightings import Sightings
 from cvsf.skeleton import joint_set
 from runtime.config import HubConfig
+from runtime.depth import Depth
 from runtime.known import Known
 from runtime.measures import measures
 from runtime.record import Recorder
@@ -46,6 +47,7 @@ class World:
     ) -> None:
         self._survey, self._on_found = survey, on_found
         self._vigil: Vigil | None = None
+        self._depth = Depth()
         self._doubted: dict[str, float] = {}  # camera: when that came to be known (monotonic)
         self._found_s = 0.0
         self.held: Held | None = None
@@ -71,9 +73,10 @@ class World:
             for news in self._survey.news(skeleton.t_ns):
                 self._adopt(news, skeleton.t_ns)
             self._survey.see(seen, skeleton.t_ns)
-        if self.held is None or self._vigil is None:
+        held = self.held
+        if held is None or self._vigil is None:
             return skeleton
-        calibration = self.held.calibration
+        calibration = held.calibration
         whole = arranged(seen, calibration.rig.cameras)
         trusted = arranged(whole, whole.cameras, without=self._doubted)
         views = tuple(
@@ -86,18 +89,24 @@ class World:
         placed = place(trusted, calibration, rounds=_ROUNDS)
         if not np.isfinite(placed.joints).all():
             return None
+        joints = placed.joints[0]
+        root, t_s = joints[seen.joint_set.index("hip")], float(seen.t_s[0])
         if len(views) > 1:
+            self._depth.note(root, t_s)
             self._watch(self._vigil, whole, placed.joints)
+        else:
+            rig = calibration.rig
+            joints = joints + self._depth.shift(root, rig.centres[rig.cameras.index(views[0])], t_s)
         sure = 1 / (1 + np.square(placed.deviation[0] / _HALF_SURE))
         return replace(
             skeleton,
-            joints=placed.joints[0].astype(np.float32),
+            joints=joints.astype(np.float32),
             confidence=(skeleton.confidence * sure).astype(np.float32),
             views=views,
             measured=len(views) > 1,
             frame_of_reference="world",
             scale_source=calibration.scale_source,
-            calibration=self.held.number,
+            calibration=held.number,
         )
 
     def about(self) -> dict[str, Any] | None:
@@ -167,6 +176,7 @@ class World:
         for camera in set(self._doubted) - set(news.calibration.rig.cameras):
             del self._doubted[camera]
         self._vigil = Vigil(news.calibration)
+        self._depth = Depth()
         self._found_s = time.monotonic()
         self.changes += 1
         log.info(
