@@ -20,7 +20,7 @@ def agreed_centres(
     is that of the rig nearest to all others.
     """
     apart = np.linalg.norm(centres[:, :, None] - centres[:, None], axis=-1)
-    both: npt.NDArray[np.bool_] = np.asarray(known[:, :, None] & known[:, None])
+    both = np.logical_and(known[:, :, None], known[:, None])
     upper = np.triu_indices(centres.shape[1], 1)
     logs = np.where(both, np.log(np.maximum(apart, 1e-9)), np.nan)[:, upper[0], upper[1]]
     logs = logs - np.nanmedian(logs - np.nanmedian(logs, 0), axis=1)[:, None]
@@ -35,8 +35,9 @@ def agreed_centres(
         laid = scale[:, None, None] * centres @ np.swapaxes(rotation, -1, -2) + shift[:, None]
         kept = np.logical_and(known, agreed[:, None])
         laid = np.where(kept[..., None], laid, np.nan)
-        there = np.isfinite(laid).any((0, 2))
-        rig = np.where(there[:, None], np.nanmedian(laid, 0), rig)
+        there = np.logical_or.reduce(np.isfinite(laid), axis=(0, 2))
+        middle = np.nanmedian(np.where(there[:, None], laid, 0.0), 0)
+        rig = np.where(there[:, None], middle, rig)
     return rig, agreed
 
 
