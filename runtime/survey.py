@@ -6,6 +6,7 @@ what holds.
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ _MOST_BYTES = 1 << 20
 _KERNEL_BYTES = 1 << 20
 _RESTART_S, _RESTART_MAX_S = 1.0, 60.0
 _CLOSE_S = 1.0
+_FIGURES = re.compile(r"\d+|cam\w*")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -77,8 +79,7 @@ class Survey:
         while message := self._hear():
             told = unpack(message, trusted=True)
             if told["kind"] == "refused":
-                self.reason = str(told["reason"])
-                log.info("cameras not found yet", extra={"reason": self.reason})
+                self._note(str(told["reason"]))
                 continue
             self._held = from_plain(told["cameras"])
             found.append(
@@ -136,6 +137,12 @@ class Survey:
         if not message:
             self._bury()
         return message
+
+    def _note(self, reason: str) -> None:
+        """Say why there are no cameras, once a reason whatever its figures."""
+        if _FIGURES.sub("", reason) != _FIGURES.sub("", self.reason):
+            log.info("cameras not found yet", extra={"reason": reason})
+        self.reason = reason
 
     def _bury(self) -> None:
         """Note that the process has gone; it is started anew when there is something to tell."""

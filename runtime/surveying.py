@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.calibrate import Undetermined, calibrate
+from cvsf.calibrate import calibrate
 from cvsf.place import place
 from cvsf.rig import Calibration
 from cvsf.sightings import Sightings
+from cvsf.sure import Undetermined
 from cvsf.upright import Scale, stand
 from runtime.continuity import continued
 from runtime.gallery import Gallery
@@ -25,7 +26,7 @@ from runtime.seen import arranged
 
 log = logging.getLogger(__name__)
 
-_AGAIN_S = 0.25  # of movement, after a refusal
+_AGAIN_S, _AGAIN_SHARE = 0.25, 0.15  # of movement, after a refusal
 _GROWTH, _LEAST_WAIT_S, _MOST_WAIT_S = 0.6, 0.8, 60.0
 """Between surveys: a share of the movement since the cameras last stood otherwise."""
 _SETTLED_S = 10.0
@@ -82,6 +83,16 @@ class Surveying:
         self._moved_at_s = 0.0  # of the gallery's time, when a camera last stood elsewhere
         self._resected_s = -math.inf
 
+    @property
+    def has_found(self) -> bool:
+        """Whether there are cameras."""
+        return self._held is not None
+
+    @property
+    def watched_s(self) -> float:
+        """How long the person was seen by two cameras."""
+        return self._gallery.watched_s
+
     def see(self, seen: Sightings) -> None:
         """One instant."""
         self._gallery.add(seen)
@@ -117,9 +128,9 @@ class Surveying:
         try:
             found = self._survey()
         except (Undetermined, ValueError, np.linalg.LinAlgError) as refusal:
-            if str(refusal) != self.reason:
-                self.reason, self.news_of_refusal = str(refusal), True
-            self._next_s = watched_s + (self._wait_s() if self._held else _AGAIN_S)
+            self.reason, self.news_of_refusal = str(refusal), True
+            wait_s = self._wait_s() if self._held else max(_AGAIN_S, _AGAIN_SHARE * watched_s)
+            self._next_s = watched_s + min(wait_s, _MOST_WAIT_S)
             return []
         self._next_s = watched_s + self._wait_s()
         if found is None:

@@ -26,6 +26,7 @@ NICE = 5
 _MOST_BYTES = 1 << 20
 _WAITING = 512  # messages; older ones are let go
 _PAUSE_S = 0.1
+_HURRIES_S = 6.0  # of movement
 
 
 class Post:
@@ -69,13 +70,15 @@ def main() -> None:
     start_log()
     post = Post(socket.socket(fileno=int(sys.argv[1])))
     surveying = Surveying()
+    hurries = True  # everybody waits for the first cameras, and for none after them
     while True:
         for told in post.take():
             _obey(surveying, told)
+        if hurries and (surveying.has_found or surveying.watched_s > _HURRIES_S):
+            hurries = False
+            os.nice(NICE)
         try:
             for found in surveying.think():
-                if found.cause == "first":  # until then everybody waits for it
-                    os.nice(NICE)
                 post.say(
                     {
                         "kind": "found",
