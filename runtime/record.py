@@ -23,14 +23,13 @@ from cvsf.storage import Storage
 from cvsf.tally import Recordable, Source
 from runtime.config import HubConfig
 from runtime.link import OnDisk, found_on_disk
+from runtime.room import Room
 
 log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 _GATHER_S = 0.02  # an instant's messages are written in one go; the next sync is later anyway
 _LOOK_S = 1.0  # between looks at the free space
-_ALARM_SHARE = 0.2
-_RESUME_SHARE = 1.2  # of the least free space: below it recording stays stopped
 _GB = 1e9
 
 OnDurable = Callable[[dict[Source, int]], None]
@@ -68,7 +67,8 @@ class Recorder:
         self.lost = 0  # messages taken that the disk never took; known once closed
         self.folder = session if config.record != "none" else None
         self._mode, self._storage = config.record, storage or Storage()
-        self._min_free, self._queue_limit, self._sync_s = min_free_bytes, queue_bytes, sync_s
+        self._queue_limit, self._sync_s = queue_bytes, sync_s
+        self._room = Room(self._storage, min_free_bytes)
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = self._taken_bytes = 0
         self._change = threading.Condition()
@@ -76,8 +76,6 @@ class Recorder:
         self._halts: dict[str, str] = {}  # why nothing is taken: who says so, and the reason
         self._cameras_due: Held | None = None  # found while nothing was taken
         self._published: dict[Source, int] = {}
-        self._free_bytes, self._disk_bytes, self._alarm = 0, 1, False
-        self._rate_bytes_s, self._rated = 0.0, (time.monotonic(), 0)
         self._writer: SessionWriter | None = None
         self._threads: list[threading.Thread] = []
         self.resume: dict[Source, OnDisk] = {}
@@ -146,21 +144,17 @@ class Recorder:
 
     def free_recording_s(self, rate_bytes_s: float | None = None) -> float | None:
         """How long recording may go on at a rate, or at the present one; None if unknown."""
-        rate = self._rate_bytes_s if rate_bytes_s is None else rate_bytes_s
-        return max(self._free_bytes - self._min_free, 0) / rate if rate > 0 else None
+        return self._room.lasts_s(rate_bytes_s)
 
     def figures(self) -> dict[str, Any]:
         """What the hub's statistics say of recording."""
         if self._writer is None:
             return {"session": None, "recording": False}
-        left_s = self.free_recording_s()
         return {
             "session": self.folder and str(self.folder),
             "recording": self.recording,
             "recording_halted": dict(self._halts),
-            "disk_free_gb": round(self._free_bytes / _GB, 2),
-            "disk_alarm": self._alarm,
-            "free_recording_s": None if left_s is None else round(left_s),
+            **self._room.figures(),
             "recorded_messages": dict(self.recorded),
             "not_recorded": dict(self.dropped),
             "not_recorded_others": dict(self.dropped_others),
@@ -180,13 +174,13 @@ class Recorder:
 
     def _open(self, folder: Path, config: HubConfig, segment_s: float) -> SessionWriter:
         nearest = next(p for p in (folder, *folder.parents) if p.is_dir())
-        self._look(nearest)
+        self._room.look(nearest)
         is_new = not (folder / MANIFEST).exists()  # a restarted hub goes on live on a full disk
-        if is_new and self._free_bytes < self._min_free:
+        if is_new and self._room.is_short:
             raise Refusal(
-                f"{self._free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
-                f" {self._min_free / _GB:.1f} GB free: make room, choose another place with --data,"
-                " or use --record none."
+                f"{self._room.free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
+                f" {self._room.least_bytes / _GB:.1f} GB free: make room, choose another place"
+                " with --data, or use --record none."
             )
         return SessionWriter(
             folder,
@@ -264,27 +258,11 @@ class Recorder:
             self._published = durable
 
     def _watch_space(self, folder: Path) -> None:
-        self._look(folder)
-        now, (then, bytes_then) = time.monotonic(), self._rated
-        if now - then > 0.5:
-            fresh = (self._taken_bytes - bytes_then) / (now - then)
-            share = 0.2 if self._rate_bytes_s else 1.0
-            self._rate_bytes_s += share * (fresh - self._rate_bytes_s)
-            self._rated = (now, self._taken_bytes)
-        alarm = self._free_bytes < _ALARM_SHARE * self._disk_bytes
-        if alarm and not self._alarm:
-            log.warning("disk is filling up", extra={"free_gb": round(self._free_bytes / _GB, 1)})
-        self._alarm = alarm
-        if self._free_bytes < self._min_free:
+        self._room.watch(folder, self._taken_bytes)
+        if self._room.is_short:
             self._halt("space", "disk full")
-        elif self._free_bytes > _RESUME_SHARE * self._min_free:
+        elif self._room.is_ample:
             self._unhalt("space")
-
-    def _look(self, folder: Path) -> None:
-        try:
-            self._free_bytes, self._disk_bytes = self._storage.space(folder)
-        except OSError as error:
-            log.debug("free space unknown", extra={"reason": str(error)})
 
     # on any thread
 

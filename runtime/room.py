@@ -1,0 +1,72 @@
+"""The room there is on the disk of a session, and how long it lasts at the rate it is taken.
+
+A disk that cannot say is believed to be as it was.
+"""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from cvsf.storage import Storage
+
+log = logging.getLogger(__name__)
+
+_ALARM_SHARE = 0.2
+_RESUME_SHARE = 1.2  # of the least free space: below it recording stays stopped
+_RATE_SHARE = 0.2
+_GB = 1e9
+
+
+class Room:
+    """Free space, looked at about once a second."""
+
+    def __init__(self, storage: Storage, least_bytes: int) -> None:
+        self._storage, self.least_bytes = storage, least_bytes
+        self.free_bytes, self._disk_bytes, self._alarm = 0, 1, False
+        self._rate_bytes_s, self._rated = 0.0, (time.monotonic(), 0)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether nothing more may be recorded."""
+        return self.free_bytes < self.least_bytes
+
+    @property
+    def is_ample(self) -> bool:
+        """Whether recording may begin again."""
+        return self.free_bytes > _RESUME_SHARE * self.least_bytes
+
+    def look(self, folder: Path) -> None:
+        """Ask the disk."""
+        try:
+            self.free_bytes, self._disk_bytes = self._storage.space(folder)
+        except OSError as error:
+            log.debug("free space unknown", extra={"reason": str(error)})
+
+    def watch(self, folder: Path, taken_bytes: int) -> None:
+        """Ask the disk, when so many bytes have been taken since the start."""
+        self.look(folder)
+        now, (then, bytes_then) = time.monotonic(), self._rated
+        if now - then > 0.5:
+            fresh = (taken_bytes - bytes_then) / (now - then)
+            share = _RATE_SHARE if self._rate_bytes_s else 1.0
+            self._rate_bytes_s += share * (fresh - self._rate_bytes_s)
+            self._rated = (now, taken_bytes)
+        alarm = self.free_bytes < _ALARM_SHARE * self._disk_bytes
+        if alarm and not self._alarm:
+            log.warning("disk is filling up", extra={"free_gb": round(self.free_bytes / _GB, 1)})
+        self._alarm = alarm
+
+    def lasts_s(self, rate_bytes_s: float | None = None) -> float | None:
+        """How long recording may go on at a rate, or at the present one; None if unknown."""
+        rate = self._rate_bytes_s if rate_bytes_s is None else rate_bytes_s
+        return max(self.free_bytes - self.least_bytes, 0) / rate if rate > 0 else None
+
+    def figures(self) -> dict[str, Any]:
+        """What the hub's statistics say of the disk."""
+        left_s = self.lasts_s()
+        return {
+            "disk_free_gb": round(self.free_bytes / _GB, 2),
+            "disk_alarm": self._alarm,
+            "free_recording_s": None if left_s is None else round(left_s),
+        }
