@@ -23,7 +23,7 @@ from cvsf.evidence import (
     seen_at,
 )
 from cvsf.panning import LEAST_PANNING, calibrate_panning
-from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, roots, settle, stance_in
+from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, settle_doubting, stance_in
 from cvsf.rig import Body, Calibration, Rig, Sureness
 from cvsf.sightings import Sightings
 from cvsf.start import Turned, average_rotations, first_guess, mean_body
@@ -172,8 +172,7 @@ def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, 
     """All chosen instants in the world that the few have found."""
     pixels = pixels_of(chosen, problem.pixels.noise)
     stance = stance_in(chosen, state.cameras.view_from_world[0], state.lengths)
-    start = stance.body + roots(pixels, state.cameras, stance.body)[:, None]
-    joints, _ = settle(pixels, state.cameras, stance, start)
+    pixels, joints, _ = settle_doubting(pixels, state.cameras, stance)
     return replace(problem, pixels=pixels, body=stance.body), replace(state, joints=joints)
 
 

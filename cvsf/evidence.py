@@ -4,7 +4,7 @@ Each kind of evidence adds to the normal equations of the joints and, where they
 cameras; residuals are in standard deviations of their kind.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -295,6 +295,18 @@ def pixels_of(sightings: Sightings, noise: float) -> Pixels:
         trust=trust,
         extent_px=np.maximum(_EXTENT * np.sqrt(spread), 1.0),
         noise=noise,
+    )
+
+
+def rows_of(pixels: Pixels, rows: npt.NDArray[np.intp]) -> Pixels:
+    """Some of the instants."""
+    velocity = pixels.velocity_px_s
+    return replace(
+        pixels,
+        keypoints_px=pixels.keypoints_px[rows],
+        trust=pixels.trust[rows],
+        extent_px=pixels.extent_px[rows],
+        velocity_px_s=None if velocity is None else velocity[rows],
     )
 
 

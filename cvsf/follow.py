@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cvsf.adjust import Problem, State
 from cvsf.alone import PANS, Alone, Wish, adjust_alone, spread_alone
-from cvsf.evidence import Cameras, Pixels, pixels_of
+from cvsf.evidence import Cameras, Pixels, pixels_of, rows_of
 from cvsf.place import Stance, roots, settle, stance_in
 from cvsf.rotation import nearest_rotation, turned_by
 from cvsf.sightings import Sightings
@@ -66,12 +66,7 @@ def _offered(pixels: Pixels, stance: Stance, found: Alone, step: int) -> Alone:
     if not len(bad):
         return found
     donor = bad - step
-    some = replace(
-        pixels,
-        keypoints_px=pixels.keypoints_px[bad],
-        trust=pixels.trust[bad],
-        extent_px=pixels.extent_px[bad],
-    )
+    some = rows_of(pixels, bad)
     theirs = replace(stance, body=stance.body[bad])
     cameras = replace(
         found.cameras,

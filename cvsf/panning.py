@@ -162,6 +162,7 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
     )
     bones = bones_of(sightings.joint_set)
     stance = Stance(
+        joint_set=sightings.joint_set,
         bones=bones,
         lengths=measures_of(body, bones),
         body=body,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.doubt import relabelled, rows_of_cameras, without_strangers
 from cvsf.evidence import (
     Bones,
     Cameras,
@@ -21,10 +22,12 @@ from cvsf.evidence import (
     empty_normal,
     lifted_target,
     pixels_of,
+    rows_of,
 )
 from cvsf.rig import Calibration, Rig
 from cvsf.rotation import nearest_rotation
 from cvsf.sightings import Sightings
+from cvsf.skeleton import JointSet
 from cvsf.start import mean_body
 
 Real = npt.NDArray[np.float64]
@@ -50,6 +53,7 @@ class Placed:
 class Stance:
     """What is known of a body before its pixels are looked at; lengths in the world's unit."""
 
+    joint_set: JointSet
     bones: Bones
     lengths: Real  # (M,)
     body: Real  # (N, J, 3) the lifter's pose, turned as it stands in the world
@@ -64,8 +68,7 @@ def place(sightings: Sightings, calibration: Calibration, *, rounds: int = _ROUN
     cameras = cameras_of(rig)
     pixels = pixels_of(in_step(sightings, rig), calibration.noise_share)
     stance = stance_of(sightings, calibration)
-    start = stance.body + roots(pixels, cameras, stance.body)[:, None]
-    joints, deviation = settle(pixels, cameras, stance, start, rounds)
+    pixels, joints, deviation = settle_doubting(pixels, cameras, stance, rounds)
     seen = pixels.trust > 0
     apart = np.linalg.norm(cameras.project(joints) - pixels.keypoints_px, axis=-1)
     share = np.where(seen, apart / pixels.extent_px[..., None], np.nan)
@@ -127,6 +130,7 @@ def stance_in(sightings: Sightings, view_from_world: Real, lengths: Real) -> Sta
     bones = bones_of(sightings.joint_set)
     unit = float(lengths[bones.measure].mean())
     return Stance(
+        joint_set=sightings.joint_set,
         bones=bones,
         lengths=lengths,
         body=unit * turned_body(sightings, view_from_world),
@@ -171,6 +175,28 @@ def roots(pixels: Pixels, cameras: Cameras, body: Real) -> Real:
     whole = information.sum(1) + 1e-9 * np.eye(3)
     right = np.einsum("nvij,nvj->ni", information, world)
     return np.asarray(np.linalg.solve(whole, right[..., None])[..., 0])
+
+
+def settle_doubting(
+    pixels: Pixels, cameras: Cameras, stance: Stance, rounds: int = _ROUNDS
+) -> tuple[Pixels, Real, Real]:
+    """Joints and deviations, after sides were set right and strangers left out; and what is left
+    of the pixels.
+    """
+    start = stance.body + roots(pixels, cameras, stance.body)[:, None]
+    joints, deviation = settle(pixels, cameras, stance, start, rounds)
+
+    def again(some: Pixels, rows: npt.NDArray[np.intp], first: Real) -> Real:
+        theirs = replace(stance, body=stance.body[rows])
+        found, deviation[rows] = settle(some, rows_of_cameras(cameras, rows), theirs, first, rounds)
+        return found
+
+    pixels, joints = without_strangers(pixels, cameras, joints, again)
+    pixels, changed = relabelled(pixels, cameras, joints, stance.joint_set)
+    rows = np.flatnonzero(changed)
+    if len(rows):
+        joints[rows] = again(rows_of(pixels, rows), rows, joints[rows])
+    return pixels, joints, deviation
 
 
 def settle(
