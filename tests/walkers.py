@@ -37,12 +37,14 @@ def _session(seed: int, frames: int, views: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     world = _walk(frames)
     local = np.empty((frames, views, len(H36M_16), 3))
+    rotation, shift = np.empty((frames, views, 3, 3)), np.zeros((frames, views, 3))
     level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
     for view in range(views):
         around = 2 * np.pi * view / views + random.uniform(-0.3, 0.3)
         down = random.uniform(0.05, 0.4)
         turn = Rotation.from_euler("zy", [around, down]).as_matrix()
-        local[:, view] = world @ (level @ turn.T).T + [0, 0, random.uniform(6000, 9000)]
+        rotation[:, view], shift[:, view, 2] = level @ turn.T, random.uniform(6000, 9000)
+        local[:, view] = world @ rotation[0, view].T + shift[0, view]
     pixels = 1500 * local[..., :2] / local[..., 2:] + [960, 540]
     shape = pixels.shape[:-1]
     return {
@@ -51,6 +53,9 @@ def _session(seed: int, frames: int, views: int) -> dict[str, Any]:
         "truth_px": pixels.astype(np.float32),
         "joints_mm": local.astype(np.float32),
         "head_px": np.full(shape[:2], 60, np.float32),
+        "camera_R": rotation.astype(np.float32),
+        "camera_t_mm": shift.astype(np.float32),
+        "focal_px": np.full(shape[:2], 1500, np.float32),
     }
 
 

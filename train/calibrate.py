@@ -7,12 +7,13 @@ refused with a reason, and counts as a failure.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
+from cvsf.calibrate import Moving
 from cvsf.engine import load_engine
 from cvsf.refusal import Refusal
 from cvsf.rig import to_plain
@@ -41,7 +42,7 @@ def calibrate(
     ] = "",
     offsets: Annotated[bool, typer.Option(help="seek each camera's delay too")] = False,
     distortion: Annotated[bool, typer.Option(help="seek each lens's distortion too")] = False,
-    moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
+    moving: Annotated[str, typer.Option(help="do cameras pan: still, auto, panning")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="folder for the cameras and skeletons of every session")
     ] = None,
@@ -62,7 +63,7 @@ def calibrate(
         scale=_scale(height, bone, distance, names),
         offsets=offsets,
         distortion=distortion,
-        moving=moving,
+        moving=cast(Moving, moving),
     )
     loaded = load_engine(engine)
     outcomes = []

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 
-from cvsf.calibrate import Undetermined, calibrate
+from cvsf.calibrate import Moving, calibrate
 from cvsf.place import Placed, place
 from cvsf.rig import Calibration
 from cvsf.sightings import Sightings
+from cvsf.sure import Undetermined
 from cvsf.triangulate import triangulate
 from cvsf.upright import Scale, footing, move, stood
 from train.filmed import Filmed
@@ -31,7 +32,7 @@ from train.score_rigs import (
 
 T = TypeVar("T")
 
-MOVING = ("still", "auto", "panning")
+MOVING = get_args(Moving)
 SUCCESS = 1.5  # of its own calibrated limit
 WITHIN = 2.0
 LONG_S = 3.0
@@ -45,7 +46,7 @@ class Order:
     scale: Scale
     offsets: bool = False
     distortion: bool = False
-    moving: str = "auto"
+    moving: Moving = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
 
 
 def _upright(seen: Sightings, order: Order) -> tuple[Calibration, Placed]:
-    found = calibrate(seen, offsets=order.offsets, distortion=order.distortion)
+    found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
     placed = place(seen, found)
     try:
         here = footing(found, placed, order.scale)
