@@ -78,6 +78,7 @@ def _result(
             position_share=position,
             focal_share=np.hypot(CAUTION * local[..., 3], position),  # a lens zooms with distance
             reprojection_px=np.nanmedian(apart, axis=(0, 2)),
+            reprojection_share=np.nanmedian(apart / pixels.extent_px[..., None], axis=(0, 2)),
         ),
         instants=len(state.joints),
         noise_share=max(noise, _LEAST_NOISE),

@@ -66,7 +66,7 @@ def place(sightings: Sightings, calibration: Calibration, *, rounds: int = _ROUN
     rig = calibration.rig
     sightings = sightings.mirrored() if calibration.mirrored else sightings
     cameras = cameras_of(rig)
-    pixels = pixels_of(in_step(sightings, rig), calibration.noise_share)
+    pixels = pixels_of(in_step(sightings, rig.delay_s), calibration.noise_share)
     stance = stance_of(sightings, calibration)
     pixels, joints, deviation = settle_doubting(pixels, cameras, stance, rounds)
     seen = pixels.trust > 0
@@ -98,12 +98,12 @@ def cameras_of(rig: Rig) -> Cameras:
     )
 
 
-def in_step(sightings: Sightings, rig: Rig) -> Sightings:
+def in_step(sightings: Sightings, delay_s: Real) -> Sightings:
     """The same with every late camera's keypoints taken at the instants' own time."""
-    if not rig.delay_s.any() or len(sightings) < 2:
+    if not delay_s.any() or len(sightings) < 2:
         return sightings
     keypoints = sightings.keypoints_px.copy()
-    for view, delay in enumerate(rig.delay_s):
+    for view, delay in enumerate(delay_s):
         low, share = _between(sightings.t_s, sightings.t_s - delay)
         both = (sightings.confidence[low, view] > 0) & (sightings.confidence[low + 1, view] > 0)
         a, b = sightings.keypoints_px[low, view], sightings.keypoints_px[low + 1, view]

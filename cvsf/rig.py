@@ -95,6 +95,7 @@ class Sureness:
     position_share: Real  # (V,) of the mean distance between camera and person
     focal_share: Real  # (V,)
     reprojection_px: Real  # (V,) median over the joints seen
+    reprojection_share: Real  # (V,) the same over the person's extent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,4 +158,10 @@ _RIG_ARRAYS = (
     "radial",
     "delay_s",
 )
-_SURENESS_ARRAYS = ("rotation_deg", "position_share", "focal_share", "reprojection_px")
+_SURENESS_ARRAYS = (
+    "rotation_deg",
+    "position_share",
+    "focal_share",
+    "reprojection_px",
+    "reprojection_share",
+)

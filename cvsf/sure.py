@@ -3,11 +3,14 @@
 The standard deviations come from the covariance of the adjustment.
 """
 
+import numpy as np
+
 from cvsf.rig import Calibration
 
 CAUTION = 2.0
 """A detector's errors go together from joint to joint: sigmas come out too small by this."""
 _MOST_NOISE = 0.05  # of the person's extent
+_MOST_MISFIT, _STRANGE = 0.025, 4.0
 _MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
 
 
@@ -22,6 +25,14 @@ def refuse_unsure(found: Calibration) -> None:
         raise Undetermined(
             f"the views do not fit together: 2D is off by {found.noise_share:.0%} of the person, "
             f"expected at most {_MOST_NOISE:.0%}; do all cameras see the same person, in step?"
+        )
+    share = sure.reprojection_share
+    worst = int(share.argmax())
+    others = float(np.median(np.delete(share, worst)))
+    if len(share) > 2 and share[worst] > max(_MOST_MISFIT, _STRANGE * others):
+        raise Undetermined(
+            f"{names[worst]} does not fit the others: its joints are off by {share[worst]:.0%} of "
+            f"the person, theirs by {others:.1%}; does it see the same person? Or leave it out"
         )
     for values, most, what in (
         (sure.focal_share, _MOST_FOCAL_SHARE, "focal length"),

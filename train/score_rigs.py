@@ -183,7 +183,7 @@ def reprojection_px(
     """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
     assert real.cameras is not None
     seen = (sightings.confidence > 0)[..., list(real.joints)]
-    ours = found.rig.project(placed.joints) - in_step(sightings, found.rig).keypoints_px
+    ours = found.rig.project(placed.joints) - in_step(sightings, found.rig.delay_s).keypoints_px
     local = np.einsum(
         "nvij,nkj->nvki", real.cameras.projection[..., :3], _triangulated(sightings, real.cameras)
     )
