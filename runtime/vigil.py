@@ -5,7 +5,7 @@ the others agree without it; it is believed again as soon as it fits.
 """
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ _AGREE = 2.0
 _LOOK_EVERY_S = 0.2
 _MANY = 60
 """Instants of a calibration that is all it can be; one of fewer is held to less."""
+_YOUNG_S, _YOUNG = 6.0, 3.0
+"""So long after it was found in a new place a camera may be so much worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class _Look:
 class Vigil:
     """Of one rig; a new one begins with every calibration."""
 
-    def __init__(self, calibration: Calibration) -> None:
+    def __init__(
+        self, calibration: Calibration, moved_s: Mapping[str, float] | None = None
+    ) -> None:
+        """`moved_s` is when a camera was found in a new place (s)."""
+        self._moved_s = moved_s or {}
         self._rig = rig = calibration.rig
         self._patience = max(1.0, (_MANY / max(calibration.instants, 1)) ** 2)
         self._looks: deque[_Look] = deque()
@@ -109,7 +115,13 @@ class Vigil:
         return since
 
     def _limit(self, view: int) -> float:
-        return max(_LEAST_APART * self._patience, _APART * self._usual_of(view))
+        return max(_LEAST_APART * self._patience_with(view), _APART * self._usual_of(view))
+
+    def _patience_with(self, view: int) -> float:
+        """How much worse than usual a view may be, the less there is it was found from."""
+        found_s = self._moved_s.get(self._rig.cameras[view], -np.inf)
+        is_young = self._looks[-1].t_s < found_s + _YOUNG_S
+        return max(self._patience, _YOUNG) if is_young else self._patience
 
     def _usual_of(self, view: int) -> float:
         known = self._usual[view]

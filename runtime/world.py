@@ -49,6 +49,7 @@ class World:
         self._vigil: Vigil | None = None
         self._depth = Depth()
         self._doubted: dict[str, float] = {}  # camera: when that came to be known (monotonic)
+        self._moved_s: dict[str, float] = {}  # camera: when it was found in a new place
         self._found_s = 0.0
         self.held: Held | None = None
         self._number = 0
@@ -172,10 +173,11 @@ class World:
             calibration=news.calibration,
         )
         for camera in news.moved:
+            self._moved_s[camera] = t_ns * 1e-9
             self._believe(camera, "camera found in its new place")
         for camera in set(self._doubted) - set(news.calibration.rig.cameras):
             del self._doubted[camera]
-        self._vigil = Vigil(news.calibration)
+        self._vigil = Vigil(news.calibration, self._moved_s)
         self._depth = Depth()
         self._found_s = time.monotonic()
         self.changes += 1
