@@ -38,6 +38,7 @@ class TrainConfig(BaseModel):
     bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: made-up ones, supervised only
     virtual_views: int = Field(default=4, gt=1)  # for each instant of a batch
     recorded_share: float = Field(default=0.25, ge=0, le=1)  # of the views of variant stage3
+    recombined_share: float = Field(default=0.4, ge=0, le=1)  # of its other bodies
     batch_instants: int = Field(default=32, gt=0)
     mirror_share: float = Field(default=0.0, ge=0, le=1)  # no use where sides are alike
     roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of a camera's made-up roll
@@ -115,6 +116,10 @@ batch, steps) is ours.
 """
 
 
+STAGE3: dict[str, Any] = {"shape_weight": 1.0}
+"""What variant stage3 does unless told otherwise; the yardstick stays what it was."""
+
+
 def training_config(chosen: str | None, variant: str) -> TrainConfig:
     """The configuration in a JSON file, or `paper`, or the default; Refusal says what is wrong."""
     try:
@@ -123,7 +128,8 @@ def training_config(chosen: str | None, variant: str) -> TrainConfig:
             given = PAPER
         elif chosen:
             given = json.loads(Path(chosen).read_text())
-        config = TrainConfig(**given | {"variant": variant})
+        ours = STAGE3 if variant == "stage3" else {}
+        config = TrainConfig(**ours | given | {"variant": variant})
     except (OSError, ValueError, TypeError) as error:
         allowed = ", ".join(get_args(Variant))
         where = chosen or f"--variant {variant}"

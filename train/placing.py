@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cvsf.calibrate import Undetermined, calibrate
+from cvsf.calibrate import calibrate
 from cvsf.geometry import unit_length
 from cvsf.morph import Morph
 from cvsf.place import place
@@ -19,6 +19,7 @@ from cvsf.refusal import Refusal
 from cvsf.rig import Calibration
 from cvsf.sightings import Lift, Sightings, sight
 from cvsf.skeleton import H36M_16, Array
+from cvsf.sure import Undetermined
 from cvsf.upright import Scale, footing, move, stood
 from train.dataset import Instants, Placement, Truth
 
@@ -34,17 +35,20 @@ class Placer:
 
     lift: Lift
     morph: Morph | None = None
-    placed: int = 0  # sessions
-    left_out: dict[str, str] = field(default_factory=dict)  # and why
-    _rigs: dict[str, Calibration] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)  # sessions, and why
+    _found: dict[str, Calibration] = field(default_factory=dict)
+
+    @property
+    def placed(self) -> int:
+        """How many sessions were."""
+        return len(self._found)
 
     def parts(self, parts: Iterable[Instants]) -> Iterator[Instants]:
         """Of every part what could be placed; Refusal at the end if that is nothing."""
         for part in parts:
             yield self._placed(part)
-        self.left_out = {n: why for n, why in self.left_out.items() if n not in self._rigs}
-        self.placed = len(self._rigs)
-        if not self._rigs:
+        self.left_out = {n: why for n, why in self.left_out.items() if n not in self._found}
+        if not self._found:
             why = next(iter(self.left_out.values()), "nobody was seen")
             raise Refusal(
                 f"the cameras of no session could be found ({why}); variant stage3 needs one, "
@@ -70,8 +74,9 @@ class Placer:
         try:
             if not sightings.image_px.all():
                 raise Undetermined("the size of its pictures is not known")
-            if name not in self._rigs:
-                self._rigs[name] = _upright(sightings)
+            found = self._found.get(name)
+            if found is None or found.rig.view_from_world.ndim > 3:  # cameras that pan did so then
+                found = self._found[name] = _upright(sightings)
         except Undetermined as reason:
             if name not in self.left_out:
                 log.warning(
@@ -80,10 +85,9 @@ class Placer:
                 )
             self.left_out[name] = str(reason)
             return None
-        rig = self._rigs[name]
         stretches = [
-            _in_views(sightings.take(slice(at, at + _STRETCH)), rig)
-            for at in range(0, len(part), _STRETCH)
+            _in_views(*_of(rows, sightings, found))
+            for rows in np.array_split(np.arange(len(part)), -(-len(part) // _STRETCH))
         ]
         return tuple(np.concatenate(arrays) for arrays in zip(*stretches, strict=True))
 
@@ -112,16 +116,28 @@ def _nothing(part: Instants) -> tuple[Array, ...]:
 
 def _upright(sightings: Sightings) -> Calibration:
     """The session's cameras in a world with z up, where the athlete's trunk and leg are 1."""
-    found = calibrate(sightings)
-    chosen = np.linspace(0, len(sightings) - 1, min(len(sightings), _STRETCH)).astype(int)
-    placed = place(sightings.take(np.unique(chosen)), found)
+    found = calibrate(sightings, moving="auto")
+    chosen = np.linspace(0, len(sightings) - 1, min(len(sightings), _STRETCH)).astype(np.int64)
+    seen, then = _of(np.unique(chosen), sightings, found)
+    placed = place(seen, then)
     try:
-        here = footing(found, placed, Scale())
+        here = footing(then, placed, Scale())
     except ValueError as error:
         raise Undetermined(str(error)) from error
     joints = torch.from_numpy(move(placed, here).joints)
     unit = float(unit_length(joints, H36M_16).nanmedian())
     return stood(found, replace(here, scale=here.scale / unit, shift=here.shift / unit))
+
+
+def _of(
+    rows: npt.NDArray[np.int64], sightings: Sightings, found: Calibration
+) -> tuple[Sightings, Calibration]:
+    """Some instants, and the cameras as they were then."""
+    rig = found.rig
+    if rig.view_from_world.ndim > 3:
+        moving = ("view_from_world", "translation", "focal_px")
+        rig = replace(rig, **{name: getattr(rig, name)[rows] for name in moving})
+    return sightings.take(rows), replace(found, rig=rig)
 
 
 def _in_views(sightings: Sightings, found: Calibration) -> tuple[Array, ...]:

@@ -1,8 +1,9 @@
 """What the cameras of one session would have seen of another's bodies, by a detector that errs as
 it did before their own.
 
-Bodies are turned about the vertical only, for gravity is in every pose. A detector's errors and its
-confidences are taken whole from one picture: its bias, its jitter and what it loses come along.
+Bodies are turned about the vertical only, for gravity is in every pose, and may go on from the hips
+as another does. A detector's errors and its confidences are taken whole from one picture: its bias,
+its jitter and what it loses come along.
 """
 
 import math
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cvsf.fusion import aim
-from cvsf.geometry import body_from, rotation_about, rotation_from_6d, unit_length
+from cvsf.geometry import body_from, rotation_about, rotation_from_6d, unit, unit_length
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from train.config import TrainConfig
@@ -28,11 +29,28 @@ _SURE = 0.03
 """A joint whose deviation is this share of trunk and leg, some 4 cm, weighs half."""
 
 
+_LEGS = ("hip", "rhip", "rknee", "rankle", "lhip", "lknee", "lankle")
+_UPPER = torch.tensor([joint not in _LEGS for joint in H36M_16.joints])
+
+
+def _strung() -> Tensor:
+    """(J, J): which bones a joint hangs on; each is named by its end."""
+    table = torch.eye(len(H36M_16))
+    for child, parent in enumerate(H36M_16.parents):  # every parent comes before its children
+        if parent >= 0:
+            table[child] += table[parent]
+    return table
+
+
+_STRUNG = _strung()
+_PARENTS = [max(parent, 0) for parent in H36M_16.parents]
+
+
 class _Chance(NamedTuple):
     """What makes B virtual views; two that are alike in all of it are one view."""
 
-    row: Tensor  # (B, 3) of the store: whose body, whose camera, whose errors
-    view: Tensor  # (B, 3) which of the views there, 0 to 1
+    row: Tensor  # (B, 4) of the store: whose body, whose camera, whose errors, whose upper half
+    view: Tensor  # (B, 4) which of the views there, 0 to 1
     angle: Tensor  # (B,) about the vertical, radians
 
 
@@ -58,7 +76,7 @@ def from_placed(
 
     def draw() -> Sample:
         count = config.batch_instants * config.virtual_views
-        chance = _drawn(count, len(store), config.recorded_share, random)
+        chance = _drawn(count, len(store), config, random)
         mine = _Chance(*(company.share(part) for part in chance))
         sample = refilmed(store, mine, kind, config.frames)
         return sample.each(lambda part: part.to(company.device))
@@ -66,13 +84,15 @@ def from_placed(
     return draw
 
 
-def _drawn(count: int, rows: int, recorded_share: float, random: torch.Generator) -> _Chance:
+def _drawn(count: int, rows: int, config: TrainConfig, random: torch.Generator) -> _Chance:
     """A recorded view is a body before its own camera, with its own errors, not turned."""
-    row = torch.randint(rows, (count, 3), generator=random)
-    view = torch.rand(count, 3, generator=random)
+    row = torch.randint(rows, (count, 4), generator=random)
+    view = torch.rand(count, 4, generator=random)
     angle = 2 * math.pi * torch.rand(count, generator=random)
-    recorded = torch.rand(count, generator=random) < recorded_share
+    recorded = torch.rand(count, generator=random) < config.recorded_share
     row, view = (torch.where(recorded[:, None], part[:, :1], part) for part in (row, view))
+    whole = torch.rand(count, generator=random) >= config.recombined_share
+    row[:, 3] = torch.where(whole, row[:, 0], row[:, 3])
     return _Chance(row, view, torch.where(recorded, 0.0, angle))
 
 
@@ -81,10 +101,11 @@ def refilmed(store: Store, chance: _Chance, kind: torch.dtype, frames: int = 1) 
 
     With a window, a body moves on before a camera that stays as it was.
     """
-    body, camera, error = (
+    body, camera, error, upper = (
         _one_view(store, chance.row[:, part], chance.view[:, part], kind, frames)
-        for part in range(3)
+        for part in range(4)
     )
+    body = _recombined(body, upper, chance.row[:, 0] != chance.row[:, 3])
     middle = frames // 2
     heading = rotation_about(0, chance.angle.to(kind))
     turn = camera.upright_from_view.mT @ heading @ body.upright_from_view
@@ -107,6 +128,21 @@ def refilmed(store: Store, chance: _Chance, kind: torch.dtype, frames: int = 1) 
     plane, confidence = plane[:, None], confidence[:, None]
     turned = frame.mT[:, None]
     return Sample(plane, confidence, confidence, canonical, turned, sure[:, None])
+
+
+def _recombined(body: _Seen, upper: _Seen, which: Tensor) -> _Seen:
+    """Some of the bodies with what another does above the hips, their bones as long as before."""
+    bones, others = (seen.joints - seen.joints[..., _PARENTS, :] for seen in (body, upper))
+    own, their = (body_from(seen.joints, H36M_16) for seen in (body, upper))
+    turned = others @ (own.mT @ their).mT
+    length = bones.square().sum(-1, keepdim=True).sqrt()
+    taken = which[:, None, None] & _UPPER
+    bones = torch.where(taken[..., None], length * unit(turned), bones)
+    return body._replace(
+        joints=body.joints[..., :1, :] + _STRUNG.to(bones) @ bones,
+        deviation=torch.where(taken[:, 0], upper.deviation, body.deviation),
+        confidence=body.confidence * (upper.confidence.amax(-1, keepdim=True) > 0),
+    )
 
 
 def _one_view(store: Store, row: Tensor, chance: Tensor, kind: torch.dtype, frames: int) -> _Seen:
