@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import track
 
 from cvsf.calibrate import Moving
+from cvsf.calibrations import CAMERAS
 from cvsf.engine import load_engine
 from cvsf.refusal import Refusal
-from cvsf.rig import to_plain
 from cvsf.session import MANIFEST
 from cvsf.storage import Storage, replace_file
 from cvsf.upright import SEGMENTS, Scale
@@ -139,8 +139,8 @@ def _keep(outcome: Outcome, file: Path, out: Path | None) -> None:
             outcome.write_skeletons(out / f"{_stem(outcome)}.npz")
         elif not (file / MANIFEST).is_file():
             return
-        path = file / "cameras.json" if out is None else out / f"{_stem(outcome)}.json"
-        replace_file(Storage(), path, json.dumps(to_plain(outcome.found), indent=1).encode())
+        path = file / CAMERAS if out is None else out / f"{_stem(outcome)}.json"
+        replace_file(Storage(), path, json.dumps(outcome.plain(), indent=1).encode())
     except OSError as error:
         raise Refusal(
             f"cannot write {error.filename}: {error.strerror}; name another --out"

@@ -27,23 +27,21 @@ def show_rig(outcome: Outcome, console: Console | None = None) -> None:
         return
     console = console or Console()
     table = Table(title=f"{outcome.name}, metres by {found.scale_source}", title_justify="left")
-    for number, column in enumerate(
-        ("camera", "focal px", "x m", "y m", "height m", "± position %", "± turn °", "± focal %",
-         "reprojection px")
-    ):  # fmt: skip
-        table.add_column(column, justify="right" if number else "left")
+    columns = ("camera", "focal px", "x, y m", "up m", "± place %", "± turn °", "2D off px")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     rig, sure = found.rig, found.sureness
     centres = rig.centres.reshape(-1, len(rig.cameras), 3)
     focal = rig.focal_px.reshape(-1, len(rig.cameras))
     for view, camera in enumerate(rig.cameras):
-        place = np.median(centres[:, view], axis=0)
+        x, y, up = np.median(centres[:, view], axis=0)
         table.add_row(
             camera,
-            f"{np.median(focal[:, view]):.0f}",
-            *(f"{metres:.2f}" for metres in place),
+            f"{np.median(focal[:, view]):.0f} ± {100 * sure.focal_share[view]:.0f}%",
+            f"{x:.2f}, {y:.2f}",
+            f"{up:.2f}",
             f"{100 * sure.position_share[view]:.1f}",
-            f"{sure.rotation_deg[view]:.2f}",
-            f"{100 * sure.focal_share[view]:.1f}",
+            f"{sure.rotation_deg[view]:.1f}",
             f"{sure.reprojection_px[view]:.1f}",
         )
     console.print(table)
