@@ -63,6 +63,7 @@ class Gauges(Collector):
                 "cvsf_engine", "The lifter in use", value={"engine": str(stats["engine"])}
             )
         yield from self._cameras()
+        yield from self._world()
         yield self._latency()
         yield self._refused()
         yield GaugeMetricFamily("cvsf_viewers", "Web clients connected", value=self.viewers)
@@ -93,6 +94,17 @@ class Gauges(Collector):
                 error.add_metric([camera], figures["clock_error_ms"] / 1e3)
         yield rate
         yield error
+
+    def _world(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        world: Mapping[str, Any] = self.stats.get("world") or {}
+        if "calibration" in world:
+            yield GaugeMetricFamily(
+                "cvsf_calibration", "Number of the calibration, 0 none", value=world["calibration"]
+            )
+        if "moves" in world:
+            yield CounterMetricFamily(
+                "cvsf_cameras_moved", "Cameras found to have moved", value=world["moves"]
+            )
 
     def _latency(self) -> GaugeMetricFamily:
         latency = GaugeMetricFamily(

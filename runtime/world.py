@@ -67,36 +67,23 @@ class World:
     def place(self, pose: MultiviewPose, lifted: Lifted, skeleton: Skeleton) -> Skeleton | None:
         """The skeleton of this very instant in the world, or as it is while there is none."""
         seen = seen_now(pose, lifted, joint_set(skeleton.joint_set))
-        if self._resumed:
-            self._adopt(self._resumed, skeleton.t_ns)
-            self._resumed = None
-        if self._survey:
-            for news in self._survey.news(skeleton.t_ns):
-                self._adopt(news, skeleton.t_ns)
-            self._survey.see(seen, skeleton.t_ns)
+        self._hear(seen, skeleton.t_ns)
         held = self.held
         if held is None or self._vigil is None:
             return skeleton
-        calibration = held.calibration
-        whole = arranged(seen, calibration.rig.cameras)
-        trusted = arranged(whole, whole.cameras, without=self._doubted)
-        views = tuple(
-            camera
-            for camera, row in zip(trusted.cameras, trusted.confidence[0], strict=True)
-            if row.any()
-        )
-        if not views:
-            return None  # cameras that are not in the world saw somebody
-        placed = place(trusted, calibration, rounds=_ROUNDS)
-        if not np.isfinite(placed.joints).all():
+        rig = held.calibration.rig
+        whole = arranged(seen, rig.cameras)
+        trusted, views = self._trusted(whole)
+        placed = place(trusted, held.calibration, rounds=_ROUNDS) if views else None
+        if placed is None or not np.isfinite(placed.joints).all():
             return None
         joints = placed.joints[0]
         root, t_s = joints[seen.joint_set.index("hip")], float(seen.t_s[0])
-        if len(views) > 1:
+        measured = len(views) > 1 and not set(views) & set(self._doubted)
+        if measured:
             self._depth.note(root, t_s)
             self._watch(self._vigil, whole, placed.joints)
-        else:
-            rig = calibration.rig
+        elif len(views) == 1:
             joints = joints + self._depth.shift(root, rig.centres[rig.cameras.index(views[0])], t_s)
         sure = 1 / (1 + np.square(placed.deviation[0] / _HALF_SURE))
         return replace(
@@ -104,11 +91,30 @@ class World:
             joints=joints.astype(np.float32),
             confidence=(skeleton.confidence * sure).astype(np.float32),
             views=views,
-            measured=len(views) > 1,
+            measured=measured,
             frame_of_reference="world",
-            scale_source=calibration.scale_source,
+            scale_source=held.calibration.scale_source,
             calibration=held.number,
         )
+
+    def _hear(self, seen: Sightings, t_ns: int) -> None:
+        """Take up what has been found, and show the surveyor this instant."""
+        if self._resumed:
+            self._adopt(self._resumed, t_ns)
+            self._resumed = None
+        if self._survey:
+            for news in self._survey.news(t_ns):
+                self._adopt(news, t_ns)
+            self._survey.see(seen, t_ns)
+
+    def _trusted(self, whole: Sightings) -> tuple[Sightings, tuple[str, ...]]:
+        """What is placed by and whose it is: doubted cameras only where no other sees anybody."""
+        for left_out in (self._doubted, ()):
+            trusted = arranged(whole, whole.cameras, without=left_out)
+            seeing = zip(trusted.cameras, trusted.confidence[0], strict=True)
+            if views := tuple(camera for camera, row in seeing if row.any()):
+                return trusted, views
+        return whole, ()
 
     def about(self) -> dict[str, Any] | None:
         """The cameras in the world, for clients."""

@@ -20,6 +20,7 @@ _STATS = {
     "cameras": {"cam0": {"fps": 20.0, "received": 80, "dropped": 3, "clock_error_ms": None}},
     "engine": "lifter-1",
     "refused": {"bad crc": 2},
+    "world": {"calibration": 4, "moves": 1},
 }
 
 
@@ -83,6 +84,8 @@ def test_metrics_are_what_prometheus_reads(server: WebServer) -> None:
         'cvsf_latency_seconds{quantile="0.95",stage="detect"} 0.03',
         'cvsf_engine_info{engine="lifter-1"} 1.0',
         'cvsf_messages_refused_total{reason="bad crc"} 2.0',
+        "cvsf_calibration 4.0",
+        "cvsf_cameras_moved_total 1.0",
     ):
         assert line in text.splitlines()
 

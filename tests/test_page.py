@@ -31,6 +31,29 @@ _PLACES = {
 }  # fmt: skip
 
 
+_FOUND = {
+    "calibration": 3, "cause": "moved", "instants": 64, "age_s": 2.0, "scale_source": "height",
+    "moved": ["cam2"], "moves": 1, "misfit": {"cam0": 0.006, "cam1": 0.04, "cam2": 0.5},
+}  # fmt: skip
+
+
+def _rig() -> dict[str, Any]:
+    """Four cameras 8 m away that look at the origin; one of them has moved."""
+    cameras = {}
+    for view, camera in enumerate(_CAMERAS):
+        turn = np.pi / 2 * view
+        ahead = np.array([-np.cos(turn), -np.sin(turn), 0.0])
+        right = np.cross(ahead, [0.0, 0.0, 1.0])
+        cameras[camera] = {
+            "centre": -8 * ahead + [0, 0, 1.5],
+            "view_from_world": np.stack([right, [0.0, 0.0, -1.0], ahead]),
+            "focal_px": 700.0,
+            "image_px": [640, 480],
+            "moved": camera == "cam2",
+        }
+    return {"number": 3, "scale_source": "height", "cameras": cameras}
+
+
 def _body(t_s: float) -> npt.NDArray[np.float64]:
     """A figure that leans from side to side, z up, x to its right."""
     joints = []
@@ -57,11 +80,13 @@ def _picture(view: int, keypoints_px: npt.NDArray[np.float64]) -> bytes:
 class _Hub:
     """A thread that gives the server what a hub's output thread does."""
 
-    def __init__(self) -> None:
-        self.recording = False
+    def __init__(self, world: bool = False) -> None:
+        self.recording, self.world = False, world
         self.asked: list[bool] = []
         self.server = WebServer(
-            port=0, about=about(H36M_16, _CAMERAS, "lifter-1"), on_record=self._record
+            port=0,
+            about=about(H36M_16, _CAMERAS, "lifter-1", world=_rig() if world else None),
+            on_record=self._record,
         )
         self.address = f"http://127.0.0.1:{self.server.port}/"
         self._stop = threading.Event()
@@ -101,6 +126,8 @@ class _Hub:
                 confidence=confidence,
                 views=_CAMERAS,
                 measured=True,
+                frame_of_reference="world" if self.world else "canonical",
+                scale_source="height" if self.world else "unit",
             )
         )
         pose = MultiviewPose(
@@ -132,6 +159,7 @@ class _Hub:
             "skeletons_predicted": 0,
             "latency_ms": {"detect": {"p50": 21.0, "p95": 31.0}, "lift": {"p50": 2.0, "p95": 4.0}},
             "cameras": {name: camera | {"confidence": 0.9, "state": "live"} for name in _CAMERAS},
+            "world": _FOUND if self.world else {"calibration": 0, "waiting_for": "movement"},
             "engine": "lifter-1",
             "detector": "skier-1",
             "session": "/data/sessions/2026-11-22T14-03-11Z" if self.recording else None,
@@ -173,6 +201,20 @@ def test_the_skeleton_moves_and_the_pictures_carry_their_overlay(
         assert browser.ask(_count_pixels("cvsf.scene.canvas", tint)) > 50
     assert browser.wait_for("document.getElementById('rate').textContent") == "20.0"
     assert browser.ask("document.querySelectorAll('#stages tr').length") == 2
+
+
+def test_the_world_shows_cameras_in_their_places_and_which_has_moved(browser: Chromium) -> None:
+    with closing(_Hub(world=True)) as hub:
+        browser.open(hub.address)
+        browser.wait_for("window.cvsf && cvsf.skeletons > 5 && cvsf.scene.drawn > 5")
+        assert browser.ask("cvsf.scene.rig.cameras.length") == len(_CAMERAS)
+        assert browser.wait_for("document.getElementById('moved').textContent === 'cam2'")
+        assert browser.ask("document.getElementById('metres').textContent").endswith("height")
+        assert "3 · moved" in browser.ask("document.getElementById('rig').textContent")
+        assert browser.ask("document.querySelector('.tile.moved').dataset.camera") == "cam2"
+        assert browser.ask("cvsf.scene.trail.length") > 1
+        for tint in ((74, 222, 128), (250, 204, 21), (255, 93, 93)):  # sure, fair, moved
+            assert browser.ask(_count_pixels("cvsf.scene.canvas", tint)) > 20
 
 
 def _count_pixels(canvas: str, tint: tuple[int, int, int]) -> str:

@@ -51,7 +51,7 @@ export class Scene {
 
   set about(about) {
     this.told = about;
-    this.rig.set(about.world);
+    this.rig?.set(about.world);
   }
 
   reset() {
