@@ -10,24 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.evidence import (
-    CENTRE,
-    COLUMNS,
-    FOCAL,
-    ROTATION,
-    Cameras,
-    Pixels,
     add_bones,
     add_lifted,
     add_pixels,
-    compare,
     empty_normal,
     lifted_cost,
     lifted_target,
-    pixel_cost,
     stretched,
 )
-from cvsf.place import Stance
+from cvsf.pixels import CENTRE, COLUMNS, FOCAL, ROTATION, Cameras, Pixels, compare, pixel_cost
 from cvsf.rotation import turn, turned_by
+from cvsf.settle import Stance
 
 Real = npt.NDArray[np.float64]
 

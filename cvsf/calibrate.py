@@ -10,31 +10,24 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.adjust import Beliefs, Problem, State, adjust, covariance
-from cvsf.evidence import (
-    CENTRE,
-    FOCAL,
-    ROTATION,
-    Cameras,
-    bones_of,
-    measures_of,
-    noise_of,
-    pixels_of,
-    seen_at,
-)
+from cvsf.adjust import adjust, covariance
+from cvsf.delays import in_time, unsmoothed
+from cvsf.evidence import bones_of, measures_of
 from cvsf.panning import LEAST_PANNING, calibrate_panning
-from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, in_step, settle_doubting, stance_in
+from cvsf.pixels import CENTRE, FOCAL, ROTATION, Cameras, noise_of, pixels_of, seen_at
 from cvsf.rig import Body, Calibration, Rig, Sureness
+from cvsf.settle import BONE_SIGMA, LIFTER_SIGMA, settle_doubting, stance_in
 from cvsf.sightings import Sightings
 from cvsf.start import Turned, average_rotations, first_guess, mean_body
 from cvsf.sure import CAUTION, Undetermined, refuse_unsure
+from cvsf.system import Beliefs, Problem, State
 
 Real = npt.NDArray[np.float64]
 Moving = Literal["still", "auto", "panning"]
 
 _INSTANTS, _FEW_INSTANTS = 64, 24
 _LEAST_INSTANTS = 5
-_OFFSET_ROUNDS, _SLOPE_S = 4, 0.12
+_OFFSET_ROUNDS = 4
 _DOUBTS = 3
 _STILL_NOISE = 0.012  # of the extent; views of still cameras that fit no better may be panning
 _PANS = 1.3
@@ -85,10 +78,11 @@ def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -
         problem = replace(problem, beliefs=replace(problem.beliefs, seek_radial=True))
         problem, state = _doubted(problem, state, rounds=15)
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
-        problem = _in_time(sightings, chosen, problem, state)
+        problem = in_time(sightings, chosen, problem, state)
         problem, state = _doubted(problem, state, rounds=8)
     if offsets:
-        problem, state = _unsmoothed(sightings, chosen, problem, state)
+        problem = unsmoothed(sightings, chosen, problem, state)
+        problem, state = _doubted(problem, state, rounds=8)
     result = _result(sightings, problem, state, mirrored=mirrored)
     refuse_unsure(result)
     return result
@@ -176,52 +170,6 @@ def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, 
     stance = stance_in(chosen, state.cameras.view_from_world[0], state.lengths)
     pixels, joints, _ = settle_doubting(pixels, state.cameras, stance)
     return replace(problem, pixels=pixels, body=stance.body), replace(state, joints=joints)
-
-
-def _in_time(sightings: Sightings, chosen: Sightings, problem: Problem, state: State) -> Problem:
-    """The keypoints at the instants' own time by the delays found so far, and how fast they move.
-
-    The slope over several instants: of two neighbours' difference, half would be jitter.
-    """
-    delay = state.cameras.delay_s
-    keypoints, velocity = problem.pixels.keypoints_px.copy(), np.zeros(chosen.keypoints_px.shape)
-    for view, late in enumerate(delay):
-        seen = sightings.confidence[:, view] > 0
-        for row, wanted_s in enumerate(chosen.t_s - late):
-            near = np.abs(sightings.t_s - wanted_s) < _SLOPE_S
-            weight = seen[near].astype(float)
-            if near.sum() < _LEAST_INSTANTS:
-                continue
-            place, slope = _line(
-                sightings.t_s[near] - wanted_s, sightings.keypoints_px[near, view], weight
-            )
-            known = weight.sum(0)[:, None] >= _LEAST_INSTANTS
-            keypoints[row, view] = np.where(known, place + late * slope, keypoints[row, view])
-            velocity[row, view] = np.where(known, slope, 0.0)
-    pixels = replace(problem.pixels, keypoints_px=keypoints, velocity_px_s=velocity)
-    return replace(problem, pixels=pixels)
-
-
-def _unsmoothed(
-    sightings: Sightings, chosen: Sightings, problem: Problem, state: State
-) -> tuple[Problem, State]:
-    """The delays kept, and the cameras adjusted to keypoints no slope has smoothed."""
-    rows = np.searchsorted(sightings.t_s, chosen.t_s)
-    seen = in_step(sightings, state.cameras.delay_s).take(rows)
-    pixels = pixels_of(seen, problem.pixels.noise)
-    return _doubted(replace(problem, pixels=pixels), state, rounds=8)
-
-
-def _line(t_s: Real, points: Real, weight: Real) -> tuple[Real, Real]:
-    """Value at 0 and slope (J, 2) of lines through points (T, J, 2), weights (T, J)."""
-    total = np.maximum(weight.sum(0), 1e-9)[:, None]
-    time = (weight * t_s[:, None]).sum(0)[:, None] / total
-    middle = (weight[..., None] * points).sum(0) / total
-    away = t_s[:, None] - time[:, 0]
-    slope = (weight * away)[..., None] * (points - middle)
-    spread = np.maximum((weight * np.square(away)).sum(0), 1e-9)[:, None]
-    rise = slope.sum(0) / spread
-    return middle - time * rise, rise
 
 
 def _result(sightings: Sightings, problem: Problem, state: State, *, mirrored: bool) -> Calibration:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.evidence import CAUCHY, Cameras, Pixels, pixel_cost, rows_of
+from cvsf.pixels import CAUCHY, Cameras, Pixels, pixel_cost, rows_of
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]

@@ -10,12 +10,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.adjust import Problem, State
 from cvsf.alone import PANS, Alone, Wish, adjust_alone, spread_alone
-from cvsf.evidence import Cameras, Pixels, pixels_of, rows_of
-from cvsf.place import Stance, roots, settle, stance_in
+from cvsf.pixels import Cameras, Pixels, pixels_of, rows_of
 from cvsf.rotation import nearest_rotation, turned_by
+from cvsf.settle import Stance, roots, settle, stance_in
 from cvsf.sightings import Sightings
+from cvsf.system import Problem, State
 
 Real = npt.NDArray[np.float64]
 

@@ -9,17 +9,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.adjust import Beliefs, Problem, State, adjust, covariance
+from cvsf.adjust import adjust, covariance
 from cvsf.alone import FREE, Alone, adjust_alone, chosen
 from cvsf.consensus import agreed_centres, lay_over
-from cvsf.evidence import CENTRE, Cameras, bones_of, measures_of, noise_of, pixels_of
+from cvsf.evidence import bones_of, measures_of
 from cvsf.follow import follow, free
-from cvsf.place import BONE_SIGMA, LIFTER_SIGMA, Stance, turned_body
+from cvsf.pixels import CENTRE, Cameras, noise_of, pixels_of
 from cvsf.rig import Body, Calibration, Rig, Sureness
 from cvsf.rotation import nearest_rotation
+from cvsf.settle import BONE_SIGMA, LIFTER_SIGMA, Stance, turned_body
 from cvsf.sightings import Sightings
 from cvsf.start import mean_body, roots_in_views
 from cvsf.sure import CAUTION, Undetermined, refuse_unsure
+from cvsf.system import Beliefs, Problem, State
 
 Real = npt.NDArray[np.float64]
 

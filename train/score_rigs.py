@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from cvsf.delays import in_step
 from cvsf.metrics import n_mpjpe, p_mpjpe
-from cvsf.place import Placed, in_step
+from cvsf.place import Placed
 from cvsf.rig import Calibration, Real
 from cvsf.rotation import align
 from cvsf.sightings import Sightings
