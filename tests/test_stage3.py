@@ -146,9 +146,14 @@ def test_a_lifter_of_windows_starts_as_its_parent_and_is_trained_scored_and_resu
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"), [({"frames": 4}, "odd number"), ({"variant": "baseline"}, "windows are")]
+    ("changed", "said"),
+    [
+        ({"frames": 4}, "odd number"),
+        ({"variant": "baseline"}, "windows are"),
+        ({"roll_deg": 5.0}, "films bodies again"),
+    ],
 )
-def test_windows_that_make_no_sense_are_refused(
+def test_what_does_not_go_together_is_refused(
     tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
     path = tmp_path / "c.json"

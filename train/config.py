@@ -152,6 +152,12 @@ def _check_together(config: TrainConfig) -> None:
             f"stage2_earliest is {config.stage2_earliest}, expected at most stage2_latest "
             f"({config.stage2_latest})"
         )
+    made_up = ("mirror_share", "roll_deg", "hidden_share")
+    if config.variant == "stage3" and (other := [n for n in made_up if getattr(config, n)]):
+        raise Refusal(
+            f"{other[0]} is {getattr(config, other[0])} and variant stage3, which films bodies "
+            "again instead; leave it 0"
+        )
     if config.frames % 2 == 0:
         raise Refusal(f"frames is {config.frames}, expected an odd number: a window has a middle")
     if config.frames > 1 and config.variant != "stage3":
