@@ -6,6 +6,8 @@ refused with a reason, and counts as a failure.
 """
 
 import json
+from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -22,7 +24,8 @@ from cvsf.storage import Storage, replace_file
 from cvsf.upright import SEGMENTS, Scale
 from train.filmed import Filmed, Reel, read_reel
 from train.read import choice
-from train.rigs import MOVING, Order, Outcome, solve, summary
+from train.rig_scores import summary
+from train.rigs import MOVING, Order, Outcome, solve
 from train.shown_rigs import show_rig, show_summary
 
 
@@ -33,6 +36,7 @@ def calibrate(
     subjects: Annotated[str, typer.Option(help="only these, separated by commas")] = "",
     not_subjects: Annotated[str, typer.Option(help="all but these")] = "",
     views: Annotated[int | None, typer.Option(help="use only the first so many cameras")] = None,
+    seconds: Annotated[float, typer.Option(help="and only the first of each session")] = inf,
     height: Annotated[float | None, typer.Option(help="the athlete's stature in metres")] = None,
     bone: Annotated[
         str, typer.Option(help=f"a known bone, NAME=METRES; {', '.join(SEGMENTS)}")
@@ -47,7 +51,7 @@ def calibrate(
         Path | None, typer.Option(help="folder for the cameras and skeletons of every session")
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="draw the first session's rig and skeletons (.png)")
+        Path | None, typer.Option(help="draw the rig and skeletons of the worst session (.png)")
     ] = None,
     engine: Annotated[
         Path | None, typer.Option(help="folder of a compiled lifter; default: the shipped one")
@@ -66,20 +70,14 @@ def calibrate(
         moving=cast(Moving, moving),
     )
     loaded = load_engine(engine)
-    outcomes = []
-    for filmed in track(
-        reel.sessions(loaded, len(names)),
-        "Calibrating",
-        total=len(reel),
-        console=Console(stderr=True),
-        transient=True,
-    ):
-        outcome = solve(filmed, order)
+    outcomes, worst = [], None
+    for outcome, filmed in _solved(reel.sessions(loaded, len(names), seconds), order, len(reel)):
         _keep(outcome, file, out)
-        if picture is not None and outcome.found is not None:
-            _draw(outcome, filmed, file, picture)
-            picture = None
         outcomes.append(outcome)
+        if worst is None or outcome.badness > worst[0].badness:
+            worst = outcome, filmed
+    if picture is not None and worst is not None:
+        _draw(*worst, file, picture)
     facts = summary(outcomes) | {"engine": loaded.id, "views": len(names)}
     if as_json:
         typer.echo(json.dumps(facts))
@@ -87,6 +85,15 @@ def calibrate(
     if len(outcomes) == 1:
         show_rig(outcomes[0])
     show_summary(facts)
+
+
+def _solved(
+    sessions: Iterator[Filmed], order: Order, count: int
+) -> Iterator[tuple[Outcome, Filmed]]:
+    """One session after the other, with a bar on standard error."""
+    console = Console(stderr=True)
+    for filmed in track(sessions, "Calibrating", count, console=console, transient=True):
+        yield solve(filmed, order), filmed
 
 
 def _names(reel: Reel, views: int | None) -> tuple[str, ...]:
@@ -152,6 +159,8 @@ def _stem(outcome: Outcome) -> str:
 
 
 def _draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
+    if outcome.found is None:
+        raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
     try:
         from train.rig_picture import draw
     except ModuleNotFoundError as error:

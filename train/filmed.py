@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cvsf.engine import Engine
 from cvsf.refusal import Refusal
@@ -55,13 +56,18 @@ class Reel:
             f"cam{view}" for view in range(self.instants.confidence.shape[1])
         )
 
-    def sessions(self, engine: Engine, views: int) -> Iterator[Filmed]:
-        """One after the other, of the first so many views."""
+    def sessions(
+        self, engine: Engine, views: int, seconds: float = float("inf")
+    ) -> Iterator[Filmed]:
+        """One after the other, of the first so many views and seconds."""
         names = np.array(self.instants.session)
         for name in self.instants.sessions:
             part = self.instants.take(names == name)
             real = self.clip or reality(part)
-            yield _filmed(name, replace(part, cameras=self.cameras), real, engine, views)
+            rows = np.flatnonzero(part.t_s - part.t_s.min() <= seconds)
+            part = replace(part.take(rows), cameras=self.cameras)
+            real = None if real is None else _cut(real, rows, views)
+            yield _filmed(name, part, real, engine, views)
 
 
 def read_reel(path: Path, chosen: Choice) -> Reel:
@@ -95,17 +101,22 @@ def _filmed(name: str, part: Instants, real: Reality | None, engine: Engine, vie
         name=name,
         sightings=seen,
         fused=np.concatenate(fused),
-        real=None if real is None else _of_views(real, views),
+        real=real,
     )
 
 
-def _of_views(real: Reality, views: int) -> Reality:
+def _cut(real: Reality, rows: npt.NDArray[np.intp], views: int) -> Reality:
+    """The truth of some instants and the first views."""
+
+    def some(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return array[rows, :views]
+
     cameras = real.cameras
     if cameras is not None:
         cameras = Cameras(
-            view_from_world=cameras.view_from_world[:, :views],
-            translation_mm=cameras.translation_mm[:, :views],
-            projection=cameras.projection[:, :views],
-            straight_px=cameras.straight_px[:, :views],
+            view_from_world=some(cameras.view_from_world),
+            translation_mm=some(cameras.translation_mm),
+            projection=some(cameras.projection),
+            straight_px=some(cameras.straight_px),
         )
-    return replace(real, joints_mm=real.joints_mm[:, :views], cameras=cameras)
+    return replace(real, joints_mm=some(real.joints_mm), cameras=cameras)
