@@ -15,6 +15,7 @@ import torch
 from recordings import multiview, run
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.train import train
+from walkers import walkers
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 BY_FILE = [*TORCHRUN, "--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
@@ -61,10 +62,12 @@ def await_first_look(out: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("variant", "steps"), [("s1s2", 50), ("supervised", 10)])
+@pytest.mark.parametrize(("variant", "steps"), [("s1s2", 50), ("supervised", 10), ("stage3", 10)])
 def test_two_processes_take_the_course_of_one(
     tmp_path: Path, file: Path, variant: str, steps: int
 ) -> None:
+    if variant == "stage3":
+        file = walkers(tmp_path / "walkers.npz")
     changed = {"steps": steps, "checks": steps}  # so that the curve holds the loss of every step
     chosen = config(
         tmp_path,
