@@ -89,16 +89,19 @@ def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -
 
 
 def _begun(few: Sightings) -> tuple[Problem, State, bool]:
-    """From guessed focal lengths, as lifted, then near for far: what fits best, and which it is."""
-    turned = average_rotations(few)
-    tries = [(guess, *_tried(few, turned, guess)) for guess in _GUESSES]
-    guess, problem, state, cost = min(tries, key=lambda tried: tried[-1])
+    """From guessed focal lengths, as lifted or near for far: what fits best, and which it is."""
+    guess, problem, state, cost = _best_try(few, _GUESSES)
     other = few.mirrored()
-    flipped = _tried(other, average_rotations(other), guess)
-    mirrored = flipped[-1] * _MIRROR_ODDS < cost
+    mirrored = _best_try(other, (guess,))[-1] * _MIRROR_ODDS < cost
     if mirrored:
-        problem, state, _ = flipped
+        _, problem, state, _ = _best_try(other, _GUESSES)
     return (*_doubted(problem, state, rounds=8), mirrored)
+
+
+def _best_try(few: Sightings, guesses: tuple[float, ...]) -> tuple[float, Problem, State, float]:
+    turned = average_rotations(few)
+    tries = [(guess, *_tried(few, turned, guess)) for guess in guesses]
+    return min(tries, key=lambda tried: tried[-1])
 
 
 def chosen_instants(sightings: Sightings, most: int) -> Sightings:

@@ -44,11 +44,12 @@ def in_time(sightings: Sightings, chosen: Sightings, problem: Problem, state: St
     The slope over several instants: of two neighbours' difference, half would be jitter.
     """
     delay = state.cameras.delay_s
+    reach_s = max(_SLOPE_S, _LEAST_SEEN * float(np.median(np.diff(sightings.t_s))) / 2 + 1e-3)
     keypoints, velocity = problem.pixels.keypoints_px.copy(), np.zeros(chosen.keypoints_px.shape)
     for view, late in enumerate(delay):
         seen = sightings.confidence[:, view] > 0
         for row, wanted_s in enumerate(chosen.t_s - late):
-            near = np.abs(sightings.t_s - wanted_s) < _SLOPE_S
+            near = np.abs(sightings.t_s - wanted_s) < reach_s
             weight = seen[near].astype(float)
             if near.sum() < _LEAST_SEEN:
                 continue

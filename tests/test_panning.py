@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.calibrate import calibrate
+from cvsf.consensus import agreed_centres, lay_over
+from cvsf.place import place
+from cvsf.rotation import turn
+from cvsf.sightings import Sightings
+from cvsf.sure import Undetermined
+from rehearsed import Rehearsed, rehearsed
+from test_calibrate import errors_mm, limit_mm
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return rehearsed(tmp_path_factory.mktemp("pans"), pans=True)
+
+
+@pytest.fixture(scope="module")
+def seen(walk: Rehearsed) -> Sightings:
+    return walk.seen()
+
+
+def test_cameras_that_follow_and_zoom_are_found_out_and_found(
+    walk: Rehearsed, seen: Sightings
+) -> None:
+    found = calibrate(seen, moving="auto")
+    assert found.rig.focal_px.shape == walk.focal_px.shape
+    assert np.ptp(found.rig.centres, axis=0).max() < 1e-6
+    n, p = errors_mm(walk, found, place(seen, found))
+    assert n < 1.6 * limit_mm(walk)
+    assert p < 1.3 * limit_mm(walk)
+
+
+def test_still_cameras_are_not_taken_for_panning_ones(tmp_path: Path) -> None:
+    assert calibrate(rehearsed(tmp_path).seen(), moving="auto").rig.focal_px.ndim == 1
+
+
+def test_two_panning_cameras_are_refused(seen: Sightings) -> None:
+    with pytest.raises(Undetermined, match="2 panning cameras"):
+        calibrate(seen.of_views([0, 1]), moving="panning")
+
+
+def test_rigs_are_laid_over_each_other_and_the_odd_ones_do_not_count() -> None:
+    random = np.random.default_rng(0)
+    rig = random.normal(size=(5, 3))
+    turns = turn(random.normal(size=(20, 3)))
+    scale = random.uniform(0.5, 2, 20)
+    rigs = scale[:, None, None] * rig @ np.swapaxes(turns, -1, -2) + random.normal(size=(20, 1, 3))
+    rigs[:6] += random.normal(size=(6, 5, 3))
+    known = random.random((20, 5)) > 0.1
+    centres, agreed = agreed_centres(rigs, known, np.zeros(20))
+    assert not agreed[:6].any()
+    rotation, shift, size = lay_over(rig[None], centres, np.ones((1, 5), bool))
+    laid = size[0] * rig @ rotation[0].T + shift[0]
+    assert np.allclose(laid, centres, atol=1e-6)
