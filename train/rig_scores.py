@@ -74,6 +74,8 @@ def _camera_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "focal_error_mean": _rounded(np.mean(focal)),
         "centre_error_share": _rounded(np.median(centre)),
         "centre_error_share_mean": _rounded(np.mean(centre)),
+        "up_error_deg": _rounded(np.median([c["up_deg"] for c in scored])),
+        "metre_error": _rounded(np.median([abs(c["size_mm"] / 1000 - 1) for c in scored])),
         "reprojection_px": _medians([c["reprojection"] for c in scored]),
         "bone_spread_mm": {
             bone: _medians([c["bones"][bone] for c in scored]) for bone in scored[0]["bones"]

@@ -174,6 +174,7 @@ def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, A
         "focal": np.broadcast_to(focal, off.shape).mean(0),
         "centre": float(off.mean() / apart.max()),
         "size_mm": size,
+        "up_deg": float(np.degrees(np.arccos(np.clip(turn[2, 2], -1, 1)))),  # the truth's z is up
         "true_centres": (np.median(cameras.centres, axis=0) - shift) @ turn / size,
     }
 
