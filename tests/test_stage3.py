@@ -102,6 +102,27 @@ def test_a_run_needs_no_label_and_says_what_it_left_out(tmp_path: Path) -> None:
     assert checkpoint.sessions == ("u:0",)
 
 
+def test_a_camera_that_saw_nobody_is_left_out_and_the_others_are_used(
+    file: Path, tmp_path: Path
+) -> None:
+    instants = read_file(file)
+    instants.confidence[:, 1] = 0
+    write_store(placer().parts([instants]), tmp_path / "store")
+    rows = open_store(tmp_path / "store").rows(np.arange(90))
+    assert rows.placed is not None
+    assert instants.truth.joints_mm is not None
+    assert not rows.placed.joints[:, 1].any()
+    others = [0, 2, 3]
+    assert p_mpjpe(rows.placed.joints[:, others], instants.truth.joints_mm[:, others]).mean() < 25
+
+
+def test_people_who_are_one_point_teach_nothing(file: Path) -> None:
+    instants = read_file(file)
+    instants.keypoints_px[:] = 500
+    with pytest.raises(Refusal, match="nobody fits what was seen"):
+        list(placer().parts([instants]))
+
+
 def test_where_no_session_can_be_calibrated_training_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="the cameras of no session could be found"):
         _trained(multiview(tmp_path / "a.npz", image_px=np.zeros(2)), tmp_path)

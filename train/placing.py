@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 _STRETCH = 2000
 """Instants placed at a time: they need some 20 kB each meanwhile."""
+_LEAST = 10
+"""Instants of a person that make a camera worth finding."""
+_MOST_OFF = 0.1
+"""Of the person's extent: half of the joints farther off are another person, or no calibration."""
 
 
 @dataclass(slots=True)
@@ -45,11 +49,14 @@ class Placer:
 
     def parts(self, parts: Iterable[Instants]) -> Iterator[Instants]:
         """Of every part what could be placed; Refusal at the end if that is nothing."""
+        learned = 0
         for part in parts:
-            yield self._placed(part)
+            placed = self._placed(part)
+            learned += len(placed)
+            yield placed
         self.left_out = {n: why for n, why in self.left_out.items() if n not in self._found}
-        if not self._found:
-            why = next(iter(self.left_out.values()), "nobody was seen")
+        if not learned:
+            why = next(iter(self.left_out.values()), "nobody fits what was seen of them")
             raise Refusal(
                 f"the cameras of no session could be found ({why}); variant stage3 needs one, "
                 "learn with baseline or s1s2 instead"
@@ -59,24 +66,32 @@ class Placer:
     def _placed(self, part: Instants) -> Instants:
         found = _nothing(part)
         names = np.array(part.session)
-        known = np.zeros(len(part), bool)
+        used = np.zeros(part.confidence.shape[:2], bool)
         for name in part.sessions:
             rows = np.flatnonzero(names == name)
-            placement = self._session(part.take(rows), name)
-            if placement is not None:
+            sightings = self._sightings(part.take(rows))
+            calibration = self._calibration(sightings, name)
+            if calibration is not None:
+                views = [sightings.cameras.index(camera) for camera in calibration.rig.cameras]
+                placement = _placement(sightings.of_views(views), calibration)
                 for whole, one in zip(found, placement, strict=True):
-                    whole[rows] = one
-                known[rows] = np.isfinite(placement[0]).all((1, 2, 3))
-        return replace(part, truth=Truth(), placed=Placement(*found)).take(known)
+                    whole[rows[:, None], views] = one
+                used[rows[:, None], views] = _fits(placement)[:, None]
+        confidence = np.where(used[..., None], part.confidence, np.float32(0))
+        learned = replace(part, confidence=confidence, truth=Truth(), placed=Placement(*found))
+        return learned.take(np.flatnonzero(used.any(-1)))
 
-    def _session(self, part: Instants, name: str) -> tuple[Array, ...] | None:
-        sightings = self._sightings(part)
+    def _calibration(self, sightings: Sightings, name: str) -> Calibration | None:
+        found = self._found.get(name)
+        if found is not None and found.rig.view_from_world.ndim == 3:
+            return found  # cameras that pan did so then
         try:
             if not sightings.image_px.all():
                 raise Undetermined("the size of its pictures is not known")
-            found = self._found.get(name)
-            if found is None or found.rig.view_from_world.ndim > 3:  # cameras that pan did so then
-                found = self._found[name] = _upright(sightings)
+            saw = np.any(sightings.confidence > 0, axis=-1).sum(0)
+            if (views := np.flatnonzero(saw >= _LEAST)).size < 2:
+                raise Undetermined(f"no two cameras saw somebody {_LEAST} times")
+            self._found[name] = _upright(sightings.of_views(views.tolist()))
         except Undetermined as reason:
             if name not in self.left_out:
                 log.warning(
@@ -85,11 +100,7 @@ class Placer:
                 )
             self.left_out[name] = str(reason)
             return None
-        stretches = [
-            _in_views(*_of(rows, sightings, found))
-            for rows in np.array_split(np.arange(len(part)), -(-len(part) // _STRETCH))
-        ]
-        return tuple(np.concatenate(arrays) for arrays in zip(*stretches, strict=True))
+        return self._found[name]
 
     def _sightings(self, part: Instants) -> Sightings:
         """What the views saw, in the lifter's joints."""
@@ -127,6 +138,21 @@ def _upright(sightings: Sightings) -> Calibration:
     joints = torch.from_numpy(move(placed, here).joints)
     unit = float(unit_length(joints, H36M_16).nanmedian())
     return stood(found, replace(here, scale=here.scale / unit, shift=here.shift / unit))
+
+
+def _placement(sightings: Sightings, found: Calibration) -> tuple[Array, ...]:
+    """The arrays of a Placement, stretch by stretch."""
+    stretches = np.array_split(np.arange(len(sightings)), -(-len(sightings) // _STRETCH))
+    parts = [_in_views(*_of(rows, sightings, found)) for rows in stretches]
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _fits(placement: tuple[Array, ...]) -> npt.NDArray[np.bool_]:
+    """Instants (N,) that are whole and shown about where they were seen."""
+    joints, _, residual, _ = placement
+    off = np.linalg.norm(residual, axis=-1).reshape(len(residual), -1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.isfinite(joints).all((1, 2, 3)) & (np.median(off, -1) < _MOST_OFF))
 
 
 def _of(
