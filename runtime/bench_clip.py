@@ -50,7 +50,7 @@ def bench_clip(
         typer.echo(json.dumps(result))
         return
     typer.echo(f"{result['instants']} instants, person followed in {result['followed_share']:.1%}")
-    for name in ("fused", "one_view", "calibrated"):
+    for name in ("fused", "lifter_fused", "one_view", "calibrated"):
         errors = result[name]
         typer.echo(
             f"{name:<12}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm"
@@ -97,7 +97,8 @@ def _score(session: Path, cameras: list[dict[str, Any]], folder: Path) -> dict[s
             (len(poses), len(cameras), 3, 4),
         ),
     )
-    errors = score(load_engine(), poses, truth, [H36M_16.index(j) for j in _LIMBS])
+    limbs = [H36M_16.index(j) for j in _LIMBS]
+    errors = score(load_engine(), SessionReader(session), poses, truth, limbs)
     errors["calibrated"] = errors.pop("calibrated_limit")
     return {"instants": len(poses), "followed_share": followed, **errors}
 

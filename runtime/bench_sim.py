@@ -18,7 +18,7 @@ from cvsf.refusal import Refusal
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
 from runtime.rehearsal import rehearse
-from runtime.score import read_truth, score, truth_rows
+from runtime.score import SCORED, read_truth, score, truth_rows
 
 FIRST_UNSEEN = 1_000_000
 """Every seed below belongs to training."""
@@ -50,7 +50,7 @@ def bench_sim(
     if as_json:
         typer.echo(json.dumps(result))
         return
-    for name in ("fused", "one_view", "calibrated_limit"):
+    for name in SCORED:
         errors = result[name]
         typer.echo(
             f"{name:<18}N-MPJPE {errors['n_mpjpe_mm']:6.1f}  P-MPJPE {errors['p_mpjpe_mm']:6.1f} mm"
@@ -74,7 +74,7 @@ def _run(
     with np.load(truth_file) as file:
         rows = np.array([rows_of[pose.instant] for pose in poses])
         shown = (file["confidence"][rows] > 0).mean(-1) > 0.5
-        errors = score(engine, poses, read_truth(file, rows), range(len(H36M_16)))
+        errors = score(engine, reader, poses, read_truth(file, rows), range(len(H36M_16)))
     due = [pose.instant for pose, views in zip(poses, shown, strict=True) if views.sum() > 1]
     steady = [line["instants_per_s"] for line in done.lines[:-1] if line["t_s"] > _SETTLED_S]
     return {
@@ -92,7 +92,7 @@ def _mean(runs: list[dict[str, Any]]) -> dict[str, Any]:
         name: {
             key: round(float(np.mean([run[name][key] for run in runs])), 2) for key in first[name]
         }
-        for name in ("fused", "one_view", "calibrated_limit")
+        for name in SCORED
     }
     for name in ("instants_per_s", "fused_share"):
         mean[name] = round(float(np.mean([run[name] for run in runs])), 4)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.calibrations import calibrations
 from cvsf.engine import Engine
 from cvsf.messages import MultiviewPose
 from cvsf.metrics import n_mpjpe, p_mpjpe
@@ -23,6 +24,7 @@ from cvsf.triangulate import projection_of, triangulate
 
 Real = npt.NDArray[np.float64]
 Errors = dict[str, float]
+SCORED = ("fused", "lifter_fused", "one_view", "calibrated_limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +37,15 @@ class Truth:
 
 
 def score(
-    engine: Engine, poses: Sequence[MultiviewPose], truth: Truth, joints: Sequence[int]
+    engine: Engine,
+    session: SessionReader,
+    poses: Sequence[MultiviewPose],
+    truth: Truth,
+    joints: Sequence[int],
 ) -> dict[str, Errors]:
-    """fused, one_view and calibrated_limit over those joints, root-aligned at the hip."""
+    """Over those joints, root-aligned at the hip: `fused` as clients got it, measured skeletons
+    only; what the lifter alone makes of all views and of one; `calibrated_limit`.
+    """
     root = engine.joint_set.index("hip")
     keypoints, confidence, image = _stacked(poses)
     seen = np.any(confidence > 0, axis=-1)
@@ -45,13 +53,15 @@ def score(
     view_from_body = lifted["view_from_canonical"].astype(np.float64)
     one_view = np.einsum("nvij,nvkj->nvki", view_from_body, lifted["canonical"])
     fused = np.einsum("nvij,nkj->nvki", view_from_body, lifted["fused"])
+    streamed = _streamed(session, poses, view_from_body)
     world = triangulate(keypoints.astype(np.float64), confidence, truth.projection)
     triangulated = np.einsum("nvij,nkj->nvki", truth.view_from_world, world)
     counted = seen & (np.sum(seen, axis=1, keepdims=True) > 1)
     return {
         name: _errors(found, truth.joints_mm, counted, joints, root)
         for name, found in (
-            ("fused", fused),
+            ("fused", streamed),
+            ("lifter_fused", fused),
             ("one_view", one_view),
             ("calibrated_limit", triangulated),
         )
@@ -84,6 +94,28 @@ def read_truth(file: Any, rows: Any) -> Truth:
         view_from_world=rotation,
         projection=projection_of(rotation, shift_mm, focal_px, centre_px).astype(np.float64),
     )
+
+
+def _streamed(session: SessionReader, poses: Sequence[MultiviewPose], view_from_body: Real) -> Real:
+    """Measured skeletons (N, V, J, 3) in the axes of the views: the world's by the cameras that
+    held then, the body's by what the lifter says of each view; NaN where there is none.
+    """
+    rigs = {held.number: held.calibration.rig for held in calibrations(session)}
+    sent = {s.instant: s for s in session.skeletons() if s.measured}
+    cameras = sorted({camera for pose in poses for camera in pose.cameras})
+    found = np.full((*view_from_body.shape[:2], poses[0].confidence.shape[1], 3), np.nan)
+    for n, pose in enumerate(poses):
+        skeleton = sent.get(pose.instant)
+        if skeleton is None:
+            continue
+        turns = view_from_body[n]
+        if skeleton.frame_of_reference == "world":
+            rig = rigs[skeleton.calibration]
+            known = [cameras.index(camera) for camera in rig.cameras]
+            turns = np.full_like(turns, np.nan)
+            turns[known] = rig.view_from_world
+        found[n] = skeleton.joints @ np.swapaxes(turns, -1, -2)
+    return found
 
 
 def _stacked(poses: Sequence[MultiviewPose]) -> tuple[Array, Array, Array]:
