@@ -35,6 +35,7 @@ BONE_SIGMA, LIFTER_SIGMA = 0.06, 0.25
 """In mean bones, some 0.3 m: how much a bone seems to change, how far the lifter's pose is off."""
 _DEPTH_TRUST = 0.01
 """A distance told from the person's size against a direction."""
+_SIZED = 4  # joints from which on a view tells a person's size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ def roots(pixels: Pixels, cameras: Cameras, body: Real) -> Real:
         / np.maximum((weight * np.square(flat)).sum((2, 3)), 1e-9)
     )
     focal = np.exp(cameras.log_focal)
-    depth = focal / np.maximum(scale, 1e-6)
+    tells_size = (pixels.trust > 0).sum(-1) >= _SIZED  # a joint or two have none
+    depth = np.where(tells_size, focal / np.maximum(scale, 1e-6), 1.0)
     aside = (centre - cameras.centre_px) / focal[..., None]
     ray = np.concatenate([aside, np.ones_like(depth)[..., None]], -1)
     in_view = ray * depth[..., None] - middle
@@ -94,7 +96,7 @@ def roots(pixels: Pixels, cameras: Cameras, body: Real) -> Real:
     ray = (ray[..., None, :] @ cameras.view_from_world)[..., 0, :]
     ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
     across = np.eye(3) - ray[..., :, None] * ray[..., None, :]
-    along = _DEPTH_TRUST * ray[..., :, None] * ray[..., None, :]
+    along = _DEPTH_TRUST * tells_size[..., None, None] * ray[..., :, None] * ray[..., None, :]
     information = trust[..., None, None] * (across + along)
     whole = information.sum(1) + 1e-9 * np.eye(3)
     right = np.einsum("nvij,nvj->ni", information, world)

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _ROUNDS = 5
 _HALF_SURE = 0.05
 """Metres of deviation at which a joint's confidence is half of what its pixels deserve."""
+_LEAST_JOINTS = 4  # in one view, for a person to be placed at all
 _LOST_S = 2.0
 """Cameras that part for so long, with none to blame, are all looked for anew."""
 
@@ -112,7 +113,8 @@ class World:
         for left_out in (self._doubted, ()):
             trusted = arranged(whole, whole.cameras, without=left_out)
             seeing = zip(trusted.cameras, trusted.confidence[0], strict=True)
-            if views := tuple(camera for camera, row in seeing if row.any()):
+            views = tuple(camera for camera, row in seeing if row.any())
+            if (trusted.confidence[0] > 0).sum(-1).max() >= _LEAST_JOINTS:
                 return trusted, views
         return whole, ()
 

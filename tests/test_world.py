@@ -105,6 +105,18 @@ def test_one_view_gives_a_whole_skeleton_flagged_and_less_sure(
     assert _placed(world, _blind(poses[70], 0, 1, 2, 3)) is None
 
 
+def test_a_view_of_a_single_joint_carries_nobody_away(take: Filmed, cameras: Calibration) -> None:
+    world = _world(cameras)
+    for pose in take.poses()[:20]:
+        confidence = pose.confidence.copy()
+        confidence[2, 1:] = 0
+        whole = _placed(world, replace(pose, confidence=confidence))
+        assert whole is not None
+        assert np.linalg.norm(whole.joints - whole.joints[0], axis=-1).max() < 1.5
+        confidence[[0, 1, 3]] = 0
+        assert _placed(world, replace(pose, confidence=confidence)) is None
+
+
 def test_a_knocked_camera_is_left_out_within_a_second_and_the_rest_go_on(
     take: Filmed, cameras: Calibration
 ) -> None:
