@@ -29,7 +29,7 @@ _INSTANTS, _FEW_INSTANTS = 64, 24
 _LEAST_INSTANTS = 5
 _OFFSET_ROUNDS = 4
 _DOUBTS = 3
-_STILL_NOISE = 0.03  # of the extent; still cameras that fit no better may be panning
+_STILL_NOISE = 0.015  # of the extent; still cameras that fit no better may be panning
 _PANS = 1.3
 """Panning must fit that much better: with more to choose from it always fits a little better."""
 _MIRROR_ODDS = 1.1

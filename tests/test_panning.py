@@ -5,7 +5,9 @@ import pytest
 
 from cvsf.calibrate import calibrate
 from cvsf.consensus import agreed_centres, lay_over
+from cvsf.metrics import n_mpjpe
 from cvsf.place import place
+from cvsf.pursue import Pursuit
 from cvsf.rotation import turn
 from cvsf.sightings import Sightings
 from cvsf.sure import Undetermined
@@ -32,6 +34,22 @@ def test_cameras_that_follow_and_zoom_are_found_out_and_found(
     n, p = errors_mm(walk, found, place(seen, found))
     assert n < 1.6 * limit_mm(walk)
     assert p < 1.3 * limit_mm(walk)
+
+
+def test_panning_cameras_are_pursued_from_instant_to_instant(tmp_path: Path) -> None:
+    walk = rehearsed(tmp_path, frames=75, pans=True)
+    confidence = walk.confidence.copy()
+    confidence[60:63, 1] = 0
+    seen = walk.seen(confidence=confidence)
+    pursuit = Pursuit(calibrate(seen.take(slice(0, 45)), moving="panning"))
+    errors = []
+    for row in range(45, 75):
+        one = seen.take(slice(row, row + 1))
+        now = pursuit.follow(one)
+        assert now.rig.focal_px.ndim == 1
+        joints = place(one, now).joints @ np.swapaxes(now.rig.view_from_world, -1, -2)
+        errors.append(n_mpjpe(joints, walk.in_views_mm[row]).mean())
+    assert np.mean(errors) < 1.6 * limit_mm(walk)
 
 
 def test_still_cameras_are_not_taken_for_panning_ones(tmp_path: Path) -> None:
