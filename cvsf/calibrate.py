@@ -48,8 +48,10 @@ def calibrate(
     """The cameras in the first one's axes, the mean bone 1; Undetermined says why there are none.
 
     `moving` cameras pan and zoom on their tripods, `auto` finds out whether they do. `offsets`
-    seeks the delay of each still camera's stamps, `distortion` k1 of its lens.
+    seeks the delay of each still camera's stamps, `distortion` k1 of its lens. A camera that saw
+    the athlete hardly ever is not in the rig.
     """
+    sightings = sightings.of_views(useful_views(sightings))
     if moving == "panning":
         return calibrate_panning(sightings)
     try:
@@ -104,18 +106,28 @@ def _best_try(few: Sightings, guesses: tuple[float, ...]) -> tuple[float, Proble
     return min(tries, key=lambda tried: tried[-1])
 
 
+def useful_views(sightings: Sightings) -> list[int]:
+    """The cameras that saw the athlete beside another one often enough; Undetermined if none."""
+    seen = np.any(sightings.confidence > 0, axis=-1)
+    useful = np.ones(seen.shape[1], bool)
+    for _ in range(seen.shape[1]):  # without one camera another may see nobody in company
+        together = seen & useful & ((seen & useful).sum(1) > 1)[:, None]
+        left = together.sum(0) >= _LEAST_INSTANTS
+        if (left == useful).all():
+            break
+        useful = left
+    if useful.sum() < 2:
+        raise Undetermined(
+            f"of {seen.shape[1]} cameras no two saw the athlete together in {_LEAST_INSTANTS} "
+            "instants; film longer, or turn them so that they see the same place"
+        )
+    return [int(view) for view in np.flatnonzero(useful)]
+
+
 def chosen_instants(sightings: Sightings, most: int) -> Sightings:
     """Instants that two or more views saw well, spread over the take."""
-    if len(sightings.cameras) < 2:
-        raise Undetermined(f"{len(sightings.cameras)} camera cannot be placed; two or more can")
     views = np.any(sightings.confidence > 0, axis=-1)
     several = views.sum(1) > 1
-    for camera, saw in zip(sightings.cameras, views[several].sum(0), strict=True):
-        if saw < _LEAST_INSTANTS:
-            raise Undetermined(
-                f"{camera} saw the athlete together with another camera in {saw} instants, "
-                f"expected {_LEAST_INSTANTS} or more; film longer, or leave it out"
-            )
     usable = np.flatnonzero(several)
     worth = sightings.confidence[usable].mean((1, 2)) * views[usable].sum(1)
     bins = np.array_split(np.arange(len(usable)), min(most, len(usable)))

@@ -30,8 +30,13 @@ class Placed:
 
 
 def place(sightings: Sightings, calibration: Calibration, *, rounds: int = ROUNDS) -> Placed:
-    """Every instant's skeleton, from however many views saw it; 5 rounds come within 1 mm."""
+    """Every instant's skeleton, from however many views saw it; 5 rounds come within 1 mm.
+
+    Views are the rig's: cameras it does not know are left out, by name.
+    """
     rig = calibration.rig
+    if sightings.cameras != rig.cameras:
+        sightings = sightings.of_views([sightings.cameras.index(c) for c in rig.cameras])
     sightings = sightings.mirrored() if calibration.mirrored else sightings
     cameras = cameras_of(rig)
     pixels = pixels_of(in_step(sightings, rig.delay_s), calibration.noise_share)

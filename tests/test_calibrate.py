@@ -131,6 +131,15 @@ def test_an_instant_nobody_saw_has_no_skeleton(walk: Rehearsed, found: Calibrati
     assert np.isfinite(np.delete(placed.joints, 7, 0)).all()
 
 
+def test_a_camera_that_saw_nobody_is_not_in_the_rig(walk: Rehearsed, found: Calibration) -> None:
+    confidence = walk.confidence.copy()
+    confidence[3:, 1] = 0
+    seen = walk.seen(confidence=confidence)
+    again = calibrate(seen)
+    assert again.rig.cameras == ("cam0", "cam2", "cam3")
+    assert place(seen, again).residual_share.shape == (len(seen), 3)
+
+
 def test_left_taken_for_right_is_set_right(walk: Rehearsed, found: Calibration) -> None:
     keypoints = walk.keypoints_px.copy()
     pairs = (
@@ -179,7 +188,7 @@ def test_distortion_is_sought_only_where_asked(seen: Sightings, found: Calibrati
 
 @pytest.mark.parametrize(
     ("rows", "views", "said"),
-    [(slice(0, 45), 1, "1 camera"), (slice(0, 3), 4, "instants"), (slice(0, 0), 4, "instants")],
+    [(slice(0, 45), 1, "1 cameras"), (slice(0, 3), 4, "instants"), (slice(0, 0), 4, "instants")],
 )
 def test_what_cannot_be_told_is_refused_in_a_sentence(
     seen: Sightings, rows: slice, views: int, said: str
