@@ -123,6 +123,9 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
             errors=errors,
         )
     seconds = time.process_time() - begun
+    if found.rig.cameras != seen.cameras:  # one saw hardly anybody
+        views = [seen.cameras.index(camera) for camera in found.rig.cameras]
+        seen, real = seen.of_views(views), None if real is None else real.of_views(views)
     if real is not None:
         errors["fused"] = of_rig(seen, found, placed, real)
     cameras: dict[str, Any] = {}

@@ -7,7 +7,7 @@ does not count.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,18 @@ class Reality:
     joints_mm: Real  # (N, V, J, 3) in each view's axes, NaN where unknown
     cameras: Cameras | None
     joints: tuple[int, ...] = tuple(range(len(H36M_16)))  # those that count
+
+    def of_views(self, views: Sequence[int]) -> "Reality":
+        """The same as only some of the cameras saw it."""
+        index, true = list(views), self.cameras
+        if true is not None:
+            true = Cameras(
+                view_from_world=true.view_from_world[:, index],
+                translation_mm=true.translation_mm[:, index],
+                projection=true.projection[:, index],
+                straight_px=true.straight_px[:, index],
+            )
+        return replace(self, joints_mm=self.joints_mm[:, index], cameras=true)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
