@@ -97,6 +97,20 @@ def test_a_motion_too_short_is_refused_with_a_reason_and_counts_as_a_failure(
     assert facts["all_sessions"]["fused"]["n_mpjpe_mm"] > 0
 
 
+def test_a_camera_of_unknown_picture_size_is_refused(tmp_path: Path) -> None:
+    file = walkers(tmp_path / "unknown.npz", image_px=np.zeros((4, 2)))
+    facts = run(calibrate, file, "--subjects", "ann", "--json")
+    assert facts["refused"] == {
+        "unknown:0": "the size of cam0's pictures is not known; say it as image_px"
+    }
+
+
+def test_a_session_has_no_subjects_to_choose(file: Path, tmp_path: Path) -> None:
+    folder = record(tmp_path / "session", file, 2)
+    with pytest.raises(Refusal, match="who is in it"):
+        run(calibrate, folder, "--subjects", "ann")
+
+
 def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_path: Path) -> None:
     picture = tmp_path / "rig.png"
     facts = run(calibrate, shared_data / "pose2sim_balance", "--picture", picture, "--json")

@@ -72,6 +72,8 @@ class Reel:
 
 def read_reel(path: Path, chosen: Choice) -> Reel:
     """A file, a session or a clip; Refusal says what it is not."""
+    if path.is_dir() and chosen.names:
+        raise Refusal(f"{path} does not say who is in it; subjects are of multi-view files")
     if path.is_dir() and is_clip(path):
         instants, real = read_clip(path)
         return Reel(instants=instants, clip=real)

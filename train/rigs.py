@@ -147,6 +147,9 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
 
 
 def _upright(seen: Sightings, order: Order) -> tuple[Calibration, Placed]:
+    for camera, size in zip(seen.cameras, seen.image_px, strict=True):
+        if not size.all():
+            raise Undetermined(f"the size of {camera}'s pictures is not known; say it as image_px")
     found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
     placed = place(seen, found)
     try:
