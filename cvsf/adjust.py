@@ -16,6 +16,7 @@ from cvsf.system import Problem, State, System, cost, linearise, moved, shared_c
 Real = npt.NDArray[np.float64]
 
 _MOST_DAMPING = 1e8
+_SETTLED = 1e-4  # a round that lowers the cost by less is the last
 
 
 def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
@@ -36,7 +37,7 @@ def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
         if accepted is None:
             return state, before
         state, least = accepted, after
-        if before - after < 1e-5 * before:
+        if before - after < _SETTLED * before:
             break
     return state, least
 

@@ -25,7 +25,7 @@ from cvsf.system import Beliefs, Problem, State
 Real = npt.NDArray[np.float64]
 Moving = Literal["still", "auto", "panning"]
 
-_INSTANTS, _FEW_INSTANTS = 64, 24
+_INSTANTS, _FEW_INSTANTS = 64, 16
 _LEAST_INSTANTS = 5
 _OFFSET_ROUNDS = 4
 _DOUBTS = 3
