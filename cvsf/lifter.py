@@ -22,6 +22,8 @@ _ACROSS = (-1.0, 1.0)
 _SIDES = (1.0, -1.0, 1.0)
 _TURNED = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0)
 
+_FAR = 5.0
+"""Radii of the person, and their logarithm: no movement counts as farther."""
 _ROUND = 1e-6
 """Under the root of a bone's squared length, so that its slope stays finite."""
 
@@ -70,16 +72,19 @@ class _Window(nn.Module):
 
     def __init__(self, shape: LifterShape) -> None:
         super().__init__()
-        self.remember = nn.Linear(shape.width, shape.memory)
+        self.remember = nn.Linear(shape.width + 3, shape.memory)
         self.norm = nn.LayerNorm(shape.width) if shape.layer_norm else nn.Identity()
         self.join = nn.Linear(shape.frames * shape.memory, shape.width)
         self.add = nn.Linear(shape.width, shape.width)
         nn.init.zeros_(self.add.weight)
         nn.init.zeros_(self.add.bias)
 
-    def forward(self, frames: Tensor, present: Tensor) -> Tensor:
-        """Features (*batch, T, width) and which frames show the person to (*batch, width)."""
-        memory = nn.functional.leaky_relu(self.remember(self.norm(frames)), 0.01)
+    def forward(self, frames: Tensor, moved: Tensor, present: Tensor) -> Tensor:
+        """Features (*batch, T, width), how the person moved in the picture (*batch, T, 3) and which
+        frames show them to (*batch, width).
+        """
+        told = torch.cat([self.norm(frames), moved], -1)
+        memory = nn.functional.leaky_relu(self.remember(told), 0.01)
         memory = (memory * present[..., None]).flatten(-2)
         added: Tensor = self.add(nn.functional.leaky_relu(self.join(memory), 0.01))
         return frames[..., frames.shape[-2] // 2, :] + added
@@ -115,13 +120,17 @@ class Lifter(nn.Module):
         """Canonical joints, pelvis at the origin, and view_from_canonical; any scale and place of
         pose2d.
         """
-        centred, _, _ = normalised(pose2d, confidence)
+        centred, centre, radius = normalised(pose2d, confidence)
+        moved = None if self.window is None else _moved(centre, radius)
         if not self.shape.mirrored:
-            canonical, turn = self._lifted(centred, confidence)
+            canonical, turn = self._lifted(centred, confidence, moved)
         else:
             order = list(self.shape.mirrored)
             both = torch.stack([centred, centred[..., order, :] * centred.new_tensor(_ACROSS)])
-            canonical, turn = self._lifted(both, torch.stack([confidence, confidence[..., order]]))
+            if moved is not None:
+                moved = torch.stack([moved, moved * moved.new_tensor((*_ACROSS, 1.0))])
+            sure = torch.stack([confidence, confidence[..., order]])
+            canonical, turn = self._lifted(both, sure, moved)
             canonical = canonical[0] + canonical[1][..., order, :] * canonical.new_tensor(_SIDES)
             turn = turn[0] + turn[1] * turn.new_tensor(_TURNED)
         rotation = (
@@ -131,28 +140,34 @@ class Lifter(nn.Module):
         )
         return canonical - canonical[..., :1, :], rotation
 
-    def _lifted(self, centred: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
+    def _lifted(
+        self, centred: Tensor, confidence: Tensor, moved: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """What the two heads say of normalised poses."""
         told = [centred.flatten(-2), confidence]
         if self.shape.parents:
             told += bone_lengths(centred, confidence, self.shape.parents)
-        for_pose, for_rotation = self._hidden(torch.cat(told, -1), confidence)
+        for_pose, for_rotation = self._hidden(torch.cat(told, -1), confidence, moved)
         canonical = self.pose(for_pose)
         shape = (*canonical.shape[:-1], self.shape.joints, 3)
         return canonical.reshape(shape), self.rotation(for_rotation)
 
-    def _hidden(self, seen: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
+    def _hidden(
+        self, seen: Tensor, confidence: Tensor, moved: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """What the two heads read, in the input's precision whatever the layers multiply in."""
         if self.matrix_type is None:
-            return self._layers(seen, confidence)
+            return self._layers(seen, confidence, moved)
         with torch.autocast(seen.device.type, self.matrix_type):
-            for_pose, for_rotation = self._layers(seen, confidence)
+            for_pose, for_rotation = self._layers(seen, confidence, moved)
         return for_pose.to(seen.dtype), for_rotation.to(seen.dtype)
 
-    def _layers(self, seen: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
+    def _layers(
+        self, seen: Tensor, confidence: Tensor, moved: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         shared = self.blocks(nn.functional.leaky_relu(self.stem(seen), 0.01))
-        if self.window is not None:
-            shared = self.window(shared, (confidence.amax(-1) > 0).to(shared.dtype))
+        if self.window is not None and moved is not None:
+            shared = self.window(shared, moved, (confidence.amax(-1) > 0).to(shared.dtype))
         return self.norm(self.pose_blocks(shared)), self.norm(self.rotation_blocks(shared))
 
     @torch.no_grad()
@@ -169,6 +184,14 @@ class Lifter(nn.Module):
             signs = sign.repeat(len(head.bias) // 3).to(head.bias)
             head.weight.mul_(signs[:, None])
             head.bias.mul_(signs)
+
+
+def _moved(centre: Tensor, radius: Tensor) -> Tensor:
+    """Where the person is in each frame (*batch, T, 3) and how large, against the middle frame."""
+    middle = centre.shape[-3] // 2
+    size = radius[..., middle : middle + 1, :, :]
+    aside = (centre - centre[..., middle : middle + 1, :, :]) / size
+    return torch.cat([aside, (radius / size).log()], -1)[..., 0, :].clamp(-_FAR, _FAR)
 
 
 def bone_lengths(

@@ -97,10 +97,11 @@ class Bodies:
         frames[1] = torch.where(same, frames[0], frames[1])
         bones = torch.where(self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]])
         bones = self._resized(self._mirrored(bones, random), random)
-        changed = self._joints(bones, self._bends(count, random))
-        plain = self._joints(bones, None)
+        changed = strung(bones, self.joint_set, random_bends(count, self.joint_set, random))
+        plain = strung(bones, self.joint_set)
         bent = torch.rand(count, generator=random) < 0.65
-        return torch.where((bent & self._knees_bend_back(changed))[:, None, None], changed, plain)
+        bent &= knees_bend_back(changed, self.joint_set)
+        return torch.where(bent[:, None, None], changed, plain)
 
     def _mirrored(self, bones: Tensor, random: torch.Generator) -> Tensor:
         flip = torch.rand(len(bones), 1, 1, generator=random) < 0.5
@@ -116,47 +117,49 @@ class Bodies:
         size = torch.empty(count, 1).uniform_(0.8, 1.15, generator=random)
         return unit(bones) * (wanted * (1 + spread) * size)[..., None]
 
-    def _bends(self, count: int, random: torch.Generator) -> Tensor:
-        """A rotation for every bone (and what hangs on it), in body axes."""
-        draw = _Draw(count, random)
-        tuck = draw.some(0.4) * draw.between(0, 75)
-        mood = _Mood(
-            tuck=tuck,
-            both=draw.some(0.5),
-            trunk=draw.some(0.5) * draw.between(-10, 70) + tuck * 0.4,
-            lean=draw.some(0.5) * draw.normal(20),
-            twist=draw.some(0.5) * draw.normal(20),
-            arms=draw.some(0.5),
-        )
-        angle = torch.stack([_bend(name, mood, draw) for name in self.joint_set.joints], 1)
-        turns = [rotation_about(axis, angle[..., axis]) for axis in range(3)]
-        return turns[2] @ turns[0] @ turns[1]
 
-    def _joints(self, bones: Tensor, bends: Tensor | None) -> Tensor:
-        at: list[Tensor] = []
-        turned: list[Tensor] = []
-        for child, parent in self._outwards():
-            if parent < 0:
-                at.append(torch.zeros(len(bones), 3))
-                turned.append(torch.eye(3).expand(len(bones), 3, 3))
-                continue
-            turn = turned[parent] if bends is None else turned[parent] @ bends[:, child]
-            turned.append(turn)
-            at.append(at[parent] + (turn @ bones[:, child, :, None])[..., 0])
-        return torch.stack(at, 1)
+def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Tensor:
+    """A rotation (N, J, 3, 3) for every bone (and what hangs on it), in body axes."""
+    draw = _Draw(count, random)
+    tuck = draw.some(0.4) * draw.between(0, 75)
+    mood = _Mood(
+        tuck=tuck,
+        both=draw.some(0.5),
+        trunk=draw.some(0.5) * draw.between(-10, 70) + tuck * 0.4,
+        lean=draw.some(0.5) * draw.normal(20),
+        twist=draw.some(0.5) * draw.normal(20),
+        arms=draw.some(0.5),
+    )
+    angle = torch.stack([_bend(name, mood, draw) for name in joint_set.joints], 1)
+    turns = [rotation_about(axis, angle[..., axis]) for axis in range(3)]
+    return turns[2] @ turns[0] @ turns[1]
 
-    def _outwards(self) -> list[tuple[int, int]]:
-        """(joint, parent) pairs; the lifter's set lists every parent before its children."""
-        pairs = list(enumerate(self.joint_set.parents))
-        assert all(parent < child for child, parent in pairs)
-        return pairs
 
-    def _knees_bend_back(self, joints: Tensor) -> Tensor:
-        at = {name: joints[:, i] for i, name in enumerate(self.joint_set.joints)}
-        left = unit(at["lhip"] - at["rhip"])
-        fine = torch.ones(len(joints), dtype=torch.bool)
-        for side in _SIDES:
-            thigh = unit(at[side + "knee"] - at[side + "hip"])
-            shank = unit(at[side + "ankle"] - at[side + "knee"])
-            fine &= (cross(thigh, shank) * left).sum(-1) > -0.15
-        return fine
+def strung(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> Tensor:
+    """Joints (*batch, J, 3) from bones that hang on each other, the root at 0; bends are
+    (*batch, J, 3, 3).
+    """
+    at: list[Tensor] = []
+    turned: list[Tensor] = []
+    for child, parent in enumerate(joint_set.parents):
+        if parent < 0:
+            at.append(torch.zeros_like(bones[..., child, :]))
+            turned.append(torch.eye(3).to(bones).expand(*bones.shape[:-2], 3, 3))
+            continue
+        assert parent < child  # the lifter's set lists every parent before its children
+        turn = turned[parent] if bends is None else turned[parent] @ bends[..., child, :, :]
+        turned.append(turn)
+        at.append(at[parent] + (turn @ bones[..., child, :, None])[..., 0])
+    return torch.stack(at, -2)
+
+
+def knees_bend_back(joints: Tensor, joint_set: JointSet) -> Tensor:
+    """Which bodies (*batch,) have knees that bend the way knees do, or hardly bend."""
+    at = {name: joints[..., i, :] for i, name in enumerate(joint_set.joints)}
+    left = unit(at["lhip"] - at["rhip"])
+    fine = torch.ones(joints.shape[:-2], dtype=torch.bool)
+    for side in _SIDES:
+        thigh = unit(at[side + "knee"] - at[side + "hip"])
+        shank = unit(at[side + "ankle"] - at[side + "knee"])
+        fine &= (cross(thigh, shank) * left).sum(-1) > -0.15
+    return fine

@@ -39,6 +39,7 @@ class TrainConfig(BaseModel):
     virtual_views: int = Field(default=4, gt=1)  # for each instant of a batch
     recorded_share: float = Field(default=0.25, ge=0, le=1)  # of the views of variant stage3
     recombined_share: float = Field(default=0.4, ge=0, le=1)  # of its other bodies
+    bent_share: float = Field(default=0.0, ge=0, le=1)  # and bent further than anybody recorded
     batch_instants: int = Field(default=32, gt=0)
     mirror_share: float = Field(default=0.0, ge=0, le=1)  # no use where sides are alike
     roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of a camera's made-up roll

@@ -12,15 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cvsf.fusion import aim
 from cvsf.geometry import body_from, rotation_about, rotation_from_6d, unit, unit_length
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from train.bodies import knees_bend_back, random_bends, strung
 from train.config import TrainConfig
 from train.parallel import Company
 from train.samples import Draw, Sample
 from train.store import Store
-from train.windows import around
+from train.windows import aimed_window, around
 
 _RIGHT = (1.0, 0.0, 0.0)
 _NEAR = 0.1
@@ -31,18 +31,6 @@ _SURE = 0.03
 
 _LEGS = ("hip", "rhip", "rknee", "rankle", "lhip", "lknee", "lankle")
 _UPPER = torch.tensor([joint not in _LEGS for joint in H36M_16.joints])
-
-
-def _strung() -> Tensor:
-    """(J, J): which bones a joint hangs on; each is named by its end."""
-    table = torch.eye(len(H36M_16))
-    for child, parent in enumerate(H36M_16.parents):  # every parent comes before its children
-        if parent >= 0:
-            table[child] += table[parent]
-    return table
-
-
-_STRUNG = _strung()
 _PARENTS = [max(parent, 0) for parent in H36M_16.parents]
 
 
@@ -52,6 +40,7 @@ class _Chance(NamedTuple):
     row: Tensor  # (B, 4) of the store: whose body, whose camera, whose errors, whose upper half
     view: Tensor  # (B, 4) which of the views there, 0 to 1
     angle: Tensor  # (B,) about the vertical, radians
+    bends: Tensor  # (B, J, 3, 3) of its bones in body axes
 
 
 class _Seen(NamedTuple):
@@ -78,7 +67,7 @@ def from_placed(
         count = config.batch_instants * config.virtual_views
         chance = _drawn(count, len(store), config, random)
         mine = _Chance(*(company.share(part) for part in chance))
-        sample = refilmed(store, mine, kind, config.frames)
+        sample = refilmed(store, mine, kind, config)
         return sample.each(lambda part: part.to(company.device))
 
     return draw
@@ -93,19 +82,26 @@ def _drawn(count: int, rows: int, config: TrainConfig, random: torch.Generator) 
     row, view = (torch.where(recorded[:, None], part[:, :1], part) for part in (row, view))
     whole = torch.rand(count, generator=random) >= config.recombined_share
     row[:, 3] = torch.where(whole, row[:, 0], row[:, 3])
-    return _Chance(row, view, torch.where(recorded, 0.0, angle))
+    bends = torch.eye(3).expand(count, len(H36M_16), 3, 3)
+    if config.bent_share:
+        bent = (torch.rand(count, generator=random) < config.bent_share) & ~recorded
+        bends = torch.where(bent[:, None, None, None], random_bends(count, H36M_16, random), bends)
+    return _Chance(row, view, torch.where(recorded, 0.0, angle), bends)
 
 
-def refilmed(store: Store, chance: _Chance, kind: torch.dtype, frames: int = 1) -> Sample:
+def refilmed(store: Store, chance: _Chance, kind: torch.dtype, config: TrainConfig) -> Sample:
     """Bodies as the cameras of other instants would have seen them, each view by itself.
 
     With a window, a body moves on before a camera that stays as it was.
     """
+    frames = config.frames
     body, camera, error, upper = (
         _one_view(store, chance.row[:, part], chance.view[:, part], kind, frames)
         for part in range(4)
     )
     body = _recombined(body, upper, chance.row[:, 0] != chance.row[:, 3])
+    if config.bent_share:
+        body = body._replace(joints=_bent(body.joints, chance.bends.to(kind)))
     middle = frames // 2
     heading = rotation_about(0, chance.angle.to(kind))
     turn = camera.upright_from_view.mT @ heading @ body.upright_from_view
@@ -116,13 +112,12 @@ def refilmed(store: Store, chance: _Chance, kind: torch.dtype, frames: int = 1) 
     size = (pixels.amax(-2) - pixels.amin(-2)).norm(dim=-1)[..., None, None]
     there = (body.confidence.amax(-1, keepdim=True) > 0).to(kind)
     pixels, confidence = pixels + size * error.residual, error.confidence * there
-    aimed = aim(pixels, confidence, camera.image_px[:, None].expand(-1, frames, -1))
-    local = (joints - joints[..., :1, :])[:, middle] @ aimed.aimed_from_view[:, middle].mT
+    plane, aimed = aimed_window(pixels, confidence, camera.image_px)
+    local = (joints - joints[..., :1, :])[:, middle] @ aimed.aimed_from_view.mT
     frame = body_from(local, H36M_16)
     canonical = local @ frame.mT
     canonical = canonical / unit_length(canonical, H36M_16)[:, None, None]
     sure = 1 / (1 + (body.deviation / _SURE).square())
-    plane = aimed.plane
     if frames == 1:
         plane, confidence = plane[:, 0], confidence[:, 0]
     plane, confidence = plane[:, None], confidence[:, None]
@@ -139,10 +134,21 @@ def _recombined(body: _Seen, upper: _Seen, which: Tensor) -> _Seen:
     taken = which[:, None, None] & _UPPER
     bones = torch.where(taken[..., None], length * unit(turned), bones)
     return body._replace(
-        joints=body.joints[..., :1, :] + _STRUNG.to(bones) @ bones,
+        joints=body.joints[..., :1, :] + strung(bones, H36M_16),
         deviation=torch.where(taken[:, 0], upper.deviation, body.deviation),
         confidence=body.confidence * (upper.confidence.amax(-1, keepdim=True) > 0),
     )
+
+
+def _bent(joints: Tensor, bends: Tensor) -> Tensor:
+    """Bodies (B, T, J, 3) bent further than anybody recorded, all of a window alike; those whose
+    knees would bend forwards stay as they were.
+    """
+    frame = body_from(joints, H36M_16)
+    bones = (joints - joints[..., _PARENTS, :]) @ frame.mT
+    bent = strung(bones, H36M_16, bends[:, None].expand(-1, joints.shape[1], -1, -1, -1))
+    fine = knees_bend_back(bent, H36M_16).all(-1)[:, None, None, None]
+    return torch.where(fine, joints[..., :1, :] + bent @ frame, joints)
 
 
 def _one_view(store: Store, row: Tensor, chance: Tensor, kind: torch.dtype, frames: int) -> _Seen:

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cvsf.fusion import FusedLifter, LiftedViews, aim
+from cvsf.fusion import Aimed, FusedLifter, LiftedViews, aim
 from cvsf.skeleton import Array
 
 FRAMES_APART_S = 0.07
+_AHEAD = 0.2
+"""Nothing that a camera aimed at a person sees is farther aside than five times its depth."""
 _GAP_S = 1e4
 """Between two takes on one clock: no window reaches so far."""
 
@@ -66,8 +69,22 @@ class WindowedFusion(FusedLifter):
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
         frames = confidence.shape[2]
-        window = aim(keypoints_px, confidence, image_px[:, :, None].expand(-1, -1, frames, -1))
-        canonical, rotation = self.lifted(window.plane, confidence)
+        plane, aimed = aimed_window(keypoints_px, confidence, image_px)
+        canonical, rotation = self.lifted(plane, confidence)
         keypoints_px, confidence = (part[:, :, frames // 2] for part in (keypoints_px, confidence))
-        aimed = aim(keypoints_px, confidence, image_px)
         return self.together(canonical, rotation, keypoints_px, confidence, aimed)
+
+
+def aimed_window(
+    keypoints_px: Float[Tensor, "*batch T J 2"],
+    confidence: Float[Tensor, "*batch T J"],
+    image_px: Float[Tensor, "*batch 2"],
+) -> tuple[Float[Tensor, "*batch T J 2"], Aimed]:
+    """All frames as the camera saw them that is turned towards the person of the middle one."""
+    middle = keypoints_px.shape[-3] // 2
+    aimed = aim(keypoints_px[..., middle, :, :], confidence[..., middle, :], image_px)
+    around = aimed.origin_px[..., None, :, :], aimed.focal_px[..., None, :, :]
+    ray = (keypoints_px - around[0]) / around[1]
+    ray = torch.cat([ray, torch.ones_like(ray[..., :1])], -1)
+    ray = ray @ aimed.aimed_from_view[..., None, :, :].mT
+    return ray[..., :2] / ray[..., 2:].clamp_min(_AHEAD), aimed
