@@ -59,7 +59,7 @@ def draw_world(
     step = _ground(axes, eye, np.concatenate([centres, np.nanmedian(joints, axis=0)]))
     rims = [_camera(axes, eye, outcome, (row, v), pictures.get(v)) for v in range(len(centres))]
     if (truth := outcome.cameras.get("true_centres")) is not None:
-        at = eye.see(truth)
+        rims.append(at := eye.see(truth))
         axes.plot(*at.T, "o", ms=8, mfc="none", mec=_TRUE, mew=1.4, zorder=59, label="true camera")
         axes.legend(loc="lower left", bbox_to_anchor=(0.02, 0.065), frameon=False, labelcolor=FAINT)
     track = joints[:, outcome.found.body.joint_set.index("hip")]
