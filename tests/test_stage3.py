@@ -160,10 +160,18 @@ def test_a_lifter_of_windows_starts_as_its_parent_and_is_trained_scored_and_resu
     out = tmp_path / "windows"
     facts = _trained(file, out, "--parent", parent, "--not-subjects", "ben", frames=5)
     assert facts["stage3"]["one_view"]["n_mpjpe_mm"]["mean"] > 0
+    taught = read_checkpoint(Path(facts["checkpoint"])).lifter()
+    assert torch.equal(taught.stem.weight, still.stem.weight)
+    assert not torch.equal(taught.pose.weight, still.pose.weight)
     again = _trained(file, out, "--parent", parent, "--not-subjects", "ben", "--resume", frames=5)
     assert again["stage3"]["one_view"] == facts["stage3"]["one_view"]
     with pytest.raises(Refusal, match="windows of 5 frames"):
         compile_engine(read_checkpoint(Path(facts["checkpoint"])), tmp_path / "engine")
+
+
+def test_windows_without_a_lifter_of_single_frames_are_refused(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="there is no --parent"):
+        _trained(file, tmp_path, frames=5)
 
 
 @pytest.mark.parametrize(

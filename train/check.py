@@ -32,6 +32,11 @@ def check(
         )
     if parent is not None:
         start(config, H36M_16, 0, parent)
+    elif config.frames > 1:
+        raise Refusal(
+            f"frames is {config.frames} and there is no --parent; windows are learned on top of "
+            "a lifter of single frames, train one first and give it"
+        )
     for path in (out / f"seed-{seed}" / CHECKPOINT for seed in range(seeds)):
         if path.exists():
             if not again:

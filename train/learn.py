@@ -99,6 +99,9 @@ def start(
         check_parent(parent, lifter.shape, joint_set)
         # what a window adds to a parent of single frames begins as nothing
         lifter.load_state_dict(lifter.state_dict() | parent.weights)
+    if config.frames > 1:  # what single frames taught stays as it is
+        for part in (lifter.stem, lifter.blocks):
+            part.requires_grad_(False)
     lifter = lifter.to(device or torch.device("cpu"), _KINDS[config.precision])
     lifter.matrix_type = torch.bfloat16 if config.precision == "bfloat16" else None
     return Descent(
@@ -154,7 +157,7 @@ def descend(
     model = company.joined(Objective(run.lifter, run.joint_set, config))
     if config.compiled:
         model.compile()
-    parameters = list(run.lifter.parameters())
+    parameters = [part for part in run.lifter.parameters() if part.requires_grad]
     clock = time.perf_counter if company.device.type == "cuda" else time.process_time
     timing = None if minutes is None or run.timed else _Timing(clock)
     run.lifter.train()
@@ -260,8 +263,7 @@ def check_parent(parent: Checkpoint, shape: LifterShape, joint_set: JointSet) ->
 
 
 def _optimiser(config: TrainConfig, lifter: Lifter) -> torch.optim.Optimizer:
-    made: Any = torch.optim.AdamW(
-        lifter.parameters(), lr=config.rate, weight_decay=config.weight_decay
-    )
+    learned = [part for part in lifter.parameters() if part.requires_grad]
+    made: Any = torch.optim.AdamW(learned, lr=config.rate, weight_decay=config.weight_decay)
     assert isinstance(made, torch.optim.Optimizer)
     return made
