@@ -165,7 +165,10 @@ def _placer(plan: TrainConfig, parent: Checkpoint | None, morph: Morph | None) -
     """
     if plan.variant != "stage3":
         return None
-    return Placer(lift_with((parent or read_checkpoint(SHIPPED)).lifter()), morph)
+    lifter = parent.lifter() if parent else None
+    if lifter is None or lifter.shape.frames > 1:  # an instant is lifted at a time
+        lifter = read_checkpoint(SHIPPED).lifter()
+    return Placer(lift_with(lifter), morph)
 
 
 def _folder(order: Order, seed: int) -> Path:
