@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.adjust import adjust, covariance
+from cvsf.conclude import LEAST_NOISE, Spread, concluded
 from cvsf.delays import in_time, unsmoothed
 from cvsf.evidence import bones_of, measures_of
 from cvsf.panning import LEAST_PANNING, calibrate_panning
-from cvsf.pixels import CENTRE, FOCAL, ROTATION, Cameras, noise_of, pixels_of, seen_at
-from cvsf.rig import Body, Calibration, Rig, Sureness
-from cvsf.settle import BONE_SIGMA, LIFTER_SIGMA, settle_doubting, stance_in
+from cvsf.pixels import CENTRE, FOCAL, ROTATION, Cameras, noise_of, pixels_of
+from cvsf.rig import Calibration
+from cvsf.settle import settle_doubting, stance_in
 from cvsf.sightings import Sightings
 from cvsf.start import Turned, average_rotations, first_guess, mean_body
-from cvsf.sure import CAUTION, Undetermined, refuse_unsure
+from cvsf.sure import Undetermined, refuse_unsure
 from cvsf.system import Beliefs, Problem, State
 
 Real = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ _PANS = 1.3
 _MIRROR_ODDS = 1.1
 """A mirrored lifter must fit that much better: the one we ship learned from bodies, not mirrors."""
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
-_FIRST_NOISE, _LEAST_NOISE = 0.03, 0.004  # of the person's extent
+_FIRST_NOISE = 0.03  # of the person's extent
 
 
 def calibrate(
@@ -85,7 +86,19 @@ def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -
     if offsets:
         problem = unsmoothed(sightings, chosen, problem, state)
         problem, state = _doubted(problem, state, rounds=8)
-    result = _result(sightings, problem, state, mirrored=mirrored)
+    spread, _ = covariance(problem, state)
+    result = concluded(
+        sightings,
+        (problem.pixels, state.cameras, state.joints),
+        state.lengths[problem.bones.measure],
+        Spread(
+            rotation=np.linalg.norm(spread[:, ROTATION], axis=-1),
+            centre=np.linalg.norm(spread[:, CENTRE], axis=-1),
+            log_focal=spread[:, FOCAL],
+        ),
+        instants=len(chosen),
+        mirrored=mirrored,
+    )
     refuse_unsure(result)
     return result
 
@@ -164,7 +177,7 @@ def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State
         body=body,
         guess_log_focal=np.log(longer),
         reference=int(np.abs(start.view_from_world - np.eye(3)).sum((-2, -1)).argmin()),
-        beliefs=Beliefs(bone_sigma=BONE_SIGMA, lifter_sigma=LIFTER_SIGMA),
+        beliefs=Beliefs(),
     )
     state, cost = adjust(problem, state, 12)
     return problem, state, cost
@@ -173,7 +186,7 @@ def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State
 def _doubted(problem: Problem, state: State, rounds: int) -> tuple[Problem, State]:
     """Adjusted with the noise that is really there."""
     noise = noise_of(problem.pixels, state.cameras, state.joints)
-    noise = max(noise, problem.pixels.noise / 3, _LEAST_NOISE)
+    noise = max(noise, problem.pixels.noise / 3, LEAST_NOISE)
     problem = replace(problem, pixels=replace(problem.pixels, noise=noise))
     state, _ = adjust(problem, state, rounds)
     return problem, state
@@ -185,42 +198,3 @@ def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, 
     stance = stance_in(chosen, state.cameras.view_from_world[0], state.lengths)
     pixels, joints, _ = settle_doubting(pixels, state.cameras, stance)
     return replace(problem, pixels=pixels, body=stance.body), replace(state, joints=joints)
-
-
-def _result(sightings: Sightings, problem: Problem, state: State, *, mirrored: bool) -> Calibration:
-    cameras = state.cameras
-    rotation = cameras.view_from_world[0]
-    rig = Rig(
-        cameras=sightings.cameras,
-        image_px=sightings.image_px.astype(float),
-        view_from_world=rotation,
-        translation=-np.einsum("vij,vj->vi", rotation, cameras.centres),
-        focal_px=np.exp(cameras.log_focal[0]),
-        centre_px=cameras.centre_px,
-        radial=cameras.radial,
-        delay_s=cameras.delay_s,
-    )
-    spread, _ = covariance(problem, state)
-    noise = noise_of(problem.pixels, cameras, state.joints)
-    spread *= CAUTION * noise / problem.pixels.noise
-    away = np.linalg.norm(cameras.in_views(state.joints).mean((0, 2)), axis=-1)
-    apart = np.linalg.norm(
-        cameras.project(state.joints) - seen_at(problem.pixels, cameras), axis=-1
-    )
-    apart = np.where(problem.pixels.trust > 0, apart, np.nan)
-    return Calibration(
-        rig=rig.moved(rotation[0], -rotation[0] @ cameras.centres[0], 1.0),
-        body=Body(joint_set=sightings.joint_set, bones=state.lengths[problem.bones.measure]),
-        sureness=Sureness(
-            rotation_deg=np.degrees(np.linalg.norm(spread[:, ROTATION], axis=-1)),
-            position_share=np.linalg.norm(spread[:, CENTRE], axis=-1) / away,
-            focal_share=spread[:, FOCAL],
-            reprojection_px=np.nanmedian(apart, axis=(0, 2)),
-            reprojection_share=np.nanmedian(
-                apart / problem.pixels.extent_px[..., None], axis=(0, 2)
-            ),
-        ),
-        instants=len(state.joints),
-        mirrored=mirrored,
-        noise_share=max(noise, _LEAST_NOISE),
-    )

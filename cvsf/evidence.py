@@ -15,6 +15,8 @@ from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]
 
+BONE_SIGMA, LIFTER_SIGMA = 0.06, 0.25
+"""In mean bones, some 0.3 m: how much a bone seems to change, how far the lifter's pose is off."""
 POSE_CAUCHY = 8.0
 """Square of the residual of a whole pose, in standard deviations, at which it counts half: upside
 down, a lifter is wrong as a whole."""

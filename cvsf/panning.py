@@ -11,23 +11,23 @@ import numpy.typing as npt
 
 from cvsf.adjust import adjust, covariance
 from cvsf.alone import FREE, Alone, adjust_alone, chosen
+from cvsf.conclude import LEAST_NOISE, Spread, concluded
 from cvsf.consensus import agreed_centres, lay_over
-from cvsf.evidence import bones_of, measures_of
+from cvsf.evidence import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
 from cvsf.follow import follow, free
 from cvsf.pixels import CENTRE, Cameras, noise_of, pixels_of
-from cvsf.rig import Body, Calibration, Rig, Sureness
+from cvsf.rig import Calibration
 from cvsf.rotation import nearest_rotation
-from cvsf.settle import BONE_SIGMA, LIFTER_SIGMA, Stance, turned_body
+from cvsf.settle import Stance, turned_body
 from cvsf.sightings import Sightings
 from cvsf.start import mean_body, roots_in_views
-from cvsf.sure import CAUTION, Undetermined, refuse_unsure
+from cvsf.sure import Undetermined, refuse_unsure
 from cvsf.system import Beliefs, Problem, State
 
 Real = npt.NDArray[np.float64]
 
 
 _INSTANTS = 64
-_LEAST_NOISE = 0.004
 _GUESSES = (0.75, 1.5)  # focal length over the picture's longer side
 _NOISE = 0.012  # of the person's extent
 LEAST_PANNING = 3
@@ -43,48 +43,23 @@ def calibrate_panning(sightings: Sightings) -> Calibration:
     alone = _each_alone(some)
     centres, agreed = agreed_centres(alone.cameras.centres, seen[rows], alone.cost)
     problem, state = _together(some, alone, centres, agreed)
-    found, spread = follow(sightings, rows[agreed], problem, state)
-    result = _result(sightings, (found, spread), problem, state)
-    refuse_unsure(result)
-    return result
-
-
-def _result(
-    sightings: Sightings, followed: tuple[Alone, Real], problem: Problem, state: State
-) -> Calibration:
-    found, local = followed
-    cameras, pixels = found.cameras, pixels_of(sightings, problem.pixels.noise)
-    rotation = cameras.view_from_world
-    noise = noise_of(pixels, cameras, found.joints)
+    found, local = follow(sightings, rows[agreed], problem, state)
     shared, _ = covariance(problem, state)
-    away = np.linalg.norm(cameras.in_views(found.joints).mean((0, 2)), axis=-1)
-    position = CAUTION * np.linalg.norm(shared[:, CENTRE], axis=-1) / away
-    apart = np.linalg.norm(cameras.project(found.joints) - pixels.keypoints_px, axis=-1)
-    apart = np.where(pixels.trust > 0, apart, np.nan)
-    rig = Rig(
-        cameras=sightings.cameras,
-        image_px=sightings.image_px.astype(float),
-        view_from_world=rotation,
-        translation=-np.einsum("nvij,vj->nvi", rotation, cameras.centres),
-        focal_px=np.exp(cameras.log_focal),
-        centre_px=cameras.centre_px,
-        radial=cameras.radial,
-        delay_s=cameras.delay_s,
-    )
-    first = rotation[0, 0]
-    return Calibration(
-        rig=rig.moved(first, -first @ cameras.centres[0], 1.0),
-        body=Body(joint_set=sightings.joint_set, bones=state.lengths[problem.bones.measure]),
-        sureness=Sureness(
-            rotation_deg=CAUTION * np.degrees(np.linalg.norm(local[..., :3], axis=-1)),
-            position_share=position,
-            focal_share=np.hypot(CAUTION * local[..., 3], position),  # a lens zooms with distance
-            reprojection_px=np.nanmedian(apart, axis=(0, 2)),
-            reprojection_share=np.nanmedian(apart / pixels.extent_px[..., None], axis=(0, 2)),
+    centre = np.linalg.norm(shared[:, CENTRE], axis=-1)
+    away = np.linalg.norm(found.cameras.in_views(found.joints).mean((0, 2)), axis=-1)
+    result = concluded(
+        sightings,
+        (pixels_of(sightings, problem.pixels.noise), found.cameras, found.joints),
+        state.lengths[problem.bones.measure],
+        Spread(
+            rotation=np.linalg.norm(local[:, :3], axis=-1),
+            centre=centre,
+            log_focal=np.hypot(local[:, 3], centre / away),  # a lens zooms with its distance
         ),
         instants=len(state.joints),
-        noise_share=max(noise, _LEAST_NOISE),
     )
+    refuse_unsure(result)
+    return result
 
 
 def _best_rows(sightings: Sightings, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -134,12 +109,12 @@ def _together(
         body=turned_body(kept, cameras.view_from_world),
         guess_log_focal=np.log(some.image_px.max(1).astype(float)),
         reference=0,
-        beliefs=Beliefs(bone_sigma=BONE_SIGMA, lifter_sigma=LIFTER_SIGMA),
+        beliefs=Beliefs(),
     )
     state = State(cameras=cameras, joints=joints[agreed], lengths=measures_of(joints, bones))
     for _ in range(3):
         state, _ = adjust(problem, state, 8)
-        noise = max(noise_of(problem.pixels, state.cameras, state.joints), _LEAST_NOISE)
+        noise = max(noise_of(problem.pixels, state.cameras, state.joints), LEAST_NOISE)
         problem = replace(problem, pixels=replace(problem.pixels, noise=noise))
     return problem, state
 
@@ -148,7 +123,8 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
     """Every instant from the lifter's own rotations and a guessed focal length (V,)."""
     body = mean_body(sightings)
     views = sightings.view_from_canonical.astype(float)
-    inside, _ = roots_in_views(sightings, body, views, focal_px)
+    middle = sightings.image_px.astype(float) / 2
+    inside, _ = roots_in_views(pixels_of(sightings, noise), middle, body, views, focal_px)
     shape = views.shape[:2]
     count = len(sightings.cameras)
     start = Alone(
@@ -156,7 +132,7 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
             view_from_world=np.asarray(nearest_rotation(views), float),
             centres=-np.einsum("nvji,nvj->nvi", views, inside),
             log_focal=np.broadcast_to(np.log(focal_px), shape).copy(),
-            centre_px=sightings.image_px.astype(float) / 2,
+            centre_px=middle,
             radial=np.zeros(count),
             delay_s=np.zeros(count),
         ),

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from cvsf.doubt import relabelled, rows_of_cameras, without_strangers
 from cvsf.evidence import (
+    BONE_SIGMA,
+    LIFTER_SIGMA,
     Bones,
     add_bones,
     add_lifted,
@@ -22,7 +24,7 @@ from cvsf.pixels import Cameras, Pixels, compare, rows_of
 from cvsf.rotation import nearest_rotation
 from cvsf.sightings import Sightings
 from cvsf.skeleton import JointSet
-from cvsf.start import mean_body
+from cvsf.start import mean_body, roots_in_views
 
 Real = npt.NDArray[np.float64]
 
@@ -31,11 +33,8 @@ _TRUSTING, _TRUSTING_NOISE = 2, 0.02
 """Rounds at first that doubt no pixel: the lifter's pose may be far off where all views agree."""
 _FIRST_NOISE = 0.05  # of the person's extent, falling to the calibration's own
 _DAMPING = 1e-3
-BONE_SIGMA, LIFTER_SIGMA = 0.06, 0.25
-"""In mean bones, some 0.3 m: how much a bone seems to change, how far the lifter's pose is off."""
 _DEPTH_TRUST = 0.01
 """A distance told from the person's size against a direction."""
-_SIZED = 4  # joints from which on a view tells a person's size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,33 +72,16 @@ def turned_body(sightings: Sightings, view_from_world: Real) -> Real:
 
 
 def roots(pixels: Pixels, cameras: Cameras, body: Real) -> Real:
-    """Where the body's origin is, (N, 3): by its size in every view, views by their trust."""
-    local = body[:, None] @ np.swapaxes(cameras.view_from_world, -1, -2)
-    weight = pixels.trust[..., None]
-    total = np.maximum(weight.sum(2), 1e-9)
-    middle, centre = (weight * local).sum(2) / total, (weight * pixels.keypoints_px).sum(2) / total
-    flat = local[..., :2] - middle[:, :, None, :2]
-    spread = pixels.keypoints_px - centre[:, :, None]
-    scale = np.sqrt(
-        (weight * np.square(spread)).sum((2, 3))
-        / np.maximum((weight * np.square(flat)).sum((2, 3)), 1e-9)
-    )
+    """Where the body's origin is, (N, 3): where the views' rays cross, and by its size in each."""
     focal = np.exp(cameras.log_focal)
-    tells_size = (pixels.trust > 0).sum(-1) >= _SIZED  # a joint or two have none
-    depth = np.where(tells_size, focal / np.maximum(scale, 1e-6), 1.0)
-    aside = (centre - cameras.centre_px) / focal[..., None]
-    ray = np.concatenate([aside, np.ones_like(depth)[..., None]], -1)
-    in_view = ray * depth[..., None] - middle
-    world = (in_view[..., None, :] @ cameras.view_from_world)[..., 0, :] + cameras.centres
-    # the rays' own crossing where there are two: sight is surer than size
-    trust = pixels.trust.sum(-1)
-    ray = (ray[..., None, :] @ cameras.view_from_world)[..., 0, :]
-    ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
-    across = np.eye(3) - ray[..., :, None] * ray[..., None, :]
-    along = _DEPTH_TRUST * tells_size[..., None, None] * ray[..., :, None] * ray[..., None, :]
-    information = trust[..., None, None] * (across + along)
+    inside, sized = roots_in_views(pixels, cameras.centre_px, body, cameras.view_from_world, focal)
+    away = (inside[..., None, :] @ cameras.view_from_world)[..., 0, :]
+    ray = away / np.linalg.norm(away, axis=-1, keepdims=True)
+    outer = ray[..., :, None] * ray[..., None, :]
+    trust = pixels.trust.sum(-1)[..., None, None]
+    information = trust * (np.eye(3) - (1 - _DEPTH_TRUST * sized[..., None, None]) * outer)
+    right = np.einsum("nvij,nvj->ni", information, away + cameras.centres)
     whole = information.sum(1) + 1e-9 * np.eye(3)
-    right = np.einsum("nvij,nvj->ni", information, world)
     return np.asarray(np.linalg.solve(whole, right[..., None])[..., 0])
 
 

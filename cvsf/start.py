@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.pixels import Pixels, pixels_of
 from cvsf.rotation import angle_between, nearest_rotation
 from cvsf.sightings import Sightings
 from cvsf.skeleton import JointSet
@@ -16,6 +17,7 @@ from cvsf.skeleton import JointSet
 Real = npt.NDArray[np.float64]
 
 _ROUNDS = 12
+_SIZED = 5  # joints from which on a view tells a person's size
 _DOUBT_DEG = 20.0
 """A view's rotation this far from the others' counts half."""
 
@@ -79,7 +81,8 @@ def average_rotations(sightings: Sightings) -> Turned:
 def first_guess(sightings: Sightings, turned: Turned, focal_px: Real) -> Start:
     """Distances from the ratio of 2D and 3D size at the guessed focal lengths."""
     body = mean_body(sightings) @ np.swapaxes(turned.world_from_canonical, -1, -2)
-    roots, sure = roots_in_views(sightings, body, turned.view_from_world, focal_px)
+    pixels, middle = pixels_of(sightings, 1.0), sightings.image_px.astype(float) / 2
+    roots, sure = roots_in_views(pixels, middle, body, turned.view_from_world, focal_px)
     views = turned.view_from_world
     reference = int(np.abs(views - np.eye(3)).sum((-2, -1)).argmin())
     away = np.zeros((len(views), 3))
@@ -101,27 +104,26 @@ def first_guess(sightings: Sightings, turned: Turned, focal_px: Real) -> Start:
 
 
 def roots_in_views(
-    sightings: Sightings, body: Real, view_from_world: Real, focal_px: Real
+    pixels: Pixels, centre_px: Real, body: Real, view_from_world: Real, focal_px: Real
 ) -> tuple[Real, npt.NDArray[np.bool_]]:
     """Where each view has the origin of the body (N, J, 3), told from its size, (N, V, 3); and
-    whether the view can tell.
+    whether the view can tell (else it is put at distance 1).
     """
     local = body[:, None] @ np.swapaxes(view_from_world, -1, -2)
-    weight = np.square(sightings.confidence)[..., None].astype(float)
+    weight = pixels.trust[..., None]
     total = np.maximum(weight.sum(2), 1e-9)
     middle = (weight * local).sum(2) / total
-    centre = (weight * sightings.keypoints_px).sum(2) / total
+    centre = (weight * pixels.keypoints_px).sum(2) / total
     flat = local[..., :2] - middle[:, :, None, :2]
-    pixels = sightings.keypoints_px - centre[:, :, None]
+    spread = pixels.keypoints_px - centre[:, :, None]
     scale = np.sqrt(
-        (weight * np.square(pixels)).sum((2, 3))
+        (weight * np.square(spread)).sum((2, 3))
         / np.maximum((weight * np.square(flat)).sum((2, 3)), 1e-9)
     )
-    sure = (sightings.confidence > 0).sum(-1) > len(sightings.joint_set) // 3
-    depth = focal_px / np.maximum(scale, 1e-6)
-    principal = sightings.image_px / 2.0
-    aside = (centre - principal) / focal_px[..., None] * depth[..., None]
-    return np.concatenate([aside, depth[..., None]], -1) - middle, sure
+    sized: npt.NDArray[np.bool_] = (pixels.trust > 0).sum(-1) >= _SIZED
+    depth = np.where(sized, focal_px / np.maximum(scale, 1e-6), 1.0)
+    aside = (centre - centre_px) / focal_px[..., None] * depth[..., None]
+    return np.concatenate([aside, depth[..., None]], -1) - middle, sized
 
 
 def _median(values: Real, axis: int, otherwise: Any) -> Real:

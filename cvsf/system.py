@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.evidence import (
+    BONE_SIGMA,
+    LIFTER_SIGMA,
     Bones,
     Normal,
     add_bones,
@@ -43,8 +45,8 @@ _UNIT_SIGMA = 1e-3  # the mean bone is 1: what makes the scale
 class Beliefs:
     """How far each kind of evidence is believed; lengths in mean bones (some 0.3 m)."""
 
-    bone_sigma: float = 0.06
-    lifter_sigma: float = 0.25
+    bone_sigma: float = BONE_SIGMA
+    lifter_sigma: float = LIFTER_SIGMA
     focal_sigma: float = 0.4  # of the log focal length, about the guess
     radial_sigma: float = 0.15
     delay_sigma_s: float = 0.05
