@@ -19,6 +19,7 @@ from runtime.seen import joined
 Real = npt.NDArray[np.float64]
 
 _WINDOW_S, _LEAST = 0.6, 4
+_MANY_LOOKS, _SLOW_S = 7, 1.5  # where instants are few, the window is longer
 _USUAL = 200  # instants that say what is usual for a camera
 _USUAL_AT_FIRST, _LEAST_USUAL = 0.015, 0.008
 _APART, _LEAST_APART = 4.0, 0.04
@@ -58,7 +59,9 @@ class Vigil:
         """A camera that has come to be doubted, and since when (s); the joints are (1, J, 3)."""
         now_s = float(seen.t_s[0])
         self._looks.append(_Look(now_s, misfit(self._rig, joints, seen)[0], seen))
-        while self._looks and self._looks[0].t_s < now_s - _WINDOW_S:
+        while self._looks[0].t_s < now_s - (
+            _WINDOW_S if len(self._looks) > _MANY_LOOKS else _SLOW_S
+        ):
             self._looks.popleft()
         apart = [v for v, off in enumerate(self.recent()) if off > self._limit(v)]
         believed = [v for v, c in enumerate(self._rig.cameras) if c not in doubted]

@@ -87,7 +87,7 @@ def write_screenshot(
         raise Refusal(f"No page is served at {address} ({error}); is a hub running?") from error
     with closing(Chromium(width_px, height_px)) as browser:
         browser.open(address)
-        ready = "cvsf.skeletons > 20 && cvsf.tiles.pictures > 8 && cvsf.recording !== null"
+        ready = "cvsf.skeletons > 60 && cvsf.tiles.pictures > 8 && cvsf.recording !== null"
         try:
             browser.wait_for(ready, _SETTLE_S)
         except TimeoutError as error:
