@@ -20,7 +20,7 @@ from train.rigs import Outcome
 from train.stills import Picture, stills
 from train.world_picture import FAINT, INK, PAPER, draw_world
 
-_INCHES, _DPI = (15.0, 8.4), 110
+_INCHES, _DPI = (15.0, 8.4), 96
 _TIMES = mpl.colormaps["plasma"]
 _SCALES = {
     "height": "metres by the athlete's height",
