@@ -26,6 +26,7 @@ from runtime.score_world import (
     score_bump,
     score_world,
 )
+from runtime.spoken import spoken
 
 STATURE_M = 1.75
 """Of every simulated skier (docs/simulator.md)."""
@@ -54,7 +55,7 @@ def bench_live(
             runs.append(_run(one, cams, Path(folder)))
     result = {**_pooled(runs), "seeds": chosen, "runs": runs}
     if as_json:
-        typer.echo(json.dumps(result))
+        typer.echo(json.dumps(spoken(result)))  # what never happened is null
         return
     for name, unit in (
         ("mpjpe_mm", "mm"), ("limit_mm", "mm with the true cameras"), ("first_world_s", "s"),
