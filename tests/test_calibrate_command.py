@@ -105,6 +105,17 @@ def test_a_camera_of_unknown_picture_size_is_refused(tmp_path: Path) -> None:
     }
 
 
+def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> None:
+    with np.load(file) as read:
+        found = {name: read[name] for name in read.files}
+    found["confidence"][:, 1] = 0
+    np.savez(tmp_path / "blind.npz", allow_pickle=False, **found)
+    facts = run(calibrate, tmp_path / "blind.npz", "--subjects", "ann", "--out", tmp_path, "--json")
+    assert facts["sessions_calibrated_share"] == 1
+    cameras = json.loads((tmp_path / "blind-0.json").read_text())["cameras"]
+    assert cameras == ["cam0", "cam2", "cam3"]
+
+
 def test_a_session_has_no_subjects_to_choose(file: Path, tmp_path: Path) -> None:
     folder = record(tmp_path / "session", file, 2)
     with pytest.raises(Refusal, match="who is in it"):

@@ -64,7 +64,7 @@ def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Placed]:
         body=Body(joint_set=H36M_16, bones=size * bones),
         sureness=Sureness(
             rotation_deg=nothing, position_share=nothing, focal_share=nothing,
-            reprojection_px=nothing,
+            reprojection_px=nothing, reprojection_share=nothing,
         ),
         instants=FRAMES,
         noise_share=0.01,

@@ -16,7 +16,7 @@ from cvsf.refusal import Refusal
 from cvsf.rig import Real
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from train.dataset import Instants
-from train.score_rigs import Cameras, Reality, joints_named
+from train.reality import Cameras, Reality, joints_named
 
 POSES = "movenet_2d_and_triangulated.npz"
 CAMERAS = "cameras.json"
@@ -85,7 +85,7 @@ def _video_size(folder: Path, camera: dict[str, Any]) -> tuple[float, float, flo
 
 def _reality(cameras: list[dict[str, Any]], found: Real, world: Real) -> Reality:
     joints, known = remap(
-        np.nan_to_num(world), np.isfinite(world).all(-1), COCO_17.joints, H36M_16.joints
+        np.nan_to_num(world), np.asarray(np.isfinite(world).all(-1)), COCO_17.joints, H36M_16.joints
     )
     joints_mm = np.where(known[..., None] > 0, joints.astype(float), np.nan)
     rotation = np.array([camera["R"] for camera in cameras])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cvsf.engine import Engine
 from cvsf.refusal import Refusal
@@ -20,8 +19,8 @@ from train.clip import is_clip, read_clip
 from train.dataset import Instants, joined
 from train.multiview import read_file
 from train.read import Choice
+from train.reality import Reality, reality
 from train.recorded import read_session
-from train.score_rigs import Cameras, Reality, reality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ class Reel:
             real = self.clip or reality(part)
             rows = np.flatnonzero(part.t_s - part.t_s.min() <= seconds)
             part = replace(part.take(rows), cameras=self.cameras)
-            real = None if real is None else _cut(real, rows, views)
+            real = None if real is None else real.some(rows, slice(views))
             yield _filmed(name, part, real, engine, views)
 
 
@@ -105,20 +104,3 @@ def _filmed(name: str, part: Instants, real: Reality | None, engine: Engine, vie
         fused=np.concatenate(fused),
         real=real,
     )
-
-
-def _cut(real: Reality, rows: npt.NDArray[np.intp], views: int) -> Reality:
-    """The truth of some instants and the first views."""
-
-    def some(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return array[rows, :views]
-
-    cameras = real.cameras
-    if cameras is not None:
-        cameras = Cameras(
-            view_from_world=some(cameras.view_from_world),
-            translation_mm=some(cameras.translation_mm),
-            projection=some(cameras.projection),
-            straight_px=some(cameras.straight_px),
-        )
-    return replace(real, joints_mm=some(real.joints_mm), cameras=cameras)

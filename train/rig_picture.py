@@ -4,6 +4,7 @@ skeletons shown again on what the cameras saw.
 Nothing in it is touched up: dots are what the detector said, lines are what was found.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,14 @@ def draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
     """Write the picture of a session that was calibrated."""
     assert outcome.found is not None
     assert outcome.placed is not None
-    joints = outcome.placed.joints
+    cameras, joints = outcome.found.rig.cameras, outcome.placed.joints
+    seen = filmed.sightings.of_views([filmed.sightings.cameras.index(c) for c in cameras])
+    filmed = replace(filmed, sightings=seen)
     whole = np.flatnonzero(np.isfinite(joints).all((1, 2)))
     rows = whole[np.linspace(0, len(whole) - 1, _MOMENTS).round().astype(int)]
     colours = [_TIMES(0.05 + 0.8 * share) for share in np.linspace(0, 1, _MOMENTS)]
     shown = [(int(rows[k]), colours[k]) for k in _SHOWN]
-    pictures = stills(file, outcome.found.rig.cameras, [row for row, _ in shown])
+    pictures = stills(file, cameras, [row for row, _ in shown])
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
     world = figure.add_axes((0.0, 0.0, 0.6, 0.93))
     moments = [(int(row), colour) for row, colour in zip(rows, colours, strict=True)]
@@ -50,7 +53,7 @@ def draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
     step = draw_world(
         world, outcome, moments, last, {v: p for (r, v), p in pictures.items() if r == last}
     )
-    views = min(len(outcome.found.rig.cameras), _MOST_VIEWS)
+    views = min(len(cameras), _MOST_VIEWS)
     for line, (row, colour) in enumerate(shown):
         for view in range(views):
             width = 0.38 / views
