@@ -111,6 +111,25 @@ class Calibration:
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
 
+def pans(rig: Rig) -> bool:
+    """Whether every instant has rotations and focal lengths of its own."""
+    return rig.focal_px.ndim > 1
+
+
+def rows_of_rig(found: Calibration, rows: int | slice) -> Calibration:
+    """Panning cameras at one of their instants, as if they stood still, or at some of them."""
+    rig = found.rig
+    return replace(
+        found,
+        rig=replace(
+            rig,
+            view_from_world=rig.view_from_world[rows],
+            translation=rig.translation[rows],
+            focal_px=rig.focal_px[rows],
+        ),
+    )
+
+
 def to_plain(found: Calibration) -> dict[str, Any]:
     """What `cameras.json` of a session holds."""
     return {

@@ -18,6 +18,8 @@ from cvsf.calibrations import calibrations
 from cvsf.engine import Engine
 from cvsf.messages import MultiviewPose
 from cvsf.metrics import n_mpjpe, p_mpjpe
+from cvsf.rig import pans
+from cvsf.rotation import nearest_rotation
 from cvsf.session import SessionReader
 from cvsf.skeleton import Array
 from cvsf.triangulate import projection_of, triangulate
@@ -53,7 +55,7 @@ def score(
     view_from_body = lifted["view_from_canonical"].astype(np.float64)
     one_view = np.einsum("nvij,nvkj->nvki", view_from_body, lifted["canonical"])
     fused = np.einsum("nvij,nkj->nvki", view_from_body, lifted["fused"])
-    streamed = _streamed(session, poses, view_from_body)
+    streamed = _streamed(session, poses, view_from_body, truth)
     world = triangulate(keypoints.astype(np.float64), confidence, truth.projection)
     triangulated = np.einsum("nvij,nkj->nvki", truth.view_from_world, world)
     counted = seen & (np.sum(seen, axis=1, keepdims=True) > 1)
@@ -96,13 +98,19 @@ def read_truth(file: Any, rows: Any) -> Truth:
     )
 
 
-def _streamed(session: SessionReader, poses: Sequence[MultiviewPose], view_from_body: Real) -> Real:
+def _streamed(
+    session: SessionReader, poses: Sequence[MultiviewPose], view_from_body: Real, truth: Truth
+) -> Real:
     """Measured skeletons (N, V, J, 3) in the axes of the views: the world's by the cameras that
     held then, the body's by what the lifter says of each view; NaN where there is none.
+
+    Where cameras pan, no session says how each looked at each instant: all skeletons of one world
+    are turned alike, as they fit the truth best, and then seen by the true cameras.
     """
     rigs = {held.number: held.calibration.rig for held in calibrations(session)}
     sent = {s.instant: s for s in session.skeletons() if s.measured}
     cameras = sorted({camera for pose in poses for camera in pose.cameras})
+    panned: dict[int, list[int]] = {}
     found = np.full((*view_from_body.shape[:2], poses[0].confidence.shape[1], 3), np.nan)
     for n, pose in enumerate(poses):
         skeleton = sent.get(pose.instant)
@@ -111,11 +119,28 @@ def _streamed(session: SessionReader, poses: Sequence[MultiviewPose], view_from_
         turns = view_from_body[n]
         if skeleton.frame_of_reference == "world":
             rig = rigs[skeleton.calibration]
+            if pans(rig):
+                panned.setdefault(skeleton.calibration, []).append(n)
+                found[n] = skeleton.joints
+                continue
             known = [cameras.index(camera) for camera in rig.cameras]
             turns = np.full_like(turns, np.nan)
             turns[known] = rig.view_from_world
         found[n] = skeleton.joints @ np.swapaxes(turns, -1, -2)
+    for rows in panned.values():
+        found[rows] = _seen_truly(found[rows][:, 0], rows, truth)
     return found
+
+
+def _seen_truly(joints: Real, rows: list[int], truth: Truth) -> Real:
+    """Skeletons (n, J, 3) of a world turned as one to the true world, in the true views' axes."""
+    views = truth.view_from_world[rows]
+    local = truth.joints_mm[rows]
+    away = (local - local[:, :, :1]) @ views  # of the hip, in the true world
+    world = np.nan_to_num(np.nanmean(away, axis=1))
+    ours = joints - joints[:, :1]
+    turn = nearest_rotation(np.einsum("nji,njk->ik", world, ours))
+    return np.asarray((ours @ turn.T)[:, None] @ np.swapaxes(views, -1, -2))
 
 
 def _stacked(poses: Sequence[MultiviewPose]) -> tuple[Array, Array, Array]:

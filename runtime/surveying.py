@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from cvsf.calibrate import calibrate
+from cvsf.panning import LEAST_PANNING
 from cvsf.place import place
-from cvsf.rig import Calibration
+from cvsf.rig import Calibration, pans, rows_of_rig
 from cvsf.sightings import Sightings
 from cvsf.sure import Undetermined
 from cvsf.upright import Scale, stand
@@ -39,6 +40,10 @@ _RESECTION_S, _RESECTION_EVERY_S = 0.8, 0.3
 _RESECTION_FIT = 0.04
 _REFINED, _FRESH_S = 1.5, 8.0  # a camera found again is refined as more of it is seen
 _ALL_ANEW_S = 4.0
+_PANNING_S, _PANNING_SHARE, _PANNING_MOST_S = 5.0, 0.8, 8.0
+"""Panning cameras are sought in so much of what was seen last."""
+_STILL_FIT = 0.015
+"""Cameras that did not hold once must fit that well to count as standing still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,7 @@ class Surveying:
         self._held: Calibration | None = None
         self._fresh: dict[str, tuple[float, float]] = {}  # found again: moved and found when
         self._lost = False
+        self._may_pan = False  # still cameras were found once, and did not hold
         self._moved: dict[str, float] = {}  # camera: since when
         self._next_s = 0.0  # of the gallery's time, when to survey again
         self._moved_at_s = 0.0  # of the gallery's time, when a camera last stood elsewhere
@@ -114,7 +120,9 @@ class Surveying:
             self._gallery.forget(camera, since_s)
         self._moved.clear()
         self._lost = True
-        self._next_s = self._gallery.watched_s + self.first_s
+        self._may_pan = self._held is not None and len(self._held.rig.cameras) >= LEAST_PANNING
+        wait_s = _PANNING_S if self._may_pan else self.first_s
+        self._next_s = self._gallery.watched_s + wait_s
 
     def think(self) -> list[Found]:
         """What has become known since the last time; takes as long as it takes."""
@@ -153,15 +161,18 @@ class Surveying:
 
     def _survey(self) -> Calibration | None:
         """The cameras as all that was seen determines them; None if those held are as good."""
-        seen = self._known_views()
-        found = calibrate(seen)
-        off = fit(found.rig, seen)
-        if not off < _WORST_FIT:
-            raise Undetermined(
-                f"the cameras found leave {off:.0%} of the person's size unexplained; "
-                "they move, or what they see does not fit together"
-            )
         held = self._held
+        if held and pans(held.rig) and not self._lost:
+            return None  # their tripods are known, and the hub follows them
+        seen = self._known_views()
+        try:
+            found, off = self._still(seen)
+        except Undetermined as refusal:
+            if held and not (self._lost or self._moved):
+                raise
+            return self._panning(refusal)
+        if self._may_pan and off > _STILL_FIT:
+            return self._panning(Undetermined("the cameras did not hold"))
         if held and not self._lost:
             if not set(held.rig.cameras) <= set(found.rig.cameras):
                 return None
@@ -170,7 +181,30 @@ class Surveying:
                 return None
         some = seen.take(np.unique(np.linspace(0, len(seen) - 1, _PLACED).round().astype(int)))
         found = stand(found, place(some, found), self.scale_of(found.rig.cameras))
-        return self._in_world_of(held, found) if held else found
+        return self._in_world_of(held, found) if held and not pans(held.rig) else found
+
+    def _still(self, seen: Sightings) -> tuple[Calibration, float]:
+        """Cameras that stand still, and how far they are off."""
+        found = calibrate(seen)
+        off = fit(found.rig, seen)
+        if not off < _WORST_FIT:
+            raise Undetermined(
+                f"the cameras found leave {off:.0%} of the person's size unexplained; "
+                "they move, or what they see does not fit together"
+            )
+        return found, off
+
+    def _panning(self, refusal: Undetermined) -> Calibration:
+        """Cameras that pan, where still ones were refused; the newest of them alone is told."""
+        recent = self._gallery.since(self._gallery.newest_s - _PANNING_MOST_S)
+        if recent is None or len(recent.cameras) < LEAST_PANNING:
+            raise refusal
+        if float(np.ptp(recent.t_s)) < _PANNING_S * _PANNING_SHARE:
+            raise refusal
+        found = calibrate(recent, moving="panning")
+        placed = place(recent, found)
+        found = stand(found, placed, self.scale_of(found.rig.cameras))
+        return rows_of_rig(found, slice(-1, None))
 
     def _known_views(self) -> Sightings:
         """All that was seen, without cameras that saw too little."""

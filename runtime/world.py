@@ -5,6 +5,7 @@ until it is found again; nothing here waits for the surveyor.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,15 +17,16 @@ import numpy as np
 from cvsf.calibrations import CAMERAS, Held, read_cameras
 from cvsf.engine import Lifted
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.place import place
+from cvsf.place import Placed, place
 from cvsf.refusal import Refusal
-from cvsf.rig import Calibration
+from cvsf.rig import Calibration, pans
 from cvsf.sightings import Sightings
 from cvsf.skeleton import joint_set
 from runtime.config import HubConfig
 from runtime.depth import Depth
 from runtime.known import Known
 from runtime.measures import measures
+from runtime.pursued import Pursued
 from runtime.record import Recorder
 from runtime.seen import arranged, seen_now
 from runtime.survey import News, Survey
@@ -47,7 +49,8 @@ class World:
         self, survey: Survey | Known | None, on_found: Callable[[Held], None] = lambda held: None
     ) -> None:
         self._survey, self._on_found = survey, on_found
-        self._vigil: Vigil | None = None
+        self._vigil: Vigil | None = None  # over cameras that stand still
+        self._pursued: Pursued | None = None  # those that pan
         self._depth = Depth()
         self._doubted: dict[str, float] = {}  # camera: when that came to be known (monotonic)
         self._moved_s: dict[str, float] = {}  # camera: when it was found in a new place
@@ -70,12 +73,12 @@ class World:
         seen = seen_now(pose, lifted, joint_set(skeleton.joint_set))
         self._hear(seen, skeleton.t_ns)
         held = self.held
-        if held is None or self._vigil is None:
+        if held is None:
             return skeleton
         rig = held.calibration.rig
         whole = arranged(seen, rig.cameras)
         trusted, views = self._trusted(whole)
-        placed = place(trusted, held.calibration, rounds=_ROUNDS) if views else None
+        placed = self._placed(held.calibration, trusted) if views else None
         if placed is None or not np.isfinite(placed.joints).all():
             return None
         joints = placed.joints[0]
@@ -83,8 +86,8 @@ class World:
         measured = len(views) > 1 and not set(views) & set(self._doubted)
         if measured:
             self._depth.note(root, t_s)
-            self._watch(self._vigil, whole, placed.joints)
-        elif len(views) == 1:
+            self._watch(whole, placed.joints)
+        elif len(views) == 1 and not self._pursued:
             joints = joints + self._depth.shift(root, rig.centres[rig.cameras.index(views[0])], t_s)
         sure = 1 / (1 + np.square(placed.deviation[0] / _HALF_SURE))
         return replace(
@@ -97,6 +100,11 @@ class World:
             scale_source=held.calibration.scale_source,
             calibration=held.number,
         )
+
+    def _placed(self, calibration: Calibration, trusted: Sightings) -> Placed:
+        if self._pursued:
+            return self._pursued.place(trusted)
+        return place(trusted, calibration, rounds=_ROUNDS)
 
     def _hear(self, seen: Sightings, t_ns: int) -> None:
         """Take up what has been found, and show the surveyor this instant."""
@@ -122,7 +130,7 @@ class World:
         """The cameras in the world, for clients."""
         if self.held is None:
             return None
-        found = self.held.calibration
+        found = self._pursued.now if self._pursued else self.held.calibration
         rig, sure = found.rig, found.sureness
         return {
             "number": self.held.number,
@@ -148,7 +156,8 @@ class World:
         said: dict[str, Any] = {"survey_left_out": self._survey.left_out}
         if self.held is None:
             return {"world": {"calibration": 0, "waiting_for": self._survey.reason, **said}}
-        recent = self._vigil.recent() if self._vigil else ()
+        cameras = self.held.calibration.rig.cameras
+        recent = self._vigil.recent() if self._vigil else [math.nan] * len(cameras)
         return {
             "world": {
                 "calibration": self.held.number,
@@ -160,7 +169,8 @@ class World:
                 "moves": self.moves,
                 "misfit": {
                     camera: round(float(off), 4)
-                    for camera, off in zip(self.held.calibration.rig.cameras, recent, strict=True)
+                    for camera, off in zip(cameras, recent, strict=True)
+                    if math.isfinite(off)
                 },
                 **said,
             }
@@ -185,7 +195,9 @@ class World:
             self._believe(camera, "camera found in its new place")
         for camera in set(self._doubted) - set(news.calibration.rig.cameras):
             del self._doubted[camera]
-        self._vigil = Vigil(news.calibration, self._moved_s)
+        moving = pans(news.calibration.rig)
+        self._pursued = Pursued(news.calibration) if moving else None
+        self._vigil = None if moving else Vigil(news.calibration, self._moved_s)
         self._depth = Depth()
         self._found_s = time.monotonic()
         self.changes += 1
@@ -201,8 +213,13 @@ class World:
         )
         self._on_found(self.held)
 
-    def _watch(self, vigil: Vigil, seen: Sightings, joints: Any) -> None:
+    def _watch(self, seen: Sightings, joints: Any) -> None:
         """Doubt a camera that has moved, believe one that fits again."""
+        vigil = self._vigil
+        if vigil is None:
+            if self._pursued and self._pursued.lost(float(seen.t_s[0])):
+                self._lose(float(seen.t_s[0]) - _LOST_S)
+            return
         parted = vigil.see(seen, joints, self._doubted)
         for camera in [c for c in self._doubted if c in seen.cameras and vigil.fits(c)]:
             self._believe(camera, "camera fits again")
@@ -227,7 +244,7 @@ class World:
     def _lose(self, since_s: float) -> None:
         """Give up the cameras: they part, and nobody can say which is wrong."""
         log.warning("cameras no longer fit together, looking for all of them")
-        self.held = self._vigil = None
+        self.held = self._vigil = self._pursued = None
         self._doubted.clear()
         self.changes += 1
         if self._survey:
