@@ -53,6 +53,9 @@ def calibrate(
     the athlete hardly ever is not in the rig.
     """
     sightings = sightings.of_views(useful_views(sightings))
+    for camera, size in zip(sightings.cameras, sightings.image_px, strict=True):
+        if not (size > 0).all():
+            raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
     if moving == "panning":
         return calibrate_panning(sightings)
     try:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.pixels import CAUCHY, Cameras, Pixels, pixel_cost, rows_of
+from cvsf.pixels import CAUCHY, Cameras, Pixels, median_off, pixel_cost, rows_of
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ def without_strangers(
     """Instants where a view as a whole does not fit, settled again without each view in turn; the
     view is left out where all others then fit so much better.
     """
-    off = _median_misfit(pixels, cameras, joints)
+    off = median_off(pixels, cameras, joints) / pixels.sigma_px
     several = np.isfinite(off).sum(1) >= _LEAST
     rows = np.flatnonzero(several & (np.nan_to_num(off).max(1) > _STRANGE))
     if not len(rows):
@@ -82,14 +82,3 @@ def rows_of_cameras(cameras: Cameras, rows: npt.NDArray[np.intp]) -> Cameras:
 def _misfit(pixels: Pixels, seen: Real, keypoints: Real, trust: Real) -> Real:
     square = np.square((seen - keypoints) / pixels.sigma_px[..., None, None]).sum(-1)
     return np.asarray(trust * CAUCHY * np.log1p(square / CAUCHY))
-
-
-def _median_misfit(pixels: Pixels, cameras: Cameras, joints: Real) -> Real:
-    """Sigmas (N, V) by which the median joint of a view is off; NaN where nobody is seen."""
-    apart = np.linalg.norm(cameras.project(joints) - pixels.keypoints_px, axis=-1)
-    apart = apart / pixels.sigma_px[..., None]
-    known: npt.NDArray[np.bool_] = pixels.trust > 0
-    nobody = ~known.any(-1)
-    apart = np.where(known, apart, np.nan)
-    apart[nobody] = 0.0
-    return np.where(nobody, np.nan, np.nanmedian(apart, -1))

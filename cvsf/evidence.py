@@ -5,6 +5,7 @@ deviations of their kind.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ class Bones:
         return int(self.measure.max()) + 1
 
 
+@cache
 def bones_of(joint_set: JointSet) -> Bones:
     """Left and right are of one length."""
     incidence = np.zeros((len(joint_set.bones), len(joint_set)))

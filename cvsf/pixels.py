@@ -167,6 +167,17 @@ def pixels_of(sightings: Sightings, noise: float) -> Pixels:
     )
 
 
+def median_off(pixels: Pixels, cameras: Cameras, joints: Real) -> Real:
+    """Median distance in px (N, V) of what a view saw from the joints; NaN where nobody is."""
+    apart = np.linalg.norm(cameras.project(joints) - pixels.keypoints_px, axis=-1)
+    known: npt.NDArray[np.bool_] = pixels.trust > 0
+    count = known.sum(-1)[..., None]
+    # numpy's nanmedian takes ten times as long for a single instant
+    ordered = np.sort(np.where(known, apart, np.inf), axis=-1)
+    middle = [np.take_along_axis(ordered, at, -1)[..., 0] for at in ((count - 1) // 2, count // 2)]
+    return np.where(count[..., 0] > 0, (middle[0] + middle[1]) / 2, np.nan)
+
+
 def rows_of(pixels: Pixels, rows: npt.NDArray[np.intp]) -> Pixels:
     """Some of the instants."""
     velocity = pixels.velocity_px_s

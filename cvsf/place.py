@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cvsf.delays import in_step
 from cvsf.evidence import bones_of
-from cvsf.pixels import Cameras, pixels_of
+from cvsf.pixels import Cameras, median_off, pixels_of
 from cvsf.rig import Calibration, Rig
 from cvsf.settle import ROUNDS, Stance, settle_doubting, stance_in
 from cvsf.sightings import Sightings
@@ -43,17 +43,14 @@ def place(sightings: Sightings, calibration: Calibration, *, rounds: int = ROUND
     stance = stance_of(sightings, calibration)
     pixels, joints, deviation = settle_doubting(pixels, cameras, stance, rounds)
     seen = pixels.trust > 0
-    apart = np.linalg.norm(cameras.project(joints) - pixels.keypoints_px, axis=-1)
-    share = np.where(seen, apart / pixels.extent_px[..., None], np.nan)
-    share[~seen.any(-1)] = -1.0
     nobody = ~seen.any((1, 2))
+    residual = median_off(pixels, cameras, joints) / pixels.extent_px
     joints[nobody], deviation[nobody] = np.nan, np.nan
-    residual = np.nanmedian(share, axis=-1)
     return Placed(
         joints=joints,
         deviation=deviation,
         views_seen=seen.sum(1),
-        residual_share=np.where(residual < 0, np.nan, residual),
+        residual_share=residual,
     )
 
 

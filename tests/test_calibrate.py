@@ -160,6 +160,13 @@ def test_a_view_that_sees_somebody_else_for_a_while_is_left_out(walk: Rehearsed)
     assert errors_mm(walk, found, place(seen, found))[0] < 1.3 * limit_mm(walk)
 
 
+def test_pictures_of_unknown_size_are_refused(walk: Rehearsed) -> None:
+    image = walk.image_px.copy()
+    image[1] = 0
+    with pytest.raises(Undetermined, match="cam1"):
+        calibrate(walk.seen(image_px=image))
+
+
 def test_a_camera_that_always_sees_somebody_else_is_refused_by_name(walk: Rehearsed) -> None:
     keypoints = walk.keypoints_px.copy()
     keypoints[:, 2] = walk.keypoints_px[::-1, 2, ::-1]
