@@ -20,7 +20,7 @@ from cvsf.system import Problem, State
 Real = npt.NDArray[np.float64]
 
 _REACH = 15  # instants a good solution is handed on
-_BAD = 2.0  # times the usual cost
+_OFFERED, _BAD = 1.25, 2.0  # times the usual cost
 _SMOOTHINGS = 4
 _SMOOTH_S = 0.06
 _STIFF = 0.5
@@ -61,8 +61,9 @@ def follow(
 
 def _offered(pixels: Pixels, stance: Stance, found: Alone, step: int) -> Alone:
     """Bad instants begun again from what a neighbour has found, kept where that is better."""
-    bad = np.flatnonzero(found.cost > _BAD * np.median(found.cost))
+    bad = np.flatnonzero(found.cost > _OFFERED * np.median(found.cost))
     bad = bad[(bad - step >= 0) & (bad - step < len(found.cost))]
+    bad = bad[found.cost[bad - step] < found.cost[bad]]
     if not len(bad):
         return found
     donor = bad - step

@@ -28,7 +28,8 @@ Real = npt.NDArray[np.float64]
 
 
 _INSTANTS = 64
-_GUESSES = (0.75, 1.5)  # focal length over the picture's longer side
+_GUESSES = (0.75, 1.5, 3.0, 6.0)  # focal length over the picture's longer side
+_FAR_BETTER = 0.7
 _NOISE = 0.012  # of the person's extent
 LEAST_PANNING = 3
 """Views an instant needs to say where its cameras stand."""
@@ -81,10 +82,15 @@ def _best_rows(sightings: Sightings, seen: npt.NDArray[np.bool_]) -> npt.NDArray
 
 
 def _each_alone(some: Sightings) -> Alone:
-    """From either guess of the focal lengths, the better at each instant."""
+    """From the guess of the focal lengths that fits best on the whole; instants that another fits
+    far better, from that one.
+    """
     longer = some.image_px.max(1).astype(float)
-    first, second = (alone_from(some, guess * longer, _NOISE, 8) for guess in _GUESSES)
-    return chosen(first.cost < second.cost, first, second)
+    tries = [alone_from(some, guess * longer, _NOISE, 8) for guess in _GUESSES]
+    best = min(tries, key=lambda tried: float(np.median(tried.cost)))
+    for other in tries:
+        best = chosen(other.cost < _FAR_BETTER * best.cost, other, best)
+    return best
 
 
 def _together(
@@ -148,9 +154,7 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
         bone_sigma=2 * BONE_SIGMA,
         lifter_sigma=LIFTER_SIGMA,
     )
-    guess = np.log(sightings.image_px.max(1).astype(float))
-    wish = replace(free(start.cameras), log_focal=np.broadcast_to(guess, shape))
-    state = start
+    state, wish = start, free(start.cameras)
     for level in (4 * noise, noise):
         state = adjust_alone(
             pixels_of(sightings, level), stance, state, wish, columns=FREE, rounds=rounds
