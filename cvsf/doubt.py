@@ -13,8 +13,8 @@ from cvsf.pixels import CAUCHY, Cameras, Pixels, median_off, pixel_cost, rows_of
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]
-Settle = Callable[[Pixels, npt.NDArray[np.intp], Real], Real]
-"""Pixels of some instants, which instants, a first guess (R, J, 3), to their joints."""
+Settle = Callable[[Pixels, npt.NDArray[np.intp], Real], tuple[Real, Real]]
+"""Pixels of some instants, which instants, a first guess (R, J, 3), to joints and deviations."""
 
 _MARGIN = 10.0  # of the cost: what an exchange of sides must save
 _STRANGE = 6.0  # standard deviations: a view whose median joint is further off
@@ -40,32 +40,35 @@ def relabelled(
 
 
 def without_strangers(
-    pixels: Pixels, cameras: Cameras, joints: Real, settle: Settle
-) -> tuple[Pixels, Real]:
+    pixels: Pixels, cameras: Cameras, settled: tuple[Real, Real], settle: Settle
+) -> tuple[Pixels, tuple[Real, Real]]:
     """Instants where a view as a whole does not fit, settled again without each view in turn; the
-    view is left out where all others then fit so much better.
+    view is left out without which all pixels, its own among them, fit best.
     """
+    joints, deviation = settled
     off = median_off(pixels, cameras, joints) / pixels.sigma_px
     several = np.isfinite(off).sum(1) >= _LEAST
     rows = np.flatnonzero(several & (np.nan_to_num(off).max(1) > _STRANGE))
     if not len(rows):
-        return pixels, joints
-    some, joints = rows_of(pixels, rows), joints.copy()
-    best, least = joints[rows], pixel_cost(some, rows_of_cameras(cameras, rows), joints[rows])
+        return pixels, settled
+    some, joints, deviation = rows_of(pixels, rows), joints.copy(), deviation.copy()
+    best, spread = joints[rows], deviation[rows]
+    least = pixel_cost(some, rows_of_cameras(cameras, rows), joints[rows])
     left_out = np.full(len(rows), -1)
     for view in range(off.shape[1]):
         trust = some.trust.copy()
         trust[:, view] = 0
-        tried = settle(replace(some, trust=trust), rows, joints[rows])
+        tried, unsure = settle(replace(some, trust=trust), rows, joints[rows])
         cost = pixel_cost(some, rows_of_cameras(cameras, rows), tried)
         better = (cost < least) & np.isfinite(off[rows, view])
         least = np.where(better, cost, least)
         best = np.where(better[:, None, None], tried, best)
+        spread = np.where(better[:, None], unsure, spread)
         left_out = np.where(better, view, left_out)
-    joints[rows] = best
+    joints[rows], deviation[rows] = best, spread
     trust = pixels.trust.copy()
     trust[rows[left_out >= 0], left_out[left_out >= 0]] = 0
-    return replace(pixels, trust=trust), joints
+    return replace(pixels, trust=trust), (joints, deviation)
 
 
 def rows_of_cameras(cameras: Cameras, rows: npt.NDArray[np.intp]) -> Cameras:

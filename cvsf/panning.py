@@ -43,6 +43,12 @@ def calibrate_panning(sightings: Sightings) -> Calibration:
     some = sightings.take(rows)
     alone = _each_alone(some)
     centres, agreed = agreed_centres(alone.cameras.centres, seen[rows], alone.cost)
+    for camera, saw in zip(sightings.cameras, seen[rows][agreed].sum(0), strict=True):
+        if saw < LEAST_PANNING:
+            raise Undetermined(
+                f"{camera} saw the athlete beside two other cameras in {saw} instants that agree, "
+                f"expected {LEAST_PANNING} or more; film longer, or leave it out"
+            )
     problem, state = _together(some, alone, centres, agreed)
     found, local = follow(sightings, rows[agreed], problem, state)
     shared, _ = covariance(problem, state)

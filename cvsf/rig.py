@@ -152,6 +152,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
         if plain["schema"] != SCHEMA:
             raise ValueError(f"cameras have schema {plain['schema']}, expected {SCHEMA}")
         rig = {name: np.array(plain["rig"][name], float) for name in _RIG_ARRAYS}
+        _require_shapes(rig, len(plain["cameras"]))
         sure = {name: np.array(plain["sureness"][name], float) for name in _SURENESS_ARRAYS}
         return Calibration(
             rig=Rig(cameras=tuple(plain["cameras"]), **rig),
@@ -166,6 +167,22 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"cameras lack or garble {error}") from error
+
+
+def _require_shapes(rig: dict[str, Real], views: int) -> None:
+    instants = rig["focal_px"].shape[:-1]
+    for name, per_instant, shape in (
+        ("image_px", False, (views, 2)),
+        ("view_from_world", True, (views, 3, 3)),
+        ("translation", True, (views, 3)),
+        ("focal_px", True, (views,)),
+        ("centre_px", False, (views, 2)),
+        ("radial", False, (views,)),
+        ("delay_s", False, (views,)),
+    ):
+        wanted = (*instants, *shape) if per_instant else shape
+        if rig[name].shape != wanted or not np.isfinite(rig[name]).all():
+            raise ValueError(f"cameras: {name} is {rig[name].shape}, expected numbers {wanted}")
 
 
 _RIG_ARRAYS = (

@@ -1,4 +1,4 @@
-"""Rotations in numpy: the nearest one, a small turn, and the mean of many."""
+"""Rotations in numpy: the nearest one, the turn by a vector, and what lays points over others."""
 
 from typing import Any
 

@@ -92,18 +92,17 @@ def settle_doubting(
     of the pixels.
     """
     start = stance.body + roots(pixels, cameras, stance.body)[:, None]
-    joints, deviation = settle(pixels, cameras, stance, start, rounds)
+    settled = settle(pixels, cameras, stance, start, rounds)
 
-    def again(some: Pixels, rows: npt.NDArray[np.intp], first: Real) -> Real:
+    def again(some: Pixels, rows: npt.NDArray[np.intp], first: Real) -> tuple[Real, Real]:
         theirs = replace(stance, body=stance.body[rows])
-        found, deviation[rows] = settle(some, rows_of_cameras(cameras, rows), theirs, first, rounds)
-        return found
+        return settle(some, rows_of_cameras(cameras, rows), theirs, first, rounds)
 
-    pixels, joints = without_strangers(pixels, cameras, joints, again)
+    pixels, (joints, deviation) = without_strangers(pixels, cameras, settled, again)
     pixels, changed = relabelled(pixels, cameras, joints, stance.joint_set)
     rows = np.flatnonzero(changed)
     if len(rows):
-        joints[rows] = again(rows_of(pixels, rows), rows, joints[rows])
+        joints[rows], deviation[rows] = again(rows_of(pixels, rows), rows, joints[rows])
     return pixels, joints, deviation
 
 

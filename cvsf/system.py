@@ -241,6 +241,8 @@ def cost(problem: Problem, state: State) -> float:
     extra, _ = stretched(problem.bones, state.lengths, state.joints)
     share = np.bincount(problem.bones.measure) / len(problem.bones.measure)
     guess = (cameras.log_focal - problem.guess_log_focal) / beliefs.focal_sigma
+    if cameras.pan:  # lenses that zoom are not guessed at
+        guess = np.zeros(1)
     return float(
         pixel_cost(problem.pixels, cameras, state.joints).sum()
         + np.square(extra / beliefs.bone_sigma).sum()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from cvsf.calibrate import calibrate
@@ -42,6 +43,8 @@ _REFINED, _FRESH_S = 1.5, 8.0  # a camera found again is refined as more of it i
 _ALL_ANEW_S = 4.0
 _PANNING_S, _PANNING_SHARE, _PANNING_MOST_S = 5.0, 0.8, 8.0
 """Panning cameras are sought in so much of what was seen last."""
+_PANNING_UNSURE = 0.15
+"""Panning rigs less sure than that gave worse skeletons than the lifter by itself."""
 _STILL_FIT = 0.015
 """Cameras that did not hold once must fit that well to count as standing still."""
 
@@ -119,6 +122,7 @@ class Surveying:
         for camera in self._held.rig.cameras if self._held else ():
             self._gallery.forget(camera, since_s)
         self._moved.clear()
+        self._fresh.clear()
         self._lost = True
         self._may_pan = self._held is not None and len(self._held.rig.cameras) >= LEAST_PANNING
         wait_s = _PANNING_S if self._may_pan else self.first_s
@@ -126,8 +130,12 @@ class Surveying:
 
     def think(self) -> list[Found]:
         """What has become known since the last time; takes as long as it takes."""
-        if self._held and (self._moved or self._fresh):
-            found_again = self._look_for_moved(self._held)
+        if self._held and not self._lost and (self._moved or self._fresh):
+            try:
+                found_again = self._look_for_moved(self._held)
+            except (cv2.error, np.linalg.LinAlgError) as error:
+                log.warning("moved camera not found yet", extra={"reason": str(error)})
+                return []
             if found_again or (self._moved and not self._is_long_moved()):
                 return found_again
         if self._gallery.watched_s < max(self._next_s, self.first_s):
@@ -202,6 +210,12 @@ class Surveying:
         if float(np.ptp(recent.t_s)) < _PANNING_S * _PANNING_SHARE:
             raise refusal
         found = calibrate(recent, moving="panning")
+        worst = float(found.sureness.position_share.max())
+        if worst > _PANNING_UNSURE:
+            raise Undetermined(
+                f"the cameras pan, and their places are known to {worst:.0%} of the distance, "
+                f"expected {_PANNING_UNSURE:.0%}; let the athlete move longer"
+            )
         placed = place(recent, found)
         found = stand(found, placed, self.scale_of(found.rig.cameras))
         return rows_of_rig(found, slice(-1, None))
@@ -225,7 +239,7 @@ class Surveying:
             return found
         there = place(arranged(recent, found.rig.cameras), found).joints
         here = place(arranged(recent, held.rig.cameras, without=self._moved), held).joints
-        settled = self._gallery.watched_s > _SETTLED_S
+        settled = self._gallery.watched_s > _SETTLED_S and not self._lost
         return continued(found, held, both, (there, here), settled=settled)
 
     def _look_for_moved(self, held: Calibration) -> list[Found]:

@@ -76,6 +76,8 @@ class World:
         if held is None:
             return skeleton
         rig = held.calibration.rig
+        if not set(rig.cameras) & set(seen.cameras):
+            return skeleton  # a rig of other cameras
         whole = arranged(seen, rig.cameras)
         trusted, views = self._trusted(whole)
         placed = self._placed(held.calibration, trusted) if views else None
@@ -153,7 +155,7 @@ class World:
         """What the hub's statistics say of the world."""
         if self._survey is None:
             return {"world": None}
-        said: dict[str, Any] = {"survey_left_out": self._survey.left_out}
+        said: dict[str, Any] = {"survey_left_out": self._survey.left_out, "moves": self.moves}
         if self.held is None:
             return {"world": {"calibration": 0, "waiting_for": self._survey.reason, **said}}
         cameras = self.held.calibration.rig.cameras
@@ -166,7 +168,6 @@ class World:
                 "age_s": round(time.monotonic() - self._found_s, 1),
                 "scale_source": self.held.calibration.scale_source,
                 "moved": sorted(self._doubted),
-                "moves": self.moves,
                 "misfit": {
                     camera: round(float(off), 4)
                     for camera, off in zip(cameras, recent, strict=True)

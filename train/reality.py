@@ -89,8 +89,8 @@ def reality(instants: Instants) -> Reality | None:
         cameras = Cameras(
             view_from_world=turn,
             translation_mm=shift,
-            projection=projection_of(
-                turn, shift, focal, np.broadcast_to(middle, (*focal.shape, 2))
+            projection=np.asarray(
+                projection_of(turn, shift, focal, np.broadcast_to(middle, (*focal.shape, 2))), float
             ),
             straight_px=instants.keypoints_px.astype(float),
         )

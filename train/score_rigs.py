@@ -170,11 +170,12 @@ def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
         shift = weight @ (target - size * source @ turn.T) / weight.sum()
         off = np.linalg.norm(size * source @ turn.T + shift - target, axis=-1)
         weight = 1 / (1 + np.square(off / max(3 * float(np.median(off)), 1e-9)))
-    return size, turn, shift
+    return size, np.asarray(turn, float), np.asarray(shift, float)
 
 
 def _triangulated(sightings: Sightings, cameras: Cameras) -> Real:
-    return triangulate(cameras.straight_px, sightings.confidence.astype(float), cameras.projection)
+    sure = sightings.confidence.astype(float)
+    return np.asarray(triangulate(cameras.straight_px, sure, cameras.projection), float)
 
 
 def _limit_in_views(sightings: Sightings, cameras: Cameras) -> Real:
