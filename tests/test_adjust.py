@@ -20,7 +20,7 @@ from cvsf.pixels import (
 )
 from cvsf.rotation import align, angle_between, nearest_rotation, turn, turned_by
 from cvsf.skeleton import H36M_16
-from cvsf.system import Beliefs, Problem, State
+from cvsf.system import Beliefs, Problem, State, cost, linearise, moved
 
 VIEWS, INSTANTS, COUNT = 3, 6, len(H36M_16)
 
@@ -122,6 +122,29 @@ def test_adjustment_returns_to_cameras_that_see_without_error() -> None:
     before = noise_of(problem.pixels, off, state.joints)
     found, _ = adjust(problem, state, 60)
     assert noise_of(problem.pixels, found.cameras, found.joints) < 1e-2 * before
+
+
+@pytest.mark.parametrize("pans", [False, True])
+def test_the_slope_of_the_cost_is_what_the_normal_equations_say(pans: bool) -> None:
+    cameras, joints, by = ring(pans=pans), some_joints(), 1e-5
+    random = np.random.default_rng(4)
+    bones = bones_of(H36M_16)
+    pixels = pixels_for(ring(), joints + random.normal(0, 0.1, joints.shape))
+    problem = Problem(
+        pixels=replace(pixels, velocity_px_s=None) if pans else pixels,
+        bones=bones,
+        body=joints + random.normal(0, 0.3, joints.shape),
+        guess_log_focal=np.full(VIEWS, np.log(900.0)),
+        reference=1,
+        beliefs=Beliefs(seek_radial=True),
+    )
+    state = State(cameras=cameras, joints=joints, lengths=1.1 * measures_of(joints, bones))
+    system = linearise(problem, state)
+    local = random.normal(size=system.local_right.shape)
+    shared = random.normal(size=system.shared_right.shape)
+    said = -2 * ((system.local_right * local).sum() + system.shared_right @ shared)
+    up, down = (cost(problem, moved(problem, state, s * local, s * shared)) for s in (by, -by))
+    assert (up - down) / (2 * by) == pytest.approx(said, rel=1e-4)
 
 
 def test_a_rotation_is_found_again_from_its_turn_and_from_points() -> None:
