@@ -27,7 +27,7 @@ class Held:
 
     t_ns: int  # exposure of the first instant placed by it, hub clock
     number: int  # that skeletons carry; 1 is the first
-    cause: str  # first, better, moved (a camera was found in a new place), resumed or known
+    cause: str  # first, better, moved (a camera was found elsewhere), again, resumed or known
     moved: tuple[str, ...]
     calibration: Calibration
 

@@ -92,7 +92,7 @@ class Sureness:
     """One standard deviation of each camera, from the covariance of the adjustment."""
 
     rotation_deg: Real  # (V,)
-    position_share: Real  # (V,) of the mean distance between camera and person
+    position_share: Real  # (V,) of the distance between the camera and where the person was
     focal_share: Real  # (V,)
     reprojection_px: Real  # (V,) median over the joints seen
     reprojection_share: Real  # (V,) the same over the person's extent

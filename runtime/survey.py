@@ -35,7 +35,7 @@ class News:
     """A calibration that holds from now on."""
 
     calibration: Calibration
-    cause: str  # first, better, moved, resumed or known
+    cause: str  # first, better, moved, again (after all were lost), resumed or known
     moved: tuple[str, ...] = ()  # cameras that were found in a new place
 
 
