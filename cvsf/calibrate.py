@@ -31,6 +31,8 @@ _LEAST_INSTANTS = 5
 _OFFSET_ROUNDS = 4
 _DOUBTS = 3
 _STILL_NOISE = 0.015  # of the extent; still cameras that fit no better may be panning
+_OUTSIDE, _LEAST_EXTENT_PX = 10.0, 3.0
+"""Sizes of the picture that a joint may be away from its corner; what is smaller is nobody."""
 _PANS = 1.3
 """Panning must fit that much better: with more to choose from it always fits a little better."""
 _MIRROR_ODDS = 1.1
@@ -52,10 +54,34 @@ def calibrate(
     seeks the delay of each still camera's stamps, `distortion` k1 of its lens. A camera that saw
     the athlete hardly ever is not in the rig.
     """
+    sightings = _of_people(sightings)
     sightings = sightings.of_views(useful_views(sightings))
     for camera, size in zip(sightings.cameras, sightings.image_px, strict=True):
         if not (size > 0).all():
             raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
+    try:
+        return _calibrated(sightings, moving, offsets=offsets, distortion=distortion)
+    except np.linalg.LinAlgError as error:
+        raise Undetermined(
+            f"no cameras explain what was seen ({error}); are these the pixels of one person?"
+        ) from error
+
+
+def _of_people(sightings: Sightings) -> Sightings:
+    """Without views in which all joints are one point, or lie far outside of the picture."""
+    if (np.diff(sightings.t_s) < 0).any() or not np.isfinite(sightings.t_s).all():
+        raise Undetermined("the instants are not in the order of time; sort them by t_s")
+    reach = _OUTSIDE * np.maximum(sightings.image_px, 1.0)[:, None]
+    inside = (np.abs(sightings.keypoints_px) < reach).all(-1)
+    confidence = np.where(inside, sightings.confidence, 0).astype(np.float32)
+    seen = replace(sightings, confidence=confidence)
+    points = pixels_of(seen, 1.0).extent_px < _LEAST_EXTENT_PX
+    return replace(seen, confidence=np.where(points[..., None], 0, confidence))
+
+
+def _calibrated(
+    sightings: Sightings, moving: Moving, *, offsets: bool, distortion: bool
+) -> Calibration:
     if moving == "panning":
         return calibrate_panning(sightings)
     try:

@@ -152,6 +152,8 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
         if plain["schema"] != SCHEMA:
             raise ValueError(f"cameras have schema {plain['schema']}, expected {SCHEMA}")
         rig = {name: np.array(plain["rig"][name], float) for name in _RIG_ARRAYS}
+        if len(set(plain["cameras"])) != len(plain["cameras"]):
+            raise ValueError("cameras have the same name twice")
         _require_shapes(rig, len(plain["cameras"]))
         sure = {name: np.array(plain["sureness"][name], float) for name in _SURENESS_ARRAYS}
         return Calibration(
@@ -171,6 +173,8 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
 
 def _require_shapes(rig: dict[str, Real], views: int) -> None:
     instants = rig["focal_px"].shape[:-1]
+    if rig["focal_px"].shape[-1:] != (views,) or not (rig["focal_px"] > 0).all():
+        raise ValueError(f"cameras: focal_px is {rig['focal_px'].shape}, expected {views} above 0")
     for name, per_instant, shape in (
         ("image_px", False, (views, 2)),
         ("view_from_world", True, (views, 3, 3)),
@@ -183,6 +187,9 @@ def _require_shapes(rig: dict[str, Real], views: int) -> None:
         wanted = (*instants, *shape) if per_instant else shape
         if rig[name].shape != wanted or not np.isfinite(rig[name]).all():
             raise ValueError(f"cameras: {name} is {rig[name].shape}, expected numbers {wanted}")
+    turned = rig["view_from_world"]
+    if not np.allclose(turned @ np.swapaxes(turned, -1, -2), np.eye(3), atol=1e-3):
+        raise ValueError("cameras: view_from_world holds what is no rotation")
 
 
 _RIG_ARRAYS = (

@@ -5,11 +5,12 @@ Calibration sees the 2D poses alone; a session whose motion does not determine i
 refused with a reason, and counts as a failure.
 """
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -27,6 +28,8 @@ from train.read import choice
 from train.rig_scores import summary
 from train.rigs import MOVING, Order, Outcome, solve
 from train.shown_rigs import show_rig, show_summary
+
+_LEAST_M, _MOST_M = 0.5, 2.6  # a stature
 
 
 def calibrate(
@@ -61,6 +64,10 @@ def calibrate(
     """Find the cameras of a multi-view file, a session or a clip, from the athlete alone."""
     if moving not in MOVING:
         raise Refusal(f"--moving is {moving!r}, expected one of {', '.join(MOVING)}")
+    if not seconds > 0:
+        raise Refusal(f"--seconds is {seconds}, expected more than 0")
+    if picture is not None:
+        _check_picture(picture)
     reel = read_reel(file, choice(subjects, not_subjects))
     names = _names(reel, views)
     order = Order(
@@ -123,6 +130,8 @@ def _scale(height: float | None, bone: str, distance: str, names: tuple[str, ...
             if len(ends) != 2 or len(set(ends) & set(names)) != 2:
                 raise Refusal(f"--distance is between {pair!r}, expected two of {', '.join(names)}")
             return Scale(cameras=(names.index(ends[0]), names.index(ends[1]), metres))
+        if height is not None and not _LEAST_M <= height <= _MOST_M:
+            raise Refusal(f"--height is {height} m, expected {_LEAST_M} to {_MOST_M}")
         return Scale(height_m=height)
     except ValueError as error:
         raise Refusal(f"{error}; give metres above 0") from None
@@ -147,7 +156,7 @@ def _keep(outcome: Outcome, file: Path, out: Path | None) -> None:
         elif not (file / MANIFEST).is_file():
             return
         path = file / CAMERAS if out is None else out / f"{_stem(outcome)}.json"
-        replace_file(Storage(), path, json.dumps(outcome.plain(), indent=1).encode())
+        replace_file(Storage(), path, json.dumps(_plain(outcome, path), indent=1).encode())
     except OSError as error:
         raise Refusal(
             f"cannot write {error.filename}: {error.strerror}; name another --out"
@@ -158,13 +167,32 @@ def _stem(outcome: Outcome) -> str:
     return outcome.name.replace(":", "-")
 
 
+def _check_picture(picture: Path) -> None:
+    """Refuse what cannot be drawn before anything is computed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Refusal(
+            "--picture needs matplotlib, which is not installed; run: pip install '.[train]'"
+        )
+    if picture.suffix != ".png" or picture.is_dir():
+        raise Refusal(f"--picture is {picture}, expected the name of a .png file")
+    if not picture.parent.is_dir():
+        raise Refusal(f"--picture is in {picture.parent}, which is no folder; make it first")
+
+
+def _plain(outcome: Outcome, path: Path) -> dict[str, Any]:
+    """The cameras; those a hub has numbered keep their number."""
+    plain = outcome.plain()
+    try:
+        before = json.loads(path.read_text())
+        kept = {name: before[name] for name in ("number", "t_ns") if name in before}
+    except (OSError, ValueError, TypeError):
+        kept = {}
+    return plain | kept
+
+
 def _draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
     if outcome.found is None:
         raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
-    try:
-        from train.rig_picture import draw
-    except ModuleNotFoundError as error:
-        raise Refusal(
-            f"--picture needs {error.name}, which is not installed; run: pip install '.[train]'"
-        ) from None
+    from train.rig_picture import draw  # matplotlib is not of the base
+
     draw(outcome, filmed, file, picture)

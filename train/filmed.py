@@ -63,7 +63,8 @@ class Reel:
         for name in self.instants.sessions:
             part = self.instants.take(names == name)
             real = self.clip or reality(part)
-            rows = np.flatnonzero(part.t_s - part.t_s.min() <= seconds)
+            rows = np.argsort(part.t_s, kind="stable")
+            rows = rows[part.t_s[rows] - part.t_s.min() <= seconds]
             part = replace(part.take(rows), cameras=self.cameras)
             real = None if real is None else real.some(rows, slice(views))
             yield _filmed(name, part, real, engine, views)

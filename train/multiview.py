@@ -37,6 +37,8 @@ def read_file(path: Path) -> Instants:
             f"{path} lacks {', '.join(missing)}; expected the layout of a multi-view file"
         )
     try:
+        if strange := [name for name in _NEEDED if not isinstance(found[name], np.ndarray)]:
+            raise ValueError(f"{strange[0]} is no array of numpy's; make the file again")
         return _from_arrays(found, path.stem)
     except ValueError as error:
         raise Refusal(f"{path}: {error}") from error
@@ -48,6 +50,8 @@ def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Instants:
     confidence = found["confidence"].astype(np.float32)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and not seen
         keypoints = found["keypoints_px"].astype(np.float32)
+    if not np.isfinite(found["t_s"].astype(np.float64)).all():
+        raise ValueError("t_s holds what is no number, expected seconds; make the file again")
     broken = ~(np.isfinite(keypoints).all(-1) & np.isfinite(confidence))
     keypoints = np.where(broken[..., None], 0, keypoints)
     keypoints, confidence = remap(
