@@ -71,7 +71,8 @@ def _of_people(sightings: Sightings) -> Sightings:
     """Without views in which all joints are one point, or lie far outside of the picture."""
     if (np.diff(sightings.t_s) < 0).any() or not np.isfinite(sightings.t_s).all():
         raise Undetermined("the instants are not in the order of time; sort them by t_s")
-    reach = _OUTSIDE * np.maximum(sightings.image_px, 1.0)[:, None]
+    image = np.where(sightings.image_px > 0, sightings.image_px, np.inf)  # refused by name below
+    reach = _OUTSIDE * image[:, None]
     inside = (np.abs(sightings.keypoints_px) < reach).all(-1)
     confidence = np.where(inside, sightings.confidence, 0).astype(np.float32)
     seen = replace(sightings, confidence=confidence)

@@ -141,7 +141,7 @@ def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_
         (["--views", "5"], "of 4"),
         (["--moving", "maybe"], "expected one of still, auto, panning"),
         (["--height", "1.7", "--bone", "thigh=0.4"], "exclude each other"),
-        (["--height", "-1.7"], "above 0"),
+        (["--height", "-1.7"], "0.5 to 2.6"),
         (["--bone", "thigh"], "NAME=METRES"),
         (["--bone", "nose=0.1"], "expected one of thigh"),
         (["--distance", "cam0,cam9=3"], "expected two of cam0"),

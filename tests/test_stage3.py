@@ -119,7 +119,7 @@ def test_a_camera_that_saw_nobody_is_left_out_and_the_others_are_used(
 def test_people_who_are_one_point_teach_nothing(file: Path) -> None:
     instants = read_file(file)
     instants.keypoints_px[:] = 500
-    with pytest.raises(Refusal, match="nobody fits what was seen"):
+    with pytest.raises(Refusal, match="no two saw the athlete"):
         list(placer().parts([instants]))
 
 
