@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cvsf.delays import in_step
 from cvsf.evidence import bones_of
 from cvsf.pixels import Cameras, median_off, pixels_of
-from cvsf.rig import Calibration, Rig
+from cvsf.rig import Calibration, Rig, pans
 from cvsf.settle import ROUNDS, Stance, settle_doubting, stance_in
 from cvsf.sightings import Sightings
 
@@ -56,7 +56,7 @@ def place(sightings: Sightings, calibration: Calibration, *, rounds: int = ROUND
 
 def cameras_of(rig: Rig) -> Cameras:
     """A rig as the adjustment writes it."""
-    still = rig.view_from_world.ndim == 3
+    still = not pans(rig)
     centres = rig.centres if still else np.median(rig.centres, axis=0)
     return Cameras(
         view_from_world=rig.view_from_world[None] if still else rig.view_from_world,

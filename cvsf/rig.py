@@ -116,7 +116,9 @@ def pans(rig: Rig) -> bool:
     return rig.focal_px.ndim > 1
 
 
-def rows_of_rig(found: Calibration, rows: int | slice) -> Calibration:
+def rows_of_rig(
+    found: Calibration, rows: int | slice | npt.NDArray[np.integer[Any]]
+) -> Calibration:
     """Panning cameras at one of their instants, as if they stood still, or at some of them."""
     rig = found.rig
     return replace(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.rig import Calibration, Rig
+from cvsf.rotation import nearest_rotation
 
 Real = npt.NDArray[np.float64]
 
@@ -50,8 +51,7 @@ def _turn(new: Rig, old: Rig, held: Sequence[str]) -> Real:
     for camera in held:
         there, here = new.cameras.index(camera), old.cameras.index(camera)
         total += old.view_from_world[here].T @ new.view_from_world[there]
-    u, _, vt = np.linalg.svd(total)
-    return np.asarray(u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt)
+    return np.asarray(nearest_rotation(total), float)
 
 
 def _heading(turn: Real) -> Real:

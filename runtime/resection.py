@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.rig import Rig
+from cvsf.rotation import nearest_rotation
 from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]
@@ -63,8 +64,7 @@ def _turned(
     weight = np.ones(len(points))
     turn = np.eye(3)
     for _ in range(_ROUNDS):
-        u, _, vt = np.linalg.svd((weight[:, None] * seen).T @ there)
-        turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+        turn = np.asarray(nearest_rotation((weight[:, None] * seen).T @ there), float)
         off_px = rig.focal_px[view] * np.linalg.norm(seen - there @ turn.T, axis=-1)
         weight = 1 / (1 + np.square(2 * off_px / within_px))
     if (off_px < within_px).mean() < _LEAST_AGREEING:
@@ -90,10 +90,8 @@ def _carried(
     return np.asarray(cv2.Rodrigues(turn)[0], np.float64), np.ravel(shift).astype(np.float64)
 
 
-def _off_px(pose: tuple[Real, Real] | None, rig: Rig, view: int, points: Real, flat: Real) -> float:
+def _off_px(pose: tuple[Real, Real], rig: Rig, view: int, points: Real, flat: Real) -> float:
     """Distance in the picture, in the median."""
-    if pose is None:
-        return float("inf")
     local = points @ pose[0].T + pose[1]
     seen = rig.focal_px[view] * local[:, :2] / np.maximum(local[:, 2:], 1e-9) + rig.centre_px[view]
     return float(np.median(np.linalg.norm(seen - flat, axis=-1)))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.messages import MultiviewPose, Skeleton
+from cvsf.rotation import align
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
 from cvsf.triangulate import triangulate
@@ -165,10 +166,8 @@ def one_view_share(take: Take) -> tuple[float, int]:
 def rigid(points: Real, onto: Real) -> tuple[Real, Real]:
     """Rotation and shift that bring points (n, 3) onto others; what is not known is left out."""
     known = np.isfinite(points).all(-1) & np.isfinite(onto).all(-1)
-    a, b = points[known], onto[known]
-    u, _, vt = np.linalg.svd((b - b.mean(0)).T @ (a - a.mean(0)))
-    turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
-    return np.asarray(turn), np.asarray(b.mean(0) - turn @ a.mean(0))
+    turn, shift = align(points[known], onto[known], np.ones(known.sum()))
+    return np.asarray(turn, float), np.asarray(shift, float)
 
 
 def _mpjpe_mm(found: Real, truth: Real) -> Any:

@@ -47,6 +47,8 @@ class Survey:
         self._least_ns = round(1e9 / most_hz)
         self._told_ns = 0
         self._held: Calibration | None = None
+        self._losses = 0  # that this process was told of
+        self._lost_s: float | None = None  # a loss it has still to be told of
         self._pause_s, self._restart_at_s = _RESTART_S, 0.0
         self.reason = "nobody has moved long enough"
         self.left_out = 0
@@ -55,6 +57,7 @@ class Survey:
 
     def see(self, seen: Sightings, t_ns: int) -> None:
         """Show it an instant, unless the last one was just now."""
+        self._say_lost()
         if t_ns - self._told_ns >= self._least_ns and seen.confidence.any():
             self._told_ns = t_ns
             self.left_out += not self._tell(to_map(seen))
@@ -70,8 +73,14 @@ class Survey:
 
     def lose(self, since_s: float) -> None:
         """No camera's place is known any more."""
-        self._held = None
-        self._tell({"kind": "lost", "since_s": since_s})
+        self._held, self._lost_s = None, since_s
+        self._say_lost()
+
+    def _say_lost(self) -> None:
+        """Say it until there is room for it."""
+        if self._lost_s is not None and self._tell({"kind": "lost", "since_s": self._lost_s}):
+            self._losses += 1
+            self._lost_s = None
 
     def news(self, t_ns: int) -> list[News]:
         """The calibrations found since the last time."""
@@ -81,6 +90,8 @@ class Survey:
             if told["kind"] == "refused":
                 self._note(str(told["reason"]))
                 continue
+            if self._lost_s is not None or told["losses"] < self._losses:
+                continue  # found before it heard that they are lost
             self._held = from_plain(told["cameras"])
             found.append(
                 News(calibration=self._held, cause=told["cause"], moved=tuple(told["moved"]))
@@ -111,6 +122,7 @@ class Survey:
         theirs.close()
         self._end, self._alive = ours, True
         self.starts += 1
+        self._losses = 0
         self._tell(self._begin)
         if self._held:
             self.hold(self._held)

@@ -86,6 +86,7 @@ class Surveying:
         self._held: Calibration | None = None
         self._fresh: dict[str, tuple[float, float]] = {}  # found again: moved and found when
         self._lost = False
+        self.losses = 0  # how often all cameras were lost, as far as this was heard
         self._may_pan = False  # still cameras were found once, and did not hold
         self._moved: dict[str, float] = {}  # camera: since when
         self._next_s = 0.0  # of the gallery's time, when to survey again
@@ -123,7 +124,7 @@ class Surveying:
             self._gallery.forget(camera, since_s)
         self._moved.clear()
         self._fresh.clear()
-        self._lost = True
+        self._lost, self.losses = True, self.losses + 1
         self._may_pan = self._held is not None and len(self._held.rig.cameras) >= LEAST_PANNING
         wait_s = _PANNING_S if self._may_pan else self.first_s
         self._next_s = self._gallery.watched_s + wait_s

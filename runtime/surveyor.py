@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 NICE = 5
 _MOST_BYTES = 1 << 20
-_WAITING = 512  # messages; older ones are let go
+_WAITING = 512  # instants; older ones are let go, what the hub decides never is
 _PAUSE_S = 0.1
 _HURRIES_S = 6.0  # of movement
 
@@ -34,7 +34,7 @@ class Post:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=_WAITING)
+        self._waiting: deque[dict[str, Any]] = deque()
         self._news = threading.Event()
         threading.Thread(target=self._listen, name="post", daemon=True).start()
 
@@ -54,6 +54,10 @@ class Post:
     def _listen(self) -> None:
         while message := self._hear():
             self._waiting.append(unpack(message, trusted=True))
+            if len(self._waiting) > _WAITING:
+                oldest = self._waiting.popleft()
+                if oldest["kind"] != "seen":
+                    self._waiting.appendleft(oldest)
             self._news.set()
         os._exit(0)  # the hub has gone, and with it whoever wanted to know
 
@@ -85,6 +89,7 @@ def main() -> None:
                         "cameras": to_plain(found.calibration),
                         "cause": found.cause,
                         "moved": list(found.moved),
+                        "losses": surveying.losses,
                     }
                 )
         except OSError:

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ import pytest
 
 from cvsf.calibrate import calibrate
 from cvsf.calibrations import CAMERAS, Held, calibrations, cameras_file, read_cameras, to_event
+from cvsf.messages import unpack
 from cvsf.rig import Calibration
 from cvsf.session import SessionReader
 from cvsf.storage import Storage
@@ -74,6 +77,39 @@ def test_the_surveyor_finds_the_cameras_beside_the_hub_and_ends_with_it(
     )
     survey.close()
     assert not [p for p, _, _ in processes() if p == pid]
+
+
+def test_cameras_found_before_a_loss_was_heard_of_are_not_taken_up(
+    take: Filmed, survey: Survey
+) -> None:
+    for n in range(3 * HZ):
+        seen = take.sightings.take(slice(n, n + 1))
+        survey.see(seen, round(float(seen.t_s[0]) * 1e9))
+        time.sleep(0.5 / HZ)
+    while True:  # until it has found them; what it refused before does not count
+        assert select.select([survey._end], [], [], 15)[0]
+        if unpack(survey._end.recv(1 << 20, socket.MSG_PEEK), trusted=True)["kind"] == "found":
+            break
+        assert not survey.news(0)
+    survey.lose(float(seen.t_s[0]))
+    assert not survey.news(0)
+
+
+def test_a_loss_is_said_again_until_there_is_room_for_it(take: Filmed, survey: Survey) -> None:
+    process = survey._process.pid
+    os.kill(process, signal.SIGSTOP)
+    seen = take.sightings.take(slice(0, 1))
+    for second in range(3000):
+        survey.see(seen, second * 10**9)
+    survey.lose(3000.0)
+    assert survey._lost_s is not None
+    os.kill(process, signal.SIGCONT)
+
+    def is_said() -> bool:
+        survey.see(seen, 10**13)
+        return survey._lost_s is None
+
+    assert until(is_said)
 
 
 def test_a_surveyor_that_dies_is_started_anew_and_told_what_holds(

@@ -16,7 +16,7 @@ from cvsf.geometry import unit_length
 from cvsf.morph import Morph
 from cvsf.place import place
 from cvsf.refusal import Refusal
-from cvsf.rig import Calibration
+from cvsf.rig import Calibration, pans, rows_of_rig
 from cvsf.sightings import Lift, Sightings, sight
 from cvsf.skeleton import H36M_16, Array
 from cvsf.sure import Undetermined
@@ -83,7 +83,7 @@ class Placer:
 
     def _calibration(self, sightings: Sightings, name: str) -> Calibration | None:
         found = self._found.get(name)
-        if found is not None and found.rig.view_from_world.ndim == 3:
+        if found is not None and not pans(found.rig):
             return found  # cameras that pan did so then
         try:
             if not sightings.image_px.all():
@@ -159,11 +159,7 @@ def _of(
     rows: npt.NDArray[np.int64], sightings: Sightings, found: Calibration
 ) -> tuple[Sightings, Calibration]:
     """Some instants, and the cameras as they were then."""
-    rig = found.rig
-    if rig.view_from_world.ndim > 3:
-        moving = ("view_from_world", "translation", "focal_px")
-        rig = replace(rig, **{name: getattr(rig, name)[rows] for name in moving})
-    return sightings.take(rows), replace(found, rig=rig)
+    return sightings.take(rows), rows_of_rig(found, rows) if pans(found.rig) else found
 
 
 def _in_views(sightings: Sightings, found: Calibration) -> tuple[Array, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cvsf.calibrate import Moving, calibrate
 from cvsf.place import Placed, place
-from cvsf.rig import Calibration, to_plain
+from cvsf.rig import Calibration, pans, to_plain
 from cvsf.sightings import Sightings
 from cvsf.sure import Undetermined
 from cvsf.triangulate import triangulate
@@ -84,7 +84,7 @@ class Outcome:
     def plain(self) -> dict[str, Any]:
         """What `cameras.json` holds; cameras that pan come with the instants they are of."""
         assert self.found is not None
-        panning = self.found.rig.focal_px.ndim > 1
+        panning = pans(self.found.rig)
         return to_plain(self.found) | ({"t_s": self.t_s.tolist()} if panning else {})
 
     def write_skeletons(self, path: Path) -> None:
