@@ -69,14 +69,19 @@ class Course:
         return {name: values[:, i] for i, name in enumerate(COLUMNS)}
 
 
-def lay_course(seed: int, moving: bool) -> Course:
-    """The run of a seed: under 15 m across for still cameras, several times that for others."""
+def lay_course(seed: int, moving: bool, take: int = 0) -> Course:
+    """The run of a seed: under 15 m across for still cameras, several times that for others.
+
+    Every take goes the same way round, at other speeds and up to other things.
+    """
     rng = np.random.default_rng([seed, 1, int(moving)])
     laps = 4 if moving else 9
     path = _path(rng, moving, laps)
     slope_rad = np.radians(rng.uniform(2, 9))
     azimuth = rng.uniform(0, 2 * np.pi)
     downhill = np.array([np.cos(azimuth), np.sin(azimuth)])
+    if take:
+        rng = np.random.default_rng([seed, 1, int(moving), take])
     table = _signals(rng, *_timed(rng, path, moving, laps, downhill))
     return Course(
         table=np.vstack([table, table[:1]]),

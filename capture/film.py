@@ -57,7 +57,7 @@ def set_stage(seed: int, slope: Slope) -> Stage:
     figure = make_figure()
     return Stage(
         slope=slope,
-        land=make_land(seed, slope.course),
+        land=make_land(seed, slope.first),
         figure=figure,
         reflectance=dress(figure, seed).astype(np.float32),
     )

@@ -41,7 +41,7 @@ class SimulatedCamera:
         self.width_px, self.height_px = size = config.size or USUAL_SIZE
         self.fps = float(config.fps or USUAL_FPS)
         cv2.setNumThreads(1)
-        slope = make_slope(config.seed, staged.moving)
+        slope = make_slope(config.seed, staged.moving, staged.take)
         self._view = place_camera(slope, index, size)
         self._stage = set_stage(config.seed, slope)
         self._painter = self._paint_for(self._view, index)

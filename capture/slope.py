@@ -22,6 +22,7 @@ class Slope:
     seed: int
     course: Course
     build: Build
+    first: Course  # of the first take, for which the cameras were put up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +40,16 @@ class Viewpoint:
     period_ns: int
 
 
-def make_slope(seed: int, moving: bool) -> Slope:
-    """The slope of a seed."""
-    return Slope(seed=seed, course=lay_course(seed, moving), build=build_skier(seed))
+def make_slope(seed: int, moving: bool, take: int = 0) -> Slope:
+    """The slope of a seed; another take is another run on it, past the same cameras."""
+    first = lay_course(seed, moving)
+    course = lay_course(seed, moving, take) if take else first
+    return Slope(seed=seed, course=course, build=build_skier(seed), first=first)
 
 
 def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float = 0.0) -> Viewpoint:
     """Camera `index` of the slope; `spread` varies distance, aim and zoom more, for training."""
-    course, rng = slope.course, np.random.default_rng([slope.seed, 6, index])
+    course, rng = slope.first, np.random.default_rng([slope.seed, 6, index])
     start = np.random.default_rng([slope.seed, 7]).uniform(0, 2 * np.pi)
     azimuth = start + _azimuth(index) + rng.normal(0, 0.14)
     if course.moving:

@@ -1,7 +1,8 @@
 """Simulated cameras as they are asked for: which of the slope's, and what befalls them.
 
 A camera may be knocked (`sim?turn=2:5@12`: camera 2 is turned by 5 degrees 12 s after its first
-picture), as happens on a slope; nobody is told but the truth.
+picture), as happens on a slope; nobody is told but the truth. `sim?take=3` is another run of the
+same skier past the same cameras.
 """
 
 import re
@@ -12,6 +13,7 @@ from cvsf.refusal import Refusal
 
 MOST = 16
 _KNOCK = re.compile(r"(\d+):([+-]?\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)")
+_TAKE = re.compile(r"take=(\d{1,6})")
 _MOST_DEG = 90.0
 
 
@@ -30,41 +32,46 @@ class Staged:
     index: int
     moving: bool
     knock: Knock | None = None
+    take: int = 0
 
 
 def find(source: str, cams: int) -> list[Found]:
-    """`sim`, `sim:still`, `sim:moving`, `sim:2,3`, `sim:moving:2,3`, with `?turn=2:5@12` behind."""
+    """`sim`, `sim:still`, `sim:moving`, `sim:2,3`, `sim:moving:2,3`, behind it `?turn=2:5@12` or
+    `?take=3` or both.
+    """
     place, _, fate = source.partition("?")
     words = place.split(":")[1:]
     kind = words.pop(0) if words and words[0] in ("still", "moving") else "still"
     numbers = words.pop(0) if words else None
     indices = list(range(min(cams, MOST))) if numbers is None else _indices(numbers)
-    knocks = _knocks(fate)
+    take, fates = _take(fate.split("&") if fate else [])
+    knocks = _knocks(fates)
     if indices is None or knocks is None or words or not set(knocks) <= set(indices):
         raise Refusal(
             f"{source!r} is no simulated source: expected sim, sim:still, sim:moving,"
             " sim:2,3 or sim:moving:2,3, and behind it perhaps ?turn=2:5@12 (camera 2 is turned by"
-            " 5 degrees after 12 s)."
+            " 5 degrees after 12 s) or ?take=3 (another run on the same slope), joined by &."
         )
     if knocks and kind == "moving":
         raise Refusal(f"{source!r}: cameras that pan cannot be knocked; leave out ?turn.")
-    return [Found(uri=_address(kind, i, knocks.get(i)), name=f"cam{i}") for i in indices]
+    return [Found(uri=_address(kind, i, knocks.get(i), take), name=f"cam{i}") for i in indices]
 
 
 def read_address(uri: str) -> Staged:
-    """What `find` wrote: `sim:still?index=2&turn=5.0@12.0`."""
+    """What `find` wrote: `sim:still?index=2&take=0&turn=5.0@12.0`."""
     place, _, asked = uri.removeprefix("sim:").partition("?index=")
-    index, _, fate = asked.partition("&turn=")
+    asked, _, fate = asked.partition("&turn=")
+    index, _, take = asked.partition("&take=")
     knock = None
     if fate:
         turn_deg, _, after_s = fate.partition("@")
         knock = Knock(turn_deg=float(turn_deg), after_s=float(after_s))
-    return Staged(index=int(index), moving=place == "moving", knock=knock)
+    return Staged(index=int(index), moving=place == "moving", knock=knock, take=int(take))
 
 
-def _address(kind: str, index: int, knock: Knock | None) -> str:
+def _address(kind: str, index: int, knock: Knock | None, take: int) -> str:
     fate = f"&turn={knock.turn_deg}@{knock.after_s}" if knock else ""
-    return f"sim:{kind}?index={index}{fate}"
+    return f"sim:{kind}?index={index}&take={take}{fate}"
 
 
 def _indices(numbers: str) -> list[int] | None:
@@ -74,10 +81,18 @@ def _indices(numbers: str) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def _knocks(fate: str) -> dict[int, Knock] | None:
+def _take(fates: list[str]) -> tuple[int, list[str]]:
+    """Which run it is, the first unless it says so, and all else that was said."""
+    said = [found for part in fates if (found := _TAKE.fullmatch(part))]
+    if len(said) != 1:
+        return 0, fates  # none, or more than a run can be
+    return int(said[0][1]), [part for part in fates if part != said[0][0]]
+
+
+def _knocks(fates: list[str]) -> dict[int, Knock] | None:
     """Which camera is knocked how; None where the text does not say."""
     found: dict[int, Knock] = {}
-    for part in fate.split("&") if fate else ():
+    for part in fates:
         said = _KNOCK.fullmatch(part.removeprefix("turn="))
         if not part.startswith("turn=") or not said or int(said[1]) in found:
             return None

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides
@@ -29,9 +30,26 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def stop_on_signal(stop: threading.Event) -> None:
-    """Let Ctrl-C and SIGTERM set the event."""
+    """Let Ctrl-C and SIGTERM set the event.
+
+    A thread sets it: a handler runs on the main thread, which would wait for itself if it was just
+    then looking at the event, whose lock it holds.
+    """
+    hears, says = os.pipe()
+    os.set_blocking(says, False)
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        with suppress(BlockingIOError):  # told so often already
+            os.write(says, b"!")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, tell)
+    threading.Thread(target=_obey, args=(hears, stop), name="stop", daemon=True).start()
+
+
+def _obey(hears: int, stop: threading.Event) -> None:
+    while os.read(hears, 1):
+        stop.set()
 
 
 def stop_with_starter(
