@@ -45,22 +45,22 @@ def test_a_compiled_folder_is_promoted_listed_and_gone_back_from(
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("act", "engine", "expected"),
     [
-        (["polish"], "expected show, promote, add or rollback"),
-        (["show"], "needs an engine"),
-        (["show", "nobody"], shipped_id()),
-        (["promote", "nobody"], shipped_id()),
-        (["add", "nowhere"], r"manifest\.json"),
-        (["rollback", "better"], "cvsf models promote better"),
-        (["rollback"], "before"),
+        ("polish", None, "expected show, promote, add or rollback"),
+        ("show", None, "needs an engine"),
+        ("show", "nobody", shipped_id()),
+        ("promote", "nobody", shipped_id()),
+        ("add", "nowhere", r"manifest\.json"),
+        ("rollback", "better", "cvsf models promote better"),
+        ("rollback", None, "before"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_a_sentence(
-    tmp_path: Path, words: list[str | None], expected: str
+    tmp_path: Path, act: str, engine: str | None, expected: str
 ) -> None:
     with pytest.raises(Refusal, match=expected):
-        models(*[*words, None][:2], data=tmp_path)
+        models(act, engine, data=tmp_path)
 
 
 def test_the_list_fits_80_columns_and_ends_well(tmp_path: Path) -> None:
