@@ -1,0 +1,104 @@
+"""What a night's report tells, and how it is said in words.
+
+A key that is missing, null, of another type or not a finite number is None or empty, never an
+error: a night that was interrupted leaves a report too.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+Told = Mapping[str, Any]
+
+NOTHING, MINUS = "\u2013", "\u2212"
+
+
+def table(told: Told, name: str) -> Told:
+    """The mapping of that name."""
+    found = told.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def rows(told: Told, name: str) -> list[Told]:
+    """The mappings in the list of that name."""
+    return [row for row in items(told, name) if isinstance(row, Mapping)]
+
+
+def items(told: Told, name: str) -> list[Any]:
+    """The list of that name."""
+    found = told.get(name)
+    return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
+
+
+def text(told: Told, name: str) -> str | None:
+    """What is said there, if anything is."""
+    found = told.get(name)
+    if isinstance(found, str):
+        return found.strip() or None
+    return None if found is None or isinstance(found, Mapping | Sequence) else str(found)
+
+
+def number(told: Told, name: str) -> float | None:
+    """The finite number of that name."""
+    return finite(told.get(name))
+
+
+def finite(value: Any) -> float | None:
+    """The value as a float, if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        read = float(value)
+    except OverflowError:
+        return None
+    return read if math.isfinite(read) else None
+
+
+def moment(told: Told, name: str) -> datetime | None:
+    """The time of that name in UTC; one without a zone is taken for UTC."""
+    try:
+        read = datetime.fromisoformat(text(told, name) or "")
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent."""
+    return NOTHING if share is None else f"{_plain(100 * share, digits)} %"
+
+
+def span(seconds: float | None) -> str:
+    """How long something took, in the two units that matter."""
+    if seconds is None or seconds < 0:
+        return NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(value: float | None, one: str = "", many: str = "") -> str:
+    """A whole number with thin gaps, and what it counts."""
+    if value is None:
+        return " ".join([NOTHING, many]).strip()
+    said = f"{round(value):,}".replace(",", "\u202f")
+    return f"{said} {one if round(value) == 1 else many}".strip()
+
+
+def plain(value: float | None) -> str:
+    """A number of any size in few digits."""
+    if value is None:
+        return NOTHING
+    digits, _, power = f"{value:.4g}".partition("e")
+    return (f"{digits}e{int(power)}" if power else digits).replace("-", MINUS)
+
+
+def _plain(value: float, digits: int) -> str:
+    said = f"{value:.{digits}f}"
+    return said.replace("-", MINUS) if float(said) else said.lstrip("-")
