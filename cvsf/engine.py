@@ -2,22 +2,36 @@
 out.
 
 It holds none of the method's arithmetic: the graph does, and the manifest beside it says what the
-graph is.
+graph is. What runs the graph is chosen here, and said with its reason.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import onnxruntime
 
-from cvsf.manifest import Manifest, read_manifest, verified_file
+from cvsf.manifest import GOLDEN_LIMITS, Manifest, Precision, read_golden, read_manifest
+from cvsf.manifest import verified_file as verified_file
 from cvsf.messages import MultiviewPose
+from cvsf.onnx_session import OnnxSession, Session, has_cuda
+from cvsf.plans import Plans, Profile
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array, JointSet, joint_set, remap
+from cvsf.tensorrt_api import unavailable
+
+log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent / "shipped" / "lifter"
-_SEVERE = 3  # onnxruntime's log level "error"
+BUCKETS = (1, 2, 4, 8, 16)
+"""Instants in a batch that TensorRT is prepared for; others are filled up to the next."""
+_USUAL_VIEWS = 4
+
+Kind = Literal["auto", "onnxruntime", "tensorrt"]
+Told = Callable[[str, float], None]
+"""Called with what is being done to a plan and how much of that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +47,35 @@ class Lifted:
     fused_confidence: Array  # (J,)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What runs networks on this machine, and why."""
+
+    backend: Literal["onnxruntime", "tensorrt"]
+    reason: str
+
+
 class Engine:
     """A loaded graph and its manifest."""
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _SEVERE
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        threads: int = 1,
+        *,
+        precision: Precision = "fp32",
+        session: Session | None = None,
+    ) -> None:
         self.manifest = manifest
-        self._session = onnxruntime.InferenceSession(
-            str(verified_file(folder, manifest)), options, providers=["CPUExecutionProvider"]
-        )
+        self.precision = precision
         self._outputs = [card.name for card in manifest.outputs]
-        self._check_tensors(folder)
+        if session is None:
+            session = OnnxSession(
+                verified_file(folder, manifest, precision), self._outputs, threads
+            )
+            _check_tensors(session, manifest, folder)
+        self._session = session
 
     @property
     def id(self) -> str:
@@ -58,6 +86,11 @@ class Engine:
     def joint_set(self) -> JointSet:
         """The joints it takes and gives."""
         return joint_set(self.manifest.joint_set)
+
+    @property
+    def backend(self) -> str:
+        """Who runs the graph: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
+        return self._session.backend
 
     def lift(self, pose: MultiviewPose) -> Lifted:
         """One instant, any number of views up to the manifest's; another joint set is read as the
@@ -82,24 +115,122 @@ class Engine:
             card.name: np.ascontiguousarray(fed[card.name], dtype=np.float32)
             for card in self.manifest.inputs
         }
-        return dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
+        return dict(zip(self._outputs, self._session.run(tensors), strict=True))
 
-    def _check_tensors(self, folder: Path) -> None:
-        wanted = [card.name for card in self.manifest.inputs], self._outputs
-        found = (
-            [tensor.name for tensor in self._session.get_inputs()],
-            [tensor.name for tensor in self._session.get_outputs()],
-        )
-        if found != wanted:
-            raise Refusal(
-                f"the graph in {folder} has tensors {found[0] + found[1]}, its manifest names "
-                f"{wanted[0] + wanted[1]}; compile the engine again"
-            )
+    def warm(self, views: int) -> None:
+        """Do once what only the first instant of so many views would wait for."""
+        joints = len(self.joint_set)
+        nobody = np.zeros((1, views, joints), np.float32)
+        self.lift_many(nobody[..., None].repeat(2, -1), nobody, np.ones((1, views, 2), np.float32))
+
+    def close(self) -> None:
+        """Let go of the graph and its memory; nothing is lifted after it."""
+        self._session.close()
 
 
-def load_engine(folder: Path | None = None, threads: int = 1) -> Engine:
+def load_engine(
+    folder: Path | None = None,
+    threads: int = 1,
+    *,
+    kind: Kind = "onnxruntime",
+    plans: Path | None = None,
+) -> Engine:
     """The engine in a folder, the one inside the package by default; Refusal says why one cannot be
     used.
+
+    `auto` takes TensorRT only where its plan is there already; `tensorrt` builds it first.
     """
     folder = folder or SHIPPED
+    if choose(kind).backend == "tensorrt":
+        if plans is None:
+            raise ValueError(f"plans is None, expected a folder for {kind!r}")
+        if kind == "tensorrt" or plan_is_ready(folder, plans):
+            return open_tensorrt(folder, plans)
     return Engine(folder, read_manifest(folder), threads)
+
+
+def choose(kind: Kind) -> Choice:
+    """What this machine can run and why; Refusal where what was asked for cannot be had."""
+    provider = "its CUDA provider" if has_cuda() else "the processor"
+    if kind == "onnxruntime":
+        return Choice("onnxruntime", f"ONNX Runtime was asked for, on {provider}")
+    missing = unavailable()
+    if missing is None:
+        return Choice("tensorrt", "TensorRT and a GPU are here")
+    if kind == "tensorrt":
+        raise Refusal(f"TensorRT cannot run here: {missing}; take --engine auto or onnxruntime")
+    return Choice("onnxruntime", f"ONNX Runtime on {provider}, for {missing}")
+
+
+def open_tensorrt(folder: Path, plans: Path, told: Told | None = None) -> Engine:
+    """The engine on TensorRT, its plan built first where there is none yet: seconds to minutes, so
+    call it beside the work. Refusal with TensorRT's own words where it fails.
+    """
+    from cvsf.tensorrt_session import TensorrtSession
+
+    manifest = read_manifest(folder)
+    precision = manifest.precisions[-1]
+    onnx = verified_file(folder, manifest, precision)
+    plan = Plans(plans).plan(onnx, precision, _profile(manifest), told)
+    session = TensorrtSession(plan, [card.name for card in manifest.outputs], BUCKETS, precision)
+    return Engine(folder, manifest, precision=precision, session=session)
+
+
+def plan_is_ready(folder: Path, plans: Path) -> bool:
+    """Whether `open_tensorrt` would find its plan, on this machine and with these versions."""
+    manifest = read_manifest(folder)
+    precision = manifest.precisions[-1]
+    onnx = verified_file(folder, manifest, precision)
+    return Plans(plans).is_ready(onnx, precision, _profile(manifest))
+
+
+def check_golden(engine: Engine, folder: Path) -> float:
+    """Largest difference to the golden outputs, relative to each output's size; Refusal beyond
+    the limit of the engine's precision.
+    """
+    golden = read_golden(folder, engine.manifest)
+    if golden is None:
+        raise Refusal(f"{folder} has no golden vectors; compile the engine again")
+    cards = (*engine.manifest.inputs, *engine.manifest.outputs)
+    if missing := [card.name for card in cards if card.name not in golden]:
+        raise Refusal(f"the golden vectors of {folder} lack {missing[0]}; compile the engine again")
+    found = engine.lift_many(**{card.name: golden[card.name] for card in engine.manifest.inputs})
+    apart = [
+        np.abs(array - golden[name]).max() / max(np.abs(golden[name]).max(), 1e-9)
+        for name, array in found.items()
+    ]
+    worst, limit = float(np.max(apart)), GOLDEN_LIMITS[engine.precision]  # NaN where any is
+    if not worst <= limit:
+        raise Refusal(
+            f"{folder} on {engine.backend} differs from its golden vectors by {worst:.1e} "
+            f"relative, expected at most {limit:.0e}; compile the engine again"
+        )
+    return worst
+
+
+def _profile(manifest: Manifest) -> Profile:
+    """The least, usual and most that each input is made ready for."""
+    least, usual, most = (1, 1), (1, _USUAL_VIEWS), (BUCKETS[-1], manifest.max_views)
+    joints = len(joint_set(manifest.joint_set))
+    fixed = {"B": 0, "V": 1}
+
+    def shape(axes: tuple[str, ...], free: tuple[int, int]) -> tuple[int, ...]:
+        return tuple(
+            free[fixed[axis]] if axis in fixed else joints if axis == "J" else int(axis)
+            for axis in axes
+        )
+
+    return {
+        card.name: (shape(card.axes, least), shape(card.axes, usual), shape(card.axes, most))
+        for card in manifest.inputs
+    }
+
+
+def _check_tensors(session: OnnxSession, manifest: Manifest, folder: Path) -> None:
+    wanted = [c.name for c in manifest.inputs], [c.name for c in manifest.outputs]
+    found = [t.name for t in session.inputs], [t.name for t in session.outputs]
+    if found != wanted:
+        raise Refusal(
+            f"the graph in {folder} has tensors {found[0] + found[1]}, its manifest names "
+            f"{wanted[0] + wanted[1]}; compile the engine again"
+        )

@@ -8,6 +8,7 @@ its name.
 import hashlib
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,32 @@ from cvsf.skeleton import JOINT_SETS
 
 MANIFEST = "manifest.json"
 LIFTER = "lifter.onnx"
+LIFTER_FP16 = "lifter_fp16.onnx"
 GOLDEN = "golden.npz"
+
+Precision = Literal["fp32", "fp16"]
+"""Of the wide layers; what goes in and comes out is float32 either way."""
+FILES: dict[Precision, str] = {"fp32": LIFTER, "fp16": LIFTER_FP16}
+
+
+class Difference(BaseModel):
+    """How far a graph's outputs may be, or were found to be, from what torch says in float32."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    relative: float  # of any output, to that output's largest value
+    n_mpjpe_mm: float  # of any pose, on an adult
+
+
+LIMITS: dict[Precision, Difference] = {
+    "fp32": Difference(relative=1e-5, n_mpjpe_mm=0.1),
+    "fp16": Difference(relative=2e-3, n_mpjpe_mm=0.5),
+}
+"""Beyond which an engine is not written."""
+GOLDEN_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 4e-3}
+"""Relative; beyond which an engine is not used: another processor rounds in another order."""
+
+_SHA256 = "^[0-9a-f]{64}$"
 
 
 class TensorCard(BaseModel):
@@ -37,7 +63,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2  # 1 had float32 alone
     id: str
     created: str  # UTC, ISO 8601
     git_sha: str | None = None
@@ -48,13 +74,21 @@ class Manifest(BaseModel):
     inputs: tuple[TensorCard, ...]
     outputs: tuple[TensorCard, ...]
     opset: int
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")  # of the ONNX file
+    sha256: str = Field(pattern=_SHA256)  # of the ONNX file
+    sha256_fp16: str | None = Field(default=None, pattern=_SHA256)  # of the one with half layers
     parity: float  # largest difference to torch at compile time, relative
-    golden: str | None = None  # file of golden inputs and outputs
+    differences: dict[Precision, Difference] = {}  # the same and in millimetres, by precision
+    golden: str | None = None  # file of golden inputs and what torch makes of them
+    golden_sha256: str | None = Field(default=None, pattern=_SHA256)
     scores: dict[str, dict[str, float]] = {}  # {split: {metric: value}}
     sessions: tuple[str, ...] = ()  # what it was trained on
     parent: str | None = None  # engine it was trained from
     credit: str = ""
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those it has a graph in."""
+        return ("fp32",) if self.sha256_fp16 is None else ("fp32", "fp16")
 
     def write(self, folder: Path) -> None:
         """As JSON beside the engine."""
@@ -83,26 +117,41 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def verified_file(folder: Path, manifest: Manifest) -> Path:
+def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32") -> Path:
     """The engine's ONNX file, whose bytes are the ones the manifest was written for."""
-    path = folder / LIFTER
-    if not path.is_file():
-        raise Refusal(f"{folder} has no {LIFTER}; compile the engine again")
-    found = sha256_of(path)
-    if found != manifest.sha256:
-        raise Refusal(
-            f"{path} has sha256 {found[:12]}, its manifest says {manifest.sha256[:12]}; "
-            "the file was changed or damaged, compile the engine again"
-        )
-    return path
+    wanted = manifest.sha256 if precision == "fp32" else manifest.sha256_fp16
+    if wanted is None:
+        raise Refusal(f"the engine in {folder} has no graph in {precision}; compile it again")
+    return _verified(folder, FILES[precision], wanted)
 
 
 def read_golden(folder: Path, manifest: Manifest) -> dict[str, npt.NDArray[np.float32]] | None:
     """Golden inputs and outputs by tensor name, where the engine has them."""
     if manifest.golden is None:
         return None
-    with np.load(folder / manifest.golden, allow_pickle=False) as file:
-        return {name: file[name].astype(np.float32) for name in file.files}
+    path = folder / manifest.golden
+    if manifest.golden_sha256 is not None:
+        path = _verified(folder, manifest.golden, manifest.golden_sha256)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name].astype(np.float32) for name in file.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise Refusal(
+            f"{path} holds no golden vectors ({error}); compile the engine again"
+        ) from error
+
+
+def _verified(folder: Path, name: str, wanted: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise Refusal(f"{folder} has no {name}; compile the engine again")
+    found = sha256_of(path)
+    if found != wanted:
+        raise Refusal(
+            f"{path} has sha256 {found[:12]}, its manifest says {wanted[:12]}; "
+            "the file was changed or damaged, compile the engine again"
+        )
+    return path
 
 
 def sha256_of(path: Path) -> str:

@@ -6,9 +6,11 @@ else the next crop comes from the last joints. The same pictures and times give 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from cvsf.engine import Kind, Told
 from cvsf.skeleton import Array
 from runtime.bundle import Bundle, NetworkManifest
 from runtime.crop import Fit, Floats, Picture, crop, letterbox
@@ -33,23 +35,48 @@ class Person:
 class Detector:
     """A bundle's networks and one track per camera."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int = 1,
+        *,
+        kind: Kind = "onnxruntime",
+        plans: Path | None = None,
+    ) -> None:
         manifest = bundle.manifest
         self.joint_set = manifest.joints
         self.name = bundle.id
         self._every, self._beyond = manifest.detect_every, manifest.beyond_joints
-        self._pose = Network(manifest.pose, bundle.files["pose"], threads)
+
+        def network(role: str, card: NetworkManifest) -> Network:
+            return Network(card, bundle.files[role], threads, kind=kind, plans=plans)
+
+        self._pose = network("pose", manifest.pose)
         networks = {"pose": self._pose}
         self._boxes: Network | None = None
         if manifest.detector is not None:
-            self._boxes = Network(manifest.detector, bundle.files["detector"], threads)
+            self._boxes = network("detector", manifest.detector)
             networks["detector"] = self._boxes
-        for role, network in networks.items():
-            empty = network.run(network.buffer(1))
-            check(empty, network.manifest, len(self.joint_set), str(bundle.files[role]))
+        for role, each in networks.items():
+            empty = each.run(each.buffer(1))
+            check(empty, each.manifest, len(self.joint_set), str(bundle.files[role]))
         self._tracks: dict[str, Track] = {}
         self._seen_ns: dict[str, int] = {}
         self._instant = 0
+
+    @property
+    def backends(self) -> dict[str, str]:
+        """Who runs each network, by what it does."""
+        networks = {"pose": self._pose} | ({"detector": self._boxes} if self._boxes else {})
+        return {role: network.backend for role, network in networks.items()}
+
+    def build_plans(self, told: Told | None = None) -> None:
+        """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
+        on a thread beside the one that detects. Refusal leaves a network where it is.
+        """
+        for network in (self._boxes, self._pose):
+            if network is not None:
+                network.build_plan(told)
 
     def reset(self) -> None:
         """Forget everybody."""

@@ -1,4 +1,4 @@
-"""An ONNX network run on the CPU, held to what its manifest says of it.
+"""An ONNX network at work, held to what its manifest says of it, on whatever runs it here.
 
 A graph that does not fit its manifest is refused before the first picture, by one empty batch.
 """
@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
+from cvsf.engine import BUCKETS, Kind, Told, choose
+from cvsf.manifest import GOLDEN_LIMITS, Precision
+from cvsf.onnx_session import OnnxSession, Session
+from cvsf.plans import Plans, Profile, Range
 from cvsf.refusal import Refusal
 from runtime.bundle import NetworkManifest
 
@@ -19,16 +22,52 @@ log = logging.getLogger(__name__)
 
 Batch = npt.NDArray[Any]
 _TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+_USUAL = 4  # pictures in a batch
 
 
 class Network:
-    """A session, its input buffers and the batch size its graph allows."""
+    """A session, its input buffers and the batch size its graph allows.
 
-    def __init__(self, manifest: NetworkManifest, path: Path, threads: int = 1) -> None:
-        self.manifest = manifest
-        self._session = _session(path, threads)
-        self.one_by_one = _checked(self._session, manifest, path)
+    It begins on TensorRT where its plan is there already, else on ONNX Runtime.
+    """
+
+    def __init__(
+        self,
+        manifest: NetworkManifest,
+        path: Path,
+        threads: int = 1,
+        *,
+        kind: Kind = "onnxruntime",
+        plans: Path | None = None,
+    ) -> None:
+        self.manifest, self._path = manifest, path
+        session = OnnxSession(path, manifest.outputs, threads)
+        self.one_by_one = _checked(session, manifest, path)
+        self._session: Session = session
         self._buffer = self._empty(1)
+        self._plans = _plans(kind, plans)
+        profile, halve = self._shapes()
+        if self._plans is not None and self._plans.is_ready(path, "fp16", profile, halve=halve):
+            self._open("fp16", None)
+
+    @property
+    def backend(self) -> str:
+        """Who runs it: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
+        return self._session.backend
+
+    def build_plan(self, told: Told | None = None) -> None:
+        """Go over to TensorRT where it was asked for and can be had, the plan built first; seconds
+        to minutes, beside the work. Refusal leaves the network where it is.
+
+        Half precision where that says the same, else float32.
+        """
+        if self._plans is None or not self._session.backend.startswith("onnxruntime"):
+            return
+        try:
+            self._open("fp16", told)
+        except Refusal as refusal:
+            log.warning("network stays in float32: %s", refusal)
+            self._open("fp32", told)
 
     def buffer(self, count: int) -> Batch:
         """Room for that many pictures, valid until the next call."""
@@ -44,8 +83,36 @@ class Network:
         return [_stacked(parts) for parts in zip(*each, strict=True)]
 
     def _outputs(self, batch: Batch) -> list[Batch]:
-        outputs = list(self.manifest.outputs)
-        return list(self._session.run(outputs, {self.manifest.input: batch}))
+        return self._session.run({self.manifest.input: batch})
+
+    def _open(self, precision: Precision, told: Told | None) -> None:
+        """Run its plan from now on, if that says what ONNX Runtime says of noise."""
+        from cvsf.tensorrt_session import TensorrtSession
+
+        assert self._plans is not None
+        profile, halve = self._shapes()
+        half = halve if precision == "fp16" else None
+        plan = self._plans.plan(self._path, precision, profile, told, halve=half)
+        buckets = (1,) if self.one_by_one else BUCKETS
+        session = TensorrtSession(plan, self.manifest.outputs, buckets, precision)
+        noise = np.random.default_rng(0).uniform(*_range(self.manifest), self._empty(1).shape)
+        fed = {self.manifest.input: noise.astype(self.manifest.dtype)}
+        apart = _apart(self._session.run(fed), session.run(fed))
+        if not apart <= GOLDEN_LIMITS[precision]:
+            session.close()
+            raise Refusal(
+                f"{self._path} on {session.backend} differs from {self.backend} by {apart:.1e} "
+                f"relative, expected at most {GOLDEN_LIMITS[precision]:.0e}; it stays where it is"
+            )
+        self._session = session
+        log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
+
+    def _shapes(self) -> tuple[Profile, Range]:
+        """How many pictures a plan is made ready for, and what numbers they are made of."""
+        one = self._empty(1).shape[1:]
+        least, most = (1, *one), (1 if self.one_by_one else BUCKETS[-1], *one)
+        usual = (min(_USUAL, most[0]), *one)
+        return {self.manifest.input: (least, usual, most)}, _range(self.manifest)
 
     def _empty(self, count: int) -> Batch:
         width, height = self.manifest.size_px
@@ -64,28 +131,41 @@ def _stacked(parts: Sequence[Batch]) -> Batch:
     return np.concatenate(padded)
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            path, sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated types of its own
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refusal(f"{path} is not a network ONNX Runtime can load ({first})") from error
+def _plans(kind: Kind, folder: Path | None) -> Plans | None:
+    """The plans to run, where TensorRT is what runs networks."""
+    if choose(kind).backend != "tensorrt":
+        return None
+    if folder is None:
+        raise ValueError(f"plans is None, expected a folder for {kind!r}")
+    return Plans(folder)
 
 
-def _checked(session: onnxruntime.InferenceSession, manifest: NetworkManifest, path: Path) -> bool:
+def _range(manifest: NetworkManifest) -> Range:
+    """The least and the largest number in its input."""
+    ends = [
+        (pixel - mean) / std
+        for pixel in (0.0, 255.0)
+        for mean in manifest.mean
+        for std in manifest.std
+    ]
+    return min(ends), max(ends)
+
+
+def _apart(right: Sequence[Batch], found: Sequence[Batch]) -> float:
+    """The largest share by which an output is another; infinity where they do not compare."""
+    pairs = list(zip(right, found, strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return float("inf")
+    return max(float(np.linalg.norm(a - b) / max(float(np.linalg.norm(a)), 1e-9)) for a, b in pairs)
+
+
+def _checked(session: OnnxSession, manifest: NetworkManifest, path: Path) -> bool:
     """Whether it takes one picture at a time; a Refusal where it does not fit the manifest."""
-    inputs = {i.name: i for i in session.get_inputs()}
+    inputs = {i.name: i for i in session.inputs}
     if list(inputs) != [manifest.input]:
         found = ", ".join(inputs) or "none"
         raise Refusal(f"{path} has the inputs {found}, its manifest says {manifest.input}")
-    outputs = [o.name for o in session.get_outputs()]
+    outputs = [o.name for o in session.outputs]
     if missing := [name for name in manifest.outputs if name not in outputs]:
         raise Refusal(
             f"{path} has the outputs {', '.join(outputs)}, its manifest says {', '.join(missing)}"
