@@ -37,6 +37,11 @@ def check(
             f"frames is {config.frames} and there is no --parent; windows are learned on top of "
             "a lifter of single frames, train one first and give it"
         )
+    elif config.rehearsal_weight:
+        raise Refusal(
+            f"rehearsal_weight is {config.rehearsal_weight} and there is no --parent; "
+            "what is rehearsed is a parent's answers, give one"
+        )
     for path in (out / f"seed-{seed}" / CHECKPOINT for seed in range(seeds)):
         if path.exists():
             if not again:

@@ -68,6 +68,9 @@ class TrainConfig(BaseModel):
     # a known body: beside where its joints are, what its shape alone weighs
     shape_weight: float = Field(default=0.0, ge=0)
 
+    # beside every batch, the parent's answers to made-up views (train.rehearse); 0: none
+    rehearsal_weight: float = Field(default=0.0, ge=0)
+
     # the machine
     threads: int = Field(default=2, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -158,6 +161,11 @@ def _check_together(config: TrainConfig) -> None:
         raise Refusal(
             f"{other[0]} is {getattr(config, other[0])} and variant stage3, which films bodies "
             "again instead; leave it 0"
+        )
+    if config.rehearsal_weight and config.frames > 1:
+        raise Refusal(
+            f"rehearsal_weight is {config.rehearsal_weight} and frames {config.frames}; "
+            "only single frames are rehearsed, leave it 0"
         )
     if config.frames % 2 == 0:
         raise Refusal(f"frames is {config.frames}, expected an odd number: a window has a middle")

@@ -38,22 +38,29 @@ class Objective(nn.Module):
         super().__init__()
         self.canonical_norm = config.canonical_norm
         self.shape_weight = config.shape_weight
+        self.rehearsal_weight = config.rehearsal_weight
         self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
     def forward(self, sample: Sample, weights: StageWeights) -> Tensor:
-        """The mean loss of a batch."""
+        """The mean loss of a batch, what is rehearsed beside it included."""
+        if sample.rehearsed is None:
+            return self._of(sample, weights)
+        known = self._of(sample.rehearsed, weights)
+        return self._of(sample, weights) + self.rehearsal_weight * known
+
+    def _of(self, sample: Sample, weights: StageWeights) -> Tensor:
         canonical, rotation = self.fusion.lifter(sample.plane, sample.shown)
-        if sample.canonical is not None and sample.view_from_canonical is not None:
-            present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
-            if present.ndim > 2:  # a window: what its middle shows
-                present = present[..., present.shape[-1] // 2]
-            body, turn = sample.canonical, sample.view_from_canonical
-            loss = supervised(canonical, rotation, body, turn, present, sample.sure)
-            if self.shape_weight:
-                apart = misshapen(canonical, body, present, sample.sure)
-                loss = loss + self.shape_weight * apart
-            return loss
-        return self._total(canonical, rotation, sample, weights)
+        if sample.canonical is None or sample.view_from_canonical is None:
+            return self._total(canonical, rotation, sample, weights)
+        present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
+        if present.ndim > 2:  # a window: what its middle shows
+            present = present[..., present.shape[-1] // 2]
+        body, turn = sample.canonical, sample.view_from_canonical
+        loss = supervised(canonical, rotation, body, turn, present, sample.sure)
+        if self.shape_weight:
+            apart = misshapen(canonical, body, present, sample.sure)
+            loss = loss + self.shape_weight * apart
+        return loss
 
     def _total(
         self, canonical: Tensor, rotation: Tensor, sample: Sample, weights: StageWeights

@@ -33,6 +33,7 @@ from train.learn import Descent, descend, resume, start
 from train.mirror import righted
 from train.parallel import Company
 from train.refilm import from_placed
+from train.rehearse import with_rehearsal
 from train.samples import Draw, Sample, from_bodies, from_store, seen
 from train.score3d import Lift, score
 from train.store import Store
@@ -128,6 +129,13 @@ def _alike(a: Morph | None, b: Morph | None) -> bool:
 
 
 def _draw(run: Descent, task: Task) -> Draw:
+    draw, random = _recorded(run, task), run.generators["batches"]
+    if task.parent is None or not run.config.rehearsal_weight:
+        return draw
+    return with_rehearsal(draw, task.learned, task.parent, run.config, random, task.company)
+
+
+def _recorded(run: Descent, task: Task) -> Draw:
     random = run.generators["batches"]
     if run.config.variant == "stage3":
         return from_placed(task.learned, run.config, random, task.company)

@@ -28,7 +28,7 @@ _SIDES = torch.tensor([1.0, -1.0, 1.0])  # the body's: left and right exchanged
 
 
 class Sample(NamedTuple):
-    """What V views saw of B instants; the last three only where there is a body to learn from."""
+    """What V views saw of B instants; the last four only where there is a body to learn from."""
 
     plane: Tensor  # (B, V, J, 2) after every camera is aimed at its person
     confidence: Tensor  # (B, V, J)
@@ -36,11 +36,14 @@ class Sample(NamedTuple):
     canonical: Tensor | None = None  # (B, J, 3) body frame, unit scale
     view_from_canonical: Tensor | None = None  # (B, V, 3, 3)
     sure: Tensor | None = None  # (B, V, J) what a joint of that body weighs, where not all alike
+    rehearsed: "Sample | None" = None  # made-up views, and what the parent says of them
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         """The same change made to everything it holds."""
-        changed = {name: change(part) for name, part in self._asdict().items() if part is not None}
-        return self._replace(**changed)
+        parts = {name: part for name, part in self._asdict().items() if part is not None}
+        rehearsed = parts.pop("rehearsed", None)
+        changed = {name: change(part) for name, part in parts.items()}
+        return self._replace(**changed, rehearsed=rehearsed and rehearsed.each(change))
 
 
 Draw = Callable[[], Sample]
