@@ -17,8 +17,10 @@ from train.told import Told, items, number, text
 Real = npt.NDArray[np.float64]
 
 _HEIGHT = 200.0  # of a drawing, in its own units
-_MARGIN = 1.12
+_MARGIN = 1.07
 _PITCH = np.radians(9.0)  # looked at from slightly above, so that the ground shows
+_BESIDE = 5.0  # threads shorter than so much of the height would hide the figure
+_RIM = 0.14  # a bone's rim ends so far from its joints, where other bones go on
 _FARTHEST = 1.6  # a body farther than so many targets from it is cut off
 VIEWS = {"from the front": 0.0, "from the right": 90.0}
 
@@ -116,7 +118,7 @@ def _figure(points: Real, build: Build) -> Markup:
     for bone in sorted(build.bones, key=lambda b: -depth[b] if np.isfinite(depth[b]) else 0):
         sides = {build.sides[end] for end in bone} - {"middle"}
         side = sides.pop() if len(sides) == 1 else "middle"
-        parts += [_line(points, bone, "rim"), _line(points, bone, f"bone {side}")]
+        parts += [_line(points, bone, "rim", _RIM), _line(points, bone, f"bone {side}")]
     if build.head is not None and np.isfinite(points[build.head]).all():
         x, y, _ = map(float, points[build.head])
         parts.append(element("circle", cx=x, cy=y, r=7.0, class_="head"))
@@ -128,14 +130,17 @@ def _bones(points: Real, build: Build, kind: str) -> Markup:
 
 
 def _misses(own: Real, target: Real) -> Markup:
-    """A thread from every joint to where it should be."""
-    pairs = [(a, b) for a, b in zip(own, target, strict=True) if np.isfinite([a, b]).all()]
+    """A thread from every joint to where it should be, if that is beside it."""
+    pairs = list(zip(own[:, :2], target[:, :2], strict=True))
+    pairs = [(a, b) for a, b in pairs if np.hypot(*(a - b)) > _BESIDE]
     paths = [f"M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}" for a, b in pairs]
     return element("path", d="".join(paths), class_="miss")
 
 
-def _line(points: Real, bone: tuple[int, int], kind: str) -> Markup | None:
+def _line(points: Real, bone: tuple[int, int], kind: str, short: float = 0.0) -> Markup | None:
+    """A bone, at both ends shorter by a share of it."""
     ends = points[list(bone), :2]
+    ends = ends + short * (ends[::-1] - ends)
     if not np.isfinite(ends).all():
         return None
     (x1, y1), (x2, y2) = ends.tolist()

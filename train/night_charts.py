@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from train.markup import Markup, element, join
-from train.told import MINUS, NOTHING
+from train.told import MINUS, NOTHING, plain
 
 Say = Callable[[float], str]
 
@@ -67,6 +67,7 @@ def _change(change: Change, say: Say, top: float, grid: Markup) -> Markup:
     gain = change.gain
     said = [say(v) if v is not None else NOTHING for v in (change.before, change.after)]
     moved = "" if gain is None else f"{MINUS if gain >= 0 else '+'}{abs(100 * gain):.1f} %"
+    moved = "0 %" if moved.endswith((f"{MINUS}0.0 %", "+0.0 %")) else moved
     words = element(
         "p",
         element("span", change.name, class_="who"),
@@ -137,12 +138,12 @@ def curve_chart(lines: Sequence[Line], *, logarithmic: bool, steps: float) -> Ma
     grid = [
         join(
             element("line", x1=0, x2="100%", y1=f"{up(t):.2f}%", y2=f"{up(t):.2f}%", class_="grid"),
-            element("text", f"{t:g}", x=-6, y=f"{up(t):.2f}%", dy="0.35em", text_anchor="end"),
+            element("text", plain(t), x=-6, y=f"{up(t):.2f}%", dy="0.35em", text_anchor="end"),
         )
         for t in ticks
     ]
     plot = element("svg", *grid, *drawn, class_="plot", overflow="visible")
-    step = round_step(0.8 * steps)
+    step = round_step(steps)
     marks = [step * i for i in range(int(steps / step + 1e-9) + 1)]
     scale = [_tick(t, steps, f"{t:g}" if t else "step 0") for t in marks]
     return element("div", plot, element("svg", *scale, class_="scale"), class_="curve")
@@ -193,7 +194,7 @@ def _log_range(values: Sequence[float]) -> tuple[float, float, list[float]]:
         ticks = [d * 10.0**ten for ten in tens for d in digits if low <= d * 10.0**ten <= high]
         if len(ticks) <= 6:
             break
-    return low, high, ticks[:: max(1, len(ticks) // 6)]
+    return low, high, ticks[:: max(1, math.ceil(len(ticks) / 6))]
 
 
 def round_step(top: float) -> float:

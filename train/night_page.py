@@ -4,13 +4,12 @@ The page is one file that needs nothing else, and every report makes one: what i
 out, never guessed.
 """
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from cvsf.storage import Storage, replace_file
 from train.markup import Markup, element, join
 from train.night_bodies import VIEWS, Build, Room, Shown, draw_body, read_build, read_shown, room
 from train.night_charts import interval_chart
@@ -31,7 +30,7 @@ _OUTCOMES = {
     "refused": ("✕", "refused", "The night stopped; the network that was live stays live."),
     "dry run": ("○", "dry run", "Everything was measured and nothing was changed."),
 }
-_UNFINISHED = ("…", "unfinished", "The night has not come to a verdict; nothing was changed.")
+_UNFINISHED = ("…", "unfinished", "The night has not come to a verdict.")
 _UNIT = (
     "Percent are of the athlete's trunk and leg together: 1 % is about 13 mm on an adult. "
     "Further left is better."
@@ -47,17 +46,7 @@ def write_page(report: Mapping[str, Any], path: Path) -> None:
     page = Template(_TEMPLATE.read_text("utf-8")).substitute(
         title=element("title", f"cvsf · night of {_day(report)}"), body=_body(report)
     )
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(Storage(), path, page.encode())
 
 
 def _body(report: Told) -> Markup:
@@ -127,8 +116,8 @@ def _gain(report: Told) -> Markup | None:
     if len(limits) == 2 and limits[0] is not None and limits[1] is not None:
         chart = interval_chart(gain, limits[0], limits[1])
         between = f"likely between {percent(limits[0])} and {percent(limits[1])}"
-    said = f"{percent(abs(gain))} {'less' if gain >= 0 else 'more'} error from one camera"
-    return _tile(percent(abs(gain)), said.partition(" % ")[2], between, chart)
+    said = f"{'less' if gain >= 0 else 'more'} error from one camera"
+    return _tile(percent(abs(gain)), said, between, chart)
 
 
 def _learned(report: Told) -> Markup | None:

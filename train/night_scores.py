@@ -38,8 +38,8 @@ _CURVES = (
     ),
     (
         "agreement",
-        "Without a truth, on instants kept back",
-        "trunk and leg are 1",
+        "Agreement on instants kept back",
+        "told without a truth; trunk and leg are 1",
         {"views_apart": "cameras apart", "bone_spread": "bones"},
     ),
 )
@@ -115,7 +115,8 @@ def curve_panels(report: Told) -> list[Markup]:
 
 def _line(placed: Sequence[tuple[float, Told]], key: str, label: str, index: int) -> Line:
     """What was noted under the key; what was noted and is no number makes a gap."""
-    noted = [(step, finite(point[key])) for step, point in placed if key in point]
+    told = [(step, point[key]) for step, point in placed if key in point]
+    noted = [(step, finite(y)) for step, y in told if y is not None or key == "loss"]
     points = tuple((step, float("nan") if y is None else y) for step, y in noted)
     return Line(label=label, kind=f"line{index}", points=points)
 

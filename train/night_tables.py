@@ -29,12 +29,12 @@ def gate_table(report: Told) -> Markup | None:
         )
         cells = [
             element("td", text(check, "check") or NOTHING, class_="name"),
-            element("td", plain(number(check, "found")), class_="number", data_name="found"),
-            element("td", text(check, "wanted") or NOTHING, class_="number", data_name="wanted"),
+            element("td", plain(number(check, "found")), class_="number", data_name="found "),
+            element("td", text(check, "wanted") or NOTHING, class_="number", data_name="wanted "),
             element("td", element("span", said, class_=f"mark {kind}")),
         ]
         body.append(element("tr", *cells, class_=kind or None))
-    return _table(["check", "found", "wanted", "outcome"], body, "gate stacked")
+    return _table(["check", "found", "wanted", "outcome"], body, "gate")
 
 
 def sessions_table(report: Told) -> Markup | None:
@@ -58,7 +58,12 @@ def _session(session: Told, role: str, kind: str) -> Markup:
     return element(
         "tr",
         element("td", text(session, "name") or NOTHING, class_="name"),
-        element("td", count(instants) if known else "", class_="number"),
+        element(
+            "td",
+            count(instants) if known else "",
+            class_="number",
+            data_unit=" instants" if known else None,
+        ),
         element("td", span(length) if known else "", class_="number"),
         element("td", element("i", class_=f"dot {kind}"), role),
     )
@@ -91,13 +96,14 @@ def steps_chart(report: Told) -> Markup | None:
 def engines_list(report: Told) -> Markup:
     """Which engine was live, which is, and the way back."""
     before, after = table(report, "before"), table(report, "after")
-    new = text(report, "engine")
+    new, outcome = text(report, "engine"), text(report, "outcome")
+    now = new if outcome == "promoted" else text(before, "id")
     facts = [
         ("live before the night", text(before, "id")),
         ("its sha256", text(before, "sha256")),
-        ("new engine", new or "none"),
+        ("new engine", new or ("none" if outcome else None)),
         ("its sha256", text(after, "sha256") if new else None),
-        ("live now", new if new and text(report, "outcome") == "promoted" else text(before, "id")),
+        ("live after it", now if outcome else None),
     ]
     told = [
         join(element("dt", name), element("dd", element("code", said)))
@@ -108,11 +114,12 @@ def engines_list(report: Told) -> Markup:
 
 
 def _way_back(report: Told) -> Markup:
-    promoted = text(report, "outcome") == "promoted"
-    said = (
-        "To put the engine from before this night back, type:"
-        if promoted
-        else "Nothing was put live, so there is nothing to take back. After a night that did:"
+    said = {
+        "promoted": "To put the engine from before this night back, type:",
+        None: "To put the engine from before the last promotion back, type:",
+    }.get(
+        text(report, "outcome"),
+        "Nothing was put live, so there is nothing to take back. After a night that did:",
     )
     return join(
         element("p", said),

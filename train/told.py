@@ -11,7 +11,7 @@ from typing import Any
 
 Told = Mapping[str, Any]
 
-NOTHING, MINUS = "\u2013", "\u2212"
+NOTHING, MINUS, _GAP = "\u2013", "\u2212", "\u00a0"
 
 
 def table(told: Told, name: str) -> Told:
@@ -66,7 +66,7 @@ def moment(told: Told, name: str) -> datetime | None:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as percent."""
-    return NOTHING if share is None else f"{_plain(100 * share, digits)} %"
+    return NOTHING if share is None else f"{_plain(100 * share, digits)}{_GAP}%"
 
 
 def span(seconds: float | None) -> str:
@@ -74,13 +74,12 @@ def span(seconds: float | None) -> str:
     if seconds is None or seconds < 0:
         return NOTHING
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{_GAP}s"
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return f"{whole}{_GAP}s"
+    large, small, words = (60, 1, ("min", "s")) if whole < 3600 else (3600, 60, ("h", "min"))
+    return f"{whole // large} {words[0]} {whole % large // small:02d} {words[1]}".replace(" ", _GAP)
 
 
 def count(value: float | None, one: str = "", many: str = "") -> str:
