@@ -52,6 +52,9 @@ def capture(
     hub: Annotated[str | None, typer.Option(help="HOST of a hub that runs already.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file, tables capture and hub.")] = None,
     detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="auto, onnxruntime or tensorrt: what runs the lifter.")
+    ] = None,
     record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
@@ -110,6 +113,7 @@ def capture(
     for_hub: dict[str, object] = {
         "--cams": cams,
         "--detector": _bundle_for(specs, detector),
+        "--engine": engine,
         "--record": record,
         "--session": session_folder(folder, name),
         "--data": folder,

@@ -18,7 +18,7 @@ from cvsf.manifest import LIFTER, MANIFEST, Manifest, read_manifest, verified_fi
 from cvsf.promotions import Promotion, append, lineage, read_history, rolled_back_from
 from cvsf.refusal import Refusal
 from cvsf.storage import Storage
-from cvsf.whole import check_whole, is_id, require_id
+from cvsf.whole import is_id, open_whole, require_id
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Registry:
         return place
 
     def _promote(self, id: str, why: str, *, rolled_back: bool) -> None:
-        check_whole(self.folder(id), id, read_manifest(SHIPPED).joint_set)
+        open_whole(self.folder(id), id, read_manifest(SHIPPED).joint_set).close()
         before, history = self.live_id(), self.history()
         last = history[-1].engine if history else shipped_id()
         if last != before:  # a writer was killed between the link and the line

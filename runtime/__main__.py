@@ -34,6 +34,9 @@ def hub(
     ] = 0,
     config: Annotated[Path | None, typer.Option(help="TOML file with a table hub.")] = None,
     detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="auto, onnxruntime or tensorrt: what runs the lifter.")
+    ] = None,
     record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     session: Annotated[
@@ -72,6 +75,7 @@ def hub(
     """Run a hub; its last line of standard output under --headless is the final account."""
     given = {
         "detector": detector,
+        "engine": engine,
         "record": record,
         "host": host,
         "frames_port": frames_port,

@@ -22,6 +22,8 @@ class HubConfig(BaseModel):
     detector: str | None = None
     """Name or folder of the 2D bundle; without one, what fits the source."""
     detector_threads: int = Field(default=1, ge=1)
+    engine: Literal["auto", "onnxruntime", "tensorrt"] = "auto"
+    """What runs the lifter; TensorRT takes over once its plan for this GPU is built."""
     lifter_threads: int = Field(default=1, ge=1)
     min_deadline_ms: float = Field(default=10, gt=0)
     max_deadline_ms: float = Field(default=50, gt=0)

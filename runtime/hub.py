@@ -14,7 +14,6 @@ from typing import Any
 import cv2
 from rich.live import Live
 
-from cvsf.engine import load_engine
 from cvsf.messages import Frame, Skeleton
 from cvsf.say import say
 from cvsf.skeleton import joint_set
@@ -33,6 +32,7 @@ from runtime.record import Recorder
 from runtime.spoken import about
 from runtime.stages import Stages
 from runtime.stream import Streamer
+from runtime.swap import Serving
 from runtime.synchronise import Group, Slots, Steps
 from runtime.watch import lasting, stats_table
 from runtime.web import WebServer
@@ -64,11 +64,13 @@ class Hub:
         )
         self.steps = Steps()
         self.pictures = Pictures(config.max_uncertainty_ms)
-        self.engine = load_engine(None, config.lifter_threads)
+        self.serving = Serving(
+            data / "models", data / "plans", config.engine, config.lifter_threads
+        )
         bundle = load_bundle(config.detector or DEFAULT, data, offline)
         self.detector = Detector(bundle, config.detector_threads)
         self._known = known
-        self._told: tuple[tuple[str, ...], int] | None = None
+        self._told: tuple[tuple[str, ...], int, str] | None = None
         self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
         self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
         self.receiver = Receiver(
@@ -160,6 +162,7 @@ class Hub:
     def run(self, stop: threading.Event, *, headless: bool) -> dict[str, Any]:
         """Work until `stop`, showing the figures each second; the last figures."""
         self.receiver.start()
+        self.serving.start()
         self._say_where()
         shown = Live(refresh_per_second=2, transient=True) if not headless else None
         if shown:
@@ -170,6 +173,7 @@ class Hub:
                 group = self.inbox.get(0.1)
                 if group:
                     self.process(group)
+                self._change_engine()
                 self.streamer.poll()
                 if time.monotonic() >= report_at:
                     report_at += 1.0
@@ -192,6 +196,12 @@ class Hub:
             },
         )
 
+    def _change_engine(self) -> None:
+        """Between two instants: the next engine, if it is ready."""
+        if before := self.serving.take(calm=self.inbox.is_empty):
+            self.recorder.put_event("engine", engine=self.serving.engine.id, before=before.id)
+            self.serving.retire(before)
+
     def process(self, group: Group) -> Skeleton | None:
         """One instant from its frames to clients and disk."""
         stages = self.stages
@@ -202,9 +212,10 @@ class Hub:
         instant = group.instant(self.recorder.next_instant())
         with stages("join"):
             cameras = tuple(sorted(set(group.expected) | set(group.frames)))
+            self.serving.views = len(cameras)
             pose = join(instant, cameras, people, frames, self.detector)
         with stages("lift"):
-            lifted = lift(self.engine, pose, group.uncertainty_ns)
+            lifted = lift(self.serving.engine, pose, group.uncertainty_ns)
         with stages("place"):
             skeleton = self.world.place(pose, *lifted) if lifted else None
         with stages("publish"):
@@ -230,13 +241,13 @@ class Hub:
         return skeleton
 
     def _tell_about(self, cameras: tuple[str, ...]) -> None:
-        now = (cameras, self.world.changes)
+        now = (cameras, self.world.changes, self.serving.engine.id)
         if now != self._told:
             self._told = now
             told = about(
                 joint_set(JOINED_SET),
                 cameras,
-                self.engine.id,
+                self.serving.engine.id,
                 detector=self.detector.name,
                 world=self.world.about(),
             )
@@ -255,8 +266,8 @@ class Hub:
                 "frames_ahead": self.slots.ahead,
                 "frames_beyond_shortest": self.steps.beyond,
                 "refused": dict(self.receiver.garbage),
-                "engine": self.engine.id,
                 "detector": self.detector.name,
+                **self.serving.figures(),
                 **self.world.figures(),
                 **self.recorder.figures(),
             },
@@ -283,6 +294,7 @@ class Hub:
         while group := self.inbox.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):
                 self.process(group)
+        self.serving.close()
         self.world.close()
         self.recorder.close()
         self.receiver.close()

@@ -27,6 +27,11 @@ class Inbox:
             self._groups.append((group, lossless))
             self._ready.notify()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no group waits."""
+        return not self._groups
+
     def get(self, timeout_s: float) -> Group | None:
         """The next group, None when there is none in time."""
         with self._ready:
