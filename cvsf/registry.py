@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cvsf.engine import SHIPPED
-from cvsf.manifest import LIFTER, MANIFEST, Manifest, read_manifest, verified_file
+from cvsf.manifest import LIFTER, MANIFEST, Manifest, read_manifest
 from cvsf.promotions import Promotion, append, lineage, read_history, rolled_back_from
 from cvsf.refusal import Refusal
 from cvsf.storage import Storage
-from cvsf.whole import is_id, open_whole, require_id
+from cvsf.whole import is_id, open_whole, read_whole, require_id
 
 log = logging.getLogger(__name__)
 
@@ -167,13 +167,10 @@ class Registry:
             ) from error
 
     def _take_in(self, folder: Path) -> Path:
-        manifest = read_manifest(folder)
-        verified_file(folder, manifest)
+        manifest = read_whole(folder)
         place = self.models / require_id(manifest.id)
         if place.is_dir():
-            there = read_manifest(place)
-            verified_file(place, there)
-            if there.sha256 != manifest.sha256:
+            if read_whole(place).sha256 != manifest.sha256:
                 raise Refusal(
                     f"{place} is another engine of the same name; expected a name of its own, "
                     "compile it again"
@@ -185,7 +182,7 @@ class Registry:
             if path.is_file() and not path.name.startswith("."):
                 shutil.copyfile(path, draft / path.name)
                 _sync(draft / path.name)
-        verified_file(draft, read_manifest(draft))
+        read_whole(draft)
         self._storage.sync_folder(draft)
         self._storage.rename(draft, place)
         self._storage.sync_folder(self.models)
@@ -235,7 +232,7 @@ def _entry(id: str, folder: Path, live: str) -> Entry:
     manifest, trouble = None, None
     try:
         manifest = read_manifest(folder)
-        verified_file(folder, manifest)
+        read_whole(folder)
         if manifest.id != id:
             trouble = f"the folder is {id}, its manifest says {manifest.id}"
     except (Refusal, OSError) as error:

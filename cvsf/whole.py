@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from cvsf.engine import Engine, check_golden, load_engine
-from cvsf.manifest import read_manifest
+from cvsf.manifest import Manifest, read_golden, read_manifest, verified_file
 from cvsf.refusal import Refusal
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -26,6 +26,15 @@ def require_id(name: str) -> str:
             "underscores, as `cvsf compile` gives"
         )
     return name
+
+
+def read_whole(folder: Path) -> Manifest:
+    """The card of an engine folder, every file it vouches for having the bytes it says."""
+    manifest = read_manifest(folder)
+    for precision in manifest.precisions:
+        verified_file(folder, manifest, precision)
+    read_golden(folder, manifest)
+    return manifest
 
 
 def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:

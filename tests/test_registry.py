@@ -131,7 +131,7 @@ def _other_golden(folder: Path) -> None:
         (lambda folder: _rewrite(folder, golden=None), "golden"),
         (lambda folder: _rewrite(folder, id="other"), "other"),
         (_other_golden, "golden"),
-        (lambda folder: (folder / GOLDEN).write_bytes(b"PK"), "cannot be run"),
+        (lambda folder: (folder / GOLDEN).write_bytes(b"PK"), "golden"),
         (lambda folder: (folder / MANIFEST).unlink(), MANIFEST),
     ],
 )
