@@ -34,6 +34,10 @@ COMMANDS = {
     ),
     "calibrate": ("train.calibrate:calibrate", "Find the cameras of recordings from the athlete."),
     "evaluate": ("train.evaluate:evaluate", "Score a lifter on a multi-view file."),
+    "nightly": (
+        "train.nightly:nightly",
+        "Learn from the day's sessions; a proven better engine goes live.",
+    ),
     "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
 }
 BENCHES = {

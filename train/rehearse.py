@@ -12,14 +12,14 @@ from cvsf.skeleton import H36M_16
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.parallel import Company
-from train.parity import STANDING
+from train.questions import STANDING
 from train.samples import Draw, Sample
 from train.store import Store
 from train.virtual import VirtualViews
 
 _MOST_BODIES = 4000
 """Of the recordings, which made-up bodies are bent from; as many stand."""
-_UNIT_MM = 1320.0
+UNIT_MM = 1320.0
 """Trunk and leg of an adult of 1.75 m."""
 
 
@@ -64,5 +64,5 @@ def made_of(store: Store | None = None) -> Tensor:
         assert rows.placed is not None
         first = np.any(rows.confidence > 0, axis=-1).argmax(-1)
         joints = rows.placed.joints[np.arange(len(first)), first]
-        bodies.append(_UNIT_MM * torch.from_numpy(joints))
+        bodies.append(UNIT_MM * torch.from_numpy(joints))
     return torch.cat(bodies)

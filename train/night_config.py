@@ -1,0 +1,59 @@
+"""What a night is made with: one pydantic model; how long it learns, and how it remembers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cvsf.refusal import Refusal
+from train.checkpoint import Checkpoint
+from train.config import TrainConfig
+
+_OF_THE_NETWORK = (
+    *("width", "blocks", "head_blocks", "layer_norm", "rotation", "bone_lengths", "sides_alike"),
+    "memory",
+)
+
+
+class NightConfig(BaseModel):
+    """One night."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=1500, gt=0)
+    rate: float = Field(default=3e-4, gt=0)
+    rehearsal_weight: float = Field(default=2.0, ge=0)
+    """Of what the live engine says of made-up bodies, beside what tonight's sessions say."""
+    checks: int = Field(default=10, gt=0)
+    threads: int = Field(default=2, gt=0)
+    keep_engines: int = Field(default=7, gt=0)
+    """Newest engines that stay on disk, beside the live one and the one before it."""
+
+
+def night_config(path: Path | None) -> NightConfig:
+    """The configuration in a JSON file, or the default; Refusal says what is wrong."""
+    try:
+        return NightConfig(**json.loads(path.read_text()) if path else {})
+    except (OSError, ValueError, TypeError) as error:
+        raise Refusal(
+            f"{path} is no configuration of a night ({error}); expected a JSON of NightConfig"
+        ) from error
+
+
+def training_of(night: NightConfig, parent: Checkpoint) -> dict[str, Any]:
+    """The training configuration: the parent's network, the night's course."""
+    network = {n: parent.config[n] for n in _OF_THE_NETWORK if n in parent.config}
+    config = TrainConfig(
+        **network,
+        variant="stage3",
+        shape_weight=1.0,
+        steps=night.steps,
+        rate=night.rate,
+        rehearsal_weight=night.rehearsal_weight,
+        checks=night.checks,
+        check_instants=200,
+        report_instants=1000,
+        threads=night.threads,
+    )
+    return config.model_dump()

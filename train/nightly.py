@@ -1,0 +1,223 @@
+"""`cvsf nightly`: sessions in, a proven better engine live, with no hand on it.
+
+Any failure leaves the engine that is live where it was and says why; a night that was killed is
+gone on from where it was.
+"""
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from cvsf.refusal import Refusal
+from cvsf.registry import Registry
+from cvsf.settings import data_folder
+from train.check import CHECKPOINT
+from train.checkpoint import read_checkpoint
+from train.compile import compile_engine
+from train.night import (
+    PLAN,
+    GivenUp,
+    Night,
+    begin,
+    held,
+    training_command,
+    unfinished,
+)
+from train.night_config import NightConfig, night_config, training_of
+from train.pick import Plan, pick
+from train.prove import prove
+from train.tell import tell
+from train.train import stoppable
+
+log = logging.getLogger(__name__)
+
+NIGHTS = "nights"
+RUN, CANDIDATE, PROOF = "run", "candidate", "proof.json"
+_CONFIG = "training.json"
+
+
+def nightly(
+    data: Annotated[Path | None, typer.Option(help="Folder of sessions and models.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A JSON of NightConfig.")] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labelled multi-view file a new engine must not be worse on."),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of training, at most.")] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Training processes, one a GPU, by torchrun.")
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would learn from, and do nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Learn from the day's sessions; make the new engine live if it is proven better."""
+    place = data_folder(data)
+    if dry_run:
+        facts = would(place)
+    else:
+        order = Order(
+            data=place,
+            config=night_config(config),
+            reference=tuple(path.absolute() for path in reference or ()),
+            minutes=minutes,
+            processes=processes,
+        )
+        facts = spend(order)
+    typer.echo(json.dumps(facts) if as_json else facts["verdict"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a night is told."""
+
+    data: Path
+    config: NightConfig
+    reference: tuple[Path, ...] = ()
+    minutes: float | None = None
+    processes: int = 1
+
+    @property
+    def registry(self) -> Registry:
+        """Where engines are."""
+        return Registry(self.data / "models")
+
+
+def would(data: Path) -> dict[str, Any]:
+    """What a night would do now, touching nothing."""
+    nights = data / NIGHTS
+    if open_one := unfinished(nights):
+        return {"outcome": "dry run", "verdict": f"It would go on with the night {open_one.name}."}
+    try:
+        plan = pick(data / "sessions", nights, Registry(data / "models").live_id())
+    except Refusal as refusal:
+        return {"outcome": "idle", "verdict": str(refusal)}
+    verdict = (
+        f"It would learn from {', '.join(plan.learned)}, keep back {', '.join(plan.kept_back)} "
+        f"and start from {plan.live}."
+    )
+    return {"outcome": "dry run", "verdict": verdict, **plan.model_dump()}
+
+
+def spend(order: Order) -> dict[str, Any]:
+    """One night from its start, or from where it was left, to its report."""
+    nights = order.data / NIGHTS
+    with held(nights) as lock, stoppable() as stop:
+        folder = unfinished(nights)
+        if folder is None:
+            try:
+                plan = pick(order.data / "sessions", nights, order.registry.live_id())
+            except Refusal as refusal:
+                log.info("nothing to learn from", extra={"reason": str(refusal)})
+                return {"outcome": "idle", "verdict": str(refusal), "promoted": False}
+            folder = begin(nights)
+            folder.mkdir()
+            Night(folder, lock).write(PLAN, plan.model_dump())
+        night = Night(folder, lock)
+        log.info("night begins", extra={"night": night.id})
+        try:
+            proof = _work(order, night, _plan(night), stop)
+            facts = tell(night, _plan(night), proof, order.registry)
+        except GivenUp as reason:
+            facts = tell(night, _plan(night), None, order.registry, trouble=str(reason))
+        _tidy(order, night)
+        return facts
+
+
+def _plan(night: Night) -> Plan:
+    try:
+        return Plan.model_validate(night.read(PLAN))
+    except ValidationError as error:
+        raise GivenUp(f"{night.folder / PLAN} is damaged ({error})") from error
+
+
+def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapping[str, Any]:
+    """The steps that are not done yet; the proof, with what became of it."""
+    registry = order.registry
+    parent = registry.folder(plan.live)
+    candidate = night.folder / CANDIDATE
+    if not (night.folder / RUN / "metrics.json").is_file():
+        with night.step("train"):
+            _train(order, night, plan, parent, stop)
+    if not (candidate / "manifest.json").is_file():
+        with night.step("compile"):
+            _compile(night, candidate)
+    if not (night.folder / PROOF).is_file():
+        with night.step("prove"):
+            found = prove(candidate, parent, plan, order.data / "sessions", order.reference)
+            night.write(PROOF, found)
+    proof = night.read(PROOF)
+    if proof["passed"]:
+        with night.step("promote"):
+            proof |= _promote(registry, plan, candidate, proof)
+    return proof
+
+
+def _train(order: Order, night: Night, plan: Plan, parent: Path, stop: threading.Event) -> None:
+    """`cvsf train` as a process of its own, going on with what a killed one saved."""
+    sessions = order.data / "sessions"
+    night.write(_CONFIG, training_of(order.config, read_checkpoint(parent)))
+    out = night.folder / RUN
+    words = [*training_command(order.processes), *(str(sessions / n) for n in plan.learned)]
+    words += [str(sessions / name) for name in plan.rehearsed]
+    words += ["--variant", "stage3", "--parent", str(parent), "--out", str(out)]
+    words += ["--config", str(night.folder / _CONFIG), "--json"]
+    if order.minutes is not None:
+        words += ["--minutes", f"{order.minutes:g}"]
+    if (out / "seed-0" / CHECKPOINT).is_file():
+        words.append("--resume")
+    try:
+        night.run(words, stop)
+    except Refusal:
+        night.forgive("train")
+        raise
+
+
+def _compile(night: Night, candidate: Path) -> None:
+    draft = night.folder / f".{CANDIDATE}"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(candidate, ignore_errors=True)
+    try:
+        compile_engine(read_checkpoint(night.folder / RUN), draft)
+    except Refusal as refusal:
+        raise GivenUp(str(refusal)) from refusal
+    draft.rename(candidate)
+
+
+def _promote(
+    registry: Registry, plan: Plan, candidate: Path, proof: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make it live, unless that was done already or somebody chose another engine meanwhile."""
+    id = proof["engine"]
+    if any(one.engine == id for one in registry.history()):
+        return {"promoted": True}  # by this very night, which was killed before it could say so
+    if (live := registry.live_id()) != plan.live:
+        return {
+            "promoted": False,
+            "trouble": f"{live} was made live while the night trained from {plan.live}",
+        }
+    try:
+        registry.take_in(candidate)
+        registry.promote(id, f"one view errs {proof['gain']:.1%} less on sessions kept back")
+    except Refusal as refusal:
+        return {"promoted": False, "trouble": str(refusal)}
+    return {"promoted": True}
+
+
+def _tidy(order: Order, night: Night) -> None:
+    """Keep the report and the newest engines; what training needed goes."""
+    for name in (RUN, CANDIDATE, f".{CANDIDATE}"):
+        shutil.rmtree(night.folder / name, ignore_errors=True)
+    try:
+        order.registry.rotate(order.config.keep_engines)
+    except Refusal as refusal:
+        log.warning("old engines stay", extra={"reason": str(refusal)})

@@ -1,0 +1,119 @@
+"""What a night learns from and what it keeps back to be judged by: whole sessions, never both.
+
+A session is used up by the night that promoted an engine from it; until then it is offered again.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from cvsf.layout import POSE
+from cvsf.refusal import Refusal
+from cvsf.session import MANIFEST, read_manifest
+
+log = logging.getLogger(__name__)
+
+REPORT = "report.json"
+_KEPT_BACK_SHARE = 0.3
+_LEAST_INSTANTS = 40
+_MOST_EARLIER = 2
+"""Sessions that earlier nights kept back, which are looked at again."""
+
+
+class Plan(BaseModel):
+    """`plan.json`: the sessions of a night, by name, and the engine it starts from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    live: str
+    learned: tuple[str, ...]
+    kept_back: tuple[str, ...]
+    rehearsed: tuple[str, ...] = ()  # learned by earlier nights, and learned again
+    earlier: tuple[str, ...] = ()  # kept back by earlier nights, and judged again
+    left_out: Mapping[str, str] = {}
+
+
+def pick(sessions: Path, nights: Path, live: str) -> Plan:
+    """The sealed sessions that no engine came of yet; Refusal, saying why, where that is too
+    little.
+    """
+    offered, left_out = _sealed(sessions)
+    before = [report for report in reports(nights) if report.get("outcome") == "promoted"]
+    learned_before = _names(before, "learned")
+    kept_before = _names(before, "kept_back")
+    used = {*learned_before, *kept_before}
+    fresh = [name for name in offered if name not in used]
+    if len(fresh) < 2:
+        found = f"{len(fresh)} new sealed session{'' if len(fresh) == 1 else 's'} of a person"
+        raise Refusal(
+            f"{sessions} has {found}, expected at least 2, one of which is kept back; "
+            "record another, the next night takes them all"
+        )
+    kept_back = _spread(fresh, max(1, round(_KEPT_BACK_SHARE * len(fresh))))
+    learned = [name for name in fresh if name not in kept_back]
+    there = set(offered)
+    return Plan(
+        live=live,
+        learned=tuple(learned),
+        kept_back=tuple(kept_back),
+        rehearsed=tuple(n for n in learned_before if n in there)[-len(learned) :],
+        earlier=tuple(n for n in kept_before if n in there)[-_MOST_EARLIER:],
+        left_out=left_out,
+    )
+
+
+def reports(nights: Path) -> list[dict[str, object]]:
+    """What earlier nights said of themselves, oldest first; one that cannot be read is left out."""
+    found = []
+    for path in sorted(nights.glob(f"*/{REPORT}")):
+        try:
+            said = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            log.warning("report of an earlier night cannot be read", extra={"file": str(path)})
+            continue
+        if isinstance(said, dict):
+            found.append(said)
+    return found
+
+
+def _sealed(sessions: Path) -> tuple[list[str], dict[str, str]]:
+    """Sessions that can be learned from, oldest first, and why the others cannot."""
+    offered: list[tuple[str, str]] = []
+    left_out: dict[str, str] = {}
+    for folder in sorted(path.parent for path in sessions.glob(f"*/{MANIFEST}")):
+        try:
+            manifest = read_manifest(folder)
+        except Refusal as refusal:
+            left_out[folder.name] = str(refusal)
+            continue
+        poses = manifest.count(POSE)
+        if not manifest.sealed:
+            left_out[folder.name] = "it is not sealed: it is being recorded, or its hub was killed"
+        elif len(manifest.cameras) == 1:
+            left_out[folder.name] = "it has one camera, and views are compared"
+        elif poses < _LEAST_INSTANTS:
+            left_out[folder.name] = f"it has {poses} instants of 2D poses, fewer than it takes"
+        else:
+            offered.append((manifest.started, folder.name))
+    return [name for _, name in sorted(offered)], left_out
+
+
+def _names(reports: list[dict[str, object]], role: str) -> list[str]:
+    """Sessions in that role, oldest night first."""
+    names: list[str] = []
+    for report in reports:
+        sessions = report.get("sessions")
+        listed = sessions.get(role) if isinstance(sessions, dict) else None
+        for one in listed if isinstance(listed, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("name"), str):
+                names.append(one["name"])
+    return list(dict.fromkeys(names))
+
+
+def _spread(names: list[str], count: int) -> list[str]:
+    """So many of them, evenly over the day, the last among them."""
+    step = len(names) / count
+    return [names[round((k + 1) * step) - 1] for k in range(count)]

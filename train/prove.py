@@ -1,0 +1,132 @@
+"""The step that compares the new engine with the live one, as they would be deployed.
+
+Both run compiled; what is found is the whole proof, whichever way it goes.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.engine import SHIPPED, Engine, load_engine
+from cvsf.skeleton import H36M_16
+from train.checkpoint import read_checkpoint
+from train.dataset import Instants
+from train.gate import Pair, decide, plain
+from train.judge import Judged, blocks, judge, placed, reference
+from train.pick import Plan
+from train.placing import Placer
+from train.read import read_instants
+from train.score3d import score
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 6
+MADE_UP = "made-up bodies"
+
+
+def prove(
+    candidate: Path, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
+) -> dict[str, Any]:
+    """Scores of both, the gate's checks and some skeletons, as the report has them."""
+    before, after = load_engine(live), load_engine(candidate)
+    placer = Placer(before.lift_many, read_checkpoint(live).morphing())
+    names = (*plan.kept_back, *plan.earlier)
+    found, without = placed([sessions / name for name in names], placer)
+    judged = [(judge(before.lift_many, one), judge(after.lift_many, one)) for one in found]
+    pairs = [
+        _pair(one, *both, is_new=one.session[0] in plan.kept_back)
+        for one, both in zip(found, judged, strict=True)
+    ]
+    made_up = reference(before.lift_many), reference(after.lift_many)
+    labelled = {path.name: _labelled(before, after, path) for path in files}
+    errors = {name: _n_mm(*both) for name, both in {MADE_UP: made_up, **labelled}.items()}
+    starter = reference(load_engine(SHIPPED).lift_many)["n_mpjpe_mm"]
+    verdict = decide(pairs, errors, (starter, errors[MADE_UP][1]))
+    return {
+        "engine": after.id,
+        "passed": verdict.passed,
+        "gain": verdict.gain,
+        "gain_interval": verdict.interval,
+        "gate": [plain(check) for check in verdict.checks],
+        "evaluation": [_row(*row) for row in zip(found, pairs, judged, strict=True)],
+        "reference": {
+            "instants": made_up[0]["instants"],
+            "before": made_up[0],
+            "after": made_up[1],
+            **({"files": labelled} if labelled else {}),
+        },
+        "left_out": without,
+        "bones": [list(bone) for bone in H36M_16.bones],
+        "skeletons": _shown(found, judged),
+    }
+
+
+def _pair(one: Instants, before: Judged, after: Judged, *, is_new: bool) -> Pair:
+    means = before.means(), after.means()
+    return Pair(
+        session=one.session[0],
+        before=before.one_view,
+        after=after.one_view,
+        block=blocks(one),
+        views_apart=(means[0]["views_apart"], means[1]["views_apart"]),
+        fused=(means[0]["fused_share"], means[1]["fused_share"]),
+        is_new=is_new,
+    )
+
+
+def _labelled(before: Engine, after: Engine, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both engines' scores on a file that holds the truth."""
+    instants = read_instants([path])
+    one, other = (score(engine.lift_many, instants)["one_view"] for engine in (before, after))
+    return one, other
+
+
+def _n_mm(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float]:
+    return float(before["n_mpjpe_mm"]), float(after["n_mpjpe_mm"])
+
+
+def _row(one: Instants, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, Any]:
+    return {
+        "session": pair.session,
+        "instants": len(one),
+        "seconds": round(float(np.ptp(one.t_s)), 1),
+        "is_new": pair.is_new,
+        "with_truth": False,
+        "gain": pair.gain,
+        "before": both[0].means(),
+        "after": both[1].means(),
+    }
+
+
+def _shown(found: Sequence[Instants], judged: Sequence[tuple[Judged, Judged]]) -> list[Any]:
+    """Some instants evenly over the sessions: what one view said before and after, z up."""
+    every = [(k, row) for k, one in enumerate(found) for row in range(len(one))]
+    chosen = np.unique(np.linspace(0, max(len(every) - 1, 0), _SHOWN).astype(int))
+    return [_bodies(found[k], row, judged[k]) for k, row in (every[i] for i in chosen)]
+
+
+def _bodies(one: Instants, row: int, both: tuple[Judged, Judged]) -> dict[str, Any]:
+    assert one.placed is not None
+    view = int(one.confidence[row].sum(-1).argmax())
+    target = one.placed.joints[row, view].astype(np.float64)
+    upright = _upright(one.placed.camera[row, view, :3].astype(np.float64))
+    rooted = target - target[:1]
+    bodies = {"target": rooted @ upright.T}
+    for name, judged in zip(("before", "after"), both, strict=True):
+        body = judged.poses[row, view].astype(np.float64)
+        size = float((body * rooted).sum() / max(float(np.square(body).sum()), 1e-9))
+        bodies[name] = size * body @ upright.T
+    told = {name: np.round(joints, 4).tolist() for name, joints in bodies.items()}
+    return {"session": one.session[row], "t_s": round(float(one.t_s[row] - one.t_s[0]), 2), **told}
+
+
+def _upright(up: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Rotation (3, 3) from a view's axes to ones with z up and x as the view has it."""
+    up = up / max(float(np.linalg.norm(up)), 1e-9)
+    across = np.array([1.0, 0.0, 0.0]) - up[0] * up
+    across = across / max(float(np.linalg.norm(across)), 1e-9)
+    return np.stack([across, np.cross(up, across), up])
