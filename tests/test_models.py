@@ -10,7 +10,7 @@ import pytest
 
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry, shipped_id
-from engines import renamed
+from engines import tiny
 from runtime.models import models, promote
 
 
@@ -22,7 +22,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_a_compiled_folder_is_promoted_listed_and_gone_back_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote(str(renamed(tmp_path / "compiled", "better")), "it is", tmp_path, as_json=True)
+    promote(str(tiny(tmp_path / "compiled", "better")), "it is", tmp_path, as_json=True)
     assert said(capsys) == {"live": "better", "before": shipped_id()}
     models(data=tmp_path, as_json=True)
     listed = said(capsys)
@@ -39,7 +39,7 @@ def test_a_compiled_folder_is_promoted_listed_and_gone_back_from(
     shown = said(capsys)
     assert [one["why"] for one in shown["history"]] == ["it is", "it is not"]
     assert shown["manifest"]["parent"] == shipped_id()
-    models("add", str(renamed(tmp_path / "another", "third")), data=tmp_path, as_json=True)
+    models("add", str(tiny(tmp_path / "another", "third")), data=tmp_path, as_json=True)
     assert said(capsys)["engine"] == "third"
     assert Registry(tmp_path / "models").live_id() == shipped_id()
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(
 
 
 def test_the_list_fits_80_columns_and_ends_well(tmp_path: Path) -> None:
-    Registry(tmp_path / "models").take_in(renamed(tmp_path / "compiled", "night-" + "x" * 60))
+    Registry(tmp_path / "models").take_in(tiny(tmp_path / "compiled", "night-" + "x" * 60))
     (tmp_path / "models" / "bare").mkdir()
     (tmp_path / "models" / "bare" / "lifter.onnx").write_bytes(b"no network")
     words = [sys.executable, "-m", "cvsf", "models", "--data", str(tmp_path)]

@@ -18,7 +18,7 @@ from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest
 from cvsf.promotions import HISTORY
 from cvsf.refusal import Refusal
 from cvsf.registry import LIVE, Registry, shipped_id
-from engines import renamed
+from engines import tiny
 
 Change = Callable[[Path], None]
 
@@ -30,10 +30,10 @@ def registry(tmp_path: Path) -> Registry:
 
 @pytest.fixture
 def taken_in(registry: Registry, tmp_path: Path) -> Callable[[str], str]:
-    """Take in a copy of the shipped engine under another name."""
+    """Take in an engine of that name."""
 
     def take_in(id: str) -> str:
-        registry.take_in(renamed(tmp_path / "compiled" / id, id))
+        registry.take_in(tiny(tmp_path / "compiled" / id, id))
         return id
 
     return take_in
@@ -79,11 +79,11 @@ def test_engines_that_were_rolled_back_from_are_never_rolled_back_to(
 def test_an_engine_is_taken_in_once_and_another_of_its_name_is_refused(
     registry: Registry, tmp_path: Path
 ) -> None:
-    compiled = renamed(tmp_path / "compiled", "one")
+    compiled = tiny(tmp_path / "compiled", "one")
     (compiled / ".hidden").write_text("no part of an engine")
     place = registry.take_in(compiled)
     assert registry.take_in(compiled) == place
-    assert {path.name for path in place.iterdir()} == {path.name for path in SHIPPED.iterdir()}
+    assert {path.name for path in place.iterdir()} == {LIFTER, GOLDEN, MANIFEST}
     with (compiled / LIFTER).open("ab") as file:
         file.write(b"\0")
     with pytest.raises(Refusal, match="sha256"):
@@ -95,7 +95,7 @@ def test_a_name_that_leaves_the_folder_is_refused(
     registry: Registry, tmp_path: Path, id: str
 ) -> None:
     with pytest.raises(Refusal, match="no name of an engine"):
-        registry.take_in(renamed(tmp_path / "compiled", id))
+        registry.take_in(tiny(tmp_path / "compiled", id))
     with pytest.raises(Refusal, match="no name of an engine"):
         registry.promote(id, "why not")
 
@@ -184,7 +184,7 @@ def test_rotation_keeps_the_live_one_the_one_before_and_the_newest(
 ) -> None:
     for day in range(1, 7):
         created = f"2027-01-0{day}T02:00:00+00:00"
-        registry.take_in(renamed(tmp_path / str(day), f"night{day}", created))
+        registry.take_in(tiny(tmp_path / str(day), f"night{day}", created=created))
     registry.promote("night2", "newer")
     registry.promote("night1", "older, and yet")
     assert set(registry.rotate(keep=2)) == {"night3", "night4", shipped_id()}
