@@ -81,8 +81,8 @@ def test_options_a_service_takes_or_suggests_exist(unit: str) -> None:
 def test_commands_the_readme_tells_exist() -> None:
     text = (DEPLOY / "README.md").read_text()
     told = re.findall(r"^ +(cvsf nightly .*)$", text, re.MULTILINE)
-    told += re.findall(r"/opt/cvsf/bin/(cvsf models [^`]*)`", text)
-    assert len(told) == 2
+    told += re.findall(r"/opt/cvsf/bin/(cvsf [^`]*)`", text)
+    assert len(told) == 3
     for command in told:
         check_command(shlex.split(command))
 

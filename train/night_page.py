@@ -28,12 +28,12 @@ _OUTCOMES = {
     "promoted": ("▲", "promoted", "The hub works with the new network from now on."),
     "kept": ("■", "kept", "The new network was not clearly better, so the one before stays live."),
     "refused": ("✕", "refused", "The night stopped; the network that was live stays live."),
-    "dry run": ("○", "dry run", "Everything was measured and nothing was changed."),
+    "dry run": ("○", "dry run", "Nothing was changed."),
 }
 _UNFINISHED = ("…", "unfinished", "The night has not come to a verdict.")
 _UNIT = (
     "Percent are of the athlete's trunk and leg together: 1 % is about 13 mm on an adult. "
-    "Further left is better."
+    "An open circle is before, an arrow's head after; further left is better."
 )
 _BODIES = (
     "The same instants before and after. Grey is the body that all cameras found together; "
