@@ -15,7 +15,7 @@ from cvsf.refusal import Refusal
 
 _WIDE = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 _BETWEEN = frozenset({"Add", "Mul", "LeakyRelu", "Relu", "PRelu", "Clip", "MaxPool", "Concat"})
-_MANY = 256
+_MANY = 400
 """Weights from which on a product counts as wide: the geometry's own tables are smaller."""
 
 

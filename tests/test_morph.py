@@ -21,13 +21,14 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from recordings import run
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint, read_morph, write_morph
-from train.compile import OPSET, STANDING
+from train.compile import OPSET
 from train.config import TrainConfig
 from train.dataset import MAX_VIEWS, Instants, Truth
 from train.evaluate import lift_again
 from train.learn import start
 from train.morph import Poses, known_poses, learn_morph, morph_loss, report, train_morph
 from train.parallel import Company
+from train.questions import STANDING
 from train.run import lift_with
 from train.samples import from_store, mirrored, seen
 from train.score3d import score

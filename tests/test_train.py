@@ -14,13 +14,14 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import COCO_17, H36M_16
 from recordings import FRAMES, SMALL, VIEWS, multiview, run
 from train.checkpoint import read_checkpoint
-from train.compile import STANDING, compile_engine
+from train.compile import compile_engine
 from train.config import TrainConfig
 from train.evaluate import evaluate
 from train.learn import descend, resume, start
 from train.mirror import depth_sign
 from train.multiview import read_file
 from train.parallel import Company
+from train.questions import STANDING
 from train.read import read_instants
 from train.samples import from_store
 from train.store import open_store, write_store
