@@ -93,7 +93,8 @@ def _verdict(report: Told) -> Markup:
 
 
 def _problems(report: Told) -> Markup | None:
-    problems = [str(problem) for problem in items(report, "problems") if problem]
+    said = text(report, "verdict") or ""
+    problems = [str(p) for p in items(report, "problems") if p and str(p) not in said]
     if not problems:
         return None
     listed = element("ul", *(element("li", problem) for problem in problems))
@@ -124,12 +125,13 @@ def _learned(report: Told) -> Markup | None:
     sessions = rows(table(report, "sessions"), "learned")
     if not sessions:
         return None
-    instants = [number(session, "instants") for session in sessions]
-    seconds = [number(session, "seconds") for session in sessions]
-    length = span(sum(s for s in seconds if s is not None))
-    learned = sum(i for i in instants if i is not None)
-    of = f"{count(len(sessions), 'session', 'sessions')}, {length} of movement"
-    return _tile(count(learned), "instants learned from", of)
+    of = count(len(sessions), "session", "sessions")
+    instants = [n for one in sessions if (n := number(one, "instants")) is not None]
+    if not instants:
+        return _tile(count(len(sessions)), f"{of.partition(' ')[2]} learned from", None)
+    seconds = [s for one in sessions if (s := number(one, "seconds")) is not None]
+    length = f", {span(sum(seconds))} of movement" if seconds else ""
+    return _tile(count(sum(instants)), "instants learned from", of + length)
 
 
 def _judged(report: Told) -> Markup | None:

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 
 from train.markup import Markup, element
 from train.night_charts import Change, Line, change_chart, curve_chart
-from train.told import Told, finite, number, percent, plain, rows, table, text
+from train.told import Told, count, finite, items, number, percent, plain, rows, table, text
 
 NAMES = {
     "one_view_share": (
         "One camera alone",
         "how far the body from a single camera is from the one that all cameras found together",
+    ),
+    "fused_share": (
+        "All cameras in the network",
+        "the same for what the network makes of all of them",
     ),
     "n_mpjpe_mm": ("Against the truth", "one camera's body, joint by joint (N-MPJPE)"),
     "p_mpjpe_mm": ("Against the truth, pose only", "the same after the best turn (P-MPJPE)"),
@@ -26,6 +30,7 @@ NAMES = {
         "how far joints land from where the camera saw them",
     ),
 }
+_REFERENCE = {"n_mpjpe": "made-up bodies, N-MPJPE", "p_mpjpe": "made-up bodies, P-MPJPE"}
 _FINE = 0.05  # shares below are said to a hundredth of a percent
 _JUDGED_BY = ("one_view_share", "n_mpjpe_mm")
 _CURVES = (
@@ -85,14 +90,18 @@ def changes_panels(report: Told) -> list[Markup]:
 
 
 def _reference(reference: Told) -> list[Markup]:
-    keys = {"n_mpjpe_mm": "N-MPJPE", "p_mpjpe_mm": "P-MPJPE"}
-    changes = [_change(reference, key, name) for key, name in keys.items()]
+    """What the network must not forget: bodies, and files, whose truth is known."""
+    changes = [_change(reference, f"{key}_mm", name) for key, name in _REFERENCE.items()]
+    for name, pair in table(reference, "files").items():
+        both = items({"both": pair}, "both")
+        told = dict(zip(("before", "after"), both, strict=False))
+        changes.append(_change(told, "n_mpjpe_mm", f"{name}, N-MPJPE"))
     changes = [c for c in changes if c.before is not None or c.after is not None]
     if not changes:
         return []
-    instants = number(reference, "instants")
-    of = f", {plain(instants)} instants" if instants is not None else ""
-    meaning = f"people it learned from before{of}: nothing may be forgotten"
+    meaning = (
+        f"{count(number(reference, 'instants'), 'view', 'views')} of bodies whose truth is known"
+    )
     return [_panel("What it knew already", meaning, _chart("n_mpjpe_mm", changes))]
 
 
@@ -133,8 +142,10 @@ def _key(lines: Sequence[Line]) -> Markup:
 
 
 def _change(told: Told, key: str, name: str | None = None) -> Change:
+    session = text(told, "session") or "unnamed"
+    earlier = " (kept back earlier)" if told.get("is_new") is False else ""
     return Change(
-        name=name or text(told, "session") or "unnamed",
+        name=name or session + earlier,
         before=number(table(told, "before"), key),
         after=number(table(told, "after"), key),
     )

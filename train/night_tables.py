@@ -7,9 +7,13 @@ They hold every figure the charts are drawn from, or name where it is.
 from collections.abc import Iterable, Sequence
 
 from train.markup import Markup, element, join
-from train.told import NOTHING, Told, count, number, plain, rows, span, table, text
+from train.told import NOTHING, Told, count, items, number, plain, rows, span, table, text
 
 _PASSED = {True: ("pass", "✓ passed"), False: ("fail", "✕ failed")}
+_AGAIN = {
+    "earlier": "kept back by an earlier night, judged by again",
+    "rehearsed": "learned by an earlier night, rehearsed so as not to be forgotten",
+}
 _ROLES = {
     "learned": "learned from",
     "kept_back": "kept back to judge by",
@@ -43,9 +47,9 @@ def sessions_table(report: Told) -> Markup | None:
     for key, role in _ROLES.items():
         for session in rows(sessions, key):
             body.append(_session(session, role, key))
-    rehearsed = sessions.get("rehearsed")
-    for name in rehearsed if isinstance(rehearsed, Sequence) else ():
-        body.append(_session({"name": str(name)}, "rehearsed, so that it does not forget", "again"))
+    for key, role in _AGAIN.items():
+        for name in items(sessions, key):
+            body.append(_session({"name": str(name)}, role, "again"))
     for name, reason in table(sessions, "left_out").items():
         why = element("span", f"left out: {reason}")
         body.append(_session({"name": str(name)}, why, "out"))
@@ -98,10 +102,11 @@ def engines_list(report: Told) -> Markup:
     before, after = table(report, "before"), table(report, "after")
     new, outcome = text(report, "engine"), text(report, "outcome")
     now = new if outcome == "promoted" else text(before, "id")
+    tried = "new engine" if outcome in (None, "promoted") else "new engine, not live"
     facts = [
         ("live before the night", text(before, "id")),
         ("its sha256", text(before, "sha256")),
-        ("new engine", new or ("none" if outcome else None)),
+        (tried, new or ("none" if outcome else None)),
         ("its sha256", text(after, "sha256") if new else None),
         ("live after it", now if outcome else None),
     ]
