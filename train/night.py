@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,8 @@ _TRIES = 3
 """Begins of one step, after which the night gives up instead of failing for ever."""
 _ENDING_S = 120.0
 _SET_PARENT_DEATH_SIGNAL = 1
+_ON_LOOPBACK = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+"""For torchrun, which otherwise listens on every address (train.parallel)."""
 
 
 class GivenUp(Exception):
@@ -135,6 +138,7 @@ class Night:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
+                env=os.environ | _ON_LOOPBACK,
                 pass_fds=(self._lock,),
                 preexec_fn=_die_with_parent,
             )

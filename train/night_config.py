@@ -26,7 +26,8 @@ class NightConfig(BaseModel):
     rehearsal_weight: float = Field(default=2.0, ge=0)
     """Of what the live engine says of made-up bodies, beside what tonight's sessions say."""
     checks: int = Field(default=10, gt=0)
-    threads: int = Field(default=2, gt=0)
+    threads: int = Field(default=1, gt=0)
+    """A second one brings little to a network so small, and costs much beside other work."""
     keep_engines: int = Field(default=7, gt=0)
     """Newest engines that stay on disk, beside the live one and the one before it."""
 
