@@ -14,11 +14,12 @@ import numpy as np
 import typer
 
 from cvsf.engine import Engine, load_engine
+from cvsf.exposures import truth_rows
 from cvsf.refusal import Refusal
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
 from runtime.rehearsal import rehearse
-from runtime.score import SCORED, read_truth, score, truth_rows
+from runtime.score import SCORED, read_truth, score
 
 FIRST_UNSEEN = 1_000_000
 """Every seed below belongs to training."""

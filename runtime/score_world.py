@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.exposures import truth_rows
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.rotation import align
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
 from cvsf.triangulate import triangulate
-from runtime.score import read_truth, truth_rows
+from runtime.score import read_truth
 
 Real = npt.NDArray[np.float64]
 
