@@ -185,8 +185,8 @@ def plan_is_ready(folder: Path, plans: Path) -> bool:
 
 
 def check_golden(engine: Engine, folder: Path) -> float:
-    """Largest difference to the golden outputs, relative to each output's size; Refusal beyond
-    the limit of the engine's precision.
+    """Largest difference of any output to the golden one, relative to its size; Refusal beyond the
+    limit of the engine's precision.
     """
     golden = read_golden(folder, engine.manifest)
     if golden is None:
@@ -196,7 +196,7 @@ def check_golden(engine: Engine, folder: Path) -> float:
         raise Refusal(f"the golden vectors of {folder} lack {missing[0]}; compile the engine again")
     found = engine.lift_many(**{card.name: golden[card.name] for card in engine.manifest.inputs})
     apart = [
-        np.abs(array - golden[name]).max() / max(np.abs(golden[name]).max(), 1e-9)
+        np.linalg.norm(array - golden[name]) / max(float(np.linalg.norm(golden[name])), 1e-9)
         for name, array in found.items()
     ]
     worst, limit = float(np.max(apart)), GOLDEN_LIMITS[engine.precision]  # NaN where any is

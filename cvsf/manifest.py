@@ -32,7 +32,7 @@ class Difference(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    relative: float  # of any output, to that output's largest value
+    relative: float  # ||a - b|| / ||b|| over all that was asked, of the output where it is most
     n_mpjpe_mm: float  # of any pose, on an adult
 
 
