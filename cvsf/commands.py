@@ -54,9 +54,17 @@ BENCHES = {
         "runtime.bench_replay:bench_replay",
         "Whether a replayed session gives the recorded skeletons.",
     ),
+    "swap": (
+        "runtime.bench_swap:bench_swap",
+        "What a client notices when the lifter is exchanged, and what is refused.",
+    ),
     "hub": (
         "runtime.bench_hub:bench_hub",
         "The hub's own time an instant, against decoding its pictures.",
+    ),
+    "night": (
+        "train.bench_night:bench_night",
+        "What whole nights bring on slopes nobody has seen; that poisoned ones bring nothing.",
     ),
     "fusion": (
         "train.bench_fusion:bench_fusion",
