@@ -25,6 +25,14 @@ class HubConfig(BaseModel):
     engine: Literal["auto", "onnxruntime", "tensorrt"] = "auto"
     """What runs the lifter; TensorRT takes over once its plan for this GPU is built."""
     lifter_threads: int = Field(default=1, ge=1)
+    drift_hz: float = Field(default=1.0, gt=0)
+    """Instants a second on which the lifter is compared with the one before it, at most."""
+    drift_window_s: float = Field(default=600.0, gt=0)
+    """Of a person seen whole by two views, before the comparison counts."""
+    drift_margin: float = Field(default=0.10, ge=0)
+    """A lifter worse than the one before it by more than this share is rolled back."""
+    roll_back: bool = True
+    """Without, a worse lifter is only reported."""
     min_deadline_ms: float = Field(default=10, gt=0)
     max_deadline_ms: float = Field(default=50, gt=0)
     """An instant waits so long for a late camera, at most; what arrives later is recorded, not

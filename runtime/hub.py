@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from pathlib import Path
-from statistics import median_high
 from typing import Any
 
 import cv2
@@ -20,7 +19,9 @@ from cvsf.skeleton import joint_set
 from runtime.bundle import DEFAULT, load_bundle
 from runtime.config import HubConfig
 from runtime.detect import Detector
+from runtime.drift import Drift
 from runtime.figures import Figures
+from runtime.gather import Gathering
 from runtime.inbox import Inbox
 from runtime.join import JOINED_SET, join
 from runtime.known import Known
@@ -33,7 +34,7 @@ from runtime.spoken import about
 from runtime.stages import Stages
 from runtime.stream import Streamer
 from runtime.swap import Serving
-from runtime.synchronise import Group, Slots, Steps
+from runtime.synchronise import Group
 from runtime.watch import lasting, stats_table
 from runtime.web import WebServer
 from runtime.world import found_world
@@ -59,14 +60,12 @@ class Hub:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
         self.stages, self.figures, self.inbox = Stages(), Figures(), Inbox()
-        self.slots = Slots(
-            min_deadline_ms=config.min_deadline_ms, max_deadline_ms=config.max_deadline_ms
-        )
-        self.steps = Steps()
+        self.gathering = Gathering(config, self.inbox, cams=cams, now_ns=self.now_ns)
         self.pictures = Pictures(config.max_uncertainty_ms)
         self.serving = Serving(
             data / "models", data / "plans", config.engine, config.lifter_threads
         )
+        self.drift = Drift(self.serving, config)
         bundle = load_bundle(config.detector or DEFAULT, data, offline)
         self.detector = Detector(bundle, config.detector_threads)
         self._known = known
@@ -78,8 +77,8 @@ class Hub:
             config.frames_port,
             now_ns=self.now_ns,
             on_frame=self._take,
-            on_idle=self._expire,
-            on_bye=self._end,
+            on_idle=lambda: self.gathering.expire(self.receiver),
+            on_bye=lambda link: self.gathering.end(self.receiver, link),
         )
 
     def record_into(self, session: Path) -> None:
@@ -102,60 +101,8 @@ class Hub:
     def _take(self, frame: Frame, link: Link) -> bool:
         """Whether the frame will be on disk."""
         is_kept = self.recorder.put(frame)
-        if frame.trigger is not None and link.lossless:
-            if not self.steps.add(frame):
-                link.taken = frame.seq
-            link.last_trigger = frame.trigger
-            self._end_beyond_shortest()
-            self._step()
-        else:
-            expected = self.receiver.alive(self.config.absent_s)
-            rates = [self.receiver.links[camera].fps for camera in expected]
-            period_ns = 1e9 / median_high(rates or [link.fps])
-            self._offer(self.slots.add(frame, self.now_ns(), period_ns, expected), lossless=False)
+        self.gathering.take(self.receiver, frame, link)
         return is_kept
-
-    def _expire(self) -> bool:
-        """Whether frames still wait for those of other cameras."""
-        if self.slots.waits:
-            expected = self.receiver.alive(self.config.absent_s)
-            self._offer(self.slots.expire(self.now_ns(), expected), lossless=False)
-        if self.steps.waits:
-            self._step()
-        return self.slots.waits or self.steps.waits
-
-    def _end(self, link: Link) -> None:
-        if not link.lossless:
-            return
-        self.steps.end(link.camera)
-        if link.in_step and link.ended:
-            self.steps.stop_after(link.last_trigger)
-            self._end_beyond_shortest()
-        self._step()
-
-    def _end_beyond_shortest(self) -> None:
-        """Stop the files that go on where a shorter one has ended, and say so once."""
-        last = self.steps.last_trigger
-        for link in self.receiver.links.values():
-            if last is not None and link.last_trigger > last and link.stop_reason is None:
-                link.stop_reason = f"a shorter file has ended after {last + 1} pictures"
-                link.taken = link.received
-                log.warning(
-                    "file goes on where a shorter one has ended, stopping there",
-                    extra={"camera": link.camera, "instants": last + 1},
-                )
-
-    def _step(self) -> None:
-        if len(self.receiver.links) >= self.cams:
-            lost = set(self.receiver.links) - set(self.receiver.alive(self.config.absent_s))
-            for camera in lost:
-                self.steps.end(camera)
-            expected = tuple(sorted(self.receiver.links))
-            self._offer(self.steps.ready(expected), lossless=True)
-
-    def _offer(self, groups: list[Group], *, lossless: bool) -> None:
-        for group in groups:
-            self.inbox.put(group, lossless=lossless)
 
     # on the main thread
 
@@ -163,6 +110,7 @@ class Hub:
         """Work until `stop`, showing the figures each second; the last figures."""
         self.receiver.start()
         self.serving.start()
+        self.drift.start()
         self._say_where()
         shown = Live(refresh_per_second=2, transient=True) if not headless else None
         if shown:
@@ -200,7 +148,7 @@ class Hub:
         """Between two instants: the next engine, if it is ready."""
         if before := self.serving.take(calm=self.inbox.is_empty):
             self.recorder.put_event("engine", engine=self.serving.engine.id, before=before.id)
-            self.serving.retire(before)
+            self.drift.change(before)
 
     def process(self, group: Group) -> Skeleton | None:
         """One instant from its frames to clients and disk."""
@@ -218,6 +166,8 @@ class Hub:
             lifted = lift(self.serving.engine, pose, group.uncertainty_ns)
         with stages("place"):
             skeleton = self.world.place(pose, *lifted) if lifted else None
+        if lifted:
+            self.drift.see(pose, lifted[0])
         with stages("publish"):
             self._tell_about(cameras)
             if skeleton:
@@ -262,12 +212,11 @@ class Hub:
             {
                 "latency_ms": self.stages.percentiles(),
                 "instants_skipped": self.inbox.skipped,
-                "frames_late": self.slots.late,
-                "frames_ahead": self.slots.ahead,
-                "frames_beyond_shortest": self.steps.beyond,
+                **self.gathering.figures(),
                 "refused": dict(self.receiver.garbage),
                 "detector": self.detector.name,
                 **self.serving.figures(),
+                **self.drift.figures(),
                 **self.world.figures(),
                 **self.recorder.figures(),
             },
@@ -295,6 +244,7 @@ class Hub:
             if any(link.lossless for link in list(self.receiver.links.values())):
                 self.process(group)
         self.serving.close()
+        self.drift.close()
         self.world.close()
         self.recorder.close()
         self.receiver.close()

@@ -55,9 +55,9 @@ class Running:
     """A `cvsf-capture` that goes on, and what may be done to its cameras."""
 
     def __init__(self, words: Sequence[str], data: Path, said: IO[str], errors: IO[str]) -> None:
-        frames, skeletons, web = free_ports(3)
+        frames, self.skeletons_port, web = free_ports(3)
         command = [sys.executable, "-m", "capture", *words, "--headless", "--data", str(data)]
-        command += ["--frames-port", str(frames), "--skeletons-port", str(skeletons)]
+        command += ["--frames-port", str(frames), "--skeletons-port", str(self.skeletons_port)]
         command += ["--web-port", str(web)]
         self.words, self.web_port = words, web
         self._said, self._errors = said, errors
@@ -80,13 +80,21 @@ class Running:
 
     def camera_process(self, camera: str) -> int:
         """The process of a camera's node."""
+        return self._child("node", camera)
+
+    def hub_process(self) -> int:
+        """The process of the hub."""
+        return self._child("hub")
+
+    def _child(self, *named: str) -> int:
         for folder in Path("/proc").iterdir():
             with suppress(OSError, ValueError):
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 words = (folder / "cmdline").read_text().split("\0")
-                if parent == self.process.pid and "node" in words and camera in words:
+                if parent == self.process.pid and set(named) <= set(words):
                     return int(folder.name)
-        raise Refusal(f"no process films as {camera}; cvsf-capture has ended or restarts it")
+        said = " ".join(named)
+        raise Refusal(f"no process runs as {said}; cvsf-capture has ended or restarts it")
 
     def until_the_end(self) -> Rehearsal:
         """All that it said."""

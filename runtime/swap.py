@@ -130,7 +130,7 @@ class Serving:
     # on threads of their own
 
     def _look(self) -> None:
-        _step_back()
+        step_back()
         while not self._stop.wait(_LOOK_S):
             if self._freed.is_set():
                 self._freed.clear()
@@ -196,7 +196,7 @@ class Serving:
             self._work("plan", lambda: self._build(id))
 
     def _build(self, id: str) -> None:
-        _step_back()
+        step_back()
         try:
             folder = self.registry.folder(id)
             engine = open_tensorrt(folder, self._plans, self._tell_plan)
@@ -245,7 +245,7 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _step_back() -> None:
+def step_back() -> None:
     """Lower this thread's priority below that of the threads that serve."""
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,127 @@
+"""How well a lifter does on what the hub sees, without a label: its views against each other, its
+bones against themselves, its poses against the pictures.
+
+All three are shares, the lower the better. A lifter that says the same of everybody agrees with
+itself perfectly; the pictures give it away.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cvsf.engine import Lifted
+from cvsf.messages import MultiviewPose
+from cvsf.metrics import Real, multiview_agreement
+from cvsf.skeleton import joint_set
+
+MEASURES = ("agreement", "reprojection")
+"""By which engines are compared on the same instants."""
+_SURE, _MOST_JOINTS = 0.3, 0.75
+_BLOCKS = 20
+"""Into which a window is cut for its doubt: neighbouring instants are nearly the same."""
+LEAST = _BLOCKS
+"""Instants that a window must hold to be compared."""
+_DOUBTS = 2.0
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one engine made of one instant."""
+
+    agreement: float  # distance of the views' poses from their mean, over its RMS radius
+    reprojection: float  # of each view's pose, best scale and place, over the size in the picture
+    bones: Real  # (views, bones) lengths, trunk + leg = 1
+
+
+def whole_views(pose: MultiviewPose) -> list[int]:
+    """The views that see nearly all of the person."""
+    return [int(v) for v in np.flatnonzero((pose.confidence > _SURE).mean(1) >= _MOST_JOINTS)]
+
+
+def measured(pose: MultiviewPose, lifted: Lifted, views: list[int]) -> Measured:
+    """The instant in those views as the engine lifted it."""
+    canonical, sure = lifted.canonical[views].astype(float), pose.confidence[views].astype(float)
+    parent, child = (list(e) for e in zip(*joint_set(pose.joint_set).bones, strict=True))
+    turned = canonical @ np.swapaxes(lifted.view_from_canonical[views], -1, -2)
+    return Measured(
+        agreement=float(multiview_agreement(canonical, sure)),
+        reprojection=float(_misfit(turned[..., :2], pose.keypoints_px[views], sure).mean()),
+        bones=np.linalg.norm(canonical[:, child] - canonical[:, parent], axis=-1),
+    )
+
+
+class Window:
+    """The last so many instants, measured with the engine that serves and with the one before."""
+
+    def __init__(self, instants: int) -> None:
+        self._present: deque[Measured] = deque(maxlen=instants)
+        self._before: deque[Measured] = deque(maxlen=instants)
+
+    def note(self, present: Measured, before: Measured | None) -> None:
+        """Take an instant in; instants that only one of two engines measured are not compared."""
+        if before is None:
+            self._before.clear()
+        elif len(self._before) < len(self._present):
+            self._present.clear()
+            self._before.clear()
+        self._present.append(present)
+        if before is not None:
+            self._before.append(before)
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many instants as it holds were measured with both engines."""
+        return len(self._before) == self._present.maxlen
+
+    def present(self) -> dict[str, Any]:
+        """Means of the engine that serves."""
+        return _summary(self._present)
+
+    def before(self) -> dict[str, Any]:
+        """Means of the engine before, on the same instants."""
+        return _summary(self._before)
+
+    def worse(self, margin: float) -> str | None:
+        """By which measure the serving engine is worse than the other by more than the margin,
+        beyond doubt.
+        """
+        for name in MEASURES:
+            ours, theirs = (
+                np.array([getattr(one, name) for one in of]) for of in (self._present, self._before)
+            )
+            over = ours - (1 + margin) * theirs
+            parts = np.array([part.mean() for part in np.array_split(over, _BLOCKS)])
+            doubt = parts.std(ddof=1) / np.sqrt(len(parts))
+            if over.mean() - _DOUBTS * doubt > 0:
+                share = 100 * (ours.mean() / max(theirs.mean(), _TINY) - 1)
+                return f"{name} {share:.0f} % worse over {len(ours)} instants"
+        return None
+
+
+def _summary(of: deque[Measured]) -> dict[str, Any]:
+    if not of:
+        return dict.fromkeys((*MEASURES, "bones"))
+    lengths = np.concatenate([one.bones for one in of])
+    spread = lengths.std(0) / np.maximum(lengths.mean(0), _TINY)
+    means = {name: float(np.mean([getattr(one, name) for one in of])) for name in MEASURES}
+    return {
+        name: round(value, 4) for name, value in (means | {"bones": float(spread.mean())}).items()
+    }
+
+
+def _misfit(flat: Real, keypoints_px: Real, sure: Real) -> Real:
+    """Distance (V,) between poses and pictures at the best scale and place, RMS over RMS."""
+    weight = (sure / np.maximum(sure.sum(-1, keepdims=True), _TINY))[..., None]
+    flat = flat - (weight * flat).sum(-2, keepdims=True)
+    seen = keypoints_px - (weight * keypoints_px).sum(-2, keepdims=True)
+    size = (weight * np.square(flat)).sum((-2, -1))
+    scale = (weight * flat * seen).sum((-2, -1)) / np.maximum(size, _TINY)
+    apart = seen - scale[:, None, None] * flat
+    spread = np.maximum((weight * np.square(seen)).sum((-2, -1)), _TINY)
+    return np.asarray(np.sqrt((weight * np.square(apart)).sum((-2, -1)) / spread))

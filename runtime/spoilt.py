@@ -1,0 +1,57 @@
+"""Engines that must never serve, for benches and tests: a good one, spoilt in one way each."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvsf.engine import SHIPPED
+from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest, sha256_of
+
+
+def relabelled(folder: Path, id: str | None) -> Path:
+    """A copy of the shipped engine under another name, by default the folder's."""
+    shutil.copytree(SHIPPED, folder)
+    manifest = read_manifest(SHIPPED)
+    changes = {"id": id or folder.name, "parent": manifest.id}
+    manifest.model_copy(update=changes).write(folder)
+    return folder
+
+
+def put_live(models: Path, id: str) -> None:
+    """Set the live link as a hand would that asks nobody."""
+    fresh = models / ".live.by-hand"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(id)
+    fresh.replace(models / "live")
+
+
+def _rewrite(folder: Path, **changes: Any) -> None:
+    card = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(card | changes))
+
+
+def _corrupt(folder: Path) -> None:
+    """A graph cut off in the middle, which the manifest vouches for all the same."""
+    content = (folder / LIFTER).read_bytes()
+    (folder / LIFTER).write_bytes(content[: len(content) // 2])
+    _rewrite(folder, sha256=sha256_of(folder / LIFTER))
+
+
+def _other_golden(folder: Path) -> None:
+    with np.load(folder / GOLDEN, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["fused"] = arrays["fused"] + 0.01
+    np.savez(folder / GOLDEN, allow_pickle=False, **arrays)
+    _rewrite(folder, golden_sha256=sha256_of(folder / GOLDEN))
+
+
+SPOILT: dict[str, Callable[[Path], None]] = {
+    "corrupted onnx": _corrupt,
+    "wrong joint set": lambda folder: _rewrite(folder, joint_set="coco-17"),
+    "wrong sha256": lambda folder: _rewrite(folder, sha256="0" * 64),
+    "wrong golden vectors": _other_golden,
+}
