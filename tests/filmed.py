@@ -55,13 +55,18 @@ def film_skier(
     *,
     seed: int = 1_000_001,
     cams: int = 4,
+    take: int = 0,
+    bias_share: float = 0.0,
     knock: tuple[int, float, float] | None = None,
 ) -> Filmed:
-    """The skier for so long; `knock` is a camera, degrees and the second it is turned at."""
-    slope = make_slope(seed, False)
+    """The skier for so long; `knock` is a camera, degrees and the second it is turned at, `bias`
+    how far up or down a detector marks each joint, as a share of the person's height.
+    """
+    slope = make_slope(seed, False, take)
     stamps = (np.arange(round(seconds * HZ)) * (1_000_000_000 // HZ) + 10**12).astype(np.int64)
     joints = pose_skier(slope.build, slope.course, stamps).joints
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng([seed, take] if take else seed)
+    bias = np.random.default_rng([seed, 77]).normal(0, bias_share, joints.shape[1])
     keypoints, confidence, views = [], [], []
     for index in range(cams):
         view = place_camera(slope, index, SIZE)
@@ -72,6 +77,7 @@ def film_skier(
             row = round(from_s * HZ)
             px[row:], sure[row:] = _watch(later, stamps[row:], joints[row:])
         views.append(later)
+        px[..., 1] += np.ptp(px[..., 1], axis=-1, keepdims=True) * bias
         keypoints.append(px + random.normal(0, NOISE_PX, px.shape))
         confidence.append(sure)
     pixels = np.stack(keypoints, 1).astype(np.float32)

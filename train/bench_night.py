@@ -1,4 +1,4 @@
-"""`cvsf bench night`: what whole nights bring on slopes nobody has seen, and that poisoned ones bring
+"""`cvsf bench night`: what whole nights bring on slopes nobody has seen; poisoned ones bring
 nothing.
 
 Every slope is recorded by `cvsf-capture` and learned from by `cvsf nightly`, as a user would; only
@@ -50,7 +50,8 @@ def bench_night(
         raise Refusal(f"seed {below[0]} may have been trained on; choose from {FIRST_UNSEEN} on")
     if keep and keep.exists():
         raise Refusal(f"{keep} is there already, expected a new folder; give another --keep")
-    nights, poisons = [], {}
+    nights: list[dict[str, Any]] = []
+    poisons: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for one in chosen:
             _say(f"slope {one}: recording {takes} sessions of {seconds:g} s")

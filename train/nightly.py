@@ -9,13 +9,14 @@ import logging
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
+from cvsf.manifest import MANIFEST, read_manifest
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry
 from cvsf.settings import data_folder
@@ -33,7 +34,8 @@ from train.night import (
 )
 from train.night_config import NightConfig, night_config, training_of
 from train.pick import Plan, pick
-from train.prove import prove
+from train.prove import prove, scores_of
+from train.read import read_instants
 from train.tell import tell
 from train.train import stoppable
 
@@ -68,12 +70,19 @@ def nightly(
         order = Order(
             data=place,
             config=night_config(config),
-            reference=tuple(path.absolute() for path in reference or ()),
+            reference=tuple(checked(path) for path in reference or ()),
             minutes=minutes,
             processes=processes,
         )
         facts = spend(order)
     typer.echo(json.dumps(facts) if as_json else facts["verdict"])
+
+
+def checked(path: Path) -> Path:
+    """A labelled file, absolute; Refusal if it cannot be scored on."""
+    if read_instants([path]).truth.joints_mm is None:
+        raise Refusal(f"{path} holds no joints_mm, expected a labelled file; give another one")
+    return path.absolute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +135,8 @@ def spend(order: Order) -> dict[str, Any]:
         log.info("night begins", extra={"night": night.id})
         try:
             proof = _work(order, night, _plan(night), stop)
-            facts = tell(night, _plan(night), proof, order.registry)
+            with night.step("tell"):
+                facts = tell(night, _plan(night), proof, order.registry)
         except GivenUp as reason:
             facts = tell(night, _plan(night), None, order.registry, trouble=str(reason))
         _tidy(order, night)
@@ -148,18 +158,17 @@ def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapp
     if not (night.folder / RUN / "metrics.json").is_file():
         with night.step("train"):
             _train(order, night, plan, parent, stop)
-    if not (candidate / "manifest.json").is_file():
-        with night.step("compile"):
-            _compile(night, candidate)
     if not (night.folder / PROOF).is_file():
         with night.step("prove"):
-            found = prove(candidate, parent, plan, order.data / "sessions", order.reference)
-            night.write(PROOF, found)
+            night.write(PROOF, _prove(order, night, plan, parent))
     proof = night.read(PROOF)
-    if proof["passed"]:
-        with night.step("promote"):
-            proof |= _promote(registry, plan, candidate, proof)
-    return proof
+    if not proof["passed"]:
+        return proof
+    if not (candidate / MANIFEST).is_file():
+        with night.step("compile"):
+            _compile(night, candidate, proof)
+    with night.step("promote"):
+        return proof | _promote(registry, plan, candidate, proof)
 
 
 def _train(order: Order, night: Night, plan: Plan, parent: Path, stop: threading.Event) -> None:
@@ -182,12 +191,21 @@ def _train(order: Order, night: Night, plan: Plan, parent: Path, stop: threading
         raise
 
 
-def _compile(night: Night, candidate: Path) -> None:
+def _prove(order: Order, night: Night, plan: Plan, parent: Path) -> dict[str, Any]:
+    try:
+        fresh = read_checkpoint(night.folder / RUN)
+        return prove(fresh, parent, plan, order.data / "sessions", order.reference)
+    except Refusal as refusal:
+        raise GivenUp(str(refusal)) from refusal
+
+
+def _compile(night: Night, candidate: Path, proof: Mapping[str, Any]) -> None:
+    """The engine's folder, whole or not there; what runs is held to torch by `compile_engine`."""
     draft = night.folder / f".{CANDIDATE}"
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.rmtree(candidate, ignore_errors=True)
+    fresh = replace(read_checkpoint(night.folder / RUN), scores=scores_of(proof))
     try:
-        compile_engine(read_checkpoint(night.folder / RUN), draft)
+        compile_engine(fresh, draft)
     except Refusal as refusal:
         raise GivenUp(str(refusal)) from refusal
     draft.rename(candidate)
@@ -197,20 +215,24 @@ def _promote(
     registry: Registry, plan: Plan, candidate: Path, proof: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Make it live, unless that was done already or somebody chose another engine meanwhile."""
-    id = proof["engine"]
+    id = read_manifest(candidate).id
     if any(one.engine == id for one in registry.history()):
-        return {"promoted": True}  # by this very night, which was killed before it could say so
+        return {
+            "promoted": True,
+            "engine": id,
+        }  # by this very night, which was killed before it could say so
     if (live := registry.live_id()) != plan.live:
         return {
             "promoted": False,
+            "engine": id,
             "trouble": f"{live} was made live while the night trained from {plan.live}",
         }
     try:
         registry.take_in(candidate)
         registry.promote(id, f"one view errs {proof['gain']:.1%} less on sessions kept back")
     except Refusal as refusal:
-        return {"promoted": False, "trouble": str(refusal)}
-    return {"promoted": True}
+        return {"promoted": False, "engine": id, "trouble": str(refusal)}
+    return {"promoted": True, "engine": id}
 
 
 def _tidy(order: Order, night: Night) -> None:

@@ -1,6 +1,7 @@
-"""The step that compares the new engine with the live one, as they would be deployed.
+"""The step that compares the new lifter with the live engine, on the same instants.
 
-Both run compiled; what is found is the whole proof, whichever way it goes.
+What is found is the whole proof, whichever way it goes; compiling then holds the engine to the
+lifter that was proven.
 """
 
 import logging
@@ -11,16 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.engine import SHIPPED, Engine, load_engine
+from cvsf.engine import SHIPPED, load_engine
 from cvsf.skeleton import H36M_16
-from train.checkpoint import read_checkpoint
+from train.checkpoint import Checkpoint, read_checkpoint
 from train.dataset import Instants
 from train.gate import Pair, decide, plain
 from train.judge import Judged, blocks, judge, placed, reference
 from train.pick import Plan
 from train.placing import Placer
 from train.read import read_instants
-from train.score3d import score
+from train.run import lift_with
+from train.score3d import Lift, score
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +31,25 @@ MADE_UP = "made-up bodies"
 
 
 def prove(
-    candidate: Path, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
+    fresh: Checkpoint, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
 ) -> dict[str, Any]:
     """Scores of both, the gate's checks and some skeletons, as the report has them."""
-    before, after = load_engine(live), load_engine(candidate)
-    placer = Placer(before.lift_many, read_checkpoint(live).morphing())
+    taught = read_checkpoint(live)
+    before, after = load_engine(live).lift_many, lift_with(fresh.lifter(), fresh.morphing())
+    placer = Placer(lift_with(taught.lifter()), taught.morphing())
     names = (*plan.kept_back, *plan.earlier)
     found, without = placed([sessions / name for name in names], placer)
-    judged = [(judge(before.lift_many, one), judge(after.lift_many, one)) for one in found]
+    judged = [(judge(before, one), judge(after, one)) for one in found]
     pairs = [
         _pair(one, *both, is_new=one.session[0] in plan.kept_back)
         for one, both in zip(found, judged, strict=True)
     ]
-    made_up = reference(before.lift_many), reference(after.lift_many)
+    made_up = reference(before), reference(after)
     labelled = {path.name: _labelled(before, after, path) for path in files}
     errors = {name: _n_mm(*both) for name, both in {MADE_UP: made_up, **labelled}.items()}
     starter = reference(load_engine(SHIPPED).lift_many)["n_mpjpe_mm"]
     verdict = decide(pairs, errors, (starter, errors[MADE_UP][1]))
     return {
-        "engine": after.id,
         "passed": verdict.passed,
         "gain": verdict.gain,
         "gain_interval": verdict.interval,
@@ -78,10 +80,18 @@ def _pair(one: Instants, before: Judged, after: Judged, *, is_new: bool) -> Pair
     )
 
 
-def _labelled(before: Engine, after: Engine, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def scores_of(proof: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The new lifter's scores, for its manifest."""
+    rows = [row["after"] for row in proof["evaluation"] if row["is_new"]]
+    kept_back = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    made_up = {k: float(v) for k, v in proof["reference"]["after"].items() if k != "instants"}
+    return {"kept_back": kept_back, "made_up_bodies": made_up}
+
+
+def _labelled(before: Lift, after: Lift, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both engines' scores on a file that holds the truth."""
     instants = read_instants([path])
-    one, other = (score(engine.lift_many, instants)["one_view"] for engine in (before, after))
+    one, other = (score(lift, instants)["one_view"] for lift in (before, after))
     return one, other
 
 

@@ -147,12 +147,12 @@ def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
             joint_set=reader.manifest.joint_set,
         )
         for pose in reader.poses():
-            writer.write(_spoilt(pose, how, random))
+            writer.write(spoilt(pose, how, random))
         writer.close()
     return replace(slope, data=folder)
 
 
-def _spoilt(pose: MultiviewPose, how: str, random: np.random.Generator) -> MultiviewPose:
+def spoilt(pose: MultiviewPose, how: str, random: np.random.Generator) -> MultiviewPose:
     if how == "NaN":
         return replace(pose, keypoints_px=np.full_like(pose.keypoints_px, np.nan))
     order = random.permutation(len(pose.cameras))
