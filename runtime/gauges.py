@@ -28,6 +28,11 @@ _OF_A_CAMERA = {
     "dropped": ("frames_dropped", "Frames lost or skipped"),
     "recorded": ("frames_recorded", "Frames on disk"),
 }
+_QUALITY = {
+    "agreement": "Distance of the views' poses from their mean, over its radius; lower is better",
+    "reprojection": "Distance of the views' poses from their pictures, over the person's size",
+    "bones": "Standard deviation of bone lengths over their means",
+}
 
 
 class Gauges(Collector):
@@ -58,10 +63,7 @@ class Gauges(Collector):
         for key, said in _GAUGES.items():
             if stats.get(key) is not None:
                 yield GaugeMetricFamily(f"cvsf_{key}", said, value=float(stats[key]))
-        if "engine" in stats:
-            yield InfoMetricFamily(
-                "cvsf_engine", "The lifter in use", value={"engine": str(stats["engine"])}
-            )
+        yield from self._engine()
         yield from self._cameras()
         yield from self._world()
         yield self._latency()
@@ -94,6 +96,28 @@ class Gauges(Collector):
                 error.add_metric([camera], figures["clock_error_ms"] / 1e3)
         yield rate
         yield error
+
+    def _engine(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily]:
+        stats = self.stats
+        if "engine" in stats:
+            facts = {key: stats[key] for key in ("engine", "engine_backend") if key in stats}
+            yield InfoMetricFamily("cvsf_engine", "The lifter in use", value=facts)
+        if "engine_swaps" in stats:
+            yield CounterMetricFamily(
+                "cvsf_engine_swaps", "Times the lifter was exchanged", value=stats["engine_swaps"]
+            )
+            yield GaugeMetricFamily(
+                "cvsf_engine_trouble",
+                "1 while the live engine is refused and another serves",
+                value=float(stats["engine_trouble"] is not None),
+            )
+        quality: Mapping[str, Any] = stats.get("quality") or {}
+        for key, said in _QUALITY.items():
+            gauge = GaugeMetricFamily(f"cvsf_quality_{key}", said, labels=["engine", "role"])
+            for role, of in (("serves", quality), ("before", quality.get("before") or {})):
+                if of.get(key) is not None:
+                    gauge.add_metric([of["engine"], role], of[key])
+            yield gauge
 
     def _world(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         world: Mapping[str, Any] = self.stats.get("world") or {}

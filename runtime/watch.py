@@ -200,8 +200,31 @@ def _foot(stats: Mapping[str, Any]) -> Text:
         said.append("\nrefused ", "dim").append(counted, "yellow")
     if world := stats.get("world"):
         said.append("\nworld ", "dim").append(world_sentence(world))
+    said.append("\n2D ", "dim").append(str(stats.get("detector") or _UNKNOWN))
     said.append("\nengine ", "dim").append(str(stats.get("engine") or _UNKNOWN))
-    said.append("   2D ", "dim").append(str(stats.get("detector") or _UNKNOWN))
+    if backend := stats.get("engine_backend"):
+        said.append(f"  on {backend}", "dim")
+    if plan := stats.get("engine_plan"):
+        said.append(f"  (plan: {plan})", "yellow")
+    said.append(_quality(stats.get("quality") or {}))
+    if trouble := stats.get("engine_trouble"):
+        said.append("\nENGINE REFUSED ", "bold red").append(str(trouble), "red")
+    return said
+
+
+def _quality(quality: Mapping[str, Any]) -> Text:
+    """How well the lifter agrees with itself and the pictures, beside the one before it."""
+    said = Text()
+    if quality.get("instants"):
+        before = quality.get("before") or {}
+        said.append("\nquality ", "dim")
+        for name in ("agreement", "reprojection", "bones"):
+            said.append(f"{name} {quality[name]:.1%}")
+            said.append(f" (before {before[name]:.1%})  " if name in before else "  ", "dim")
+        said.append(f"{quality['instants']} of {quality['of']}", "dim")
+    if gone := quality.get("rolled_back"):
+        said.append("\nROLLED BACK ", "bold red")
+        said.append(f"from {gone['from']}: {gone['why']}", "red")
     return said
 
 

@@ -91,8 +91,7 @@ function showStats(stats) {
   say("partial", fixed(stats.instants_partial_per_s, 1), stats.instants_partial_per_s > 0 ? "warn" : "");
   say("skeletons", stats.skeletons?.toLocaleString("en"));
   say("predicted", stats.skeletons_predicted?.toLocaleString("en"));
-  say("engine", stats.engine);
-  say("detector", stats.detector ?? scene.about?.detector);
+  showEngine(stats);
   say("session", stats.session ? stats.session.split("/").pop() : "", "quiet");
   const low = stats.free_recording_s !== null && stats.free_recording_s < 600;
   say("room", lasting(stats.free_recording_s), low ? "bad" : "");
@@ -107,6 +106,21 @@ function showStats(stats) {
   page.recording = stats.recording ?? null;
   if (page.recording === asked) asked = null;
   showRecord();
+}
+
+function showEngine(stats) {
+  say("engine", stats.engine);
+  say("backend", stats.engine_plan ? `${stats.engine_backend} · plan: ${stats.engine_plan}` : stats.engine_backend);
+  say("detector", stats.detector ?? scene.about?.detector);
+  const quality = stats.quality ?? {}, before = quality.before;
+  for (const name of ["agreement", "reprojection"]) {
+    const percent = (of) => `${(100 * of[name]).toFixed(1)} %`;
+    const worse = before && quality[name] > 1.1 * before[name];
+    say(name, quality.instants ? `${percent(quality)} off${before?.[name] ? ` · ${percent(before)} before` : ""}` : null, worse ? "warn" : "");
+  }
+  const gone = quality.rolled_back, trouble = $("trouble");
+  trouble.textContent = [stats.engine_trouble && `Refused: ${stats.engine_trouble}`, gone && `Rolled back from ${gone.from}: ${gone.why}`].filter(Boolean).join("\n");
+  trouble.hidden = !trouble.textContent;
 }
 
 function showStages(latency) {
