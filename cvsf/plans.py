@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from cvsf.tensorrt_api import version
 log = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
-Profile = dict[str, tuple[Shape, Shape, Shape]]
+Profile = Mapping[str, tuple[Shape, Shape, Shape]]
 """Of each input: the least, the usual and the most it is made ready for."""
 Range = tuple[float, float]
 
