@@ -6,7 +6,7 @@ import numpy as np
 
 from train.gate import Pair, Verdict, decide
 
-GOOD = {"made-up bodies": (100.0, 101.0)}
+GOOD = {"everyday movement": (100.0, 101.0)}
 
 
 def pair(gain: float, *, count: int = 200, name: str = "run", **changed: Any) -> Pair:
@@ -62,8 +62,8 @@ def test_worse_on_one_session_is_kept_out_however_good_the_others_are() -> None:
 
 
 def test_what_was_known_may_not_be_forgotten_at_once_or_little_by_little() -> None:
-    assert "made-up" in failed(verdict(pair(0.2), reference={"made-up bodies": (100, 110)}))[0]
-    assert failed(verdict(pair(0.2), over=1.2)) == ["and of the starter's on made-up bodies"]
+    assert "everyday" in failed(verdict(pair(0.2), reference={"everyday movement": (100, 110)}))[0]
+    assert failed(verdict(pair(0.2), over=1.2)) == ["and of the starter's on everyday movement"]
 
 
 def test_views_that_agree_less_or_a_worse_fused_body_are_kept_out() -> None:
@@ -77,4 +77,4 @@ def test_nothing_to_judge_by_and_no_numbers_are_kept_out() -> None:
     broken = pair(0.3)
     broken.after[3] = np.nan
     assert failed(verdict(broken)) == ["every figure of the new engine is a number"]
-    assert not verdict(pair(0.3), reference={"made-up bodies": (100.0, np.nan)}).passed
+    assert not verdict(pair(0.3), reference={"everyday movement": (100.0, np.nan)}).passed

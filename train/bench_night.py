@@ -96,7 +96,7 @@ def _night(slope: Slope) -> dict[str, Any]:
         "one_view": {"before": before["one_view"], "after": after["one_view"]},
         "fused": {"before": before["fused"], "after": after["fused"]},
         "gain_without_truth": said.get("gain"),
-        "made_up_bodies": said.get("reference"),
+        "everyday_movement": said.get("reference"),
         "verdict": said["verdict"],
         "seconds": {step["step"]: step["seconds"] for step in said["steps"]},
     }

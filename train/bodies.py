@@ -14,7 +14,7 @@ from cvsf.geometry import TINY, body_from, cross, rotation_about, unit
 from cvsf.skeleton import JointSet
 
 # metres, of an adult of 1.75 m; recorded skeletons differ by a third in trunk and shoulders
-_ADULT_M = {
+ADULT_M = {
     "rhip": 0.11, "rknee": 0.42, "rankle": 0.42, "lhip": 0.11, "lknee": 0.42, "lankle": 0.42,
     "spine": 0.24, "thorax": 0.24, "head": 0.28, "lshoulder": 0.18, "lelbow": 0.29,
     "lwrist": 0.26, "rshoulder": 0.18, "relbow": 0.29, "rwrist": 0.26,
@@ -85,7 +85,7 @@ class Bodies:
         joints = (joints - joints[:, :1]) @ body_from(joints, joint_set).mT
         parents = torch.tensor([max(p, 0) for p in joint_set.parents])
         self._bones = (joints - joints[:, parents]).float()
-        self._adult = torch.tensor([_ADULT_M.get(j, 0.0) for j in joint_set.joints])
+        self._adult = torch.tensor([ADULT_M.get(j, 0.0) for j in joint_set.joints])
         lower = {"rhip", "rknee", "rankle", "lhip", "lknee", "lankle"}
         self._lower = torch.tensor([j in lower for j in joint_set.joints])
         self._mirror = torch.tensor(joint_set.mirrored)

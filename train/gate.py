@@ -69,7 +69,7 @@ def decide(
     shipped_mm: tuple[float, float],
 ) -> Verdict:
     """The verdict on both engines' errors; `reference` is (before, after) in mm by name,
-    `shipped_mm` the starter's on the made-up bodies and the new engine's.
+    `shipped_mm` the starter's on the everyday movement and the new engine's.
     """
     new = [pair for pair in pairs if pair.is_new and len(pair.before)]
     count = sum(len(pair.before) for pair in new)
@@ -140,7 +140,7 @@ def _on_reference(
         for name, (before, after) in reference.items()
     ]
     over = shipped_mm[1] / shipped_mm[0]
-    return (*checks, _most("and of the starter's on made-up bodies", over, _REFERENCE_WORST))
+    return (*checks, _most("and of the starter's on everyday movement", over, _REFERENCE_WORST))
 
 
 def _least(what: str, found: float, wanted: float) -> Check:

@@ -30,7 +30,7 @@ NAMES = {
         "how far joints land from where the camera saw them",
     ),
 }
-_REFERENCE = {"n_mpjpe": "made-up bodies, N-MPJPE", "p_mpjpe": "made-up bodies, P-MPJPE"}
+_REFERENCE = {"n_mpjpe": "everyday movement, N-MPJPE", "p_mpjpe": "everyday movement, P-MPJPE"}
 _FINE = 0.05  # shares below are said to a hundredth of a percent
 _JUDGED_BY = ("one_view_share", "n_mpjpe_mm")
 _CURVES = (
@@ -43,7 +43,7 @@ _CURVES = (
     ),
     (
         "agreement",
-        "Agreement on instants kept back",
+        "Agreement among cameras",
         "told without a truth; trunk and leg are 1",
         {"views_apart": "cameras apart", "bone_spread": "bones"},
     ),

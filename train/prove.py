@@ -27,7 +27,7 @@ from train.score3d import Lift, score
 log = logging.getLogger(__name__)
 
 _SHOWN = 6
-MADE_UP = "made-up bodies"
+EVERYDAY = "everyday movement"
 
 
 def prove(
@@ -44,11 +44,11 @@ def prove(
         _pair(one, *both, is_new=one.session[0] in plan.kept_back)
         for one, both in zip(found, judged, strict=True)
     ]
-    made_up = reference(before), reference(after)
+    everyday = reference(before), reference(after)
     labelled = {path.name: _labelled(before, after, path) for path in files}
-    errors = {name: _n_mm(*both) for name, both in {MADE_UP: made_up, **labelled}.items()}
+    errors = {name: _n_mm(*both) for name, both in {EVERYDAY: everyday, **labelled}.items()}
     starter = reference(load_engine(SHIPPED).lift_many)["n_mpjpe_mm"]
-    verdict = decide(pairs, errors, (starter, errors[MADE_UP][1]))
+    verdict = decide(pairs, errors, (starter, errors[EVERYDAY][1]))
     return {
         "passed": verdict.passed,
         "gain": verdict.gain,
@@ -56,9 +56,9 @@ def prove(
         "gate": [plain(check) for check in verdict.checks],
         "evaluation": [_row(*row) for row in zip(found, pairs, judged, strict=True)],
         "reference": {
-            "instants": made_up[0]["instants"],
-            "before": made_up[0],
-            "after": made_up[1],
+            "instants": everyday[0]["instants"],
+            "before": everyday[0],
+            "after": everyday[1],
             **({"files": labelled} if labelled else {}),
         },
         "left_out": without,
@@ -84,8 +84,8 @@ def scores_of(proof: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """The new lifter's scores, for its manifest."""
     rows = [row["after"] for row in proof["evaluation"] if row["is_new"]]
     kept_back = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    made_up = {k: float(v) for k, v in proof["reference"]["after"].items() if k != "instants"}
-    return {"kept_back": kept_back, "made_up_bodies": made_up}
+    everyday = {k: float(v) for k, v in proof["reference"]["after"].items() if k != "instants"}
+    return {"kept_back": kept_back, "everyday_movement": everyday}
 
 
 def _labelled(before: Lift, after: Lift, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -51,7 +51,11 @@ class VirtualViews:
 
     def draw(self, instants: int, views: int) -> Views:
         """A new batch."""
-        joints = self._bodies.draw(instants, self.random)
+        return self.film(self._bodies.draw(instants, self.random), views)
+
+    def film(self, joints: Tensor, views: int) -> Views:
+        """Bodies (B, J, 3) in metres, z up, as so many new cameras see them."""
+        instants = len(joints)
         body = body_from(joints, self.joint_set)
         canonical = joints @ body.mT
         view_from_world, distance = self._cameras(instants, views)
