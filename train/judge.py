@@ -132,11 +132,11 @@ def reference(lift: Lift) -> dict[str, Any]:
     random = torch.Generator().manual_seed(_REFERENCE_SEED)
     bodies = everyday()
     made = VirtualViews(1000 * bodies, H36M_16, random).film(bodies, _REFERENCE_VIEWS)
-    pixels = _PLANE_PX * made.pose2d.flatten(0, 1)[:, None].numpy()
+    pixels = (_PLANE_PX * made.pose2d).flatten(0, 1)[:, None].numpy()
     confidence = made.confidence.flatten(0, 1)[:, None].numpy()
     alone = lift_all(lift, pixels, confidence, np.zeros((len(pixels), 1, 2), np.float32))
     found = alone["canonical"] @ np.swapaxes(alone["view_from_canonical"], -1, -2)
     truth = made.canonical[:, None] @ made.view_from_canonical.mT
-    truth_mm = UNIT_MM * truth.flatten(0, 1)[:, None].numpy()
+    truth_mm = (UNIT_MM * truth).flatten(0, 1)[:, None].numpy()
     scores = errors(found, truth_mm, np.any(confidence > 0, axis=-1))
     return {"instants": len(pixels), **scores}
