@@ -66,6 +66,10 @@ BENCHES = {
         "train.bench_night:bench_night",
         "What whole nights bring on slopes nobody has seen; that poisoned ones bring nothing.",
     ),
+    "engine": (
+        "train.bench_engine:bench_engine",
+        "The compiled lifter against torch, on every backend of this machine.",
+    ),
     "fusion": (
         "train.bench_fusion:bench_fusion",
         "What fusing the views costs in training, against the lifter itself.",

@@ -162,14 +162,18 @@ def choose(kind: Kind) -> Choice:
     return Choice("onnxruntime", f"ONNX Runtime on {provider}, for {missing}")
 
 
-def open_tensorrt(folder: Path, plans: Path, told: Told | None = None) -> Engine:
+def open_tensorrt(
+    folder: Path, plans: Path, told: Told | None = None, precision: Precision | None = None
+) -> Engine:
     """The engine on TensorRT, its plan built first where there is none yet: seconds to minutes, so
     call it beside the work. Refusal with TensorRT's own words where it fails.
+
+    In half precision where the engine has a graph in that, unless told otherwise.
     """
     from cvsf.tensorrt_session import TensorrtSession
 
     manifest = read_manifest(folder)
-    precision = manifest.precisions[-1]
+    precision = precision or manifest.precisions[-1]
     onnx = verified_file(folder, manifest, precision)
     plan = Plans(plans).plan(onnx, precision, _profile(manifest), told)
     session = TensorrtSession(plan, [card.name for card in manifest.outputs], BUCKETS, precision)

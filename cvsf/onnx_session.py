@@ -36,14 +36,18 @@ class Session(Protocol):
 
 
 class OnnxSession:
-    """ONNX Runtime's session, one thread unless told otherwise, never spinning."""
+    """ONNX Runtime's session, one thread unless told otherwise, never spinning; on the GPU where it
+    can and may.
+    """
 
-    def __init__(self, path: Path, outputs: Sequence[str], threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, outputs: Sequence[str], threads: int = 1, *, gpu: bool = True
+    ) -> None:
         self._outputs = list(outputs)
-        self._session: Any = _opened(path, threads)
+        self._session: Any = _opened(path, threads, gpu and has_cuda())
         device = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
         self.backend = f"onnxruntime {device}"
-        if device == "cpu" and has_cuda():
+        if device == "cpu" and gpu and has_cuda():
             log.warning("ONNX Runtime's CUDA provider did not start, its processor is used")
 
     @property
@@ -70,14 +74,14 @@ def has_cuda() -> bool:
     return _CUDA in onnxruntime.get_available_providers()
 
 
-def _opened(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _opened(path: Path, threads: int, gpu: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _SEVERE
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = [_CPU]
-    if has_cuda():
+    if gpu:
         if hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()
         # TF32 is a third of float32's digits; engines are held to all of them

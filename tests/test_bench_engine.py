@@ -1,0 +1,17 @@
+"""What the bench of engines says, and that it says what did not run."""
+
+from pathlib import Path
+
+from train.bench_engine import CPU, EAGER, ROWS, backends, timed
+
+
+def test_every_size_has_a_ratio_and_what_did_not_run_has_a_reason(tmp_path: Path) -> None:
+    engines, not_run = backends(tmp_path)
+    assert CPU in engines
+    for name in ("onnxruntime cuda", "tensorrt fp32", "tensorrt fp16"):
+        assert not_run.get(name) or any(backend.startswith(name[:8]) for backend in engines)
+    result = timed({CPU: engines[CPU]}, 10)
+    assert set(result["onnxruntime_over_eager"]) == {str(rows) for rows in ROWS}
+    assert all(ratio > 0 for ratio in result["onnxruntime_over_eager"].values())
+    assert set(result["p99_ms"]) == {EAGER, CPU}
+    assert result["parity"][CPU]["relative"] <= 1e-5
