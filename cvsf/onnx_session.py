@@ -62,6 +62,8 @@ class OnnxSession:
 
     def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
         """The outputs for these inputs."""
+        if self._session is None:
+            raise Refusal("the engine was closed; load it again")
         return [np.asarray(array) for array in self._session.run(self._outputs, dict(fed))]
 
     def close(self) -> None:

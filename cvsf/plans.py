@@ -30,7 +30,11 @@ Profile = Mapping[str, tuple[Shape, Shape, Shape]]
 """Of each input: the least, the usual and the most it is made ready for."""
 Range = tuple[float, float]
 
-PLAN, CARD, TIMING = "plan", "plan.json", "timing.cache"
+PLAN, CARD, TIMING, _PART = "plan", "plan.json", "timing.cache", ".part-"
+_KEPT = 12
+"""Plans used last; every night's engine leaves one behind, tens of megabytes each."""
+_STALE_S = 6 * 3600.0
+"""Age at which a build that never ended was killed."""
 _RECIPE = 1
 """Of how networks are halved and plans built here; another one builds all plans again."""
 
@@ -57,7 +61,9 @@ class Plans:
         place = self._place(facts)
         if place.is_dir():
             try:
-                return verified_plan(place)
+                plan = verified_plan(place)
+                os.utime(place)
+                return plan
             except Refusal as refusal:
                 log.warning("plan is not what was built, building it again: %s", refusal)
                 shutil.rmtree(place)
@@ -83,7 +89,8 @@ class Plans:
         began = time.monotonic()
         log.info("building a plan", extra={"network": str(onnx), "backend": facts["backend"]})
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".part-") as scratch:
+        self._tidy()
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=_PART) as scratch:
             draft = Path(scratch) / "whole"
             draft.mkdir()
             order = {name: facts[name] for name in ("precision", "profile", "halve")}
@@ -98,6 +105,16 @@ class Plans:
                 return verified_plan(place)
         log.info("plan built", extra={"network": str(onnx), "seconds": seconds})
         return place / PLAN
+
+    def _tidy(self) -> None:
+        """Make room for one more: the plans unused for longest, and what was killed half built."""
+        now = time.time()
+        for left in self.folder.glob(f"{_PART}*"):
+            if now - left.stat().st_mtime > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+        used = sorted(self.folder.glob(f"*/{CARD}"), key=lambda path: -path.parent.stat().st_mtime)
+        for card in used[_KEPT - 1 :]:
+            shutil.rmtree(card.parent, ignore_errors=True)
 
 
 def plan_facts(

@@ -4,6 +4,8 @@ The whole picture is searched when a view lacks its person or now and then, each
 else the next crop comes from the last joints. The same pictures and times give the same people.
 """
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.engine import Kind, Told
+from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
 from runtime.bundle import Bundle, NetworkManifest
 from runtime.crop import Fit, Floats, Picture, crop, letterbox
@@ -18,6 +21,8 @@ from runtime.decode import boxes, check, joints, people
 from runtime.network import Batch, Network
 from runtime.stages import Stages
 from runtime.track import Track
+
+log = logging.getLogger(__name__)
 
 _GAP_NS = 500_000_000
 """After a longer silence nobody is where they were."""
@@ -77,6 +82,17 @@ class Detector:
         for network in (self._boxes, self._pose):
             if network is not None:
                 network.build_plan(told)
+
+    def plan_beside(self) -> None:
+        """The same on a thread of its own, failures told in the log."""
+
+        def plan() -> None:
+            try:
+                self.build_plans()
+            except (Refusal, OSError) as error:
+                log.error("detector stays where it is", extra={"reason": str(error)})
+
+        threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
         """Forget everybody."""

@@ -67,7 +67,9 @@ class Hub:
         )
         self.drift = Drift(self.serving, config)
         bundle = load_bundle(config.detector or DEFAULT, data, offline)
-        self.detector = Detector(bundle, config.detector_threads)
+        self.detector = Detector(
+            bundle, config.detector_threads, kind=config.engine, plans=data / "plans"
+        )
         self._known = known
         self._told: tuple[tuple[str, ...], int, str] | None = None
         self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
@@ -110,6 +112,7 @@ class Hub:
         """Work until `stop`, showing the figures each second; the last figures."""
         self.receiver.start()
         self.serving.start()
+        self.detector.plan_beside()
         self.drift.start()
         self._say_where()
         shown = Live(refresh_per_second=2, transient=True) if not headless else None

@@ -125,6 +125,18 @@ def test_a_plan_is_built_once_and_again_when_anything_it_hangs_on_differs(
     assert card["gpu"] == "NVIDIA Fake sm_90"
 
 
+def test_the_plans_used_last_are_kept_and_what_was_killed_is_cleared(plans: Path) -> None:
+    places = [plans / f"old-{i}" for i in range(14)]
+    for age, place in enumerate([*places, plans / ".part-killed"]):
+        place.mkdir(parents=True)
+        (place / CARD).write_text("{}")
+        os.utime(place, (1e9 - age, 1e9 - age))
+    new = small(plans).parent
+    left = {path.parent for path in plans.glob(f"*/{CARD}")}
+    assert left == {new, *places[:11]}
+    assert not (plans / ".part-killed").exists()
+
+
 @pytest.mark.parametrize("damaged", [PLAN, CARD])
 def test_a_changed_plan_is_never_run_but_built_again(plans: Path, damaged: str) -> None:
     first = small(plans)
