@@ -161,6 +161,7 @@ def test_a_poisoned_night_promotes_nothing(
     registry = Registry(data / "models")
     assert registry.live() == SHIPPED
     assert not registry.history()
+    assert spent(data, **config)["outcome"] == "idle"
     if said["outcome"] != "idle":
         assert said["verdict"].startswith("Nothing changed")
         assert Path(said["report"]).is_file()

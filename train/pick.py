@@ -52,6 +52,11 @@ def pick(sessions: Path, nights: Path, live: str) -> Plan:
             f"{sessions} has {found}, expected at least 2, one of which is kept back; "
             "record another, the next night takes them all"
         )
+    if tried := _tried(reports(nights), fresh, live):
+        raise Refusal(
+            f"{sessions} has nothing that the night {tried} did not try in vain from {live}; "
+            "record another session, the next night takes them all"
+        )
     kept_back = _spread(fresh, max(1, round(_KEPT_BACK_SHARE * len(fresh))))
     learned = [name for name in fresh if name not in kept_back]
     there = set(offered)
@@ -77,6 +82,17 @@ def reports(nights: Path) -> list[dict[str, object]]:
         if isinstance(said, dict):
             found.append(said)
     return found
+
+
+def _tried(reports: list[dict[str, object]], fresh: list[str], live: str) -> str | None:
+    """The last night, if it had the same sessions and the same engine and promoted nothing."""
+    for last in reports[-1:]:
+        before = last.get("before")
+        had = {name for role in ("learned", "kept_back") for name in _names([last], role)}
+        same = had == set(fresh) and isinstance(before, dict) and before.get("id") == live
+        if same and last.get("outcome") in ("kept", "refused"):
+            return str(last.get("night"))
+    return None
 
 
 def _sealed(sessions: Path) -> tuple[list[str], dict[str, str]]:

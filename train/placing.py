@@ -29,6 +29,7 @@ _STRETCH = 2000
 """Instants placed at a time: they need some 20 kB each meanwhile."""
 _LEAST = 10
 """Instants of a person that make a camera worth finding."""
+_LEAST_FITTING, _MOST_OFF_IN_THE_MIDDLE = 0.5, 0.06
 _MOST_OFF = 0.1
 """Of the person's extent: half of the joints farther off are another person, or no calibration."""
 
@@ -74,12 +75,33 @@ class Placer:
             if calibration is not None:
                 views = [sightings.cameras.index(camera) for camera in calibration.rig.cameras]
                 placement = _placement(sightings.of_views(views), calibration)
+                if not self._explains(placement, sightings.confidence[:, views] > 0, name):
+                    continue
                 for whole, one in zip(found, placement, strict=True):
                     whole[rows[:, None], views] = one
                 used[rows[:, None], views] = _fits(placement)[:, None]
         confidence = np.where(used[..., None], part.confidence, np.float32(0))
         learned = replace(part, confidence=confidence, truth=Truth(), placed=Placement(*found))
         return learned.take(np.flatnonzero(used.any(-1)))
+
+    def _explains(
+        self, placement: tuple[Array, ...], seen: npt.NDArray[np.bool_], name: str
+    ) -> bool:
+        """Whether the cameras found are those of what was seen, and not the best of a bad lot."""
+        fits = float(_fits(placement).mean())
+        off = float(np.median(np.linalg.norm(placement[2], axis=-1)[seen]))
+        if fits >= _LEAST_FITTING and off <= _MOST_OFF_IN_THE_MIDDLE:
+            return True
+        self._found.pop(name)
+        self.left_out[name] = (
+            f"the cameras found explain {fits:.0%} of its instants and leave joints {off:.1%} of "
+            "the person's size off in the median; its views are not of one person at one time"
+        )
+        log.warning(
+            "session left out: its cameras do not explain it",
+            extra={"session": name, "reason": self.left_out[name]},
+        )
+        return False
 
     def _calibration(self, sightings: Sightings, name: str) -> Calibration | None:
         found = self._found.get(name)

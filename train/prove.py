@@ -115,7 +115,9 @@ def _row(one: Instants, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, An
 def _shown(found: Sequence[Instants], judged: Sequence[tuple[Judged, Judged]]) -> list[Any]:
     """Some instants evenly over the sessions: what one view said before and after, z up."""
     every = [(k, row) for k, one in enumerate(found) for row in range(len(one))]
-    chosen = np.unique(np.linspace(0, max(len(every) - 1, 0), _SHOWN).astype(int))
+    if not every:
+        return []
+    chosen = np.unique(np.linspace(0, len(every) - 1, _SHOWN).astype(int))
     return [_bodies(found[k], row, judged[k]) for k, row in (every[i] for i in chosen)]
 
 

@@ -4,6 +4,7 @@ sessions, through a detector that marks every joint a little elsewhere.
 The truth lies beside the data folder, where no night looks.
 """
 
+import copy
 import json
 import socket
 import subprocess
@@ -153,7 +154,9 @@ def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
 
 
 def spoilt(pose: MultiviewPose, how: str, random: np.random.Generator) -> MultiviewPose:
-    if how == "NaN":
-        return replace(pose, keypoints_px=np.full_like(pose.keypoints_px, np.nan))
+    if how == "NaN":  # which no message of ours can be made with, but a foreign recorder may write
+        broken = copy.copy(pose)
+        object.__setattr__(broken, "keypoints_px", np.full_like(pose.keypoints_px, np.nan))
+        return broken
     order = random.permutation(len(pose.cameras))
     return replace(pose, keypoints_px=pose.keypoints_px[order], confidence=pose.confidence[order])
