@@ -71,9 +71,8 @@ class Engine:
         self.precision = precision
         self._outputs = [card.name for card in manifest.outputs]
         if session is None:
-            session = OnnxSession(
-                verified_file(folder, manifest, precision), self._outputs, threads
-            )
+            path = verified_file(folder, manifest, precision)
+            session = OnnxSession(path, self._outputs, threads, is_lean=True)
             _check_tensors(session, manifest, folder)
         self._session = session
 

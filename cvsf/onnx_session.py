@@ -41,10 +41,16 @@ class OnnxSession:
     """
 
     def __init__(
-        self, path: Path, outputs: Sequence[str], threads: int = 1, *, gpu: bool = True
+        self,
+        path: Path,
+        outputs: Sequence[str],
+        threads: int = 1,
+        *,
+        gpu: bool = True,
+        is_lean: bool = False,
     ) -> None:
         self._outputs = list(outputs)
-        self._session: Any = _opened(path, threads, gpu and has_cuda())
+        self._session: Any = _opened(path, threads, gpu and has_cuda(), is_lean)
         device = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
         self.backend = f"onnxruntime {device}"
         if device == "cpu" and gpu and has_cuda():
@@ -76,8 +82,10 @@ def has_cuda() -> bool:
     return _CUDA in onnxruntime.get_available_providers()
 
 
-def _opened(path: Path, threads: int, gpu: bool) -> onnxruntime.InferenceSession:
+def _opened(path: Path, threads: int, gpu: bool, is_lean: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    if is_lean and not gpu:  # nothing is left to find, and looking for it is most of the loading
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _SEVERE

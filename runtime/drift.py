@@ -123,7 +123,7 @@ class Drift:
         wanted, kept = self._wanted(), self._before
         self._before = None
         for engine in (kept, left):
-            fits = engine and engine.id == wanted and engine.backend == "onnxruntime cpu"
+            fits = engine and engine.id == wanted and engine.backend.startswith("onnxruntime")
             if engine and fits and self._before is None:
                 self._before = engine
             elif engine:

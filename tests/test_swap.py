@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cvsf.client import skeletons
-from cvsf.engine import SHIPPED
+from cvsf.engine import SHIPPED, Choice, Engine, Told, load_engine
 from cvsf.manifest import LIFTER, MANIFEST
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry, shipped_id
@@ -172,3 +172,37 @@ def test_a_running_hub_takes_a_promoted_engine_and_loses_no_instant_of_its_order
     assert (final["engine"], final["engine_swaps"]) == ("fresh", 3)
     assert read_session(Path(final["session"])).engines == sorted(["fresh", shipped_id()])
     assert (SHIPPED / LIFTER).exists()
+
+
+@pytest.fixture
+def planning(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders a plan was asked for, on a machine that can build none: a stand-in serves."""
+    asked: list[Path] = []
+
+    def build(folder: Path, plans: Path, told: Told) -> Engine:
+        asked.append(folder)
+        told("building", 0.5)
+        if folder.name == "unbuildable":
+            raise Refusal("TensorRT: Unsupported SM: 0x900")
+        return load_engine(folder)
+
+    monkeypatch.setattr("runtime.swap.choose", lambda kind: Choice("tensorrt", "for a test"))
+    monkeypatch.setattr("runtime.swap.open_tensorrt", build)
+    return asked
+
+
+def test_the_plan_takes_over_from_onnx_runtime_and_one_that_fails_changes_nothing(
+    registry: Registry,
+    planning: list[Path],
+    promote: Callable[[str], None],
+    serving: Serving,
+) -> None:
+    first = serving.engine
+    assert until(lambda: serving.take(calm=True) is first, 20)
+    assert serving.engine.id == "good"
+    assert [folder.name for folder in planning] == ["good"]
+    promote("unbuildable")
+    assert serves(serving, "unbuildable")
+    assert until(lambda: "Unsupported SM" in (serving.trouble or ""), 20)
+    assert serving.figures()["engine_plan"] is None
+    serving.engine.warm(2)
