@@ -29,7 +29,7 @@ from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array
 from train.checkpoint import read_checkpoint
 from train.compile import complete_engine, require_parity
-from train.parity import PARITY, Exam, disagreement
+from train.parity import PARITY, Exam, Torch, disagreement
 from train.questions import golden_sample
 
 
@@ -40,7 +40,7 @@ def graph() -> FusedLifter:
 
 @pytest.fixture(scope="module")
 def exam(graph: FusedLifter) -> Exam:
-    return Exam(graph)
+    return Exam(Torch(graph))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ It needs the extra `rtx`; `.ci/tensorrt` installs that and runs this file.
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cvsf.engine import SHIPPED
 from cvsf.manifest import Precision, read_manifest, verified_file
 from cvsf.plans import CARD, Plans
 from cvsf.refusal import Refusal
-from cvsf.tensorrt_api import MODULES, listener, must, tensorrt_module, version
+from cvsf.tensorrt_api import MODULES, listener, must, tensorrt_module, unavailable, version
 from runtime import bundle
 from runtime.bundle import SIMULATED
 from runtime.network import Network
@@ -24,6 +25,21 @@ if not any(importlib.util.find_spec(name) for name in MODULES):
         "neither tensorrt nor tensorrt-rtx is installed; .ci/tensorrt does", allow_module_level=True
     )
 
+USED = {
+    "Builder": "create_network create_builder_config create_optimization_profile "
+    "build_serialized_network",
+    "IBuilderConfig": "clear_flag add_optimization_profile progress_monitor create_timing_cache "
+    "set_timing_cache get_timing_cache",
+    "IOptimizationProfile": "set_shape",
+    "INetworkDefinition": "num_inputs get_input",
+    "OnnxParser": "parse_from_file num_errors get_error",
+    "ParserError": "desc",
+    "ITimingCache": "serialize",
+    "IProgressMonitor": "phase_start step_complete phase_finish",
+    "Runtime": "deserialize_cuda_engine",
+    "ICudaEngine": "num_io_tensors get_tensor_name get_tensor_dtype create_execution_context",
+    "IExecutionContext": "set_input_shape get_tensor_shape set_tensor_address execute_async_v3",
+}
 FOLDER = bundle.SHIPPED / SIMULATED
 
 
@@ -67,3 +83,30 @@ def test_bytes_that_are_no_plan_are_refused_with_its_own_words() -> None:
     runtime = must(trt.Runtime(log), "start its runtime", log)
     with pytest.raises(Refusal, match=r"failed to load a plan: .*[Ee]rror"):
         must(runtime.deserialize_cuda_engine(b"no plan at all"), "load a plan", log)
+
+
+def test_every_name_that_is_used_of_it_is_there() -> None:
+    trt, _ = tensorrt_module()
+    lost = [f"{of}.{n}" for of, all_ in USED.items() for n in all_.split() if not _has(trt, of, n)]
+    assert not lost
+    assert hasattr(trt.BuilderFlag, "TF32")
+
+
+def _has(module: object, of: str, name: str) -> bool:
+    return hasattr(getattr(module, of, None), name)
+
+
+def test_every_name_that_is_used_of_cuda_is_there() -> None:
+    runtime = pytest.importorskip("cuda.bindings.runtime")
+    used = set(re.findall(r"cudart\.(\w+)", Path(engine.__file__).with_name("cuda.py").read_text()))
+    assert len(used) > 15
+    assert not [name for name in used if not hasattr(runtime, name)]
+
+
+def test_a_machine_without_a_gpu_says_so_in_one_sentence() -> None:
+    why = unavailable()
+    if why is None:
+        pytest.skip("there is a GPU")
+    assert "CUDA" in why
+    with pytest.raises(Refusal, match=r"TensorRT cannot run here: .*CUDA"):
+        engine.choose("tensorrt")

@@ -25,7 +25,7 @@ from cvsf.onnx_session import OnnxSession, has_cuda
 from cvsf.refusal import Refusal
 from cvsf.skeleton import Array, joint_set
 from train.checkpoint import read_checkpoint
-from train.parity import Exam
+from train.parity import Exam, Torch
 from train.questions import golden_sample
 
 EAGER, CPU = "torch eager", "onnxruntime cpu"
@@ -94,7 +94,7 @@ def timed(engines: dict[str, Engine], repeats: int) -> dict[str, Any]:
         for name, seconds in wall.items():
             p99[name][size] = 1e3 * float(np.percentile(seconds, 99))
             p50[name][size] = 1e3 * median(seconds)
-    exam = Exam(graph)
+    exam = Exam(Torch(graph))
     parity = {name: exam.worst(engine).model_dump() for name, engine in engines.items()}
     many = ratios.pop(_MANY_VIEWS)
     return {

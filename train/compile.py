@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
 from onnxscript.optimizer import optimize
@@ -47,7 +46,7 @@ from cvsf.skeleton import joint_set
 from train.bare import bare, quietly
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
 from train.dataset import MAX_VIEWS
-from train.parity import Exam, golden_instants
+from train.parity import Exam, Torch, write_golden
 from train.questions import GOLDEN_VIEWS, golden_sample
 
 OPSET = 18
@@ -88,9 +87,9 @@ def compile_(
         "parity": manifest.parity,
         "differences": {k: v.model_dump() for k, v in manifest.differences.items()},
     }
-    typer.echo(
-        json.dumps(facts) if as_json else f"{manifest.id} in {out}, parity {manifest.parity:.1e}"
-    )
+    said = (f"{k} {v.relative:.1e} {v.n_mpjpe_mm:.2g} mm" for k, v in manifest.differences.items())
+    told = f"{manifest.id} in {out}, differs from torch by {', '.join(said)}"
+    typer.echo(json.dumps(facts) if as_json else told)
 
 
 def compile_engine(
@@ -100,13 +99,19 @@ def compile_engine(
     graph = _graph(checkpoint, rounds)
     if out.exists() and not out.is_dir():
         raise Refusal(f"{out} is a file, expected a folder for the engine; give another --out")
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out) as scratch:
-        draft = Path(scratch)
-        _export(graph, golden_sample(GOLDEN_VIEWS, graph.joint_set, GOLDEN_VIEWS), draft / LIFTER)
-        manifest = _proven(graph, draft, _card(checkpoint, draft / LIFTER, credit))
-        replace(checkpoint.slim(), engine=manifest.id).write(draft / WEIGHTS)
-        _put(draft, out, (LIFTER, LIFTER_FP16, GOLDEN, WEIGHTS, MANIFEST))
+    try:
+        with tempfile.TemporaryDirectory(dir=out) as scratch:
+            draft, views = Path(scratch), GOLDEN_VIEWS
+            _export(graph, golden_sample(views, graph.joint_set, views), draft / LIFTER)
+            manifest = _proven(graph, draft, _card(checkpoint, draft / LIFTER, credit))
+            replace(checkpoint.slim(), engine=manifest.id).write(draft / WEIGHTS)
+            _put(draft, out, (LIFTER, LIFTER_FP16, GOLDEN, WEIGHTS, MANIFEST))
+    except BaseException:
+        if is_new:
+            shutil.rmtree(out)
+        raise
     return manifest
 
 
@@ -136,7 +141,8 @@ def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
     vectors, once ONNX Runtime says what torch says.
     """
     (draft / LIFTER_FP16).write_bytes(halved(draft / LIFTER))
-    _write_golden(graph, draft / GOLDEN)
+    known = Torch(graph)
+    write_golden(known, draft / GOLDEN)
     facts: dict[str, Any] = {
         "format": 2,
         "sha256_fp16": sha256_of(draft / LIFTER_FP16),
@@ -144,7 +150,7 @@ def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
         "golden_sha256": sha256_of(draft / GOLDEN),
     }
     manifest = manifest.model_copy(update=facts)
-    exam, found = Exam(graph), {}
+    exam, found = Exam(known), {}
     for precision in manifest.precisions:
         engine = Engine(draft, manifest, precision=precision)
         found[precision] = exam.worst(engine)
@@ -198,12 +204,6 @@ def _export(graph: FusedLifter, sample: dict[str, Tensor], path: Path) -> None:
     # one pass without shape inference finds nearly all there is to find, in a tenth of the time
     optimize(program.model, num_iterations=1, onnx_shape_inference=False)
     path.write_bytes(bare(program.model_proto))
-
-
-def _write_golden(graph: FusedLifter, path: Path) -> None:
-    sample, outputs = golden_instants(graph)
-    arrays = {name: tensor.numpy() for name, tensor in (sample | outputs).items()}
-    np.savez(path, allow_pickle=False, **arrays)
 
 
 def _card(checkpoint: Checkpoint, onnx: Path, credit: str) -> Manifest:

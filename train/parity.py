@@ -6,6 +6,7 @@ take either side.
 
 import copy
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -88,11 +89,10 @@ class Torch:
 class Exam:
     """All that engines of one network are asked before they are written, and torch's answers."""
 
-    def __init__(self, graph: FusedLifter) -> None:
-        known = Torch(graph)
+    def __init__(self, known: Torch) -> None:
         self._asked = [
             (question, [known.reference(row) for row in question.rows])
-            for question in questions(graph.joint_set)
+            for question in questions(known.graph.joint_set)
         ]
 
     def worst(self, engine: Engine) -> Difference:
@@ -160,16 +160,23 @@ def difference(
     return Difference(relative=worst, n_mpjpe_mm=apart_mm)
 
 
-def golden_instants(graph: FusedLifter) -> tuple[Sample, dict[str, Tensor]]:
+def golden_instants(known: Torch) -> tuple[Sample, dict[str, Tensor]]:
     """Four instants of four views and torch's exact outputs, as far from a tie as they can be: any
     machine must agree.
     """
-    known = Torch(graph)
-    tried = [golden_sample(GOLDEN_VIEWS, graph.joint_set, seed) for seed in range(4, 104, 10)]
+    joints = known.graph.joint_set
+    tried = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in range(4, 104, 10)]
     calm = sorted(tried, key=lambda sample: _unrest(known, sample))[:3]
     rows = [*calm, nobody(calm[0])]
     whole = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
     return whole, {name: value.float() for name, value in known.exact(whole).items()}
+
+
+def write_golden(known: Torch, path: Path) -> None:
+    """Those instants in a file, by tensor name."""
+    sample, outputs = golden_instants(known)
+    arrays = {name: tensor.numpy() for name, tensor in (sample | outputs).items()}
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def _unrest(known: Torch, sample: Sample) -> float:
