@@ -9,6 +9,7 @@ and choose the highest of modes.
 """
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from onnxscript.optimizer import optimize
 from torch import Tensor
 
 from cvsf.agreement import ROUNDS
-from cvsf.engine import Engine, check_golden
+from cvsf.engine import SHIPPED, Engine, check_golden
 from cvsf.fusion import FusedLifter, LiftedViews
 from cvsf.halve import halved
 from cvsf.manifest import (
@@ -48,6 +49,9 @@ from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
 from train.dataset import MAX_VIEWS
 from train.parity import Exam, Torch, write_golden
 from train.questions import GOLDEN_VIEWS, golden_sample
+from train.refit import refitted
+
+log = logging.getLogger(__name__)
 
 OPSET = 18
 _INPUTS = (
@@ -93,9 +97,17 @@ def compile_(
 
 
 def compile_engine(
-    checkpoint: Checkpoint, out: Path, rounds: int = ROUNDS, credit: str = ""
+    checkpoint: Checkpoint,
+    out: Path,
+    rounds: int = ROUNDS,
+    credit: str = "",
+    like: Path | None = SHIPPED,
 ) -> Manifest:
-    """Write graphs, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees."""
+    """Write graphs, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees.
+
+    The graph of an engine that is `like` it is refilled instead of exported anew, where it can be
+    and what comes of it says what torch says.
+    """
     graph = _graph(checkpoint, rounds)
     if out.exists() and not out.is_dir():
         raise Refusal(f"{out} is a file, expected a folder for the engine; give another --out")
@@ -104,8 +116,10 @@ def compile_engine(
     try:
         with tempfile.TemporaryDirectory(dir=out) as scratch:
             draft, views = Path(scratch), GOLDEN_VIEWS
-            _export(graph, golden_sample(views, graph.joint_set, views), draft / LIFTER)
-            manifest = _proven(graph, draft, _card(checkpoint, draft / LIFTER, credit))
+            manifest = _refilled(graph, draft, checkpoint, credit, like)
+            if manifest is None:
+                _export(graph, golden_sample(views, graph.joint_set, views), draft / LIFTER)
+                manifest = _proven(graph, draft, _card(checkpoint, draft / LIFTER, credit))
             replace(checkpoint.slim(), engine=manifest.id).write(draft / WEIGHTS)
             _put(draft, out, (LIFTER, LIFTER_FP16, GOLDEN, WEIGHTS, MANIFEST))
     except BaseException:
@@ -113,6 +127,21 @@ def compile_engine(
             shutil.rmtree(out)
         raise
     return manifest
+
+
+def _refilled(
+    graph: FusedLifter, draft: Path, checkpoint: Checkpoint, credit: str, like: Path | None
+) -> Manifest | None:
+    """The proven manifest of another engine's graph with these weights, if there can be one."""
+    refilled = refitted(like, checkpoint) if like else None
+    if refilled is None:
+        return None
+    (draft / LIFTER).write_bytes(refilled)
+    try:
+        return _proven(graph, draft, _card(checkpoint, draft / LIFTER, credit))
+    except Refusal as refusal:
+        log.info("graph is exported anew", extra={"reason": str(refusal)})
+        return None
 
 
 def complete_engine(checkpoint: Checkpoint, folder: Path, rounds: int = ROUNDS) -> Manifest:

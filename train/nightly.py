@@ -166,7 +166,7 @@ def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapp
         return proof
     if not (candidate / MANIFEST).is_file():
         with night.step("compile"):
-            _compile(night, candidate, proof)
+            _compile(night, parent, candidate, proof)
     with night.step("promote"):
         return proof | _promote(registry, plan, candidate, proof)
 
@@ -199,13 +199,13 @@ def _prove(order: Order, night: Night, plan: Plan, parent: Path) -> dict[str, An
         raise GivenUp(str(refusal)) from refusal
 
 
-def _compile(night: Night, candidate: Path, proof: Mapping[str, Any]) -> None:
+def _compile(night: Night, parent: Path, candidate: Path, proof: Mapping[str, Any]) -> None:
     """The engine's folder, whole or not there; what runs is held to torch by `compile_engine`."""
     draft = night.folder / f".{CANDIDATE}"
     shutil.rmtree(draft, ignore_errors=True)
     fresh = replace(read_checkpoint(night.folder / RUN), scores=scores_of(proof))
     try:
-        compile_engine(fresh, draft)
+        compile_engine(fresh, draft, like=parent)
     except Refusal as refusal:
         raise GivenUp(str(refusal)) from refusal
     draft.rename(candidate)

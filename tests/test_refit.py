@@ -1,0 +1,51 @@
+"""A parent's graph refilled with a child's weights says what the child says in torch, or is not
+made.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from cvsf.engine import SHIPPED, load_engine
+from cvsf.fusion import FusedLifter
+from cvsf.skeleton import H36M_16
+from train.checkpoint import Checkpoint, read_checkpoint
+from train.compile import compile_engine
+from train.parity import disagreement
+from train.questions import golden_sample
+from train.refit import refitted
+
+
+def child() -> Checkpoint:
+    """The shipped lifter after one step in a random direction."""
+    parent = read_checkpoint(SHIPPED)
+    random = torch.Generator().manual_seed(0)
+    moved = {
+        name: weight + 0.01 * weight.std() * torch.randn(weight.shape, generator=random)
+        for name, weight in parent.weights.items()
+    }
+    return replace(parent, weights=moved, parent=parent.engine, engine=None)
+
+
+def test_a_refilled_engine_is_the_childs(tmp_path: Path) -> None:
+    fresh = child()
+    manifest = compile_engine(fresh, tmp_path / "engine")
+    engine = load_engine(tmp_path / "engine")
+    sample = golden_sample(3, H36M_16, 5)
+    graph = FusedLifter(fresh.lifter(), H36M_16).eval()
+    assert disagreement(engine, graph, sample) < 1e-5
+    arrays = {name: tensor.numpy() for name, tensor in sample.items()}
+    ours, theirs = (e.lift_many(**arrays)["fused"] for e in (engine, load_engine(SHIPPED)))
+    assert abs(ours - theirs).max() > 1e-3
+    assert manifest.parent == read_checkpoint(SHIPPED).engine
+
+
+def test_another_network_or_weights_that_cannot_be_told_apart_are_not_refilled(
+    tmp_path: Path,
+) -> None:
+    fresh = child()
+    assert refitted(SHIPPED, fresh)
+    assert refitted(SHIPPED, replace(fresh, shape=fresh.shape | {"width": 32})) is None
+    assert refitted(SHIPPED, replace(fresh, joint_set="coco-17")) is None
+    assert refitted(tmp_path, fresh) is None

@@ -1,0 +1,59 @@
+"""A child's weights in its parent's graph: what takes minutes to export takes no time to refill.
+
+Nothing is believed of it: the engine made of it is held to torch like any other.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from cvsf.manifest import read_manifest, verified_file
+from cvsf.refusal import Refusal
+from train.checkpoint import Checkpoint, read_checkpoint
+
+Values = npt.NDArray[Any]
+
+
+def refitted(parent: Path, child: Checkpoint) -> bytes | None:
+    """The parent's ONNX file with the child's weights; None where they are not the same network,
+    or where a weight cannot be told from others.
+    """
+    try:
+        taught = read_checkpoint(parent)
+        model = onnx.load(str(verified_file(parent, read_manifest(parent))))
+    except Refusal:
+        return None
+    if (taught.shape, taught.joint_set) != (child.shape, child.joint_set):
+        return None
+    if (taught.morph is None) != (child.morph is None):
+        return None
+    constants = {one.name: one for one in model.graph.initializer}
+    values = {name: numpy_helper.to_array(one) for name, one in constants.items()}
+    for weight, tensor in child.weights.items():
+        found = _place(weight, taught.weights[weight].numpy(), values)
+        if found is None:
+            return None
+        name, turned = found
+        fresh = tensor.numpy().T if turned else tensor.numpy()
+        constants[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(fresh), name))
+        del values[name]
+    return bytes(model.SerializeToString())
+
+
+def _place(weight: str, tensor: Values, values: Mapping[str, Values]) -> tuple[str, bool] | None:
+    """The constant that is a weight, by its name or else by its values, and whether transposed."""
+    for name, value in values.items():
+        if name.endswith(f".{weight}") and np.array_equal(value, tensor):
+            return name, False
+    alike = [
+        (name, turned)
+        for turned in (False, True)
+        for name, value in values.items()
+        if np.array_equal(value, tensor.T if turned else tensor)
+    ]
+    return alike[0] if len(alike) == 1 else None
