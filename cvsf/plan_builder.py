@@ -16,7 +16,7 @@ import numpy as np
 from cvsf.manifest import LIMITS
 from cvsf.onnx_session import OnnxSession
 from cvsf.refusal import Refusal
-from cvsf.tensorrt_api import listener, must, tensorrt_module
+from cvsf.tensorrt_api import listener, must, started, tensorrt_module
 
 _PICTURES = 4  # that a halved network is tried with
 
@@ -28,9 +28,9 @@ def build(order: dict[str, Any]) -> None:
         onnx = _halved(onnx, Path(order["plan"]).with_name("halved.onnx"), order)
     trt, name = tensorrt_module()
     log = listener(trt)
-    builder = must(trt.Builder(log), "start its builder", log)
+    builder = started(lambda: trt.Builder(log), "start its builder", log)
     network = must(builder.create_network(_network_flags(trt)), "make a network", log)
-    parser = must(trt.OnnxParser(network, log), "make its parser", log)
+    parser = started(lambda: trt.OnnxParser(network, log), "make its parser", log)
     if not parser.parse_from_file(str(onnx)):
         said = [parser.get_error(i).desc() for i in range(parser.num_errors)] or log.said
         raise Refusal(f"TensorRT cannot read the network: {' / '.join(said)}")
@@ -148,6 +148,7 @@ def _say(**words: object) -> None:
 
 def main() -> None:
     """Build what the only argument orders; exit 2 with the reason said where that fails."""
+    os.nice(10)  # frames come first
     with contextlib.suppress(BrokenPipeError):  # nobody waits for the plan any more
         try:
             build(json.loads(sys.argv[1]))

@@ -5,6 +5,7 @@ It answers with None or False where others raise: everything it returns goes thr
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -68,6 +69,14 @@ def listener(trt: Any) -> Any:
                 self.said.append(text)
 
     return Listener()
+
+
+def started(make: Callable[[], Given], what: str, log: Any) -> Given:
+    """What a constructor of TensorRT's made; its bindings raise where it made nothing."""
+    try:
+        return must(make(), what, log)
+    except (TypeError, RuntimeError):
+        return must(None, what, log)
 
 
 def must(result: Given | None, what: str, log: Any) -> Given:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cvsf import cuda
 from cvsf.refusal import Refusal
-from cvsf.tensorrt_api import listener, must, tensorrt_module, version
+from cvsf.tensorrt_api import listener, must, started, tensorrt_module, version
 
 Array = npt.NDArray[Any]
 _KINDS = {
@@ -34,7 +34,9 @@ class TensorrtSession:
         self._outputs, self._buckets = list(outputs), tuple(sorted(buckets))
         self.backend = f"{version()} {precision}"
         self._log = listener(self._trt)  # it and the runtime live as long as the engine
-        self._runtime = must(self._trt.Runtime(self._log), "start its runtime", self._log)
+        self._runtime: Any = started(
+            lambda: self._trt.Runtime(self._log), "start its runtime", self._log
+        )
         self._plan: Any = must(
             self._runtime.deserialize_cuda_engine(plan.read_bytes()), f"load {plan}", self._log
         )
@@ -80,7 +82,7 @@ class TensorrtSession:
             if len(self._slots) >= _KEPT:
                 self._slots.pop(next(iter(self._slots))).close()
             self._slots[key] = self._slot(shapes)
-        slot = self._slots[key]
+        slot = self._slots[key] = self._slots.pop(key)  # the last to go
         for name, array in fed.items():
             slot.tensors[name].here[:count] = array
             slot.tensors[name].here[count:] = 0

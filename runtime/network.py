@@ -48,7 +48,10 @@ class Network:
         self._plans = _plans(kind, plans)
         profile, halve = self._shapes()
         if self._plans is not None and self._plans.is_ready(path, "fp16", profile, halve=halve):
-            self._open("fp16", None)
+            try:
+                self._open("fp16", None)
+            except Refusal as refusal:
+                log.warning("network begins on ONNX Runtime: %s", refusal)
 
     @property
     def backend(self) -> str:
@@ -104,6 +107,8 @@ class Network:
                 f"{self._path} on {session.backend} differs from {self.backend} by {apart:.1e} "
                 f"relative, expected at most {GOLDEN_LIMITS[precision]:.0e}; it stays where it is"
             )
+        for count in buckets:  # what the first batch of a size would wait for
+            session.run({self.manifest.input: self._empty(count)})
         self._session = session
         log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
 

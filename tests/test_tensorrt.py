@@ -84,6 +84,10 @@ def test_the_lifter_runs_in_half_precision_and_says_what_it_should(
             assert array.shape == known[name].shape
             np.testing.assert_allclose(array, known[name], atol=4e-3 * np.abs(known[name]).max())
     assert faked.launched >= 6  # one graph launch a bucket's worth
+    for views in range(1, 15):
+        engine.warm(views)
+    per_shape = 2 * (len(right.manifest.inputs) + len(right.manifest.outputs))
+    assert len(faked.memory) == 12 * per_shape  # those used last
     engine.close()
     engine.close()
     assert not faked.memory
@@ -149,7 +153,7 @@ def test_a_changed_plan_is_never_run_but_built_again(plans: Path, damaged: str) 
 @pytest.mark.parametrize(
     "call",
     [
-        "create_network", "create_builder_config", "create_optimization_profile",
+        "Builder", "create_network", "create_builder_config", "create_optimization_profile",
         "build_serialized_network", "add_optimization_profile", "create_timing_cache",
         "set_timing_cache",
     ],
@@ -176,7 +180,7 @@ def test_a_network_it_cannot_read_is_refused_with_the_node(
 @pytest.mark.parametrize(
     "call",
     [
-        "deserialize_cuda_engine", "create_execution_context", "set_input_shape",
+        "Runtime", "deserialize_cuda_engine", "create_execution_context", "set_input_shape",
         "set_tensor_address", "execute_async_v3",
     ],
 )  # fmt: skip

@@ -52,9 +52,15 @@ class _Named:
         return self.name
 
 
+def _made(name: str, log: "ILogger") -> None:
+    if _unless_it_fails(name, log, True) is None:
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+
 class Builder:
     def __init__(self, log: ILogger) -> None:
         self._log = log
+        _made("Builder", log)
 
     def create_network(self, flags: int) -> Any:
         return _unless_it_fails("create_network", self._log, _Network(flags))
@@ -147,6 +153,7 @@ class OnnxParser:
 class Runtime:
     def __init__(self, log: ILogger) -> None:
         self._log = log
+        _made("Runtime", log)
 
     def deserialize_cuda_engine(self, plan: bytes) -> Any:
         return _unless_it_fails("deserialize_cuda_engine", self._log, _Engine(plan, self._log))
