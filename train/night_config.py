@@ -21,7 +21,7 @@ class NightConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=1500, gt=0)
+    steps: int = Field(default=1000, gt=0)
     rate: float = Field(default=3e-4, gt=0)
     rehearsal_weight: float = Field(default=2.0, ge=0)
     """Of what the live engine says of made-up bodies, beside what tonight's sessions say."""
