@@ -211,7 +211,7 @@ def test_what_is_not_sealed_or_was_used_is_not_picked(
     assert (plan.rehearsed, plan.earlier) == ((names[1],), (names[2],))
 
 
-def testspoilt_poses_arespoilt() -> None:
+def test_spoilt_poses_are_spoilt() -> None:
     pose = film_skier(0.2, seed=SEED).poses()[0]
     random = np.random.default_rng(3)
     assert np.isnan(spoilt(pose, "NaN", random).keypoints_px).all()

@@ -155,7 +155,7 @@ class Night:
                     process.kill()
                     process.wait()
             if process.returncode:
-                raise GivenUp(f"{_last_words(said)} (exit {process.returncode})")
+                raise GivenUp(f"training ended with {process.returncode}: {_last_words(said)}")
 
 
 def begin(nights: Path) -> Path:

@@ -68,7 +68,7 @@ def _verdict(found: Mapping[str, Any], outcome: str, trouble: str | None) -> str
             f"had not learned from ({low:.0%} to {high:.0%}); {found['engine']} is live."
         )
     if trouble:
-        return f"Nothing changed: {trouble}."
+        return f"Nothing changed: {trouble.rstrip('.')}."
     failed = next((c for c in found.get("gate", ()) if not c["passed"]), None)
     why = f"{failed['check']}: {failed['found']:.3g}, wanted {failed['wanted']}" if failed else "?"
     return f"Nothing changed: the new engine is not proven better ({why})."
