@@ -115,7 +115,8 @@ def misshapen(
     pose = canonical - canonical.mean(-2, keepdim=True)
     truth = (true_canonical - true_canonical.mean(-2, keepdim=True))[:, None]
     with torch.no_grad():
-        u, _, vt = torch.linalg.svd(pose.mT @ truth)
+        # what is no number is left to the loss itself to show
+        u, _, vt = torch.linalg.svd((pose.mT @ truth).nan_to_num(posinf=0.0, neginf=0.0))
         proper = torch.ones_like(u[..., 0])
         proper[..., -1] = torch.linalg.det(u @ vt).sign()
         turn = (u * proper[..., None, :]) @ vt

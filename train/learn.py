@@ -166,7 +166,7 @@ def descend(
         for group in run.optimiser.param_groups:
             group["lr"] = config.rate * schedule(run.step, run.progress, config.warm_up_steps)
         sample = draw()
-        loss = _loss(model, sample, run)
+        loss: Tensor = model(sample, step_weights(config, run.stage, run.step))
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
@@ -192,17 +192,6 @@ def descend(
             break
     run.lifter.eval()
     return run.step >= run.steps
-
-
-def _loss(model: nn.Module, sample: Sample, run: Descent) -> Tensor:
-    try:
-        loss: Tensor = model(sample, step_weights(run.config, run.stage, run.step))
-    except torch.linalg.LinAlgError as error:  # no shape can be fitted to what is no number
-        raise Refusal(
-            f"the poses are no numbers any more after step {run.step} ({run.config.variant}), so "
-            "the weights are lost; lower the rate, or look for what the recordings hold"
-        ) from error
-    return loss
 
 
 class _Timing:
