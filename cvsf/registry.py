@@ -88,8 +88,8 @@ class Registry:
         """Name of the engine a roll-back would go to, if there is one."""
         shunned = self.rolled_back_from()
         earlier = lineage(self.history(), self.live_id(), shipped_id())[:-1]
-        there = {entry.id for entry in self.engines() if entry.trouble is None}
-        return next((id for id in reversed(earlier) if id in there - shunned), None)
+        candidates = (id for id in reversed(earlier) if id not in shunned)
+        return next((id for id in candidates if self._is_sound(id)), None)
 
     def take_in(self, folder: Path) -> Path:
         """The engine's place in the registry, copied there whole unless it is there already."""
@@ -124,6 +124,12 @@ class Registry:
             for one in gone:
                 self._remove(one.folder)
             return [one.id for one in gone]
+
+    def _is_sound(self, id: str) -> bool:
+        folder = self.models / id
+        if id == shipped_id() and not folder.is_dir():
+            folder = SHIPPED
+        return _entry(id, folder, "").trouble is None
 
     def _linked(self) -> str | None:
         try:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cvsf.engine import Engine, Lifted
+from cvsf.manifest import read_manifest
 from cvsf.messages import MultiviewPose
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry
@@ -139,13 +140,12 @@ class Drift:
         try:
             wanted = self._registry.before()
             self._insisted = self._engine in self._registry.rolled_back_from()
-            made = {
-                one.id: one.manifest.created for one in self._registry.engines() if one.manifest
-            }
+            if wanted is None:
+                return None
+            made = read_manifest(self._registry.folder(wanted)).created
         except (Refusal, OSError):
             return None
-        is_older = wanted in made and made[wanted] <= made.get(self._engine, "")
-        return wanted if is_older and wanted != self._engine else None
+        return wanted if made <= self._serving.engine.manifest.created else None
 
     def _measure(self, sample: _Sample) -> None:
         if sample.engine != self._engine:

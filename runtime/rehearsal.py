@@ -96,6 +96,11 @@ class Running:
         said = " ".join(named)
         raise Refusal(f"no process runs as {said}; cvsf-capture has ended or restarts it")
 
+    def end(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.process.terminate()
+        self.process.wait(_PATIENCE_S)
+
     def until_the_end(self) -> Rehearsal:
         """All that it said."""
         self.process.wait(_PATIENCE_S)

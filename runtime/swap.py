@@ -24,7 +24,7 @@ from runtime.join import JOINED_SET
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
-_NICENESS = 5  # of the threads that load and build: instants come first
+_NICENESS = 19  # of the threads that load and build: instants come first
 _RETIRED = 4  # engines that may wait for a calm moment to be let go of
 _FILES = ("manifest.json", "lifter.onnx", "golden.npz")
 
