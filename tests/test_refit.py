@@ -2,7 +2,7 @@
 made.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -46,6 +46,7 @@ def test_another_network_or_weights_that_cannot_be_told_apart_are_not_refilled(
 ) -> None:
     fresh = child()
     assert refitted(SHIPPED, fresh)
+    assert refitted(SHIPPED, replace(fresh, shape=asdict(fresh.lifter().shape)))
     assert refitted(SHIPPED, replace(fresh, shape=fresh.shape | {"width": 32})) is None
     assert refitted(SHIPPED, replace(fresh, joint_set="coco-17")) is None
     assert refitted(tmp_path, fresh) is None

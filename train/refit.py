@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from cvsf.lifter import LifterShape
 from cvsf.manifest import read_manifest, verified_file
 from cvsf.refusal import Refusal
 from train.checkpoint import Checkpoint, read_checkpoint
@@ -28,7 +29,8 @@ def refitted(parent: Path, child: Checkpoint) -> bytes | None:
         model = onnx.load(str(verified_file(parent, read_manifest(parent))))
     except Refusal:
         return None
-    if (taught.shape, taught.joint_set) != (child.shape, child.joint_set):
+    shapes = LifterShape(**taught.shape), LifterShape(**child.shape)
+    if shapes[0] != shapes[1] or taught.joint_set != child.joint_set:
         return None
     if (taught.morph is None) != (child.morph is None):
         return None
