@@ -24,7 +24,7 @@ from cvsf.whole import open_whole
 from runtime.config import HubConfig
 from runtime.join import JOINED_SET
 from runtime.quality import LEAST, Window, measured, whole_views
-from runtime.swap import Serving, step_back
+from runtime.swap import Serving
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,6 @@ class Drift:
     # on a thread of its own
 
     def _run(self) -> None:
-        step_back()
         self._choose(None)
         while not self._stop.is_set():
             self._wake.wait(_WAKE_S)

@@ -6,7 +6,6 @@ serves goes on serving, and the hub says why.
 
 import ctypes
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from runtime.join import JOINED_SET
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
-_NICENESS = 19  # of the threads that load and build: instants come first
 _RETIRED = 4  # engines that may wait for a calm moment to be let go of
 _FILES = ("manifest.json", "lifter.onnx", "golden.npz")
 
@@ -130,7 +128,6 @@ class Serving:
     # on threads of their own
 
     def _look(self) -> None:
-        step_back()
         while not self._stop.wait(_LOOK_S):
             if self._freed.is_set():
                 self._freed.clear()
@@ -196,7 +193,6 @@ class Serving:
             self._work("plan", lambda: self._build(id))
 
     def _build(self, id: str) -> None:
-        step_back()
         try:
             folder = self.registry.folder(id)
             engine = open_tensorrt(folder, self._plans, self._tell_plan)
@@ -243,9 +239,3 @@ def give_memory_back() -> None:
     """Have the C library return what closed engines held; glibc alone keeps it by itself."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def step_back() -> None:
-    """Lower this thread's priority below that of the threads that serve."""
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
