@@ -25,7 +25,6 @@ from cvsf.whole import open_whole
 from filmed import Filmed, film_skier
 from product import processes, until
 from recordings import run
-from train.night import held
 from train.nightly import nightly
 from train.pick import pick
 from train.slopes import spoilt
@@ -177,13 +176,26 @@ def test_a_dry_run_says_what_it_would_learn_from_and_touches_nothing(
     assert [len(said[role]) for role in ("learned", "kept_back")] == [2, 1]
 
 
-def test_one_night_at_a_time(slope: tuple[Path, list[Filmed]], tmp_path: Path) -> None:
+def test_one_night_at_a_time_and_one_that_is_told_to_stop_is_gone_on_with(
+    slope: tuple[Path, list[Filmed]], tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     shutil.copytree(slope[0], data)
-    with held(data / "nights"):
-        done = subprocess.run(asked(data), capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "another cvsf nightly is at work" in done.stderr
+    words = asked(data, steps=100_000)
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=one_thread())
+    assert until(partial(comes_to, data, "train"), 60)
+    second = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert "another cvsf nightly is at work" in second.stderr
+    first.send_signal(signal.SIGTERM)
+    said = json.loads(first.communicate(timeout=60)[0].splitlines()[-1])
+    assert (first.returncode, said["outcome"]) == (0, "stopped")
+    (night,) = (data / "nights").glob("2*")
+    assert run(nightly, "--data", data, "--dry-run", "--json")["verdict"].endswith(f"{night.name}.")
+    (night / "plan.json").write_text("{")
+    said = run(nightly, "--data", data, "--json")
+    assert said["outcome"] == "refused"
+    assert "plan.json" in said["verdict"]
 
 
 def test_what_is_not_sealed_or_was_used_is_not_picked(

@@ -41,6 +41,10 @@ class GivenUp(Exception):
     """A step failed again and again, or said no: the night ends and says why."""
 
 
+class Stopped(Exception):
+    """The night was told to stop; the next one goes on."""
+
+
 @contextmanager
 def held(nights: Path) -> Iterator[int]:
     """The descriptor of the lock, held by this process and every one that inherits it."""
@@ -73,7 +77,11 @@ class Night:
     def __init__(self, folder: Path, lock: int) -> None:
         self.folder, self._lock = folder, lock
         self._storage = Storage()
-        progress = self.read(_PROGRESS)
+        try:
+            progress = self.read(_PROGRESS)
+        except GivenUp as reason:  # it only counts
+            log.warning("night's progress is not known", extra={"reason": str(reason)})
+            progress = {}
         self.began: str = progress.get("began") or now()
         self.steps: list[dict[str, Any]] = progress.get("steps", [])
         self._tries: dict[str, int] = progress.get("tries", {})
@@ -99,21 +107,23 @@ class Night:
         replace_file(self._storage, self.folder / name, text.encode())
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Note how often a step was begun and how long it took."""
+    def step(self, name: str, stop: threading.Event | None = None) -> Iterator[None]:
+        """Note how often a step was begun and how long it took; Stopped if told so before it."""
+        if stop is not None and stop.is_set():
+            raise Stopped
         self._tries[name] = self._tries.get(name, 0) + 1
         if self._tries[name] > _TRIES:
             raise GivenUp(f"the step {name} did not end in {_TRIES} tries")
         self._note(name)
         log.info("night's step begins", extra={"night": self.id, "step": name})
         began_s = time.monotonic()
-        yield
+        try:
+            yield
+        except Stopped:
+            self._tries[name] = 0
+            self._note(None)
+            raise
         self.steps.append({"step": name, "seconds": round(time.monotonic() - began_s, 1)})
-        self._note(None)
-
-    def forgive(self, name: str) -> None:
-        """Not count a step that was told to stop."""
-        self._tries[name] = 0
         self._note(None)
 
     def _note(self, under_way: str | None) -> None:
@@ -149,7 +159,7 @@ class Night:
                     process.terminate()
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(_ENDING_S)
-                    raise Refusal("told to stop; the next cvsf nightly goes on from here")
+                    raise Stopped
             finally:
                 if process.poll() is None:
                     process.kill()

@@ -27,6 +27,7 @@ from train.night import (
     PLAN,
     GivenUp,
     Night,
+    Stopped,
     begin,
     held,
     training_command,
@@ -36,6 +37,7 @@ from train.night_config import NightConfig, night_config, training_of
 from train.pick import Plan, pick
 from train.prove import prove, scores_of
 from train.read import read_instants
+from train.run import METRICS
 from train.tell import tell
 from train.train import stoppable
 
@@ -121,26 +123,45 @@ def spend(order: Order) -> dict[str, Any]:
     """One night from its start, or from where it was left, to its report."""
     nights = order.data / NIGHTS
     with held(nights) as lock, stoppable() as stop:
-        folder = unfinished(nights)
-        if folder is None:
-            try:
-                plan = pick(order.data / "sessions", nights, order.registry.live_id())
-            except Refusal as refusal:
-                log.info("nothing to learn from", extra={"reason": str(refusal)})
-                return {"outcome": "idle", "verdict": str(refusal), "promoted": False}
-            folder = begin(nights)
-            folder.mkdir()
-            Night(folder, lock).write(PLAN, plan.model_dump())
-        night = Night(folder, lock)
-        log.info("night begins", extra={"night": night.id})
         try:
-            proof = _work(order, night, _plan(night), stop)
-            with night.step("tell"):
-                facts = tell(night, _plan(night), proof, order.registry)
-        except GivenUp as reason:
-            facts = tell(night, _plan(night), None, order.registry, trouble=str(reason))
-        _tidy(order, night)
-        return facts
+            return _spend(order, nights, lock, stop)
+        except Stopped:
+            return _without("stopped", "Told to stop; the next cvsf nightly goes on from here.")
+        except OSError as error:
+            raise Refusal(
+                f"The night cannot go on in {nights} ({error}): make room or make it writable, "
+                "then start it again and it goes on."
+            ) from error
+
+
+def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict[str, Any]:
+    folder = unfinished(nights)
+    if folder is None:
+        try:
+            plan = pick(order.data / "sessions", nights, order.registry.live_id())
+        except Refusal as refusal:
+            log.info("nothing to learn from", extra={"reason": str(refusal)})
+            return _without("idle", str(refusal))
+        folder = begin(nights)
+        folder.mkdir()
+        Night(folder, lock).write(PLAN, plan.model_dump())
+    night = Night(folder, lock)
+    plan = Plan(live=order.registry.live_id(), learned=(), kept_back=())
+    log.info("night begins", extra={"night": night.id})
+    try:
+        plan = _plan(night)
+        proof = _work(order, night, plan, stop)
+        with night.step("tell"):
+            facts = tell(night, plan, proof, order.registry)
+    except (GivenUp, Refusal) as reason:
+        facts = tell(night, plan, None, order.registry, trouble=str(reason))
+    _tidy(order, night)
+    return facts
+
+
+def _without(outcome: str, why: str) -> dict[str, Any]:
+    """What is said where there is no report."""
+    return {"outcome": outcome, "verdict": why, "promoted": False}
 
 
 def _plan(night: Night) -> Plan:
@@ -155,19 +176,21 @@ def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapp
     registry = order.registry
     parent = registry.folder(plan.live)
     candidate = night.folder / CANDIDATE
-    if not (night.folder / RUN / "metrics.json").is_file():
-        with night.step("train"):
+    if not (night.folder / RUN / METRICS).is_file():
+        with night.step("train", stop):
             _train(order, night, plan, parent, stop)
     if not (night.folder / PROOF).is_file():
-        with night.step("prove"):
-            night.write(PROOF, _prove(order, night, plan, parent))
+        with night.step("prove", stop):
+            fresh = read_checkpoint(night.folder / RUN)
+            found = prove(fresh, parent, plan, order.data / "sessions", order.reference)
+            night.write(PROOF, found)
     proof = night.read(PROOF)
     if not proof["passed"]:
         return proof
     if not (candidate / MANIFEST).is_file():
-        with night.step("compile"):
+        with night.step("compile", stop):
             _compile(night, parent, candidate, proof)
-    with night.step("promote"):
+    with night.step("promote", stop):
         return proof | _promote(registry, plan, candidate, proof)
 
 
@@ -184,19 +207,7 @@ def _train(order: Order, night: Night, plan: Plan, parent: Path, stop: threading
         words += ["--minutes", f"{order.minutes:g}"]
     if (out / "seed-0" / CHECKPOINT).is_file():
         words.append("--resume")
-    try:
-        night.run(words, stop)
-    except Refusal:
-        night.forgive("train")
-        raise
-
-
-def _prove(order: Order, night: Night, plan: Plan, parent: Path) -> dict[str, Any]:
-    try:
-        fresh = read_checkpoint(night.folder / RUN)
-        return prove(fresh, parent, plan, order.data / "sessions", order.reference)
-    except Refusal as refusal:
-        raise GivenUp(str(refusal)) from refusal
+    night.run(words, stop)
 
 
 def _compile(night: Night, parent: Path, candidate: Path, proof: Mapping[str, Any]) -> None:
@@ -204,10 +215,7 @@ def _compile(night: Night, parent: Path, candidate: Path, proof: Mapping[str, An
     draft = night.folder / f".{CANDIDATE}"
     shutil.rmtree(draft, ignore_errors=True)
     fresh = replace(read_checkpoint(night.folder / RUN), scores=scores_of(proof))
-    try:
-        compile_engine(fresh, draft, like=parent)
-    except Refusal as refusal:
-        raise GivenUp(str(refusal)) from refusal
+    compile_engine(fresh, draft, like=parent)
     draft.rename(candidate)
 
 
