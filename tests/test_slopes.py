@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
@@ -13,8 +14,10 @@ from train.bodies import knees_bend_back
 from train.movements import MOVEMENTS, PHASES, everyday
 from train.slopes import _SIM_BUNDLE, biased_bundle, shifted
 
+Batch = npt.NDArray[np.float32]
 
-def heatmaps(model: onnx.ModelProto, picture: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+
+def heatmaps(model: onnx.ModelProto, picture: Batch) -> Batch:
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (found,) = session.run(None, {"image": picture})
     return np.asarray(found)
