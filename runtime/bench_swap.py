@@ -35,7 +35,7 @@ from runtime.spoilt import SPOILT, put_live, relabelled
 
 _VIEWS, _FPS, _SIZE = 4, 30, "320x240"
 _QUIET_S, _BLOCK = 15.0, 50  # of quiet after so many swaps
-_SWAP_S, _REFUSALS_S, _PATIENCE_S = 3.0, 90.0, 60.0  # at most
+_SWAP_S, _REFUSALS_S, _PATIENCE_S = 2.0, 90.0, 60.0  # at most
 _STAYS_S, _NICENESS = 2.0, 15
 _P = 99.9
 
@@ -120,7 +120,7 @@ def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]
         finally:
             reader.close()
     return {
-        **_figures(reader.arrivals, spans),
+        **figures(reader.arrivals, spans),
         "rss_growth_mb": round(rss_mb[-1] - rss_mb[0], 1),
         "rss_mb": [round(one, 1) for one in rss_mb],
         "swaps": swaps,
@@ -182,9 +182,8 @@ def _refuse(running: Running, reader: Reader, registry: Registry) -> dict[str, b
     return refused
 
 
-def _figures(
-    arrivals: list[Arrival], spans: dict[str, list[tuple[float, float]]]
-) -> dict[str, Any]:
+def figures(arrivals: list[Arrival], spans: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
+    """What the client noticed, with swaps and without."""
     ages = {name: np.array(list(_ages(arrivals, of))) for name, of in spans.items()}
     period_s = 1 / _FPS
     worst = {name: float(np.percentile(age, _P)) for name, age in ages.items()}

@@ -17,6 +17,8 @@ from cvsf.registry import Registry, shipped_id
 from cvsf.session import read_manifest as read_session
 from engines import tiny
 from product import CAPTURE, running, until
+from runtime.bench_swap import Arrival, figures
+from runtime.repeated import instant_ns
 from runtime.spoilt import SPOILT, put_live
 from runtime.swap import Serving
 
@@ -206,3 +208,20 @@ def test_the_plan_takes_over_from_onnx_runtime_and_one_that_fails_changes_nothin
     assert until(lambda: "Unsupported SM" in (serving.trouble or ""), 20)
     assert serving.figures()["engine_plan"] is None
     serving.engine.warm(2)
+
+
+def test_the_bench_counts_what_is_lost_and_what_came_late() -> None:
+    period = 1 / 30
+    on_time = [Arrival(k * period + 0.02, instant_ns(k, 30), "one") for k in range(60)]
+    quiet, swapping = (0.0, 0.99), (0.99, 2.1)
+    found = figures(on_time, {"quiet": [quiet], "swapping": [swapping]})
+    assert (found["instants_lost"], found["reordered"]) == (0, 0)
+    assert abs(found["latest_instant_periods"]) < 0.01
+    held_up = [
+        Arrival(a.at_s + (k == 40) * period, a.t_ns, a.engine) for k, a in enumerate(on_time)
+    ]
+    holed = [a for k, a in enumerate(held_up) if k != 50]
+    holed.append(Arrival(2.05, instant_ns(45, 30), "one"))
+    found = figures(holed, {"quiet": [quiet], "swapping": [swapping]})
+    assert (found["instants_lost"], found["reordered"]) == (1, 1)
+    assert found["latest_instant_periods"] > 0.9
