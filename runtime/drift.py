@@ -23,6 +23,7 @@ from cvsf.registry import Registry
 from cvsf.whole import open_whole
 from runtime.config import HubConfig
 from runtime.join import JOINED_SET
+from runtime.memory import apart
 from runtime.quality import LEAST, Window, measured, whole_views
 from runtime.swap import Serving
 
@@ -130,7 +131,8 @@ class Drift:
                 self._serving.retire(engine)
         if wanted and self._before is None:
             try:
-                self._before = open_whole(self._registry.folder(wanted), wanted, JOINED_SET)
+                with apart():
+                    self._before = open_whole(self._registry.folder(wanted), wanted, JOINED_SET)
             except (Refusal, OSError) as error:
                 said = {"engine": wanted, "reason": str(error)}
                 log.warning("engine before cannot be compared with", extra=said)

@@ -4,7 +4,6 @@ The main thread only ever takes what is ready, between two instants. Whatever fa
 serves goes on serving, and the hub says why.
 """
 
-import ctypes
 import logging
 import threading
 from collections import deque
@@ -19,6 +18,7 @@ from cvsf.refusal import Refusal
 from cvsf.registry import Registry
 from cvsf.whole import open_whole
 from runtime.join import JOINED_SET
+from runtime.memory import apart, give_back
 
 log = logging.getLogger(__name__)
 
@@ -120,10 +120,14 @@ class Serving:
             self._tried = self._tried or self._stamp()
             try:
                 folder = find()
-                return open_whole(folder, folder_id(folder), JOINED_SET, self._threads)
+                return self._opened(folder, folder_id(folder))
             except (Refusal, OSError) as error:
                 self._tell(name, str(error))
-        return open_whole(SHIPPED, folder_id(SHIPPED), JOINED_SET, self._threads)
+        return self._opened(SHIPPED, folder_id(SHIPPED))
+
+    def _opened(self, folder: Path, id: str) -> Engine:
+        with apart():
+            return open_whole(folder, id, JOINED_SET, self._threads)
 
     # on threads of their own
 
@@ -131,7 +135,7 @@ class Serving:
         while not self._stop.wait(_LOOK_S):
             if self._freed.is_set():
                 self._freed.clear()
-                give_memory_back()
+                give_back()
             stamp = self._stamp()
             if stamp != self._tried:
                 self._tried = stamp
@@ -162,7 +166,7 @@ class Serving:
             if id == self.engine.id and self._ready is None:
                 self.trouble = None  # gone back to what serves anyway
                 return
-            engine = open_whole(folder, id, JOINED_SET, self._threads)
+            engine = self._opened(folder, id)
             if self._stamp() == self._tried:
                 self._prove(engine, folder)
             else:  # another was promoted meanwhile
@@ -233,9 +237,3 @@ class _GivenUpError(Exception):
 def folder_id(folder: Path) -> str:
     """The name an engine's folder should carry: its own, or for the shipped one its manifest's."""
     return read_manifest(folder).id if folder == SHIPPED else folder.name
-
-
-def give_memory_back() -> None:
-    """Have the C library return what closed engines held; glibc alone keeps it by itself."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
