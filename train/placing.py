@@ -29,7 +29,10 @@ _STRETCH = 2000
 """Instants placed at a time: they need some 20 kB each meanwhile."""
 _LEAST = 10
 """Instants of a person that make a camera worth finding."""
-_LEAST_FITTING, _MOST_OFF_IN_THE_MIDDLE = 0.5, 0.06
+_LEAST_FITTING = 0.5
+_MOST_JOINTS, _FAR_OFF = 0.9, 0.08
+"""So many joints are nearer than that where cameras are right: recordings have 0.015 to 0.03."""
+_FASTEST_PAN_DEG = 120.0  # a second, in the median
 _MOST_OFF = 0.1
 """Of the person's extent: half of the joints farther off are another person, or no calibration."""
 
@@ -74,8 +77,10 @@ class Placer:
             calibration = self._calibration(sightings, name)
             if calibration is not None:
                 views = [sightings.cameras.index(camera) for camera in calibration.rig.cameras]
-                placement = _placement(sightings.of_views(views), calibration)
-                if not self._explains(placement, sightings.confidence[:, views] > 0, name):
+                seen = sightings.of_views(views)
+                placement = _placement(seen, calibration)
+                if reason := self._explains(placement, seen, calibration):
+                    self._leave_out(name, reason)
                     continue
                 for whole, one in zip(found, placement, strict=True):
                     whole[rows[:, None], views] = one
@@ -84,24 +89,26 @@ class Placer:
         learned = replace(part, confidence=confidence, truth=Truth(), placed=Placement(*found))
         return learned.take(np.flatnonzero(used.any(-1)))
 
-    def _explains(
-        self, placement: tuple[Array, ...], seen: npt.NDArray[np.bool_], name: str
-    ) -> bool:
-        """Whether the cameras found are those of what was seen, and not the best of a bad lot."""
+    def _explains(self, placement: tuple[Array, ...], seen: Sightings, found: Calibration) -> str:
+        """Why the cameras found are not those of what was seen; nothing where they are.
+
+        Cameras that may turn from instant to instant explain much that never was: views that are
+        not of one time leave many joints far off, and have cameras whirl.
+        """
         fits = float(_fits(placement).mean())
-        off = float(np.median(np.linalg.norm(placement[2], axis=-1)[seen]))
-        if fits >= _LEAST_FITTING and off <= _MOST_OFF_IN_THE_MIDDLE:
-            return True
-        self._found.pop(name)
-        self.left_out[name] = (
-            f"the cameras found explain {fits:.0%} of its instants and leave joints {off:.1%} of "
-            "the person's size off in the median; its views are not of one person at one time"
-        )
-        log.warning(
-            "session left out: its cameras do not explain it",
-            extra={"session": name, "reason": self.left_out[name]},
-        )
-        return False
+        if fits < _LEAST_FITTING:
+            return f"the cameras found explain {fits:.0%} of its instants"
+        off = np.linalg.norm(placement[2], axis=-1)[seen.confidence > 0]
+        most = float(np.quantile(off, _MOST_JOINTS))
+        if most > _FAR_OFF:
+            return (
+                f"one joint in ten is off by more than {most:.0%} of the person's size, whatever "
+                "the cameras; its views are not of one person at one time"
+            )
+        whirl_deg = _turn_deg_per_s(seen, found)
+        if whirl_deg > _FASTEST_PAN_DEG:
+            return f"its cameras would have to turn by {whirl_deg:.0f} degrees a second"
+        return ""
 
     def _calibration(self, sightings: Sightings, name: str) -> Calibration | None:
         found = self._found.get(name)
@@ -115,14 +122,19 @@ class Placer:
                 raise Undetermined(f"no two cameras saw somebody {_LEAST} times")
             self._found[name] = _upright(sightings.of_views(views.tolist()))
         except Undetermined as reason:
-            if name not in self.left_out:
-                log.warning(
-                    "session left out: its cameras were not found",
-                    extra={"session": name, "reason": str(reason)},
-                )
-            self.left_out[name] = str(reason)
+            self._leave_out(name, str(reason))
             return None
         return self._found[name]
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        """Note why a session teaches nothing, and say it once."""
+        self._found.pop(name, None)
+        if name not in self.left_out:
+            log.warning(
+                "session left out: its cameras were not found",
+                extra={"session": name, "reason": reason},
+            )
+        self.left_out[name] = reason
 
     def _sightings(self, part: Instants) -> Sightings:
         """What the views saw, in the lifter's joints."""
@@ -139,6 +151,17 @@ class Placer:
             part.t_s,
             (*pixels, part.image_px),
         )
+
+
+def _turn_deg_per_s(seen: Sightings, found: Calibration) -> float:
+    """How fast cameras that pan turn, in the median over successive instants."""
+    if not pans(found.rig) or len(seen) < 2:
+        return 0.0
+    turns = found.rig.view_from_world
+    between = np.einsum("nvij,nvkj->nvik", turns[1:], turns[:-1])
+    cosine = (np.trace(between, axis1=-2, axis2=-1) - 1) / 2
+    lasted_s = np.maximum(np.diff(seen.t_s), 1e-6)
+    return float(np.median(np.degrees(np.arccos(cosine.clip(-1, 1))) / lasted_s[:, None]))
 
 
 def _nothing(part: Instants) -> tuple[Array, ...]:
