@@ -218,10 +218,11 @@ def _quality(quality: Mapping[str, Any]) -> Text:
     if quality.get("instants"):
         before = quality.get("before") or {}
         said.append("\nquality ", "dim")
-        for name in ("agreement", "reprojection", "bones"):
-            said.append(f"{name} {quality[name]:.1%}")
-            said.append(f" (before {before[name]:.1%})  " if name in before else "  ", "dim")
-        said.append(f"{quality['instants']} of {quality['of']}", "dim")
+        for name in ("agreement", "reprojection"):
+            said.append(f"{name} {quality[name]:.1%} ")
+            if before.get(name) is not None:
+                said.append(f"(before {before[name]:.1%}) ", "dim")
+        said.append(f"{quality['instants']}/{quality['of']}", "dim")
     if gone := quality.get("rolled_back"):
         said.append("\nROLLED BACK ", "bold red")
         said.append(f"from {gone['from']}: {gone['why']}", "red")

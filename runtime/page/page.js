@@ -116,7 +116,7 @@ function showEngine(stats) {
   for (const name of ["agreement", "reprojection"]) {
     const percent = (of) => `${(100 * of[name]).toFixed(1)} %`;
     const worse = before && quality[name] > 1.1 * before[name];
-    say(name, quality.instants ? `${percent(quality)} off${before?.[name] ? ` · ${percent(before)} before` : ""}` : null, worse ? "warn" : "");
+    say(name, quality.instants ? `${percent(quality)}${before?.[name] ? ` · ${percent(before)}` : ""}` : null, worse ? "warn" : "");
   }
   const gone = quality.rolled_back, trouble = $("trouble");
   trouble.textContent = [stats.engine_trouble && `Refused: ${stats.engine_trouble}`, gone && `Rolled back from ${gone.from}: ${gone.why}`].filter(Boolean).join("\n");
