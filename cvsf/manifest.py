@@ -33,7 +33,7 @@ class Difference(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     relative: float  # ||a - b|| / ||b|| over all that was asked, of the output where it is most
-    n_mpjpe_mm: float  # of any pose, on an adult
+    n_mpjpe_mm: float  # of any instant, the mean over its poses, on an adult
 
 
 LIMITS: dict[Precision, Difference] = {
@@ -45,6 +45,7 @@ GOLDEN_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 4e-3}
 """Relative; beyond which an engine is not used: another processor rounds in another order."""
 
 _SHA256 = "^[0-9a-f]{64}$"
+_BESIDE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # a file of the engine's own folder
 
 
 class TensorCard(BaseModel):
@@ -78,7 +79,9 @@ class Manifest(BaseModel):
     sha256_fp16: str | None = Field(default=None, pattern=_SHA256)  # of the one with half layers
     parity: float  # largest difference to torch at compile time, relative
     differences: dict[Precision, Difference] = {}  # the same and in millimetres, by precision
-    golden: str | None = None  # file of golden inputs and what torch makes of them
+    golden: str | None = Field(
+        default=None, pattern=_BESIDE
+    )  # file of golden inputs and what torch makes of them
     golden_sha256: str | None = Field(default=None, pattern=_SHA256)
     scores: dict[str, dict[str, float]] = {}  # {split: {metric: value}}
     sessions: tuple[str, ...] = ()  # what it was trained on

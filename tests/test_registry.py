@@ -129,6 +129,10 @@ def _other_golden(folder: Path) -> None:
         (lambda folder: _rewrite(folder, sha256="0" * 64), "sha256"),
         (lambda folder: _rewrite(folder, joint_set="coco-17"), "joints coco-17"),
         (lambda folder: _rewrite(folder, golden=None), "golden"),
+        (
+            lambda folder: _rewrite(folder, golden="../good/golden.npz", golden_sha256=None),
+            "golden",
+        ),
         (lambda folder: _rewrite(folder, id="other"), "other"),
         (_other_golden, "golden"),
         (lambda folder: (folder / GOLDEN).write_bytes(b"PK"), "golden"),
