@@ -56,6 +56,12 @@ class Stream:
         """What was written down, ready to be done again."""
         return Graph(_done(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
 
+    def drop_graph(self) -> None:
+        """Do again what it is given; what was written down is gone."""
+        _, graph = cudart.cudaStreamEndCapture(self.handle)
+        if graph is not None:
+            cudart.cudaGraphDestroy(graph)
+
     def close(self) -> None:
         """Give it back."""
         cudart.cudaStreamDestroy(self.handle)

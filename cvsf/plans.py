@@ -30,7 +30,7 @@ Profile = Mapping[str, tuple[Shape, Shape, Shape]]
 """Of each input: the least, the usual and the most it is made ready for."""
 Range = tuple[float, float]
 
-PLAN, CARD, TIMING, _PART = "plan", "plan.json", "timing.cache", ".part-"
+PLAN, CARD, TIMING, _PART = "plan", "plan.json", "timing-*.cache", ".part-"
 _KEPT = 12
 """Plans used last; every night's engine leaves one behind, tens of megabytes each."""
 _STALE_S = 6 * 3600.0
@@ -95,7 +95,7 @@ class Plans:
             draft.mkdir()
             order = {name: facts[name] for name in ("precision", "profile", "halve")}
             order |= {"onnx": str(onnx), "plan": str(draft / PLAN)}
-            order["timing"] = str(self.folder / TIMING)
+            order["timing"] = str(self.folder / TIMING.replace("*", _where(facts)))
             _run_builder(order, told)
             seconds = round(time.monotonic() - began, 3)
             _write_card(draft, facts, seconds)
@@ -131,6 +131,12 @@ def plan_facts(
         "profile": {name: [list(shape) for shape in shapes] for name, shapes in profile.items()},
         "recipe": _RECIPE,
     }
+
+
+def _where(facts: dict[str, Any]) -> str:
+    """Short for what timings hang on: TensorRT refuses those of another version or GPU."""
+    where = json.dumps([facts[name] for name in ("backend", "gpu", "machine")])
+    return hashlib.sha256(where.encode()).hexdigest()[:16]
 
 
 def verified_plan(place: Path) -> Path:

@@ -92,10 +92,20 @@ class TensorrtSession:
     def _slot(self, shapes: Mapping[str, tuple[int, ...]]) -> "_Slot":
         """A context with its memory, run warm and captured."""
         context = must(self._plan.create_execution_context(), "make a context", self._log)
-        for name, shape in shapes.items():
-            what = f"take {name} of shape {shape}"
-            must(context.set_input_shape(name, shape), what, self._log)
-        tensors: dict[str, cuda.Tensor] = {}
+        slot = _Slot(context, {}, list(shapes), self._log)
+        try:
+            for name, shape in shapes.items():
+                what = f"take {name} of shape {shape}"
+                must(context.set_input_shape(name, shape), what, self._log)
+            self._give_memory(context, slot.tensors)
+            slot.capture(self._stream)
+        except Refusal:
+            slot.close()
+            raise
+        return slot
+
+    def _give_memory(self, context: Any, tensors: dict[str, cuda.Tensor]) -> None:
+        """Memory for everything that goes in and comes out, here and on the GPU."""
         for name in self._names:
             shape = tuple(context.get_tensor_shape(name))
             if any(side < 0 for side in shape):
@@ -107,9 +117,6 @@ class TensorrtSession:
             tensors[name] = cuda.Tensor(shape, kind)
             placed = context.set_tensor_address(name, tensors[name].device)
             must(placed, f"take the memory of {name}", self._log)
-        slot = _Slot(context, tensors, list(shapes), self._log)
-        slot.capture(self._stream)
-        return slot
 
 
 class _Slot:
@@ -131,7 +138,11 @@ class _Slot:
         if capturable is not None and not capturable(stream.number):
             return
         stream.begin_graph()
-        self._enqueue(stream)
+        try:
+            self._enqueue(stream)
+        except Refusal:
+            stream.drop_graph()  # or it would write down, instead of do, all that comes after
+            raise
         self._graph = stream.end_graph()
 
     def run(self, stream: cuda.Stream) -> None:

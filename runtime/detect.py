@@ -77,11 +77,18 @@ class Detector:
 
     def build_plans(self, told: Told | None = None) -> None:
         """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
-        on a thread beside the one that detects. Refusal leaves a network where it is.
+        on a thread beside the one that detects. A Refusal says which networks stay where they are;
+        what one cannot is no reason for the other.
         """
+        refused = []
         for network in (self._boxes, self._pose):
-            if network is not None:
-                network.build_plan(told)
+            try:
+                if network is not None:
+                    network.build_plan(told)
+            except Refusal as refusal:
+                refused.append(str(refusal))
+        if refused:
+            raise Refusal("; ".join(refused))
 
     def plan_beside(self) -> None:
         """The same on a thread of its own, failures told in the log."""

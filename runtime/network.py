@@ -98,19 +98,26 @@ class Network:
         plan = self._plans.plan(self._path, precision, profile, told, halve=half)
         buckets = (1,) if self.one_by_one else BUCKETS
         session = TensorrtSession(plan, self.manifest.outputs, buckets, precision)
+        try:
+            self._require_same(session, GOLDEN_LIMITS[precision])
+            for count in buckets:  # what the first batch of a size would wait for
+                session.run({self.manifest.input: self._empty(count)})
+        except Refusal:
+            session.close()
+            raise
+        self._session = session
+        log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
+
+    def _require_same(self, session: Session, limit: float) -> None:
+        """Return where another session says of noise what the present one says."""
         noise = np.random.default_rng(0).uniform(*_range(self.manifest), self._empty(1).shape)
         fed = {self.manifest.input: noise.astype(self.manifest.dtype)}
         apart = _apart(self._session.run(fed), session.run(fed))
-        if not apart <= GOLDEN_LIMITS[precision]:
-            session.close()
+        if not apart <= limit:
             raise Refusal(
                 f"{self._path} on {session.backend} differs from {self.backend} by {apart:.1e} "
-                f"relative, expected at most {GOLDEN_LIMITS[precision]:.0e}; it stays where it is"
+                f"relative, expected at most {limit:.0e}; it stays where it is"
             )
-        for count in buckets:  # what the first batch of a size would wait for
-            session.run({self.manifest.input: self._empty(count)})
-        self._session = session
-        log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
 
     def _shapes(self) -> tuple[Profile, Range]:
         """How many pictures a plan is made ready for, and what numbers they are made of."""
