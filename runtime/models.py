@@ -116,8 +116,10 @@ def _list(registry: Registry, as_json: bool) -> None:
 
 
 def _show(registry: Registry, name: str, as_json: bool) -> None:
-    registry.folder(name)  # refuses what is not there
-    entry = next(one for one in registry.engines() if one.id == name)
+    folder = registry.folder(name)  # refuses what is not there
+    entry = next((one for one in registry.engines() if one.id == name), None)
+    if entry is None:
+        raise Refusal(f"{folder} holds no engine, expected a folder as `cvsf compile` writes it")
     mine = [one for one in registry.history() if name in (one.engine, one.before)]
     if as_json:
         card = entry.manifest.model_dump(mode="json") if entry.manifest else None

@@ -50,6 +50,7 @@ def test_a_compiled_folder_is_promoted_listed_and_gone_back_from(
         ("polish", None, "expected show, promote, add or rollback"),
         ("show", None, "needs an engine"),
         ("show", "nobody", shipped_id()),
+        ("show", "empty", "holds no engine"),
         ("promote", "nobody", shipped_id()),
         ("add", "nowhere", r"manifest\.json"),
         ("rollback", "better", "cvsf models promote better"),
@@ -59,6 +60,7 @@ def test_a_compiled_folder_is_promoted_listed_and_gone_back_from(
 def test_what_cannot_be_done_is_refused_in_a_sentence(
     tmp_path: Path, act: str, engine: str | None, expected: str
 ) -> None:
+    (tmp_path / "models" / "empty").mkdir(parents=True)
     with pytest.raises(Refusal, match=expected):
         models(act, engine, data=tmp_path)
 
