@@ -23,8 +23,7 @@ from cvsf.whole import is_id, open_whole, read_whole, require_id
 log = logging.getLogger(__name__)
 
 LIVE = "live"
-_LOCK, _FRESH = ".lock", ".live.new"
-_INCOMING, _REMOVED = ".incoming-", ".removed-"
+_LOCK, _FRESH, _INCOMING, _REMOVED = ".lock", ".live.new", ".incoming-", ".removed-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
