@@ -3,6 +3,7 @@
 Being told sets an event and nothing else; what stopping takes is the story's own affair.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+_SET_PARENT_DEATH_SIGNAL = 1  # of prctl
 _SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides
 _PATIENCE_S = 4.0
 """An orphan that was told to stop and is still there after so long leaves without a word."""
@@ -50,6 +52,12 @@ def stop_on_signal(stop: threading.Event) -> None:
 def _obey(hears: int, stop: threading.Event) -> None:
     while os.read(hears, 1):
         stop.set()
+
+
+def die_with_starter() -> None:
+    """Have this process killed when the one that started it dies, however it does; Linux alone."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def stop_with_starter(

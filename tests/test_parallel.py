@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from product import processes, until
 from recordings import multiview, run
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.train import train
@@ -169,3 +170,17 @@ def test_processes_that_were_told_to_stop_leave_a_checkpoint(tmp_path: Path, fil
     assert outcome(out).step > 0
     assert not (out / "seed-1").exists()
     assert not (out / "instants").exists()
+
+
+def test_a_killed_torchrun_leaves_no_process_behind(tmp_path: Path, file: Path) -> None:
+    chosen = config(tmp_path, steps=100_000, checks=10_000)
+    out = tmp_path / "run"
+    words = [str(file), "--variant", "s1", "--config", str(chosen), "--out", str(out)]
+    process = subprocess.Popen(
+        [*BY_FILE, *TRAIN, *words], env=LOOPBACK, stderr=subprocess.DEVNULL, text=True
+    )
+    await_first_look(out, process)
+    assert any(parent == process.pid for _, parent, _ in processes())
+    process.kill()
+    process.wait()
+    assert until(lambda: not any(str(out) in words for _, _, words in processes()))

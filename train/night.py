@@ -3,12 +3,10 @@
 A step is done when its product is there, whole; so whoever is killed is gone on from by the next.
 """
 
-import ctypes
 import fcntl
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +19,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from cvsf.refusal import Refusal
+from cvsf.stop import die_with_starter
 from cvsf.storage import Storage, replace_file
 from train.pick import REPORT
 
@@ -32,7 +31,6 @@ _PATIENCE_S = 5.0
 _TRIES = 3
 """Begins of one step, after which the night gives up instead of failing for ever."""
 _ENDING_S = 120.0
-_SET_PARENT_DEATH_SIGNAL = 1
 _ON_LOOPBACK = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 """For torchrun, which otherwise listens on every address (train.parallel)."""
 
@@ -142,7 +140,7 @@ class Night:
 
         It dies with this one, and holds the lock for as long as it lives.
         """
-        with TemporaryFile("w+") as said:
+        with TemporaryFile("w+", errors="replace") as said:
             process = subprocess.Popen(
                 list(words),
                 stdin=subprocess.DEVNULL,
@@ -150,7 +148,7 @@ class Night:
                 stderr=said,
                 env=os.environ | _ON_LOOPBACK,
                 pass_fds=(self._lock,),
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_starter,
             )
             try:
                 while process.poll() is None and not stop.wait(0.1):
@@ -200,10 +198,6 @@ def training_command(processes: int) -> list[str]:
 def now() -> str:
     """UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _last_words(said: IO[str]) -> str:

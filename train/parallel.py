@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cvsf.refusal import Refusal
+from cvsf.stop import die_with_starter
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = timedelta(days=1)
@@ -87,6 +88,7 @@ def company(device: str, batch_instants: int) -> Iterator[Company]:
     if size == 1:
         yield Company(device=where or torch.device("cpu"))
         return
+    die_with_starter()  # or they would go on beside those that go on for them
     if batch_instants % size:
         raise Refusal(
             f"batch_instants is {batch_instants}, expected a multiple of the {size} processes"
