@@ -19,6 +19,8 @@ ADULT_M = {
     "spine": 0.24, "thorax": 0.24, "head": 0.28, "lshoulder": 0.18, "lelbow": 0.29,
     "lwrist": 0.26, "rshoulder": 0.18, "relbow": 0.29, "rwrist": 0.26,
 }  # fmt: skip
+UNIT_MM = 1320.0
+"""Their trunk and leg: what 1 is in canonical space."""
 _SIDES = ("l", "r")
 
 

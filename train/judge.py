@@ -17,11 +17,11 @@ import torch
 from cvsf.metrics import bone_stability, multiview_agreement, n_mpjpe
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array
+from train.bodies import UNIT_MM
 from train.dataset import Instants, joined
 from train.movements import everyday
 from train.placing import Placer
 from train.recorded import read_session
-from train.rehearse import UNIT_MM
 from train.score3d import Lift, errors, lift_all
 from train.virtual import VirtualViews
 

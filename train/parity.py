@@ -18,10 +18,9 @@ from cvsf.fusion import FusedLifter
 from cvsf.manifest import LIMITS, Difference, Precision
 from cvsf.metrics import n_mpjpe
 from cvsf.skeleton import Array
+from train.bodies import UNIT_MM
 from train.questions import GOLDEN_VIEWS, Question, Sample, golden_sample, nobody, questions
 
-UNIT_MM = 1320.0
-"""Trunk and leg of an adult: what 1 is in canonical space."""
 PARITY = LIMITS["fp32"].relative
 _NUDGE, _NUDGES = 1e-6, 16
 """How far, relatively, and how often pixels are moved to see which modes are equally high."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cvsf.skeleton import H36M_16
+from train.bodies import UNIT_MM
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.parallel import Company
@@ -19,8 +20,6 @@ from train.virtual import VirtualViews
 
 _MOST_BODIES = 4000
 """Of the recordings, which made-up bodies are bent from; as many stand."""
-UNIT_MM = 1320.0
-"""Trunk and leg of an adult of 1.75 m."""
 
 
 def with_rehearsal(
