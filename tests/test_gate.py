@@ -1,5 +1,6 @@
 """The gate: what lets a new engine through, and each thing that keeps it out."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_no_gain_or_one_by_chance_is_kept_out() -> None:
         session="short",
         before=lucky.before,
         after=noise * 0.97 * lucky.before.mean() / noise.mean(),
-        block=lucky.block,
+        block=np.arange(60) // 10,
         views_apart=(0.1, 0.1),
         fused=(0.1, 0.1),
         is_new=True,
@@ -69,6 +70,11 @@ def test_what_was_known_may_not_be_forgotten_at_once_or_little_by_little() -> No
 def test_views_that_agree_less_or_a_worse_fused_body_are_kept_out() -> None:
     assert not verdict(pair(0.2, views_apart=(0.1, 0.12))).passed
     assert not verdict(pair(0.2, fused=(0.05, 0.06))).passed
+
+
+def test_a_gain_of_one_second_has_no_doubt_and_is_kept_out() -> None:
+    short = replace(pair(0.3, count=60), block=np.zeros(60, np.int64))
+    assert failed(verdict(short)) == ["seconds that these are of"]
 
 
 def test_nothing_to_judge_by_and_no_numbers_are_kept_out() -> None:

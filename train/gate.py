@@ -16,7 +16,8 @@ Real = npt.NDArray[np.float64]
 LEAST_GAIN = 0.01
 _SESSION_WORSE, _APART_WORSE, _FUSED_WORSE = 0.02, 1.02, 1.05
 _REFERENCE_WORSE, _REFERENCE_WORST = 1.05, 1.15
-_LEAST_INSTANTS = 40
+_LEAST_INSTANTS, _LEAST_SECONDS = 40, 5
+"""The interval is drawn from seconds: of one there would be no doubt at all."""
 _RESAMPLED, _SEED = 2000, 1
 _INTERVAL = (2.5, 97.5)
 
@@ -73,14 +74,13 @@ def decide(
     """
     new = [pair for pair in pairs if pair.is_new and len(pair.before)]
     count = sum(len(pair.before) for pair in new)
-    enough = Check(
-        check="instants kept back whose cameras were found",
-        found=float(count),
-        wanted=f"at least {_LEAST_INSTANTS}",
-        passed=count >= _LEAST_INSTANTS,
+    seconds = sum(len(np.unique(pair.block)) for pair in new)
+    enough = (
+        _least("instants kept back whose cameras were found", float(count), _LEAST_INSTANTS),
+        _least("seconds that these are of", float(seconds), _LEAST_SECONDS),
     )
-    if not enough.passed:
-        return Verdict(checks=(enough,), gain=None, interval=None)
+    if not all(check.passed for check in enough):
+        return Verdict(checks=enough, gain=None, interval=None)
     finite = all(np.isfinite(pair.after).all() for pair in pairs)
     whole = Check(
         check="every figure of the new engine is a number",
@@ -89,10 +89,10 @@ def decide(
         passed=bool(finite),
     )
     if not whole.passed:
-        return Verdict(checks=(enough, whole), gain=None, interval=None)
+        return Verdict(checks=(*enough, whole), gain=None, interval=None)
     gain, interval = float(np.mean([pair.gain for pair in new])), bootstrap(new)
     checks = (
-        enough,
+        *enough,
         whole,
         *_on_kept_back(pairs, gain, interval),
         *_on_reference(reference, shipped_mm),
