@@ -99,14 +99,14 @@ class Placer:
         if fits < _LEAST_FITTING:
             return f"the cameras found explain {fits:.0%} of its instants"
         off = np.linalg.norm(placement[2], axis=-1)[seen.confidence > 0]
-        most = float(np.quantile(off, _MOST_JOINTS))
-        if most > _FAR_OFF:
+        near = float((off <= _FAR_OFF).mean())  # what was placed nowhere is not
+        if near < _MOST_JOINTS:
             return (
-                f"one joint in ten is off by more than {most:.0%} of the person's size, whatever "
-                "the cameras; its views are not of one person at one time"
+                f"{1 - near:.0%} of its joints are off by more than {_FAR_OFF:.0%} of the person's "
+                "size, whatever the cameras; its views are not of one person at one time"
             )
         whirl_deg = _turn_deg_per_s(seen, found)
-        if whirl_deg > _FASTEST_PAN_DEG:
+        if not whirl_deg <= _FASTEST_PAN_DEG:
             return f"its cameras would have to turn by {whirl_deg:.0f} degrees a second"
         return ""
 
