@@ -84,6 +84,8 @@ def _night(slope: Slope) -> dict[str, Any]:
     """A night on the slope, and what it brought by the truth."""
     said = _command("nightly", "--data", str(slope.data), "--json")
     _say(said["verdict"])
+    if "sessions" not in said:  # the night had nothing to learn from
+        raise Refusal(f"slope {slope.seed} gave no night: {said['verdict']}")
     live = Registry(slope.data / "models").live()
     names = [one["name"] for one in said["sessions"]["kept_back"]]
     kept_back = joined([labelled(slope, slope.sessions / name) for name in names])

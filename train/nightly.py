@@ -38,7 +38,7 @@ from train.pick import Plan, pick
 from train.prove import prove, scores_of
 from train.read import read_instants
 from train.run import METRICS
-from train.tell import tell
+from train.tell import plain, tell
 from train.train import stoppable
 
 log = logging.getLogger(__name__)
@@ -147,6 +147,7 @@ def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict
         Night(folder, lock).write(PLAN, plan.model_dump())
     night = Night(folder, lock)
     plan = Plan(live=order.registry.live_id(), learned=(), kept_back=())
+    proof: Mapping[str, Any] | None = None
     log.info("night begins", extra={"night": night.id})
     try:
         plan = _plan(night)
@@ -154,7 +155,7 @@ def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict
         with night.step("tell"):
             facts = tell(night, plan, proof, order.registry)
     except (GivenUp, Refusal) as reason:
-        facts = tell(night, plan, None, order.registry, trouble=str(reason))
+        facts = tell(night, plan, proof, order.registry, trouble=str(reason))
     _tidy(order, night)
     return facts
 
@@ -183,7 +184,7 @@ def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapp
         with night.step("prove", stop):
             fresh = read_checkpoint(night.folder / RUN)
             found = prove(fresh, parent, plan, order.data / "sessions", order.reference)
-            night.write(PROOF, found)
+            night.write(PROOF, plain(found))
     proof = night.read(PROOF)
     if not proof["passed"]:
         return proof
@@ -223,20 +224,15 @@ def _promote(
     registry: Registry, plan: Plan, candidate: Path, proof: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Make it live, unless that was done already or somebody chose another engine meanwhile."""
-    id = read_manifest(candidate).id
-    if any(one.engine == id for one in registry.history()):
-        return {
-            "promoted": True,
-            "engine": id,
-        }  # by this very night, which was killed before it could say so
-    if (live := registry.live_id()) != plan.live:
-        return {
-            "promoted": False,
-            "engine": id,
-            "trouble": f"{live} was made live while the night trained from {plan.live}",
-        }
+    id, live = read_manifest(candidate).id, registry.live_id()
+    if live != id and any(one.engine == id for one in registry.history()):
+        return {"promoted": True, "engine": id}  # by this very night, which was killed afterwards
+    if live not in (id, plan.live):
+        why = f"{live} was made live while the night trained from {plan.live}"
+        return {"promoted": False, "engine": id, "trouble": why}
     try:
         registry.take_in(candidate)
+        # where a kill came between the link and the line of the history, this writes the line
         registry.promote(id, f"one view errs {proof['gain']:.1%} less on sessions kept back")
     except Refusal as refusal:
         return {"promoted": False, "engine": id, "trouble": str(refusal)}

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.engine import SHIPPED, load_engine
-from cvsf.skeleton import H36M_16
+from cvsf.refusal import Refusal
+from cvsf.skeleton import H36M_16, Array
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.dataset import Instants
 from train.gate import Pair, decide, plain
@@ -27,6 +28,7 @@ from train.score3d import Lift, score
 log = logging.getLogger(__name__)
 
 _SHOWN = 6
+_POSES = ("canonical", "view_from_canonical", "fused")
 EVERYDAY = "everyday movement"
 
 
@@ -35,7 +37,8 @@ def prove(
 ) -> dict[str, Any]:
     """Scores of both, the gate's checks and some skeletons, as the report has them."""
     taught = read_checkpoint(live)
-    before, after = load_engine(live).lift_many, lift_with(fresh.lifter(), fresh.morphing())
+    before = load_engine(live).lift_many
+    after = _finite(lift_with(fresh.lifter(), fresh.morphing()))
     placer = Placer(lift_with(taught.lifter()), taught.morphing())
     names = (*plan.kept_back, *plan.earlier)
     found, without = placed([sessions / name for name in names], placer)
@@ -45,7 +48,7 @@ def prove(
         for one, both in zip(found, judged, strict=True)
     ]
     everyday = reference(before), reference(after)
-    labelled = {path.name: _labelled(before, after, path) for path in files}
+    labelled = {name: _labelled(before, after, path) for name, path in _named(files).items()}
     errors = {name: _n_mm(*both) for name, both in {EVERYDAY: everyday, **labelled}.items()}
     starter = reference(load_engine(SHIPPED).lift_many)["n_mpjpe_mm"]
     verdict = decide(pairs, errors, (starter, errors[EVERYDAY][1]))
@@ -65,6 +68,27 @@ def prove(
         "bones": [list(bone) for bone in H36M_16.bones],
         "skeletons": _shown(found, judged),
     }
+
+
+def _finite(lift: Lift) -> Lift:
+    """The new lifter, refused where what it says is no number: nothing can be measured of that."""
+
+    def lifted(*seen: Array) -> dict[str, Array]:
+        found = lift(*seen)
+        if not all(np.isfinite(found[name]).all() for name in _POSES):
+            raise Refusal(
+                "the new lifter gives poses that are no numbers; lower the rate, or look for what "
+                "the recordings hold"
+            )
+        return found
+
+    return lifted
+
+
+def _named(files: Sequence[Path]) -> dict[str, Path]:
+    """Files by name, with their folders where two have the same."""
+    names = [path.name for path in files]
+    return {path.name if names.count(path.name) == 1 else str(path): path for path in files}
 
 
 def _pair(one: Instants, before: Judged, after: Judged, *, is_new: bool) -> Pair:

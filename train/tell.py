@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cvsf.engine import SHIPPED
 from cvsf.manifest import read_manifest
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry
@@ -36,7 +35,6 @@ def tell(
     trouble = trouble or found.get("trouble")
     promoted = bool(found.get("promoted"))
     outcome = "refused" if proof is None else "promoted" if promoted else "kept"
-    before = registry.folder(plan.live) if plan.live else SHIPPED
     report: dict[str, Any] = {
         "schema": 1,
         "night": night.id,
@@ -46,14 +44,14 @@ def tell(
         "promoted": promoted,
         "verdict": _verdict(found, outcome, trouble),
         "engine": found.get("engine"),
-        "before": {"id": plan.live, "sha256": read_manifest(before).sha256},
+        "before": {"id": plan.live, "sha256": _sha256(registry, plan.live)},
         "sessions": _sessions(plan, found),
         "training": _training(night.folder / "run"),
         "steps": night.steps,
         "problems": [trouble] if trouble else [],
     }
     report |= {name: found[name] for name in _PROVEN if name in found}
-    report = {name: _plain(value) for name, value in report.items()}
+    report = {name: plain(value) for name, value in report.items()}
     write_page(report, night.folder / PAGE)
     night.write(REPORT, report)
     log.info("night ends", extra={"night": night.id, "outcome": outcome})
@@ -69,9 +67,21 @@ def _verdict(found: Mapping[str, Any], outcome: str, trouble: str | None) -> str
         )
     if trouble:
         return f"Nothing changed: {trouble.rstrip('.')}."
-    failed = next((c for c in found.get("gate", ()) if not c["passed"]), None)
-    why = f"{failed['check']}: {failed['found']:.3g}, wanted {failed['wanted']}" if failed else "?"
+    failed = next(check for check in found["gate"] if not check["passed"])
+    why = f"{failed['check']}: {_said(failed['found'])}, wanted {failed['wanted']}"
     return f"Nothing changed: the new engine is not proven better ({why})."
+
+
+def _said(found: float | None) -> str:
+    return "no number" if found is None else f"{found:.3g}"
+
+
+def _sha256(registry: Registry, id: str) -> str | None:
+    """Of the engine that was live, if it is there still."""
+    try:
+        return read_manifest(registry.folder(id)).sha256
+    except Refusal:
+        return None
 
 
 def _sessions(plan: Plan, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,12 +112,12 @@ def _training(run: Path) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON can say it: what is no number is null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
