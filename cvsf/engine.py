@@ -237,3 +237,10 @@ def _check_tensors(session: OnnxSession, manifest: Manifest, folder: Path) -> No
             f"the graph in {folder} has tensors {found[0] + found[1]}, its manifest names "
             f"{wanted[0] + wanted[1]}; compile the engine again"
         )
+    for card, tensor in zip(manifest.inputs, session.inputs, strict=True):
+        sides = dict(zip(card.axes, tensor.shape, strict=False))
+        if len(tensor.shape) != len(card.axes) or any(isinstance(sides.get(a), int) for a in "BV"):
+            raise Refusal(
+                f"the graph in {folder} takes {card.name} of {tensor.shape}, expected any number "
+                "of instants (B) and views (V); compile the engine again"
+            )

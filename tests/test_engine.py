@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from cvsf.engine import SHIPPED, load_engine
-from cvsf.manifest import LIFTER, MANIFEST, read_golden, read_manifest
+from cvsf.manifest import LIFTER, MANIFEST, read_golden, read_manifest, sha256_of
 from cvsf.messages import MultiviewPose
 from cvsf.metrics import p_mpjpe
 from cvsf.refusal import Refusal
 from cvsf.skeleton import COCO_17, H36M_16, JointSet, remap
+from engines import tiny
 
 ENGINE = load_engine()
 IMAGE = np.array([1920, 1080], np.float32)
@@ -146,3 +148,15 @@ def test_a_wrong_manifest_is_refused_with_what_is_wrong(
 def test_a_folder_that_is_no_engine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"manifest\.json"):
         read_manifest(tmp_path)
+
+
+def test_a_graph_of_one_number_of_views_is_refused(tmp_path: Path) -> None:
+    folder = tiny(tmp_path / "fixed", "fixed")
+    model = onnx.load(str(folder / LIFTER))
+    for tensor in model.graph.input:
+        tensor.type.tensor_type.shape.dim[1].dim_value = 4
+    onnx.save(model, str(folder / LIFTER))
+    changes = {"sha256": sha256_of(folder / LIFTER)}
+    read_manifest(folder).model_copy(update=changes).write(folder)
+    with pytest.raises(Refusal, match="any number of instants"):
+        load_engine(folder)
