@@ -110,11 +110,12 @@ class Plans:
         """Make room for one more: the plans unused for longest, and what was killed half built."""
         now = time.time()
         for left in self.folder.glob(f"{_PART}*"):
-            if now - left.stat().st_mtime > _STALE_S:
+            if now - _touched(left, now) > _STALE_S:
                 shutil.rmtree(left, ignore_errors=True)
-        used = sorted(self.folder.glob(f"*/{CARD}"), key=lambda path: -path.parent.stat().st_mtime)
-        for card in used[_KEPT - 1 :]:
-            shutil.rmtree(card.parent, ignore_errors=True)
+        places = [card.parent for card in self.folder.glob(f"*/{CARD}")]
+        places.sort(key=lambda place: _touched(place, now), reverse=True)
+        for place in places[_KEPT - 1 :]:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def plan_facts(
@@ -131,6 +132,14 @@ def plan_facts(
         "profile": {name: [list(shape) for shape in shapes] for name, shapes in profile.items()},
         "recipe": _RECIPE,
     }
+
+
+def _touched(path: Path, now: float) -> float:
+    """When it was used last; just now where another build beside this one has taken it away."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return now
 
 
 def _where(facts: dict[str, Any]) -> str:
