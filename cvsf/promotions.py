@@ -34,6 +34,14 @@ def read_history(models: Path) -> list[Promotion]:
     return [one for one in found if one]
 
 
+def read_intent(path: Path) -> Promotion | None:
+    """The promotion that a writer had begun, if one had."""
+    try:
+        return _promotion(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
 def append(storage: Storage, models: Path, promotion: Promotion) -> None:
     """Add a line; a torn line from before does not swallow it."""
     path = models / HISTORY

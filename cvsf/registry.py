@@ -5,25 +5,34 @@ one or the new, whenever the writer dies.
 """
 
 import fcntl
+import json
 import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cvsf.engine import SHIPPED
 from cvsf.manifest import LIFTER, MANIFEST, Manifest, read_manifest
-from cvsf.promotions import Promotion, append, lineage, read_history, rolled_back_from
+from cvsf.promotions import (
+    Promotion,
+    append,
+    lineage,
+    read_history,
+    read_intent,
+    rolled_back_from,
+)
 from cvsf.refusal import Refusal
-from cvsf.storage import Storage
+from cvsf.storage import Storage, replace_file
 from cvsf.whole import is_id, open_whole, read_whole, require_id
 
 log = logging.getLogger(__name__)
 
 LIVE = "live"
-_LOCK, _FRESH, _INCOMING, _REMOVED = ".lock", ".live.new", ".incoming-", ".removed-"
+_LOCK, _FRESH, _INTENT = ".lock", ".live.new", ".promoting.json"
+_INCOMING, _REMOVED = ".incoming-", ".removed-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +104,18 @@ class Registry:
         with self._writing():
             return self._take_in(folder)
 
-    def promote(self, id: str, why: str) -> None:
-        """Make the engine live, once it has shown that it is whole and gives its golden vectors."""
+    def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
+        """Make the engine live, once it has shown that it is whole and gives its golden vectors;
+        given what it comes `instead_of`, a Refusal where that is live no more.
+        """
         with self._writing():
+            self._expect(instead_of, id)
             self._promote(id, why, rolled_back=False)
 
-    def roll_back(self, why: str) -> str:
+    def roll_back(self, why: str, instead_of: str | None = None) -> str:
         """Make the engine live that was so before the present one; its name."""
         with self._writing():
+            self._expect(instead_of)
             id = self.before()
             if id is None:
                 raise Refusal(
@@ -129,6 +142,14 @@ class Registry:
         if id == shipped_id() and not folder.is_dir():
             folder = SHIPPED
         return _entry(id, folder, "").trouble is None
+
+    def _expect(self, *live: str | None) -> None:
+        """Refusal if something else is live: somebody chose it meanwhile."""
+        if live[0] is not None and self.live_id() not in live:
+            raise Refusal(
+                f"{self.live_id()} was made live meanwhile, expected {live[0]}; "
+                "promote by name what shall be live"
+            )
 
     def _linked(self) -> str | None:
         try:
@@ -164,6 +185,7 @@ class Registry:
                 for prefix in (_INCOMING, _REMOVED):  # of a writer that was killed
                     for left in self.models.glob(f"{prefix}*"):
                         shutil.rmtree(left)
+                self._finish()
                 yield
         except OSError as error:
             raise Refusal(
@@ -205,19 +227,34 @@ class Registry:
         for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
             if not (self.models / shipped).is_dir():
                 self._take_in(SHIPPED)
+        intent = self._promotion(id, before, why, rolled_back=rolled_back)
+        replace_file(self._storage, self.models / _INTENT, json.dumps(asdict(intent)).encode())
         fresh = self.models / _FRESH
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(id)
         self._storage.rename(fresh, self.models / LIVE)
         self._storage.sync_folder(self.models)
-        self._note(id, before, why, rolled_back=rolled_back)
+        self._finish()
         said = "engine rolled back" if rolled_back else "engine promoted"
         log.info(said, extra={"engine": id, "before": before, "why": why})
 
+    def _finish(self) -> None:
+        """Write the line of a promotion whose link is there; a killed writer left that to do."""
+        intent = read_intent(self.models / _INTENT)
+        if intent is not None:
+            history = self.history()
+            if intent.engine == self._linked() and intent not in history[-1:]:
+                append(self._storage, self.models, intent)
+        (self.models / _INTENT).unlink(missing_ok=True)
+
     def _note(self, id: str, before: str, why: str, *, rolled_back: bool) -> None:
+        append(
+            self._storage, self.models, self._promotion(id, before, why, rolled_back=rolled_back)
+        )
+
+    def _promotion(self, id: str, before: str, why: str, *, rolled_back: bool) -> Promotion:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        note = Promotion(at=now, engine=id, before=before, why=why, rolled_back=rolled_back)
-        append(self._storage, self.models, note)
+        return Promotion(at=now, engine=id, before=before, why=why, rolled_back=rolled_back)
 
     def _remove(self, folder: Path) -> None:
         """Take the engine away; half removed it has no name that anybody reads."""

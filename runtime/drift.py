@@ -55,6 +55,7 @@ class Drift:
         self._wake, self._stop = threading.Event(), threading.Event()
         self._rolled_back: dict[str, str] | None = None
         self._quality: dict[str, Any] = {}
+        self._failed_of = ""
         self._begin(serving.engine.id)
         self._before: Engine | None = None
         self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
@@ -94,12 +95,21 @@ class Drift:
         while not self._stop.is_set():
             self._wake.wait(_WAKE_S)
             self._wake.clear()
-            while self._left:
-                self._follow(self._left.popleft())
-            while self._samples:
-                self._measure(self._samples.popleft())
+            try:
+                while self._left:
+                    self._follow(self._left.popleft())
+                while self._samples:
+                    self._measure(self._samples.popleft())
+            except Exception as error:  # whatever a runtime raises, the next instant is measured
+                self._say_failed(error)
             if time.monotonic() >= self._minute_s:
                 self._note_minute()
+
+    def _say_failed(self, error: Exception) -> None:
+        """Say once for each engine that it could not be measured."""
+        if self._failed_of != self._engine:
+            self._failed_of = self._engine
+            log.error("quality not measured", extra={"engine": self._engine}, exc_info=error)
 
     def _begin(self, engine: str) -> None:
         """Measure anew: another engine serves, or is compared with."""
@@ -170,7 +180,7 @@ class Drift:
         try:
             if (self._registry.live_id(), self._registry.before()) != (bad, before and before.id):
                 return  # others were promoted meanwhile
-            to = self._registry.roll_back(why)
+            to = self._registry.roll_back(why, instead_of=bad)
         except (Refusal, OSError) as error:
             log.error("engine cannot be rolled back", extra={"engine": bad, "reason": str(error)})
             return

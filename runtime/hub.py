@@ -166,11 +166,12 @@ class Hub:
             self.serving.views = len(cameras)
             pose = join(instant, cameras, people, frames, self.detector)
         with stages("lift"):
-            lifted = lift(self.serving.engine, pose, group.uncertainty_ns)
+            lifted, skeleton = lift(self.serving.engine, pose, group.uncertainty_ns) or (None, None)
         with stages("place"):
-            skeleton = self.world.place(pose, *lifted) if lifted else None
+            if lifted and skeleton:
+                skeleton = self.world.place(pose, lifted, skeleton)
         if lifted:
-            self.drift.see(pose, lifted[0])
+            self.drift.see(pose, lifted)
         with stages("publish"):
             self._tell_about(cameras)
             if skeleton:

@@ -8,8 +8,9 @@ from cvsf.messages import MultiviewPose, Skeleton
 
 def lift(
     engine: Engine, pose: MultiviewPose, uncertainty_ns: int
-) -> tuple[Lifted, Skeleton] | None:
-    """Every view's pose and the skeleton of this very instant, None when no view saw anybody.
+) -> tuple[Lifted, Skeleton | None] | None:
+    """Every view's pose and the skeleton of this very instant, None when no view saw anybody; no
+    skeleton either where the engine gives what is no number.
 
     `measured` from two views on; a single view gives the lifter's guess, flagged as predicted.
     """
@@ -18,7 +19,7 @@ def lift(
         return None
     lifted = engine.lift(pose)
     if not np.isfinite(lifted.fused).all():
-        return None
+        return lifted, None
     skeleton = Skeleton(
         t_ns=pose.t_ns,
         uncertainty_ns=uncertainty_ns,

@@ -36,6 +36,10 @@ class Measured:
     bones: Real  # (views, bones) lengths, trunk + leg = 1
 
 
+_NO_BODY = 100.0
+"""Where a joint that is no number is put, in trunks and legs: as wrong as can be."""
+
+
 def whole_views(pose: MultiviewPose) -> list[int]:
     """The views that see nearly all of the person."""
     return [int(v) for v in np.flatnonzero((pose.confidence > _SURE).mean(1) >= _MOST_JOINTS)]
@@ -45,7 +49,8 @@ def measured(pose: MultiviewPose, lifted: Lifted, views: list[int]) -> Measured:
     """The instant in those views as the engine lifted it."""
     canonical, sure = lifted.canonical[views].astype(float), pose.confidence[views].astype(float)
     parent, child = (list(e) for e in zip(*joint_set(pose.joint_set).bones, strict=True))
-    turned = canonical @ np.swapaxes(lifted.view_from_canonical[views], -1, -2)
+    canonical = np.nan_to_num(canonical, nan=_NO_BODY, posinf=_NO_BODY, neginf=-_NO_BODY)
+    turned = canonical @ np.nan_to_num(np.swapaxes(lifted.view_from_canonical[views], -1, -2))
     return Measured(
         agreement=float(multiview_agreement(canonical, sure)),
         reprojection=float(_misfit(turned[..., :2], pose.keypoints_px[views], sure).mean()),

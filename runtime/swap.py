@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
 _RETIRED = 4  # engines that may wait for a calm moment to be let go of
-_FILES = ("manifest.json", "lifter.onnx", "golden.npz")
+_FILES = ("manifest.json", "lifter.onnx", "lifter_fp16.onnx", "golden.npz")
 
 Stamp = tuple[object, ...]
 """What the live link and its engine look like from outside: another stamp deserves another try."""
@@ -80,8 +80,9 @@ class Serving:
             return None
         with self._lock:
             fresh, self._ready = self._ready, None
-        assert fresh is not None  # only this thread takes
-        before, self.engine = self.engine, fresh
+            if fresh is None:
+                return None  # taken back just now
+            before, self.engine = self.engine, fresh
         self.swaps += 1
         log.info(
             "engine swapped",
@@ -113,14 +114,12 @@ class Serving:
 
     def _first(self) -> Engine:
         """The live engine, else the one before it, else the one inside the package."""
-        for name, find in (
-            ("live", self.registry.live),
-            ("before", lambda: self.registry.folder(self.registry.before() or "")),
-        ):
-            self._tried = self._tried or self._stamp()
+        self._tried = self._stamp()
+        for name, find in (("live", self.registry.live), ("before", self._before)):
             try:
                 folder = find()
-                return self._opened(folder, folder_id(folder))
+                if folder is not None:
+                    return self._opened(folder, folder_id(folder))
             except (Refusal, OSError) as error:
                 self._tell(name, str(error))
         return self._opened(SHIPPED, folder_id(SHIPPED))
@@ -128,6 +127,10 @@ class Serving:
     def _opened(self, folder: Path, id: str) -> Engine:
         with apart():
             return open_whole(folder, id, JOINED_SET, self._threads)
+
+    def _before(self) -> Path | None:
+        id = self.registry.before()
+        return self.registry.folder(id) if id else None
 
     # on threads of their own
 
@@ -162,30 +165,50 @@ class Serving:
         id = "live"
         try:
             folder, id = self.registry.live(), self.registry.live_id()
-            self._wanted = id
-            if id == self.engine.id and self._ready is None:
-                self.trouble = None  # gone back to what serves anyway
-                return
-            engine = self._opened(folder, id)
-            if self._stamp() == self._tried:
-                self._prove(engine, folder)
-            else:  # another was promoted meanwhile
-                engine.close()
+            if not self._serves(id):
+                self._offer(self._opened(folder, id), folder)
         except (Refusal, OSError) as error:
             self._tell(id, str(error))
+        except Exception as error:  # whatever a runtime raises, the next promotion is noticed
+            self._tell(id, _in_one_line(error))
 
-    def _prove(self, engine: Engine, folder: Path) -> None:
-        """Hand the engine over once it has lifted so many views as there are now."""
-        views, most = max(self.views, 1), engine.manifest.max_views
-        if views > most:
-            engine.close()
-            raise Refusal(
-                f"{folder} takes up to {most} views, expected {views}; compile it for more"
-            )
-        engine.warm(views)
+    def _serves(self, id: str) -> bool:
+        """Whether the wanted engine serves already; what is ready instead of it is taken back."""
         with self._lock:
-            unused, self._ready = self._ready, engine
+            self._wanted, ready = id, self._ready
+            if ready and ready.id == id:
+                return True  # it is on its way
+            if id != self.engine.id:
+                return False
+            unused, self._ready = ready, None
         self.trouble = None
+        if unused:
+            self.retire(unused)
+        return True
+
+    def _offer(self, engine: Engine, folder: Path) -> None:
+        """Hand the engine over once it has lifted so many views as there are now, unless another is
+        wanted by then.
+        """
+        try:
+            views, most = max(self.views, 1), engine.manifest.max_views
+            if views > most:
+                raise Refusal(
+                    f"{folder} takes up to {most} views, expected {views}; compile it for more"
+                )
+            engine.warm(views)
+        except BaseException:
+            engine.close()
+            raise
+        with self._lock:
+            is_wanted = engine.id == self._wanted
+            unused = self._ready if is_wanted else engine
+            if is_wanted:
+                self._ready = engine
+        if is_wanted:
+            self.trouble = None
+        else:
+            self._planned = ""  # if it is wanted again, so is its plan
         if unused:
             self.retire(unused)
 
@@ -200,15 +223,18 @@ class Serving:
         try:
             folder = self.registry.folder(id)
             engine = open_tensorrt(folder, self._plans, self._tell_plan)
-            check_golden(engine, folder)
-            if self._wanted == id:
-                self._prove(engine, folder)
-            else:
+            try:
+                check_golden(engine, folder)
+            except BaseException:
                 engine.close()
+                raise
+            self._offer(engine, folder)
         except _GivenUpError:
             pass
         except (Refusal, OSError) as error:
             self._tell(id, str(error))
+        except Exception as error:  # as above
+            self._tell(id, _in_one_line(error))
         finally:
             self.plan = None
 
@@ -226,12 +252,18 @@ class Serving:
 
     def _work(self, name: str, act: Callable[[], None]) -> None:
         worker = threading.Thread(target=act, name=name, daemon=True)
-        self._workers.append(worker)
+        self._workers = [one for one in self._workers if one.is_alive()] + [worker]
         worker.start()
 
 
 class _GivenUpError(Exception):
     """The hub ends before the plan is built."""
+
+
+def _in_one_line(error: Exception) -> str:
+    """What a library raised, as a sentence's worth."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
 
 
 def folder_id(folder: Path) -> str:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -109,17 +110,22 @@ def test_a_night_killed_at_every_step_ends_with_a_better_engine_live(
     data = tmp_path / "data"
     shutil.copytree(source, data)
     starter = Registry(data / "models").live_id()
+    said: dict[str, Any] = {}
     for step in STEPS:
         process = subprocess.Popen(
-            asked(data), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=one_thread()
+            asked(data), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=one_thread()
         )
-        reached = until(partial(comes_to, data, step), 300)
+        while process.poll() is None and not comes_to(data, step):
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert reached, f"the night never came to {step}"
+        last = process.communicate()[0].splitlines()[-1:]
         live_is_whole(data)
+        if last:  # so quick that it was over
+            assert step in ("promote", "tell")
+            said = json.loads(last[0])
+            break
     assert until(lambda: not any(str(data) in words for _, _, words in processes()), 10)
-    said = spent(data)
+    said = said or spent(data)
     assert said["promoted"], said["verdict"]
     assert live_is_whole(data) == said["engine"] != starter
     registry = Registry(data / "models")
@@ -159,6 +165,8 @@ def test_a_poisoned_night_promotes_nothing(tmp_path: Path, how: str) -> None:
     registry = Registry(tmp_path / "models")
     assert registry.live() == SHIPPED
     assert not registry.history()
+    report = Path(said["report"]).with_suffix(".json")
+    report.write_text(report.read_text().replace('"refused"', '"kept"'))
     with pytest.raises(Refusal, match="did not try in vain"):
         pick(tmp_path / "sessions", tmp_path / "nights", registry.live_id())
 

@@ -39,6 +39,22 @@ def taken_in(registry: Registry, tmp_path: Path) -> Callable[[str], str]:
     return take_in
 
 
+def test_a_roll_back_killed_before_its_line_is_one_all_the_same(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    for name in ("one", "two"):
+        registry.take_in(tiny(tmp_path / name, name))
+        registry.promote(name, "test")
+    assert registry.roll_back("worse") == "one"
+    history = (registry.models / "history.jsonl").read_text().splitlines(keepends=True)
+    (registry.models / "history.jsonl").write_text("".join(history[:-1]))
+    (registry.models / ".promoting.json").write_text(history[-1])  # as the killed one left it
+    with pytest.raises(Refusal, match="made live meanwhile"):
+        registry.promote("two", "by a machine", instead_of="two")
+    assert registry.rolled_back_from() == {"two"}
+    assert registry.before() != "two"
+    assert not (registry.models / ".promoting.json").exists()
+
+
 def test_without_a_registry_the_shipped_engine_is_live(registry: Registry) -> None:
     assert registry.live() == SHIPPED
     assert registry.live_id() == shipped_id()

@@ -43,8 +43,8 @@ def _world(cameras: Calibration) -> World:
 
 
 def _placed(world: World, pose: MultiviewPose) -> Skeleton | None:
-    lifted = lift(engine(), pose, 0)
-    return world.place(pose, *lifted) if lifted else None
+    lifted, skeleton = lift(engine(), pose, 0) or (None, None)
+    return world.place(pose, lifted, skeleton) if lifted and skeleton else None
 
 
 def _blind(pose: MultiviewPose, *views: int) -> MultiviewPose:

@@ -233,7 +233,8 @@ def _promote(
     try:
         registry.take_in(candidate)
         # where a kill came between the link and the line of the history, this writes the line
-        registry.promote(id, f"one view errs {proof['gain']:.1%} less on sessions kept back")
+        why = f"one view errs {proof['gain']:.1%} less on sessions kept back"
+        registry.promote(id, why, instead_of=plan.live)
     except Refusal as refusal:
         return {"promoted": False, "engine": id, "trouble": str(refusal)}
     return {"promoted": True, "engine": id}

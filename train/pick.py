@@ -90,7 +90,7 @@ def _tried(reports: list[dict[str, object]], fresh: list[str], live: str) -> str
         before = last.get("before")
         had = {name for role in ("learned", "kept_back") for name in _names([last], role)}
         same = had == set(fresh) and isinstance(before, dict) and before.get("id") == live
-        if same and last.get("outcome") in ("kept", "refused"):
+        if same and last.get("outcome") == "kept":  # what was refused may have been put right
             return str(last.get("night"))
     return None
 
