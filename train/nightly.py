@@ -34,7 +34,7 @@ from train.night import (
     unfinished,
 )
 from train.night_config import NightConfig, night_config, training_of
-from train.pick import Plan, pick
+from train.pick import REPORT, Plan, pick
 from train.prove import prove, scores_of
 from train.read import read_instants
 from train.run import METRICS
@@ -142,6 +142,8 @@ def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict
         except Refusal as refusal:
             log.info("nothing to learn from", extra={"reason": str(refusal)})
             return _without("idle", str(refusal))
+        for left in nights.glob(f"*/{REPORT}"):  # of a night that was killed while it tidied up
+            _clear(left.parent)
         folder = begin(nights)
         folder.mkdir()
         Night(folder, lock).write(PLAN, plan.model_dump())
@@ -242,9 +244,13 @@ def _promote(
 
 def _tidy(order: Order, night: Night) -> None:
     """Keep the report and the newest engines; what training needed goes."""
-    for name in (RUN, CANDIDATE, f".{CANDIDATE}"):
-        shutil.rmtree(night.folder / name, ignore_errors=True)
+    _clear(night.folder)
     try:
         order.registry.rotate(order.config.keep_engines)
     except Refusal as refusal:
         log.warning("old engines stay", extra={"reason": str(refusal)})
+
+
+def _clear(folder: Path) -> None:
+    for name in (RUN, CANDIDATE, f".{CANDIDATE}"):
+        shutil.rmtree(folder / name, ignore_errors=True)

@@ -70,7 +70,15 @@ def _capture(words: list[str]) -> None:
     command = [sys.executable, "-m", "capture", *words, "--headless"]
     for name, port in zip(("frames", "skeletons", "web"), _free_ports(3), strict=True):
         command += [f"--{name}-port", str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Refusal(
+            f"cvsf-capture {' '.join(words)} did not end in {_PATIENCE_S:g} s; "
+            "the machine is too busy to film, try again when it is not"
+        ) from None
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         raise Refusal(f"cvsf-capture {' '.join(words)} ended with {done.returncode}: {said}")

@@ -52,7 +52,11 @@ def tell(
     }
     report |= {name: found[name] for name in _PROVEN if name in found}
     report = {name: plain(value) for name, value in report.items()}
-    write_page(report, night.folder / PAGE)
+    try:
+        write_page(report, night.folder / PAGE)
+    except Exception as error:  # a page that cannot be drawn holds no night up
+        log.exception("page not written", extra={"night": night.id})
+        report["problems"] = [*report["problems"], f"the page was not written ({error})"]
     night.write(REPORT, report)
     log.info("night ends", extra={"night": night.id, "outcome": outcome})
     return report | {"report": str(night.folder / PAGE)}
