@@ -58,7 +58,7 @@ def find(source: str, cams: int) -> list[Found]:
 
 
 def read_address(uri: str) -> Staged:
-    """What `find` wrote: `sim:still?index=2&take=0&turn=5.0@12.0`."""
+    """What `find` wrote: `sim:still?index=2&take=3&turn=5.0@12.0`."""
     place, _, asked = uri.removeprefix("sim:").partition("?index=")
     asked, _, fate = asked.partition("&turn=")
     index, _, take = asked.partition("&take=")
@@ -66,12 +66,13 @@ def read_address(uri: str) -> Staged:
     if fate:
         turn_deg, _, after_s = fate.partition("@")
         knock = Knock(turn_deg=float(turn_deg), after_s=float(after_s))
-    return Staged(index=int(index), moving=place == "moving", knock=knock, take=int(take))
+    return Staged(index=int(index), moving=place == "moving", knock=knock, take=int(take or 0))
 
 
 def _address(kind: str, index: int, knock: Knock | None, take: int) -> str:
     fate = f"&turn={knock.turn_deg}@{knock.after_s}" if knock else ""
-    return f"sim:{kind}?index={index}&take={take}{fate}"
+    run = f"&take={take}" if take else ""
+    return f"sim:{kind}?index={index}{run}{fate}"
 
 
 def _indices(numbers: str) -> list[int] | None:

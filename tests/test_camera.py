@@ -73,12 +73,18 @@ def test_of_more_files_the_first_are_taken_and_it_is_said(
         ("sim:2,3", ["sim:still?index=2", "sim:still?index=3"]),
         ("sim:moving:2,3", ["sim:moving?index=2", "sim:moving?index=3"]),
         ("sim?turn=1:-5@2.5", ["sim:still?index=0", "sim:still?index=1&turn=-5.0@2.5"]),
+        ("sim?take=3", ["sim:still?index=0&take=3", "sim:still?index=1&take=3"]),
+        (
+            "sim?take=3&turn=1:5@2",
+            ["sim:still?index=0&take=3", "sim:still?index=1&take=3&turn=5.0@2.0"],
+        ),
     ],
 )
 def test_the_slope_may_be_still_or_moving_and_in_part(source: str, uris: list[str]) -> None:
     specs = find_sources(source, 2)
     assert [spec.uri for spec in specs] == uris
     assert [spec.camera for spec in specs] == [f"cam{read_address(uri).index}" for uri in uris]
+    assert [read_address(uri).take for uri in uris] == [3 * ("take=3" in source)] * 2
 
 
 @pytest.mark.parametrize(

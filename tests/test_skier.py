@@ -141,3 +141,16 @@ def test_the_skier_is_in_two_or_more_of_four_pictures(moving: bool) -> None:
 
 def test_a_run_for_still_cameras_is_at_most_fifteen_metres_across() -> None:
     assert max(make_slope(seed, False).course.radius for seed in range(40)) <= 7.5
+
+
+def test_another_take_is_another_run_past_the_same_cameras() -> None:
+    first, third, again = (make_slope(9, False, take) for take in (0, 3, 3))
+    views = [place_camera(slope, 1, (640, 480)) for slope in (first, third)]
+    assert np.array_equal(views[0].eye, views[1].eye)
+    assert views[0].focal_px == views[1].focal_px
+    assert first.course.radius == third.course.radius
+    stamps = _stamps(min(slope.course.period_ns for slope in (first, third)))
+    runs = [pose_skier(s.build, s.course, stamps).joints for s in (first, third, again)]
+    assert np.array_equal(runs[1], runs[2])
+    bodies = [run - run[:, :1] for run in runs]
+    assert np.abs(bodies[0] - bodies[1]).mean() > 0.05
