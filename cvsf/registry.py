@@ -161,7 +161,11 @@ class Registry:
                 f"{self.models / LIVE} is not a link ({error.strerror}), expected one to an engine "
                 "beside it; remove it and promote an engine"
             ) from None
-        require_id(str(name))
+        if not is_id(str(name)):
+            raise Refusal(
+                f"{self.models / LIVE} points at {str(name)!r}, expected the name of an engine "
+                "beside it; promote one by its name"
+            )
         return str(name)
 
     def _folders(self) -> list[Path]:
@@ -218,11 +222,15 @@ class Registry:
 
     def _promote(self, id: str, why: str, *, rolled_back: bool) -> None:
         open_whole(self.folder(id), id, read_manifest(SHIPPED).joint_set).close()
-        before, history = self.live_id(), self.history()
+        history, is_broken = self.history(), False
+        try:
+            before = self.live_id()
+        except Refusal:  # what it points at is no engine, so the package's served
+            before, is_broken = shipped_id(), True
         last = history[-1].engine if history else shipped_id()
         if last != before:  # a writer was killed between the link and the line
             self._note(before, last, why if id == before else "found live", rolled_back=False)
-        if id == before:
+        if id == before and not is_broken:
             return
         for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
             if not (self.models / shipped).is_dir():

@@ -19,6 +19,7 @@ import pytest
 
 from capture.slope import aim
 from cvsf.engine import SHIPPED, load_engine
+from cvsf.manifest import read_manifest
 from cvsf.messages import MultiviewPose
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry
@@ -235,3 +236,48 @@ def test_spoilt_poses_are_spoilt() -> None:
     shuffled = spoilt(pose, "shuffled views", random)
     assert not np.array_equal(shuffled.keypoints_px, pose.keypoints_px)
     assert replace(shuffled, keypoints_px=pose.keypoints_px).cameras == pose.cameras
+
+
+def refused(data: Path, *words: str) -> str:
+    """The sentence of a night that does not begin."""
+    command = [sys.executable, "-m", "cvsf", "nightly", "--data", str(data), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert not list((data / "nights").glob("2*"))
+    return sentence
+
+
+def test_what_a_night_cannot_be_told_is_refused_before_it_begins(
+    slope: tuple[Path, list[Filmed]], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(slope[0], data)
+    (data / "models").mkdir()
+    (data / "models" / "live").symlink_to("nowhere")
+    assert "nowhere" in refused(data)
+    (data / "models" / "live").unlink()
+    (data / "models" / "live").symlink_to("/etc")
+    assert "promote one by its name" in refused(data)
+    registry = Registry(data / "models")
+    registry.promote(read_manifest(SHIPPED).id, "mended")
+    assert live_is_whole(data) == read_manifest(SHIPPED).id
+    (data / "night.json").write_text('{"stepz": 5}')
+    for words in (["--minutes", "0"], ["--processes", "3"], ["--config", str(data / "night.json")]):
+        with pytest.raises(Refusal, match=r"--minutes is 0|--processes is 3|stepz.*steps, rate"):
+            run(nightly, "--data", data, "--dry-run", *words)
+
+
+def test_a_session_that_is_not_what_was_sealed_is_left_out_and_offered_again_once_restored(
+    slope: tuple[Path, list[Filmed]], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(slope[0], data)
+    (segment,) = next(iter(sorted((data / "sessions").iterdir()))).glob("*.mcap")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[: len(whole) // 2])
+    plan = pick(data / "sessions", data / "nights", "a")
+    assert len(plan.learned + plan.kept_back) == 2
+    assert "not what was sealed" in plan.left_out[segment.parent.name]
+    segment.write_bytes(whole)
+    assert len(pick(data / "sessions", data / "nights", "a").learned) == 2

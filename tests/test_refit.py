@@ -5,10 +5,12 @@ made.
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from cvsf.engine import SHIPPED, load_engine
 from cvsf.fusion import FusedLifter
+from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.compile import compile_engine
@@ -50,3 +52,9 @@ def test_another_network_or_weights_that_cannot_be_told_apart_are_not_refilled(
     assert refitted(SHIPPED, replace(fresh, shape=fresh.shape | {"width": 32})) is None
     assert refitted(SHIPPED, replace(fresh, joint_set="coco-17")) is None
     assert refitted(tmp_path, fresh) is None
+
+
+def test_an_engine_of_an_installation_is_not_compiled_over(tmp_path: Path) -> None:
+    (tmp_path / "live").symlink_to("one")
+    with pytest.raises(Refusal, match="never changed"):
+        compile_engine(child(), tmp_path / "one")

@@ -43,6 +43,7 @@ from cvsf.manifest import (
     verified_file,
 )
 from cvsf.refusal import Refusal
+from cvsf.registry import LIVE
 from cvsf.skeleton import joint_set
 from train.bare import bare, quietly
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
@@ -109,6 +110,11 @@ def compile_engine(
     and what comes of it says what torch says.
     """
     graph = _graph(checkpoint, rounds)
+    if (out.absolute().parent / LIVE).is_symlink():
+        raise Refusal(
+            f"{out} lies among the engines of an installation, which are never changed; give "
+            "another --out, then `cvsf models add` takes it in"
+        )
     if out.exists() and not out.is_dir():
         raise Refusal(f"{out} is a file, expected a folder for the engine; give another --out")
     is_new = not out.exists()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cvsf.refusal import Refusal
 from train.checkpoint import Checkpoint
@@ -22,8 +22,8 @@ class NightConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=1000, gt=0)
-    rate: float = Field(default=3e-4, gt=0)
-    rehearsal_weight: float = Field(default=2.0, ge=0)
+    rate: float = Field(default=3e-4, gt=0, allow_inf_nan=False)
+    rehearsal_weight: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     """Of what the live engine says of made-up bodies, beside what tonight's sessions say."""
     checks: int = Field(default=10, gt=0)
     threads: int = Field(default=1, gt=0)
@@ -34,12 +34,16 @@ class NightConfig(BaseModel):
 
 def night_config(path: Path | None) -> NightConfig:
     """The configuration in a JSON file, or the default; Refusal says what is wrong."""
+    known = ", ".join(NightConfig.model_fields)
     try:
-        return NightConfig(**json.loads(path.read_text()) if path else {})
-    except (OSError, ValueError, TypeError) as error:
-        raise Refusal(
-            f"{path} is no configuration of a night ({error}); expected a JSON of NightConfig"
-        ) from error
+        return NightConfig.model_validate(json.loads(path.read_text()) if path else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        why = f"{where}: {first['msg']}"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    raise Refusal(f"{path} is no configuration of a night ({why}); expected a JSON of {known}")
 
 
 def training_of(night: NightConfig, parent: Checkpoint) -> dict[str, Any]:

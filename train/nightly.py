@@ -6,6 +6,7 @@ gone on from where it was.
 
 import json
 import logging
+import math
 import shutil
 import threading
 from collections.abc import Mapping
@@ -20,9 +21,11 @@ from cvsf.manifest import MANIFEST, read_manifest
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry
 from cvsf.settings import data_folder
+from cvsf.whole import read_whole
 from train.check import CHECKPOINT
 from train.checkpoint import read_checkpoint
 from train.compile import compile_engine
+from train.config import TrainConfig
 from train.night import (
     PLAN,
     GivenUp,
@@ -65,18 +68,15 @@ def nightly(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Learn from the day's sessions; make the new engine live if it is proven better."""
-    place = data_folder(data)
-    if dry_run:
-        facts = would(place)
-    else:
-        order = Order(
-            data=place,
-            config=night_config(config),
-            reference=tuple(checked(path) for path in reference or ()),
-            minutes=minutes,
-            processes=processes,
-        )
-        facts = spend(order)
+    order = Order(
+        data=data_folder(data),
+        config=night_config(config),
+        reference=tuple(checked(path) for path in reference or ()),
+        minutes=minutes,
+        processes=processes,
+    )
+    order.check()
+    facts = would(order.data) if dry_run else spend(order)
     typer.echo(json.dumps(facts) if as_json else facts["verdict"])
 
 
@@ -97,6 +97,20 @@ class Order:
     minutes: float | None = None
     processes: int = 1
 
+    def check(self) -> None:
+        """Refusal of what no training could be given."""
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise Refusal(
+                f"--minutes is {self.minutes:g}, expected a number above 0; "
+                "without it, all steps run"
+            )
+        batch = TrainConfig().batch_instants
+        if batch % self.processes:
+            raise Refusal(
+                f"--processes is {self.processes}, expected a divisor of the {batch} instants of a "
+                "batch; give 1, 2, 4 or 8"
+            )
+
     @property
     def registry(self) -> Registry:
         """Where engines are."""
@@ -108,8 +122,9 @@ def would(data: Path) -> dict[str, Any]:
     nights = data / NIGHTS
     if open_one := unfinished(nights):
         return {"outcome": "dry run", "verdict": f"It would go on with the night {open_one.name}."}
+    live = _live(Registry(data / "models"))
     try:
-        plan = pick(data / "sessions", nights, Registry(data / "models").live_id())
+        plan = pick(data / "sessions", nights, live)
     except Refusal as refusal:
         return {"outcome": "idle", "verdict": str(refusal)}
     verdict = (
@@ -137,8 +152,9 @@ def spend(order: Order) -> dict[str, Any]:
 def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict[str, Any]:
     folder = unfinished(nights)
     if folder is None:
+        live = _live(order.registry)
         try:
-            plan = pick(order.data / "sessions", nights, order.registry.live_id())
+            plan = pick(order.data / "sessions", nights, live)
         except Refusal as refusal:
             log.info("nothing to learn from", extra={"reason": str(refusal)})
             return _without("idle", str(refusal))
@@ -160,6 +176,13 @@ def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict
         facts = tell(night, plan, proof, order.registry, trouble=str(reason))
     _tidy(order, night)
     return facts
+
+
+def _live(registry: Registry) -> str:
+    """The engine that a night would start from; Refusal if it is not whole."""
+    live = registry.live_id()
+    read_whole(registry.folder(live))
+    return live
 
 
 def _without(outcome: str, why: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cvsf.layout import POSE
 from cvsf.refusal import Refusal
-from cvsf.session import MANIFEST, read_manifest
+from cvsf.session import MANIFEST, SessionReader, read_manifest
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,21 @@ def pick(sessions: Path, nights: Path, live: str) -> Plan:
     learned_before = _names(before, "learned")
     kept_before = _names(before, "kept_back")
     used = {*learned_before, *kept_before}
-    fresh = [name for name in offered if name not in used]
+    fresh = []
+    for name in (name for name in offered if name not in used):
+        if changed := [
+            f for f, same in SessionReader(sessions / name).verify().items() if not same
+        ]:
+            left_out[name] = f"{changed[0]} is not what was sealed; restore it and it is learned"
+            log.warning("session left out: it is damaged", extra={"session": name})
+        else:
+            fresh.append(name)
     if len(fresh) < 2:
         found = f"{len(fresh)} new sealed session{'' if len(fresh) == 1 else 's'} of a person"
+        others = f" ({len(left_out)} more cannot be used: cvsf sessions)" if left_out else ""
         raise Refusal(
-            f"{sessions} has {found}, expected at least 2, one of which is kept back; "
-            "record another, the next night takes them all"
+            f"{sessions} has {found}{others}, expected at least 2, one of which is kept back; "
+            f"record {2 - len(fresh)} more, the next night takes them all"
         )
     if tried := _tried(reports(nights), fresh, live):
         raise Refusal(
