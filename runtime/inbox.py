@@ -1,12 +1,15 @@
 """Groups on their way from the receiver's thread to the pose loop.
 
-Of live cameras the newest, of files all of them, in order.
+Of live cameras the newest, of files all of them, in order. One hiccup loses nothing: a live group
+may wait behind another, unless the one before it had to wait as well.
 """
 
 import threading
 from collections import deque
 
 from runtime.synchronise import Group
+
+_HICCUP = 1  # live groups that may wait behind another
 
 
 class Inbox:
@@ -15,12 +18,14 @@ class Inbox:
     def __init__(self) -> None:
         self._groups: deque[tuple[Group, bool]] = deque()
         self._ready = threading.Condition()
+        self._behind = 0  # live groups in a row that found others waiting
         self.skipped = 0
 
     def put(self, group: Group, *, lossless: bool) -> None:
-        """Add a group; a live one pushes out the live ones that still wait."""
+        """Add a group; the second live one in a row that has to wait pushes out those before it."""
         with self._ready:
-            if not lossless:
+            self._behind = self._behind + 1 if self._groups else 0
+            if not lossless and self._behind > _HICCUP:
                 waiting = len(self._groups)
                 self._groups = deque((g, kept) for g, kept in self._groups if kept)
                 self.skipped += waiting - len(self._groups)

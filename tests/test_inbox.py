@@ -20,6 +20,17 @@ def test_of_live_groups_only_the_newest_waits_and_the_others_are_counted() -> No
     assert inbox.skipped == 3
 
 
+def test_one_hiccup_loses_nothing() -> None:
+    inbox = Inbox()
+    for group in GROUPS[:2]:
+        inbox.put(group, lossless=False)
+    assert emptied(inbox) == GROUPS[:2]
+    for group in GROUPS[2:]:
+        inbox.put(group, lossless=False)
+    assert emptied(inbox) == GROUPS[2:]
+    assert inbox.skipped == 0
+
+
 def test_of_files_every_group_waits_in_order_whatever_is_live_beside() -> None:
     inbox = Inbox()
     for group in GROUPS[:3]:
