@@ -1,7 +1,7 @@
 """Groups on their way from the receiver's thread to the pose loop.
 
-Of live cameras the newest, of files all of them, in order. One hiccup loses nothing: a live group
-may wait behind another, unless the one before it had to wait as well.
+Of live cameras the newest, of files all of them, in order. One hiccup loses nothing: a few live
+groups in a row may wait behind others, but not for long.
 """
 
 import threading
@@ -9,7 +9,7 @@ from collections import deque
 
 from runtime.synchronise import Group
 
-_HICCUP = 1  # live groups that may wait behind another
+_HICCUP = 3  # live groups in a row that may wait behind others
 
 
 class Inbox:
@@ -22,7 +22,7 @@ class Inbox:
         self.skipped = 0
 
     def put(self, group: Group, *, lossless: bool) -> None:
-        """Add a group; the second live one in a row that has to wait pushes out those before it."""
+        """Add a group; live ones push out those before them once too many in a row had to wait."""
         with self._ready:
             self._behind = self._behind + 1 if self._groups else 0
             if not lossless and self._behind > _HICCUP:
