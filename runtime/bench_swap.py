@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -188,7 +189,7 @@ def _exchange(
         for swap in range(first, min(first + _BLOCK, swaps)):
             id = pair[(swap + 1) % 2]
             promote(id, f"swap {swap + 1} of a bench")
-            _wait(running, lambda id=id: reader.serves(id))  # type: ignore[misc]
+            _wait(running, partial(reader.serves, id))
         spans["swapping"].append((began, time.perf_counter()))
         typer.echo(f"{swap + 1} swaps, {resident_mb(hub):.0f} MB", err=True)
         time.sleep(1.0)  # the last one's own trouble is none of the quiet
