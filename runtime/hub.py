@@ -35,7 +35,7 @@ from runtime.stages import Stages
 from runtime.stream import Streamer
 from runtime.swap import Serving
 from runtime.synchronise import Group
-from runtime.watch import lasting, stats_table
+from runtime.table import lasting, stats_table
 from runtime.web import WebServer
 from runtime.world import found_world
 

@@ -1,24 +1,14 @@
-"""The cameras that were found, in words: as a table of a session's, as a sentence of a running hub.
+"""The calibrations of a recorded session as a table: which cameras held from when on.
 
 A figure without its doubt is not shown.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from cvsf.calibrations import Held
 from cvsf.session import Manifest
-
-MADE_BY = {
-    "height": "the athlete's height",
-    "bone": "a bone",
-    "distance": "a camera distance",
-    "adult": "an adult's usual height",
-    "unit": "nothing",
-}
 
 
 def calibrations_table(found: Sequence[Held], manifest: Manifest) -> Table:
@@ -41,18 +31,3 @@ def calibrations_table(found: Sequence[Held], manifest: Manifest) -> Table:
             held.calibration.scale_source,
         )
     return table
-
-
-def world_sentence(world: Mapping[str, Any]) -> Text:
-    """Where a running hub is with its cameras."""
-    if not world.get("calibration"):
-        return Text(f"not found yet: {world.get('waiting_for')}", "yellow")
-    misfit = world.get("misfit") or {}
-    worst = max(misfit, key=lambda camera: float(misfit[camera]), default=None)
-    made_by = MADE_BY.get(str(world["scale_source"]), world["scale_source"])
-    said = Text(f"cameras {world['calibration']} ({world['cause']}), metres by {made_by}")
-    if worst is not None:
-        said.append(f", worst {worst} {float(misfit[worst]):.1%}")
-    if world.get("moved"):
-        said.append(f", MOVED {' '.join(world['moved'])}", "bold red")
-    return said

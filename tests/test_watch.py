@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from cvsf.refusal import Refusal
 from runtime.stream import STATS, Streamer
-from runtime.watch import lasting, stats_table, watch
+from runtime.table import lasting, stats_table
+from runtime.watch import watch
 
 _STATS: dict[str, Any] = {
     "t_s": 42.0,
