@@ -1,6 +1,6 @@
-"""What a camera is to the rest: a source of exposures, found by what was typed, opened by address.
+"""From what was typed to open cameras: which sources are meant, and opening one by its address.
 
-Finding refuses with a sentence before anything starts; once open, a source only ends or is lost.
+Finding refuses with a sentence before anything starts.
 """
 
 import importlib
@@ -8,58 +8,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import cast
 
+from capture.source import Found, Source, SourceConfig
 from cvsf.refusal import Refusal
 from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)
-
-Pace = Literal["live", "lossless"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
-    """One picture and the moment it was taken, on the clock of the machine that took it."""
-
-    jpeg: bytes
-    width_px: int
-    height_px: int
-    raw_ns: int  # middle of the exposure, CLOCK_MONOTONIC; media time where stamp is "media"
-    uncertainty_ns: int  # half width of what raw_ns may be off by
-    stamp: str  # how raw_ns was obtained: sensor, kernel, rtcp, media, simulated, arrival
-    missed: int = 0  # exposures lost inside the source since the one before this
-    trigger: int | None = None  # number of the common trigger, where the source has one
-
-
-class SourceEnded(Exception):
-    """The file or session has no further exposure."""
-
-
-class SourceLost(Exception):
-    """The camera died; opening it again may help."""
-
-
-class Source(Protocol):
-    """One open camera."""
-
-    @property
-    def pace(self) -> Pace: ...  # live drops to newest; lossless waits for whoever reads
-
-    @property
-    def width_px(self) -> int: ...
-
-    @property
-    def height_px(self) -> int: ...
-
-    @property
-    def fps(self) -> float: ...
-
-    def read(self, timeout_s: float) -> Exposure | None:
-        """The next exposure, None when there was none in time; SourceEnded or SourceLost."""
-        ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +23,6 @@ class SourceSpec:
 
     camera: str
     uri: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceConfig:
-    """What may be asked of a source; one that cannot comply delivers what it has."""
-
-    size: tuple[int, int] | None = None  # width, height
-    fps: float | None = None
-    seed: int = 0  # of the simulator
-    realtime: bool = False  # files and sessions at their own rate, late frames dropped
-    truth: Path | None = None  # where the simulator writes what really happened
-    jpeg_quality: int = 85  # where a picture has to be encoded here
-    start_ns: int | None = (
-        None  # CLOCK_MONOTONIC of media time 0 under realtime; None is at opening
-    )
 
 
 _OPENERS = {
@@ -98,14 +38,6 @@ _FORMS = (
     " `cvsf cameras --name`, rtsp:// addresses, video files ('cam0*.mp4'), a session folder,"
     " or sim, sim:still, sim:moving, sim:2,3"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A camera before it is numbered: the address, and a name of its own where it has one."""
-
-    uri: str
-    name: str | None = None
 
 
 def find_sources(

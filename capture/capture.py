@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from capture.camera import SourceConfig, SourceSpec, find_sources
+from capture.camera import SourceSpec, find_sources
 from capture.config import CaptureConfig
-from capture.node import parse_size
 from capture.simulated import check
+from capture.source import SourceConfig, parse_size
 from capture.supervise import Child, supervise
 from cvsf.refusal import Refusal
 from cvsf.say import say

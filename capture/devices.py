@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture import v4l2_api as api
-from capture.camera import Found
+from capture.source import Found
 from capture.v4l2_query import formats, is_camera, refusal
 from cvsf.refusal import Refusal
 from cvsf.settings import data_folder

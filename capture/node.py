@@ -15,10 +15,11 @@ from typing import Annotated
 
 import typer
 
-from capture.camera import Exposure, Source, SourceConfig, SourceEnded, SourceLost, open_source
+from capture.camera import open_source
 from capture.clock import HubClock
 from capture.config import CaptureConfig
 from capture.send import Sender
+from capture.source import Exposure, Source, SourceConfig, SourceEnded, SourceLost, parse_size
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
 from cvsf.say import say
@@ -213,13 +214,3 @@ def node(
     else:
         story.may_film.set()
     say(story.run(story.open(), room))
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """(width, height) from WxH."""
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) >= 16 and int(height) >= 16):
-        raise Refusal(f"size is {text!r}, expected WIDTHxHEIGHT in pixels, such as 1280x720")
-    return int(width), int(height)

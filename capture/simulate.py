@@ -17,10 +17,10 @@ import simplejpeg
 import typer
 
 from capture.film import film, set_stage
-from capture.node import parse_size
 from capture.render import Painter
 from capture.simulated import USUAL_SIZE, drawable
 from capture.slope import make_slope, place_camera
+from capture.source import parse_size
 from capture.truth import view_arrays, write_multiview
 from cvsf.refusal import Refusal
 

@@ -3,7 +3,7 @@
 Whoever starts cameras asks here once, so that four of them do not refuse in chorus.
 """
 
-from capture.camera import SourceConfig
+from capture.source import SourceConfig
 from cvsf.refusal import Refusal
 
 USUAL_SIZE, USUAL_FPS = (640, 480), 20.0

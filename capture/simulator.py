@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from capture.camera import Exposure, Pace, Source, SourceConfig
 from capture.film import Shot, film, set_stage
 from capture.moment import reached
 from capture.render import Painter
 from capture.simulated import USUAL_FPS, USUAL_SIZE, check
 from capture.slope import Viewpoint, make_slope, place_camera, turned
+from capture.source import Exposure, Pace, Source, SourceConfig
 from capture.staged import Staged
 from capture.truth import TruthKeeper
 

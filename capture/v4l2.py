@@ -14,8 +14,8 @@ import numpy as np
 import simplejpeg
 
 from capture import v4l2_api as api
-from capture.camera import Exposure, Pace, SourceConfig, SourceLost
 from capture.mjpg import whole_jpeg
+from capture.source import Exposure, Pace, SourceConfig, SourceLost
 from capture.v4l2_query import formats, is_camera, refusal
 from cvsf.refusal import Refusal
 

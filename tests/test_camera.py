@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from capture import devices
-from capture.camera import SourceConfig, SourceSpec, find_sources, open_source
+from capture.camera import SourceSpec, find_sources, open_source
+from capture.source import SourceConfig
 from capture.staged import read_address
 from cvsf.refusal import Refusal
 

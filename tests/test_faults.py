@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import zmq
 
-from capture.camera import SourceConfig
 from capture.simulator import open_simulated
+from capture.source import SourceConfig
 from capture.staged import Staged
 from cvsf.client import skeletons
 from cvsf.messages import pack, to_header, unpack

@@ -11,8 +11,9 @@ import pytest
 import simplejpeg
 
 from capture import rtsp
-from capture.camera import SourceConfig, SourceLost, find_sources, open_source
+from capture.camera import find_sources, open_source
 from capture.rtsp import RtspCamera, SenderClock, shown
+from capture.source import SourceConfig, SourceLost
 from cvsf.refusal import Refusal
 
 SENDER = """

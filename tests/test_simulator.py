@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pytest
 import simplejpeg
 
-from capture.camera import Exposure, SourceConfig
 from capture.film import film, set_stage
 from capture.render import Painter
 from capture.simulate import render_seed, simulate
 from capture.simulator import open_simulated
 from capture.skier import pose_skier
 from capture.slope import aim, make_slope, place_camera, project, turned
+from capture.source import Exposure, SourceConfig
 from capture.staged import Knock, Staged
 from capture.truth import merge_truth, seen
 from cvsf.refusal import Refusal
@@ -200,7 +200,7 @@ def test_truth_is_written_when_the_process_is_told_to_stop(tmp_path: Path) -> No
     program = (
         "import signal, sys\n"
         "from pathlib import Path\n"
-        "from capture.camera import SourceConfig\n"
+        "from capture.source import SourceConfig\n"
         "from capture.simulator import open_simulated\n"
         "from capture.staged import Staged\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"

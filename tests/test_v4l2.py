@@ -11,8 +11,8 @@ import pytest
 import simplejpeg
 
 from capture import v4l2_api as api
-from capture.camera import SourceConfig, SourceLost
 from capture.mjpg import STANDARD_TABLES, whole_jpeg
+from capture.source import SourceConfig, SourceLost
 from capture.v4l2 import V4l2Camera, open_device
 from capture.v4l2_query import formats, refusal
 from cvsf.refusal import Refusal

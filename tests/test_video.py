@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from capture.camera import Exposure, Source, SourceConfig, SourceEnded, find_sources, open_source
+from capture.camera import find_sources, open_source
+from capture.source import Exposure, Source, SourceConfig, SourceEnded
 from capture.video import VideoFile
 from cvsf.refusal import Refusal
 

@@ -1,0 +1,89 @@
+"""What a camera is to the rest of a node: a source of exposures, and what may be asked of it.
+
+Once open, a source only ends or is lost.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from cvsf.refusal import Refusal
+
+Pace = Literal["live", "lossless"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """One picture and the moment it was taken, on the clock of the machine that took it."""
+
+    jpeg: bytes
+    width_px: int
+    height_px: int
+    raw_ns: int  # middle of the exposure, CLOCK_MONOTONIC; media time where stamp is "media"
+    uncertainty_ns: int  # half width of what raw_ns may be off by
+    stamp: str  # how raw_ns was obtained: sensor, kernel, rtcp, media, simulated, arrival
+    missed: int = 0  # exposures lost inside the source since the one before this
+    trigger: int | None = None  # number of the common trigger, where the source has one
+
+
+class SourceEnded(Exception):
+    """The file or session has no further exposure."""
+
+
+class SourceLost(Exception):
+    """The camera died; opening it again may help."""
+
+
+class Source(Protocol):
+    """One open camera."""
+
+    @property
+    def pace(self) -> Pace: ...  # live drops to newest; lossless waits for whoever reads
+
+    @property
+    def width_px(self) -> int: ...
+
+    @property
+    def height_px(self) -> int: ...
+
+    @property
+    def fps(self) -> float: ...
+
+    def read(self, timeout_s: float) -> Exposure | None:
+        """The next exposure, None when there was none in time; SourceEnded or SourceLost."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """What may be asked of a source; one that cannot comply delivers what it has."""
+
+    size: tuple[int, int] | None = None  # width, height
+    fps: float | None = None
+    seed: int = 0  # of the simulator
+    realtime: bool = False  # files and sessions at their own rate, late frames dropped
+    truth: Path | None = None  # where the simulator writes what really happened
+    jpeg_quality: int = 85  # where a picture has to be encoded here
+    start_ns: int | None = (
+        None  # CLOCK_MONOTONIC of media time 0 under realtime; None is at opening
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A camera before it is numbered: the address, and a name of its own where it has one."""
+
+    uri: str
+    name: str | None = None
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """(width, height) from WxH."""
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) >= 16 and int(height) >= 16):
+        raise Refusal(f"size is {text!r}, expected WIDTHxHEIGHT in pixels, such as 1280x720")
+    return int(width), int(height)
