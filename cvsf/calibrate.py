@@ -19,9 +19,10 @@ from cvsf.pixels import CENTRE, FOCAL, ROTATION, Cameras, noise_of, pixels_of
 from cvsf.rig import Calibration
 from cvsf.settle import settle_doubting, stance_in
 from cvsf.sightings import Sightings
-from cvsf.start import Turned, average_rotations, first_guess, mean_body
+from cvsf.start import Turned, average_rotations, first_guess
 from cvsf.sure import Undetermined, refuse_unsure
 from cvsf.system import Beliefs, Problem, State
+from cvsf.weak_perspective import mean_body
 
 Real = npt.NDArray[np.float64]
 Moving = Literal["still", "auto", "panning"]

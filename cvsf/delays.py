@@ -9,33 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.pixels import pixels_of
-from cvsf.sightings import Sightings
+from cvsf.sightings import Sightings, in_step
 from cvsf.system import Problem, State
 
 Real = npt.NDArray[np.float64]
 
 _SLOPE_S = 0.12
 _LEAST_SEEN = 5  # instants a line is laid through
-
-
-def in_step(sightings: Sightings, delay_s: Real) -> Sightings:
-    """The same with every late camera's keypoints taken at the instants' own time."""
-    if not delay_s.any() or len(sightings) < 2:
-        return sightings
-    keypoints = sightings.keypoints_px.copy()
-    for view, delay in enumerate(delay_s):
-        low, share = _between(sightings.t_s, sightings.t_s - delay)
-        both = (sightings.confidence[low, view] > 0) & (sightings.confidence[low + 1, view] > 0)
-        a, b = sightings.keypoints_px[low, view], sightings.keypoints_px[low + 1, view]
-        moved = a + share[:, None, None] * (b - a)
-        keypoints[:, view] = np.where(both[..., None], moved, keypoints[:, view])
-    return replace(sightings, keypoints_px=keypoints)
-
-
-def _between(t_s: Real, wanted_s: Real) -> tuple[npt.NDArray[np.intp], Real]:
-    low = np.clip(np.searchsorted(t_s, wanted_s, side="right") - 1, 0, len(t_s) - 2)
-    share = (wanted_s - t_s[low]) / np.maximum(t_s[low + 1] - t_s[low], 1e-9)
-    return low, np.clip(share, -1.0, 2.0)
 
 
 def in_time(sightings: Sightings, chosen: Sightings, problem: Problem, state: State) -> Problem:

@@ -20,9 +20,9 @@ from cvsf.rig import Calibration
 from cvsf.rotation import nearest_rotation
 from cvsf.settle import Stance, turned_body
 from cvsf.sightings import Sightings
-from cvsf.start import mean_body, roots_in_views
 from cvsf.sure import Undetermined, refuse_unsure
 from cvsf.system import Beliefs, Problem, State
+from cvsf.weak_perspective import mean_body, roots_in_views
 
 Real = npt.NDArray[np.float64]
 

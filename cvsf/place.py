@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.delays import in_step
 from cvsf.evidence import bones_of
 from cvsf.pixels import Cameras, median_off, pixels_of
 from cvsf.rig import Calibration, Rig, pans
 from cvsf.settle import ROUNDS, Stance, settle_doubting, stance_in
-from cvsf.sightings import Sightings
+from cvsf.sightings import Sightings, in_step
 
 Real = npt.NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from cvsf.pixels import Cameras, Pixels, compare, rows_of
 from cvsf.rotation import nearest_rotation
 from cvsf.sightings import Sightings
 from cvsf.skeleton import JointSet
-from cvsf.start import mean_body, roots_in_views
+from cvsf.weak_perspective import mean_body, roots_in_views
 
 Real = npt.NDArray[np.float64]
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from cvsf.skeleton import Array, JointSet
 
+Real = npt.NDArray[np.float64]
+
 Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
@@ -25,7 +27,7 @@ class Sightings:
     joint_set: JointSet
     cameras: tuple[str, ...]  # V names, in the order of the view axis
     image_px: Array  # (V, 2) width, height
-    t_s: npt.NDArray[np.float64]  # (N,) rising
+    t_s: Real  # (N,) rising
     keypoints_px: Array  # (N, V, J, 2)
     confidence: Array  # (N, V, J)
     canonical: Array  # (N, V, J, 3) body frame, unit scale, each view lifted
@@ -72,7 +74,7 @@ def sight(
     lift: Lift,
     joint_set: JointSet,
     cameras: tuple[str, ...],
-    t_s: npt.NDArray[np.float64],
+    t_s: Real,
     pixels: tuple[Array, Array, Array],
 ) -> Sightings:
     """Lift what was seen: keypoints_px (N, V, J, 2), confidence (N, V, J), image_px (N, V, 2)."""
@@ -91,3 +93,23 @@ def sight(
         canonical=np.concatenate([part["canonical"] for part in lifted]),
         view_from_canonical=np.concatenate([part["view_from_canonical"] for part in lifted]),
     )
+
+
+def in_step(sightings: Sightings, delay_s: Real) -> Sightings:
+    """The same with every late camera's keypoints taken at the instants' own time."""
+    if not delay_s.any() or len(sightings) < 2:
+        return sightings
+    keypoints = sightings.keypoints_px.copy()
+    for view, delay in enumerate(delay_s):
+        low, share = _between(sightings.t_s, sightings.t_s - delay)
+        both = (sightings.confidence[low, view] > 0) & (sightings.confidence[low + 1, view] > 0)
+        a, b = sightings.keypoints_px[low, view], sightings.keypoints_px[low + 1, view]
+        moved = a + share[:, None, None] * (b - a)
+        keypoints[:, view] = np.where(both[..., None], moved, keypoints[:, view])
+    return replace(sightings, keypoints_px=keypoints)
+
+
+def _between(t_s: Real, wanted_s: Real) -> tuple[npt.NDArray[np.intp], Real]:
+    low = np.clip(np.searchsorted(t_s, wanted_s, side="right") - 1, 0, len(t_s) - 2)
+    share = (wanted_s - t_s[low]) / np.maximum(t_s[low + 1] - t_s[low], 1e-9)
+    return low, np.clip(share, -1.0, 2.0)

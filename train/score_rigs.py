@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.delays import in_step
 from cvsf.metrics import n_mpjpe, p_mpjpe
 from cvsf.place import Placed
 from cvsf.rig import Calibration, Real
 from cvsf.rotation import align
-from cvsf.sightings import Sightings
+from cvsf.sightings import Sightings, in_step
 from cvsf.skeleton import H36M_16
 from cvsf.triangulate import triangulate
 from cvsf.upright import SEGMENTS
