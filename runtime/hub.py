@@ -92,7 +92,7 @@ class Hub:
             min_free_bytes=round(self.config.min_free_gb * 1e9),
         )
         self.receiver.resume = self.recorder.resume
-        self.world = found_world(self.config, self._known, session, self.recorder)
+        self.world = found_world(self.config, self._known, session, self.recorder.put_calibration)
 
     def now_ns(self) -> int:
         """The hub's clock: monotonic, set to the wall clock once."""

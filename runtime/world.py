@@ -27,7 +27,6 @@ from runtime.depth import Depth
 from runtime.known import Known
 from runtime.measures import measures
 from runtime.pursued import Pursued
-from runtime.record import Recorder
 from runtime.seen import arranged, seen_now
 from runtime.survey import News, Survey
 from runtime.vigil import Vigil
@@ -252,12 +251,14 @@ class World:
             self._survey.lose(since_s)
 
 
-def found_world(config: HubConfig, known: Known | None, session: Path, recorder: Recorder) -> World:
+def found_world(
+    config: HubConfig, known: Known | None, session: Path, on_found: Callable[[Held], None]
+) -> World:
     """The world as the settings want it; a hub started anew goes on in the one there was."""
     survey: Survey | Known | None = known
     if known is None and config.calibrate:
         survey = Survey(measures(config), config.survey_first_s, config.survey_hz)
-    world = World(survey, recorder.put_calibration)
+    world = World(survey, on_found)
     if isinstance(survey, Survey) and (session / CAMERAS).exists():
         try:
             world.resume(*read_cameras(session / CAMERAS))
