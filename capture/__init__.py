@@ -1,1 +1,6 @@
-"""A camera node: lens to stamped frame to wire; and the simulated slope."""
+"""A camera node: from the lens to a stamped frame on the wire.
+
+In: a camera, a film, a recorded session or the simulated slope. Out: frames to a hub, each kept
+until the hub has it on disk. Needs no torch and no ONNX.
+Read `node.py` first; `launch.py` is `cvsf-capture`, which starts the nodes and a hub.
+"""

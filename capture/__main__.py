@@ -11,7 +11,7 @@ def main() -> None:
     leave_on_signal()
     import typer
 
-    from capture.capture import capture
+    from capture.launch import capture
     from cvsf.commands import refuse_politely
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -15,11 +15,18 @@ from typing import Annotated
 
 import typer
 
-from capture.camera import open_source
-from capture.clock import HubClock
 from capture.config import CaptureConfig
-from capture.send import Sender
-from capture.source import Exposure, Source, SourceConfig, SourceEnded, SourceLost, parse_size
+from capture.link.clock_sync import HubClock
+from capture.link.sender import Sender
+from capture.open_source import open_source
+from capture.sources.source import (
+    Exposure,
+    Source,
+    SourceConfig,
+    SourceEnded,
+    SourceLost,
+    parse_size,
+)
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
 from cvsf.say import say

@@ -18,11 +18,17 @@ COMMANDS = {
     "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
     "node": ("capture.node:node", "One camera; cvsf-capture starts one per camera."),
     "watch": ("runtime.watch:watch", "A live table of a running hub."),
-    "cameras": ("capture.cameras:cameras", "List, preview and name the cameras of this machine."),
+    "cameras": (
+        "capture.list_cameras:cameras",
+        "List, preview and name the cameras of this machine.",
+    ),
     "sessions": ("runtime.sessions:sessions", "List recorded sessions, or show one."),
     "models": ("runtime.models:models", "List the engines, show, add or promote one, go back."),
     "promote": ("runtime.models:promote", "Make an engine live; a running hub takes it by itself."),
-    "simulate": ("capture.simulate:simulate", "Write labelled pictures of the simulated slope."),
+    "simulate": (
+        "capture.simulator.dataset:simulate",
+        "Write labelled pictures of the simulated slope.",
+    ),
     "train": ("train.train:train", "Learn a lifter from sessions or multi-view files."),
     "train-detector": (
         "train.detector:train_detector",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from capture.send import Sender
+from capture.link.sender import Sender
 from material import make_frame
 
 WIDTH, HEIGHT, FPS = 160, 120, 8.0

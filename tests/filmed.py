@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from capture.skier import pose_skier
-from capture.slope import Viewpoint, aim, make_slope, place_camera, project, turned
-from capture.truth import seen as really_seen
+from capture.simulator.ground_truth import seen as really_seen
+from capture.simulator.scene import Viewpoint, aim, make_slope, place_camera, project, turned
+from capture.simulator.skier import pose_skier
 from cvsf.engine import Engine, load_engine
 from cvsf.messages import MultiviewPose
 from cvsf.sightings import Sightings, sight

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from capture.skier import pose_skier
-from capture.slope import make_slope
+from capture.simulator.scene import make_slope
+from capture.simulator.skier import pose_skier
 from cvsf.skeleton import H36M_16
 
 _LEARNED = (("2026-11-22T09-12-40Z-gate-training", 1214), ("2026-11-22T10-03-11Z-run-07", 886),

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from capture import devices
-from capture.camera import SourceSpec, find_sources, open_source
-from capture.source import SourceConfig
-from capture.staged import read_address
+from capture.open_source import SourceSpec, find_sources, open_source
+from capture.simulator.scenario import read_address
+from capture.sources import v4l2_devices
+from capture.sources.source import SourceConfig
 from cvsf.refusal import Refusal
 
 
@@ -135,10 +135,10 @@ def test_without_a_camera_it_is_said_what_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Refusal, match=r"no camera was found: no .*/video\*.*--source sim"):
-        devices.find_all(dev=tmp_path)
+        v4l2_devices.find_all(dev=tmp_path)
     (tmp_path / "video0").write_bytes(b"")
     with pytest.raises(Refusal, match=r"no camera was found: .*video0 is no V4L2 camera"):
-        devices.find_all(dev=tmp_path)
+        v4l2_devices.find_all(dev=tmp_path)
 
 
 def test_stable_names_lead_to_their_device(tmp_path: Path) -> None:
@@ -146,26 +146,26 @@ def test_stable_names_lead_to_their_device(tmp_path: Path) -> None:
     for folder in ("by-path", "by-id"):
         (tmp_path / "v4l" / folder).mkdir(parents=True)
         (tmp_path / "v4l" / folder / "usb-lens").symlink_to("../../video0")
-    known = devices._stable_names(tmp_path)
+    known = v4l2_devices._stable_names(tmp_path)
     assert known == {(tmp_path / "video0").resolve(): tmp_path / "v4l" / "by-id" / "usb-lens"}
 
 
 def test_a_given_name_finds_its_camera(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/left"
-        devices.write_names(tmp_path, {"left": address})
+        v4l2_devices.write_names(tmp_path, {"left": address})
         assert find_sources("left", 1, data=tmp_path) == [SourceSpec(camera="left", uri=address)]
     with pytest.raises(Refusal, match=r"names known: left"):
         find_sources("right", 1, data=tmp_path)
 
 
 def test_names_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    devices.names_path(tmp_path).write_text("[cameras]\nleft = 3\n")
+    v4l2_devices.names_path(tmp_path).write_text("[cameras]\nleft = 3\n")
     with pytest.raises(Refusal, match="expected lines like"):
-        devices.read_names(tmp_path)
-    devices.names_path(tmp_path).write_text("[cameras\n")
+        v4l2_devices.read_names(tmp_path)
+    v4l2_devices.names_path(tmp_path).write_text("[cameras\n")
     with pytest.raises(Refusal, match="cannot be read"):
-        devices.read_names(tmp_path)
+        v4l2_devices.read_names(tmp_path)
 
 
 def test_an_unknown_address_is_refused() -> None:

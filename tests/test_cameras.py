@@ -12,9 +12,9 @@ import simplejpeg
 import typer
 from typer.testing import CliRunner
 
-from capture import cameras as command
-from capture.cameras import contact_sheet
-from capture.devices import Listed
+from capture import list_cameras as command
+from capture.list_cameras import contact_sheet
+from capture.sources.v4l2_devices import Listed
 from cvsf.refusal import Refusal
 
 app = typer.Typer()

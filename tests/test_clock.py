@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from capture.clock import OffsetLine, Wave
+from capture.link.clock_sync import OffsetLine, Wave
 
 WAVE_NS = 2_000_000_000
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer
 
-from capture.capture import capture
+from capture.launch import capture
 from cvsf.commands import COMMANDS
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

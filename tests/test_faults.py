@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import zmq
 
-from capture.simulator import open_simulated
-from capture.source import SourceConfig
-from capture.staged import Staged
+from capture.simulator.scenario import Staged
+from capture.simulator.simulated_camera import open_simulated
+from capture.sources.source import SourceConfig
 from cvsf.client import skeletons
 from cvsf.messages import pack, to_header, unpack
 from cvsf.session import read_manifest

@@ -32,10 +32,10 @@ from websockets.sync.client import connect
 
 import datasets
 import runtime.repeated
-from capture import cameras as cameras_command
+from capture import list_cameras as cameras_command
 from capture.config import CaptureConfig
-from capture.devices import Listed
-from capture.simulate import simulate
+from capture.simulator.dataset import simulate
+from capture.sources.v4l2_devices import Listed
 from cvsf import plan_builder
 from cvsf.commands import BENCHES, COMMANDS
 from cvsf.engine import SHIPPED

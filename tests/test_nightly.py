@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from capture.slope import aim
+from capture.simulator.scene import aim
 from cvsf.engine import SHIPPED, load_engine
 from cvsf.manifest import read_manifest
 from cvsf.messages import MultiviewPose

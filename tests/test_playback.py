@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from capture.camera import find_sources, open_source
-from capture.source import Exposure, Source, SourceConfig, SourceEnded
+from capture.open_source import find_sources, open_source
+from capture.sources.source import Exposure, Source, SourceConfig, SourceEnded
 from cvsf.messages import Frame, Instant
 from cvsf.refusal import Refusal
 from cvsf.session_writer import SessionWriter

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 import simplejpeg
 
-from capture import rtsp
-from capture.camera import find_sources, open_source
-from capture.rtsp import RtspCamera, SenderClock, shown
-from capture.source import SourceConfig, SourceLost
+from capture.open_source import find_sources, open_source
+from capture.sources import rtsp
+from capture.sources.rtsp import RtspCamera, SenderClock, shown
+from capture.sources.source import SourceConfig, SourceLost
 from cvsf.refusal import Refusal
 
 SENDER = """

@@ -16,15 +16,15 @@ import numpy.typing as npt
 import pytest
 import simplejpeg
 
-from capture.film import film, set_stage
-from capture.render import Painter
-from capture.simulate import render_seed, simulate
-from capture.simulator import open_simulated
-from capture.skier import pose_skier
-from capture.slope import aim, make_slope, place_camera, project, turned
-from capture.source import Exposure, SourceConfig
-from capture.staged import Knock, Staged
-from capture.truth import merge_truth, seen
+from capture.simulator.dataset import render_seed, simulate
+from capture.simulator.ground_truth import merge_truth, seen
+from capture.simulator.renderer import Painter
+from capture.simulator.scenario import Knock, Staged
+from capture.simulator.scene import aim, make_slope, place_camera, project, turned
+from capture.simulator.shots import film, set_stage
+from capture.simulator.simulated_camera import open_simulated
+from capture.simulator.skier import pose_skier
+from capture.sources.source import Exposure, SourceConfig
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 
@@ -200,9 +200,9 @@ def test_truth_is_written_when_the_process_is_told_to_stop(tmp_path: Path) -> No
     program = (
         "import signal, sys\n"
         "from pathlib import Path\n"
-        "from capture.source import SourceConfig\n"
-        "from capture.simulator import open_simulated\n"
-        "from capture.staged import Staged\n"
+        "from capture.sources.source import SourceConfig\n"
+        "from capture.simulator.simulated_camera import open_simulated\n"
+        "from capture.simulator.scenario import Staged\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
         "config = SourceConfig(seed=1, truth=Path(sys.argv[1]))\n"
         "camera = open_simulated(Staged(index=2, moving=False), config)\n"

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from capture.course import GRAVITY
-from capture.skier import STATURE, pose_skier
-from capture.slope import aim, make_slope, place_camera, project
+from capture.simulator.course import GRAVITY
+from capture.simulator.scene import aim, make_slope, place_camera, project
+from capture.simulator.skier import STATURE, pose_skier
 from cvsf.skeleton import H36M_16
 
 SIZE = (640, 480)

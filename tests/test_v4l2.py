@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from capture import v4l2_api as api
-from capture.mjpg import STANDARD_TABLES, whole_jpeg
-from capture.source import SourceConfig, SourceLost
-from capture.v4l2 import V4l2Camera, open_device
-from capture.v4l2_query import formats, refusal
+from capture.sources import v4l2_api as api
+from capture.sources.mjpeg import STANDARD_TABLES, whole_jpeg
+from capture.sources.source import SourceConfig, SourceLost
+from capture.sources.v4l2 import V4l2Camera, open_device
+from capture.sources.v4l2_query import formats, refusal
 from cvsf.refusal import Refusal
 from webcam import SIZE, SimulatedCamera
 
@@ -181,7 +181,7 @@ def test_the_moment_is_the_middle_of_the_exposure(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("capture.v4l2._HARDWARE_CLOCK", tmp_path / "absent")
+    monkeypatch.setattr("capture.sources.v4l2._HARDWARE_CLOCK", tmp_path / "absent")
     camera.sent = [(0, jpeg_of(1), 0)]
     exposure = opened(camera).read(1.0)
     assert exposure is not None
@@ -212,7 +212,7 @@ def test_a_camera_pulled_out_is_lost() -> None:
 
 
 def test_a_camera_that_falls_silent_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capture.v4l2._SILENT_S", 0.05)
+    monkeypatch.setattr("capture.sources.v4l2._SILENT_S", 0.05)
     source = opened(SimulatedCamera())
     with pytest.raises(SourceLost, match="no whole picture"):
         source.read(1.0)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from capture.camera import find_sources, open_source
-from capture.source import Exposure, Source, SourceConfig, SourceEnded
-from capture.video import VideoFile
+from capture.open_source import find_sources, open_source
+from capture.sources.source import Exposure, Source, SourceConfig, SourceEnded
+from capture.sources.video_file import VideoFile
 from cvsf.refusal import Refusal
 
 

@@ -13,7 +13,7 @@ import pytest
 import simplejpeg
 import zmq
 
-from capture.send import Sender
+from capture.link.sender import Sender
 from cvsf.messages import Frame, pack, to_header
 from cvsf.refusal import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback

@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from capture import v4l2_api as api
+from capture.sources import v4l2_api as api
 
 SIZE = (64, 48)
 

@@ -6,7 +6,7 @@ Nothing here starts a camera or changes a setting.
 import errno
 from pathlib import Path
 
-from capture import v4l2_api as api
+from capture.sources import v4l2_api as api
 from cvsf.refusal import Refusal
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from capture.source import Found, Source, SourceConfig
+from capture.sources.source import Found, Source, SourceConfig
 from cvsf.refusal import Refusal
 from cvsf.wire import CAMERA_NAME
 
@@ -26,12 +26,12 @@ class SourceSpec:
 
 
 _OPENERS = {
-    "v4l2": "capture.v4l2:open_device",
-    "rtsp": "capture.rtsp:open_stream",
-    "rtsps": "capture.rtsp:open_stream",
-    "file": "capture.video:open_video",
-    "session": "capture.playback:open_recorded",
-    "sim": "capture.simulator:open_simulated",
+    "v4l2": "capture.sources.v4l2:open_device",
+    "rtsp": "capture.sources.rtsp:open_stream",
+    "rtsps": "capture.sources.rtsp:open_stream",
+    "file": "capture.sources.video_file:open_video",
+    "session": "capture.sources.session_replay:open_recorded",
+    "sim": "capture.simulator.simulated_camera:open_simulated",
 }
 _FORMS = (
     "camera numbers (0,1,2,3), devices (/dev/video0,/dev/v4l/by-id/...), names given with"
@@ -78,7 +78,7 @@ def open_source(uri: str, config: SourceConfig) -> Source:
     module, _, function = _OPENERS[scheme].partition(":")
     opener = getattr(importlib.import_module(module), function)
     if scheme == "sim":
-        from capture.staged import read_address
+        from capture.simulator.scenario import read_address
 
         return cast(Source, opener(read_address(uri), config))
     return cast(Source, opener(uri, config))
@@ -86,12 +86,13 @@ def open_source(uri: str, config: SourceConfig) -> Source:
 
 def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
     """Every camera that the text names, in its order."""
-    from capture import devices, rtsp, staged, video
+    from capture.simulator import scenario
+    from capture.sources import rtsp, v4l2_devices, video_file
 
     if source is None:
-        return devices.find_all(data)
+        return v4l2_devices.find_all(data)
     if source == "sim" or source.startswith(("sim:", "sim?")):
-        return staged.find(source, cams)
+        return scenario.find(source, cams)
     is_one = bool(source) and Path(source).expanduser().exists()
     parts = [source] if is_one else [part.strip() for part in source.split(",")]
     found: list[Found] = []
@@ -100,13 +101,13 @@ def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
         if part.startswith(("rtsp://", "rtsps://")):
             found += rtsp.find(part)
         elif part.isdecimal() or part.startswith("/dev/"):
-            found += devices.find(part, data)
+            found += v4l2_devices.find(part, data)
         elif (part and path.is_dir()) or path.name == "session.json":
-            from capture import playback
+            from capture.sources import session_replay
 
-            found += playback.find(path)
+            found += session_replay.find(path)
         elif path.is_file() or any(letter in part for letter in "*?["):
-            found += video.find(part)
+            found += video_file.find(part)
         else:
             found += _named(part, data)
     return found
@@ -114,16 +115,16 @@ def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
 
 def _named(part: str, data: Path | None) -> list[Found]:
     """The camera that `cvsf cameras --name` called so."""
-    from capture import devices, rtsp
+    from capture.sources import rtsp, v4l2_devices
 
-    named = devices.read_names(data)
+    named = v4l2_devices.read_names(data)
     if part not in named:
         known = f" (names known: {', '.join(sorted(named))})" if named else ""
         is_file = ("/" in part or "." in part) and "://" not in part
         reason = "no such file" if is_file else "unknown source"
         raise Refusal(f"{part!r}: {reason}{known}; expected {_FORMS}.")
     address = named[part]
-    find = rtsp.find(address) if "://" in address else devices.find(address, data)
+    find = rtsp.find(address) if "://" in address else v4l2_devices.find(address, data)
     return [Found(uri=camera.uri, name=part) for camera in find]
 
 

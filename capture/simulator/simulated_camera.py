@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from capture.film import Shot, film, set_stage
-from capture.moment import reached
-from capture.render import Painter
-from capture.simulated import USUAL_FPS, USUAL_SIZE, check
-from capture.slope import Viewpoint, make_slope, place_camera, turned
-from capture.source import Exposure, Pace, Source, SourceConfig
-from capture.staged import Staged
-from capture.truth import TruthKeeper
+from capture.simulator.ground_truth import TruthKeeper
+from capture.simulator.limits import USUAL_FPS, USUAL_SIZE, check
+from capture.simulator.renderer import Painter
+from capture.simulator.scenario import Staged
+from capture.simulator.scene import Viewpoint, make_slope, place_camera, turned
+from capture.simulator.shots import Shot, film, set_stage
+from capture.sources.pacing import reached
+from capture.sources.source import Exposure, Pace, Source, SourceConfig
 
 _AHEAD = 10
 """Ticks whose motion is worked out together, which costs little more than one."""

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Course, Real, Single
-from capture.weather import Weather, choose_weather
+from capture.simulator.course import Course, Real, Single
+from capture.simulator.lighting import Weather, choose_weather
 
 Picture = npt.NDArray[np.uint8]
 

@@ -17,9 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from capture.camera import SourceSpec, find_sources, open_source
-from capture.devices import Listed, list_cameras, name_of, read_names, write_names
-from capture.source import Exposure, SourceConfig, SourceEnded, SourceLost
+from capture.open_source import SourceSpec, find_sources, open_source
+from capture.sources.source import Exposure, SourceConfig, SourceEnded, SourceLost
+from capture.sources.v4l2_devices import Listed, list_cameras, name_of, read_names, write_names
 from cvsf.refusal import Refusal
 from cvsf.wire import CAMERA_NAME
 

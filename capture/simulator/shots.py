@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Course, Real, Single
-from capture.figure import Figure, cross, facet_normals, make_figure, surface
-from capture.outfit import dress
-from capture.scenery import Land, make_land
-from capture.skier import Pose, pose_skier
-from capture.slope import Slope, Stamps, Viewpoint, aim, project
-from capture.weather import Weather
+from capture.simulator.clothing import dress
+from capture.simulator.course import Course, Real, Single
+from capture.simulator.lighting import Weather
+from capture.simulator.mesh import Figure, cross, facet_normals, make_figure, surface
+from capture.simulator.scene import Slope, Stamps, Viewpoint, aim, project
+from capture.simulator.scenery import Land, make_land
+from capture.simulator.skier import Pose, pose_skier
 from cvsf.skeleton import H36M_16
 
 _SHADOW_LIMBS = (

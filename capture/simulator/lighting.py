@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.course import Real
+from capture.simulator.course import Real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ import colorsys
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Real
-from capture.figure import Figure
+from capture.simulator.course import Real
+from capture.simulator.mesh import Figure
 
 JACKET = ("belly", "chest", "sleeve", "cuffs")
 

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from capture.moment import reached
-from capture.source import Exposure, Found, Pace, SourceConfig, SourceEnded
+from capture.sources.pacing import reached
+from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceEnded
 from cvsf.refusal import Refusal
 
 log = logging.getLogger(__name__)

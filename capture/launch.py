@@ -13,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from capture.camera import SourceSpec, find_sources
 from capture.config import CaptureConfig
-from capture.simulated import check
-from capture.source import SourceConfig, parse_size
-from capture.supervise import Child, supervise
+from capture.open_source import SourceSpec, find_sources
+from capture.simulator.limits import check
+from capture.sources.source import SourceConfig, parse_size
+from capture.supervisor import Child, supervise
 from cvsf.refusal import Refusal
 from cvsf.say import say
 from cvsf.session import read_manifest, session_folder
@@ -192,8 +192,8 @@ def _command(name: str, given: Mapping[str, object]) -> list[str]:
 
 def _gather_truth(truth: Path, specs: Sequence[SourceSpec]) -> None:
     """The truth of each simulated camera's process as one file."""
-    from capture.staged import read_address
-    from capture.truth import merge_truth
+    from capture.simulator.ground_truth import merge_truth
+    from capture.simulator.scenario import read_address
 
     indices = [read_address(spec.uri).index for spec in specs]
     merge_truth([truth.with_name(f"{truth.stem}.{index}.npz") for index in indices], truth)

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from capture import v4l2_api as api
-from capture.mjpg import whole_jpeg
-from capture.source import Exposure, Pace, SourceConfig, SourceLost
-from capture.v4l2_query import formats, is_camera, refusal
+from capture.sources import v4l2_api as api
+from capture.sources.mjpeg import whole_jpeg
+from capture.sources.source import Exposure, Pace, SourceConfig, SourceLost
+from capture.sources.v4l2_query import formats, is_camera, refusal
 from cvsf.refusal import Refusal
 
 log = logging.getLogger(__name__)

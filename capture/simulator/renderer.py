@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from capture.backdrop import Backdrop
-from capture.course import Real
-from capture.film import Shot, Stage
-from capture.scenery import Picture, draw_post
-from capture.skier import pose_skier
-from capture.slope import Viewpoint, aim
+from capture.simulator.background import Backdrop
+from capture.simulator.course import Real
+from capture.simulator.scene import Viewpoint, aim
+from capture.simulator.scenery import Picture, draw_post
+from capture.simulator.shots import Shot, Stage
+from capture.simulator.skier import pose_skier
 from cvsf.skeleton import H36M_16
 
 _FINE = 2

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import simplejpeg
 
-from capture.source import Exposure, Found, Pace, SourceConfig, SourceLost
+from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceLost
 from cvsf.refusal import Refusal
 
 log = logging.getLogger(__name__)

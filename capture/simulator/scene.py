@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Course, Real, lay_course
-from capture.figure import cross
-from capture.skier import Build, build_skier
+from capture.simulator.course import Course, Real, lay_course
+from capture.simulator.mesh import cross
+from capture.simulator.skier import Build, build_skier
 
 Stamps = npt.NDArray[np.int64]
 

@@ -6,9 +6,9 @@ The paintings know the seed and the tripod only; exposure is laid over them.
 import cv2
 import numpy as np
 
-from capture.course import Real, Single
-from capture.scenery import Land, Picture, paint
-from capture.slope import Viewpoint, look_at
+from capture.simulator.course import Real, Single
+from capture.simulator.scene import Viewpoint, look_at
+from capture.simulator.scenery import Land, Picture, paint
 
 _PLATE = np.array([1.75, 1.2])
 """Size of a panning camera's paintings and, below, their focal length, in widths of its picture."""

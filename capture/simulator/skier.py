@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Course, Real
+from capture.simulator.course import Course, Real
 from cvsf.skeleton import H36M_16
 
 STATURE = 1.75

@@ -16,12 +16,12 @@ import numpy as np
 import simplejpeg
 import typer
 
-from capture.film import film, set_stage
-from capture.render import Painter
-from capture.simulated import USUAL_SIZE, drawable
-from capture.slope import make_slope, place_camera
-from capture.source import parse_size
-from capture.truth import view_arrays, write_multiview
+from capture.simulator.ground_truth import view_arrays, write_multiview
+from capture.simulator.limits import USUAL_SIZE, drawable
+from capture.simulator.renderer import Painter
+from capture.simulator.scene import make_slope, place_camera
+from capture.simulator.shots import film, set_stage
+from capture.sources.source import parse_size
 from cvsf.refusal import Refusal
 
 _SPREAD = 0.6

@@ -3,7 +3,7 @@
 Whoever starts cameras asks here once, so that four of them do not refuse in chorus.
 """
 
-from capture.source import SourceConfig
+from capture.sources.source import SourceConfig
 from cvsf.refusal import Refusal
 
 USUAL_SIZE, USUAL_FPS = (640, 480), 20.0

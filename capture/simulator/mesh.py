@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Real, Single
-from capture.skier import SIDES, Build, Pose
+from capture.simulator.course import Real, Single
+from capture.simulator.skier import SIDES, Build, Pose
 from cvsf.skeleton import H36M_16
 
 Index = npt.NDArray[np.int64]

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture import v4l2_api as api
-from capture.source import Found
-from capture.v4l2_query import formats, is_camera, refusal
+from capture.sources import v4l2_api as api
+from capture.sources.source import Found
+from capture.sources.v4l2_query import formats, is_camera, refusal
 from cvsf.refusal import Refusal
 from cvsf.settings import data_folder
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from capture.course import Real
-from capture.slope import Stamps, Viewpoint, project
+from capture.simulator.course import Real
+from capture.simulator.scene import Stamps, Viewpoint, project
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 

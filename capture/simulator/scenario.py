@@ -8,7 +8,7 @@ same skier past the same cameras.
 import re
 from dataclasses import dataclass
 
-from capture.source import Found
+from capture.sources.source import Found
 from cvsf.refusal import Refusal
 
 MOST = 16

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from capture.moment import reached
-from capture.source import Exposure, Found, Pace, SourceConfig, SourceEnded
+from capture.sources.pacing import reached
+from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceEnded
 from cvsf.messages import Frame
 from cvsf.refusal import Refusal
 from cvsf.session import SessionReader
