@@ -17,14 +17,20 @@ from cvsf.refusal import Refusal
 COMMANDS = {
     "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
     "node": ("capture.node:node", "One camera; cvsf-capture starts one per camera."),
-    "watch": ("runtime.watch:watch", "A live table of a running hub."),
+    "watch": ("runtime.commands.watch:watch", "A live table of a running hub."),
     "cameras": (
         "capture.list_cameras:cameras",
         "List, preview and name the cameras of this machine.",
     ),
-    "sessions": ("runtime.sessions:sessions", "List recorded sessions, or show one."),
-    "models": ("runtime.models:models", "List the engines, show, add or promote one, go back."),
-    "promote": ("runtime.models:promote", "Make an engine live; a running hub takes it by itself."),
+    "sessions": ("runtime.commands.sessions:sessions", "List recorded sessions, or show one."),
+    "models": (
+        "runtime.commands.models:models",
+        "List the engines, show, add or promote one, go back.",
+    ),
+    "promote": (
+        "runtime.commands.models:promote",
+        "Make an engine live; a running hub takes it by itself.",
+    ),
     "simulate": (
         "capture.simulator.dataset:simulate",
         "Write labelled pictures of the simulated slope.",
@@ -47,25 +53,25 @@ COMMANDS = {
     "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
 }
 BENCHES = {
-    "sim": ("runtime.bench_sim:bench_sim", "3D error on simulated skiers nobody has seen."),
+    "sim": ("runtime.bench.sim:bench_sim", "3D error on simulated skiers nobody has seen."),
     "live": (
-        "runtime.bench_live:bench_live",
+        "runtime.bench.live:bench_live",
         "Skeletons in metres from cameras found live, one of them knocked, all but one unplugged.",
     ),
     "clip": (
-        "runtime.bench_clip:bench_clip",
+        "runtime.bench.clip:bench_clip",
         "3D error on a filmed clip with a calibration to score by.",
     ),
     "replay": (
-        "runtime.bench_replay:bench_replay",
+        "runtime.bench.replay:bench_replay",
         "Whether a replayed session gives the recorded skeletons.",
     ),
     "swap": (
-        "runtime.bench_swap:bench_swap",
+        "runtime.bench.swap:bench_swap",
         "What a client notices when the lifter is exchanged, and what is refused.",
     ),
     "hub": (
-        "runtime.bench_hub:bench_hub",
+        "runtime.bench.hub:bench_hub",
         "The hub's own time an instant, against decoding its pictures.",
     ),
     "night": (

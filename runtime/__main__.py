@@ -21,9 +21,9 @@ from cvsf.session import session_folder
 from cvsf.settings import data_folder, load_table
 from cvsf.stop import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
+from runtime.calibration.known_cameras import known_cameras
+from runtime.calibration.metric_scale import measures
 from runtime.config import HubConfig
-from runtime.known import known_cameras
-from runtime.measures import measures
 
 log = logging.getLogger(__name__)
 

@@ -16,28 +16,28 @@ from rich.live import Live
 from cvsf.messages import Frame, Skeleton
 from cvsf.say import say
 from cvsf.skeleton import joint_set
-from runtime.bundle import DEFAULT, load_bundle
+from runtime.calibration.known_cameras import Known
+from runtime.calibration.world import found_world
 from runtime.config import HubConfig
-from runtime.detect import Detector
-from runtime.drift import Drift
-from runtime.figures import Figures
-from runtime.gather import Gathering
-from runtime.inbox import Inbox
-from runtime.join import JOINED_SET, join
-from runtime.known import Known
-from runtime.lift import lift
-from runtime.link import Link
-from runtime.pictures import Pictures
-from runtime.receive import Receiver
-from runtime.record import Recorder
-from runtime.spoken import about
-from runtime.stages import Stages
-from runtime.stream import Streamer
-from runtime.swap import Serving
-from runtime.synchronise import Group
-from runtime.table import lasting, stats_table
-from runtime.web import WebServer
-from runtime.world import found_world
+from runtime.detection.bundle import DEFAULT, load_bundle
+from runtime.detection.detector import Detector
+from runtime.ingest.camera_connection import Link
+from runtime.ingest.frame_decoder import Pictures
+from runtime.ingest.instant_assembler import Gathering
+from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.receiver import Receiver
+from runtime.ingest.synchroniser import Group
+from runtime.lifting.hot_swap import Serving
+from runtime.lifting.lift import lift
+from runtime.lifting.pose_assembly import JOINED_SET, join
+from runtime.lifting.shadow_evaluation import Drift
+from runtime.recording.recorder import Recorder
+from runtime.streaming.json_codec import about
+from runtime.streaming.web_server import WebServer
+from runtime.streaming.zmq_publisher import Streamer
+from runtime.telemetry.hub_stats import Figures
+from runtime.telemetry.stage_timer import Stages
+from runtime.telemetry.table import lasting, stats_table
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 
 from cvsf.session import FrameRange, Manifest, SegmentRecord
-from runtime.account import account
-from runtime.link import NOT_KEPT, RECORDED, Link, OnDisk, found_on_disk, meet, read_report
+from runtime.ingest.camera_connection import (
+    NOT_KEPT,
+    RECORDED,
+    Link,
+    OnDisk,
+    found_on_disk,
+    meet,
+    read_report,
+)
+from runtime.ingest.frame_accounting import account
 
 
 def report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from runtime.web import WebServer
+from runtime.streaming.web_server import WebServer
 
 _STATS = {
     "instants": 80,

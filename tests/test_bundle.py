@@ -15,8 +15,15 @@ import numpy as np
 import pytest
 
 from cvsf.refusal import Refusal
-from runtime.bundle import DEFAULT, MANIFEST, SHIPPED, SIMULATED, load_bundle, read_manifest
-from runtime.fetch import fetch
+from runtime.detection.bundle import (
+    DEFAULT,
+    MANIFEST,
+    SHIPPED,
+    SIMULATED,
+    load_bundle,
+    read_manifest,
+)
+from runtime.detection.download import fetch
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -288,7 +295,7 @@ def test_an_archive_without_the_one_file_is_refused(
 def test_an_endless_download_is_refused(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.fetch._MAX_BYTES", 1000)
+    monkeypatch.setattr("runtime.detection.download._MAX_BYTES", 1000)
     server.files["pose.onnx"] = CONTENT
     with pytest.raises(Refusal, match="300000 bytes, expected at most 1000"):
         fetch(server.url("pose.onnx"), None, tmp_path / "pose.onnx", "pose", "none")

@@ -15,12 +15,12 @@ from cvsf.client import about, skeletons, stats
 from cvsf.messages import Skeleton
 from cvsf.skeleton import H36M_16
 from material import make_skeleton
-from runtime import spoken
-from runtime.stream import Streamer
-from runtime.web import WebServer
+from runtime.streaming import json_codec
+from runtime.streaming.web_server import WebServer
+from runtime.streaming.zmq_publisher import Streamer
 
 _DOCS = Path(__file__).parents[1] / "docs"
-_ABOUT = spoken.about(H36M_16, ["cam0", "cam1"], "lifter-1")
+_ABOUT = json_codec.about(H36M_16, ["cam0", "cam1"], "lifter-1")
 
 
 @contextmanager

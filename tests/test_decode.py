@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from runtime.bundle import MANIFEST, SHIPPED, NetworkManifest, read_manifest
-from runtime.decode import boxes, joints, people
+from runtime.detection.bundle import MANIFEST, SHIPPED, NetworkManifest, read_manifest
+from runtime.detection.postprocess import boxes, joints, people
 
 
 def network(bundle: str, role: str) -> NetworkManifest:

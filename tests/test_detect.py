@@ -11,9 +11,9 @@ import pytest
 from cvsf.refusal import Refusal
 from cvsf.skeleton import joint_set
 from graphs import MADE
-from runtime.bundle import MANIFEST, SHIPPED, load_bundle
-from runtime.detect import Detector, Person
-from runtime.stages import Stages
+from runtime.detection.bundle import MANIFEST, SHIPPED, load_bundle
+from runtime.detection.detector import Detector, Person
+from runtime.telemetry.stage_timer import Stages
 
 Picture = npt.NDArray[np.uint8]
 SIZES = [(1280, 720), (720, 1280), (640, 480), (500, 500), (1920, 300)]

@@ -13,9 +13,9 @@ from cvsf.registry import Registry, shipped_id
 from engines import tiny
 from product import until
 from runtime.config import HubConfig
-from runtime.drift import QUALITY, Drift
-from runtime.quality import LEAST, Measured, Window, measured, whole_views
-from runtime.swap import Serving
+from runtime.lifting.hot_swap import Serving
+from runtime.lifting.label_free_metrics import LEAST, Measured, Window, measured, whole_views
+from runtime.lifting.shadow_evaluation import QUALITY, Drift
 
 FAST = HubConfig(drift_hz=500, drift_window_s=0.08)  # 40 instants
 

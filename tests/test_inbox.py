@@ -2,8 +2,8 @@
 
 import threading
 
-from runtime.inbox import Inbox
-from runtime.synchronise import Group
+from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.synchroniser import Group
 
 GROUPS = [Group(frames={}, expected=(f"cam{i}",)) for i in range(6)]
 

@@ -31,7 +31,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import datasets
-import runtime.repeated
+import runtime.bench.looped_session
 from capture import list_cameras as cameras_command
 from capture.config import CaptureConfig
 from capture.simulator.dataset import simulate
@@ -56,24 +56,24 @@ from material import make_frame, make_pose, make_skeleton
 from product import CAPTURE, HUB, Run, free_ports, running, until
 from recordings import SMALL, multiview, run
 from rehearsed import rehearsed
-from runtime import bench_clip, bench_hub, bench_live, bench_swap
-from runtime.bench_replay import bench_replay
-from runtime.bench_sim import bench_sim
-from runtime.bench_swap import Arrival, figures
-from runtime.bundle import SIMULATED, load_bundle
-from runtime.chromium import find_chromium
+from runtime.bench import clip, hub, live, swap
+from runtime.bench.harness import Rehearsal
+from runtime.bench.replay import bench_replay
+from runtime.bench.sim import bench_sim
+from runtime.bench.swap import Arrival, figures
+from runtime.commands.headless_browser import find_chromium
+from runtime.commands.models import models, promote
+from runtime.commands.sessions import sessions
+from runtime.commands.watch import watch
 from runtime.config import HubConfig
-from runtime.drift import QUALITY, Drift
-from runtime.gauges import Gauges
-from runtime.models import models, promote
-from runtime.receive import Receiver
-from runtime.record import Recorder
-from runtime.rehearsal import Rehearsal
-from runtime.sessions import sessions
-from runtime.spoken import about, spoken
-from runtime.swap import Serving
-from runtime.watch import watch
-from runtime.web import WebServer
+from runtime.detection.bundle import SIMULATED, load_bundle
+from runtime.ingest.receiver import Receiver
+from runtime.lifting.hot_swap import Serving
+from runtime.lifting.shadow_evaluation import QUALITY, Drift
+from runtime.recording.recorder import Recorder
+from runtime.streaming.json_codec import about, spoken
+from runtime.streaming.web_server import WebServer
+from runtime.telemetry.prometheus import Gauges
 from train import bench_night as night_bench
 from train.bench_engine import bench_engine
 from train.bench_fusion import bench_fusion
@@ -899,9 +899,9 @@ def test_bench_replay_reports_the_listed_figures(heard: Heard) -> None:
 
 
 def test_bench_live_reports_the_listed_figures(heard: Heard) -> None:
-    found = bench_live._scored(Rehearsal(heard.lines), heard.truth, "cam0")
+    found = live._scored(Rehearsal(heard.lines), heard.truth, "cam0")
     runs = [{"seed": 1_000_003, "knocked": 0, **found}]
-    result = {**bench_live._pooled(runs), "seeds": [1_000_003], "runs": runs}
+    result = {**live._pooled(runs), "seeds": [1_000_003], "runs": runs}
     check("json", "cvsf bench live", spoken(result))
 
 
@@ -920,14 +920,14 @@ def test_bench_clip_reports_the_listed_figures(heard: Heard, tmp_path: Path) -> 
     count = len(list(SessionReader(heard.session).poses()))
     world = np.random.default_rng(0).normal([0, 0, 1000], 300, (count, 17, 3))
     np.savez(tmp_path / "movenet_2d_and_triangulated.npz", tri3d_mm=world)
-    check("json", "cvsf bench clip", bench_clip._score(heard.session, cameras, tmp_path))
+    check("json", "cvsf bench clip", clip._score(heard.session, cameras, tmp_path))
 
 
 def test_bench_hub_reports_the_listed_figures(heard: Heard, tmp_path: Path) -> None:
     reader = SessionReader(heard.session)
     shown = list(reader.frames("cam0"))[-8:]
     pictures = [{f"cam{v}": replace(frame, camera=f"cam{v}") for v in range(4)} for frame in shown]
-    check("json", "cvsf bench hub", bench_hub.measure(pictures, 5, tmp_path))
+    check("json", "cvsf bench hub", hub.measure(pictures, 5, tmp_path))
 
 
 @pytest.mark.slow
@@ -935,12 +935,12 @@ def test_bench_swap_reports_the_listed_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, changed in (
-        (runtime.repeated, {"_FILMED_S": 2}),
-        (bench_swap, {"_VIEWS": 2, "_FPS": 15, "_STAYS_S": 0.3, "_REFUSALS_S": 40.0}),
+        (runtime.bench.looped_session, {"_FILMED_S": 2}),
+        (swap, {"_VIEWS": 2, "_FPS": 15, "_STAYS_S": 0.3, "_REFUSALS_S": 40.0}),
     ):
         for name, value in changed.items():
             monkeypatch.setattr(module, name, value)
-    check("json", "cvsf bench swap", bench_swap.measure(tmp_path, 2, 0.5))
+    check("json", "cvsf bench swap", swap.measure(tmp_path, 2, 0.5))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from cvsf.commands import BENCHES
 from cvsf.session import SessionReader
 from cvsf.skeleton import H36M_16
 from product import CAPTURE, running, until
-from runtime.score_world import first_world_s, read_take, score_bump, score_world
+from runtime.bench.score_world import first_world_s, read_take, score_bump, score_world
 
 # half the rate, so that the suite may share two cores with other work
 SIM = [*CAPTURE, "--cams", "4", "--fps", "10", "--headless", "--height", "1.75"]

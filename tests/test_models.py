@@ -11,7 +11,7 @@ import pytest
 from cvsf.refusal import Refusal
 from cvsf.registry import Registry, shipped_id
 from engines import tiny
-from runtime.models import models, promote
+from runtime.commands.models import models, promote
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from nights import night_report, skeletons
 from pages import Page
-from runtime.chromium import Chromium, find_chromium
+from runtime.commands.headless_browser import Chromium, find_chromium
 from train.night_page import write_page
 from train.told import span
 

@@ -16,10 +16,10 @@ from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from material import make_frame
-from runtime.chromium import Chromium, find_chromium
-from runtime.spoken import about
-from runtime.watch import write_screenshot
-from runtime.web import WebServer
+from runtime.commands.headless_browser import Chromium, find_chromium
+from runtime.commands.watch import write_screenshot
+from runtime.streaming.json_codec import about
+from runtime.streaming.web_server import WebServer
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on PATH")
 

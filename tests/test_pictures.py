@@ -4,7 +4,7 @@ import numpy as np
 import simplejpeg
 
 from material import make_frame
-from runtime.pictures import Pictures
+from runtime.ingest.frame_decoder import Pictures
 
 
 def jpeg(grey: int) -> bytes:

@@ -10,8 +10,8 @@ from cvsf.rig import pans
 from cvsf.sightings import Sightings
 from cvsf.upright import Scale
 from rehearsed import Rehearsed, rehearsed
-from runtime.pursued import Pursued
-from runtime.surveying import Found, Surveying
+from runtime.calibration.live_ptz import Pursued
+from runtime.calibration.online_calibrator import Found, Surveying
 
 STATURE_M = 1.7
 

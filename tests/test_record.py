@@ -17,8 +17,8 @@ from cvsf.session import SessionReader, read_manifest
 from cvsf.storage import Bytes, Storage
 from cvsf.tally import Source
 from runtime.config import HubConfig
-from runtime.link import OnDisk
-from runtime.record import Recorder
+from runtime.ingest.camera_connection import OnDisk
+from runtime.recording.recorder import Recorder
 
 JPEG = b"\xff\xd8" + bytes(20_000)
 FRAMES, POSES, NONE = (HubConfig(record=mode) for mode in ("frames", "poses", "none"))

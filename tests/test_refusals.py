@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from product import CAPTURE, HUB, free_ports
-from runtime.bundle import SHIPPED
+from runtime.detection.bundle import SHIPPED
 
 SIM = [*CAPTURE, "--cams", "1", "--source", "sim"]
 SKIER = [*HUB, "--detector", "sim-skier"]

@@ -13,7 +13,7 @@ from cvsf.messages import Instant
 from cvsf.refusal import Refusal
 from cvsf.session import read_manifest
 from cvsf.session_writer import SessionWriter
-from runtime.sessions import sessions
+from runtime.commands.sessions import sessions
 
 KEYS = {
     "path", "name", "started", "duration_s", "cameras", "instants", "frames", "sealed", "verified",

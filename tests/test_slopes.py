@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 
 from cvsf.skeleton import H36M_16
-from runtime.bundle import load_bundle
+from runtime.detection.bundle import load_bundle
 from train.bodies import knees_bend_back
 from train.movements import MOVEMENTS, PHASES, everyday
 from train.slopes import _SIM_BUNDLE, biased_bundle, shifted

@@ -8,7 +8,7 @@ import pytest
 
 from cvsf.messages import Skeleton
 from cvsf.skeleton import H36M_16
-from runtime.smooth import OneEuro
+from runtime.streaming.one_euro import OneEuro
 
 _PERIOD_NS = 50_000_000
 _J = len(H36M_16)

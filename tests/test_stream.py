@@ -17,8 +17,8 @@ from cvsf.messages import Skeleton, from_header, unpack
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from material import make_skeleton
-from runtime.spoken import about
-from runtime.stream import RAW, SMOOTH, STATS, Streamer
+from runtime.streaming.json_codec import about
+from runtime.streaming.zmq_publisher import RAW, SMOOTH, STATS, Streamer
 
 _ABOUT = about(H36M_16, ["cam0", "cam1"], "lifter-1")
 

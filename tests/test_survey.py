@@ -25,11 +25,11 @@ from cvsf.storage import Storage
 from filmed import HZ, Filmed, film_skier
 from material import make_pose
 from product import processes, until
-from runtime import surveyor
+from runtime.calibration import calibrator_process
+from runtime.calibration.calibrator_client import News, Survey
+from runtime.calibration.known_cameras import known_cameras
 from runtime.config import HubConfig
-from runtime.known import known_cameras
-from runtime.record import Recorder
-from runtime.survey import News, Survey
+from runtime.recording.recorder import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_surveyor_finds_the_cameras_beside_the_hub_and_ends_with_it(
     assert news[0].calibration.rig.cameras == take.sightings.cameras
     assert news[0].calibration.scale_source == "height"
     assert os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0) == (
-        surveyor.NICE
+        calibrator_process.NICE
     )
     survey.close()
     assert not [p for p, _, _ in processes() if p == pid]
@@ -144,7 +144,7 @@ def test_a_surveyor_that_stands_still_never_holds_up_the_hub(take: Filmed, surve
 def test_a_killed_hub_leaves_no_surveyor_behind() -> None:
     story = (
         "import os, sys, time\n"
-        "from runtime.survey import Survey\n"
+        "from runtime.calibration.calibrator_client import Survey\n"
         "survey = Survey({}, 1.0, 20.0)\n"
         "print(survey._process.pid, flush=True)\n"
         "time.sleep(60)\n"

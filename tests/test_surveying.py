@@ -12,11 +12,11 @@ from cvsf.rig import Calibration
 from cvsf.sightings import Sightings
 from cvsf.upright import Scale
 from filmed import HZ, Filmed, film_skier, rooted_mm
-from runtime.gallery import Gallery
-from runtime.misfit import blamed, fit, misfit, triangulated
-from runtime.resection import resected
-from runtime.seen import arranged, from_map, joined, to_map
-from runtime.surveying import Found, Surveying, known_scale
+from runtime.calibration.keyframes import Gallery
+from runtime.calibration.observation_codec import arranged, from_map, joined, to_map
+from runtime.calibration.online_calibrator import Found, Surveying, known_scale
+from runtime.calibration.resection import resected
+from runtime.calibration.view_consistency import blamed, fit, misfit, triangulated
 
 STATURE_M = 1.75
 

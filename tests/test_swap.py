@@ -17,10 +17,10 @@ from cvsf.registry import Registry, shipped_id
 from cvsf.session import read_manifest as read_session
 from engines import tiny
 from product import CAPTURE, running, until
-from runtime.bench_swap import Arrival, figures
-from runtime.repeated import instant_ns
-from runtime.spoilt import SPOILT, put_live
-from runtime.swap import Serving
+from runtime.bench.fault_injection import SPOILT, put_live
+from runtime.bench.looped_session import instant_ns
+from runtime.bench.swap import Arrival, figures
+from runtime.lifting.hot_swap import Serving
 
 
 @pytest.fixture
@@ -188,8 +188,10 @@ def planning(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             raise Refusal("TensorRT: Unsupported SM: 0x900")
         return load_engine(folder)
 
-    monkeypatch.setattr("runtime.swap.choose", lambda kind: Choice("tensorrt", "for a test"))
-    monkeypatch.setattr("runtime.swap.open_tensorrt", build)
+    monkeypatch.setattr(
+        "runtime.lifting.hot_swap.choose", lambda kind: Choice("tensorrt", "for a test")
+    )
+    monkeypatch.setattr("runtime.lifting.hot_swap.open_tensorrt", build)
     return asked
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cvsf.messages import Frame
 from material import make_frame
-from runtime.synchronise import Group, Slots, Steps
+from runtime.ingest.synchroniser import Group, Slots, Steps
 
 PERIOD_NS = 50_000_000
 CAMERAS = ("cam0", "cam1", "cam2", "cam3")

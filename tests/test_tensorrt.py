@@ -20,9 +20,9 @@ from cvsf.engine import BUCKETS, SHIPPED, check_golden, choose, load_engine, ope
 from cvsf.manifest import LIFTER, read_golden, read_manifest
 from cvsf.plans import CARD, PLAN, TIMING, Plans
 from cvsf.refusal import Refusal
-from runtime import bundle
-from runtime.bundle import SIMULATED, load_bundle
-from runtime.detect import Detector
+from runtime.detection import bundle
+from runtime.detection.bundle import SIMULATED, load_bundle
+from runtime.detection.detector import Detector
 
 FAKES = Path(__file__).parent / "fakes"
 FAKED = (

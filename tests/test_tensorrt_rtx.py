@@ -16,9 +16,9 @@ from cvsf.manifest import Precision, read_manifest, verified_file
 from cvsf.plans import CARD, Plans
 from cvsf.refusal import Refusal
 from cvsf.tensorrt_api import MODULES, listener, must, tensorrt_module, unavailable, version
-from runtime import bundle
-from runtime.bundle import SIMULATED
-from runtime.network import Network
+from runtime.detection import bundle
+from runtime.detection.bundle import SIMULATED
+from runtime.detection.network import Network
 
 if not any(importlib.util.find_spec(name) for name in MODULES):
     pytest.skip(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from runtime.track import Track
+from runtime.detection.tracker import Track
 
 Floats = npt.NDArray[np.float64]
 PERIOD_NS = 50_000_000

@@ -13,9 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cvsf.refusal import Refusal
-from runtime.stream import STATS, Streamer
-from runtime.table import lasting, stats_table
-from runtime.watch import watch
+from runtime.commands.watch import watch
+from runtime.streaming.zmq_publisher import STATS, Streamer
+from runtime.telemetry.table import lasting, stats_table
 
 _STATS: dict[str, Any] = {
     "t_s": 42.0,
@@ -142,7 +142,7 @@ def test_watching_ends_after_the_seconds_asked_for(hub: int) -> None:
 
 
 def test_watching_nobody_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.watch._PATIENCE_S", 0.3)
+    monkeypatch.setattr("runtime.commands.watch._PATIENCE_S", 0.3)
     result = _run("--port", "1")
     assert isinstance(result.exception, Refusal)
     assert "start one with cvsf-capture" in str(result.exception)

@@ -20,9 +20,9 @@ from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
 from material import make_frame, make_skeleton
-from runtime import viewers
-from runtime.spoken import about
-from runtime.web import WebServer
+from runtime.streaming import client_queue
+from runtime.streaming.json_codec import about
+from runtime.streaming.web_server import WebServer
 
 _J = len(H36M_16)
 _ABOUT = about(H36M_16, ["cam0", "cam1"], "lifter-1")
@@ -186,7 +186,7 @@ def test_an_oversized_message_ends_only_its_own_connection(server: WebServer) ->
 def test_a_page_that_stands_still_is_dropped_counted_and_let_go(
     server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewers, "_BEHIND_S", 0.5)
+    monkeypatch.setattr(client_queue, "_BEHIND_S", 0.5)
     with socket.create_connection(("127.0.0.1", server.port)) as still:
         still.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         still.sendall(

@@ -18,8 +18,8 @@ from cvsf.messages import Frame, pack, to_header
 from cvsf.refusal import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback
 from product import until
-from runtime.link import Link, OnDisk
-from runtime.receive import Receiver
+from runtime.ingest.camera_connection import Link, OnDisk
+from runtime.ingest.receiver import Receiver
 
 WIDTH, HEIGHT = 64, 48
 PICTURE = simplejpeg.encode_jpeg(

@@ -14,14 +14,14 @@ from cvsf.refusal import Refusal
 from cvsf.rig import Calibration
 from cvsf.upright import Scale, stand
 from filmed import HZ, Filmed, engine, film_skier, rooted_mm
+from runtime.calibration.calibrator_client import News
+from runtime.calibration.depth_filter import Depth
+from runtime.calibration.gauge_alignment import continued
+from runtime.calibration.known_cameras import Known, known_cameras
+from runtime.calibration.metric_scale import measures
+from runtime.calibration.world import World
 from runtime.config import HubConfig
-from runtime.continuity import continued
-from runtime.depth import Depth
-from runtime.known import Known, known_cameras
-from runtime.lift import lift
-from runtime.measures import measures
-from runtime.survey import News
-from runtime.world import World
+from runtime.lifting.lift import lift
 
 BUMP_S = 5.0
 

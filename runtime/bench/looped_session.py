@@ -1,0 +1,74 @@
+"""A long session from a short simulated run: its instants forwards, backwards and forwards again.
+
+Playing it takes next to no work, so that a bench on a small machine measures the hub alone. It
+holds no cameras, so that skeletons stay at unit scale.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from cvsf.messages import Frame, Instant
+from cvsf.refusal import Refusal
+from cvsf.session import SessionReader
+from cvsf.session_writer import SessionWriter
+from runtime.bench.harness import rehearse
+
+_FILMED_S = 10
+_SYNC_EVERY = 300
+_FIRST_NS = 10**15
+
+
+def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> Path:
+    """A session of so many views at that rate, lasting that long; pictures of a simulated skier."""
+    words = ["--cams", str(views), "--source", "sim", "--seed", "1000003", "--size", size]
+    words += ["--fps", str(fps), "--duration", str(_FILMED_S)]
+    filmed = SessionReader(rehearse(words, data).session)
+    pictures = _pictures(filmed, views)
+    if len(pictures) < fps:
+        raise Refusal(
+            f"the simulated run gave {len(pictures)} pictures of all views, expected "
+            f"{_FILMED_S * fps}; the machine is overloaded"
+        )
+    there_and_back = pictures + pictures[-2:0:-1]
+    writer = SessionWriter(data / "sessions" / "repeated", joint_set="h36m-16")
+    for index in range(round(seconds * fps)):
+        t_ns = instant_ns(index, fps)
+        _write(writer, index, t_ns, there_and_back[index % len(there_and_back)])
+        if index % _SYNC_EVERY == 0:
+            writer.sync()
+    writer.close()
+    return writer.folder
+
+
+def instant_ns(index: int, fps: int) -> int:
+    """When an instant of the session was exposed."""
+    return _FIRST_NS + index * 10**9 // fps
+
+
+def index_of(t_ns: int, fps: int) -> int:
+    """The instant exposed then."""
+    return round((t_ns - _FIRST_NS) * fps / 1e9)
+
+
+def _pictures(filmed: SessionReader, views: int) -> list[dict[str, Frame]]:
+    """By exposure number: what was rendered, also where the hub had no time for it."""
+    found: dict[int, dict[str, Frame]] = {}
+    for frame in filmed.frames():
+        found.setdefault(frame.seq, {})[frame.camera] = frame
+    return [found[seq] for seq in sorted(found) if len(found[seq]) == views]
+
+
+def _write(writer: SessionWriter, index: int, t_ns: int, frames: dict[str, Frame]) -> None:
+    for frame in frames.values():
+        writer.write(
+            replace(frame, boot_id="repeated", seq=index, t_ns=t_ns, raw_ns=t_ns, trigger=None)
+        )
+    writer.write(
+        Instant(
+            index=index,
+            t_ns=t_ns,
+            frames=dict.fromkeys(frames, ("repeated", index)),
+            expected=tuple(frames),
+            spread_ns=0,
+        )
+    )

@@ -1,0 +1,223 @@
+"""Pictures in, one person's joints per camera out: the networks of a bundle, and whom they look at.
+
+The whole picture is searched when a view lacks its person or now and then, each view in its turn;
+else the next crop comes from the last joints. The same pictures and times give the same people.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cvsf.engine import Kind, Told
+from cvsf.refusal import Refusal
+from cvsf.skeleton import Array
+from runtime.detection.bundle import Bundle, NetworkManifest
+from runtime.detection.network import Batch, Network
+from runtime.detection.postprocess import boxes, check, joints, people
+from runtime.detection.preprocess import Fit, Floats, Picture, crop, letterbox
+from runtime.detection.tracker import Track
+from runtime.telemetry.stage_timer import Stages
+
+log = logging.getLogger(__name__)
+
+_GAP_NS = 500_000_000
+"""After a longer silence nobody is where they were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The person of interest in one picture, in its pixels and the bundle's joint set."""
+
+    keypoints_px: Array  # (J, 2)
+    confidence: Array  # (J,)
+    box_px: Array  # (4,) x0, y0, x1, y1
+
+
+class Detector:
+    """A bundle's networks and one track per camera."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int = 1,
+        *,
+        kind: Kind = "onnxruntime",
+        plans: Path | None = None,
+    ) -> None:
+        manifest = bundle.manifest
+        self.joint_set = manifest.joints
+        self.name = bundle.id
+        self._every, self._beyond = manifest.detect_every, manifest.beyond_joints
+
+        def network(role: str, card: NetworkManifest) -> Network:
+            return Network(card, bundle.files[role], threads, kind=kind, plans=plans)
+
+        self._pose = network("pose", manifest.pose)
+        networks = {"pose": self._pose}
+        self._boxes: Network | None = None
+        if manifest.detector is not None:
+            self._boxes = network("detector", manifest.detector)
+            networks["detector"] = self._boxes
+        for role, each in networks.items():
+            empty = each.run(each.buffer(1))
+            check(empty, each.manifest, len(self.joint_set), str(bundle.files[role]))
+        self._tracks: dict[str, Track] = {}
+        self._seen_ns: dict[str, int] = {}
+        self._instant = 0
+
+    @property
+    def backends(self) -> dict[str, str]:
+        """Who runs each network, by what it does."""
+        networks = {"pose": self._pose} | ({"detector": self._boxes} if self._boxes else {})
+        return {role: network.backend for role, network in networks.items()}
+
+    def build_plans(self, told: Told | None = None) -> None:
+        """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
+        on a thread beside the one that detects. A Refusal says which networks stay where they are;
+        what one cannot is no reason for the other.
+        """
+        refused = []
+        for network in (self._boxes, self._pose):
+            try:
+                if network is not None:
+                    network.build_plan(told)
+            except Refusal as refusal:
+                refused.append(str(refusal))
+        if refused:
+            raise Refusal("; ".join(refused))
+
+    def plan_beside(self) -> None:
+        """The same on a thread of its own, failures told in the log."""
+
+        def plan() -> None:
+            try:
+                self.build_plans()
+            except (Refusal, OSError) as error:
+                log.error("detector stays where it is", extra={"reason": str(error)})
+
+        threading.Thread(target=plan, name="detector plans", daemon=True).start()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._tracks.clear()
+        self._seen_ns.clear()
+        self._instant = 0
+
+    def detect(
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> dict[str, Person]:
+        """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
+        pictures = dict(sorted(pictures.items()))  # not the order in which they came
+        self._forget_the_absent(pictures, t_ns)
+        self._instant += 1
+        if self._boxes is None:
+            return self._whole(pictures, t_ns, stages)
+        self._search(self._boxes, pictures, t_ns, stages)
+        return self._read(pictures, t_ns, stages)
+
+    def _forget_the_absent(self, pictures: Mapping[str, Picture], t_ns: int) -> None:
+        """Drop what was known before a gap in time, of all views or of one."""
+        latest = max(self._seen_ns.values(), default=t_ns)
+        if abs(t_ns - latest) > _GAP_NS:
+            self.reset()
+        for camera in pictures:
+            if camera not in self._tracks:
+                self._tracks[camera] = Track(self._every, len(self._tracks), self._beyond)
+            elif t_ns - self._seen_ns[camera] > _GAP_NS:
+                self._tracks[camera].forget()
+            self._seen_ns[camera] = t_ns
+
+    def _search(
+        self, network: Network, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> None:
+        """Look for people in the whole pictures whose turn it is."""
+        due = [camera for camera in pictures if self._tracks[camera].due(self._instant, t_ns)]
+        if not due:
+            return
+        with stages("crop"):
+            batch, fits = _letterboxed(network, [pictures[camera] for camera in due])
+        with stages("detect"):
+            outputs = network.run(batch)
+        with stages("keypoints"):
+            for camera, fit, found in zip(due, fits, boxes(outputs, network.manifest), strict=True):
+                self._tracks[camera].look(_in_picture(found, fit, pictures[camera]), t_ns)
+
+    def _read(
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> dict[str, Person]:
+        """The joints of everybody who is followed, and the tracks moved to them."""
+        with stages("crop"):
+            expected = {camera: self._tracks[camera].expected(t_ns) for camera in pictures}
+            followed = {camera: box for camera, box in expected.items() if box is not None}
+            batch = self._pose.buffer(len(followed))
+            fits = [
+                crop(pictures[camera], box, self._pose.manifest, into)
+                for (camera, box), into in zip(followed.items(), batch, strict=True)
+            ]
+        if not followed:
+            return {}
+        with stages("pose"):
+            outputs = self._pose.run(batch)
+        with stages("keypoints"):
+            places, confidence = joints(outputs, self._pose.manifest)
+            found = {}
+            for camera, fit, place, sure in zip(followed, fits, places, confidence, strict=True):
+                place_px = fit.to_picture(place)
+                if self._follow(camera, place_px, sure, t_ns):
+                    found[camera] = self._person(camera, place_px, sure)
+        return found
+
+    def _whole(
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+    ) -> dict[str, Person]:
+        """People and joints from one network; the person of interest is picked among them."""
+        with stages("crop"):
+            batch, fits = _letterboxed(self._pose, list(pictures.values()))
+        with stages("pose"):
+            outputs = self._pose.run(batch)
+        with stages("keypoints"):
+            found = {}
+            everybody = people(outputs, self._pose.manifest)
+            for camera, fit, (seen, places, confidence) in zip(
+                pictures, fits, everybody, strict=True
+            ):
+                boxes_px = _in_picture(seen, fit, pictures[camera])
+                which = self._tracks[camera].look(boxes_px, t_ns)
+                if which is None:
+                    continue
+                place_px = fit.to_picture(places[which])
+                self._follow(camera, place_px, confidence[which], t_ns)
+                found[camera] = self._person(camera, place_px, confidence[which])
+        return found
+
+    def _follow(self, camera: str, place_px: Floats, sure: Floats, t_ns: int) -> bool:
+        gate = self._pose.manifest.min_confidence
+        return self._tracks[camera].follow(place_px, sure, gate, t_ns)
+
+    def _person(self, camera: str, place_px: Floats, sure: Floats) -> Person:
+        box = self._tracks[camera].box
+        assert box is not None
+        return Person(
+            keypoints_px=place_px.astype(np.float32),
+            confidence=sure.astype(np.float32),
+            box_px=box.astype(np.float32),
+        )
+
+
+def _letterboxed(network: Network, pictures: Sequence[Picture]) -> tuple[Batch, list[Fit]]:
+    batch = network.buffer(len(pictures))
+    manifest: NetworkManifest = network.manifest
+    return batch, [
+        letterbox(picture, manifest, into) for picture, into in zip(pictures, batch, strict=True)
+    ]
+
+
+def _in_picture(found: Floats, fit: Fit, picture: Picture) -> Floats:
+    """Boxes (N, 5) of the input as boxes of the picture, cut at its edges."""
+    corners = fit.to_picture(found[:, :4].reshape(-1, 2, 2))
+    corners = corners.clip(0, [picture.shape[1], picture.shape[0]])
+    return np.concatenate([corners.reshape(-1, 4), found[:, 4:]], 1)

@@ -1,0 +1,201 @@
+"""An ONNX network at work, held to what its manifest says of it, on whatever runs it here.
+
+A graph that does not fit its manifest is refused before the first picture, by one empty batch.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.engine import BUCKETS, Kind, Told, choose
+from cvsf.manifest import GOLDEN_LIMITS, Precision
+from cvsf.onnx_session import OnnxSession, Session
+from cvsf.plans import Plans, Profile, Range
+from cvsf.refusal import Refusal
+from runtime.detection.bundle import NetworkManifest
+
+log = logging.getLogger(__name__)
+
+Batch = npt.NDArray[Any]
+_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+_USUAL = 4  # pictures in a batch
+
+
+class Network:
+    """A session, its input buffers and the batch size its graph allows.
+
+    It begins on TensorRT where its plan is there already, else on ONNX Runtime.
+    """
+
+    def __init__(
+        self,
+        manifest: NetworkManifest,
+        path: Path,
+        threads: int = 1,
+        *,
+        kind: Kind = "onnxruntime",
+        plans: Path | None = None,
+    ) -> None:
+        self.manifest, self._path = manifest, path
+        session = OnnxSession(path, manifest.outputs, threads)
+        self.one_by_one = _checked(session, manifest, path)
+        self._session: Session = session
+        self._buffer = self._empty(1)
+        self._plans = _plans(kind, plans)
+        profile, halve = self._shapes()
+        if self._plans is not None and self._plans.is_ready(path, "fp16", profile, halve=halve):
+            try:
+                self._open("fp16", None)
+            except Refusal as refusal:
+                log.warning("network begins on ONNX Runtime: %s", refusal)
+
+    @property
+    def backend(self) -> str:
+        """Who runs it: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
+        return self._session.backend
+
+    def build_plan(self, told: Told | None = None) -> None:
+        """Go over to TensorRT where it was asked for and can be had, the plan built first; seconds
+        to minutes, beside the work. Refusal leaves the network where it is.
+
+        Half precision where that says the same, else float32.
+        """
+        if self._plans is None or not self._session.backend.startswith("onnxruntime"):
+            return
+        try:
+            self._open("fp16", told)
+        except Refusal as refusal:
+            log.warning("network stays in float32: %s", refusal)
+            self._open("fp32", told)
+
+    def buffer(self, count: int) -> Batch:
+        """Room for that many pictures, valid until the next call."""
+        if len(self._buffer) < count:
+            self._buffer = self._empty(count)
+        return self._buffer[:count]
+
+    def run(self, batch: Batch) -> list[Batch]:
+        """The outputs in the manifest's order, axis 0 being the picture."""
+        if not self.one_by_one or len(batch) == 1:
+            return self._outputs(batch)
+        each = [self._outputs(batch[i : i + 1]) for i in range(len(batch))]
+        return [_stacked(parts) for parts in zip(*each, strict=True)]
+
+    def _outputs(self, batch: Batch) -> list[Batch]:
+        return self._session.run({self.manifest.input: batch})
+
+    def _open(self, precision: Precision, told: Told | None) -> None:
+        """Run its plan from now on, if that says what ONNX Runtime says of noise."""
+        from cvsf.tensorrt_session import TensorrtSession
+
+        assert self._plans is not None
+        profile, halve = self._shapes()
+        half = halve if precision == "fp16" else None
+        plan = self._plans.plan(self._path, precision, profile, told, halve=half)
+        buckets = (1,) if self.one_by_one else BUCKETS
+        session = TensorrtSession(plan, self.manifest.outputs, buckets, precision)
+        try:
+            self._require_same(session, GOLDEN_LIMITS[precision])
+            for count in buckets:  # what the first batch of a size would wait for
+                session.run({self.manifest.input: self._empty(count)})
+        except Refusal:
+            session.close()
+            raise
+        self._session = session
+        log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
+
+    def _require_same(self, session: Session, limit: float) -> None:
+        """Return where another session says of noise what the present one says."""
+        noise = np.random.default_rng(0).uniform(*_range(self.manifest), self._empty(1).shape)
+        fed = {self.manifest.input: noise.astype(self.manifest.dtype)}
+        apart = _apart(self._session.run(fed), session.run(fed))
+        if not apart <= limit:
+            raise Refusal(
+                f"{self._path} on {session.backend} differs from {self.backend} by {apart:.1e} "
+                f"relative, expected at most {limit:.0e}; it stays where it is"
+            )
+
+    def _shapes(self) -> tuple[Profile, Range]:
+        """How many pictures a plan is made ready for, and what numbers they are made of."""
+        one = self._empty(1).shape[1:]
+        least, most = (1, *one), (1 if self.one_by_one else BUCKETS[-1], *one)
+        usual = (min(_USUAL, most[0]), *one)
+        return {self.manifest.input: (least, usual, most)}, _range(self.manifest)
+
+    def _empty(self, count: int) -> Batch:
+        width, height = self.manifest.size_px
+        planes = self.manifest.channels
+        one = (height, width, planes) if self.manifest.layout == "NHWC" else (planes, height, width)
+        return np.zeros((count, *one), self.manifest.dtype)
+
+
+def _stacked(parts: Sequence[Batch]) -> Batch:
+    """One array of all pictures, padded with nobody where they hold different numbers of people."""
+    most = max(part.shape[1] for part in parts)
+    padded = [
+        np.pad(part, [(0, 0), (0, most - part.shape[1])] + [(0, 0)] * (part.ndim - 2))
+        for part in parts
+    ]
+    return np.concatenate(padded)
+
+
+def _plans(kind: Kind, folder: Path | None) -> Plans | None:
+    """The plans to run, where TensorRT is what runs networks."""
+    if choose(kind).backend != "tensorrt":
+        return None
+    if folder is None:
+        raise ValueError(f"plans is None, expected a folder for {kind!r}")
+    return Plans(folder)
+
+
+def _range(manifest: NetworkManifest) -> Range:
+    """The least and the largest number in its input."""
+    ends = [
+        (pixel - mean) / std
+        for pixel in (0.0, 255.0)
+        for mean in manifest.mean
+        for std in manifest.std
+    ]
+    return min(ends), max(ends)
+
+
+def _apart(right: Sequence[Batch], found: Sequence[Batch]) -> float:
+    """The largest share by which an output is another; infinity where they do not compare."""
+    pairs = list(zip(right, found, strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return float("inf")
+    return max(float(np.linalg.norm(a - b) / max(float(np.linalg.norm(a)), 1e-9)) for a, b in pairs)
+
+
+def _checked(session: OnnxSession, manifest: NetworkManifest, path: Path) -> bool:
+    """Whether it takes one picture at a time; a Refusal where it does not fit the manifest."""
+    inputs = {i.name: i for i in session.inputs}
+    if list(inputs) != [manifest.input]:
+        found = ", ".join(inputs) or "none"
+        raise Refusal(f"{path} has the inputs {found}, its manifest says {manifest.input}")
+    outputs = [o.name for o in session.outputs]
+    if missing := [name for name in manifest.outputs if name not in outputs]:
+        raise Refusal(
+            f"{path} has the outputs {', '.join(outputs)}, its manifest says {', '.join(missing)}"
+        )
+    graph = inputs[manifest.input]
+    if graph.type != _TYPES[manifest.dtype]:
+        raise Refusal(f"{path} takes {graph.type}, its manifest says {manifest.dtype}")
+    width, height = manifest.size_px
+    planes = manifest.channels
+    nhwc = manifest.layout == "NHWC"
+    wanted = [height, width, planes] if nhwc else [planes, height, width]
+    fixed = list(graph.shape)
+    fits = len(fixed) == 1 + len(wanted) and all(
+        not isinstance(have, int) or have == want
+        for have, want in zip(fixed[1:], wanted, strict=True)
+    )
+    if not fits or (isinstance(fixed[0], int) and fixed[0] != 1):
+        raise Refusal(f"{path} takes pictures of {fixed}, its manifest says [batch, {wanted}]")
+    if fixed[0] == 1 and manifest.batch == "dynamic":
+        log.warning("network takes one picture at a time", extra={"network": str(path)})
+    return fixed[0] == 1 or manifest.batch == "one"

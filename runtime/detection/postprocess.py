@@ -1,0 +1,195 @@
+"""What networks say, read as boxes and joints in the pixels of their input.
+
+Input pixels are continuous, (0, 0) the corner of the first. Nothing here knows of pictures.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.refusal import Refusal
+from runtime.detection.bundle import NetworkManifest
+from runtime.detection.network import Batch
+
+Floats = npt.NDArray[np.float64]
+
+_YOLOX_STRIDES = (8, 16, 32)
+_OVERLAP = 0.45
+"""Two boxes that share more of their union are one person."""
+_MOST_PEOPLE = 32
+_SIMCC_SPLIT = 2.0
+_REACH_CELLS = 2
+"""A joint is the weighted mean of the heatmap this far around its peak."""
+
+
+def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Floats]:
+    """Per picture the people found, most confident first: (N, 5) of x0, y0, x1, y1, confidence."""
+    match manifest.decoding:
+        case "yolox":
+            found = _yolox(outputs[0], manifest)
+        case "rtmdet":
+            people = np.asarray(outputs[1])[..., None] == 0
+            found = list(outputs[0] * people)
+        case "centre-map":
+            found = _centre_map(outputs[0], outputs[1], manifest)
+        case _:
+            raise ValueError(f"decoding is {manifest.decoding}, expected one that finds boxes")
+    return [_separate(each.astype(np.float64), manifest) for each in found]
+
+
+def joints(outputs: Sequence[Batch], manifest: NetworkManifest) -> tuple[Floats, Floats]:
+    """One person's joints per crop: (B, J, 2) input px and (B, J) confidence."""
+    match manifest.decoding:
+        case "movenet":
+            found = outputs[0][:, 0].astype(np.float64)
+            places, confidence = found[..., 1::-1] * manifest.size_px, found[..., 2]
+        case "simcc":
+            places, confidence = _simcc(outputs[0], outputs[1])
+        case "heatmap":
+            places, confidence = _heatmap(outputs[0], manifest)
+        case _:
+            raise ValueError(f"decoding is {manifest.decoding}, expected one that finds joints")
+    return places, _certainty(confidence, manifest)
+
+
+def people(
+    outputs: Sequence[Batch], manifest: NetworkManifest
+) -> list[tuple[Floats, Floats, Floats]]:
+    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of everybody in it."""
+    found = []
+    for dets, keypoints in zip(outputs[0], outputs[1], strict=True):
+        kept = _kept(dets.astype(np.float64), manifest)
+        body = keypoints[kept].astype(np.float64)
+        confidence = _certainty(body[..., 2], manifest)
+        found.append((dets[kept].astype(np.float64), body[..., :2] + 0.5, confidence))
+    return found
+
+
+def check(outputs: Sequence[Batch], manifest: NetworkManifest, joint_count: int, name: str) -> None:
+    """Refuse a network whose outputs for one empty picture are not what its decoding reads."""
+    shapes = [tuple(output.shape) for output in outputs]
+    width, height = manifest.size_px
+    cells = sum((width // s) * (height // s) for s in _YOLOX_STRIDES)
+    maps = shapes[0][2:] if len(shapes[0]) == 4 else (0, 0)
+    people = shapes[0][1] if len(shapes[0]) > 1 else 0
+    wanted: dict[str, list[tuple[int, ...]]] = {
+        "yolox": [(1, cells, 85)],
+        "rtmdet": [(1, people, 5), (1, people)],
+        "centre-map": [(1, 1, *maps), (1, 2, *maps)],
+        "movenet": [(1, 1, joint_count, 3)],
+        "simcc": [
+            (1, joint_count, int(width * _SIMCC_SPLIT)),
+            (1, joint_count, int(height * _SIMCC_SPLIT)),
+        ],
+        "heatmap": [(1, joint_count, *maps)],
+        "rtmo": [(1, people, 5), (1, people, joint_count, 3)],
+    }
+    if shapes != wanted[manifest.decoding]:
+        raise Refusal(
+            f"{name} answers {', '.join(map(str, shapes))}, decoding {manifest.decoding} expects "
+            f"{', '.join(map(str, wanted[manifest.decoding]))}"
+        )
+
+
+def _certainty(confidence: Floats, manifest: NetworkManifest) -> Floats:
+    return np.clip(confidence / manifest.full_confidence, 0, 1)
+
+
+def _separate(found: Floats, manifest: NetworkManifest) -> Floats:
+    return found[_kept(found, manifest)]
+
+
+def _kept(found: Floats, manifest: NetworkManifest) -> npt.NDArray[np.intp]:
+    """Which boxes (N, 5) are confident and not another one's double, most confident first."""
+    sound = np.isfinite(found).all(-1) & (found[:, 4] >= manifest.min_confidence)
+    candidates = np.flatnonzero(sound & (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]))
+    if len(candidates) == 0:
+        return candidates
+    order = candidates[np.argsort(-found[candidates, 4], kind="stable")]
+    kept: list[int] = []
+    while len(order) and len(kept) < _MOST_PEOPLE:
+        kept.append(int(order[0]))
+        order = order[1:][_overlaps(found[order[0]], found[order[1:]]) <= _OVERLAP]
+    return np.asarray(kept, np.intp)
+
+
+def _overlaps(one: Floats, others: Floats) -> Floats:
+    """What a box shares with each of the others, over what the two cover."""
+    low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:4], others[:, 2:4])
+    shared = np.clip(high - low, 0, None).prod(1)
+    areas = (others[:, 2:4] - others[:, :2]).prod(1)
+    return np.asarray(shared / ((one[2:4] - one[:2]).prod() + areas - shared))
+
+
+def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
+    """Raw grids: offset from the cell and log size, in strides; class 0 is person."""
+    width, height = manifest.size_px
+    grids = []
+    for stride in _YOLOX_STRIDES:
+        y, x = np.divmod(np.arange((width // stride) * (height // stride)), width // stride)
+        grids.append(np.stack([x, y, np.full_like(x, stride)], 1))
+    cells = np.concatenate(grids).astype(np.float64)
+    found = []
+    for each in raw:
+        confidence = each[:, 4].astype(np.float64) * each[:, 5]
+        likely = confidence >= manifest.min_confidence
+        cell, said = cells[likely], each[likely, :4].astype(np.float64)
+        centre = (said[:, :2] + cell[:, :2]) * cell[:, 2:]
+        half = np.exp(np.minimum(said[:, 2:], 20.0)) * cell[:, 2:] / 2
+        found.append(np.concatenate([centre - half, centre + half, confidence[likely, None]], 1))
+    return found
+
+
+def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[Floats]:
+    """Peaks of the centre map, each with the box whose size the peak's cell names."""
+    cells_high, cells_wide = centre.shape[-2:]
+    cell_px = np.array(manifest.size_px) / (cells_wide, cells_high)
+    found = []
+    for heat, shares in zip(centre[:, 0], size, strict=True):
+        highest = cv2.dilate(np.ascontiguousarray(heat), np.ones((3, 3), np.uint8))
+        rows, columns = np.nonzero((heat >= manifest.min_confidence) & (heat >= highest))
+        places = _around(heat[None], columns[None], rows[None], reach=1)[0] * cell_px
+        half = shares[:, rows, columns].T * np.array(manifest.size_px) / 2
+        peak = heat[rows, columns, None]
+        found.append(np.concatenate([places - half, places + half, peak], 1))
+    return found
+
+
+def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Floats, Floats]:
+    """The weighted mean around each map's peak, and the peak's height."""
+    batch, count, high, wide = heat.shape
+    flat = heat.reshape(batch * count, high * wide)
+    at = flat.argmax(1)
+    rows, columns = np.divmod(at, wide)
+    maps = flat.reshape(-1, high, wide)
+    places = _around(maps, columns[:, None], rows[:, None], _REACH_CELLS)[:, 0]
+    cell_px = np.array(manifest.size_px) / (wide, high)
+    peak = flat[np.arange(len(flat)), at].astype(np.float64)
+    return (places * cell_px).reshape(batch, count, 2), peak.reshape(batch, count)
+
+
+def _around(
+    maps: Batch, columns: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], reach: int
+) -> Floats:
+    """Weighted means (M, N, 2) of maps (M, h, w) around cells (M, N), from the map's corner."""
+    high, wide = maps.shape[-2:]
+    offsets = np.arange(-reach, reach + 1)
+    x = columns[..., None] + offsets  # (M, N, K)
+    y = rows[..., None] + offsets
+    inside_x, inside_y = (x >= 0) & (x < wide), (y >= 0) & (y < high)
+    item = np.arange(len(maps))[:, None, None, None]
+    weight = maps[item, y.clip(0, high - 1)[..., :, None], x.clip(0, wide - 1)[..., None, :]]
+    weight = np.maximum(weight, 0) * (inside_y[..., :, None] & inside_x[..., None, :])
+    total = np.maximum(weight.sum((-2, -1)), 1e-9)
+    across = (weight.sum(-2) * x).sum(-1) / total
+    down = (weight.sum(-1) * y).sum(-1) / total
+    return np.stack([across, down], -1).astype(np.float64) + 0.5
+
+
+def _simcc(across: Batch, down: Batch) -> tuple[Floats, Floats]:
+    """The highest bin of each axis; a joint is as certain as the less certain axis."""
+    x, y = across.argmax(-1), down.argmax(-1)
+    confidence = np.minimum(across.max(-1), down.max(-1)).astype(np.float64)
+    return np.stack([x, y], -1) / _SIMCC_SPLIT + 0.5, confidence

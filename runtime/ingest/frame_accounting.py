@@ -1,0 +1,98 @@
+"""Where every exposure of a camera is: on disk, not kept, dropped, or still with its node.
+
+All runs of its node and all hubs of the session are in it; what nobody can tell any more counts as
+dropped.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cvsf.tally import Source
+from runtime.ingest.camera_connection import NOT_KEPT, RECORDED, Link, OnDisk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """exposed = recorded + not_kept + dropped + in_ring, always."""
+
+    exposed: int = 0
+    recorded: int = 0
+    not_kept: int = 0
+    in_ring: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def dropped(self) -> int:
+        return self.exposed - self.recorded - self.not_kept - self.in_ring
+
+    def __add__(self, other: "Account") -> "Account":
+        return Account(
+            exposed=self.exposed + other.exposed,
+            recorded=self.recorded + other.recorded,
+            not_kept=self.not_kept + other.not_kept,
+            in_ring=self.in_ring + other.in_ring,
+            reasons=self.reasons + other.reasons,
+        )
+
+    def explained(self, rest: str) -> "Account":
+        """The same, with what no reason was told for under `rest`."""
+        untold = self.dropped - self.reasons.total()
+        return self + Account(reasons=Counter({rest: max(untold, 0)}))
+
+
+def account(
+    camera: str,
+    present: Link | None,
+    runs: Mapping[Source, Link],
+    before: Mapping[Source, OnDisk],
+    *,
+    final: bool,
+) -> Account:
+    """The sum over the runs of a camera.
+
+    `present` is the one that this hub hears, `before` what it found on disk.
+    """
+    total = Account()
+    for (name, _), link in runs.items():
+        if name == camera and link is present:
+            total += _settled(link, returns=True) if final or link.gone else _told(link)
+        elif name == camera:
+            total += _settled(link, returns=False)
+    for run, found in before.items():
+        if run[0] == camera and run not in runs:
+            lost = Counter({"lost with an earlier run": found.last + 1 - found.frames})
+            total += Account(exposed=found.last + 1, recorded=found.frames, reasons=lost)
+    return total
+
+
+def _told(link: Link) -> Account:
+    """As its node last said, which agrees with itself at any moment."""
+    report = link.report
+    return Account(
+        exposed=report.exposed - link.exposed_before,
+        recorded=report.fates[RECORDED],
+        not_kept=report.fates[NOT_KEPT],
+        in_ring=report.in_ring,
+        reasons=_reasons(link, report.fates),
+    ).explained("lost with a killed hub")
+
+
+def _settled(link: Link, *, returns: bool) -> Account:
+    """As the hub knows by itself, of a node that has ended or died, or that outlives the hub."""
+    exposed = max(link.report.exposed, link.received + 1) - link.exposed_before
+    reasons = _reasons(link, link.fates)
+    rest = max(exposed - link.fates[RECORDED] - link.fates[NOT_KEPT] - reasons.total(), 0)
+    in_ring = min(rest, link.report.in_ring) if link.gone else rest if returns else 0
+    return Account(
+        exposed=exposed,
+        recorded=link.fates[RECORDED],
+        not_kept=link.fates[NOT_KEPT],
+        in_ring=in_ring,
+        reasons=reasons,
+    ).explained("lost with a killed hub" if link.gone else "lost with its node")
+
+
+def _reasons(link: Link, fates: Counter[str]) -> Counter[str]:
+    refused = Counter({fate: n for fate, n in fates.items() if fate not in (RECORDED, NOT_KEPT)})
+    return link.report.dropped - link.dropped_before + refused

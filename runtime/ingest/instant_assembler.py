@@ -1,0 +1,99 @@
+"""Frames to instants as they arrive: live ones by slot and deadline, files in step, into the inbox.
+
+Everything here belongs to the receiver's thread.
+"""
+
+import logging
+from collections.abc import Callable
+from statistics import median_high
+from typing import Any
+
+from cvsf.messages import Frame
+from runtime.config import HubConfig
+from runtime.ingest.camera_connection import Link
+from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.receiver import Receiver
+from runtime.ingest.synchroniser import Group, Slots, Steps
+
+log = logging.getLogger(__name__)
+
+
+class Gathering:
+    """The frames that still wait for those of other cameras."""
+
+    def __init__(
+        self, config: HubConfig, inbox: Inbox, *, cams: int, now_ns: Callable[[], int]
+    ) -> None:
+        self._absent_s, self._inbox, self._cams, self._now_ns = (
+            config.absent_s, inbox, cams, now_ns,
+        )  # fmt: skip
+        self._slots = Slots(
+            min_deadline_ms=config.min_deadline_ms, max_deadline_ms=config.max_deadline_ms
+        )
+        self._steps = Steps()
+
+    def take(self, receiver: Receiver, frame: Frame, link: Link) -> None:
+        """A frame came; the instants that are complete because of it go on."""
+        if frame.trigger is not None and link.lossless:
+            if not self._steps.add(frame):
+                link.taken = frame.seq
+            link.last_trigger = frame.trigger
+            self._end_beyond_shortest(receiver)
+            self._step(receiver)
+        else:
+            expected = receiver.alive(self._absent_s)
+            rates = [receiver.links[camera].fps for camera in expected]
+            period_ns = 1e9 / median_high(rates or [link.fps])
+            groups = self._slots.add(frame, self._now_ns(), period_ns, expected)
+            self._offer(groups, lossless=False)
+
+    def expire(self, receiver: Receiver) -> bool:
+        """Whether frames still wait for those of other cameras."""
+        if self._slots.waits:
+            expected = receiver.alive(self._absent_s)
+            self._offer(self._slots.expire(self._now_ns(), expected), lossless=False)
+        if self._steps.waits:
+            self._step(receiver)
+        return self._slots.waits or self._steps.waits
+
+    def end(self, receiver: Receiver, link: Link) -> None:
+        """A node said goodbye."""
+        if not link.lossless:
+            return
+        self._steps.end(link.camera)
+        if link.in_step and link.ended:
+            self._steps.stop_after(link.last_trigger)
+            self._end_beyond_shortest(receiver)
+        self._step(receiver)
+
+    def figures(self) -> dict[str, Any]:
+        """What the hub's statistics say of frames that no instant took."""
+        return {
+            "frames_late": self._slots.late,
+            "frames_ahead": self._slots.ahead,
+            "frames_beyond_shortest": self._steps.beyond,
+        }
+
+    def _end_beyond_shortest(self, receiver: Receiver) -> None:
+        """Stop the files that go on where a shorter one has ended, and say so once."""
+        last = self._steps.last_trigger
+        for link in receiver.links.values():
+            if last is not None and link.last_trigger > last and link.stop_reason is None:
+                link.stop_reason = f"a shorter file has ended after {last + 1} pictures"
+                link.taken = link.received
+                log.warning(
+                    "file goes on where a shorter one has ended, stopping there",
+                    extra={"camera": link.camera, "instants": last + 1},
+                )
+
+    def _step(self, receiver: Receiver) -> None:
+        if len(receiver.links) >= self._cams:
+            lost = set(receiver.links) - set(receiver.alive(self._absent_s))
+            for camera in lost:
+                self._steps.end(camera)
+            expected = tuple(sorted(receiver.links))
+            self._offer(self._steps.ready(expected), lossless=True)
+
+    def _offer(self, groups: list[Group], *, lossless: bool) -> None:
+        for group in groups:
+            self._inbox.put(group, lossless=lossless)

@@ -1,0 +1,45 @@
+"""Groups on their way from the receiver's thread to the pose loop.
+
+Of live cameras the newest, of files all of them, in order. One hiccup loses nothing: a few live
+groups in a row may wait behind others, but not for long.
+"""
+
+import threading
+from collections import deque
+
+from runtime.ingest.synchroniser import Group
+
+_HICCUP = 3  # live groups in a row that may wait behind others
+
+
+class Inbox:
+    """A queue that drops live groups nobody had time for, and counts them."""
+
+    def __init__(self) -> None:
+        self._groups: deque[tuple[Group, bool]] = deque()
+        self._ready = threading.Condition()
+        self._behind = 0  # live groups in a row that found others waiting
+        self.skipped = 0
+
+    def put(self, group: Group, *, lossless: bool) -> None:
+        """Add a group; live ones push out those before them once too many in a row had to wait."""
+        with self._ready:
+            self._behind = self._behind + 1 if self._groups else 0
+            if not lossless and self._behind > _HICCUP:
+                waiting = len(self._groups)
+                self._groups = deque((g, kept) for g, kept in self._groups if kept)
+                self.skipped += waiting - len(self._groups)
+            self._groups.append((group, lossless))
+            self._ready.notify()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no group waits."""
+        return not self._groups
+
+    def get(self, timeout_s: float) -> Group | None:
+        """The next group, None when there is none in time."""
+        with self._ready:
+            if not self._groups:
+                self._ready.wait(timeout_s)
+            return self._groups.popleft()[0] if self._groups else None

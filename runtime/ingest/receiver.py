@@ -1,0 +1,272 @@
+"""The hub's end of the wire: every frame accepted once and in order, or counted with a reason.
+
+A thread owns the ROUTER. Frames go on to whoever was named at the start; nodes hear what was
+received, what is on disk and what is done with.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
+from cvsf.tally import Source
+from cvsf.wire import envelope, hub_socket
+from runtime.ingest.camera_connection import (
+    NOT_KEPT,
+    RECORDED,
+    Link,
+    OnDisk,
+    meet,
+    read_report,
+    whole,
+)
+from runtime.ingest.frame_decoder import trouble_with
+
+log = logging.getLogger(__name__)
+
+_ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
+_CLAIM_S, _SILENT_S = 2.0, 1.0
+_MOST_CAMERAS = 64
+_WATCHFUL_MS, _CALM_MS = 4, 20
+"""How long to wait for messages while frames wait for others, and while none do."""
+_LOSSLESS_SILENCE_S = 5.0
+_PARTING_S = 3.0
+"""A hub that nobody stops by then speaks again each second: it waits for other cameras."""
+
+
+class Receiver:
+    """Keeps a link per camera; `on_frame` and `on_idle` are called on its thread, the rest may
+    come from any.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        now_ns: Callable[[], int],
+        on_frame: Callable[[Frame, Link], bool],
+        on_idle: Callable[[], bool],
+        on_bye: Callable[[Link], None],
+    ) -> None:
+        self.hub_id = uuid.uuid4().hex[:12]
+        self.links: dict[str, Link] = {}  # the present run of each camera
+        self.runs: dict[Source, Link] = {}
+        self.garbage: Counter[str] = Counter()
+        self.resume: dict[Source, OnDisk] = {}  # what a restarted hub finds
+        self._now_ns, self._deaf = now_ns, False
+        self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
+        self._claims: dict[Source, float] = {}
+        self._stop = threading.Event()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._router = hub_socket(self._context, host, port)
+        self.port = int(self._router.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+        self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def take_no_more(self) -> None:
+        """Leave further frames in their nodes' rings."""
+        self._deaf = True
+
+    def close(self) -> None:
+        """Tell the nodes what is on disk by now, and end."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._context.destroy(0)
+
+    @property
+    def over(self) -> bool:
+        """Whether every camera has just filmed its last picture: what is left is no full second."""
+        links = list(self.links.values())  # cameras join on another thread
+        done = all(link.gone or link.report.state == "stopping" for link in links)
+        heard_s = max((link.heard_s for link in links), default=0.0)
+        return bool(links) and done and time.monotonic() - heard_s < _PARTING_S
+
+    def alive(self, within_s: float) -> tuple[str, ...]:
+        """The cameras worth waiting for, in a fixed order."""
+        now = time.monotonic()
+        return tuple(
+            sorted(
+                camera
+                for camera, link in self.links.items()
+                if not link.gone
+                and now - link.heard_s < (_LOSSLESS_SILENCE_S if link.lossless else within_s)
+                and link.report.state != "lost"
+            )
+        )
+
+    def mark_durable(self, on_disk: dict[Source, int]) -> None:
+        """What the recorder has on disk."""
+        for run, seq in on_disk.items():
+            if link := self.runs.get(run):
+                link.on_disk = seq
+
+    def mark_taken(self, frame: Frame) -> None:
+        """This frame is done with; a source that waits may send another."""
+        link = self.links.get(frame.camera)
+        if link and link.boot_id == frame.boot_id:
+            link.taken = max(link.taken, frame.seq)
+
+    def _run(self) -> None:
+        acks_at, waits = 0.0, False
+        while not self._stop.is_set():
+            if self._router.poll(_WATCHFUL_MS if waits else _CALM_MS):
+                for _ in range(256):
+                    try:
+                        parts = self._router.recv_multipart(zmq.DONTWAIT)
+                    except zmq.Again:
+                        break
+                    self._hear(parts)
+            waits = self._on_idle()
+            if time.monotonic() >= acks_at:
+                self._acknowledge()
+                acks_at = time.monotonic() + _ACK_EVERY_S
+        while self._router.poll(0):
+            self._hear(self._router.recv_multipart())
+        for link in self.runs.values():
+            link.settle()
+            self._tell_ack(link)
+
+    def _hear(self, parts: list[bytes]) -> None:
+        address, *body = parts
+        if not 1 <= len(body) <= 2:
+            self.garbage["wrong number of parts"] += 1
+            return
+        try:
+            header = unpack(body[0])
+            if header.get("schema") != SCHEMA:
+                reason = f"schema is {header.get('schema')!r}, expected {SCHEMA}"
+                return self._refuse(address, "wrong schema", reason)
+            self._take(address, header, body[1] if len(body) == 2 else None)
+        except (ValueError, KeyError, TypeError, OverflowError):
+            self.garbage["malformed"] += 1
+
+    def _take(self, address: bytes, header: dict[str, Any], jpeg: bytes | None) -> None:
+        kind = header.get("kind")
+        if kind == "probe":
+            echo = envelope("echo", sent_ns=int(header["sent_ns"]), hub_ns=self._now_ns())
+            self._tell(address, echo)
+        elif kind == "frame" and jpeg is not None:
+            self._take_frame(address, header, jpeg)
+        elif kind in ("report", "bye") and (link := self._link(address, header)):
+            link.heard_s = time.monotonic()
+            if kind == "bye":
+                link.gone, link.ended = True, bool(header.get("ended"))
+                self._on_bye(link)
+            self._tell_ack(link)
+        elif kind not in ("report", "bye"):
+            self.garbage["unknown kind"] += 1
+
+    def _link(self, address: bytes, header: dict[str, Any]) -> Link | None:
+        """The camera's link; a new run of the node takes over from one that has fallen silent."""
+        camera, boot_id = header["camera"], header["boot_id"]
+        link = self.links.get(camera)
+        if link and link.boot_id == boot_id:
+            link.address, link.report = address, read_report(header)
+            return link
+        if link and not link.gone and time.monotonic() - link.heard_s < _SILENT_S:
+            first_s = self._claims.setdefault((camera, boot_id), time.monotonic())
+            if time.monotonic() - first_s > _CLAIM_S:
+                reason = f"another camera is named {camera!r}; give each its own name"
+                self._refuse(address, "camera name taken", reason)
+            return None
+        self._claims.clear()
+        return self._welcome(address, header, (camera, boot_id))
+
+    def _welcome(self, address: bytes, header: dict[str, Any], run: Source) -> Link | None:
+        """The link of a run that now is its camera's present one."""
+        camera, _ = run
+        if camera not in self.links and len(self.links) >= _MOST_CAMERAS:
+            reason = f"there are {_MOST_CAMERAS} cameras already; a hub takes no more"
+            self._refuse(address, "too many cameras", reason)
+            return None
+        link = self.runs.get(run)
+        if link:  # it was taken for dead
+            link.address, link.report, link.gone = address, read_report(header), False
+        else:
+            try:
+                link = meet(address, header, self.resume.get(run))
+            except ValueError as error:
+                self._refuse(address, "impossible camera", str(error))
+                return None
+        self.links[camera] = self.runs[run] = link
+        log.info(
+            "camera connected",
+            extra={"camera": camera, "size": f"{link.width_px}x{link.height_px}"},
+        )
+        return link
+
+    def _take_frame(self, address: bytes, header: dict[str, Any], jpeg: bytes) -> None:
+        if self._deaf:
+            return  # the node's ring keeps the frame
+        link = self.links.get(header["camera"])
+        if link is None or link.boot_id != header.get("boot_id"):
+            self.garbage["frame of an unknown camera"] += 1  # sent again once its report has come
+            return
+        link.address, link.heard_s = address, time.monotonic()
+        seq, after = whole(header["seq"]), whole(header.get("after", -1), -1)
+        if seq <= link.received:
+            link.repeated += 1
+        elif after > link.received:
+            link.out_of_order += 1  # behind a hole that the resend fills
+        else:
+            link.frames += 1
+            link.pending.append((seq, self._fate(link, header, jpeg, seq)))
+            link.received = seq
+
+    def _fate(self, link: Link, header: dict[str, Any], jpeg: bytes, seq: int) -> str:
+        """What will become of a frame: recorded, not kept, or why it is refused."""
+        try:
+            frame = from_header(Frame, header, jpeg)
+            trouble = trouble_with(frame, (link.width_px, link.height_px))
+        except ValueError:
+            trouble = "malformed header"
+        if trouble:
+            link.taken = max(link.taken, seq)
+            return trouble
+        return RECORDED if self._on_frame(frame, link) else NOT_KEPT
+
+    def _acknowledge(self) -> None:
+        now = time.monotonic()
+        for link in self.runs.values():
+            link.settle()
+            stands = (link.received, link.durable, link.taken)
+            if link.gone and stands == link.told:
+                continue
+            if stands != link.told or now - link.told_s > _ACK_AT_LEAST_S:
+                self._tell_ack(link)
+                if link.stop_reason and not link.gone:
+                    self._tell(link.address, envelope("stop", reason=link.stop_reason))
+
+    def _tell_ack(self, link: Link) -> None:
+        link.told, link.told_s = (link.received, link.durable, link.taken), time.monotonic()
+        ack = envelope(
+            "ack",
+            hub_id=self.hub_id,
+            camera=link.camera,
+            boot_id=link.boot_id,
+            received=link.received,
+            durable=link.durable,
+            taken=link.taken,
+            fates=dict(link.fates),
+        )
+        self._tell(link.address, ack)
+
+    def _refuse(self, address: bytes, what: str, reason: str) -> None:
+        self.garbage[what] += 1
+        self._tell(address, envelope("refused", reason=reason))
+
+    def _tell(self, address: bytes, message: dict[str, object]) -> None:
+        try:
+            self._router.send_multipart([address, pack(message)], zmq.DONTWAIT)
+        except zmq.ZMQError:
+            return  # the peer is gone or slow; it asks again

@@ -1,0 +1,223 @@
+"""Whether the day shows that the night helped: the engine that serves and the one before it, on the
+same instants, a few a minute.
+
+Beside the hub's main thread, which only hands instants over. Where the engine that serves is worse
+beyond doubt, the registry goes back to the one before, once, and the hub follows.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cvsf.engine import Engine, Lifted
+from cvsf.manifest import read_manifest
+from cvsf.messages import MultiviewPose
+from cvsf.refusal import Refusal
+from cvsf.registry import Registry
+from cvsf.whole import open_whole
+from runtime.config import HubConfig
+from runtime.lifting.hot_swap import Serving
+from runtime.lifting.label_free_metrics import LEAST, Window, measured, whole_views
+from runtime.lifting.malloc import apart
+from runtime.lifting.pose_assembly import JOINED_SET
+
+log = logging.getLogger(__name__)
+
+QUALITY = "quality.jsonl"
+_LONGEST_BYTES = 4 << 20  # then it is put aside as quality.old.jsonl, and the one before goes
+_MINUTE_S = 60.0
+_WAKE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    pose: MultiviewPose
+    lifted: Lifted
+    engine: str
+
+
+class Drift:
+    """The comparison of two engines; `see` and `change` belong to the hub's main thread."""
+
+    def __init__(self, serving: Serving, config: HubConfig) -> None:
+        self._serving, self._config = serving, config
+        self._registry: Registry = serving.registry
+        self._of = max(LEAST, round(config.drift_window_s * config.drift_hz))
+        self._due_s = 0.0
+        self._samples: deque[_Sample] = deque(maxlen=2)
+        self._left: deque[Engine] = deque()  # engines that served until now
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._rolled_back: dict[str, str] | None = None
+        self._quality: dict[str, Any] = {}
+        self._failed_of = ""
+        self._begin(serving.engine.id)
+        self._before: Engine | None = None
+        self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
+
+    def start(self) -> None:
+        """Measure from now on."""
+        self._thread.start()
+
+    def see(self, pose: MultiviewPose, lifted: Lifted) -> None:
+        """An instant that was lifted; taken now and then, where two views see the whole person."""
+        now_s = time.monotonic()
+        if now_s >= self._due_s and len(whole_views(pose)) > 1:
+            self._due_s = now_s + 1 / self._config.drift_hz
+            self._samples.append(_Sample(pose, lifted, self._serving.engine.id))
+            self._wake.set()
+
+    def change(self, before: Engine) -> None:
+        """Another engine serves; this one did until now, and may be what it is compared with."""
+        self._left.append(before)
+        self._wake.set()
+
+    def figures(self) -> dict[str, Any]:
+        """What the hub's statistics say of quality."""
+        return {"quality": self._quality}
+
+    def close(self) -> None:
+        """Measure no more."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # on a thread of its own
+
+    def _run(self) -> None:
+        self._choose(None)
+        while not self._stop.is_set():
+            self._wake.wait(_WAKE_S)
+            self._wake.clear()
+            try:
+                while self._left:
+                    self._follow(self._left.popleft())
+                while self._samples:
+                    self._measure(self._samples.popleft())
+            except Exception as error:  # whatever a runtime raises, the next instant is measured
+                self._say_failed(error)
+            if time.monotonic() >= self._minute_s:
+                self._note_minute()
+
+    def _say_failed(self, error: Exception) -> None:
+        """Say once for each engine that it could not be measured."""
+        if self._failed_of != self._engine:
+            self._failed_of = self._engine
+            log.error("quality not measured", extra={"engine": self._engine}, exc_info=error)
+
+    def _begin(self, engine: str) -> None:
+        """Measure anew: another engine serves, or is compared with."""
+        self._engine = engine
+        self._window = Window(self._of)
+        self._minute, self._minute_s = self._one_minute(), time.monotonic() + _MINUTE_S
+        self._insisted = False
+
+    def _one_minute(self) -> Window:
+        return Window(max(1, round(_MINUTE_S * self._config.drift_hz)))
+
+    def _follow(self, left: Engine) -> None:
+        if self._serving.engine.id == self._engine:
+            self._serving.retire(left)  # the same on another backend
+            return
+        self._note_minute()
+        self._begin(self._serving.engine.id)
+        self._choose(left)
+
+    def _choose(self, left: Engine | None) -> None:
+        """The engine to compare with: the one a roll-back would go to, if it is an older one."""
+        wanted, kept = self._wanted(), self._before
+        self._before = None
+        for engine in (kept, left):
+            fits = engine and engine.id == wanted and engine.backend.startswith("onnxruntime")
+            if engine and fits and self._before is None:
+                self._before = engine
+            elif engine:
+                self._serving.retire(engine)
+        if wanted and self._before is None:
+            try:
+                with apart():
+                    self._before = open_whole(self._registry.folder(wanted), wanted, JOINED_SET)
+            except (Refusal, OSError) as error:
+                said = {"engine": wanted, "reason": str(error)}
+                log.warning("engine before cannot be compared with", extra=said)
+
+    def _wanted(self) -> str | None:
+        try:
+            wanted = self._registry.before()
+            self._insisted = self._engine in self._registry.rolled_back_from()
+            if wanted is None:
+                return None
+            made = read_manifest(self._registry.folder(wanted)).created
+        except (Refusal, OSError):
+            return None
+        return wanted if made <= self._serving.engine.manifest.created else None
+
+    def _measure(self, sample: _Sample) -> None:
+        if sample.engine != self._engine:
+            return
+        views, before = whole_views(sample.pose), None
+        if self._before and len(sample.pose.cameras) <= self._before.manifest.max_views:
+            before = measured(sample.pose, self._before.lift(sample.pose), views)
+        present = measured(sample.pose, sample.lifted, views)
+        for window in (self._window, self._minute):
+            window.note(present, before)
+        worse = self._window.worse(self._config.drift_margin) if self._window.is_full else None
+        self._quality = self._said(self._window)
+        if worse and self._config.roll_back and not self._insisted:
+            self._roll_back(worse)
+
+    def _roll_back(self, why: str) -> None:
+        """Go back, once: the window begins anew whatever comes of it."""
+        bad, before = self._engine, self._before
+        self._begin(bad)
+        self._insisted = True
+        try:
+            if (self._registry.live_id(), self._registry.before()) != (bad, before and before.id):
+                return  # others were promoted meanwhile
+            to = self._registry.roll_back(why, instead_of=bad)
+        except (Refusal, OSError) as error:
+            log.error("engine cannot be rolled back", extra={"engine": bad, "reason": str(error)})
+            return
+        self._rolled_back = {"from": bad, "to": to, "why": why}
+        self._quality = self._said(self._window)
+
+    def _said(self, window: Window) -> dict[str, Any]:
+        before = {"engine": self._before.id, **window.before()} if self._before else None
+        return {
+            "engine": self._engine,
+            "instants": len(window),
+            "of": self._of,
+            **window.present(),
+            "before": before,
+            "rolled_back": self._rolled_back,
+        }
+
+    def _note_minute(self) -> None:
+        """A line for the minute, so that days can be compared with days."""
+        self._minute_s = time.monotonic() + _MINUTE_S
+        if len(self._minute):
+            said = self._said(self._minute)
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            del said["of"], said["rolled_back"]
+            self._append({"at": at, **said})
+            self._minute = self._one_minute()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        path = self._registry.models / QUALITY
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size > _LONGEST_BYTES:
+                path.replace(path.with_name("quality.old.jsonl"))
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(descriptor, json.dumps(line).encode() + b"\n")
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            log.warning("quality not written", extra={"reason": str(error)})

@@ -1,0 +1,102 @@
+"""Skeletons to clients over ZeroMQ PUB/SUB: `[topic, msgpack]`, topics as in `docs/protocol.md`.
+
+Newest wins: a slow or stopped subscriber loses messages, and never grows memory or delays the hub.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import zmq
+
+from cvsf.messages import Skeleton, pack, to_header
+from cvsf.refusal import Refusal
+from runtime.streaming.one_euro import OneEuro
+
+ABOUT, RAW, SMOOTH, STATS = b"about", b"skeleton.raw", b"skeleton.smooth", b"stats"
+TOPICS = (ABOUT, RAW, SMOOTH, STATS)
+_QUEUED = 8  # messages for each subscriber
+_LAST_WORDS_MS = 200
+_KERNEL_BYTES = 64 * 1024  # small, so that a subscriber which wakes up is not minutes behind
+
+
+class Streamer:
+    """The PUB end; every method belongs to one thread, the hub's output thread."""
+
+    def __init__(
+        self, endpoint: str = "tcp://127.0.0.1:5601", about: Mapping[str, Any] | None = None
+    ) -> None:
+        self._about: dict[str, Any] = dict(about or {})
+        self._wanted: set[bytes] = set()
+        self._smooth = OneEuro()
+        self._context = zmq.Context()
+        # XPUB shows who subscribes; CONFLATE would keep only the last part of a message.
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.SNDHWM, _QUEUED)
+        self._socket.setsockopt(zmq.SNDBUF, _KERNEL_BYTES)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, 1024)  # of what comes in: subscriptions only
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise Refusal(
+                f"Skeletons cannot be published at {endpoint} ({error}); "
+                "stop what uses that port or choose another."
+            ) from error
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.port = int(self.endpoint.rpartition(":")[2])
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every client is told first; setting it tells those already here."""
+        return self._about
+
+    @about.setter
+    def about(self, about: Mapping[str, Any]) -> None:
+        self._about = dict(about)
+        self._tell_about()
+
+    def send(self, skeleton: Skeleton) -> None:
+        """Publish the skeleton, smoothed as well while somebody subscribes to that."""
+        self.poll()
+        if self.wants(RAW):
+            self._publish(RAW, to_header(skeleton))
+        if self.wants(SMOOTH):
+            self._publish(SMOOTH, to_header(self._smooth(skeleton)))
+
+    def send_stats(self, stats: Mapping[str, Any]) -> None:
+        """Publish the hub's figures, once a second."""
+        self.poll()
+        if self.wants(STATS):
+            self._publish(STATS, stats)
+
+    def wants(self, topic: bytes) -> bool:
+        """Whether anybody subscribes to the topic."""
+        return any(topic.startswith(prefix) for prefix in self._wanted)
+
+    def poll(self) -> None:
+        """Take note of who subscribes; whoever asks for `about` is told at once."""
+        newcomer = False
+        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            message = self._socket.recv()
+            change, prefix = message[:1], message[1:]
+            # Prefixes that match no topic are not kept: a stranger could send any number of them.
+            if change == b"\x01" and any(topic.startswith(prefix) for topic in TOPICS):
+                self._wanted.add(prefix)
+                newcomer |= ABOUT.startswith(prefix)
+            elif change == b"\x00":  # ZeroMQ passes it on when the last subscriber has gone
+                self._wanted.discard(prefix)
+        if newcomer:
+            self._tell_about()
+
+    def close(self) -> None:
+        """Stop publishing; the last words get a moment to leave."""
+        self._socket.close(linger=_LAST_WORDS_MS)
+        self._context.term()
+
+    def _tell_about(self) -> None:
+        if self._about:  # a hub that has seen no camera yet has nothing to say
+            self._publish(ABOUT, self._about)
+
+    def _publish(self, topic: bytes, content: Mapping[str, Any]) -> None:
+        self._socket.send_multipart([topic, pack(content)])
