@@ -3,7 +3,7 @@
 Ctrl-C and SIGTERM end it well from the start, so what is heavy to load is loaded afterwards.
 """
 
-from cvsf.stop import leave_on_signal
+from cvsf.system.shutdown import leave_on_signal
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     import typer
 
     from capture.launch import capture
-    from cvsf.commands import refuse_politely
+    from cvsf.cli import refuse_politely
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(capture)

@@ -18,10 +18,10 @@ from capture.open_source import SourceSpec, find_sources
 from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
 from capture.supervisor import Child, supervise
-from cvsf.refusal import Refusal
-from cvsf.say import say
-from cvsf.session import read_manifest, session_folder
-from cvsf.settings import data_folder, load_table, read_tables
+from cvsf.session.reader import read_manifest, session_folder
+from cvsf.system.errors import Refusal
+from cvsf.system.jsonl import say
+from cvsf.system.settings import data_folder, load_table, read_tables
 from cvsf.wire import FRAMES_PORT, LAST_PORT, parse_host
 
 _BUILT_FOR = {"sim": "sim-skier"}

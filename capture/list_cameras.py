@@ -20,7 +20,7 @@ from rich.table import Table
 from capture.open_source import SourceSpec, find_sources, open_source
 from capture.sources.source import Exposure, SourceConfig, SourceEnded, SourceLost
 from capture.sources.v4l2_devices import Listed, list_cameras, name_of, read_names, write_names
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)

@@ -28,10 +28,10 @@ from capture.sources.source import (
     parse_size,
 )
 from cvsf.messages import Frame
-from cvsf.refusal import Refusal
-from cvsf.say import say
-from cvsf.settings import load_table
-from cvsf.stop import stop_on_signal, stop_with_starter
+from cvsf.system.errors import Refusal
+from cvsf.system.jsonl import say
+from cvsf.system.settings import load_table
+from cvsf.system.shutdown import stop_on_signal, stop_with_starter
 from cvsf.wire import FRAMES_PORT, parse_host
 
 log = logging.getLogger(__name__)

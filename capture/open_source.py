@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from capture.sources.source import Found, Source, SourceConfig
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cvsf.stop import stop_on_signal
+from cvsf.system.shutdown import stop_on_signal
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,6 @@
-"""The method and the nouns every room shares."""
+"""The method, and the nouns that capture, runtime and train share.
+
+Without torch: session (on disk), multiview, reconstruction, calibration (geometry), engine and
+registry (networks that run), evaluation, system. With torch: model, the mathematics of the paper.
+Read `messages.py` and `skeleton.py` first.
+"""

@@ -5,7 +5,7 @@ Ctrl-C and SIGTERM end a hub and a node well from the start, so all else is load
 
 import sys
 
-from cvsf.stop import leave_on_signal
+from cvsf.system.shutdown import leave_on_signal
 
 _LIVE = ("hub", "node")
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Run the command that was asked for."""
     if sys.argv[1:] and sys.argv[1] in _LIVE:
         leave_on_signal()
-    from cvsf.commands import run
+    from cvsf.cli import run
 
     run()
 

@@ -29,7 +29,7 @@ import socket
 import zmq
 
 from cvsf.messages import SCHEMA
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 FRAMES_PORT = 5600
 SKELETONS_PORT = 5601

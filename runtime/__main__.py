@@ -15,11 +15,11 @@ from typing import Annotated
 
 import typer
 
-from cvsf.recovery import recover_all
-from cvsf.say import say
-from cvsf.session import session_folder
-from cvsf.settings import data_folder, load_table
-from cvsf.stop import stop_on_signal, stop_with_starter
+from cvsf.session.reader import session_folder
+from cvsf.session.recovery import recover_all
+from cvsf.system.jsonl import say
+from cvsf.system.settings import data_folder, load_table
+from cvsf.system.shutdown import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
 from runtime.calibration.known_cameras import known_cameras
 from runtime.calibration.metric_scale import measures

@@ -14,8 +14,8 @@ import cv2
 from rich.live import Live
 
 from cvsf.messages import Frame, Skeleton
-from cvsf.say import say
 from cvsf.skeleton import joint_set
+from cvsf.system.jsonl import say
 from runtime.calibration.known_cameras import Known
 from runtime.calibration.world import found_world
 from runtime.config import HubConfig

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from cvsf.storage import Bytes, Storage
+from cvsf.system.disk import Bytes, Storage
 
 
 class FailingStorage(Storage):

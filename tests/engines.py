@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.manifest import GOLDEN, LIFTER, Manifest, read_golden, read_manifest, sha256_of
+from cvsf.engine.engine import SHIPPED, load_engine
+from cvsf.engine.manifest import GOLDEN, LIFTER, Manifest, read_golden, read_manifest, sha256_of
 
 
 def tiny(

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from capture.simulator.ground_truth import seen as really_seen
 from capture.simulator.scene import Viewpoint, aim, make_slope, place_camera, project, turned
 from capture.simulator.skier import pose_skier
-from cvsf.engine import Engine, load_engine
+from cvsf.engine.engine import Engine, load_engine
 from cvsf.messages import MultiviewPose
-from cvsf.sightings import Sightings, sight
+from cvsf.multiview.observations import Sightings, sight
 from cvsf.skeleton import H36M_16
 
 SIZE, HZ = (640, 480), 20

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from mcap.reader import make_reader
 
-from cvsf.layout import frame_topic
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
-from cvsf.session import Manifest, SessionReader, read_manifest
-from cvsf.session_writer import SessionWriter
+from cvsf.session.mcap_records import frame_topic
+from cvsf.session.reader import Manifest, SessionReader, read_manifest
+from cvsf.session.statistics import Recordable
+from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import joint_set
-from cvsf.tally import Recordable
 
 JOINTS = len(joint_set("h36m-16"))
 PERIOD_NS = 50_000_000

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
 
 CAPTURE = [sys.executable, "-m", "capture"]
 HUB = [sys.executable, "-m", "cvsf", "hub"]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.engine import load_engine
-from cvsf.rotation import turn
-from cvsf.sightings import Sightings, sight
+from cvsf.engine.engine import load_engine
+from cvsf.multiview.observations import Sightings, sight
+from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
 from walkers import walkers
 

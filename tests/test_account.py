@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cvsf.session import FrameRange, Manifest, SegmentRecord
+from cvsf.session.reader import FrameRange, Manifest, SegmentRecord
 from runtime.ingest.camera_connection import (
     NOT_KEPT,
     RECORDED,

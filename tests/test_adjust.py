@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.adjust import adjust
-from cvsf.evidence import bones_of, measures_of
-from cvsf.pixels import (
+from cvsf.calibration.bundle_adjustment import adjust
+from cvsf.calibration.normal_equations import Beliefs, Problem, State, cost, linearise, moved
+from cvsf.multiview.reprojection import (
     CENTRE,
     COLUMNS,
     DELAY,
@@ -18,9 +18,9 @@ from cvsf.pixels import (
     compare,
     noise_of,
 )
-from cvsf.rotation import align, angle_between, nearest_rotation, turn, turned_by
+from cvsf.multiview.residuals import bones_of, measures_of
+from cvsf.multiview.rotation import align, angle_between, nearest_rotation, turn, turned_by
 from cvsf.skeleton import H36M_16
-from cvsf.system import Beliefs, Problem, State, cost, linearise, moved
 
 VIEWS, INSTANTS, COUNT = 3, 6, len(H36M_16)
 

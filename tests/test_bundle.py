@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from runtime.detection.bundle import (
     DEFAULT,
     MANIFEST,

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvsf.calibrate import calibrate
-from cvsf.metrics import n_mpjpe, p_mpjpe
-from cvsf.place import Placed, place
-from cvsf.rig import Calibration, from_plain, to_plain
-from cvsf.rotation import angle_between
-from cvsf.sightings import Sightings
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration, from_plain, to_plain
+from cvsf.multiview.rotation import angle_between
+from cvsf.multiview.triangulation import projection_of, triangulate
+from cvsf.reconstruction.reconstruct import Placed, place
 from cvsf.skeleton import H36M_16
-from cvsf.sure import Undetermined
-from cvsf.triangulate import projection_of, triangulate
 from rehearsed import Rehearsed, rehearsed
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.refusal import Refusal
-from cvsf.rig import from_plain
-from cvsf.session import MANIFEST
+from cvsf.multiview.rig import from_plain
+from cvsf.session.reader import MANIFEST
+from cvsf.system.errors import Refusal
 from recordings import run
 from test_train_refusals import record
 from train.calibrate import calibrate

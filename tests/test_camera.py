@@ -13,7 +13,7 @@ from capture.open_source import SourceSpec, find_sources, open_source
 from capture.simulator.scenario import read_address
 from capture.sources import v4l2_devices
 from capture.sources.source import SourceConfig
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 
 def write_clip(path: Path) -> Path:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from capture import list_cameras as command
 from capture.list_cameras import contact_sheet
 from capture.sources.v4l2_devices import Listed
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 app = typer.Typer()
 app.command()(command.cameras)

@@ -11,10 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from cvsf.engine import SHIPPED, Engine, check_golden, load_engine
-from cvsf.fusion import FusedLifter
-from cvsf.halve import halved
-from cvsf.manifest import (
+from cvsf.engine.engine import SHIPPED, Engine, check_golden, load_engine
+from cvsf.engine.manifest import (
     GOLDEN,
     LIFTER,
     LIFTER_FP16,
@@ -25,8 +23,10 @@ from cvsf.manifest import (
     read_manifest,
     sha256_of,
 )
-from cvsf.refusal import Refusal
+from cvsf.engine.mixed_precision import halved
+from cvsf.model.fusion import FusedLifter
 from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
 from train.compile import complete_engine, require_parity
 from train.parity import PARITY, Exam, Torch, disagreement

@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from capture.launch import capture
-from cvsf.commands import COMMANDS
+from cvsf.cli import COMMANDS
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 SERVICES = ("cvsf-capture.service", "cvsf-nightly.service")

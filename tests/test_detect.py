@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import joint_set
+from cvsf.system.errors import Refusal
 from graphs import MADE
 from runtime.detection.bundle import MANIFEST, SHIPPED, load_bundle
 from runtime.detection.detector import Detector, Person

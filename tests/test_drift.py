@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cvsf.messages import MultiviewPose
-from cvsf.registry import Registry, shipped_id
+from cvsf.registry.registry import Registry, shipped_id
 from engines import tiny
 from product import until
 from runtime.config import HubConfig

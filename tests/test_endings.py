@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cvsf.session import SessionReader, read_manifest
+from cvsf.session.reader import SessionReader, read_manifest
 from fake_camera import FPS, HEIGHT, WIDTH, FakeCamera
 from product import CAPTURE, HUB, Run, accounted, processes, readable, running, until
 

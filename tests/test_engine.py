@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.manifest import LIFTER, MANIFEST, read_golden, read_manifest, sha256_of
+from cvsf.engine.engine import SHIPPED, load_engine
+from cvsf.engine.manifest import LIFTER, MANIFEST, read_golden, read_manifest, sha256_of
+from cvsf.evaluation.metrics import p_mpjpe
 from cvsf.messages import MultiviewPose
-from cvsf.metrics import p_mpjpe
-from cvsf.refusal import Refusal
 from cvsf.skeleton import COCO_17, H36M_16, JointSet, remap
+from cvsf.system.errors import Refusal
 from engines import tiny
 
 ENGINE = load_engine()

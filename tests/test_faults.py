@@ -17,7 +17,7 @@ from capture.simulator.simulated_camera import open_simulated
 from capture.sources.source import SourceConfig
 from cvsf.client import skeletons
 from cvsf.messages import pack, to_header, unpack
-from cvsf.session import read_manifest
+from cvsf.session.reader import read_manifest
 from cvsf.wire import envelope, node_socket
 from fake_camera import FPS, HEIGHT, WIDTH, FakeCamera, filming
 from material import make_frame

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvsf.calibrations import calibrations
-from cvsf.manifest import read_manifest
-from cvsf.session import SessionReader
+from cvsf.engine.manifest import read_manifest
+from cvsf.session.calibrations import calibrations
+from cvsf.session.reader import SessionReader
 from make_fixtures import DATA, NETWORK, lifted
 from recordings import multiview, run
 from train.checkpoint import read_checkpoint

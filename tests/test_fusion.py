@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from cvsf.agreement import agree
-from cvsf.fusion import FusedLifter, aim, unaim
-from cvsf.geometry import rotation_about, rotation_from_step
-from cvsf.lifter import Lifter, LifterShape, normalised
-from cvsf.modes import refined
+from cvsf.model.epipolar_refinement import refined
+from cvsf.model.fusion import FusedLifter, aim, unaim
+from cvsf.model.geometry import rotation_about, rotation_from_step
+from cvsf.model.lifter import Lifter, LifterShape, normalised
+from cvsf.model.weak_perspective_ba import agree
 from cvsf.skeleton import H36M_16
 
 VIEWS = 4

@@ -2,7 +2,7 @@
 
 import torch
 
-from cvsf.geometry import (
+from cvsf.model.geometry import (
     body_from,
     cross,
     rotation_about,

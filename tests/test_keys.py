@@ -36,17 +36,17 @@ from capture import list_cameras as cameras_command
 from capture.config import CaptureConfig
 from capture.simulator.dataset import simulate
 from capture.sources.v4l2_devices import Listed
-from cvsf import plan_builder
-from cvsf.commands import BENCHES, COMMANDS
-from cvsf.engine import SHIPPED
-from cvsf.manifest import read_manifest
+from cvsf.cli import BENCHES, COMMANDS
+from cvsf.engine import plan_builder
+from cvsf.engine.engine import SHIPPED
+from cvsf.engine.manifest import read_manifest
+from cvsf.engine.plan_cache import CARD, Plans
 from cvsf.messages import Instant, pack, to_header, unpack
-from cvsf.plans import CARD, Plans
-from cvsf.promotions import HISTORY
-from cvsf.recovery import recover
-from cvsf.registry import Registry
-from cvsf.session import SessionReader
-from cvsf.session_writer import SessionWriter
+from cvsf.registry.history import HISTORY
+from cvsf.registry.registry import Registry
+from cvsf.session.reader import SessionReader
+from cvsf.session.recovery import recover
+from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
 from cvsf.wire import envelope, hub_socket, node_socket
 from engines import tiny

@@ -8,7 +8,7 @@ import numpy as np
 from mcap.reader import make_reader
 
 from cvsf.client import skeletons
-from cvsf.session import SessionReader, read_manifest
+from cvsf.session.reader import SessionReader, read_manifest
 from product import CAPTURE, HUB, accounted, processes, running, until
 
 

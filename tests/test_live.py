@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibrations import CAMERAS, calibrations, read_cameras
+from cvsf.cli import BENCHES
 from cvsf.client import about, skeletons
-from cvsf.commands import BENCHES
-from cvsf.session import SessionReader
+from cvsf.session.calibrations import CAMERAS, calibrations, read_cameras
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
 from product import CAPTURE, running, until
 from runtime.bench.score_world import first_world_s, read_take, score_bump, score_world

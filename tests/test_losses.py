@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cvsf.lifter import Lifter, LifterShape
-from cvsf.losses import deviation, disagreement, misshapen, refinement, reprojected
+from cvsf.model.lifter import Lifter, LifterShape
+from cvsf.model.losses import deviation, disagreement, misshapen, refinement, reprojected
 from cvsf.skeleton import H36M_16
 from train.config import TrainConfig
 from train.objectives import Objective, step_weights

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cvsf.metrics import (
+from cvsf.evaluation.metrics import (
     auc,
     bone_stability,
     jdr,

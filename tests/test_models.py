@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry, shipped_id
+from cvsf.registry.registry import Registry, shipped_id
+from cvsf.system.errors import Refusal
 from engines import tiny
 from runtime.commands.models import models, promote
 

@@ -12,8 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from cvsf.geometry import rotation_about, rotation_from_step
-from cvsf.modes import _USEFUL, BODY_VOTE, JOINT_SPREAD, LINE_SPREAD, REACH, refined
+from cvsf.model.epipolar_refinement import (
+    _USEFUL,
+    BODY_VOTE,
+    JOINT_SPREAD,
+    LINE_SPREAD,
+    REACH,
+    refined,
+)
+from cvsf.model.geometry import rotation_about, rotation_from_step
 from cvsf.skeleton import H36M_16
 
 Array = npt.NDArray[np.float64]

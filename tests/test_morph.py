@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cvsf.engine import SHIPPED, Engine, load_engine
-from cvsf.fusion import FusedLifter, aim
-from cvsf.lifter import Lifter, LifterShape
-from cvsf.morph import FILLED, Morph, morph_from
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import SHIPPED, Engine, load_engine
+from cvsf.model.fusion import FusedLifter, aim
+from cvsf.model.keypoint_adapter import FILLED, Morph, morph_from
+from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import COCO_17, H36M_16, remap
+from cvsf.system.errors import Refusal
 from recordings import run
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint, read_morph, write_morph
 from train.compile import OPSET

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.engine import load_engine
-from cvsf.promotions import HISTORY
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry, shipped_id
+from cvsf.engine.engine import load_engine
+from cvsf.registry.history import HISTORY
+from cvsf.registry.registry import Registry, shipped_id
+from cvsf.system.errors import Refusal
 from engines import tiny
 from train.gate import Check
 from train.gate import plain as told_of

@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pytest
 
 from capture.simulator.scene import aim
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.manifest import read_manifest
+from cvsf.engine.engine import SHIPPED, load_engine
+from cvsf.engine.manifest import read_manifest
 from cvsf.messages import MultiviewPose
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
-from cvsf.session_writer import SessionWriter
-from cvsf.whole import open_whole
+from cvsf.registry.registry import Registry
+from cvsf.registry.verification import open_whole
+from cvsf.session.writer import SessionWriter
+from cvsf.system.errors import Refusal
 from filmed import Filmed, film_skier
 from product import processes, until
 from recordings import run

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from cvsf.messages import Instant, MultiviewPose, Skeleton
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from material import make_frame
 from runtime.commands.headless_browser import Chromium, find_chromium
 from runtime.commands.watch import write_screenshot

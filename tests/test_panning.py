@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibrate import calibrate
-from cvsf.consensus import agreed_centres, lay_over
-from cvsf.metrics import n_mpjpe
-from cvsf.place import place
-from cvsf.pursue import Pursuit
-from cvsf.rotation import turn
-from cvsf.sightings import Sightings
-from cvsf.sure import Undetermined
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.ptz_tracking import Pursuit
+from cvsf.calibration.rig_averaging import agreed_centres, lay_over
+from cvsf.evaluation.metrics import n_mpjpe
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rotation import turn
+from cvsf.reconstruction.reconstruct import place
 from rehearsed import Rehearsed, rehearsed
 from test_calibrate import errors_mm, limit_mm
 

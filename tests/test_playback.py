@@ -10,8 +10,8 @@ import simplejpeg
 from capture.open_source import find_sources, open_source
 from capture.sources.source import Exposure, Source, SourceConfig, SourceEnded
 from cvsf.messages import Frame, Instant
-from cvsf.refusal import Refusal
-from cvsf.session_writer import SessionWriter
+from cvsf.session.writer import SessionWriter
+from cvsf.system.errors import Refusal
 from material import make_frame
 
 PERIOD_NS = 50_000_000

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 import datasets
-from cvsf.metrics import n_mpjpe
-from cvsf.refusal import Refusal
+from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.skeleton import COCO_17, H36M_16, HALPE_26, MPII_16
+from cvsf.system.errors import Refusal
 from train.dataset import Instants
 from train.detections import read_detections
 from train.human36m import action_of

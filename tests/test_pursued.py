@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibrate import calibrate
-from cvsf.metrics import mpjpe
-from cvsf.rig import pans
-from cvsf.sightings import Sightings
-from cvsf.upright import Scale
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.world_frame import Scale
+from cvsf.evaluation.metrics import mpjpe
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import pans
 from rehearsed import Rehearsed, rehearsed
 from runtime.calibration.live_ptz import Pursued
 from runtime.calibration.online_calibrator import Found, Surveying

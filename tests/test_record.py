@@ -12,10 +12,10 @@ import pytest
 
 import material
 from cvsf.messages import Frame, Instant
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader, read_manifest
-from cvsf.storage import Bytes, Storage
-from cvsf.tally import Source
+from cvsf.session.reader import SessionReader, read_manifest
+from cvsf.session.statistics import Source
+from cvsf.system.disk import Bytes, Storage
+from cvsf.system.errors import Refusal
 from runtime.config import HubConfig
 from runtime.ingest.camera_connection import OnDisk
 from runtime.recording.recorder import Recorder

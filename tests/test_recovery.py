@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from cvsf.recovery import recover, recover_all
-from cvsf.refusal import Refusal
-from cvsf.session import MANIFEST, SessionReader, read_manifest
-from cvsf.session_writer import SessionWriter
-from cvsf.tally import Recordable
+from cvsf.session.reader import MANIFEST, SessionReader, read_manifest
+from cvsf.session.recovery import recover, recover_all
+from cvsf.session.statistics import Recordable
+from cvsf.session.writer import SessionWriter
+from cvsf.system.errors import Refusal
 from material import assert_nothing_false, make_frame, record
 
 _CHILD = """
 import sys, threading, time
 from pathlib import Path
 from material import make_frame, make_instant
-from cvsf.session_writer import SessionWriter
+from cvsf.session.writer import SessionWriter
 writer = SessionWriter(Path(sys.argv[1]), segment_bytes=3_000_000)
 def sync():
     while True:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.fusion import FusedLifter
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import SHIPPED, load_engine
+from cvsf.model.fusion import FusedLifter
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.compile import compile_engine
 from train.parity import disagreement

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest
-from cvsf.promotions import HISTORY
-from cvsf.refusal import Refusal
-from cvsf.registry import LIVE, Registry, shipped_id
+from cvsf.engine.engine import SHIPPED, load_engine
+from cvsf.engine.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest
+from cvsf.registry.history import HISTORY
+from cvsf.registry.registry import LIVE, Registry, shipped_id
+from cvsf.system.errors import Refusal
 from engines import tiny
 
 Change = Callable[[Path], None]
@@ -219,7 +219,8 @@ def test_rotation_keeps_the_live_one_the_one_before_and_the_newest(
 def _promoting(models: Path, ids: list[str]) -> subprocess.Popen[bytes]:
     """A process that promotes one after the other, for ever."""
     body = (
-        "import itertools, sys; from pathlib import Path; from cvsf.registry import Registry\n"
+        "import itertools, sys; from pathlib import Path\n"
+        "from cvsf.registry.registry import Registry\n"
         "registry = Registry(Path(sys.argv[1]))\n"
         "for id in itertools.cycle(sys.argv[2:]):\n    registry.promote(id, 'in turn')"
     )

@@ -14,7 +14,7 @@ from capture.open_source import find_sources, open_source
 from capture.sources import rtsp
 from capture.sources.rtsp import RtspCamera, SenderClock, shown
 from capture.sources.source import SourceConfig, SourceLost
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 SENDER = """
 import sys, time

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from mcap.reader import make_reader
 
-from cvsf.layout import frame_topic
 from cvsf.messages import Frame
-from cvsf.recovery import recover
-from cvsf.refusal import Refusal
-from cvsf.scan import Scan
-from cvsf.session import MANIFEST, SessionReader, read_manifest, session_folder
-from cvsf.session_writer import SessionWriter
-from cvsf.tally import Recordable
+from cvsf.session.mcap_records import frame_topic
+from cvsf.session.mcap_scan import Scan
+from cvsf.session.reader import MANIFEST, SessionReader, read_manifest, session_folder
+from cvsf.session.recovery import recover
+from cvsf.session.statistics import Recordable
+from cvsf.session.writer import SessionWriter
+from cvsf.system.errors import Refusal
 from material import (
     make_frame,
     make_instant,

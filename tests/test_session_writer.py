@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cvsf.recovery import recover
-from cvsf.refusal import Refusal
-from cvsf.session import MANIFEST, SessionReader, read_manifest
-from cvsf.session_writer import SessionWriter
-from cvsf.storage import Bytes, Storage
-from cvsf.tally import Recordable
+from cvsf.session.reader import MANIFEST, SessionReader, read_manifest
+from cvsf.session.recovery import recover
+from cvsf.session.statistics import Recordable
+from cvsf.session.writer import SessionWriter
+from cvsf.system.disk import Bytes, Storage
+from cvsf.system.errors import Refusal
 from disks import FailingStorage, Mortal, PowerCut
 from material import (
     assert_complete,

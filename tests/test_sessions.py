@@ -10,9 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from cvsf.messages import Instant
-from cvsf.refusal import Refusal
-from cvsf.session import read_manifest
-from cvsf.session_writer import SessionWriter
+from cvsf.session.reader import read_manifest
+from cvsf.session.writer import SessionWriter
+from cvsf.system.errors import Refusal
 from runtime.commands.sessions import sessions
 
 KEYS = {

@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from capture.config import CaptureConfig
-from cvsf.refusal import Refusal
-from cvsf.settings import data_folder, load_table
+from cvsf.system.errors import Refusal
+from cvsf.system.settings import data_folder, load_table
 from runtime.config import HubConfig
 
 SHIPPED = Path(__file__).parents[1] / "deploy" / "cvsf.toml"

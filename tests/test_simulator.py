@@ -25,8 +25,8 @@ from capture.simulator.shots import film, set_stage
 from capture.simulator.simulated_camera import open_simulated
 from capture.simulator.skier import pose_skier
 from capture.sources.source import Exposure, SourceConfig
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 
 SIZE = (640, 480)
 LAYOUT = {

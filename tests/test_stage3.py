@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from cvsf.engine import SHIPPED
-from cvsf.fusion import aim
-from cvsf.metrics import p_mpjpe
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import SHIPPED
+from cvsf.evaluation.metrics import p_mpjpe
+from cvsf.model.fusion import aim
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from recordings import SMALL, multiview, run
 from train.checkpoint import read_checkpoint
 from train.compile import compile_engine

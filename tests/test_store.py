@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.dataset import Instants, Truth
 from train.store import open_store, write_store
 

@@ -14,8 +14,8 @@ import pytest
 import zmq
 
 from cvsf.messages import Skeleton, from_header, unpack
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from material import make_skeleton
 from runtime.streaming.json_codec import about
 from runtime.streaming.zmq_publisher import RAW, SMOOTH, STATS, Streamer

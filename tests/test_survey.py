@@ -16,12 +16,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibrate import calibrate
-from cvsf.calibrations import CAMERAS, Held, calibrations, cameras_file, read_cameras, to_event
+from cvsf.calibration.calibrate import calibrate
 from cvsf.messages import unpack
-from cvsf.rig import Calibration
-from cvsf.session import SessionReader
-from cvsf.storage import Storage
+from cvsf.multiview.rig import Calibration
+from cvsf.session.calibrations import (
+    CAMERAS,
+    Held,
+    calibrations,
+    cameras_file,
+    read_cameras,
+    to_event,
+)
+from cvsf.session.reader import SessionReader
+from cvsf.system.disk import Storage
 from filmed import HZ, Filmed, film_skier
 from material import make_pose
 from product import processes, until

@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from cvsf.calibration.world_frame import Scale
 from cvsf.messages import pack, unpack
-from cvsf.place import place
-from cvsf.rig import Calibration
-from cvsf.sightings import Sightings
-from cvsf.upright import Scale
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration
+from cvsf.reconstruction.reconstruct import place
 from filmed import HZ, Filmed, film_skier, rooted_mm
 from runtime.calibration.keyframes import Gallery
 from runtime.calibration.observation_codec import arranged, from_map, joined, to_map

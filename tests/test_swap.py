@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from cvsf.client import skeletons
-from cvsf.engine import SHIPPED, Choice, Engine, Told, load_engine
-from cvsf.manifest import LIFTER, MANIFEST
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry, shipped_id
-from cvsf.session import read_manifest as read_session
+from cvsf.engine.engine import SHIPPED, Choice, Engine, Told, load_engine
+from cvsf.engine.manifest import LIFTER, MANIFEST
+from cvsf.registry.registry import Registry, shipped_id
+from cvsf.session.reader import read_manifest as read_session
+from cvsf.system.errors import Refusal
 from engines import tiny
 from product import CAPTURE, running, until
 from runtime.bench.fault_injection import SPOILT, put_live

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 import datasets
-from cvsf.engine import load_engine
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import load_engine
 from cvsf.skeleton import Array
+from cvsf.system.errors import Refusal
 from train.dataset import joined
 from train.human36m import ACTIONS
 from train.published import published

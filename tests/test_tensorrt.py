@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 
 import cvsf
-import cvsf.tensorrt_api
-from cvsf.engine import BUCKETS, SHIPPED, check_golden, choose, load_engine, open_tensorrt
-from cvsf.manifest import LIFTER, read_golden, read_manifest
-from cvsf.plans import CARD, PLAN, TIMING, Plans
-from cvsf.refusal import Refusal
+import cvsf.engine.tensorrt_api
+from cvsf.engine.engine import BUCKETS, SHIPPED, check_golden, choose, load_engine, open_tensorrt
+from cvsf.engine.manifest import LIFTER, read_golden, read_manifest
+from cvsf.engine.plan_cache import CARD, PLAN, TIMING, Plans
+from cvsf.system.errors import Refusal
 from runtime.detection import bundle
 from runtime.detection.bundle import SIMULATED, load_bundle
 from runtime.detection.detector import Detector
 
 FAKES = Path(__file__).parent / "fakes"
 FAKED = (
-    "tensorrt", "cuda", "cuda.bindings", "cuda.bindings.runtime", "cvsf.cuda",
-    "cvsf.tensorrt_session",
+    "tensorrt", "cuda", "cuda.bindings", "cuda.bindings.runtime", "cvsf.engine.cuda",
+    "cvsf.engine.tensorrt_backend",
 )  # fmt: skip
 NETWORK = bundle.SHIPPED / SIMULATED / "pose.onnx"
 PICTURES = {"image": ((1, 3, 128, 128), (4, 3, 128, 128), (16, 3, 128, 128))}
@@ -48,7 +48,7 @@ def _forget() -> None:
     for name in FAKED:
         sys.modules.pop(name, None)
         vars(cvsf).pop(name.removeprefix("cvsf."), None)
-    cvsf.tensorrt_api.unavailable.cache_clear()
+    cvsf.engine.tensorrt_api.unavailable.cache_clear()
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_network_it_cannot_read_is_refused_with_the_node(
 def test_every_none_of_the_runtime_is_refused_with_its_words_and_takes_no_memory(
     plans: Path, monkeypatch: pytest.MonkeyPatch, faked: ModuleType, call: str
 ) -> None:
-    from cvsf.tensorrt_session import TensorrtSession
+    from cvsf.engine.tensorrt_backend import TensorrtSession
 
     plan = small(plans)
     monkeypatch.setenv("FAKE_FAILS", call)
@@ -210,7 +210,7 @@ def test_every_none_of_the_runtime_is_refused_with_its_words_and_takes_no_memory
 def test_every_error_of_cuda_is_refused_with_its_words(
     plans: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    from cvsf.tensorrt_session import TensorrtSession
+    from cvsf.engine.tensorrt_backend import TensorrtSession
 
     plan = small(plans)
     monkeypatch.setenv("FAKE_FAILS", call)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cvsf import engine
-from cvsf.engine import SHIPPED
-from cvsf.manifest import Precision, read_manifest, verified_file
-from cvsf.plans import CARD, Plans
-from cvsf.refusal import Refusal
-from cvsf.tensorrt_api import MODULES, listener, must, tensorrt_module, unavailable, version
+from cvsf.engine import engine
+from cvsf.engine.engine import SHIPPED
+from cvsf.engine.manifest import Precision, read_manifest, verified_file
+from cvsf.engine.plan_cache import CARD, Plans
+from cvsf.engine.tensorrt_api import MODULES, listener, must, tensorrt_module, unavailable, version
+from cvsf.system.errors import Refusal
 from runtime.detection import bundle
 from runtime.detection.bundle import SIMULATED
 from runtime.detection.network import Network

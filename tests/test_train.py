@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from cvsf.engine import load_engine
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import load_engine
 from cvsf.skeleton import COCO_17, H36M_16
+from cvsf.system.errors import Refusal
 from recordings import FRAMES, SMALL, VIEWS, multiview, run
 from train.checkpoint import read_checkpoint
 from train.compile import compile_engine

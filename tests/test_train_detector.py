@@ -9,8 +9,8 @@ import onnxruntime
 import pytest
 import torch
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
 from train.augment import pose_batches
 from train.detector import train_detector
 from train.heatmap import gaussians, peaks

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from cvsf.messages import Instant, MultiviewPose
-from cvsf.refusal import Refusal
-from cvsf.session_writer import SessionWriter
+from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from recordings import FRAMES, SMALL, VIEWS, multiview, run
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import TrainConfig

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from cvsf.triangulate import projection_of, triangulate
+from cvsf.multiview.triangulation import projection_of, triangulate
 
 RANDOM = np.random.default_rng(3)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cvsf.place import Placed
-from cvsf.rig import Body, Calibration, Rig, Sureness
+from cvsf.calibration.world_frame import Scale, footing, move, stand, stature_of
+from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.reconstruction.reconstruct import Placed
 from cvsf.skeleton import H36M_16
-from cvsf.upright import Scale, footing, move, stand, stature_of
 
 VIEWS, FRAMES, STATURE = 4, 60, 1.8
 SHARES = {"ankle": 0.039, "knee": 0.285, "hip": 0.53, "shoulder": 0.818}

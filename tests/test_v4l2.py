@@ -15,7 +15,7 @@ from capture.sources.mjpeg import STANDARD_TABLES, whole_jpeg
 from capture.sources.source import SourceConfig, SourceLost
 from capture.sources.v4l2 import V4l2Camera, open_device
 from capture.sources.v4l2_query import formats, refusal
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from webcam import SIZE, SimulatedCamera
 
 PATH = Path("/dev/video0")

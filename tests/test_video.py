@@ -14,7 +14,7 @@ import simplejpeg
 from capture.open_source import find_sources, open_source
 from capture.sources.source import Exposure, Source, SourceConfig, SourceEnded
 from capture.sources.video_file import VideoFile
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 
 def write_video(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from runtime.commands.watch import watch
 from runtime.streaming.zmq_publisher import STATS, Streamer
 from runtime.telemetry.table import lasting, stats_table

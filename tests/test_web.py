@@ -17,8 +17,8 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from cvsf.messages import Instant, MultiviewPose, Skeleton
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from material import make_frame, make_skeleton
 from runtime.streaming import client_queue
 from runtime.streaming.json_codec import about

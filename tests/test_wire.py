@@ -15,7 +15,7 @@ import zmq
 
 from capture.link.sender import Sender
 from cvsf.messages import Frame, pack, to_header
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback
 from product import until
 from runtime.ingest.camera_connection import Link, OnDisk

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibrate import calibrate
-from cvsf.calibrations import Held
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.world_frame import Scale, stand
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.place import place
-from cvsf.refusal import Refusal
-from cvsf.rig import Calibration
-from cvsf.upright import Scale, stand
+from cvsf.multiview.rig import Calibration
+from cvsf.reconstruction.reconstruct import place
+from cvsf.session.calibrations import Held
+from cvsf.system.errors import Refusal
 from filmed import HZ, Filmed, engine, film_skier, rooted_mm
 from runtime.calibration.calibrator_client import News
 from runtime.calibration.depth_filter import Depth

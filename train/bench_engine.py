@@ -18,12 +18,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cvsf.engine import SHIPPED, Engine, choose, open_tensorrt
-from cvsf.fusion import FusedLifter
-from cvsf.manifest import Manifest, read_manifest, verified_file
-from cvsf.onnx_session import OnnxSession, has_cuda
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import SHIPPED, Engine, choose, open_tensorrt
+from cvsf.engine.manifest import Manifest, read_manifest, verified_file
+from cvsf.engine.onnx_backend import OnnxSession, has_cuda
+from cvsf.model.fusion import FusedLifter
 from cvsf.skeleton import Array, joint_set
+from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
 from train.parity import Exam, Torch
 from train.questions import golden_sample

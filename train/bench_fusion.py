@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from cvsf.geometry import rotation_about
-from cvsf.losses import BASELINE, STAGE2, StageWeights
+from cvsf.model.geometry import rotation_about
+from cvsf.model.losses import BASELINE, STAGE2, StageWeights
 from cvsf.skeleton import H36M_16
 from train.config import TrainConfig, training_config
 from train.learn import Descent, start

@@ -19,10 +19,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.manifest import read_manifest
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
+from cvsf.engine.engine import SHIPPED, load_engine
+from cvsf.engine.manifest import read_manifest
+from cvsf.registry.registry import Registry
+from cvsf.system.errors import Refusal
 from train.dataset import joined
 from train.score3d import score
 from train.slopes import Slope, labelled, poisoned, record

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cvsf.geometry import TINY, body_from, cross, rotation_about, unit
+from cvsf.model.geometry import TINY, body_from, cross, rotation_about, unit
 from cvsf.skeleton import JointSet
 
 # metres, of an adult of 1.75 m; recorded skeletons differ by a third in trunk and shoulders

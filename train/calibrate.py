@@ -16,13 +16,13 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from cvsf.calibrate import Moving
-from cvsf.calibrations import CAMERAS
-from cvsf.engine import load_engine
-from cvsf.refusal import Refusal
-from cvsf.session import MANIFEST
-from cvsf.storage import Storage, replace_file
-from cvsf.upright import SEGMENTS, Scale
+from cvsf.calibration.calibrate import Moving
+from cvsf.calibration.world_frame import SEGMENTS, Scale
+from cvsf.engine.engine import load_engine
+from cvsf.session.calibrations import CAMERAS
+from cvsf.session.reader import MANIFEST
+from cvsf.system.disk import Storage, replace_file
+from cvsf.system.errors import Refusal
 from train.filmed import Filmed, Reel, read_reel
 from train.read import choice
 from train.rig_scores import summary

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import OF_THE_MACHINE, TrainConfig
 from train.learn import start

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from cvsf.lifter import Lifter, LifterShape
-from cvsf.morph import Morph, morph_from
-from cvsf.refusal import Refusal
+from cvsf.model.keypoint_adapter import Morph, morph_from
+from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 
 FORMAT = 1
 MORPH_FORMAT = "cvsf-morph-1"
@@ -45,7 +45,9 @@ class Checkpoint:
     random: dict[str, Any] = field(default_factory=dict)  # generator states
     course: dict[str, Any] = field(default_factory=dict)  # how far along it is
     curve: list[dict[str, float]] = field(default_factory=list)
-    morph: dict[str, Any] | None = None  # cvsf.morph, what its detector's joints go through first
+    morph: dict[str, Any] | None = (
+        None  # cvsf.model.keypoint_adapter, what its detector's joints go through first
+    )
 
     def lifter(self) -> Lifter:
         """The network with these weights, ready to run."""

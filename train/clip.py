@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
-from cvsf.rig import Real
+from cvsf.multiview.rig import Real
 from cvsf.skeleton import COCO_17, H36M_16, remap
+from cvsf.system.errors import Refusal
 from train.dataset import Instants
 from train.reality import Cameras, Reality, joints_named
 

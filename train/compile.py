@@ -24,11 +24,8 @@ import typer
 from onnxscript.optimizer import optimize
 from torch import Tensor
 
-from cvsf.agreement import ROUNDS
-from cvsf.engine import SHIPPED, Engine, check_golden
-from cvsf.fusion import FusedLifter, LiftedViews
-from cvsf.halve import halved
-from cvsf.manifest import (
+from cvsf.engine.engine import SHIPPED, Engine, check_golden
+from cvsf.engine.manifest import (
     GOLDEN,
     LIFTER,
     LIFTER_FP16,
@@ -42,9 +39,12 @@ from cvsf.manifest import (
     sha256_of,
     verified_file,
 )
-from cvsf.refusal import Refusal
-from cvsf.registry import LIVE
+from cvsf.engine.mixed_precision import halved
+from cvsf.model.fusion import FusedLifter, LiftedViews
+from cvsf.model.weak_perspective_ba import ROUNDS
+from cvsf.registry.registry import LIVE
 from cvsf.skeleton import joint_set
+from cvsf.system.errors import Refusal
 from train.bare import bare, quietly
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
 from train.dataset import MAX_VIEWS

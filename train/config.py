@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cvsf.lifter import LifterShape, Turn
-from cvsf.refusal import Refusal
+from cvsf.model.lifter import LifterShape, Turn
 from cvsf.skeleton import JointSet
+from cvsf.system.errors import Refusal
 
 Variant = Literal["baseline", "s1", "s1s2", "stage3", "supervised"]
 
@@ -23,7 +23,7 @@ class TrainConfig(BaseModel):
 
     variant: Variant = "baseline"
 
-    # the network (cvsf.lifter.LifterShape)
+    # the network (cvsf.model.lifter.LifterShape)
     width: int = Field(default=512, gt=0)
     blocks: int = Field(default=2, ge=0)
     head_blocks: int = Field(default=0, ge=0)

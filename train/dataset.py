@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
+from cvsf.system.errors import Refusal
 
 MAX_VIEWS = 16
 

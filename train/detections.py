@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import COCO_17, H36M_16, HALPE_26, MPII_16, Array, JointSet, remap
+from cvsf.system.errors import Refusal
 
 JOINTS_OF = {len(joints): joints for joints in (MPII_16, COCO_17, HALPE_26)}
 """AlphaPose's models by how many keypoints they give a person."""

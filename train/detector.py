@@ -14,8 +14,8 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.augment import box_batches, pose_batches
 from train.fit import fit
 from train.heatmap import box_loss, pose_loss

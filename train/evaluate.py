@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cvsf.engine import SHIPPED, Engine, load_engine
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import SHIPPED, Engine, load_engine
+from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
 from train.read import read_instants
 from train.reproduce import reproduced

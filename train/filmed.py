@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.engine import Engine
-from cvsf.refusal import Refusal
-from cvsf.sightings import Sightings, sight
+from cvsf.engine.engine import Engine
+from cvsf.multiview.observations import Sightings, sight
 from cvsf.skeleton import Array
+from cvsf.system.errors import Refusal
 from train.clip import is_clip, read_clip
 from train.dataset import Instants, joined
 from train.multiview import read_file

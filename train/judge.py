@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cvsf.metrics import bone_stability, multiview_agreement, n_mpjpe
-from cvsf.refusal import Refusal
+from cvsf.evaluation.metrics import bone_stability, multiview_agreement, n_mpjpe
 from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
 from train.bodies import UNIT_MM
 from train.dataset import Instants, joined
 from train.movements import everyday

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cvsf.lifter import Lifter, LifterShape
-from cvsf.refusal import Refusal
+from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import JointSet
+from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.objectives import FUSED, Objective, step_weights

@@ -8,8 +8,8 @@ import copy
 import torch
 from torch import Tensor
 
-from cvsf.geometry import cross, unit
-from cvsf.lifter import Lifter
+from cvsf.model.geometry import cross, unit
+from cvsf.model.lifter import Lifter
 from cvsf.skeleton import JointSet
 from train.samples import Sample
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from cvsf.lifter import normalised
-from cvsf.morph import Morph
-from cvsf.refusal import Refusal
+from cvsf.model.keypoint_adapter import Morph
+from cvsf.model.lifter import normalised
 from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
 from train.checkpoint import write_morph
 from train.dataset import Instants
 from train.learn import schedule

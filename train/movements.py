@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from cvsf.geometry import rotation_about
+from cvsf.model.geometry import rotation_about
 from cvsf.skeleton import H36M_16
 from train.bodies import ADULT_M, strung
 

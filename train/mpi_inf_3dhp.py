@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
+from cvsf.system.errors import Refusal
 from train.dataset import Instants
 from train.take import UNREADABLE, Detections, Split, Take, check_detections, instants
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array, remap
+from cvsf.system.errors import Refusal
 from train.dataset import MAX_VIEWS, Instants, Truth
 
 _NEEDED = ("keypoints_px", "confidence", "joint_names", "image_px", "session", "t_s")

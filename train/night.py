@@ -18,9 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from cvsf.refusal import Refusal
-from cvsf.stop import die_with_starter
-from cvsf.storage import Storage, replace_file
+from cvsf.system.disk import Storage, replace_file
+from cvsf.system.errors import Refusal
+from cvsf.system.shutdown import die_with_starter
 from train.pick import REPORT
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from cvsf.storage import Storage, replace_file
+from cvsf.system.disk import Storage, replace_file
 from train.markup import Markup, element, join
 from train.night_bodies import VIEWS, Build, Room, Shown, draw_body, read_build, read_shown, room
 from train.night_charts import interval_chart

@@ -17,11 +17,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from cvsf.manifest import MANIFEST, read_manifest
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
-from cvsf.settings import data_folder
-from cvsf.whole import read_whole
+from cvsf.engine.manifest import MANIFEST, read_manifest
+from cvsf.registry.registry import Registry
+from cvsf.registry.verification import read_whole
+from cvsf.system.errors import Refusal
+from cvsf.system.settings import data_folder
 from train.check import CHECKPOINT
 from train.checkpoint import read_checkpoint
 from train.compile import compile_engine

@@ -7,10 +7,10 @@ A label-free objective is handed 2D and confidences and never holds a truth.
 import torch
 from torch import Tensor, nn
 
-from cvsf.fusion import FusedLifter
-from cvsf.geometry import TINY
-from cvsf.lifter import Lifter
-from cvsf.losses import (
+from cvsf.model.fusion import FusedLifter
+from cvsf.model.geometry import TINY
+from cvsf.model.lifter import Lifter
+from cvsf.model.losses import (
     BASELINE,
     STAGE1,
     STAGE2,

@@ -20,8 +20,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cvsf.refusal import Refusal
-from cvsf.stop import die_with_starter
+from cvsf.system.errors import Refusal
+from cvsf.system.shutdown import die_with_starter
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = timedelta(days=1)

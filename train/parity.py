@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cvsf.engine import Engine
-from cvsf.fusion import FusedLifter
-from cvsf.manifest import LIMITS, Difference, Precision
-from cvsf.metrics import n_mpjpe
+from cvsf.engine.engine import Engine
+from cvsf.engine.manifest import LIMITS, Difference, Precision
+from cvsf.evaluation.metrics import n_mpjpe
+from cvsf.model.fusion import FusedLifter
 from cvsf.skeleton import Array
 from train.bodies import UNIT_MM
 from train.questions import GOLDEN_VIEWS, Question, Sample, golden_sample, nobody, questions

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from cvsf.layout import POSE
-from cvsf.refusal import Refusal
-from cvsf.session import MANIFEST, SessionReader, read_manifest
+from cvsf.session.mcap_records import POSE
+from cvsf.session.reader import MANIFEST, SessionReader, read_manifest
+from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, JOINT_SETS, Array, remap
+from cvsf.system.errors import Refusal
 from train.networks import BOX_INPUT_PX
 
 log = logging.getLogger(__name__)

@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cvsf.calibrate import calibrate
-from cvsf.geometry import unit_length
-from cvsf.morph import Morph
-from cvsf.place import place
-from cvsf.refusal import Refusal
-from cvsf.rig import Calibration, pans, rows_of_rig
-from cvsf.sightings import Lift, Sightings, sight
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.world_frame import Scale, footing, move, stood
+from cvsf.model.geometry import unit_length
+from cvsf.model.keypoint_adapter import Morph
+from cvsf.multiview.observations import Lift, Sightings, sight
+from cvsf.multiview.rig import Calibration, pans, rows_of_rig
+from cvsf.reconstruction.reconstruct import place
 from cvsf.skeleton import H36M_16, Array
-from cvsf.sure import Undetermined
-from cvsf.upright import Scale, footing, move, stood
+from cvsf.system.errors import Refusal
 from train.dataset import Instants, Placement, Truth
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.engine import SHIPPED, load_engine
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.dataset import Instants
 from train.gate import Pair, decide, plain

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from train.dataset import Instants
 from train.human36m import read_human36m
 from train.mpi_inf_3dhp import read_mpi_inf_3dhp

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cvsf.engine import BUCKETS
+from cvsf.engine.engine import BUCKETS
 from cvsf.skeleton import JointSet
 from train.dataset import MAX_VIEWS
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.rig import Real
+from cvsf.multiview.rig import Real
+from cvsf.multiview.triangulation import projection_of
 from cvsf.skeleton import H36M_16
-from cvsf.triangulate import projection_of
 from train.dataset import Instants
 
 Index = npt.NDArray[Any] | slice

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.messages import MultiviewPose
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16, joint_set, remap
+from cvsf.system.errors import Refusal
 from train.dataset import MAX_VIEWS, Instants
 
 log = logging.getLogger(__name__)

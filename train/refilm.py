@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cvsf.geometry import body_from, rotation_about, rotation_from_6d, unit, unit_length
-from cvsf.refusal import Refusal
+from cvsf.model.geometry import body_from, rotation_about, rotation_from_6d, unit, unit_length
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.bodies import knees_bend_back, random_bends, strung
 from train.config import TrainConfig
 from train.parallel import Company

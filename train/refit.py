@@ -12,9 +12,9 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from cvsf.lifter import LifterShape
-from cvsf.manifest import read_manifest, verified_file
-from cvsf.refusal import Refusal
+from cvsf.engine.manifest import read_manifest, verified_file
+from cvsf.model.lifter import LifterShape
+from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint, read_checkpoint
 
 Values = npt.NDArray[Any]

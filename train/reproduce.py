@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from train.check import CHECKPOINT, check_same
 from train.checkpoint import read_checkpoint
 from train.config import Variant, training_config

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from cvsf.rig import Real
+from cvsf.multiview.rig import Real
 from train.filmed import Filmed
 from train.rigs import Outcome
 from train.stills import Picture, stills

@@ -11,13 +11,13 @@ from typing import Any, TypeVar, get_args
 
 import numpy as np
 
-from cvsf.calibrate import Moving, calibrate
-from cvsf.place import Placed, place
-from cvsf.rig import Calibration, pans, to_plain
-from cvsf.sightings import Sightings
-from cvsf.sure import Undetermined
-from cvsf.triangulate import triangulate
-from cvsf.upright import Scale, footing, move, stood
+from cvsf.calibration.calibrate import Moving, calibrate
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.world_frame import Scale, footing, move, stood
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration, pans, to_plain
+from cvsf.multiview.triangulation import triangulate
+from cvsf.reconstruction.reconstruct import Placed, place
 from train.filmed import Filmed
 from train.score_rigs import (
     Errors,

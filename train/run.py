@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from cvsf.fusion import FusedLifter
-from cvsf.lifter import Lifter
-from cvsf.morph import Morph
-from cvsf.refusal import Refusal
+from cvsf.model.fusion import FusedLifter
+from cvsf.model.keypoint_adapter import Morph
+from cvsf.model.lifter import Lifter
 from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
 from train.check import CHECKPOINT, check_same
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cvsf.fusion import aim
-from cvsf.geometry import body_from, rotation_about, unit_length
-from cvsf.morph import Morph
-from cvsf.refusal import Refusal
+from cvsf.model.fusion import aim
+from cvsf.model.geometry import body_from, rotation_about, unit_length
+from cvsf.model.keypoint_adapter import Morph
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.config import TrainConfig
 from train.parallel import Company
 from train.store import Rows, Store

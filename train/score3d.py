@@ -12,8 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cvsf.fusion import refined_confidence
-from cvsf.metrics import bone_stability, jdr, multiview_agreement, n_mpjpe, n_pck, p_mpjpe
+from cvsf.evaluation.metrics import (
+    bone_stability,
+    jdr,
+    multiview_agreement,
+    n_mpjpe,
+    n_pck,
+    p_mpjpe,
+)
+from cvsf.model.fusion import refined_confidence
 from cvsf.skeleton import H36M_16, Array
 from train.dataset import Instants, Truth
 from train.windows import one_clock, shown_around

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.metrics import n_mpjpe, p_mpjpe
-from cvsf.place import Placed
-from cvsf.rig import Calibration, Real
-from cvsf.rotation import align
-from cvsf.sightings import Sightings, in_step
+from cvsf.calibration.world_frame import SEGMENTS
+from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
+from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.rig import Calibration, Real
+from cvsf.multiview.rotation import align
+from cvsf.multiview.triangulation import triangulate
+from cvsf.reconstruction.reconstruct import Placed
 from cvsf.skeleton import H36M_16
-from cvsf.triangulate import triangulate
-from cvsf.upright import SEGMENTS
 from train.reality import Cameras, Reality
 
 _LASTING = ("thigh", "shin", "upper_arm")

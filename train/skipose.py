@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_17
+from cvsf.system.errors import Refusal
 from train.dataset import Instants
 from train.take import UNREADABLE, Detections, Split, Take, check_detections, instants
 

@@ -19,13 +19,13 @@ import onnx
 from onnx import helper, numpy_helper
 
 import cvsf
-from cvsf.exposures import truth_rows
-from cvsf.manifest import sha256_of
+from cvsf.engine.manifest import sha256_of
+from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.messages import MultiviewPose
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
-from cvsf.session_writer import SessionWriter
+from cvsf.session.reader import SessionReader
+from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import joint_set
+from cvsf.system.errors import Refusal
 from train.dataset import Instants, Truth, joined
 from train.recorded import read_session
 

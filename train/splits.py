@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from train.dataset import Instants, joined
 from train.published import published
 from train.read import Choice, read_parts

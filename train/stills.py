@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from cvsf.session import MANIFEST, SessionReader
+from cvsf.session.reader import MANIFEST, SessionReader
 from train.clip import is_clip, video_of
 
 Picture = npt.NDArray[np.uint8]

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import Array
+from cvsf.system.errors import Refusal
 from train.dataset import Instants, Placement
 from train.windows import one_clock
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from train.dataset import Instants
 from train.human36m import action_of
 from train.published import DATASETS, published, recognised

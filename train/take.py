@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16, Array, remap
+from cvsf.system.errors import Refusal
 from train.dataset import Instants, Truth
 from train.detections import how_to_detect, read_detections
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cvsf.manifest import read_manifest
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
+from cvsf.engine.manifest import read_manifest
+from cvsf.registry.registry import Registry
+from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
 from train.night import Night, now
 from train.night_page import write_page

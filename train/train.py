@@ -20,10 +20,10 @@ import numpy as np
 import torch
 import typer
 
-from cvsf.engine import SHIPPED
-from cvsf.morph import Morph
-from cvsf.refusal import Refusal
-from cvsf.stop import stop_on_signal
+from cvsf.engine.engine import SHIPPED
+from cvsf.model.keypoint_adapter import Morph
+from cvsf.system.errors import Refusal
+from cvsf.system.shutdown import stop_on_signal
 from train.check import CHECKPOINT, check
 from train.checkpoint import Checkpoint, read_checkpoint, read_morph
 from train.config import TrainConfig, training_config

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cvsf.geometry import body_from, rotation_about, unit_length
+from cvsf.model.geometry import body_from, rotation_about, unit_length
 from cvsf.skeleton import JointSet
 from train.bodies import Bodies
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cvsf.fusion import Aimed, FusedLifter, LiftedViews, aim
+from cvsf.model.fusion import Aimed, FusedLifter, LiftedViews, aim
 from cvsf.skeleton import Array
 
 FRAMES_APART_S = 0.07

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
-from cvsf.rig import Real, pans
+from cvsf.multiview.rig import Real, pans
 from cvsf.skeleton import JointSet
 from train.rigs import Outcome
 from train.stills import Picture

@@ -22,7 +22,7 @@ from capture.simulator.renderer import Painter
 from capture.simulator.scene import make_slope, place_camera
 from capture.simulator.shots import film, set_stage
 from capture.sources.source import parse_size
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 _SPREAD = 0.6
 """How much more distance, aim and zoom vary here than on the live slope."""

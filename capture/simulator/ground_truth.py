@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from capture.simulator.course import Real
 from capture.simulator.scene import Stamps, Viewpoint, project
-from cvsf.refusal import Refusal
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ Whoever starts cameras asks here once, so that four of them do not refuse in cho
 """
 
 from capture.sources.source import SourceConfig
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 USUAL_SIZE, USUAL_FPS = (640, 480), 20.0
 _SMALLEST_PX, _LARGEST_PX = 64, 4096

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from capture.sources.source import Found
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 MOST = 16
 _KNOCK = re.compile(r"(\d+):([+-]?\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)")

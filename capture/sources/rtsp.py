@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import simplejpeg
 
 from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceLost
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 

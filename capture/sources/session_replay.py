@@ -11,8 +11,8 @@ from pathlib import Path
 from capture.sources.pacing import reached
 from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceEnded
 from cvsf.messages import Frame
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
+from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 Pace = Literal["live", "lossless"]
 

@@ -17,7 +17,7 @@ from capture.sources import v4l2_api as api
 from capture.sources.mjpeg import whole_jpeg
 from capture.sources.source import Exposure, Pace, SourceConfig, SourceLost
 from capture.sources.v4l2_query import formats, is_camera, refusal
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 

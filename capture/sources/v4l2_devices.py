@@ -15,8 +15,8 @@ from pathlib import Path
 from capture.sources import v4l2_api as api
 from capture.sources.source import Found
 from capture.sources.v4l2_query import formats, is_camera, refusal
-from cvsf.refusal import Refusal
-from cvsf.settings import data_folder
+from cvsf.system.errors import Refusal
+from cvsf.system.settings import data_folder
 
 log = logging.getLogger(__name__)
 

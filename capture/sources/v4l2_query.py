@@ -7,7 +7,7 @@ import errno
 from pathlib import Path
 
 from capture.sources import v4l2_api as api
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 
 def refusal(path: Path, error: OSError) -> Refusal:

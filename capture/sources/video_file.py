@@ -22,7 +22,7 @@ import simplejpeg
 
 from capture.sources.pacing import reached
 from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceEnded
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 

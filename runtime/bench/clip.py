@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from cvsf.engine import load_engine
+from cvsf.engine.engine import load_engine
 from cvsf.messages import MultiviewPose
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import COCO_17, H36M_16, remap
+from cvsf.system.errors import Refusal
 from runtime.bench.contact_sheet import write_sheet
 from runtime.bench.harness import rehearse
 from runtime.bench.score_views import Truth, score

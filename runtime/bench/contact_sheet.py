@@ -12,9 +12,9 @@ import numpy.typing as npt
 import simplejpeg
 
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import joint_set
+from cvsf.system.errors import Refusal
 
 Picture = npt.NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.engine import SHIPPED
-from cvsf.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest, sha256_of
+from cvsf.engine.engine import SHIPPED
+from cvsf.engine.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest, sha256_of
 
 
 def relabelled(folder: Path, id: str | None) -> Path:

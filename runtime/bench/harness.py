@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 _PATIENCE_S = 600.0
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cvsf.messages import Frame, pack, to_header
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
 from cvsf.wire import envelope, node_socket
 from runtime.bench.harness import free_ports, rehearse
 from runtime.config import HubConfig

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from runtime.bench.harness import Rehearsal, Running, rehearsing
 from runtime.bench.score_world import (
     first_world_s,

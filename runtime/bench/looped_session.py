@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cvsf.messages import Frame, Instant
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
-from cvsf.session_writer import SessionWriter
+from cvsf.session.reader import SessionReader
+from cvsf.session.writer import SessionWriter
+from cvsf.system.errors import Refusal
 from runtime.bench.harness import rehearse
 
 _FILMED_S = 10

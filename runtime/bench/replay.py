@@ -12,8 +12,8 @@ import numpy as np
 import typer
 
 from cvsf.messages import Skeleton
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
+from cvsf.session.reader import SessionReader
+from cvsf.system.errors import Refusal
 from runtime.bench.harness import rehearse
 
 

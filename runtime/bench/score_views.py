@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibrations import calibrations
-from cvsf.engine import Engine
+from cvsf.engine.engine import Engine
+from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.messages import MultiviewPose
-from cvsf.metrics import n_mpjpe, p_mpjpe
-from cvsf.rig import pans
-from cvsf.rotation import nearest_rotation
-from cvsf.session import SessionReader
+from cvsf.multiview.rig import pans
+from cvsf.multiview.rotation import nearest_rotation
+from cvsf.multiview.triangulation import projection_of, triangulate
+from cvsf.session.calibrations import calibrations
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import Array
-from cvsf.triangulate import projection_of, triangulate
 
 Real = npt.NDArray[np.float64]
 Errors = dict[str, float]

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.exposures import truth_rows
+from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.rotation import align
-from cvsf.session import SessionReader
+from cvsf.multiview.rotation import align
+from cvsf.multiview.triangulation import triangulate
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
-from cvsf.triangulate import triangulate
 from runtime.bench.score_views import read_truth
 
 Real = npt.NDArray[np.float64]

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from cvsf.engine import Engine, load_engine
-from cvsf.exposures import truth_rows
-from cvsf.refusal import Refusal
-from cvsf.session import SessionReader
+from cvsf.engine.engine import Engine, load_engine
+from cvsf.evaluation.truth_rows import truth_rows
+from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
+from cvsf.system.errors import Refusal
 from runtime.bench.harness import rehearse
 from runtime.bench.score_views import SCORED, read_truth, score
 

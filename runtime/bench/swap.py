@@ -30,8 +30,8 @@ import typer
 import zmq
 
 from cvsf.messages import unpack
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
+from cvsf.registry.registry import Registry
+from cvsf.system.errors import Refusal
 from runtime.bench.fault_injection import SPOILT, put_live, relabelled
 from runtime.bench.harness import Running, rehearsing
 from runtime.bench.looped_session import index_of, repeated

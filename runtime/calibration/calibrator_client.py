@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvsf.messages import pack, unpack
-from cvsf.rig import Calibration, from_plain, to_plain
-from cvsf.sightings import Sightings
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration, from_plain, to_plain
 from runtime.calibration.observation_codec import to_map
 
 log = logging.getLogger(__name__)

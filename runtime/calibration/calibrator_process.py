@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from cvsf.log import start_log
 from cvsf.messages import pack, unpack
-from cvsf.rig import from_plain, to_plain
+from cvsf.multiview.rig import from_plain, to_plain
+from cvsf.system.log import start_log
 from runtime.calibration.observation_codec import from_map
 from runtime.calibration.online_calibrator import Surveying, known_scale
 

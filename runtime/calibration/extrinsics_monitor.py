@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.rig import Calibration
-from cvsf.sightings import Sightings
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration
 from runtime.calibration.observation_codec import joined
 from runtime.calibration.view_consistency import blamed, misfit
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.rig import Calibration, Rig
-from cvsf.rotation import nearest_rotation
+from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.rotation import nearest_rotation
 
 Real = npt.NDArray[np.float64]
 

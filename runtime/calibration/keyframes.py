@@ -8,7 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.sightings import Sightings
+from cvsf.multiview.observations import Sightings
 from runtime.calibration.observation_codec import arranged, joined
 
 _MOST, _THINNED = 480, 360

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from cvsf.calibrations import calibrations, read_cameras
-from cvsf.rig import Calibration
-from cvsf.session import MANIFEST, SessionReader
-from cvsf.sightings import Sightings
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration
+from cvsf.session.calibrations import calibrations, read_cameras
+from cvsf.session.reader import MANIFEST, SessionReader
 from runtime.calibration.calibrator_client import News
 
 

@@ -5,10 +5,10 @@ Their tripods are what the surveyor found; where each looks follows from instant
 
 import numpy as np
 
-from cvsf.place import Placed, place
-from cvsf.pursue import Pursuit
-from cvsf.rig import Calibration, pans, rows_of_rig
-from cvsf.sightings import Sightings
+from cvsf.calibration.ptz_tracking import Pursuit
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration, pans, rows_of_rig
+from cvsf.reconstruction.reconstruct import Placed, place
 
 _ROUNDS = 5
 _LOST = 0.08  # of the person's extent: views that are further off on the whole do not fit

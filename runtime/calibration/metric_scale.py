@@ -6,8 +6,8 @@ At most one of them; without any the athlete counts as an adult of middle height
 import math
 from typing import Any
 
-from cvsf.refusal import Refusal
-from cvsf.upright import SEGMENTS
+from cvsf.calibration.world_frame import SEGMENTS
+from cvsf.system.errors import Refusal
 from runtime.config import HubConfig
 
 _TALL_M = (0.5, 2.6)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.engine import Lifted
+from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose
-from cvsf.sightings import Sightings
+from cvsf.multiview.observations import Sightings
 from cvsf.skeleton import JointSet, joint_set, remap
 
 _PER_INSTANT = ("keypoints_px", "confidence", "canonical", "view_from_canonical")

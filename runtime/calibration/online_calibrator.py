@@ -13,13 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cvsf.calibrate import calibrate
-from cvsf.panning import LEAST_PANNING
-from cvsf.place import place
-from cvsf.rig import Calibration, pans, rows_of_rig
-from cvsf.sightings import Sightings
-from cvsf.sure import Undetermined
-from cvsf.upright import Scale, stand
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.ptz import LEAST_PANNING
+from cvsf.calibration.world_frame import Scale, stand
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration, pans, rows_of_rig
+from cvsf.reconstruction.reconstruct import place
 from runtime.calibration.gauge_alignment import continued
 from runtime.calibration.keyframes import Gallery
 from runtime.calibration.observation_codec import arranged

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.rig import Rig
-from cvsf.rotation import nearest_rotation
+from cvsf.multiview.rig import Rig
+from cvsf.multiview.rotation import nearest_rotation
 from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.rig import Rig
-from cvsf.sightings import Sightings
-from cvsf.triangulate import triangulate
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Rig
+from cvsf.multiview.triangulation import triangulate
 
 Real = npt.NDArray[np.float64]
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.calibrations import CAMERAS, Held, read_cameras
-from cvsf.engine import Lifted
+from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.place import Placed, place
-from cvsf.refusal import Refusal
-from cvsf.rig import Calibration, pans
-from cvsf.sightings import Sightings
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Calibration, pans
+from cvsf.reconstruction.reconstruct import Placed, place
+from cvsf.session.calibrations import CAMERAS, Held, read_cameras
 from cvsf.skeleton import joint_set
+from cvsf.system.errors import Refusal
 from runtime.calibration.calibrator_client import News, Survey
 from runtime.calibration.depth_filter import Depth
 from runtime.calibration.extrinsics_monitor import Vigil

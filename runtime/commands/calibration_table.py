@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from cvsf.calibrations import Held
-from cvsf.session import Manifest
+from cvsf.session.calibrations import Held
+from cvsf.session.reader import Manifest
 
 
 def calibrations_table(found: Sequence[Held], manifest: Manifest) -> Table:

@@ -14,11 +14,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cvsf.manifest import MANIFEST
-from cvsf.promotions import Promotion
-from cvsf.refusal import Refusal
-from cvsf.registry import Entry, Registry
-from cvsf.settings import data_folder
+from cvsf.engine.manifest import MANIFEST
+from cvsf.registry.history import Promotion
+from cvsf.registry.registry import Entry, Registry
+from cvsf.system.errors import Refusal
+from cvsf.system.settings import data_folder
 
 _WIDTH = 80  # of a terminal that every column must fit into
 _BY_HAND = "by hand"

@@ -12,10 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cvsf.calibrations import calibrations, to_event
-from cvsf.recovery import recover, recover_all
-from cvsf.refusal import Refusal
-from cvsf.session import (
+from cvsf.session.calibrations import calibrations, to_event
+from cvsf.session.reader import (
     MANIFEST,
     Manifest,
     SegmentRecord,
@@ -23,7 +21,9 @@ from cvsf.session import (
     file_sha256,
     read_manifest,
 )
-from cvsf.settings import data_folder
+from cvsf.session.recovery import recover, recover_all
+from cvsf.system.errors import Refusal
+from cvsf.system.settings import data_folder
 from runtime.commands.calibration_table import calibrations_table
 
 log = logging.getLogger(__name__)

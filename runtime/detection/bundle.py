@@ -13,8 +13,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import cvsf
-from cvsf.refusal import Refusal
 from cvsf.skeleton import JOINT_SETS, JointSet, joint_set
+from cvsf.system.errors import Refusal
 from runtime.detection.download import fetch, first_seen_sha256
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cvsf.engine import Kind, Told
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import Kind, Told
 from cvsf.skeleton import Array
+from cvsf.system.errors import Refusal
 from runtime.detection.bundle import Bundle, NetworkManifest
 from runtime.detection.network import Batch, Network
 from runtime.detection.postprocess import boxes, check, joints, people

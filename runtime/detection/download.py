@@ -17,7 +17,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 
 _TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.engine import BUCKETS, Kind, Told, choose
-from cvsf.manifest import GOLDEN_LIMITS, Precision
-from cvsf.onnx_session import OnnxSession, Session
-from cvsf.plans import Plans, Profile, Range
-from cvsf.refusal import Refusal
+from cvsf.engine.engine import BUCKETS, Kind, Told, choose
+from cvsf.engine.manifest import GOLDEN_LIMITS, Precision
+from cvsf.engine.onnx_backend import OnnxSession, Session
+from cvsf.engine.plan_cache import Plans, Profile, Range
+from cvsf.system.errors import Refusal
 from runtime.detection.bundle import NetworkManifest
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Network:
 
     def _open(self, precision: Precision, told: Told | None) -> None:
         """Run its plan from now on, if that says what ONNX Runtime says of noise."""
-        from cvsf.tensorrt_session import TensorrtSession
+        from cvsf.engine.tensorrt_backend import TensorrtSession
 
         assert self._plans is not None
         profile, halve = self._shapes()

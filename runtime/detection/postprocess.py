@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from runtime.detection.bundle import NetworkManifest
 from runtime.detection.network import Batch
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cvsf.session import Manifest
-from cvsf.tally import Source
+from cvsf.session.reader import Manifest
+from cvsf.session.statistics import Source
 from cvsf.wire import CAMERA_NAME
 
 RECORDED, NOT_KEPT = "recorded", "not kept"

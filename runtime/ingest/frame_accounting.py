@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cvsf.tally import Source
+from cvsf.session.statistics import Source
 from runtime.ingest.camera_connection import NOT_KEPT, RECORDED, Link, OnDisk
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
-from cvsf.tally import Source
+from cvsf.session.statistics import Source
 from cvsf.wire import envelope, hub_socket
 from runtime.ingest.camera_connection import (
     NOT_KEPT,

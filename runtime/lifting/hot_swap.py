@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cvsf.engine import SHIPPED, Choice, Engine, Kind, check_golden, choose, open_tensorrt
-from cvsf.manifest import read_manifest
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
-from cvsf.whole import open_whole
+from cvsf.engine.engine import SHIPPED, Choice, Engine, Kind, check_golden, choose, open_tensorrt
+from cvsf.engine.manifest import read_manifest
+from cvsf.registry.registry import Registry
+from cvsf.registry.verification import open_whole
+from cvsf.system.errors import Refusal
 from runtime.lifting.malloc import apart, give_back
 from runtime.lifting.pose_assembly import JOINED_SET
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.engine import Lifted
+from cvsf.engine.engine import Lifted
+from cvsf.evaluation.metrics import Real, multiview_agreement
 from cvsf.messages import MultiviewPose
-from cvsf.metrics import Real, multiview_agreement
 from cvsf.skeleton import joint_set
 
 MEASURES = ("agreement", "reprojection")

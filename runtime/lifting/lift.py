@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvsf.engine import Engine, Lifted
+from cvsf.engine.engine import Engine, Lifted
 from cvsf.messages import MultiviewPose, Skeleton
 
 

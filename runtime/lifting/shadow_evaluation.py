@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cvsf.engine import Engine, Lifted
-from cvsf.manifest import read_manifest
+from cvsf.engine.engine import Engine, Lifted
+from cvsf.engine.manifest import read_manifest
 from cvsf.messages import MultiviewPose
-from cvsf.refusal import Refusal
-from cvsf.registry import Registry
-from cvsf.whole import open_whole
+from cvsf.registry.registry import Registry
+from cvsf.registry.verification import open_whole
+from cvsf.system.errors import Refusal
 from runtime.config import HubConfig
 from runtime.lifting.hot_swap import Serving
 from runtime.lifting.label_free_metrics import LEAST, Window, measured, whole_views

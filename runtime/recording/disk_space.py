@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cvsf.storage import Storage
+from cvsf.system.disk import Storage
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from cvsf.wire import WEB_PORT, require_loopback
 from runtime.streaming.client_queue import Viewer
 from runtime.streaming.http_routes import Answers, forbidden, is_let_in, not_found

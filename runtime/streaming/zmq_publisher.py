@@ -9,7 +9,7 @@ from typing import Any
 import zmq
 
 from cvsf.messages import Skeleton, pack, to_header
-from cvsf.refusal import Refusal
+from cvsf.system.errors import Refusal
 from runtime.streaming.one_euro import OneEuro
 
 ABOUT, RAW, SMOOTH, STATS = b"about", b"skeleton.raw", b"skeleton.smooth", b"stats"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cvsf.messages import MultiviewPose
-from cvsf.tally import Source
+from cvsf.session.statistics import Source
 from runtime.ingest.camera_connection import Link
 from runtime.ingest.frame_accounting import Account, account
 from runtime.ingest.receiver import Receiver

@@ -1,0 +1,126 @@
+"""As much of CUDA as running a plan takes: memory, a stream, a graph; through cuda-bindings.
+
+Every call's error is a Refusal with the driver's own words.
+"""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cuda.bindings import runtime as cudart
+
+from cvsf.system.errors import Refusal
+
+Array = npt.NDArray[Any]
+_TO_DEVICE = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+_TO_HOST = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+
+
+def gpu_name() -> str:
+    """Name and compute capability of the GPU in use; Refusal where there is none."""
+    try:
+        count = _done(cudart.cudaGetDeviceCount(), "find a GPU")
+        if not count:
+            raise Refusal("CUDA finds no GPU")
+        properties = _done(cudart.cudaGetDeviceProperties(0), "ask the GPU for its name")
+    except RuntimeError as error:  # cuda-bindings without a driver's library
+        raise Refusal(f"CUDA cannot be used ({error})") from error
+    name = properties.name.decode() if isinstance(properties.name, bytes) else properties.name
+    return f"{name} sm_{properties.major}{properties.minor}"
+
+
+class Stream:
+    """A stream of its own: TensorRT on the default one waits for everything."""
+
+    def __init__(self) -> None:
+        self.handle = _done(
+            cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking), "make a stream"
+        )
+
+    @property
+    def number(self) -> int:
+        """As TensorRT takes it."""
+        return int(self.handle)
+
+    def wait(self) -> None:
+        """Return once everything given to it is done."""
+        _done(cudart.cudaStreamSynchronize(self.handle), "run the network")
+
+    def begin_graph(self) -> None:
+        """From now on what is given to it is only written down."""
+        mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        _done(cudart.cudaStreamBeginCapture(self.handle, mode), "begin a CUDA graph")
+
+    def end_graph(self) -> "Graph":
+        """What was written down, ready to be done again."""
+        return Graph(_done(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
+
+    def drop_graph(self) -> None:
+        """Do again what it is given; what was written down is gone."""
+        _, graph = cudart.cudaStreamEndCapture(self.handle)
+        if graph is not None:
+            cudart.cudaGraphDestroy(graph)
+
+    def close(self) -> None:
+        """Give it back."""
+        cudart.cudaStreamDestroy(self.handle)
+
+
+class Graph:
+    """Work written down once and launched whole."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self._ready = _done(cudart.cudaGraphInstantiate(graph, 0), "prepare a CUDA graph")
+
+    def launch(self, stream: Stream) -> None:
+        """Do all of it again."""
+        _done(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
+
+    def close(self) -> None:
+        """Give it back."""
+        cudart.cudaGraphExecDestroy(self._ready)
+        cudart.cudaGraphDestroy(self._graph)
+
+
+class Tensor:
+    """One array on the GPU and its pinned twin here."""
+
+    def __init__(self, shape: tuple[int, ...], kind: npt.DTypeLike) -> None:
+        size = max(1, int(np.prod(shape)) * np.dtype(kind).itemsize)
+        self.device: int = int(_done(cudart.cudaMalloc(size), f"take {size} bytes of the GPU"))
+        self._pinned = int(_done(cudart.cudaMallocHost(size), f"pin {size} bytes"))
+        raw = (ctypes.c_byte * size).from_address(self._pinned)
+        count = int(np.prod(shape))
+        self.here: Array = np.frombuffer(memoryview(raw), np.dtype(kind), count).reshape(shape)
+        self.here[...] = 0
+        self._bytes = size
+
+    def send(self, stream: Stream) -> None:
+        """Copy to the GPU, in the stream's order."""
+        self._copy(self.device, self._pinned, _TO_DEVICE, stream)
+
+    def fetch(self, stream: Stream) -> None:
+        """Copy from the GPU, in the stream's order."""
+        self._copy(self._pinned, self.device, _TO_HOST, stream)
+
+    def close(self) -> None:
+        """Give both back."""
+        self.here = self.here[:0].copy()
+        cudart.cudaFree(self.device)
+        cudart.cudaFreeHost(self._pinned)
+
+    def _copy(self, to: int, from_: int, kind: Any, stream: Stream) -> None:
+        copied = cudart.cudaMemcpyAsync(to, from_, self._bytes, kind, stream.handle)
+        _done(copied, "copy to or from the GPU")
+
+
+def _done(result: tuple[Any, ...], what: str) -> Any:
+    """The value a call returned beside its error code; Refusal where that is not success."""
+    code, *values = result
+    if code != cudart.cudaError_t.cudaSuccess:
+        _, text = cudart.cudaGetErrorString(code)
+        said = text.decode() if isinstance(text, bytes) else str(text)
+        raise Refusal(f"CUDA failed to {what}: {said}")
+    return values[0] if values else None

@@ -1,0 +1,103 @@
+"""An ONNX graph run by ONNX Runtime: on the CPU, or by its CUDA provider where that really came up.
+
+Whatever runs a graph here is a `Session`: arrays by name in, arrays in the order asked for out.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from cvsf.system.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+Tensor = npt.NDArray[Any]
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_SEVERE = 3  # onnxruntime's log level "error"
+
+
+class Session(Protocol):
+    """A loaded graph, whoever runs it."""
+
+    @property
+    def backend(self) -> str:
+        """Who runs it, with version and precision where they matter."""
+
+    def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
+        """The outputs, in the order they were asked for when it was opened."""
+
+    def close(self) -> None:
+        """Let go of everything it holds; it runs no more."""
+
+
+class OnnxSession:
+    """ONNX Runtime's session, one thread unless told otherwise, never spinning; on the GPU where it
+    can and may.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        outputs: Sequence[str],
+        threads: int = 1,
+        *,
+        gpu: bool = True,
+        is_lean: bool = False,
+    ) -> None:
+        self._outputs = list(outputs)
+        self._session: Any = _opened(path, threads, gpu and has_cuda(), is_lean)
+        device = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
+        self.backend = f"onnxruntime {device}"
+        if device == "cpu" and gpu and has_cuda():
+            log.warning("ONNX Runtime's CUDA provider did not start, its processor is used")
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The graph's own inputs, with name, type and shape."""
+        return list(self._session.get_inputs())
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All the graph's own outputs."""
+        return list(self._session.get_outputs())
+
+    def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
+        """The outputs for these inputs."""
+        if self._session is None:
+            raise Refusal("the engine was closed; load it again")
+        return [np.asarray(array) for array in self._session.run(self._outputs, dict(fed))]
+
+    def close(self) -> None:
+        """Its memory goes with the session."""
+        self._session = None
+
+
+def has_cuda() -> bool:
+    """Whether this ONNX Runtime was built with its CUDA provider."""
+    return _CUDA in onnxruntime.get_available_providers()
+
+
+def _opened(path: Path, threads: int, gpu: bool, is_lean: bool) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    if is_lean and not gpu:  # nothing is left to find, and looking for it is most of the loading
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _SEVERE
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list[Any] = [_CPU]
+    if gpu:
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()
+        # TF32 is a third of float32's digits; engines are held to all of them
+        providers.insert(0, (_CUDA, {"use_tf32": "0"}))
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types of its own
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Refusal(f"{path} is not a network ONNX Runtime can load ({first})") from error

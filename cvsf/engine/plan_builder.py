@@ -1,0 +1,162 @@
+"""`python -m cvsf.engine.plan_builder ORDER`: an ONNX network becomes a TensorRT plan, told as it
+goes.
+
+A process of its own: what TensorRT takes to build is given back only by ending, and a crash in it
+must not be the hub's. It says JSON lines: what it is doing and how far, or why it refuses.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvsf.engine.manifest import LIMITS
+from cvsf.engine.onnx_backend import OnnxSession
+from cvsf.engine.tensorrt_api import listener, must, started, tensorrt_module
+from cvsf.system.errors import Refusal
+
+_PICTURES = 4  # that a halved network is tried with
+
+
+def build(order: dict[str, Any]) -> None:
+    """Write the plan that was ordered."""
+    onnx = Path(order["onnx"])
+    if order["halve"] is not None:
+        onnx = _halved(onnx, Path(order["plan"]).with_name("halved.onnx"), order)
+    trt, name = tensorrt_module()
+    log = listener(trt)
+    builder = started(lambda: trt.Builder(log), "start its builder", log)
+    network = must(builder.create_network(_network_flags(trt)), "make a network", log)
+    parser = started(lambda: trt.OnnxParser(network, log), "make its parser", log)
+    if not parser.parse_from_file(str(onnx)):
+        said = [parser.get_error(i).desc() for i in range(parser.num_errors)] or log.said
+        raise Refusal(f"TensorRT cannot read the network: {' / '.join(said)}")
+    config = must(builder.create_builder_config(), "make a configuration", log)
+    # float32 means float32: with TF32 a third of the digits would go
+    config.clear_flag(trt.BuilderFlag.TF32)
+    _add_profile(builder, network, config, order["profile"], log)
+    if hasattr(trt, "IProgressMonitor"):
+        config.progress_monitor = _monitor(trt)
+    timing = Path(order["timing"])
+    if name == "tensorrt":  # tensorrt_rtx would need a GPU for one, and not profit
+        _take_timing(config, timing, log)
+    plan = must(builder.build_serialized_network(network, config), "build the plan", log)
+    _write(Path(order["plan"]), bytes(plan))
+    if name == "tensorrt":
+        cache = must(config.get_timing_cache(), "give its timings", log)
+        _write(timing, bytes(must(cache.serialize(), "write its timings down", log)))
+    if order["halve"] is not None:
+        onnx.unlink()
+
+
+def _network_flags(trt: Any) -> int:
+    """Types as the network has them, wherever this version still has to be told so."""
+    flags = trt.NetworkDefinitionCreationFlag
+    return 1 << int(flags.STRONGLY_TYPED) if hasattr(flags, "STRONGLY_TYPED") else 0
+
+
+def _add_profile(
+    builder: Any, network: Any, config: Any, shapes: dict[str, list[list[int]]], log: Any
+) -> None:
+    profile = must(builder.create_optimization_profile(), "make a profile", log)
+    dynamic = False
+    for i in range(network.num_inputs):
+        tensor = network.get_input(i)
+        if tensor.name not in shapes:
+            raise Refusal(f"the network has the input {tensor.name}, no shape was given for it")
+        least, usual, most = (tuple(shape) for shape in shapes[tensor.name])
+        if -1 in tuple(tensor.shape):
+            dynamic = True
+            # None is success here: what cannot be is refused by the next call
+            profile.set_shape(tensor.name, least, usual, most)
+    if dynamic and config.add_optimization_profile(profile) < 0:
+        must(False, f"take the profile {shapes}", log)
+
+
+def _monitor(trt: Any) -> Any:
+    """Says each phase of the build, and its share done, as it goes."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # known only at run time
+        def __init__(self) -> None:
+            super().__init__()
+            self._steps: dict[str, int] = {}
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            self._steps[phase] = max(1, steps)
+            _say(phase=phase, share=0.0)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            _say(phase=phase, share=min(1.0, (step + 1) / self._steps.get(phase, 1)))
+            return True
+
+        def phase_finish(self, phase: str) -> None:
+            _say(phase=phase, share=1.0)
+
+    return Monitor()
+
+
+def _take_timing(config: Any, path: Path, log: Any) -> None:
+    """Timings of earlier builds: the next one measures only what is new."""
+    known = path.read_bytes() if path.is_file() else b""
+    cache = must(config.create_timing_cache(known), "read its timings", log)
+    must(config.set_timing_cache(cache, False), "take its timings", log)
+
+
+def _halved(onnx: Path, path: Path, order: dict[str, Any]) -> Path:
+    """The network with half layers, once ONNX Runtime found it to say the same of noise."""
+    try:
+        from cvsf.engine.mixed_precision import halved
+    except ImportError as error:
+        raise Refusal(
+            f"halving a network needs {error.name}, which is not installed; run: pip install onnx"
+        ) from error
+    _say(phase="Halving", share=0.0)
+    path.write_bytes(halved(onnx))
+    before, after = (OnnxSession(place, []) for place in (onnx, path))
+    random, limit = np.random.default_rng(0), LIMITS["fp16"].relative
+    fed = {}
+    low, high = order["halve"]
+    for tensor in before.inputs:
+        least, _, most = order["profile"][tensor.name]
+        shape = (min(_PICTURES, most[0]), *least[1:])
+        kind = np.uint8 if "uint8" in tensor.type else np.float32
+        fed[tensor.name] = random.uniform(low, high, shape).astype(kind)
+    for right, found in zip(before.run(fed), after.run(fed), strict=True):
+        apart = float(np.linalg.norm(right - found) / max(float(np.linalg.norm(right)), 1e-9))
+        if not apart <= limit:
+            raise Refusal(f"half precision changes the network by {apart:.1e}, over {limit:.0e}")
+    _say(phase="Halving", share=1.0)
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _say(**words: object) -> None:
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Build what the only argument orders; exit 2 with the reason said where that fails."""
+    os.nice(10)  # frames come first
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for the plan any more
+        try:
+            build(json.loads(sys.argv[1]))
+        except Refusal as refusal:
+            _say(refusal=str(refusal))
+            sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""The method of the paper, in torch: lifting, fusing the views, and the losses.
+
+In: 2D poses and confidences of V views. Out: per view a canonical pose and a rotation, refined 2D,
+and one fused body.
+Read `lifter.py` first (section 3.1), then `fusion.py` (Eq. 2) and `losses.py` (Eq. 3 to 7).
+"""

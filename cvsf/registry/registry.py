@@ -1,0 +1,295 @@
+"""The engines of an installation: one folder each, and which of them is live.
+
+`models/live` is a relative link replaced in one step: whoever reads it sees a whole engine, the old
+one or the new, whenever the writer dies.
+"""
+
+import fcntl
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cvsf.engine.engine import SHIPPED
+from cvsf.engine.manifest import LIFTER, MANIFEST, Manifest, read_manifest
+from cvsf.registry.history import (
+    Promotion,
+    append,
+    lineage,
+    read_history,
+    read_intent,
+    rolled_back_from,
+)
+from cvsf.registry.verification import is_id, open_whole, read_whole, require_id
+from cvsf.system.disk import Storage, replace_file
+from cvsf.system.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+LIVE = "live"
+_LOCK, _FRESH, _INTENT = ".lock", ".live.new", ".promoting.json"
+_INCOMING, _REMOVED = ".incoming-", ".removed-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One engine of the registry."""
+
+    id: str
+    folder: Path
+    manifest: Manifest | None  # None where it cannot be read
+    is_live: bool
+    trouble: str | None  # why it could not be used; the golden vectors are not tried for this
+
+
+class Registry:
+    """The folder `models`; any process may read it, one at a time writes."""
+
+    def __init__(self, models: Path) -> None:
+        self.models = models
+        self._storage = Storage()
+
+    def live(self) -> Path:
+        """Folder of the live engine, the one inside the package where none was promoted; not
+        checked.
+        """
+        name = self._linked()
+        return self.models / name if name else SHIPPED
+
+    def live_id(self) -> str:
+        """Name of the live engine."""
+        return self._linked() or shipped_id()
+
+    def folder(self, id: str) -> Path:
+        """Folder of the engine with that name; a Refusal names those that are there."""
+        require_id(id)
+        if (self.models / id).is_dir():
+            return self.models / id
+        if id == shipped_id():
+            return SHIPPED
+        there = ", ".join(entry.id for entry in self.engines())
+        raise Refusal(f"{self.models} has no engine {id!r}, expected one of {there}")
+
+    def engines(self) -> list[Entry]:
+        """Every engine, newest first; those that cannot be read come last."""
+        live = self.live_id()
+        folders = {path.name: path for path in self._folders()}
+        folders.setdefault(shipped_id(), SHIPPED)
+        entries = [_entry(id, folder, live) for id, folder in folders.items()]
+        return sorted(
+            entries, key=lambda one: (one.manifest.created if one.manifest else "", one.id)
+        )[::-1]
+
+    def history(self) -> list[Promotion]:
+        """Every promotion, oldest first; a line that was torn by a power cut is left out."""
+        return read_history(self.models)
+
+    def rolled_back_from(self) -> set[str]:
+        """Engines that were found wanting: nothing automatic may promote them again."""
+        return rolled_back_from(self.history())
+
+    def before(self) -> str | None:
+        """Name of the engine a roll-back would go to, if there is one."""
+        shunned = self.rolled_back_from()
+        earlier = lineage(self.history(), self.live_id(), shipped_id())[:-1]
+        candidates = (id for id in reversed(earlier) if id not in shunned)
+        return next((id for id in candidates if self._is_sound(id)), None)
+
+    def take_in(self, folder: Path) -> Path:
+        """The engine's place in the registry, copied there whole unless it is there already."""
+        with self._writing():
+            return self._take_in(folder)
+
+    def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
+        """Make the engine live, once it has shown that it is whole and gives its golden vectors;
+        given what it comes `instead_of`, a Refusal where that is live no more.
+        """
+        with self._writing():
+            self._expect(instead_of, id)
+            self._promote(id, why, rolled_back=False)
+
+    def roll_back(self, why: str, instead_of: str | None = None) -> str:
+        """Make the engine live that was so before the present one; its name."""
+        with self._writing():
+            self._expect(instead_of)
+            id = self.before()
+            if id is None:
+                raise Refusal(
+                    f"{self.models} knows no engine from before {self.live_id()} that could serve; "
+                    "promote one by its name"
+                )
+            self._promote(id, why, rolled_back=True)
+            return id
+
+    def rotate(self, keep: int) -> list[str]:
+        """Remove all engines but the live one, the one before it and the `keep` newest; their
+        names.
+        """
+        with self._writing():
+            here = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
+            kept = {self.live_id(), self.before(), *(one.id for one in here[:keep])}
+            gone = [one for one in here if one.id not in kept]
+            for one in gone:
+                self._remove(one.folder)
+            return [one.id for one in gone]
+
+    def _is_sound(self, id: str) -> bool:
+        folder = self.models / id
+        if id == shipped_id() and not folder.is_dir():
+            folder = SHIPPED
+        return _entry(id, folder, "").trouble is None
+
+    def _expect(self, *live: str | None) -> None:
+        """Refusal if something else is live: somebody chose it meanwhile."""
+        if live[0] is not None and self.live_id() not in live:
+            raise Refusal(
+                f"{self.live_id()} was made live meanwhile, expected {live[0]}; "
+                "promote by name what shall be live"
+            )
+
+    def _linked(self) -> str | None:
+        try:
+            name = (self.models / LIVE).readlink()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Refusal(
+                f"{self.models / LIVE} is not a link ({error.strerror}), expected one to an engine "
+                "beside it; remove it and promote an engine"
+            ) from None
+        if not is_id(str(name)):
+            raise Refusal(
+                f"{self.models / LIVE} points at {str(name)!r}, expected the name of an engine "
+                "beside it; promote one by its name"
+            )
+        return str(name)
+
+    def _folders(self) -> list[Path]:
+        if not self.models.is_dir():
+            return []
+        return [
+            path
+            for path in self.models.iterdir()
+            if is_id(path.name)
+            and not path.is_symlink()
+            and any((path / name).is_file() for name in (MANIFEST, LIFTER))
+        ]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """While nobody else writes."""
+        try:
+            self.models.mkdir(parents=True, exist_ok=True)
+            with (self.models / _LOCK).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                for prefix in (_INCOMING, _REMOVED):  # of a writer that was killed
+                    for left in self.models.glob(f"{prefix}*"):
+                        shutil.rmtree(left)
+                self._finish()
+                yield
+        except OSError as error:
+            raise Refusal(
+                f"Engines cannot be kept in {self.models} ({error.strerror or error}): make it "
+                "writable and make room, or choose another place with --data."
+            ) from error
+
+    def _take_in(self, folder: Path) -> Path:
+        manifest = read_whole(folder)
+        place = self.models / require_id(manifest.id)
+        if place.is_dir():
+            if read_whole(place).sha256 != manifest.sha256:
+                raise Refusal(
+                    f"{place} is another engine of the same name; expected a name of its own, "
+                    "compile it again"
+                )
+            return place
+        draft = self.models / f"{_INCOMING}{manifest.id}"
+        draft.mkdir()
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                shutil.copyfile(path, draft / path.name)
+                _sync(draft / path.name)
+        read_whole(draft)
+        self._storage.sync_folder(draft)
+        self._storage.rename(draft, place)
+        self._storage.sync_folder(self.models)
+        log.info("engine taken in", extra={"engine": manifest.id})
+        return place
+
+    def _promote(self, id: str, why: str, *, rolled_back: bool) -> None:
+        open_whole(self.folder(id), id, read_manifest(SHIPPED).joint_set).close()
+        history, is_broken = self.history(), False
+        try:
+            before = self.live_id()
+        except Refusal:  # what it points at is no engine, so the package's served
+            before, is_broken = shipped_id(), True
+        last = history[-1].engine if history else shipped_id()
+        if last != before:  # a writer was killed between the link and the line
+            self._note(before, last, why if id == before else "found live", rolled_back=False)
+        if id == before and not is_broken:
+            return
+        for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
+            if not (self.models / shipped).is_dir():
+                self._take_in(SHIPPED)
+        intent = self._promotion(id, before, why, rolled_back=rolled_back)
+        replace_file(self._storage, self.models / _INTENT, json.dumps(asdict(intent)).encode())
+        fresh = self.models / _FRESH
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(id)
+        self._storage.rename(fresh, self.models / LIVE)
+        self._storage.sync_folder(self.models)
+        self._finish()
+        said = "engine rolled back" if rolled_back else "engine promoted"
+        log.info(said, extra={"engine": id, "before": before, "why": why})
+
+    def _finish(self) -> None:
+        """Write the line of a promotion whose link is there; a killed writer left that to do."""
+        intent = read_intent(self.models / _INTENT)
+        if intent is not None:
+            history = self.history()
+            if intent.engine == self._linked() and intent not in history[-1:]:
+                append(self._storage, self.models, intent)
+        (self.models / _INTENT).unlink(missing_ok=True)
+
+    def _note(self, id: str, before: str, why: str, *, rolled_back: bool) -> None:
+        append(
+            self._storage, self.models, self._promotion(id, before, why, rolled_back=rolled_back)
+        )
+
+    def _promotion(self, id: str, before: str, why: str, *, rolled_back: bool) -> Promotion:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return Promotion(at=now, engine=id, before=before, why=why, rolled_back=rolled_back)
+
+    def _remove(self, folder: Path) -> None:
+        """Take the engine away; half removed it has no name that anybody reads."""
+        gone = folder.with_name(f"{_REMOVED}{folder.name}")
+        self._storage.rename(folder, gone)
+        shutil.rmtree(gone)
+        self._storage.sync_folder(self.models)
+        log.info("engine removed", extra={"engine": folder.name})
+
+
+def shipped_id() -> str:
+    """Name of the engine inside the package."""
+    return read_manifest(SHIPPED).id
+
+
+def _entry(id: str, folder: Path, live: str) -> Entry:
+    manifest, trouble = None, None
+    try:
+        manifest = read_manifest(folder)
+        read_whole(folder)
+        if manifest.id != id:
+            trouble = f"the folder is {id}, its manifest says {manifest.id}"
+    except (Refusal, OSError) as error:
+        trouble = str(error)
+    return Entry(id=id, folder=folder, manifest=manifest, is_live=id == live, trouble=trouble)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        Storage().sync(file.fileno())

@@ -1,0 +1,64 @@
+"""Whether an engine is what it says it is: its name, bytes, joints and golden vectors.
+
+What fails is never served: a Refusal says in one sentence what was found and what was expected.
+"""
+
+import re
+from pathlib import Path
+
+from cvsf.engine.engine import Engine, check_golden, load_engine
+from cvsf.engine.manifest import Manifest, read_golden, read_manifest, verified_file
+from cvsf.system.errors import Refusal
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def is_id(name: str) -> bool:
+    """Whether a folder of the registry can have the name."""
+    return bool(_ID.fullmatch(name)) and name != "live" and not name.endswith(".jsonl")
+
+
+def require_id(name: str) -> str:
+    """The name, if a folder of the registry can have it."""
+    if not is_id(name):
+        raise Refusal(
+            f"{name!r} is no name of an engine; expected letters, digits, dots, dashes and "
+            "underscores, as `cvsf compile` gives"
+        )
+    return name
+
+
+def read_whole(folder: Path) -> Manifest:
+    """The card of an engine folder, every file it vouches for having the bytes it says."""
+    manifest = read_manifest(folder)
+    for precision in manifest.precisions:
+        verified_file(folder, manifest, precision)
+    read_golden(folder, manifest)
+    return manifest
+
+
+def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
+    """The engine of that name on ONNX Runtime, once its bytes, its joints and its golden vectors
+    are as they should be.
+    """
+    manifest = read_manifest(folder)
+    if manifest.id != id:
+        raise Refusal(
+            f"{folder} holds the engine {manifest.id}, expected {id}; take it in under its own name"
+        )
+    if manifest.joint_set != joints:
+        raise Refusal(
+            f"{folder} speaks of the joints {manifest.joint_set}, expected {joints}; "
+            "compile an engine of that joint set"
+        )
+    engine = load_engine(folder, threads)
+    try:
+        check_golden(engine, folder)
+    except Refusal:
+        engine.close()
+        raise
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types of its own
+        engine.close()
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Refusal(f"{folder} cannot be run ({first}); compile the engine again") from error
+    return engine

@@ -1,0 +1,154 @@
+"""The folder of a session being recorded: held by one process, its manifest never half written.
+
+A little disk space is claimed at the start and given up when the disk is full, so that there is
+room to seal.
+"""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cvsf.session.calibrations import CAMERAS
+from cvsf.session.reader import MANIFEST, Manifest, Mode, SegmentRecord
+from cvsf.session.recovery import (
+    LOCK,
+    RESERVE,
+    adopt,
+    last_seqs,
+    locked,
+    recover_locked,
+    recover_parts,
+    rescue,
+)
+from cvsf.session.statistics import Tally
+from cvsf.system.disk import Storage, replace_file
+from cvsf.system.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+_RESERVE_BYTES = 8 << 20
+
+
+class SessionFolder:
+    """The folder of a new session, or of one that is continued, recovered."""
+
+    def __init__(
+        self,
+        path: Path,
+        storage: Storage,
+        *,
+        recording: Mode,
+        config: Mapping[str, Any],
+        joint_set: str,
+    ) -> None:
+        self.path = path
+        self._storage = storage
+        self._lock = ExitStack()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock.enter_context(locked(path))
+            self.manifest = self._begin(recording, config, joint_set)
+        except OSError as error:
+            self._lock.close()
+            raise Refusal(
+                f"Cannot record into {path} ({error.strerror or error}): make it writable,"
+                " choose another place with --data, or use --record none."
+            ) from error
+        except Refusal:
+            self._lock.close()
+            raise
+        self._number = _next_number(path)
+        self.reserve()
+
+    def next_part(self) -> tuple[Path, dict[str, str]]:
+        """Where the next segment is written, and what it says of itself."""
+        number, self._number = self._number, self._number + 1
+        about = {
+            "schema": str(self.manifest.schema_version),
+            "session": self.manifest.name,
+            "segment": str(number),
+        }
+        return self.path / f"seg-{number:06d}.mcap.part", about
+
+    def note(self, record: SegmentRecord, tally: Tally) -> None:
+        """Enter a segment in the manifest."""
+        adopt(self.manifest, record, tally)
+        self._write_manifest()
+
+    def write_cameras(self, content: bytes) -> None:
+        """Put the newest calibration beside the segments, whole or not at all."""
+        try:
+            replace_file(self._storage, self.path / CAMERAS, content)
+        except OSError as error:  # the segments have it too
+            log.warning("cameras not written", extra={"reason": str(error)})
+
+    def rescue(self, part: Path, tally: Tally, size: int) -> None:
+        """Seal a copy of what an untrusted file holds up to `size`, else note that it is open."""
+        try:
+            self.note(*rescue(self._storage, part, last_seqs(self.manifest), size))
+        except OSError as error:
+            log.error("segment stays open", extra={"file": str(part), "reason": str(error)})
+            name = part.with_suffix("").name
+            self.note(SegmentRecord(file=name, bytes=size, ended="disk error"), tally)
+
+    def reserve(self) -> None:
+        """Claim the space that sealing may need."""
+        with suppress(OSError):  # a disk that cannot reserve only seals less surely when full
+            self._storage.remove(self.path / RESERVE)
+            descriptor = self._storage.create(self.path / RESERVE)
+            try:
+                self._storage.reserve(descriptor, _RESERVE_BYTES)
+            finally:
+                self._storage.close(descriptor)
+
+    def give_up_reserve(self) -> None:
+        """Make room on a full disk."""
+        with suppress(OSError):
+            self._storage.remove(self.path / RESERVE)
+
+    def close(self) -> None:
+        """Seal the session and let go of it; one in which nothing was recorded leaves no folder."""
+        self.give_up_reserve()
+        self.manifest.sealed = recover_parts(self.manifest, self.path, self._storage)
+        if self.manifest.segments or not self.manifest.sealed:
+            self._write_manifest()
+        else:
+            self._vanish()
+        self._lock.close()
+
+    def _vanish(self) -> None:
+        with suppress(OSError):  # a folder that holds something else stays
+            self._storage.remove(self.path / MANIFEST)
+            self._storage.remove(self.path / LOCK)
+            self.path.rmdir()
+
+    def _begin(self, recording: Mode, config: Mapping[str, Any], joint_set: str) -> Manifest:
+        if (self.path / MANIFEST).exists():
+            manifest = recover_locked(self.path, self._storage, seal=False)
+            manifest.recording = recording
+        else:
+            manifest = Manifest(
+                name=self.path.name,
+                started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                recording=recording,
+                config=dict(config),
+                joint_set=joint_set,
+            )
+        replace_file(self._storage, self.path / MANIFEST, manifest.dump())
+        self._storage.sync_folder(self.path.parent)
+        return manifest
+
+    def _write_manifest(self) -> None:
+        try:
+            replace_file(self._storage, self.path / MANIFEST, self.manifest.dump())
+        except OSError as error:  # recovery finds out by itself what it would have said
+            log.error("manifest not written", extra={"reason": str(error)})
+
+
+def _next_number(path: Path) -> int:
+    digits = "[0-9]" * 6
+    numbers = [int(found.name[4:10]) for found in path.glob(f"seg-{digits}.*")]
+    return max(numbers, default=-1) + 1

@@ -1,0 +1,293 @@
+"""A recorded session: its manifest, and a reader that streams what the hub saw.
+
+Damage is counted and costs at most the chunk it lies in; what fails its CRC is never handed out.
+"""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from cvsf.messages import Frame, Instant, Message, MultiviewPose, Skeleton, from_header, unpack
+from cvsf.session.mcap_records import EVENT, INSTANT, POSE, SKELETON, frame_topic, topic_camera
+from cvsf.session.mcap_scan import Recorded, Scan, split_frame
+from cvsf.system.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+MANIFEST = "session.json"
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_READ_BYTES = 1 << 20
+
+Mode = Literal["frames", "poses", "none"]
+
+
+class FrameRange(BaseModel):
+    """Which frames of one run of a node a segment holds."""
+
+    boot_id: str
+    first: int
+    last: int
+    frames: int = 0
+    missing: int = 0  # between first and last, and since the segment before
+    gaps: list[tuple[int, int]] = []  # first and last missing seq
+
+
+class CameraSync(BaseModel):
+    """How well a camera's clock was known during a segment."""
+
+    worst_uncertainty_ns: int = 0
+    epoch: int = 0  # at the end; a change is a clock that stepped
+    stamp: str = ""
+
+
+class Lost(BaseModel):
+    """What recovery could not keep of a segment."""
+
+    chunks: int = 0  # places where whole chunks stop
+    bytes: int = 0
+
+
+class SegmentRecord(BaseModel):
+    """One file of the session."""
+
+    file: str
+    sha256: str | None = None
+    bytes: int = 0
+    counts: dict[str, int] = {}  # messages by channel
+    ranges: dict[str, list[FrameRange]] = {}  # by camera
+    sync: dict[str, CameraSync] = {}
+    first_ns: int | None = None
+    last_ns: int | None = None
+    last_instant: int = -1  # highest index
+    sealed: bool = False
+    recovered: bool = False  # made from what a killed hub left behind
+    lost: Lost | None = None
+    ended: str = ""  # why: rotation, closed, paused, or what the disk said
+
+
+class CameraRecord(BaseModel):
+    """A camera, and per run of its node the first and last frame recorded."""
+
+    width_px: int
+    height_px: int
+    boots: dict[str, tuple[int, int]] = {}
+
+
+class Manifest(BaseModel):
+    """`session.json`: what a session is and which files it consists of."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    name: str
+    started: str  # UTC
+    recording: Mode
+    cameras: dict[str, CameraRecord] = {}
+    config: dict[str, Any] = {}
+    joint_set: str = ""
+    detectors: list[str] = []
+    engines: list[str] = []
+    segments: list[SegmentRecord] = []
+    sealed: bool = False
+
+    model_config = {"populate_by_name": True}
+
+    def count(self, topic: str) -> int:
+        """Messages of a channel in the whole session."""
+        return sum(segment.counts.get(topic, 0) for segment in self.segments)
+
+    @property
+    def frames(self) -> int:
+        return sum(self.count(frame_topic(camera)) for camera in self.cameras)
+
+    @property
+    def instants(self) -> int:
+        return self.count(INSTANT)
+
+    @property
+    def duration_s(self) -> float:
+        """Exposure of the first message to that of the last."""
+        first = [s.first_ns for s in self.segments if s.first_ns is not None]
+        last = [s.last_ns for s in self.segments if s.last_ns is not None]
+        return (max(last) - min(first)) / 1e9 if first and last else 0.0
+
+    def dump(self) -> bytes:
+        """The bytes of `session.json`."""
+        return self.model_dump_json(indent=1, by_alias=True).encode()
+
+
+def session_folder(data: Path, run: str | None = None, now: datetime | None = None) -> Path:
+    """Where a session that begins now is recorded: DATA/sessions/2026-11-22T14-03-11Z-RUN."""
+    if run is not None and not _RUN_NAME.fullmatch(run):
+        raise Refusal(
+            f"Run name is {run!r}: use up to 64 letters, digits, '_', '-' or '.',"
+            " beginning with a letter or digit."
+        )
+    stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H-%M-%SZ")
+    name = f"{stamp}-{run}" if run else stamp
+    folder, again = data / "sessions" / name, 1
+    while folder.exists():
+        again += 1
+        folder = data / "sessions" / f"{name}-{again}"
+    return folder
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The session's manifest; Refusal if the folder is no session this version reads."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_bytes()
+    except OSError:
+        raise Refusal(
+            f"{folder} is not a session: it has no readable {MANIFEST};"
+            " cvsf sessions lists those there are."
+        ) from None
+    if (found := _schema_version(text)) > SCHEMA:
+        raise Refusal(
+            f"{folder} has session schema {found}, this cvsf reads up to {SCHEMA}: update cvsf."
+        )
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise Refusal(f"{path} is damaged: {place}: {first['msg']}.") from None
+
+
+def _schema_version(text: bytes) -> int:
+    """The schema the manifest names, before anything else in it is believed; 0 if it names none."""
+    try:
+        named = json.loads(text)["schema"]
+    except (ValueError, TypeError, KeyError):
+        return 0
+    return named if isinstance(named, int) else 0
+
+
+class SessionReader:
+    """A sealed session, read in the order it was written; no more than one chunk is in memory."""
+
+    def __init__(self, path: Path | str, validate_crcs: bool = True) -> None:
+        given = Path(path)
+        self.path = given.parent if given.name == MANIFEST else given
+        self.manifest = read_manifest(self.path)
+        if not self.manifest.sealed:
+            raise Refusal(
+                f"{self.path} is not sealed: it is being recorded, or its hub was killed;"
+                " stop the hub, or run cvsf sessions --recover."
+            )
+        self._validate = validate_crcs
+        self._damage: set[tuple[str, int | str]] = set()
+        for part in sorted(self.path.glob("*.part")):
+            log.warning("open segment skipped", extra={"file": str(part)})
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return tuple(self.manifest.cameras)
+
+    @property
+    def damaged(self) -> int:
+        """Places met so far where something was lost."""
+        return len(self._damage)
+
+    def instants(self) -> Iterator[Instant]:
+        yield from self._read(Instant, INSTANT)
+
+    def poses(self) -> Iterator[MultiviewPose]:
+        yield from self._read(MultiviewPose, POSE)
+
+    def skeletons(self) -> Iterator[Skeleton]:
+        yield from self._read(Skeleton, SKELETON)
+
+    def frames(self, camera: str | None = None) -> Iterator[Frame]:
+        """The camera's frames, or every camera's, in the order written; none comes twice."""
+        topic = None if camera is None else frame_topic(camera)
+        seen: dict[tuple[str, str], int] = {}
+        for file, message in self._messages(topic):
+            frame = self._decode(file, message, Frame)
+            if frame is not None and frame.seq > seen.get((frame.camera, frame.boot_id), -1):
+                seen[frame.camera, frame.boot_id] = frame.seq
+                yield frame
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What happened besides: segment starts and ends, swaps, refusals, clock steps."""
+        for file, message in self._messages(EVENT):
+            try:
+                yield unpack(message.message, trusted=True)
+            except ValueError as error:
+                self._note(file, f"event {message.t_ns}", str(error))
+
+    def verify(self) -> dict[str, bool]:
+        """Segment: whether its bytes are those that were sealed."""
+        return {
+            s.file: s.sha256 is not None and file_sha256(self.path / s.file) == s.sha256
+            for s in self.manifest.segments
+            if s.sealed
+        }
+
+    def _read(self, kind: type[Message], topic: str) -> Iterator[Message]:
+        for file, message in self._messages(topic):
+            if (decoded := self._decode(file, message, kind)) is not None:
+                yield decoded
+
+    def _decode(self, file: str, message: Recorded, kind: type[Message]) -> Message | None:
+        header, jpeg = message.message, memoryview(b"")
+        try:
+            if kind is Frame:
+                header, jpeg = split_frame(message.message)
+            return from_header(kind, unpack(header, trusted=True), bytes(jpeg))
+        except ValueError as error:
+            self._note(file, f"{message.topic} {message.t_ns}", str(error))
+            return None
+
+    def _messages(self, topic: str | None) -> Iterator[tuple[str, Recorded]]:
+        """Messages of one channel, or of all cameras, through all sealed segments."""
+
+        def wanted(found: str) -> bool:
+            return found == topic if topic is not None else topic_camera(found) is not None
+
+        for segment in self.manifest.segments:
+            if not segment.sealed:
+                log.warning("unsealed segment skipped", extra={"file": segment.file})
+                continue
+            scan = Scan(self.path / segment.file, validate_crcs=self._validate)
+            count = 0
+            try:
+                for message in scan.messages(wanted):
+                    count += 1
+                    yield segment.file, message
+            except OSError as error:
+                self._note(segment.file, "read", str(error))
+                continue
+            for offset in scan.damaged:
+                self._note(segment.file, offset, "bytes changed since they were written")
+            expected = sum(n for found, n in segment.counts.items() if wanted(found))
+            if count < expected and not scan.damaged:
+                self._note(
+                    segment.file, topic or "frames", f"{expected - count} messages are missing"
+                )
+
+    def _note(self, file: str, place: int | str, reason: str) -> None:
+        if not any(file == known for known, _ in self._damage):
+            log.warning(
+                "segment is damaged",
+                extra={"file": str(self.path / file), "at": place, "reason": reason},
+            )
+        self._damage.add((file, place))
+
+
+def file_sha256(path: Path) -> str | None:
+    """Of the file's bytes, None if it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.hexdigest()

@@ -1,0 +1,207 @@
+"""Making a killed hub's session whole: what it left open becomes sealed files, chunk by chunk.
+
+An open file is never appended to; what could not be kept is counted in the manifest.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton, from_header, unpack
+from cvsf.session.mcap_records import INSTANT, POSE, SKELETON, topic_camera
+from cvsf.session.mcap_scan import Recorded, Scan, split_frame
+from cvsf.session.reader import (
+    MANIFEST,
+    CameraRecord,
+    Lost,
+    Manifest,
+    SegmentRecord,
+    file_sha256,
+    read_manifest,
+)
+from cvsf.session.segment import SegmentWriter
+from cvsf.session.statistics import Recordable, Source, Tally
+from cvsf.system.disk import Storage, replace_file
+from cvsf.system.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+LOCK = ".lock"
+RESERVE = ".reserve"
+_KINDS: dict[str, Any] = {INSTANT: Instant, POSE: MultiviewPose, SKELETON: Skeleton}
+
+
+class BeingRecorded(Refusal):
+    """The session belongs to a hub that is running."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the session against other writers; the lock goes with the process, however it dies."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BeingRecorded(
+                f"{folder} is being recorded by another hub; stop it, or wait until it has ended."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def recover(folder: Path, storage: Storage | None = None) -> Manifest:
+    """The manifest of an interrupted session, sealed; Refusal while it is being recorded."""
+    with locked(folder):
+        return recover_locked(folder, storage or Storage(), seal=True)
+
+
+def recover_all(sessions: Path) -> list[Path]:
+    """Recover every session in the folder that no hub records any more; those, oldest first."""
+    recovered = []
+    for manifest in sorted(sessions.glob(f"*/{MANIFEST}")):
+        try:
+            if not read_manifest(manifest.parent).sealed:
+                recover(manifest.parent)
+                recovered.append(manifest.parent)
+        except BeingRecorded:
+            continue
+        except (Refusal, OSError) as error:
+            log.warning("session not recovered", extra={"reason": str(error)})
+    return recovered
+
+
+def recover_locked(folder: Path, storage: Storage, *, seal: bool) -> Manifest:
+    """As `recover`, for who holds the lock already and may go on recording."""
+    manifest = read_manifest(folder)
+    storage.remove(folder / RESERVE)
+    for stale in sorted(folder.glob("*.recovering")):
+        storage.remove(stale)
+    known = {segment.file for segment in manifest.segments if segment.sealed}
+    for path in sorted(folder.glob("seg-*.mcap")):
+        if path.name not in known:
+            adopt(manifest, *_sealed_unnoted(path, manifest))
+    whole = recover_parts(manifest, folder, storage)
+    manifest.sealed = seal and whole
+    replace_file(storage, folder / MANIFEST, manifest.dump())
+    return manifest
+
+
+def recover_parts(manifest: Manifest, folder: Path, storage: Storage) -> bool:
+    """Seal every open file into the manifest; whether none is left."""
+    left = 0
+    limits = {s.file: s.bytes for s in manifest.segments if not s.sealed}
+    for part in sorted(folder.glob("seg-*.mcap.part")):
+        name = part.with_suffix("").name
+        try:
+            if (folder / name).exists():  # sealed already; only the removal was cut short
+                storage.remove(part)
+                continue
+            record, tally = rescue(storage, part, last_seqs(manifest), limits.get(name))
+        except OSError as error:
+            left += 1
+            log.error("segment not recovered", extra={"file": str(part), "reason": str(error)})
+            continue
+        adopt(manifest, record, tally)
+        log.warning("segment recovered", extra={"file": name, "lost": str(record.lost)})
+    return left == 0
+
+
+def rescue(
+    storage: Storage, part: Path, last: Mapping[Source, int], limit: int | None = None
+) -> tuple[SegmentRecord, Tally]:
+    """Copy what is whole in an open file, before `limit`, into a sealed one that replaces it."""
+    final = part.with_suffix("")
+    fresh = final.with_suffix(".mcap.recovering")
+    storage.remove(fresh)
+    scan, tally = Scan(part, limit=limit), Tally(last)
+    writer = SegmentWriter(storage, fresh, {"session": part.parent.name, "recovered": "yes"})
+    try:
+        for message in scan.messages():
+            _copy(writer, message, tally)
+        writer.finish()
+    finally:
+        writer.close()
+    storage.rename(fresh, final)
+    storage.sync_folder(part.parent)
+    storage.remove(part)
+    made = {"sha256": writer.sha256, "bytes": writer.offset, "counts": writer.counts}
+    return _recovered(final, scan, tally, **made), tally
+
+
+def adopt(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
+    """Enter a segment in the manifest."""
+    manifest.segments = [s for s in manifest.segments if s.file != record.file] + [record]
+    manifest.segments.sort(key=lambda segment: segment.file)
+    manifest.engines = sorted({*manifest.engines, *tally.engines} - {""})
+    manifest.detectors = sorted({*manifest.detectors, *tally.detectors} - {""})
+    manifest.joint_set = manifest.joint_set or next(iter(sorted(tally.joint_sets)), "")
+    for (camera, boot_id), found in tally.ranges.items():
+        width_px, height_px = tally.sizes[camera]
+        entry = manifest.cameras.setdefault(
+            camera, CameraRecord(width_px=width_px, height_px=height_px)
+        )
+        first, last = entry.boots.get(boot_id, (found.first, found.last))
+        entry.boots[boot_id] = (min(first, found.first), max(last, found.last))
+
+
+def last_seqs(manifest: Manifest) -> dict[Source, int]:
+    """The highest recorded seq of every run of every node."""
+    return {
+        (camera, boot_id): last
+        for camera, record in manifest.cameras.items()
+        for boot_id, (_, last) in record.boots.items()
+    }
+
+
+def _sealed_unnoted(path: Path, manifest: Manifest) -> tuple[SegmentRecord, Tally]:
+    """A file whose name says sealed but which the manifest did not get to hear of."""
+    scan, tally, counts = Scan(path), Tally(last_seqs(manifest)), dict[str, int]()
+    for message in scan.messages():
+        counts[message.topic] = counts.get(message.topic, 0) + 1
+        _see(tally, message)
+    found = {"sha256": file_sha256(path), "bytes": path.stat().st_size, "counts": counts}
+    return _recovered(path, scan, tally, **found), tally
+
+
+def _recovered(path: Path, scan: Scan, tally: Tally, **found: Any) -> SegmentRecord:
+    """The manifest's entry of a file that nobody sealed in its time."""
+    return tally.record(
+        file=path.name,
+        sealed=True,
+        recovered=True,
+        lost=Lost(chunks=len(scan.damaged), bytes=scan.lost_bytes),
+        ended="interrupted",
+        **found,
+    )
+
+
+def _copy(writer: SegmentWriter, message: Recorded, tally: Tally) -> None:
+    seen = _see(tally, message)
+    camera = topic_camera(message.topic)
+    if camera is None:
+        writer.add(message.topic, message.t_ns, message.message)
+        return
+    header, jpeg = split_frame(message.message)
+    seq = seen.seq if isinstance(seen, Frame) else 0
+    writer.add_frame(camera, seq, message.t_ns, bytes(header), jpeg)
+
+
+def _see(tally: Tally, message: Recorded) -> Recordable | None:
+    """Count the message; None for an event, and for one this version cannot read but keeps."""
+    frame = topic_camera(message.topic) is not None
+    kind = Frame if frame else _KINDS.get(message.topic)
+    if kind is None:
+        return None
+    try:
+        header = split_frame(message.message)[0] if frame else message.message
+        found: Recordable = from_header(kind, unpack(header, trusted=True))
+    except ValueError:
+        return None
+    tally.see(found)
+    return found

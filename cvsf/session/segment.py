@@ -1,0 +1,180 @@
+"""One MCAP file of a session while it grows: every frame is a chunk of its own, with a CRC.
+
+Small messages share other chunks, so that who reads poses never touches pictures. After a failed
+write the file is only ever cut back, to a place known to be on the disk.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcap.opcode import Opcode
+
+from cvsf.session import mcap_records
+from cvsf.session.mcap_records import FRAME_HEAD, MESSAGE_HEAD
+from cvsf.system.disk import Bytes, Storage, write_all
+
+_CHUNK_BYTES = 64 << 10
+_NEVER_NS = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A place in the file, and all that was known there."""
+
+    offset: int
+    index_bytes: int
+    channels: int
+    counts: dict[int, int]
+    chunks: int
+    first_ns: int
+    last_ns: int
+    digest: Any  # a copy of the running sha256
+
+
+class SegmentWriter:
+    """A growing `.part` file, until `finish`; one thread at a time, but for `sync`."""
+
+    def __init__(self, storage: Storage, path: Path, about: Mapping[str, str]) -> None:
+        self.path = path
+        self.offset = 0  # bytes written whole
+        self._storage = storage
+        self._digest = hashlib.sha256()
+        self._channels: dict[str, int] = {}
+        self._counts: dict[int, int] = {}
+        self._first_ns, self._last_ns = _NEVER_NS, 0
+        self._chunks = 0
+        self._chunk_index = bytearray()
+        self._small = bytearray()
+        self._places: mcap_records.Places = {}
+        self._small_ns = (_NEVER_NS, 0)
+        self._descriptor = storage.create(path)
+        start, self._metadata = mcap_records.beginning(about)
+        try:
+            self._write([start])
+        except OSError:
+            self.close()
+            raise
+
+    @property
+    def sha256(self) -> str:
+        """Of every byte written so far."""
+        return str(self._digest.hexdigest())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Messages written, by channel."""
+        return {topic: self._counts.get(channel, 0) for topic, channel in self._channels.items()}
+
+    def add_frame(self, camera: str, seq: int, t_ns: int, header: bytes, jpeg: Bytes) -> None:
+        """Write one frame as a chunk of its own, at once."""
+        new, channel = self._channel(mcap_records.frame_topic(camera))
+        at_ns = max(t_ns, 0)
+        size = MESSAGE_HEAD.size - 9 + FRAME_HEAD.size + len(header) + len(jpeg)
+        message = MESSAGE_HEAD.pack(Opcode.MESSAGE, size, channel, seq & 0xFFFFFFFF, at_ns, at_ns)
+        head = b"".join([new, message, FRAME_HEAD.pack(len(header)), header])
+        self._write_chunk([head, jpeg], {channel: [(at_ns, len(new))]}, at_ns, at_ns)
+
+    def add(self, topic: str, t_ns: int, message: Bytes) -> None:
+        """Take one small message; it is written with its chunk, at `flush` at the latest."""
+        new, channel = self._channel(topic)
+        at_ns = max(t_ns, 0)
+        self._small += new
+        self._places.setdefault(channel, []).append((at_ns, len(self._small)))
+        size = MESSAGE_HEAD.size - 9 + len(message)
+        self._small += MESSAGE_HEAD.pack(Opcode.MESSAGE, size, channel, 0, at_ns, at_ns)
+        self._small += message
+        self._small_ns = (min(self._small_ns[0], at_ns), max(self._small_ns[1], at_ns))
+        if len(self._small) > _CHUNK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the chunk of small messages, if there are any."""
+        if self._small:
+            self._write_chunk([self._small], self._places, *self._small_ns)
+            self._clear_small()
+
+    def sync(self) -> None:
+        """Return once everything written is on the disk; any thread may wait here."""
+        self._storage.sync(self._descriptor)
+
+    def mark(self) -> Mark:
+        """Where the file stands now."""
+        return Mark(
+            offset=self.offset,
+            index_bytes=len(self._chunk_index),
+            channels=len(self._channels),
+            counts=dict(self._counts),
+            chunks=self._chunks,
+            first_ns=self._first_ns,
+            last_ns=self._last_ns,
+            digest=self._digest.copy(),
+        )
+
+    def rewind(self, mark: Mark) -> None:
+        """Cut the file back to the mark and forget what came after it."""
+        self._storage.truncate(self._descriptor, mark.offset)
+        self.offset = mark.offset
+        del self._chunk_index[mark.index_bytes :]
+        self._channels = dict(list(self._channels.items())[: mark.channels])
+        self._counts, self._chunks = dict(mark.counts), mark.chunks
+        self._first_ns, self._last_ns = mark.first_ns, mark.last_ns
+        self._digest = mark.digest.copy()
+        self._clear_small()
+
+    def finish(self) -> None:
+        """Write the summary that makes the file whole, and wait until all of it is on the disk."""
+        self.flush()
+        contents = mcap_records.Contents(
+            channels=self._channels,
+            counts=self._counts,
+            chunks=self._chunks,
+            first_ns=min(self._first_ns, self._last_ns),
+            last_ns=self._last_ns,
+            chunk_index=self._chunk_index,
+            metadata=self._metadata,
+        )
+        self._write([mcap_records.ending(contents, self.offset)])
+        self.sync()
+
+    def close(self) -> None:
+        """Let go of the file as it is."""
+        self._storage.close(self._descriptor)
+
+    def _clear_small(self) -> None:
+        self._small = bytearray()
+        self._places = {}
+        self._small_ns = (_NEVER_NS, 0)
+
+    def _channel(self, topic: str) -> tuple[bytes, int]:
+        """The records that introduce the channel where it is new, and its number."""
+        if topic in self._channels:
+            return b"", self._channels[topic]
+        self._channels[topic] = channel = len(self._channels) + 1
+        return mcap_records.introduction(topic, channel), channel
+
+    def _write_chunk(
+        self, parts: list[Bytes], places: mcap_records.Places, first_ns: int, last_ns: int
+    ) -> None:
+        size, crc = 0, 0
+        for part in parts:
+            size += len(part)
+            crc = zlib.crc32(part, crc)
+        head = mcap_records.chunk_head(size, crc, first_ns, last_ns)
+        offset = self.offset
+        tail, where = mcap_records.chunk_tail(places, offset + len(head) + size)
+        self._write([head, *parts, tail])
+        self._chunk_index += mcap_records.chunk_entry(head, offset, len(tail), where)
+        self._chunks += 1
+        self._first_ns, self._last_ns = min(self._first_ns, first_ns), max(self._last_ns, last_ns)
+        for channel, entries in places.items():
+            self._counts[channel] = self._counts.get(channel, 0) + len(entries)
+
+    def _write(self, parts: list[Bytes]) -> None:
+        write_all(self._storage, self._descriptor, parts)
+        for part in parts:
+            self._digest.update(part)
+            self.offset += len(part)

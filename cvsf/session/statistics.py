@@ -1,0 +1,84 @@
+"""What a segment holds, counted while it is written or recovered: frames, gaps, time and clocks.
+
+A frame that is not there is a numbered gap, never only a smaller count.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
+from cvsf.session.reader import CameraSync, FrameRange, SegmentRecord
+
+_GAPS_KEPT = 1000
+
+Recordable = Frame | Instant | MultiviewPose | Skeleton
+Source = tuple[str, str]
+"""Camera and boot_id: within one, seq only grows."""
+
+
+class Tally:
+    """The figures of one segment; `last` is each source's highest seq before it."""
+
+    def __init__(self, last: Mapping[Source, int]) -> None:
+        self.last = dict(last)
+        self.ranges: dict[Source, FrameRange] = {}
+        self.sync: dict[str, CameraSync] = {}
+        self.sizes: dict[str, tuple[int, int]] = {}
+        self.engines: set[str] = set()
+        self.detectors: set[str] = set()
+        self.joint_sets: set[str] = set()
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self.last_instant = -1
+
+    def copy(self) -> "Tally":
+        """These figures as they stand now."""
+        return copy.deepcopy(self)
+
+    def see(self, message: Recordable) -> None:
+        """Count one message."""
+        self.first_ns = message.t_ns if self.first_ns is None else min(self.first_ns, message.t_ns)
+        self.last_ns = message.t_ns if self.last_ns is None else max(self.last_ns, message.t_ns)
+        if isinstance(message, Frame):
+            self._see_frame(message)
+        elif isinstance(message, Instant):
+            self.last_instant = max(self.last_instant, message.index)
+        elif isinstance(message, Skeleton):
+            self.engines.add(message.engine)
+        elif isinstance(message, MultiviewPose):
+            self.detectors.add(message.detector)
+            self.joint_sets.add(message.joint_set)
+
+    def _see_frame(self, frame: Frame) -> None:
+        source = (frame.camera, frame.boot_id)
+        self.sizes[frame.camera] = (frame.width_px, frame.height_px)
+        found = self.ranges.get(source)
+        if found is None:
+            found = FrameRange(boot_id=frame.boot_id, first=frame.seq, last=frame.seq)
+            self.ranges[source] = found
+        before = self.last.get(source)
+        if before is not None and frame.seq > before + 1:
+            found.missing += frame.seq - before - 1
+            if len(found.gaps) < _GAPS_KEPT:
+                found.gaps.append((before + 1, frame.seq - 1))
+        found.last = self.last[source] = frame.seq
+        found.frames += 1
+        sync = self.sync.setdefault(frame.camera, CameraSync())
+        sync.worst_uncertainty_ns = max(sync.worst_uncertainty_ns, frame.uncertainty_ns)
+        sync.epoch = frame.sync_epoch
+        sync.stamp = frame.stamp
+
+    def record(self, **given: Any) -> SegmentRecord:
+        """The segment's entry in the manifest."""
+        ranges: dict[str, list[FrameRange]] = {}
+        for (camera, _), found in self.ranges.items():
+            ranges.setdefault(camera, []).append(found)
+        return SegmentRecord(
+            ranges=ranges,
+            sync=self.sync,
+            first_ns=self.first_ns,
+            last_ns=self.last_ns,
+            last_instant=self.last_instant,
+            **given,
+        )

@@ -1,0 +1,260 @@
+"""Writing a session: messages in, sealed segments out, and which frames are certainly on the disk.
+
+A message is held in memory until a sync covers it, so a failed file costs nothing: it is sealed at
+its last good sync and what came after is written again, to a new file.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cvsf.messages import Frame, pack, to_header
+from cvsf.session.calibrations import EVENT_NAME, cameras_file
+from cvsf.session.folder import SessionFolder
+from cvsf.session.mcap_records import EVENT, TOPIC_OF
+from cvsf.session.reader import Manifest, Mode
+from cvsf.session.recovery import last_seqs
+from cvsf.session.segment import Mark, SegmentWriter
+from cvsf.session.statistics import Recordable, Source, Tally
+from cvsf.system.disk import Storage
+
+log = logging.getLogger(__name__)
+
+_SMALL_BYTES = 2048
+
+_Held = tuple[Recordable | None, bytes]
+"""A message, or the bytes of an event."""
+
+
+class SessionWriter:
+    """A session being recorded; all but `sync` belongs to one thread, `sync` may run beside it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        recording: Mode = "frames",
+        config: Mapping[str, Any] | None = None,
+        joint_set: str = "",
+        storage: Storage | None = None,
+        segment_s: float = 60.0,
+        segment_bytes: int = 2 << 30,
+    ) -> None:
+        self.folder = folder
+        self.held_bytes = 0  # written and not yet synced, or waiting for the disk to come back
+        self._storage = storage or Storage()
+        self._segment_s, self._segment_bytes = segment_s, segment_bytes
+        self._files = threading.RLock()  # while a file is synced, sealed or replaced
+        self._state = threading.RLock()  # while a message is put down; only taken after _files
+        self._segment: SegmentWriter | None = None
+        self._opened_s = 0.0
+        self._tally = Tally({})
+        self._good: tuple[Mark, Tally] | None = None  # of the current file, at its last sync
+        self._held: deque[_Held] = deque()
+        self._failed: OSError | None = None
+        self._folder = SessionFolder(
+            folder, self._storage, recording=recording, config=config or {}, joint_set=joint_set
+        )
+        self.durable: dict[Source, int] = last_seqs(self._folder.manifest)
+        self._written = dict(self.durable)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._folder.manifest
+
+    @property
+    def failed(self) -> OSError | None:
+        """What the disk last refused; None while it takes what it is given."""
+        return self._failed
+
+    def write(self, message: Recordable) -> None:
+        """Take a message; OSError means it is held and the disk refuses: call `retry` later."""
+        self._take((message, b""))
+
+    def write_event(self, event: Mapping[str, Any]) -> None:
+        """Take an event, whose `event` names it; as `write`."""
+        if event.get("event") == EVENT_NAME:
+            self._folder.write_cameras(cameras_file(event))
+        self._take((None, pack({"t_ns": time.time_ns(), **event})))
+
+    def retry(self) -> None:
+        """Put down what is held, in a new file; OSError if the disk still refuses."""
+        with self._files, self._state:
+            if self._failed is not None:
+                self._start_over(self._failed)
+
+    def sync(self) -> None:
+        """Put on the disk what was written; writers wait only while small messages are flushed."""
+        with self._files:
+            with self._state:
+                if self._failed is not None or self._segment is None or not self._held:
+                    return
+                segment, count, written = self._segment, len(self._held), dict(self._written)
+                try:
+                    segment.flush()
+                except OSError as error:
+                    return self._start_over(error)
+                mark = (segment.mark(), self._tally.copy())
+            try:
+                segment.sync()
+            except OSError as error:
+                with self._state:
+                    return self._start_over(error, distrusted=True)
+            with self._state:
+                self._good = mark
+                self._keep(count, written)
+
+    def seal(self, reason: str) -> None:
+        """End the current file; the next message begins a new one."""
+        with self._files, self._state:
+            self.retry()
+            try:
+                self._seal(reason)
+            except OSError as error:
+                self._start_over(error)
+                self._seal(reason)
+
+    def close(self) -> int:
+        """Seal the session; the number of messages that the disk never took."""
+        with self._files, self._state:
+            try:
+                self.seal("closed")
+            except OSError as error:
+                log.error("last segment not sealed", extra={"reason": str(error)})
+                self._abandon(distrusted=False)
+            self._folder.close()
+            return len(self._held)
+
+    def _take(self, entry: _Held) -> None:
+        with self._state:
+            due = self._due()
+        if due:
+            with suppress(OSError):  # the message is held, and refused, below
+                self.seal("rotation")
+        with self._state:
+            self._held.append(entry)
+            self.held_bytes += size_bytes(entry[0])
+            if self._failed is not None:
+                raise self._failed
+            try:
+                return self._put(entry)
+            except OSError as error:
+                self._failed = error
+        self.retry()
+
+    def _due(self) -> bool:
+        if self._segment is None or self._failed is not None:
+            return False
+        old = time.monotonic() - self._opened_s >= self._segment_s
+        return old or self._segment.offset >= self._segment_bytes
+
+    def _put(self, entry: _Held) -> None:
+        segment = self._segment or self._open()
+        message, event = entry
+        if message is None:
+            segment.add(EVENT, time.time_ns(), event)
+            return
+        header = pack(to_header(message))
+        if isinstance(message, Frame):
+            segment.add_frame(message.camera, message.seq, message.t_ns, header, message.jpeg)
+            self._written[message.camera, message.boot_id] = message.seq
+        else:
+            segment.add(TOPIC_OF[message.kind], message.t_ns, header)
+        self._tally.see(message)
+
+    def _open(self) -> SegmentWriter:
+        part, about = self._folder.next_part()
+        self._good, self._tally = None, Tally(self.durable)
+        self._segment = SegmentWriter(self._storage, part, about)
+        self._opened_s = time.monotonic()
+        self._segment.add(EVENT, time.time_ns(), _event("segment_start", file=part.stem))
+        self._storage.sync_folder(self.folder)  # or a power cut could take the file with its acks
+        return self._segment
+
+    def _seal(self, reason: str) -> None:
+        """Seal the current file, if there is one, with all it was given."""
+        segment = self._segment
+        if segment is None:
+            return
+        written = dict(self._written)
+        self._finish(segment, self._tally, reason)
+        self._keep(len(self._held), written)
+
+    def _finish(self, segment: SegmentWriter, tally: Tally, reason: str) -> None:
+        segment.add(EVENT, time.time_ns(), _event("segment_end", reason=reason))
+        segment.finish()
+        final = segment.path.with_suffix("")
+        self._storage.rename(segment.path, final)
+        self._segment = None
+        with suppress(OSError):  # recovery finds the file under either name
+            self._storage.sync_folder(self.folder)
+        with suppress(OSError):
+            segment.close()
+        record = tally.record(
+            file=final.name,
+            sha256=segment.sha256,
+            bytes=segment.offset,
+            counts=segment.counts,
+            sealed=True,
+            ended=reason,
+        )
+        self._folder.note(record, tally)
+
+    def _start_over(self, error: OSError, *, distrusted: bool = False) -> None:
+        """Give up the current file, write what is held to a new one; OSError if that fails too."""
+        log.warning("disk error, segment ended", extra={"reason": str(error)})
+        self._failed = error
+        self._folder.give_up_reserve()
+        self._abandon(distrusted=distrusted)
+        self._written = dict(self.durable)
+        try:
+            for entry in self._held:
+                self._put(entry)
+        except OSError as again:
+            self._failed = again
+            self._abandon(distrusted=False)
+            raise
+        self._failed = None
+        self._folder.reserve()
+
+    def _abandon(self, *, distrusted: bool) -> None:
+        """Seal the current file as of its last sync; after a failed sync only a copy is trusted."""
+        segment, good = self._segment, self._good
+        self._segment, self._good = None, None
+        if segment is None:
+            return
+        if good is None:
+            with suppress(OSError):
+                segment.close()
+                self._storage.remove(segment.path)
+            return
+        mark, tally = good
+        try:
+            segment.rewind(mark)  # also where it is not trusted: what follows is written again
+            if not distrusted:
+                return self._finish(segment, tally, "disk error")
+        except OSError as error:
+            log.warning("segment not sealed in place", extra={"reason": str(error)})
+        with suppress(OSError):
+            segment.close()
+        self._folder.rescue(segment.path, tally, mark.offset)
+
+    def _keep(self, count: int, written: Mapping[Source, int]) -> None:
+        """Let go of the oldest `count` held messages: they are on the disk."""
+        for _ in range(count):
+            self.held_bytes -= size_bytes(self._held.popleft()[0])
+        self.durable = {**self.durable, **written}
+
+
+def size_bytes(message: Recordable | None) -> int:
+    """About what a message, or an event, takes in memory until it is on the disk."""
+    return len(message.jpeg) if isinstance(message, Frame) else _SMALL_BYTES
+
+
+def _event(event: str, **fields: str) -> bytes:
+    return pack({"event": event, "t_ns": time.time_ns(), **fields})

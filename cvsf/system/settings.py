@@ -1,0 +1,65 @@
+"""Where settings and data are: one TOML file with a table per room, one data folder for all.
+
+A misspelt key is an error with its name, never a setting that silently does nothing.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cvsf.system.errors import Refusal
+
+TABLES = ("capture", "hub")
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def load_table(
+    path: Path | None, table: str, kind: type[Settings], given: Mapping[str, Any] | None = None
+) -> Settings:
+    """The table of a configuration file, overruled by what was `given` on the command line.
+
+    A Refusal names the key that is wrong.
+    """
+    read = read_tables(path).get(table, {}) if path else {}
+    if not isinstance(read, dict):
+        raise Refusal(f"configuration {path}: {table} is {read!r}, expected a table [{table}]")
+    try:
+        return kind.model_validate(read | dict(given or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        where = (
+            f"--{key.replace('_', '-')}"
+            if key in (given or {})
+            else f"configuration {path}: {table}.{key}"
+        )
+        raise Refusal(f"{where} is {first['input']!r}: {first['msg']}") from None
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a configuration file; a Refusal says what is wrong with it."""
+    try:
+        tables = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise Refusal(f"configuration {path} cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refusal(f"configuration {path} is not TOML: {error}") from None
+    if unknown := sorted(set(tables) - set(TABLES)):
+        expected = " or ".join(f"[{name}]" for name in TABLES)
+        raise Refusal(
+            f"configuration {path}: {unknown[0]} is unknown, expected the table {expected}"
+        )
+    return tables
+
+
+def data_folder(data: Path | None) -> Path:
+    """Where sessions, models and bundles live: what was asked for, else the user's data folder."""
+    if data is not None:
+        return data.expanduser().absolute()
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "cvsf"
