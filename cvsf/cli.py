@@ -37,11 +37,11 @@ COMMANDS = {
     ),
     "train": ("train.train:train", "Learn a lifter from sessions or multi-view files."),
     "train-detector": (
-        "train.detector:train_detector",
+        "train.detector.train_detector:train_detector",
         "Learn the small 2D network of the simulated skier.",
     ),
     "train-morph": (
-        "train.morph:train_morph",
+        "train.train_keypoint_adapter:train_morph",
         "Learn how a detector's joints differ from the truth's.",
     ),
     "calibrate": ("train.calibrate:calibrate", "Find the cameras of recordings from the athlete."),
@@ -50,7 +50,10 @@ COMMANDS = {
         "train.nightly:nightly",
         "Learn from the day's sessions; a proven better engine goes live.",
     ),
-    "compile": ("train.compile:compile_", "Turn a checkpoint into a lifter the hub can run."),
+    "compile": (
+        "train.export.compile:compile_",
+        "Turn a checkpoint into a lifter the hub can run.",
+    ),
 }
 BENCHES = {
     "sim": ("runtime.bench.sim:bench_sim", "3D error on simulated skiers nobody has seen."),
@@ -75,15 +78,15 @@ BENCHES = {
         "The hub's own time an instant, against decoding its pictures.",
     ),
     "night": (
-        "train.bench_night:bench_night",
+        "train.bench.night:bench_night",
         "What whole nights bring on slopes nobody has seen; that poisoned ones bring nothing.",
     ),
     "engine": (
-        "train.bench_engine:bench_engine",
+        "train.bench.engine:bench_engine",
         "The compiled lifter against torch, on every backend of this machine.",
     ),
     "fusion": (
-        "train.bench_fusion:bench_fusion",
+        "train.bench.fusion:bench_fusion",
         "What fusing the views costs in training, against the lifter itself.",
     ),
 }

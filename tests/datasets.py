@@ -17,9 +17,9 @@ from cdflib.cdfwrite import CDF
 from scipy.spatial.transform import Rotation
 
 from cvsf.skeleton import COCO_17, MPII_16, JointSet
-from train.human36m import CAMERAS, SUBJECTS
-from train.mpi_inf_3dhp import CAMERAS as CHEST_HIGH
-from train.mpi_inf_3dhp import SEQUENCES, TEST_SEQUENCES, TEST_SET
+from train.data.human36m import CAMERAS, SUBJECTS
+from train.data.mpi_inf_3dhp import CAMERAS as CHEST_HIGH
+from train.data.mpi_inf_3dhp import SEQUENCES, TEST_SEQUENCES, TEST_SET
 
 FRAMES = 70
 """More than the stride of Human3.6M's test split."""

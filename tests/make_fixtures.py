@@ -18,9 +18,9 @@ import torch
 from cvsf.skeleton import H36M_16
 from recordings import multiview
 from train.checkpoint import Checkpoint, read_checkpoint
-from train.compile import compile_engine
 from train.config import TrainConfig
-from train.learn import start
+from train.export.compile import compile_engine
+from train.loop.optimise import start
 
 DATA = Path(__file__).parent / "data"
 FILMED = "--cams 3 --source sim --seed 42 --size 256x192 --fps 8 --duration 4 --height 1.75"

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from cvsf.skeleton import H36M_16
-from train.questions import STANDING
+from train.batches.probe_inputs import STANDING
 
 SMALL: dict[str, Any] = {
     "width": 32,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from train.bench_engine import CPU, EAGER, ROWS, backends, timed
+from train.bench.engine import CPU, EAGER, ROWS, backends, timed
 
 
 def test_every_size_has_a_ratio_and_what_did_not_run_has_a_reason(tmp_path: Path) -> None:

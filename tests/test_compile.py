@@ -27,10 +27,10 @@ from cvsf.engine.mixed_precision import halved
 from cvsf.model.fusion import FusedLifter
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
+from train.batches.probe_inputs import golden_sample
 from train.checkpoint import read_checkpoint
-from train.compile import complete_engine, require_parity
-from train.parity import PARITY, Exam, Torch, disagreement
-from train.questions import golden_sample
+from train.export.compile import complete_engine, require_parity
+from train.export.parity import PARITY, Exam, Torch, disagreement
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from cvsf.session.reader import SessionReader
 from make_fixtures import DATA, NETWORK, lifted
 from recordings import multiview, run
 from train.checkpoint import read_checkpoint
-from train.night_page import write_page
+from train.report.page import write_page
 from train.train import train
 
 TOLERANCE = 1e-4

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from train.gate import Pair, Verdict, decide
+from train.night.gate import Pair, Verdict, decide
 
 GOOD = {"everyday movement": (100.0, 101.0)}
 

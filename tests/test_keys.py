@@ -74,20 +74,20 @@ from runtime.recording.recorder import Recorder
 from runtime.streaming.json_codec import about, spoken
 from runtime.streaming.web_server import WebServer
 from runtime.telemetry.prometheus import Gauges
-from train import bench_night as night_bench
-from train.bench_engine import bench_engine
-from train.bench_fusion import bench_fusion
-from train.bench_night import bench_night
+from train.bench import night as night_bench
+from train.bench.engine import bench_engine
+from train.bench.fusion import bench_fusion
+from train.bench.night import bench_night
+from train.bench.simulated_sessions import Slope
 from train.calibrate import calibrate
-from train.compile import compile_
 from train.config import TrainConfig
-from train.detector import train_detector
+from train.detector.train_detector import train_detector
 from train.evaluate import evaluate
-from train.morph import train_morph
-from train.night_config import NightConfig
+from train.export.compile import compile_
+from train.night.config import NightConfig
 from train.nightly import nightly
-from train.slopes import Slope
 from train.train import train
+from train.train_keypoint_adapter import train_morph
 from walkers import walkers
 
 TESTS = Path(__file__).parent

@@ -7,9 +7,9 @@ import torch
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.model.losses import deviation, disagreement, misshapen, refinement, reprojected
 from cvsf.skeleton import H36M_16
+from train.batches.batch import Sample
 from train.config import TrainConfig
-from train.objectives import Objective, step_weights
-from train.samples import Sample
+from train.loop.objectives import Objective, step_weights
 
 INSTANTS, VIEWS, JOINTS = 2, 3, 5
 RANDOM = torch.Generator().manual_seed(2)

@@ -20,20 +20,27 @@ from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from cvsf.system.errors import Refusal
 from recordings import run
+from train.batches.batch import from_store, mirrored, seen
+from train.batches.probe_inputs import STANDING
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint, read_morph, write_morph
-from train.compile import OPSET
 from train.config import TrainConfig
-from train.dataset import MAX_VIEWS, Instants, Truth
+from train.data.instants import MAX_VIEWS, Instants, Truth
+from train.data.memmap_store import open_store, write_store
+from train.distributed import Company
 from train.evaluate import lift_again
-from train.learn import start
-from train.morph import Poses, known_poses, learn_morph, morph_loss, report, train_morph
-from train.parallel import Company
-from train.questions import STANDING
-from train.run import lift_with
-from train.samples import from_store, mirrored, seen
-from train.score3d import score
-from train.store import open_store, write_store
+from train.evaluation.score_lifter import score
+from train.export.compile import OPSET
+from train.loop.optimise import start
+from train.loop.run import lift_with
 from train.train import train
+from train.train_keypoint_adapter import (
+    Poses,
+    known_poses,
+    learn_morph,
+    morph_loss,
+    report,
+    train_morph,
+)
 
 J = len(H36M_16)
 HEAD, WRIST, HIP = (H36M_16.index(joint) for joint in ("head", "lwrist", "hip"))

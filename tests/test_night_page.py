@@ -12,8 +12,8 @@ import pytest
 from nights import night_report, skeletons
 from pages import Page
 from runtime.commands.headless_browser import Chromium, find_chromium
-from train.night_page import write_page
-from train.told import span
+from train.report.formatting import span
+from train.report.page import write_page
 
 _JUNK: tuple[Any, ...] = (
     None, math.nan, math.inf, -1, 0, True, 10**400, "", "text", "2026-11-23T02:00:00+01:00",

@@ -10,14 +10,14 @@ from cvsf.registry.history import HISTORY
 from cvsf.registry.registry import Registry, shipped_id
 from cvsf.system.errors import Refusal
 from engines import tiny
-from train.gate import Check
-from train.gate import plain as told_of
-from train.judge import reference
-from train.night import Night
+from train.night.compare_engines import _finite, _named
+from train.night.folder import Night
+from train.night.gate import Check
+from train.night.gate import plain as told_of
+from train.night.label_free_evaluation import reference
+from train.night.session_selection import Plan
+from train.night.write_report import tell
 from train.nightly import CANDIDATE, _promote
-from train.pick import Plan
-from train.prove import _finite, _named
-from train.tell import tell
 
 PROOF = {"gain": 0.1}
 

@@ -28,9 +28,9 @@ from cvsf.system.errors import Refusal
 from filmed import Filmed, film_skier
 from product import processes, until
 from recordings import run
+from train.bench.simulated_sessions import spoilt
+from train.night.session_selection import pick
 from train.nightly import nightly
-from train.pick import pick
-from train.slopes import spoilt
 
 SEED, BIAS = 1_000_077, 0.02
 STEPS = ("train", "prove", "compile", "promote", "tell")

@@ -14,12 +14,12 @@ import datasets
 from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.skeleton import COCO_17, H36M_16, HALPE_26, MPII_16
 from cvsf.system.errors import Refusal
-from train.dataset import Instants
-from train.detections import read_detections
-from train.human36m import action_of
-from train.mpi_inf_3dhp import TEST_SET
-from train.published import DATASETS, published, recognised
-from train.take import Split
+from train.data.alphapose import read_detections
+from train.data.dataset_recording import Split
+from train.data.datasets import DATASETS, published, recognised
+from train.data.human36m import action_of
+from train.data.instants import Instants
+from train.data.mpi_inf_3dhp import TEST_SET
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "human3.6m": datasets.human36m,

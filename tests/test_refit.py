@@ -12,11 +12,11 @@ from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.model.fusion import FusedLifter
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
+from train.batches.probe_inputs import golden_sample
 from train.checkpoint import Checkpoint, read_checkpoint
-from train.compile import compile_engine
-from train.parity import disagreement
-from train.questions import golden_sample
-from train.refit import refitted
+from train.export.compile import compile_engine
+from train.export.parity import disagreement
+from train.export.weight_transfer import refitted
 
 
 def child() -> Checkpoint:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from train.curves import draw_curves
-from train.shown import computing, show
+from train.evaluation.lifter_table import computing, show
+from train.loop.curves import draw_curves
 from train.train import spread
 
 SCORES: dict[str, Any] = {

@@ -10,9 +10,9 @@ import torch
 
 from cvsf.skeleton import H36M_16
 from runtime.detection.bundle import load_bundle
-from train.bodies import knees_bend_back
-from train.movements import MOVEMENTS, PHASES, everyday
-from train.slopes import _SIM_BUNDLE, biased_bundle, shifted
+from train.batches.body_augmentation import knees_bend_back
+from train.batches.synthetic_motions import MOVEMENTS, PHASES, everyday
+from train.bench.simulated_sessions import _SIM_BUNDLE, biased_bundle, shifted
 
 Batch = npt.NDArray[np.float32]
 

@@ -14,18 +14,18 @@ from cvsf.model.fusion import aim
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from recordings import SMALL, multiview, run
+from train.batches.novel_views import from_placed
+from train.batches.pseudo_labels import Placer
 from train.checkpoint import read_checkpoint
-from train.compile import compile_engine
 from train.config import TrainConfig, training_config
-from train.learn import start
-from train.multiview import read_file
-from train.parallel import Company
-from train.placing import Placer
-from train.refilm import from_placed
-from train.run import lift_with
-from train.store import Store, open_store, write_store
+from train.data.memmap_store import Store, open_store, write_store
+from train.data.npz import read_file
+from train.data.temporal_windows import around, one_clock
+from train.distributed import Company
+from train.export.compile import compile_engine
+from train.loop.optimise import start
+from train.loop.run import lift_with
 from train.train import train
-from train.windows import around, one_clock
 from walkers import walkers
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
-from train.dataset import Instants, Truth
-from train.store import open_store, write_store
+from train.data.instants import Instants, Truth
+from train.data.memmap_store import open_store, write_store
 
 
 def instants(seed: int, count: int, views: int, session: str, *, truth: bool = True) -> Instants:

@@ -13,12 +13,12 @@ import datasets
 from cvsf.engine.engine import load_engine
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
-from train.dataset import joined
-from train.human36m import ACTIONS
-from train.published import published
-from train.reported import JDR, SIX_JOINTS, TABLES
-from train.score3d import score
-from train.tables import Row, Sums, show_table, table
+from train.data.datasets import published
+from train.data.human36m import ACTIONS
+from train.data.instants import joined
+from train.evaluation.paper_results import JDR, SIX_JOINTS, TABLES
+from train.evaluation.paper_tables import Row, Sums, show_table, table
+from train.evaluation.score_lifter import score
 
 
 @pytest.fixture(scope="module")

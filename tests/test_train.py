@@ -13,20 +13,20 @@ from cvsf.engine.engine import load_engine
 from cvsf.skeleton import COCO_17, H36M_16
 from cvsf.system.errors import Refusal
 from recordings import FRAMES, SMALL, VIEWS, multiview, run
+from train.batches.batch import from_store
+from train.batches.probe_inputs import STANDING
+from train.batches.virtual_views import VirtualViews
 from train.checkpoint import read_checkpoint
-from train.compile import compile_engine
 from train.config import TrainConfig
+from train.data.memmap_store import open_store, write_store
+from train.data.npz import read_file
+from train.data.read import read_instants
+from train.distributed import Company
 from train.evaluate import evaluate
-from train.learn import descend, resume, start
-from train.mirror import depth_sign
-from train.multiview import read_file
-from train.parallel import Company
-from train.questions import STANDING
-from train.read import read_instants
-from train.samples import from_store
-from train.store import open_store, write_store
+from train.export.compile import compile_engine
+from train.loop.depth_reflection import depth_sign
+from train.loop.optimise import descend, resume, start
 from train.train import train
-from train.virtual import VirtualViews
 
 
 @pytest.fixture

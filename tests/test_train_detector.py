@@ -11,10 +11,10 @@ import torch
 
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
-from train.augment import pose_batches
-from train.detector import train_detector
-from train.heatmap import gaussians, peaks
-from train.pictures import KEPT_PX, box_of, crop, read_pictures, shots, shrink
+from train.detector.augment import pose_batches
+from train.detector.heatmap import gaussians, peaks
+from train.detector.pictures import KEPT_PX, box_of, crop, read_pictures, shots, shrink
+from train.detector.train_detector import train_detector
 
 JOINTS = len(H36M_16)
 FIGURE = {

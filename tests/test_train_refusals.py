@@ -23,9 +23,9 @@ from cvsf.system.errors import Refusal
 from recordings import FRAMES, SMALL, VIEWS, multiview, run
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import TrainConfig
+from train.data.npz import read_file
 from train.evaluate import evaluate
-from train.learn import start
-from train.multiview import read_file
+from train.loop.optimise import start
 from train.train import train
 
 POSES = (FRAMES, VIEWS, len(H36M_16))

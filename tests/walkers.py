@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from cvsf.skeleton import H36M_16
-from train.questions import STANDING
+from train.batches.probe_inputs import STANDING
 
 WALKERS = ("ann", "ben")
 STEPS_HZ, RATE_HZ = 0.9, 15

@@ -23,11 +23,11 @@ from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
-from train.filmed import Filmed, Reel, read_reel
-from train.read import choice
-from train.rig_scores import summary
-from train.rigs import MOVING, Order, Outcome, solve
-from train.shown_rigs import show_rig, show_summary
+from train.data.calibration_input import Filmed, Reel, read_reel
+from train.data.read import choice
+from train.evaluation.calibrate_and_score import MOVING, Order, Outcome, solve
+from train.evaluation.calibration_errors_table import show_rig, show_summary
+from train.evaluation.calibration_summary import summary
 
 _LEAST_M, _MOST_M = 0.5, 2.6  # a stature
 
@@ -193,6 +193,6 @@ def _plain(outcome: Outcome, path: Path) -> dict[str, Any]:
 def _draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
     if outcome.found is None:
         raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
-    from train.rig_picture import draw  # matplotlib is not of the base
+    from train.evaluation.calibration_figure import draw  # matplotlib is not of the base
 
     draw(outcome, filmed, file, picture)

@@ -62,13 +62,13 @@ class TrainConfig(BaseModel):
     # does: this is the Euclidean norm it is given there. At 1 agreement is had by lifting every
     # pose to much the same (docs/log.md)
     canonical_norm: float = Field(default=0.02, gt=0)
-    refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.objectives)
+    refine_every: int = Field(default=10, gt=0)  # steps of stage 1 (train.loop.objectives)
     agreement_rounds: int = Field(default=4, ge=0)  # 0: Eq. 2 by the lifter's own rotations
 
     # a known body: beside where its joints are, what its shape alone weighs
     shape_weight: float = Field(default=0.0, ge=0)
 
-    # beside every batch, the parent's answers to made-up views (train.rehearse); 0: none
+    # beside every batch, the parent's answers to made-up views (train.batches.rehearsal); 0: none
     rehearsal_weight: float = Field(default=0.0, ge=0)
 
     # the machine

@@ -12,13 +12,13 @@ import typer
 from cvsf.engine.engine import SHIPPED, Engine, load_engine
 from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
-from train.read import read_instants
+from train.data.read import read_instants
+from train.evaluation.lifter_table import show
+from train.evaluation.paper_tables import dataset_of, show_table
+from train.evaluation.paper_tables import table as table_of
+from train.evaluation.score_lifter import Lift, score
+from train.loop.run import lift_with
 from train.reproduce import reproduced
-from train.run import lift_with
-from train.score3d import Lift, score
-from train.shown import show
-from train.tables import dataset_of, show_table
-from train.tables import table as table_of
 
 
 def evaluate(

@@ -22,11 +22,15 @@ from cvsf.registry.registry import Registry
 from cvsf.registry.verification import read_whole
 from cvsf.system.errors import Refusal
 from cvsf.system.settings import data_folder
-from train.check import CHECKPOINT
 from train.checkpoint import read_checkpoint
-from train.compile import compile_engine
 from train.config import TrainConfig
-from train.night import (
+from train.data.read import read_instants
+from train.export.compile import compile_engine
+from train.loop.preflight import CHECKPOINT
+from train.loop.run import METRICS
+from train.night.compare_engines import prove, scores_of
+from train.night.config import NightConfig, night_config, training_of
+from train.night.folder import (
     PLAN,
     GivenUp,
     Night,
@@ -36,12 +40,8 @@ from train.night import (
     training_command,
     unfinished,
 )
-from train.night_config import NightConfig, night_config, training_of
-from train.pick import REPORT, Plan, pick
-from train.prove import prove, scores_of
-from train.read import read_instants
-from train.run import METRICS
-from train.tell import plain, tell
+from train.night.session_selection import REPORT, Plan, pick
+from train.night.write_report import plain, tell
 from train.train import stoppable
 
 log = logging.getLogger(__name__)

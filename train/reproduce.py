@@ -10,13 +10,13 @@ from typing import Any
 import typer
 
 from cvsf.system.errors import Refusal
-from train.check import CHECKPOINT, check_same
 from train.checkpoint import read_checkpoint
 from train.config import Variant, training_config
-from train.read import choice
-from train.run import lift_with
-from train.splits import Material
-from train.tables import Row
+from train.data.read import choice
+from train.data.splits import Material
+from train.evaluation.paper_tables import Row
+from train.loop.preflight import CHECKPOINT, check_same
+from train.loop.run import lift_with
 from train.train import Order, carry_out
 
 _MATERIAL = "material.json"

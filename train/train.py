@@ -24,17 +24,17 @@ from cvsf.engine.engine import SHIPPED
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.system.errors import Refusal
 from cvsf.system.shutdown import stop_on_signal
-from train.check import CHECKPOINT, check
+from train.batches.pseudo_labels import Placer
 from train.checkpoint import Checkpoint, read_checkpoint, read_morph
 from train.config import TrainConfig, training_config
-from train.dataset import Instants
-from train.parallel import Company, company, one_voice
-from train.placing import Placer
-from train.read import choice
-from train.run import METRICS, Task, lift_with, train_seed
-from train.shown import computing, show
-from train.splits import KeptBack, Material
-from train.store import Store, check_store, open_store, write_store
+from train.data.instants import Instants
+from train.data.memmap_store import Store, check_store, open_store, write_store
+from train.data.read import choice
+from train.data.splits import KeptBack, Material
+from train.distributed import Company, company, one_voice
+from train.evaluation.lifter_table import computing, show
+from train.loop.preflight import CHECKPOINT, check
+from train.loop.run import METRICS, Task, lift_with, train_seed
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,99 @@
+"""Instants made up to ask engines, the same ones for every engine ever compiled.
+
+Bodies before one to sixteen cameras, nobody at all, joints far off, hidden and without a picture
+size.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cvsf.engine.engine import BUCKETS
+from cvsf.skeleton import JointSet
+from train.data.instants import MAX_VIEWS
+
+GOLDEN_VIEWS = 4
+
+# a standing body with raised arms, metres, z up, for golden vectors
+STANDING = {
+    "hip": (0, 0, 0), "rhip": (0, -0.11, 0), "rknee": (0.1, -0.12, -0.41),
+    "rankle": (0, -0.13, -0.82),
+    "lhip": (0, 0.11, 0), "lknee": (0.05, 0.13, -0.42), "lankle": (-0.05, 0.16, -0.83),
+    "spine": (0.02, 0, 0.24), "thorax": (0.05, 0, 0.48), "head": (0.08, 0, 0.75),
+    "lshoulder": (0.05, 0.18, 0.46), "lelbow": (0.2, 0.35, 0.35), "lwrist": (0.42, 0.33, 0.45),
+    "rshoulder": (0.05, -0.18, 0.46), "relbow": (0.15, -0.38, 0.32), "rwrist": (0.35, -0.42, 0.42),
+}  # fmt: skip
+
+Sample = dict[str, Tensor]
+
+
+class Question(NamedTuple):
+    """Instants of one number of views, and in batches of how many an engine is asked them."""
+
+    rows: tuple[Sample, ...]
+    batches: tuple[int, ...]
+
+
+def questions(joints: JointSet) -> Iterator[Question]:
+    """Every number of views alone, and batches at the edges of buckets."""
+    for views in (*range(1, GOLDEN_VIEWS), *range(GOLDEN_VIEWS + 1, MAX_VIEWS + 1)):
+        yield Question((golden_sample(views, joints, views),), (1,))
+    rows = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in (4, 14, 24)]
+    rows += [nobody(rows[0]), _far_off(rows[1]), _unsized(rows[2]), _one_view(rows[0])]
+    edges = sorted({edge + by for edge in BUCKETS for by in (-1, 0, 1)} - {0})
+    yield Question(tuple(rows), (*edges,))
+
+
+def golden_sample(views: int, joints: JointSet, seed: int) -> Sample:
+    """A plausible instant: a body with raised arms and one hidden joint before `views` perspective
+    cameras.
+    """
+    random = np.random.default_rng(seed)
+    body = np.array([STANDING[joint] for joint in joints.joints]) + random.normal(
+        0, 0.05, (len(joints), 3)
+    )
+    keypoints = np.empty((1, views, len(joints), 2))
+    for view in range(views):
+        azimuth = 2 * np.pi * view / max(views, 2) + random.normal(0, 0.2)
+        c, s = np.cos(azimuth), np.sin(azimuth)
+        local = body @ np.array([[c, s, 0], [0, 0, -1], [-s, c, 0]]).T + [
+            *random.normal(0, 0.5, 2),
+            7.0,
+        ]
+        keypoints[0, view] = 1300 * local[:, :2] / local[:, 2:] + [960, 540]
+    keypoints += random.normal(0, 3, keypoints.shape)
+    confidence = random.uniform(0.5, 1, (1, views, len(joints)))
+    confidence[0, -1, -1] = 0  # a joint nobody found there
+    confidence[0, 1:2] *= views < 5  # and, in the largest, a view without the person
+    image = np.broadcast_to([1920.0, 1080.0], (1, views, 2))
+    arrays = {"keypoints_px": keypoints, "confidence": confidence, "image_px": image}
+    return {name: torch.tensor(array.copy(), dtype=torch.float32) for name, array in arrays.items()}
+
+
+def nobody(sample: Sample) -> Sample:
+    """Zeros: what is left is a function of the biases only."""
+    zeros = {name: torch.zeros_like(tensor) for name, tensor in sample.items()}
+    return zeros | {"image_px": sample["image_px"]}
+
+
+def _far_off(sample: Sample) -> Sample:
+    """Hidden joints at absurd places, which must not matter, and one seen where it cannot be."""
+    pixels, confidence = sample["keypoints_px"].clone(), sample["confidence"].clone()
+    confidence[0, 0, 3:6], pixels[0, 0, 3:6] = 0.0, 9e5
+    confidence[0, 2, 10:], pixels[0, 2, 10:] = 0.0, -9e5
+    pixels[0, 1, -2] += 600.0
+    return sample | {"keypoints_px": pixels, "confidence": confidence}
+
+
+def _unsized(sample: Sample) -> Sample:
+    return sample | {"image_px": torch.zeros_like(sample["image_px"])}
+
+
+def _one_view(sample: Sample) -> Sample:
+    """Seen by a single camera of those that are there."""
+    confidence = sample["confidence"].clone()
+    confidence[:, 1:] = 0
+    return sample | {"confidence": confidence}

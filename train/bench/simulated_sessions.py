@@ -1,0 +1,170 @@
+"""Slopes that nobody has seen, recorded as a user records: real processes, real pictures, sealed
+sessions, through a detector that marks every joint a little elsewhere.
+
+The truth lies beside the data folder, where no night looks.
+"""
+
+import copy
+import json
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+import cvsf
+from cvsf.engine.manifest import sha256_of
+from cvsf.evaluation.truth_rows import truth_rows
+from cvsf.messages import MultiviewPose
+from cvsf.session.reader import SessionReader
+from cvsf.session.writer import SessionWriter
+from cvsf.skeleton import joint_set
+from cvsf.system.errors import Refusal
+from train.data.instants import Instants, Truth, joined
+from train.data.sessions import read_session
+
+_SIM_BUNDLE = Path(cvsf.__file__).parent / "shipped" / "bundles" / "sim-skier"
+_BIAS_CELLS = 0.5
+"""Standard deviation of a joint's shift, up or down: about 2 % of the person's height."""
+_REACH = 2
+_PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """One venue: its simulated slope, its data folder and the truth of its sessions."""
+
+    seed: int
+    data: Path
+    truth: Path
+
+    @property
+    def sessions(self) -> Path:
+        """Where its sessions are."""
+        return self.data / "sessions"
+
+
+def record(seed: int, folder: Path, *, cams: int, takes: int, seconds: float) -> Slope:
+    """So many runs of one skier on the slope of a seed, filmed by one set of cameras."""
+    slope = Slope(seed=seed, data=folder / "data", truth=folder / "truth")
+    for place in (slope.data, slope.truth):
+        place.mkdir(parents=True)
+    bundle = biased_bundle(seed, folder / "bundle")
+    for take in range(1, takes + 1):
+        name = f"take{take}"
+        words = ["--cams", str(cams), "--source", f"sim?take={take}", "--seed", str(seed)]
+        words += ["--detector", str(bundle), "--duration", str(seconds), "--name", name]
+        words += ["--truth", str(slope.truth / f"{name}.npz"), "--data", str(slope.data)]
+        _capture(words)
+    return slope
+
+
+def _capture(words: list[str]) -> None:
+    """`cvsf-capture` with those words on ports of its own; a Refusal if it failed."""
+    command = [sys.executable, "-m", "capture", *words, "--headless"]
+    for name, port in zip(("frames", "skeletons", "web"), _free_ports(3), strict=True):
+        command += [f"--{name}-port", str(port)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Refusal(
+            f"cvsf-capture {' '.join(words)} did not end in {_PATIENCE_S:g} s; "
+            "the machine is too busy to film, try again when it is not"
+        ) from None
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise Refusal(f"cvsf-capture {' '.join(words)} ended with {done.returncode}: {said}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def biased_bundle(seed: int, folder: Path) -> Path:
+    """The simulated skier's 2D bundle with another idea of where joints are: every heatmap is
+    shifted up or down by its own share of the person's height.
+    """
+    folder.mkdir(parents=True)
+    manifest: dict[str, Any] = json.loads((_SIM_BUNDLE / "manifest.json").read_text())
+    count = len(joint_set(manifest["joint_set"]))
+    cells = np.random.default_rng([seed, 77]).normal(0, _BIAS_CELLS, count)
+    (folder / "detector.onnx").write_bytes((_SIM_BUNDLE / "detector.onnx").read_bytes())
+    onnx.save(shifted(onnx.load(str(_SIM_BUNDLE / "pose.onnx")), cells), str(folder / "pose.onnx"))
+    manifest |= {"name": f"sim-skier-{seed}", "verified": False, "held_out": {}}
+    for network in (manifest["detector"], manifest["pose"]):
+        network["sha256"] = sha256_of(folder / network["file"])
+        network["bytes"] = (folder / network["file"]).stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
+    return folder
+
+
+def shifted(model: onnx.ModelProto, cells: np.ndarray[Any, Any]) -> onnx.ModelProto:
+    """The network with its heatmaps (B, J, h, w) moved down by so many cells, each its own."""
+    kernels = np.zeros((len(cells), 1, 2 * _REACH + 1, 1), np.float32)
+    for kernel, shift in zip(kernels[:, 0, :, 0], cells.clip(-_REACH, _REACH - 1e-6), strict=True):
+        low = int(np.floor(shift))
+        kernel[_REACH - low] += 1 - (shift - low)
+        kernel[_REACH - low - 1] += shift - low
+    (out,) = model.graph.output
+    for node in model.graph.node:
+        node.output[:] = ["true_heatmaps" if name == out.name else name for name in node.output]
+    model.graph.initializer.append(numpy_helper.from_array(kernels, "bias_kernels"))
+    pads = [_REACH, 0, _REACH, 0]
+    model.graph.node.append(
+        helper.make_node(
+            "Conv", ["true_heatmaps", "bias_kernels"], [out.name], group=len(cells), pads=pads
+        )
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def labelled(slope: Slope, session: Path) -> Instants:
+    """A session's instants with what really happened at them."""
+    truth_file = slope.truth / f"{session.name.rpartition('-')[2]}.npz"
+    reader = SessionReader(session)
+    rows_of = truth_rows(reader, truth_file)
+    indices = [pose.instant for pose in reader.poses()]
+    whole = joined(list(read_session(session)))
+    known = np.array([index in rows_of for index in indices])
+    with np.load(truth_file, allow_pickle=False) as file:
+        rows = [rows_of[index] for index in indices if index in rows_of]
+        joints_mm = file["joints_mm"][rows].astype(np.float32)
+    return replace(whole.take(known), truth=Truth(joints_mm=joints_mm))
+
+
+def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
+    """The same sessions spoilt: `shuffled views` or `NaN`."""
+    random = np.random.default_rng(slope.seed)
+    for session in sorted(slope.sessions.iterdir()):
+        reader = SessionReader(session)
+        writer = SessionWriter(
+            folder / "sessions" / session.name,
+            recording="poses",
+            joint_set=reader.manifest.joint_set,
+        )
+        for pose in reader.poses():
+            writer.write(spoilt(pose, how, random))
+        writer.close()
+    return replace(slope, data=folder)
+
+
+def spoilt(pose: MultiviewPose, how: str, random: np.random.Generator) -> MultiviewPose:
+    if how == "NaN":  # which no message of ours can be made with, but a foreign recorder may write
+        broken = copy.copy(pose)
+        object.__setattr__(broken, "keypoints_px", np.full_like(pose.keypoints_px, np.nan))
+        return broken
+    order = random.permutation(len(pose.cameras))
+    return replace(pose, keypoints_px=pose.keypoints_px[order], confidence=pose.confidence[order])

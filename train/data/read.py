@@ -1,0 +1,66 @@
+"""Recordings of any kind as instants: the one place that tells a file from a session.
+
+Parts come one at a time, so that what is learned from need never be in memory together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cvsf.system.errors import Refusal
+from train.data.instants import Instants, joined
+from train.data.npz import read_file
+from train.data.sessions import read_session
+
+
+def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
+    """The instants of files and session folders, part by part."""
+    if not paths:
+        raise Refusal("nothing to read; expected multi-view .npz files or session folders")
+    found = False
+    for path in paths:
+        for part in read_session(path) if path.is_dir() else (read_file(path),):
+            found = True
+            yield part
+    if not found:
+        raise Refusal(
+            f"{paths[0]} holds no 2D poses; record with --record frames or poses, or give others"
+        )
+
+
+def read_instants(paths: Sequence[Path]) -> Instants:
+    """All of them in one table."""
+    return joined(list(read_parts(paths)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which subjects are learned from: the named ones, or all but the named ones."""
+
+    names: tuple[str, ...] = ()
+    without: bool = False
+
+    def learned(self, part: Instants) -> Instants:
+        """What of a part is learned from."""
+        return part.take(np.array([self._chosen(s) for s in part.subject], bool))
+
+    def kept_back(self, part: Instants) -> Instants:
+        """What of a part is only reported on; everything where nobody is kept back."""
+        kept = [not self.names or not self._chosen(s) for s in part.subject]
+        return part.take(np.array(kept, bool))
+
+    def _chosen(self, subject: str) -> bool:
+        return not self.names or (subject in self.names) != self.without
+
+
+def choice(subjects: str, not_subjects: str) -> Choice:
+    """From the words of a command."""
+    if subjects and not_subjects:
+        raise Refusal("--subjects and --not-subjects exclude each other; give one of them")
+    given = subjects or not_subjects
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    if given and not names:
+        raise Refusal(f"{given!r} names no subject; expected names separated by commas")
+    return Choice(names=names, without=bool(not_subjects))

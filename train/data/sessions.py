@@ -1,0 +1,65 @@
+"""Recorded sessions: the 2D poses a hub saw, a stretch at a time.
+
+Cameras keep their place on the view axis, whichever of them saw the person.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from cvsf.messages import MultiviewPose
+from cvsf.session.reader import SessionReader
+from cvsf.skeleton import H36M_16, joint_set, remap
+from cvsf.system.errors import Refusal
+from train.data.instants import MAX_VIEWS, Instants
+
+log = logging.getLogger(__name__)
+
+_STRETCH = 20_000
+"""Instants read at a time: some 17 minutes."""
+
+
+def read_session(folder: Path) -> Iterator[Instants]:
+    """A session in stretches, none if it holds no poses; Refusal if it has too many cameras."""
+    reader = SessionReader(folder)
+    cameras = sorted(reader.cameras)  # those whose pictures were recorded
+    poses = reader.poses()
+    stretch = list(islice(poses, _STRETCH))
+    if not stretch:
+        log.warning("session skipped: no 2D poses", extra={"session": folder.name})
+    while stretch:
+        there = {camera for pose in stretch for camera in pose.cameras}
+        cameras += sorted(there.difference(cameras))
+        if len(cameras) > MAX_VIEWS:
+            raise Refusal(
+                f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}; "
+                "leave it out, or record with fewer"
+            )
+        yield _instants(stretch, cameras, folder.name)
+        stretch = list(islice(poses, _STRETCH))
+
+
+def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Instants:
+    shape = (len(poses), len(cameras), len(H36M_16))
+    keypoints, confidence = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
+    image = np.zeros((*shape[:2], 2), np.float32)
+    for row, pose in enumerate(poses):
+        place = [cameras.index(camera) for camera in pose.cameras]
+        source = joint_set(pose.joint_set).joints
+        keypoints[row, place], confidence[row, place] = remap(
+            pose.keypoints_px, pose.confidence, source, H36M_16.joints
+        )
+        image[row, place] = pose.image_px
+    broken = ~(np.isfinite(keypoints).all(-1) & np.isfinite(confidence))
+    return Instants(
+        keypoints_px=np.where(broken[..., None], 0, keypoints),
+        confidence=np.where(broken, 0, confidence).clip(0, 1),
+        image_px=image,
+        session=(session,) * len(poses),
+        subject=("",) * len(poses),
+        t_s=np.array([pose.t_ns for pose in poses]) / 1e9,
+        cameras=tuple(cameras),
+    )

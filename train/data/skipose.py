@@ -1,0 +1,113 @@
+"""Ski-PosePTZ in the layout of its own download: one labels.h5 a split, a row a picture.
+
+Cameras pan, tilt and zoom, and a moment is not seen by all of them: the rows of one frame are put
+together, and a camera without a row did not see the skier.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.skeleton import H36M_17
+from cvsf.system.errors import Refusal
+from train.data.dataset_recording import (
+    UNREADABLE,
+    Detections,
+    Split,
+    Take,
+    check_detections,
+    instants,
+)
+from train.data.instants import Instants
+
+SITE = "https://www.epfl.ch/labs/cvlab/data/ski-poseptz-dataset (its licence must be accepted)"
+CAMERAS = range(6)
+CROP_PX = 256
+
+_RATE_HZ = 30.0
+_NEEDED = ("seq", "cam", "frame", "subj", "3D", "2D")
+_METRES_BELOW = 10.0
+"""Nobody's head is ten metres from the hip, nor ten millimetres: this tells the unit."""
+
+
+def read_skipose(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Instants]:
+    """One session a subject's run: "1/seq_103"."""
+    labels = _read_labels(folder / split / "labels.h5")
+    runs = sorted({(int(s), int(n)) for s, n in zip(labels["subj"], labels["seq"], strict=True)})
+    takes = {run: _rows_of(labels, *run) for run in runs}
+    if not truth_2d:
+        for (_, number), rows in takes.items():
+            check_detections(_detections(folder, split, number, rows["cam"]))
+    return instants(
+        (_take(folder, split, run, rows) for run, rows in takes.items()), truth_2d=truth_2d
+    )
+
+
+def _read_labels(path: Path) -> dict[str, npt.NDArray[Any]]:
+    if not path.is_file():
+        raise Refusal(f"no file at {path}; it is in Ski-PosePTZ-CameraDataset-png.zip, from {SITE}")
+    try:
+        with h5py.File(path) as file:
+            labels = {name: np.asarray(file[name]) for name in _NEEDED}
+        rows = len(labels["3D"])
+        labels |= {
+            "3D": labels["3D"].reshape(rows, len(H36M_17), 3).astype(np.float32),
+            "2D": labels["2D"].reshape(rows, len(H36M_17), 2).astype(np.float32),
+        }
+        return labels | {n: labels[n].reshape(rows).astype(int) for n in _NEEDED[:4]}
+    except UNREADABLE as error:
+        raise Refusal(
+            f"{path} holds no labels ({error}), expected {', '.join(_NEEDED)} in it; "
+            f"get it again from {SITE}"
+        ) from error
+
+
+def _rows_of(
+    labels: dict[str, npt.NDArray[Any]], subject: int, number: int
+) -> dict[str, npt.NDArray[Any]]:
+    which = (labels["subj"] == subject) & (labels["seq"] == number)
+    return {name: array[which] for name, array in labels.items()}
+
+
+def _detections(
+    folder: Path, split: Split, number: int, seen_by: npt.NDArray[Any]
+) -> tuple[Detections | None, ...]:
+    def of(camera: int) -> Detections | None:
+        if camera not in seen_by:
+            return None
+        place = f"{split}/seq_{number:03d}/cam_{camera:02d}"
+        return Detections(folder / "detections" / f"{place}.json", f"--indir {place}")
+
+    return tuple(of(camera) for camera in CAMERAS)
+
+
+def _take(
+    folder: Path, split: Split, run: tuple[int, int], rows: dict[str, npt.NDArray[Any]]
+) -> Take:
+    subject, number = run
+    frames, place = np.unique(rows["frame"], return_inverse=True)
+    joints_mm = np.full((len(frames), len(CAMERAS), len(H36M_17), 3), np.nan, np.float32)
+    pixels = np.full((*joints_mm.shape[:3], 2), np.nan, np.float32)
+    joints_mm[place, rows["cam"]] = rows["3D"] * _mm_per_unit(rows["3D"])
+    pixels[place, rows["cam"]] = rows["2D"] * CROP_PX
+    return Take(
+        session=f"{subject}/seq_{number:03d}",
+        subject=str(subject),
+        joints=H36M_17.joints,
+        joints_mm=joints_mm,
+        pixels=pixels,
+        image_px=np.full((len(CAMERAS), 2), CROP_PX),
+        t_s=frames / _RATE_HZ,
+        pictures=frames,
+        detections=_detections(folder, split, number, rows["cam"]),
+    )
+
+
+def _mm_per_unit(poses: npt.NDArray[Any]) -> float:
+    head, hip = (poses[:, H36M_17.index(joint)] for joint in ("head", "hip"))
+    reach = np.nanmedian(np.linalg.norm(head - hip, axis=-1))
+    return 1000.0 if reach < _METRES_BELOW else 1.0

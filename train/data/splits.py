@@ -1,0 +1,82 @@
+"""What is learned from and what is only reported on, told apart while recordings are read.
+
+The first goes to disk as it comes; of the second a bounded number of instants is kept.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cvsf.system.errors import Refusal
+from train.data.datasets import published
+from train.data.instants import Instants, joined
+from train.data.read import Choice, read_parts
+
+
+@dataclass(slots=True)
+class KeptBack:
+    """At most about twice `most` instants of all that were added, evenly spread."""
+
+    most: int
+    every: int = 1
+    offset: int = 0
+    parts: list[Instants] = field(default_factory=list)
+
+    def add(self, part: Instants) -> None:
+        """One more part; when there are too many, every other instant of all goes."""
+        self.parts.append(part.take(np.arange(-self.offset % self.every, len(part), self.every)))
+        self.offset += len(part)
+        while sum(map(len, self.parts)) > 2 * self.most:
+            self.parts = [kept.take(np.arange(0, len(kept), 2)) for kept in self.parts]
+            self.every *= 2
+
+    def instants(self) -> Instants:
+        """At most `most` of those kept that show somebody; Refusal if there are none."""
+        shown = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
+        parts = [part for part in shown if len(part)]
+        if not parts:
+            raise Refusal("no instant of a person is left to report on; learn from fewer subjects")
+        whole = joined(parts)
+        rows = np.linspace(0, len(whole) - 1, min(len(whole), self.most)).astype(int)
+        return whole.take(np.unique(rows))
+
+
+def divide(parts: Iterable[Instants], choice: Choice, kept_back: KeptBack) -> Iterator[Instants]:
+    """The learned share of every part; Refusal at the end if a chosen subject never came."""
+    there: set[str] = set()
+    learned = 0
+    for part in parts:
+        there |= set(part.subject)
+        kept_back.add(choice.kept_back(part))
+        chosen = choice.learned(part)
+        learned += len(chosen)
+        yield chosen
+    if unknown := [name for name in choice.names if name not in there]:
+        raise Refusal(
+            f"no instant is of subject {unknown[0]!r}, expected some of {', '.join(sorted(there))}"
+        )
+    if not learned:
+        raise Refusal("no instant is left after the choice of subjects; name fewer or others")
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a command was given to learn from."""
+
+    paths: list[Path]
+    dataset: Path | None
+    choice: Choice
+    truth_2d: bool = False  # of a dataset: 2D that no detector found
+
+    def parts(self, kept_back: KeptBack) -> Iterator[Instants]:
+        """What is learned from, part by part; what is not goes to `kept_back`."""
+        if self.dataset is None:
+            yield from divide(read_parts(self.paths), self.choice, kept_back)
+            return
+        if self.paths or self.choice.names:
+            raise Refusal("--dataset brings its own files and split; give no others with it")
+        yield from published(self.dataset, None, "train", truth_2d=self.truth_2d)
+        for part in published(self.dataset, None, "test", truth_2d=self.truth_2d):
+            kept_back.add(part)

@@ -1,0 +1,183 @@
+"""A self-calibrated session against the truth: its skeletons, its cameras, and what true cameras
+would have given.
+
+Skeletons are compared in the axes of each view that saw the person, root-aligned at the one best
+scale (N-MPJPE) and after the best similarity (P-MPJPE); an instant that fewer than two views saw
+does not count.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cvsf.calibration.world_frame import SEGMENTS
+from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
+from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.rig import Calibration, Real
+from cvsf.multiview.rotation import align
+from cvsf.multiview.triangulation import triangulate
+from cvsf.reconstruction.reconstruct import Placed
+from cvsf.skeleton import H36M_16
+from train.data.ground_truth import Cameras, Reality
+
+_LASTING = ("thigh", "shin", "upper_arm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """Sums over the views and instants that count, so that sessions can be pooled."""
+
+    n_mm: float
+    p_mm: float
+    count: int
+
+    def __add__(self, other: "Errors") -> "Errors":
+        return Errors(
+            n_mm=self.n_mm + other.n_mm,
+            p_mm=self.p_mm + other.p_mm,
+            count=self.count + other.count,
+        )
+
+    @property
+    def means(self) -> dict[str, float | None]:
+        """As commands print them."""
+        if not self.count:
+            return {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
+        return {
+            "n_mpjpe_mm": round(self.n_mm / self.count, 2),
+            "p_mpjpe_mm": round(self.p_mm / self.count, 2),
+        }
+
+
+def limit(sightings: Sightings, real: Reality) -> Errors | None:
+    """Of robust triangulation with the true cameras."""
+    if real.cameras is None:
+        return None
+    return errors(_limit_in_views(sightings, real.cameras), sightings, real)
+
+
+def of_canonical(sightings: Sightings, fused: Real, real: Reality) -> Errors:
+    """Of one body (N, J, 3) for all views, turned by each view's lifted rotation."""
+    turned = fused[:, None] @ np.swapaxes(sightings.view_from_canonical, -1, -2)
+    return errors(turned.astype(float), sightings, real)
+
+
+def mean_of_canonical(sightings: Sightings) -> Real:
+    """The lifted poses (N, J, 3) averaged over the views by confidence."""
+    weight = sightings.confidence[..., None].astype(float) + 1e-9
+    return np.asarray((weight * sightings.canonical).sum(1) / weight.sum(1))
+
+
+def of_rig(sightings: Sightings, found: Calibration, placed: Placed, real: Reality) -> Errors:
+    """Of the self-calibrated skeletons."""
+    return errors(found.rig.in_views(placed.joints), sightings, real)
+
+
+def errors(predicted: Real, sightings: Sightings, real: Reality) -> Errors:
+    """Of joints in the views' axes (N, V, J, 3), against the truth at the joints that count."""
+    seen = np.any(sightings.confidence > 0, axis=-1)
+    counted = seen & (seen.sum(1, keepdims=True) > 1)
+    root = sightings.joint_set.index("hip")
+    known = np.asarray(np.isfinite(real.joints_mm).all(-1))
+    if real.cameras is not None:  # what two views did not see is nobody's to find
+        known &= (sightings.confidence > 0).sum(1)[:, None] > 1
+    chosen, which = list(real.joints), known[counted]
+    rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
+    which = which[:, chosen] & np.isfinite(rooted[1][:, chosen]).all(-1)
+    whole = which.sum(1) > len(chosen) // 2
+    a, b = (array[:, chosen][whole] for array in rooted)
+    lost = ~np.isfinite(a).all(-1) & which[whole]
+    a = np.where(lost[..., None], 0.0, np.nan_to_num(a))  # a joint not given counts as the root
+    b = np.where(which[whole][..., None], b, np.nan)
+    if not len(a):
+        return Errors(n_mm=0.0, p_mm=0.0, count=0)
+    return Errors(
+        n_mm=float(n_mpjpe(a, b, root=None).sum()), p_mm=float(p_mpjpe(a, b).sum()), count=len(a)
+    )
+
+
+def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, Any]:
+    """Focal errors (shares), and centre errors over the largest distance between two cameras.
+
+    The worlds are put together by the one similarity that fits the skeletons of all instants.
+    """
+    cameras = real.cameras
+    assert cameras is not None
+    truth = np.einsum(
+        "nvji,nvkj->nvki",
+        cameras.view_from_world,
+        real.joints_mm - cameras.translation_mm[:, :, None],
+    )
+    truth = truth[:, 0]
+    known = np.isfinite(truth).all(-1) & np.isfinite(placed.joints).all(-1)
+    known &= (placed.views_seen > 1) & np.isin(np.arange(truth.shape[1]), real.joints)
+    size, turn, shift = similarity(placed.joints[known], truth[known])
+    centres = size * found.rig.centres @ turn.T + shift
+    off = np.linalg.norm(centres - cameras.centres, axis=-1)
+    apart = np.linalg.norm(cameras.centres[:, :, None] - cameras.centres[:, None], axis=-1)
+    focal = np.abs(found.rig.focal_px / cameras.focal_px - 1)
+    return {
+        "focal": np.broadcast_to(focal, off.shape).mean(0),
+        "centre": float(off.mean() / apart.max()),
+        "size_mm": size,
+        "up_deg": float(np.degrees(np.arccos(np.clip(turn[2, 2], -1, 1)))),  # the truth's z is up
+        "true_centres": (np.median(cameras.centres, axis=0) - shift) @ turn / size,
+    }
+
+
+def reprojection_px(
+    sightings: Sightings, found: Calibration, placed: Placed, real: Reality
+) -> dict[str, float]:
+    """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
+    assert real.cameras is not None
+    seen = (sightings.confidence > 0)[..., list(real.joints)]
+    ours = found.rig.project(placed.joints) - in_step(sightings, found.rig.delay_s).keypoints_px
+    local = np.einsum(
+        "nvij,nkj->nvki", real.cameras.projection[..., :3], _triangulated(sightings, real.cameras)
+    )
+    local = local + real.cameras.projection[:, :, None, :, 3]
+    theirs = local[..., :2] / local[..., 2:] - real.cameras.straight_px
+    return {
+        name: float(np.nanmedian(np.linalg.norm(off, axis=-1)[..., list(real.joints)][seen]))
+        for name, off in (("self_calibrated", ours), ("true_cameras", theirs))
+    }
+
+
+def bone_spread_mm(placed: Placed, real: Reality, size_mm: float) -> dict[str, dict[str, float]]:
+    """Standard deviation of limb lengths over time, ours in the truth's size and the truth's."""
+    found: dict[str, dict[str, float]] = {}
+    for bone in _LASTING:
+        chains = [tuple(H36M_16.index(joint) for joint in chain) for chain in SEGMENTS[bone][1]]
+        spread = [
+            [float(np.nanstd(np.linalg.norm(pose[:, a] - pose[:, b], axis=-1))) for a, b in chains]
+            for pose in (size_mm * placed.joints, real.joints_mm[:, 0])
+        ]
+        ours, truth = (float(np.mean(values)) for values in spread)
+        found[bone] = {"self_calibrated": ours, "truth": truth}
+    return found
+
+
+def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
+    """Scale, rotation and shift that bring points (M, 3) nearest to others, far ones doubted."""
+    weight = np.ones(len(source))
+    for _ in range(10):
+        turn, _ = align(source, target, weight)
+        a = source - weight @ source / weight.sum()
+        b = target - weight @ target / weight.sum()
+        size = float((weight[:, None] * b * (a @ turn.T)).sum() / (weight @ np.square(a).sum(-1)))
+        shift = weight @ (target - size * source @ turn.T) / weight.sum()
+        off = np.linalg.norm(size * source @ turn.T + shift - target, axis=-1)
+        weight = 1 / (1 + np.square(off / max(3 * float(np.median(off)), 1e-9)))
+    return size, np.asarray(turn, float), np.asarray(shift, float)
+
+
+def _triangulated(sightings: Sightings, cameras: Cameras) -> Real:
+    sure = sightings.confidence.astype(float)
+    return np.asarray(triangulate(cameras.straight_px, sure, cameras.projection), float)
+
+
+def _limit_in_views(sightings: Sightings, cameras: Cameras) -> Real:
+    world = _triangulated(sightings, cameras)
+    turned = np.einsum("nvij,nkj->nvki", cameras.view_from_world, world)
+    return np.asarray(turned + cameras.translation_mm[:, :, None])

@@ -1,0 +1,86 @@
+"""Rigs as people read them: a table of a session's cameras, and the scores of many sessions.
+
+Every figure is shown with what it is measured against.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from train.evaluation.calibrate_and_score import Outcome
+
+_ROWS = {
+    "fused": "self-calibrated",
+    "calibrated_limit": "true cameras (the limit)",
+    "lifter_fused": "the lifter's own fusion",
+    "mean_of_canonical": "mean of its poses",
+}
+
+
+def show_rig(outcome: Outcome, console: Console | None = None) -> None:
+    """The cameras of one session."""
+    found = outcome.found
+    if found is None:
+        return
+    console = console or Console()
+    table = Table(title=f"{outcome.name}, metres by {found.scale_source}", title_justify="left")
+    columns = ("camera", "focal px", "x, y m", "up m", "± place %", "± turn °", "2D off px")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    rig, sure = found.rig, found.sureness
+    centres = rig.centres.reshape(-1, len(rig.cameras), 3)
+    focal = rig.focal_px.reshape(-1, len(rig.cameras))
+    for view, camera in enumerate(rig.cameras):
+        x, y, up = np.median(centres[:, view], axis=0)
+        table.add_row(
+            camera,
+            f"{np.median(focal[:, view]):.0f} ± {100 * sure.focal_share[view]:.0f}%",
+            f"{x:.2f}, {y:.2f}",
+            f"{up:.2f}",
+            f"{100 * sure.position_share[view]:.1f}",
+            f"{sure.rotation_deg[view]:.1f}",
+            f"{sure.reprojection_px[view]:.1f}",
+        )
+    console.print(table)
+    if rig.delay_s.any():
+        delays = ", ".join(
+            f"{camera} {1e3 * delay:+.1f} ms"
+            for camera, delay in zip(rig.cameras, rig.delay_s, strict=True)
+        )
+        console.print(f"seen later than stamped: {delays}", highlight=False)
+
+
+def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> None:
+    """Scores, refusals and what it cost."""
+    console = console or Console()
+    console.print(
+        f"{facts['sessions']} sessions of {facts['views']} views, "
+        f"{facts['sessions_calibrated_share']:.1%} calibrated, "
+        f"{facts['seconds_per_session']:.2f} s of computing each",
+        highlight=False,
+    )
+    if "fused" in facts and facts["fused"]["n_mpjpe_mm"] is not None:
+        console.print(_errors(facts))
+    if "focal_error_median" in facts:
+        console.print(
+            f"focal length off by {facts['focal_error_median']:.1%}, camera centres by "
+            f"{facts['centre_error_share']:.1%} of the largest distance between two (medians)",
+            highlight=False,
+        )
+    for name, reason in facts["refused"].items():
+        console.print(f"refused {name}: {reason}", highlight=False)
+    for name, ratio in facts["failed"].items():
+        console.print(f"failed {name}: {ratio} of its limit", highlight=False)
+
+
+def _errors(facts: Mapping[str, Any]) -> Table:
+    table = Table()
+    for number, column in enumerate(("all views together", "N-MPJPE mm", "P-MPJPE mm")):
+        table.add_column(column, justify="right" if number else "left")
+    for name, what in _ROWS.items():
+        if name in facts and facts[name]["n_mpjpe_mm"] is not None:
+            table.add_row(what, *(f"{facts[name][key]:.1f}" for key in facts[name]))
+    return table

@@ -1,0 +1,103 @@
+"""What came of many sessions, in the figures of `cvsf calibrate`.
+
+A refused session is a failure: it is in no mean of its own, but `all_sessions` counts what the
+lifter alone makes of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibration_errors import Errors
+
+_WITHIN = 2.0  # of its own calibrated limit
+_LONG_S = 3.0
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The keys of `cvsf calibrate`; errors are means over views and instants, focal and centre
+    errors medians over cameras and sessions.
+    """
+    calibrated = [outcome for outcome in outcomes if outcome.found is not None]
+    long = [outcome for outcome in outcomes if outcome.duration_s >= _LONG_S]
+    facts: dict[str, Any] = {
+        "sessions": len(outcomes),
+        "sessions_calibrated_share": _share([o.succeeded for o in outcomes]),
+        "sessions_of_3_s": len(long),
+        "sessions_of_3_s_calibrated_share": _share([o.succeeded for o in long]),
+        "refused": {o.name: o.refused for o in outcomes if o.found is None},
+        "failed": {
+            o.name: round(o.over_limit, 2)
+            for o in calibrated
+            if not o.succeeded and o.over_limit is not None
+        },
+        "scale_source": sorted({o.found.scale_source for o in calibrated if o.found is not None}),
+        "seconds_per_session": _rounded(np.mean([o.seconds for o in outcomes])),
+        "triangulation_seconds_per_session": None,
+        "seconds_over_triangulation": None,
+    }
+    if calibrated:
+        spent = sum(o.seconds for o in calibrated), sum(o.triangulation_s for o in calibrated)
+        facts["triangulation_seconds_per_session"] = _rounded(spent[1] / len(calibrated))
+        facts["seconds_over_triangulation"] = _rounded(spent[0] / max(spent[1], 1e-9))
+    if any(o.errors for o in outcomes):
+        facts |= _scores(outcomes, calibrated)
+    return facts
+
+
+def _scores(outcomes: Sequence[Outcome], calibrated: Sequence[Outcome]) -> dict[str, Any]:
+    """Errors over the sessions that were calibrated; what true cameras give over all, beside."""
+    facts: dict[str, Any] = {
+        name: _pooled(calibrated, name)
+        for name in ("fused", "calibrated_limit", "lifter_fused", "mean_of_canonical")
+    }
+    over = [o.over_limit for o in calibrated if o.over_limit is not None]
+    facts["within_2_share"] = (
+        sum(ratio <= _WITHIN for ratio in over) / len(outcomes) if over else None
+    )
+    facts["fused_over_limit_median"] = _rounded(np.median(over)) if over else None
+    facts["all_sessions"] = {  # a refused one keeps what the lifter alone makes of it
+        "fused": _means([o.errors.get("fused", o.errors["lifter_fused"]) for o in outcomes]),
+        "calibrated_limit": _pooled(outcomes, "calibrated_limit"),
+    }
+    scored = [o.cameras for o in calibrated if o.cameras]
+    return facts | (_camera_scores(scored) if scored else {})
+
+
+def _camera_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the sessions whose true cameras are known."""
+    focal, centre = np.concatenate([c["focal"] for c in scored]), [c["centre"] for c in scored]
+    return {
+        "focal_error_median": _rounded(np.median(focal)),
+        "focal_error_mean": _rounded(np.mean(focal)),
+        "centre_error_share": _rounded(np.median(centre)),
+        "centre_error_share_mean": _rounded(np.mean(centre)),
+        "up_error_deg": _rounded(np.median([c["up_deg"] for c in scored])),
+        "metre_error": _rounded(np.median([abs(c["size_mm"] / 1000 - 1) for c in scored])),
+        "reprojection_px": _medians([c["reprojection"] for c in scored]),
+        "bone_spread_mm": {
+            bone: _medians([c["bones"][bone] for c in scored]) for bone in scored[0]["bones"]
+        },
+    }
+
+
+def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: round(float(np.median([f[name] for f in found])), 2) for name in found[0]}
+
+
+def _pooled(outcomes: Sequence[Outcome], name: str) -> dict[str, float | None]:
+    return _means([o.errors[name] for o in outcomes if name in o.errors])
+
+
+def _means(errors: Sequence[Errors]) -> dict[str, float | None]:
+    return sum(errors, Errors(n_mm=0.0, p_mm=0.0, count=0)).means
+
+
+def _share(marks: Sequence[bool]) -> float | None:
+    return round(sum(marks) / len(marks), 4) if marks else None
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)

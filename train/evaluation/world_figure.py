@@ -1,0 +1,189 @@
+"""A calibrated rig in its world, seen from outside: cameras, their pictures, skeletons over time.
+
+It is drawn in perspective on plain axes, so that lines stay as sharp as the paper.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+
+from cvsf.multiview.rig import Real, pans
+from cvsf.skeleton import JointSet
+from train.data.images import Picture
+from train.evaluation.calibrate_and_score import Outcome
+
+PAPER, INK, FAINT = "#fbfaf7", "#22303c", "#7b868f"
+_TRUE = "#d1495b"
+_FRUSTUM_M = 0.42  # from the middle of its picture to a corner
+_HUNG_PX = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """Where the world is looked at from, in perspective."""
+
+    centre: Real  # (3,)
+    axes: Real  # (3, 3) right, up, towards us
+
+    def see(self, points: Any) -> Real:
+        """(..., 3) metres to (..., 2) on the picture."""
+        local = (np.asarray(points) - self.centre) @ self.axes.T
+        return np.asarray(local[..., :2] / np.maximum(-local[..., 2:], 0.1))
+
+    def far(self, points: Any) -> npt.NDArray[np.float64]:
+        """How far away (...,)."""
+        return np.asarray(-((np.asarray(points) - self.centre) @ self.axes.T)[..., 2])
+
+
+def draw_world(
+    axes: Axes,
+    outcome: Outcome,
+    moments: Sequence[tuple[int, Any]],
+    row: int,
+    pictures: Mapping[int, Picture],
+) -> float:
+    """The rig as it was at a row, z up, and the skeletons of some moments in their colours; metres
+    between two lines of the ground.
+    """
+    assert outcome.found is not None
+    assert outcome.placed is not None
+    rig, joints = outcome.found.rig, outcome.placed.joints
+    centres = rig.centres[row] if rig.centres.ndim > 2 else rig.centres
+    eye = _eye(centres, joints)
+    step = _ground(axes, eye, np.concatenate([centres, np.nanmedian(joints, axis=0)]))
+    rims = [_camera(axes, eye, outcome, (row, v), pictures.get(v)) for v in range(len(centres))]
+    if (truth := outcome.cameras.get("true_centres")) is not None:
+        rims.append(at := eye.see(truth))
+        axes.plot(*at.T, "o", ms=8, mfc="none", mec=_TRUE, mew=1.4, zorder=59, label="true camera")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.02, 0.065), frameon=False, labelcolor=FAINT)
+    track = joints[:, outcome.found.body.joint_set.index("hip")]
+    axes.plot(*eye.see(track * [1, 1, 0]).T, color=INK, lw=1.0, alpha=0.35, zorder=4)
+    for number, (moment, colour) in enumerate(moments):
+        _skeleton(axes, eye, joints[moment], outcome.found.body.joint_set, colour, 10 + number)
+    bodies = eye.see(joints[[moment for moment, _ in moments]].reshape(-1, 3))
+    everything = np.concatenate([*rims, bodies, eye.see(centres * [1, 1, 0])])
+    low, high = everything.min(0), everything.max(0)
+    margin = 0.10 * (high - low)
+    axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
+    axes.set(ylim=(low[1] - margin[1], high[1] + 1.6 * margin[1]))
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.axis("off")
+    return step
+
+
+def _eye(centres: Real, joints: Real) -> Eye:
+    """A place outside the rig, between two cameras, from which most of it is seen."""
+    middle = np.append(np.nanmedian(joints[:, :, :2], axis=(0, 1)), 0.9)
+    reach = max(float(np.linalg.norm((centres - middle)[:, :2], axis=-1).max()), 2.0)
+    around = np.sort(np.arctan2(*(centres - middle)[:, 1::-1].T))
+    gaps = np.diff(np.append(around, around[0] + 2 * np.pi))
+    azimuth = around[gaps.argmax()] + gaps.max() / 2
+    back = np.array([np.cos(azimuth) * 0.9, np.sin(azimuth) * 0.9, 0.62])
+    back = back / np.linalg.norm(back)
+    right = np.cross([0, 0, 1.0], back)
+    right = right / np.linalg.norm(right)
+    return Eye(middle + 3.4 * reach * back, np.stack([right, np.cross(back, right), back]))
+
+
+def _ground(axes: Axes, eye: Eye, points: Real) -> float:
+    """Lines that fade outwards, and how far apart they are."""
+    low, high = np.floor(points[:, :2].min(0)) - 1, np.ceil(points[:, :2].max(0)) + 1
+    middle, radius = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+    step = 1.0 if radius < 20 else 5.0
+    segments, shades = [], []
+    for axis in (0, 1):
+        for fixed in np.arange(low[axis], high[axis] + step / 2, step):
+            along = np.arange(low[1 - axis], high[1 - axis] + step / 4, step / 2)
+            line = np.zeros((len(along), 3))
+            line[:, axis], line[:, 1 - axis] = fixed, along
+            away = np.linalg.norm((line[:-1] + line[1:])[:, :2] / 2 - middle, axis=-1) / radius
+            segments += list(np.stack([eye.see(line[:-1]), eye.see(line[1:])], 1))
+            shades += list(np.clip(1 - away**2, 0, 1))
+    colours = [(0.55, 0.6, 0.65, 0.55 * shade) for shade in shades]
+    axes.add_collection(LineCollection(segments, colors=colours, linewidths=0.7, zorder=1))
+    return step
+
+
+def _camera(
+    axes: Axes, eye: Eye, outcome: Outcome, place: tuple[int, int], still: Picture | None
+) -> Real:
+    """A pyramid as wide as the camera sees, its picture, its plumb line and its name; its corners
+    on the paper.
+    """
+    assert outcome.found is not None
+    rig, (row, view) = outcome.found.rig, place
+    moving = pans(rig)
+    turn = rig.view_from_world[row, view] if moving else rig.view_from_world[view]
+    focal = float(rig.focal_px[row, view] if moving else rig.focal_px[view])
+    centre = (rig.centres[row] if moving else rig.centres)[view]
+    half = rig.image_px[view] / 2 / focal
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    size = _FRUSTUM_M / float(np.linalg.norm(half))
+    rim = size * np.concatenate([corners, np.ones((4, 1))], 1) @ turn + centre
+    at, tip = eye.see(rim), eye.see(centre)
+    depth = 30 - float(eye.far(centre)) * 0.2
+    if still is not None:
+        _hang(axes, at, still, depth)
+    faces = [np.stack([tip, at[i], at[(i + 1) % 4]]) for i in range(4)]
+    sides = PolyCollection(
+        faces, facecolors=(0.13, 0.19, 0.24, 0.05), edgecolors=INK, linewidths=0.8, zorder=depth
+    )
+    front = PolyCollection(
+        [at], facecolors=(0, 0, 0, 0.04), edgecolors=INK, linewidths=1.2, zorder=depth + 0.1
+    )
+    axes.add_collection(sides)
+    axes.add_collection(front)
+    foot = eye.see(centre * [1, 1, 0])
+    axes.plot(*np.stack([tip, foot]).T, color=FAINT, lw=0.8, ls=(0, (2, 3)), zorder=3)
+    axes.plot(*foot, "o", ms=3, color=FAINT, zorder=3)
+    top = np.array([(at[:, 0].min() + at[:, 0].max()) / 2, max(at[:, 1].max(), tip[1])])
+    axes.annotate(
+        f"{rig.cameras[view]}\n{focal:.0f} px, {centre[2]:.1f} m up",
+        (top[0], top[1]), xytext=(0, 6), textcoords="offset points", ha="center", va="bottom",
+        fontsize=9, color=INK, linespacing=1.25, zorder=60,
+    )  # fmt: skip
+    return np.concatenate([at, tip[None]])
+
+
+def _hang(axes: Axes, at: Real, still: Picture, depth: float) -> None:
+    """The camera's picture in its pyramid, as it is seen from here."""
+    small = cv2.resize(still, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    low, high = at.min(0), at.max(0)
+    scale = _HUNG_PX / float((high - low).max())
+    to = ((at - low) * scale).astype(np.float32)
+    height, width = small.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    warp = cv2.getPerspectiveTransform(corners, to)
+    size = tuple(int(side) for side in np.ceil((high - low) * scale))
+    opaque = np.dstack([small, np.full((height, width), 235, np.uint8)])
+    hung = cv2.warpPerspective(opaque, warp, size, flags=cv2.INTER_AREA)
+    extent = (low[0], low[0] + size[0] / scale, low[1], low[1] + size[1] / scale)
+    axes.imshow(hung, extent=extent, origin="lower", zorder=depth - 0.1, aspect="auto")
+
+
+def _skeleton(
+    axes: Axes, eye: Eye, joints: Real, names: JointSet, colour: Any, depth: float
+) -> None:
+    """Bones, and their shadow on the ground."""
+    ends = np.array(names.bones)
+    shadow = eye.see(joints * [1, 1, 0])[ends]
+    axes.add_collection(
+        LineCollection(
+            list(shadow), colors=(0, 0, 0, 0.10), linewidths=2.2, capstyle="round", zorder=4
+        )
+    )
+    bones = eye.see(joints)[ends]
+    for width, paint in ((4.2, PAPER), (2.4, colour)):
+        axes.add_collection(
+            LineCollection(
+                list(bones), colors=[paint], linewidths=width, capstyle="round", zorder=depth
+            )
+        )
+    head = eye.see(joints[names.index("head")])
+    axes.plot(*head, "o", ms=5.5, color=colour, mec=PAPER, mew=0.8, zorder=depth)

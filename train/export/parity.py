@@ -1,0 +1,219 @@
+"""Whether a compiled engine says what torch says, and how far it is off.
+
+Where torch itself does not hold still under the rounding of the engine's precision, the engine may
+take either side.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cvsf.engine.engine import Engine
+from cvsf.engine.manifest import LIMITS, Difference, Precision
+from cvsf.evaluation.metrics import n_mpjpe
+from cvsf.model.fusion import FusedLifter
+from cvsf.skeleton import Array
+from train.batches.body_augmentation import UNIT_MM
+from train.batches.probe_inputs import (
+    GOLDEN_VIEWS,
+    Question,
+    Sample,
+    golden_sample,
+    nobody,
+    questions,
+)
+
+PARITY = LIMITS["fp32"].relative
+_NUDGE, _NUDGES = 1e-6, 16
+"""How far, relatively, and how often pixels are moved to see which modes are equally high."""
+_HALF, _SHAKES = 2.0**-10, 8
+"""Twice what rounding to half precision moves, relatively, and how often all weights are moved."""
+_SETTLED: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-3}
+"""What may move under that, relatively, without being another mode."""
+_NOTHING = 1e-9
+
+
+class Reference(NamedTuple):
+    """What torch says of an instant, exactly, in single precision, and where it is sure."""
+
+    exact: dict[str, Tensor]
+    single: dict[str, Tensor]
+    settled: dict[Precision, dict[str, Tensor]]
+
+
+class Torch:
+    """A network in torch, exact, and moved by as much as rounding may move it."""
+
+    def __init__(self, graph: FusedLifter) -> None:
+        self.graph = graph
+        self._double = copy.deepcopy(graph).double()
+        self._shaken = [_shaken(graph, seed) for seed in range(_SHAKES)]
+
+    def exact(self, sample: Sample) -> dict[str, Tensor]:
+        """Outputs in double precision."""
+        return _outputs(self._double, {name: tensor.double() for name, tensor in sample.items()})
+
+    def moved(self, sample: Sample) -> dict[Precision, dict[str, Tensor]]:
+        """Outputs (times, B, ...) with pixels moved by what single precision rounds off, and with
+        weights moved by what half precision does.
+        """
+        random = torch.Generator().manual_seed(1)
+        pixels = sample["keypoints_px"]
+        noise = torch.randn((_NUDGES, *pixels.shape), generator=random)
+        many = {name: t.expand(_NUDGES, *t.shape).flatten(0, 1) for name, t in sample.items()}
+        many["keypoints_px"] = (pixels * (1 + _NUDGE * noise)).flatten(0, 1)
+        nudged = _outputs(self.graph, many)
+        shaken = [_outputs(graph, sample) for graph in self._shaken]
+        return {
+            "fp32": {n: t.reshape(_NUDGES, -1, *t.shape[1:]) for n, t in nudged.items()},
+            "fp16": {name: torch.stack([each[name] for each in shaken]) for name in nudged},
+        }
+
+    def reference(self, sample: Sample) -> Reference:
+        """What an engine is held to, and where torch itself does not hold still."""
+        exact, single = self.exact(sample), _outputs(self.graph, sample)
+        settled = {}
+        for precision, moved in self.moved(sample).items():
+            still = {
+                name: _still([value.float(), single[name], *moved[name]], _SETTLED[precision])
+                for name, value in exact.items()
+            }
+            # nothing else is an argmax, and most of it is not
+            argmax = still["refined_px"].float().mean() > 0.5
+            settled[precision] = {
+                name: sure if name == "refined_px" and argmax else torch.ones_like(sure)
+                for name, sure in still.items()
+            }
+        return Reference(exact, single, settled)
+
+
+class Exam:
+    """All that engines of one network are asked before they are written, and torch's answers."""
+
+    def __init__(self, known: Torch) -> None:
+        self._asked = [
+            (question, [known.reference(row) for row in question.rows])
+            for question in questions(known.graph.joint_set)
+        ]
+
+    def worst(self, engine: Engine) -> Difference:
+        """How far the engine is from torch in float32, in all batches together."""
+        return difference(
+            (
+                ({name: array[[i]] for name, array in said.items()}, known)
+                for question, references in self._asked
+                for said, answers in _answers(engine, question, references)
+                for i, known in enumerate(answers)
+            ),
+            engine.precision,
+        )
+
+
+def _answers(
+    engine: Engine, question: Question, references: list[Reference]
+) -> Iterator[tuple[dict[str, Array], list[Reference]]]:
+    """What the engine says of each batch, and torch of its instants."""
+    for size in question.batches:
+        which = [i % len(question.rows) for i in range(size)]
+        batch = {
+            name: torch.cat([question.rows[i][name] for i in which]).numpy()
+            for name in question.rows[0]
+        }
+        yield engine.lift_many(**batch), [references[i] for i in which]
+
+
+def disagreement(engine: Engine, graph: FusedLifter, sample: Sample) -> float:
+    """Largest difference of any output to torch, relative to that output's size."""
+    found = engine.lift_many(**{name: tensor.numpy() for name, tensor in sample.items()})
+    return difference([(found, Torch(graph).reference(sample))], engine.precision).relative
+
+
+def difference(
+    answers: Iterable[tuple[dict[str, Array], Reference]], precision: Precision
+) -> Difference:
+    """How far an engine's outputs are from torch's in single precision, ||a - b|| / ||b|| over all
+    instants for the output where that is most, and the largest N-MPJPE of any instant.
+
+    Where views leave a joint open, rounding itself grows past the limit; there the engine has to be
+    as near to torch in double precision as twice what torch in single precision is. Eq. 2 is an
+    argmax: where two modes are as high as rounding can tell, torch itself goes from one to the
+    other when it is moved by no more than that, and the engine may take either.
+    """
+    sums: dict[str, Tensor] = {}
+    apart_mm = 0.0
+    for found, known in answers:
+        for name, single in known.single.items():
+            ours, exact, sure = torch.from_numpy(found[name]), known.exact[name], known.settled
+            apart = (ours - single) * sure[precision][name]
+            parts = (apart, ours - exact, single - exact, exact)
+            energy = torch.stack([part.double().square().sum() for part in parts])
+            sums[name] = sums.get(name, torch.zeros(4, dtype=torch.float64)) + energy
+            if name in ("canonical", "fused"):
+                pose, truth = (t.flatten(0, -3).double().numpy() for t in (ours, single))
+                apart_mm = max(apart_mm, UNIT_MM * float(n_mpjpe(pose, truth).mean()))
+    limit, worst = LIMITS[precision].relative, 0.0
+    for energies in sums.values():
+        apart_, error, rounding, size = energies.sqrt().tolist()
+        share = apart_ / max(size, _NOTHING)
+        if not np.isfinite(share):
+            return Difference(relative=float("inf"), n_mpjpe_mm=float("inf"))
+        worst = max(worst, 0.0 if share > limit and error <= 2 * rounding else share)
+    return Difference(relative=worst, n_mpjpe_mm=apart_mm)
+
+
+def golden_instants(known: Torch) -> tuple[Sample, dict[str, Tensor]]:
+    """Four instants of four views and torch's exact outputs, as far from a tie as they can be: any
+    machine must agree.
+    """
+    joints = known.graph.joint_set
+    tried = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in range(4, 104, 10)]
+    calm = sorted(tried, key=lambda sample: _unrest(known, sample))[:3]
+    rows = [*calm, nobody(calm[0])]
+    whole = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    return whole, {name: value.float() for name, value in known.exact(whole).items()}
+
+
+def write_golden(known: Torch, path: Path) -> None:
+    """Those instants in a file, by tensor name."""
+    sample, outputs = golden_instants(known)
+    arrays = {name: tensor.numpy() for name, tensor in (sample | outputs).items()}
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def _unrest(known: Torch, sample: Sample) -> float:
+    """By how much more than an engine may be off the outputs are moved by rounding."""
+    exact = known.exact(sample)
+    return max(
+        float((moved[name] - value).abs().max() / value.abs().max().clamp_min(1e-9))
+        / LIMITS[precision].relative
+        for precision, moved in known.moved(sample).items()
+        for name, value in exact.items()
+    )
+
+
+def _still(said: list[Tensor], limit: float) -> Tensor:
+    """Where all that was said is the same, relative to the largest of it."""
+    all_said = torch.stack(said)
+    size = max(1e-9, float(said[0].abs().max()))
+    return (all_said.amax(0) - all_said.amin(0)).amax(-1, keepdim=True) <= limit * size
+
+
+def _shaken(graph: FusedLifter, seed: int) -> FusedLifter:
+    """The network with every matrix moved by as much as half precision may round its entries."""
+    random = torch.Generator().manual_seed(seed)
+    shaken = copy.deepcopy(graph)
+    with torch.no_grad():
+        for weight in shaken.parameters():
+            if weight.ndim == 2:
+                weight.mul_(1 + _HALF * (2 * torch.rand(weight.shape, generator=random) - 1))
+    return shaken
+
+
+def _outputs(graph: FusedLifter, sample: Sample) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return dict(graph(**sample)._asdict())

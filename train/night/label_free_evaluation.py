@@ -1,0 +1,142 @@
+"""What an engine makes of sessions kept back, without a label: how far each of its views alone is
+from the body that all cameras placed.
+
+Both engines of a comparison see the same instants and are held against the same bodies.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cvsf.evaluation.metrics import bone_stability, multiview_agreement, n_mpjpe
+from cvsf.skeleton import H36M_16, Array
+from cvsf.system.errors import Refusal
+from train.batches.body_augmentation import UNIT_MM
+from train.batches.pseudo_labels import Placer
+from train.batches.synthetic_motions import everyday
+from train.batches.virtual_views import VirtualViews
+from train.data.instants import Instants, joined
+from train.data.sessions import read_session
+from train.evaluation.score_lifter import Lift, errors, lift_all
+
+log = logging.getLogger(__name__)
+
+Real = npt.NDArray[np.float64]
+
+_MOST_INSTANTS = 4000  # of a session
+_BLOCK_S = 1.0
+"""Instants nearer than that are not independent of each other."""
+_REFERENCE_SEED, _REFERENCE_VIEWS = 20260, 4
+_PLANE_PX = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One engine on one session; N instants that two views saw, shares of trunk and leg."""
+
+    one_view: Real  # (N,) mean over the views that saw the person
+    fused: Real  # (N,)
+    views_apart: Real  # (N,)
+    bone_spread: float
+    poses: Array  # (N, V, J, 3) what each view alone says, in its axes
+
+    def means(self) -> dict[str, float]:
+        """As the report has them."""
+        return {
+            "one_view_share": float(self.one_view.mean()),
+            "fused_share": float(self.fused.mean()),
+            "views_apart": float(self.views_apart.mean()),
+            "bone_spread": self.bone_spread,
+        }
+
+
+def placed(folders: Sequence[Path], placer: Placer) -> tuple[list[Instants], dict[str, str]]:
+    """Sessions with their bodies as all cameras place them, and why others have none."""
+    found, without = [], {}
+    for folder in folders:
+        try:
+            whole = joined(list(placer.parts(_limited(folder))))
+        except Refusal as refusal:
+            without[folder.name] = str(refusal)
+            continue
+        several = np.any(whole.confidence > 0, axis=-1).sum(-1) > 1
+        if several.any():
+            found.append(whole.take(several))
+        else:
+            without[folder.name] = "no instant of a person fits what two cameras saw"
+    return found, without
+
+
+def _limited(folder: Path) -> Iterable[Instants]:
+    """A session's instants; of a long one, stretches evenly spread over it."""
+    whole = joined(list(read_session(folder)) or [_nothing(folder)])
+    block = blocks(whole)
+    every = -(-len(whole) // _MOST_INSTANTS)
+    yield whole.take(block % every == 0)
+
+
+def _nothing(folder: Path) -> Instants:
+    raise Refusal(f"{folder} holds no 2D poses; record with --record frames or poses")
+
+
+def blocks(instants: Instants) -> npt.NDArray[np.int64]:
+    """The second (N,) of its session that an instant belongs to."""
+    since = instants.t_s - instants.t_s[:1]
+    return np.asarray(since // _BLOCK_S, np.int64)
+
+
+def judge(lift: Lift, session: Instants) -> Judged:
+    """One engine on one placed session."""
+    assert session.placed is not None
+    seen = np.any(session.confidence > 0, axis=-1)
+    count, views = seen.shape
+    rows = (a.reshape(-1, 1, *a.shape[2:]) for a in _pixels(session))
+    alone = lift_all(lift, *rows)
+    canonical = alone["canonical"].reshape(count, views, -1, 3)
+    turn = alone["view_from_canonical"].reshape(count, views, 3, 3)
+    together = lift_all(lift, *_pixels(session))
+    poses = canonical @ np.swapaxes(turn, -1, -2)
+    whole = together["fused"][:, None] @ np.swapaxes(together["view_from_canonical"], -1, -2)
+    return Judged(
+        one_view=_apart(poses, session.placed.joints, seen),
+        fused=_apart(whole, session.placed.joints, seen),
+        views_apart=np.asarray(multiview_agreement(canonical, session.confidence), np.float64),
+        bone_spread=float(bone_stability(together["fused"], H36M_16).mean()),
+        poses=poses,
+    )
+
+
+def _pixels(session: Instants) -> tuple[Array, Array, Array]:
+    return session.keypoints_px, session.confidence, session.image_px
+
+
+def _apart(found: Array, joints: Array, seen: npt.NDArray[np.bool_]) -> Real:
+    """Mean joint distance at the best scale (N,), over the views that saw the person."""
+    off = np.zeros(seen.shape)
+    off[seen] = n_mpjpe(found[seen].astype(np.float64), joints[seen].astype(np.float64))
+    return np.asarray(off.sum(1) / seen.sum(1))
+
+
+def reference(lift: Lift) -> dict[str, Any]:
+    """One view's error on everyday movement, always the same: what must not be forgotten, in mm of
+    an adult.
+
+    None of these bodies is ever rehearsed, so that remembering is tested on others.
+    """
+    random = torch.Generator().manual_seed(_REFERENCE_SEED)
+    bodies = everyday()
+    made = VirtualViews(1000 * bodies, H36M_16, random).film(bodies, _REFERENCE_VIEWS)
+    pixels = (_PLANE_PX * made.pose2d).flatten(0, 1)[:, None].numpy()
+    confidence = made.confidence.flatten(0, 1)[:, None].numpy()
+    alone = lift_all(lift, pixels, confidence, np.zeros((len(pixels), 1, 2), np.float32))
+    found = alone["canonical"] @ np.swapaxes(alone["view_from_canonical"], -1, -2)
+    truth = made.canonical[:, None] @ made.view_from_canonical.mT
+    truth_mm = (UNIT_MM * truth).flatten(0, 1)[:, None].numpy()
+    scores = errors(found, truth_mm, np.any(confidence > 0, axis=-1))
+    return {"instants": len(pixels), **scores}

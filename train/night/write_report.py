@@ -1,0 +1,127 @@
+"""The night's last step: report.json and report.html, whatever became of it.
+
+The report is what closes a night; until it is there, the next one goes on with it.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cvsf.engine.manifest import read_manifest
+from cvsf.registry.registry import Registry
+from cvsf.system.errors import Refusal
+from train.checkpoint import read_checkpoint
+from train.night.folder import Night, now
+from train.night.session_selection import REPORT, Plan
+from train.report.page import write_page
+
+log = logging.getLogger(__name__)
+
+PAGE = "report.html"
+_PROVEN = ("gate", "gain", "gain_interval", "evaluation", "reference", "bones", "skeletons")
+
+
+def tell(
+    night: Night,
+    plan: Plan,
+    proof: Mapping[str, Any] | None,
+    registry: Registry,
+    trouble: str | None = None,
+) -> dict[str, Any]:
+    """Write the report and its page; the report, with where it is."""
+    found = dict(proof or {})
+    trouble = trouble or found.get("trouble")
+    promoted = bool(found.get("promoted"))
+    outcome = "refused" if proof is None else "promoted" if promoted else "kept"
+    report: dict[str, Any] = {
+        "schema": 1,
+        "night": night.id,
+        "began": night.began,
+        "ended": now(),
+        "outcome": outcome,
+        "promoted": promoted,
+        "verdict": _verdict(found, outcome, trouble),
+        "engine": found.get("engine"),
+        "before": {"id": plan.live, "sha256": _sha256(registry, plan.live)},
+        "sessions": _sessions(plan, found),
+        "training": _training(night.folder / "run"),
+        "steps": night.steps,
+        "problems": [trouble] if trouble else [],
+    }
+    report |= {name: found[name] for name in _PROVEN if name in found}
+    report = {name: plain(value) for name, value in report.items()}
+    try:
+        write_page(report, night.folder / PAGE)
+    except Exception as error:  # a page that cannot be drawn holds no night up
+        log.exception("page not written", extra={"night": night.id})
+        report["problems"] = [*report["problems"], f"the page was not written ({error})"]
+    night.write(REPORT, report)
+    log.info("night ends", extra={"night": night.id, "outcome": outcome})
+    return report | {"report": str(night.folder / PAGE)}
+
+
+def _verdict(found: Mapping[str, Any], outcome: str, trouble: str | None) -> str:
+    if outcome == "promoted":
+        low, high = found["gain_interval"]
+        return (
+            f"Better: one camera alone now errs {found['gain']:.0%} less on sessions the night "
+            f"had not learned from ({low:.0%} to {high:.0%}); {found['engine']} is live."
+        )
+    if trouble:
+        return f"Nothing changed: {trouble.rstrip('.')}."
+    failed = next(check for check in found["gate"] if not check["passed"])
+    why = f"{failed['check']}: {_said(failed['found'])}, wanted {failed['wanted']}"
+    return f"Nothing changed: the new engine is not proven better ({why})."
+
+
+def _said(found: float | None) -> str:
+    return "no number" if found is None else f"{found:.3g}"
+
+
+def _sha256(registry: Registry, id: str) -> str | None:
+    """Of the engine that was live, if it is there still."""
+    try:
+        return read_manifest(registry.folder(id)).sha256
+    except Refusal:
+        return None
+
+
+def _sessions(plan: Plan, found: Mapping[str, Any]) -> dict[str, Any]:
+    seen = {row["session"]: row for row in found.get("evaluation", ())}
+    return {
+        "learned": [{"name": name} for name in plan.learned],
+        "kept_back": [
+            {"name": name, **{k: seen[name][k] for k in ("instants", "seconds") if name in seen}}
+            for name in plan.kept_back
+        ],
+        "rehearsed": list(plan.rehearsed),
+        "earlier": list(plan.earlier),
+        "left_out": {**plan.left_out, **found.get("left_out", {})},
+    }
+
+
+def _training(run: Path) -> dict[str, Any]:
+    """What the run says of itself, as far as it came."""
+    try:
+        rest = read_checkpoint(run)
+    except Refusal:
+        return {}
+    return {
+        "variant": rest.variant,
+        "steps": rest.step,
+        "computing_s": rest.course.get("spent_s"),
+        "curve": rest.curve,
+    }
+
+
+def plain(value: Any) -> Any:
+    """As JSON can say it: what is no number is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

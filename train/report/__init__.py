@@ -1,0 +1,5 @@
+"""A night's report as one HTML page that needs nothing else.
+
+In: `report.json`. Out: `report.html`: the verdict first, then every figure.
+Read `page.py` first.
+"""
