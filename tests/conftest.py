@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from product import free_ports
+from tests.support.paths import ROOT
+from tests.support.product import free_ports
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real material; a test that needs it skips where it is absent."""
-    beside = Path(__file__).parents[1].parent / "shared" / "data"
+    beside = ROOT.parent / "shared" / "data"
     folder = Path(os.environ.get("CVSF_TEST_DATA", beside))
     if not folder.is_dir():
         pytest.skip(f"no real material at {folder}; CVSF_TEST_DATA names another place")

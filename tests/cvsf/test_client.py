@@ -1,0 +1,143 @@
+"""The Python client and the two documented ones, against a real hub end that comes and goes."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+
+import pytest
+
+from cvsf.client import about, skeletons, stats
+from cvsf.messages import Skeleton
+from cvsf.skeleton import H36M_16
+from runtime.streaming import json_codec
+from runtime.streaming.web_server import WebServer
+from runtime.streaming.zmq_publisher import Streamer
+from tests.support.material import make_skeleton
+from tests.support.paths import ROOT
+
+_DOCS = ROOT / "docs"
+_ABOUT = json_codec.about(H36M_16, ["cam0", "cam1"], "lifter-1")
+
+
+@contextmanager
+def _hub(endpoint: str = "tcp://127.0.0.1:*", period_s: float = 0.01) -> Iterator[int]:
+    """A thread that publishes as the hub's output thread does; its port."""
+    stop, ready, port = threading.Event(), threading.Event(), [0]
+
+    def publish() -> None:
+        with closing(Streamer(endpoint, _ABOUT)) as streamer:
+            port[0] = streamer.port
+            ready.set()
+            instant = 0
+            while not stop.wait(period_s):
+                streamer.send(make_skeleton(instant, t_ns=time.monotonic_ns()))
+                streamer.send_stats({"t_s": instant * period_s, "recording": False})
+                instant += 1
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    assert ready.wait(5)
+    try:
+        yield port[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_skeletons_arrive_typed_and_in_order() -> None:
+    with _hub() as port:
+        seen = list(islice(skeletons("127.0.0.1", port, timeout_s=5), 10))
+    assert all(isinstance(skeleton, Skeleton) for skeleton in seen)
+    instants = [skeleton.instant for skeleton in seen]
+    assert instants == sorted(set(instants))
+    assert not seen[0].smoothed
+
+
+def test_the_smoothed_topic_is_a_choice_of_the_client() -> None:
+    with _hub() as port:
+        assert next(iter(skeletons(port=port, smooth=True, timeout_s=5))).smoothed
+
+
+def test_a_client_that_dawdles_gets_the_newest_skeleton() -> None:
+    with _hub() as port:
+        follow = skeletons(port=port, timeout_s=5)
+        first = next(follow)
+        time.sleep(0.6)
+        second = next(follow)
+        assert second.instant - first.instant > 30
+        assert time.monotonic_ns() - second.t_ns < 200_000_000
+
+
+def test_the_hub_says_what_it_is() -> None:
+    with _hub() as port:
+        said = about(port=port)
+        assert said["joints"] == list(H36M_16.joints)
+        assert said["up"] == "+z"
+        assert next(iter(stats(port=port, timeout_s=5)))["recording"] is False
+
+
+def test_a_restarted_hub_is_found_again() -> None:
+    with _hub() as port:
+        follow = skeletons(port=port, newest=False, timeout_s=10)
+        for _ in range(5):
+            last = next(follow)
+    with _hub(f"tcp://127.0.0.1:{port}"):
+        until_s = time.monotonic() + 10
+        while (again := next(follow)).t_ns - last.t_ns < 50_000_000:
+            assert time.monotonic() < until_s
+        assert again.joints.shape == (len(H36M_16), 3)
+
+
+def test_silence_ends_in_a_timeout_that_names_the_hub() -> None:
+    with pytest.raises(TimeoutError, match=r"no skeleton\.raw from 127\.0\.0\.1:1 in 0\.2 s"):
+        next(skeletons(port=1, timeout_s=0.2))
+
+
+@pytest.mark.parametrize("name", ["zmq_client.py", "websocket_client.py"])
+def test_the_protocol_page_shows_the_client_that_runs(name: str) -> None:
+    text = (_DOCS / "clients" / name).read_text()
+    assert f"```python\n{text}```" in (_DOCS / "protocol.md").read_text()
+    assert sum(bool(line.strip()) for line in text.splitlines()[1:]) <= 15
+
+
+def _first_line(script: str, address: str) -> str:
+    with subprocess.Popen(
+        [sys.executable, "-u", str(_DOCS / "clients" / script), address],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdout is not None
+        line = client.stdout.readline()
+        client.kill()
+    return line
+
+
+def test_the_documented_zeromq_client_prints_skeletons() -> None:
+    with _hub() as port:
+        line = _first_line("zmq_client.py", f"tcp://127.0.0.1:{port}")
+    assert "['cam0', 'cam1'] [[" in line
+
+
+def test_the_documented_websocket_client_prints_skeletons() -> None:
+    stop = threading.Event()
+    with closing(WebServer(port=0, about=_ABOUT)) as server:
+
+        def publish() -> None:
+            instant = 0
+            while not stop.wait(0.02):
+                server.send(make_skeleton(instant, t_ns=time.monotonic_ns()))
+                instant += 1
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        try:
+            address = f"ws://127.0.0.1:{server.port}/skeletons?smooth=1"
+            line = _first_line("websocket_client.py", address)
+        finally:
+            stop.set()
+            thread.join()
+    assert "left wrist" in line

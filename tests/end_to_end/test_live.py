@@ -1,0 +1,109 @@
+"""Self-calibration as a user meets it: real processes, metres in seconds, a knocked camera."""
+
+import os
+import signal
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.cli import BENCHES
+from cvsf.client import about, skeletons
+from cvsf.session.calibrations import CAMERAS, calibrations, read_cameras
+from cvsf.session.reader import SessionReader
+from cvsf.skeleton import H36M_16
+from runtime.bench.score_world import first_world_s, read_take, score_bump, score_world
+from tests.support.product import CAPTURE, running, until
+
+# half the rate, so that the suite may share two cores with other work
+SIM = [*CAPTURE, "--cams", "4", "--fps", "10", "--headless", "--height", "1.75"]
+
+
+def test_metres_within_seconds_a_knock_noticed_and_the_session_plays_again_the_same(
+    tmp_path: Path, ports: list[str]
+) -> None:
+    truth = tmp_path / "truth.npz"
+    words = ["--source", "sim?turn=2:5@8", "--seed", "1000010", "--truth", str(truth)]
+    words += ["--data", str(tmp_path / "a"), "--duration", "18"]
+    with running([*SIM, *words, *ports]) as run:
+        assert until(lambda: bool(run.lines) and run.lines[-1]["world"].get("calibration"), 60)
+        told = about("127.0.0.1", int(ports[3]))
+        found = told["world"]["cameras"]
+        assert 2 <= len(found) <= 4
+        assert all(np.shape(camera["view_from_world"]) == (3, 3) for camera in found.values())
+        live = next(iter(skeletons("127.0.0.1", int(ports[3]), timeout_s=10)))
+        assert (live.frame_of_reference, live.scale_source) == ("world", "height")
+        run.process.wait(60)
+    assert run.process.returncode == 0, run.said
+    session = Path(run.lines[-1]["session"])
+    take = read_take(session, truth)
+    scored, bump = score_world(take), score_bump(take, "cam2")
+    assert first_world_s(take) < 8
+    assert scored["mpjpe_mm"] < 60
+    assert bump["bump_noticed_s"] < 4
+    assert bump["bump_recovered_s"] < 9
+    held = list(calibrations(SessionReader(session)))
+    assert ("moved", ("cam2",)) in [(h.cause, h.moved) for h in held]
+    assert read_cameras(session / CAMERAS)[1] == held[-1].number
+    again = ["--cams", "4", "--source", str(session), "--data", str(tmp_path / "b"), "--headless"]
+    with running([*CAPTURE, *again, *ports]) as played:
+        played.process.wait(60)
+    first, second = (
+        {s.t_ns: s for s in SessionReader(path).skeletons()}
+        for path in (session, Path(played.lines[-1]["session"]))
+    )
+    assert first.keys() == second.keys()
+    for t_ns, skeleton in first.items():
+        assert second[t_ns].calibration == skeleton.calibration
+        np.testing.assert_allclose(second[t_ns].joints, skeleton.joints, atol=1e-4)
+
+
+def test_a_killed_hub_goes_on_in_the_same_world(tmp_path: Path, ports: list[str]) -> None:
+    words = ["--source", "sim", "--seed", "1000011", "--data", str(tmp_path)]
+    with running([*SIM, *words, *ports]) as run:
+        assert until(
+            lambda: bool(run.lines) and run.lines[-1]["world"].get("calibration", 0) > 0, 60
+        )
+        before = run.lines[-1]["world"]["calibration"]
+        (session,) = (tmp_path / "sessions").iterdir()
+        assert until((session / CAMERAS).exists, 5)
+        os.kill(run.children("hub")[0], signal.SIGKILL)
+        count = len(run.lines)
+        assert until(
+            lambda: any(
+                line["world"].get("calibration", 0) > before and line["skeletons"] > 3
+                for line in run.lines[count:]
+            ),
+            30,
+        )
+        run.ask_to_end()
+        assert run.process.returncode == 0, run.said
+    reader = SessionReader(session)
+    causes = [held.cause for held in calibrations(reader)]
+    assert causes[0] == "first"
+    assert "resumed" in causes
+    roots = [
+        (s.t_ns, s.joints[H36M_16.index("hip")])
+        for s in reader.skeletons()
+        if s.frame_of_reference == "world" and s.measured
+    ]
+    for (t0, a), (t1, b) in pairwise(roots):
+        assert np.linalg.norm(b - a) < 0.8 + 8 * (t1 - t0) * 1e-9, "the world is one"
+
+
+@pytest.mark.parametrize("words", [["--height", "182"], ["--bone", "tail=3"]])
+def test_metres_that_cannot_be_are_refused_before_anything_films(
+    tmp_path: Path, ports: list[str], words: list[str]
+) -> None:
+    sim = ["--cams", "2", "--source", "sim", "--headless", "--data", str(tmp_path)]
+    with running([*CAPTURE, *sim, *words, *ports]) as run:
+        assert run.process.wait(30) == 2
+        for thread in run._threads:
+            thread.join()
+    assert words[0] in run.said[-1]
+    assert not run.lines
+
+
+def test_the_bench_is_a_command() -> None:
+    assert "live" in BENCHES

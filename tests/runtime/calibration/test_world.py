@@ -1,0 +1,232 @@
+"""Skeletons among the cameras that hold: measured, predicted, and with a camera that moved."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.world_frame import Scale, stand
+from cvsf.messages import MultiviewPose, Skeleton
+from cvsf.multiview.rig import Calibration
+from cvsf.reconstruction.reconstruct import place
+from cvsf.session.calibrations import Held
+from cvsf.system.errors import Refusal
+from runtime.calibration.calibrator_client import News
+from runtime.calibration.depth_filter import Depth
+from runtime.calibration.gauge_alignment import continued
+from runtime.calibration.known_cameras import Known, known_cameras
+from runtime.calibration.metric_scale import measures
+from runtime.calibration.world import World
+from runtime.config import HubConfig
+from runtime.lifting.lift import lift
+from tests.support.filmed import HZ, Filmed, engine, film_skier, rooted_mm
+
+BUMP_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def take() -> Filmed:
+    return film_skier(9, knock=(1, -5.0, BUMP_S), seed=1_000_004)
+
+
+@pytest.fixture(scope="module")
+def cameras(take: Filmed) -> Calibration:
+    seen = take.sightings.take(slice(0, round(BUMP_S * HZ)))
+    found = calibrate(seen)
+    return stand(found, place(seen, found), Scale(height_m=1.75))
+
+
+def _world(cameras: Calibration) -> World:
+    return World(Known([(0, News(calibration=cameras, cause="known"))]))
+
+
+def _placed(world: World, pose: MultiviewPose) -> Skeleton | None:
+    lifted, skeleton = lift(engine(), pose, 0) or (None, None)
+    return world.place(pose, lifted, skeleton) if lifted and skeleton else None
+
+
+def _blind(pose: MultiviewPose, *views: int) -> MultiviewPose:
+    confidence = pose.confidence.copy()
+    confidence[list(views)] = 0
+    return replace(pose, confidence=confidence)
+
+
+def test_without_cameras_a_skeleton_stays_in_the_bodys_own_frame(take: Filmed) -> None:
+    for world in (World(None), World(Known([]))):
+        skeleton = _placed(world, take.poses()[0])
+        assert skeleton is not None
+        assert (skeleton.frame_of_reference, skeleton.scale_source) == ("canonical", "unit")
+        assert skeleton.calibration == 0
+        assert world.about() is None
+        world.close()
+    assert World(None).figures() == {"world": None}
+    assert "waiting_for" in World(Known([])).figures()["world"]
+
+
+def test_with_cameras_it_is_in_metres_where_the_skier_is(
+    take: Filmed, cameras: Calibration
+) -> None:
+    told: list[Held] = []
+    world = World(Known([(0, News(calibration=cameras, cause="known"))]), told.append)
+    skeletons = [_placed(world, pose) for pose in take.poses()[: 4 * HZ]]
+    assert all(s is not None and s.measured for s in skeletons)
+    joints = np.array([s.joints for s in skeletons if s], np.float64)
+    assert rooted_mm(joints, take.joints[: len(joints)]) < 25
+    first = skeletons[0]
+    assert first is not None
+    assert (first.frame_of_reference, first.scale_source) == ("world", "height")
+    assert first.calibration == told[0].number == 1
+    about = world.about()
+    assert about is not None
+    assert set(about["cameras"]) == {"cam0", "cam1", "cam2", "cam3"}
+    assert about["number"] == 1
+    travelled = np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1).sum()
+    truly = np.linalg.norm(np.diff(take.joints[: len(joints), 0], axis=0), axis=-1).sum()
+    assert travelled == pytest.approx(truly, rel=0.06), "the root track is the skier's way"
+
+
+def test_one_view_gives_a_whole_skeleton_flagged_and_less_sure(
+    take: Filmed, cameras: Calibration
+) -> None:
+    world = _world(cameras)
+    poses = take.poses()
+    sure = [_placed(world, pose) for pose in poses[:40]]
+    alone = [_placed(world, _blind(pose, 0, 1, 3)) for pose in poses[40:70]]
+    assert all(s is not None and not s.measured and s.views == ("cam2",) for s in alone)
+    assert all(s is not None and np.isfinite(s.joints).all() for s in alone)
+    mean = [np.mean([s.confidence.mean() for s in group if s]) for group in (sure, alone)]
+    assert mean[1] < 0.6 * mean[0]
+    joints = np.array([s.joints for s in [*sure, *alone] if s], np.float64)
+    steps = np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1)
+    assert steps.max() < 0.6, "the root does not jump when views go"
+    assert rooted_mm(joints[40:], take.joints[40:70]) < 130
+    assert _placed(world, _blind(poses[70], 0, 1, 2, 3)) is None
+
+
+def test_a_view_of_a_single_joint_carries_nobody_away(take: Filmed, cameras: Calibration) -> None:
+    world = _world(cameras)
+    for pose in take.poses()[:20]:
+        confidence = pose.confidence.copy()
+        confidence[2, 1:] = 0
+        whole = _placed(world, replace(pose, confidence=confidence))
+        assert whole is not None
+        assert np.linalg.norm(whole.joints - whole.joints[0], axis=-1).max() < 1.5
+        confidence[[0, 1, 3]] = 0
+        assert _placed(world, replace(pose, confidence=confidence)) is None
+
+
+def test_a_knocked_camera_is_left_out_within_a_second_and_the_rest_go_on(
+    take: Filmed, cameras: Calibration
+) -> None:
+    world = _world(cameras)
+    skeletons = [_placed(world, pose) for pose in take.poses()]
+    knocked = round(BUMP_S * HZ)
+    used = ["cam1" in s.views for s in skeletons if s]
+    assert all(used[:knocked])
+    assert not any(used[knocked + HZ :])
+    assert world.moves == 1
+    assert world.figures()["world"]["moved"] == ["cam1"]
+    about = world.about()
+    assert about is not None
+    assert [c for c, told in about["cameras"].items() if told["moved"]] == ["cam1"]
+    joints = np.array([s.joints for s in skeletons[knocked + HZ :] if s], np.float64)
+    assert rooted_mm(joints, take.joints[knocked + HZ :]) < 25
+
+
+def test_a_camera_turned_back_is_believed_again(take: Filmed, cameras: Calibration) -> None:
+    world = _world(cameras)
+    poses = take.poses()
+    for pose in poses[: round((BUMP_S + 1) * HZ)]:
+        _placed(world, pose)
+    assert world.figures()["world"]["moved"] == ["cam1"]
+    for n, pose in enumerate(poses[:HZ]):  # as it stood at first
+        last = _placed(world, replace(pose, t_ns=poses[-1].t_ns + n * 10**9 // HZ))
+    assert world.figures()["world"]["moved"] == []
+    assert last is not None
+    assert "cam1" in last.views
+
+
+def test_two_cameras_that_part_are_both_looked_for_anew(take: Filmed, cameras: Calibration) -> None:
+    world = _world(cameras)
+    for pose in take.poses():
+        last = _placed(world, _blind(pose, 0, 3))
+    assert last is not None
+    assert last.frame_of_reference == "canonical", "of two, nobody can say which has moved"
+    assert world.held is None
+
+
+def test_what_held_when_is_told_by_a_session_or_a_file(
+    tmp_path: Path, cameras: Calibration
+) -> None:
+    later = Known([(5, News(calibration=cameras, cause="first"))])
+    assert later.news(4) == []
+    assert [news.cause for news in later.news(5)] == ["first"]
+    assert later.news(6) == []
+    (tmp_path / "cameras.json").write_text("[]")
+    with pytest.raises(Refusal, match=r"is no cameras\.json"):
+        known_cameras(tmp_path / "cameras.json")
+    with pytest.raises(Refusal, match="cannot be read"):
+        known_cameras(tmp_path / "none.json")
+
+
+def test_a_better_calibration_stays_in_the_world_of_the_one_before(cameras: Calibration) -> None:
+    random = np.random.default_rng(3)
+    angle = 0.7
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
+    other = replace(cameras, rig=cameras.rig.moved(turn, np.array([3.0, -2.0, 0.5]), 1.0))
+    joints = random.uniform(-2, 2, (20, 16, 3))
+    there = joints @ turn.T + np.array([3.0, -2.0, 0.5])
+    for settled in (False, True):
+        again = continued(other, cameras, cameras.rig.cameras, (there, joints), settled=settled)
+        np.testing.assert_allclose(again.rig.centres, cameras.rig.centres, atol=1e-6)
+        np.testing.assert_allclose(
+            again.rig.view_from_world, cameras.rig.view_from_world, atol=1e-6
+        )
+    larger = replace(cameras, rig=cameras.rig.moved(np.eye(3), np.zeros(3), 1.1))
+    kept = continued(larger, cameras, cameras.rig.cameras, (1.1 * joints, joints), settled=True)
+    np.testing.assert_allclose(kept.rig.centres, cameras.rig.centres, atol=1e-6)
+
+
+def test_distance_told_by_size_is_steadied_along_the_ray_only() -> None:
+    random, depth = np.random.default_rng(0), Depth()
+    centre = np.array([0.0, 0.0, 1.0])
+    truly = [np.array([0.4, 8 + 2 * t, 1.0]) for t in np.arange(0, 3, 0.05)]
+    for n in range(20):
+        depth.note(truly[n], n * 0.05)
+    off, raw = [], []
+    for n in range(20, 60):
+        told = centre + (truly[n] - centre) * random.normal(1, 0.03)
+        shift = depth.shift(told, centre, n * 0.05)
+        assert np.linalg.norm(np.cross(shift, told - centre)) < 1e-9
+        off.append(np.linalg.norm(told + shift - truly[n]))
+        raw.append(np.linalg.norm(told - truly[n]))
+    assert np.mean(off) < 0.6 * np.mean(raw)
+    assert not depth.shift(np.ones(3), centre, 90.0).any(), "after a pause it begins anew"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"height_m": 182.0}, "--height is 182"),
+        ({"bone": "thigh"}, "--bone is 'thigh'"),
+        ({"bone": "tail=0.4"}, "names 'tail'"),
+        ({"camera_distance": "cam0=3"}, "expected two cameras"),
+        ({"camera_distance": "cam0,cam1=-3"}, "--distance is"),
+        ({"height_m": 1.8, "bone": "thigh=0.4"}, "--height and --bone were given"),
+    ],
+)
+def test_metres_that_cannot_be_are_refused(given: dict[str, object], sentence: str) -> None:
+    with pytest.raises(Refusal, match=sentence):
+        measures(HubConfig.model_validate(given))
+
+
+def test_metres_are_read_as_typed() -> None:
+    assert measures(HubConfig()) == {}
+    assert measures(HubConfig(height_m=1.82)) == {"height_m": 1.82}
+    assert measures(HubConfig(bone="thigh=0.45")) == {"bone": ["thigh", 0.45]}
+    told = {"distance": ["left", "top", 7.5]}
+    assert measures(HubConfig(camera_distance="left,top=7.5")) == told

@@ -1,0 +1,209 @@
+"""A lifter that does worse than the one before it, on the same instants, is rolled back."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.messages import MultiviewPose
+from cvsf.registry.registry import Registry, shipped_id
+from runtime.config import HubConfig
+from runtime.lifting.hot_swap import Serving
+from runtime.lifting.label_free_metrics import LEAST, Measured, Window, measured, whole_views
+from runtime.lifting.shadow_evaluation import QUALITY, Drift
+from tests.support.engines import tiny
+from tests.support.product import until
+
+FAST = HubConfig(drift_hz=500, drift_window_s=0.08)  # 40 instants
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    registry = Registry(tmp_path / "models")
+    spreads = {"good": 0.2, "bad": 0.9, "better": 0.1}
+    for day, (id, spread) in enumerate(spreads.items(), 24):
+        created = f"2026-11-{day}T02:00:00+00:00"
+        registry.take_in(tiny(tmp_path / id, id, spread=spread, created=created))
+    registry.promote("good", "for a test")
+    return registry
+
+
+class Hub:
+    """Instants for a drift, as the hub's main thread gives them."""
+
+    def __init__(self, registry: Registry, config: HubConfig) -> None:
+        self.serving = Serving(registry.models, registry.models / "plans")
+        self.drift = Drift(self.serving, config)
+        self.random = np.random.default_rng(1)
+        self.serving.start()
+        self.drift.start()
+
+    def instant(self) -> None:
+        if before := self.serving.take(calm=True):
+            self.drift.change(before)
+        pose = seen(self.random)
+        self.drift.see(pose, self.serving.engine.lift(pose))
+        time.sleep(0.002)
+
+    def until(self, happened: Callable[[], bool], timeout_s: float = 30) -> bool:
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            self.instant()
+            if happened():
+                return True
+        return False
+
+    @property
+    def quality(self) -> dict[str, object]:
+        found: dict[str, object] = self.drift.figures()["quality"]
+        return found
+
+    def close(self) -> None:
+        self.serving.close()
+        self.drift.close()
+
+
+def seen(random: np.random.Generator, views: int = 3, sure: float = 0.9) -> MultiviewPose:
+    return MultiviewPose(
+        t_ns=0,
+        instant=0,
+        cameras=tuple(f"cam{view}" for view in range(views)),
+        image_px=np.full((views, 2), 640, np.float32),
+        keypoints_px=random.uniform(100, 500, (views, 16, 2)).astype(np.float32),
+        confidence=np.full((views, 16), sure, np.float32),
+    )
+
+
+@pytest.fixture
+def hub(registry: Registry) -> Iterator[Hub]:
+    found = Hub(registry, FAST)
+    yield found
+    found.close()
+
+
+def test_a_bad_engine_is_rolled_back_once_and_a_person_may_insist(
+    registry: Registry, hub: Hub
+) -> None:
+    registry.promote("bad", "the night was wrong")
+    assert hub.until(lambda: registry.history()[-1].rolled_back)
+    last = registry.history()[-1]
+    assert (last.before, last.engine) == ("bad", "good")
+    assert "agreement" in last.why
+    assert hub.until(lambda: hub.serving.engine.id == "good")
+    assert hub.until(lambda: hub.quality["engine"] == "good")
+    told = hub.quality["rolled_back"]
+    assert isinstance(told, dict)
+    assert (told["from"], told["to"]) == ("bad", "good")
+    registry.promote("bad", "by hand, all the same")
+    assert hub.until(lambda: hub.quality["engine"] == "bad" and hub.quality["instants"] == 40)
+    for _ in range(60):
+        hub.instant()
+    assert registry.live_id() == "bad"
+
+
+def test_a_better_engine_stays_and_the_day_is_written_down(registry: Registry, hub: Hub) -> None:
+    registry.promote("better", "the night was right")
+    assert hub.until(lambda: hub.quality.get("engine") == "better" and hub.drift._window.is_full)
+    assert until(lambda: hub.quality["before"] is not None)
+    before = hub.quality["before"]
+    assert isinstance(before, dict)
+    assert before["engine"] == "good"
+    assert float(str(hub.quality["agreement"])) < before["agreement"]
+    hub.drift.close()
+    hub.drift._note_minute()
+    assert registry.live_id() == "better"
+    lines = (registry.models / QUALITY).read_text().splitlines()
+    engines = [json.loads(line)["engine"] for line in lines]
+    assert engines[-1] == "better"
+
+
+def test_a_worse_engine_is_only_reported_where_that_is_wanted(registry: Registry) -> None:
+    registry.promote("bad", "the night was wrong")
+    hub = Hub(registry, FAST.model_copy(update={"roll_back": False}))
+    try:
+        assert hub.until(lambda: hub.drift._window.is_full)
+        for _ in range(40):
+            hub.instant()
+        assert registry.live_id() == "bad"
+    finally:
+        hub.close()
+
+
+def test_an_older_engine_promoted_by_hand_is_not_taken_back_to_a_newer_one(
+    registry: Registry, hub: Hub
+) -> None:
+    registry.promote("better", "the night was right")
+    assert hub.until(lambda: hub.quality.get("engine") == "better")
+    registry.promote("good", "a person thinks otherwise")
+    assert hub.until(lambda: hub.quality == hub.quality | {"engine": "good", "instants": 40})
+    for _ in range(40):
+        hub.instant()
+    assert hub.quality["before"] is None
+    assert registry.live_id() == "good"
+
+
+def test_without_an_engine_before_it_quality_is_published_all_the_same(tmp_path: Path) -> None:
+    hub = Hub(Registry(tmp_path / "models"), FAST)
+    try:
+        assert hub.until(lambda: hub.quality.get("instants") == 40)
+        assert hub.quality["engine"] == shipped_id()
+        assert hub.quality["before"] is None
+        assert hub.quality["bones"] is not None
+    finally:
+        hub.close()
+
+
+def test_only_views_that_see_the_whole_person_count() -> None:
+    pose = seen(np.random.default_rng(0))
+    pose.confidence[0, :5] = 0.1
+    assert whole_views(pose) == [1, 2]
+
+
+def one(agreement: float, reprojection: float = 0.1) -> Measured:
+    return Measured(agreement=agreement, reprojection=reprojection, bones=np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("present", "before", "worse"),
+    [
+        (one(0.12), one(0.10), "agreement"),
+        (one(0.10, 0.2), one(0.10, 0.1), "reprojection"),
+        (one(0.109), one(0.10), None),
+        (one(0.05), one(0.10), None),
+    ],
+)
+def test_worse_by_more_than_the_margin_is_told_by_its_measure(
+    present: Measured, before: Measured, worse: str | None
+) -> None:
+    window = Window(LEAST)
+    for _ in range(LEAST):
+        window.note(present, before)
+    assert window.is_full
+    said = window.worse(0.1)
+    assert (said is None) if worse is None else (worse in str(said))
+
+
+def test_a_difference_that_may_be_chance_is_none() -> None:
+    random = np.random.default_rng(3)
+    window = Window(200)
+    for noise in random.normal(0, 0.2, 200):
+        window.note(one(0.112 + noise), one(0.10))
+    assert window.worse(0.1) is None
+
+
+def test_an_engine_that_says_the_same_of_everybody_is_given_away_by_the_pictures(
+    tmp_path: Path,
+) -> None:
+    registry = Registry(tmp_path / "models")
+    registry.promote(registry.take_in(tiny(tmp_path / "same", "same")).name, "for a test")
+    hub = Hub(registry, FAST)
+    try:
+        pose = seen(np.random.default_rng(0))
+        found = measured(pose, hub.serving.engine.lift(pose), [0, 1, 2])
+        assert found.agreement < 1e-6
+        assert found.reprojection > 0.5
+    finally:
+        hub.close()

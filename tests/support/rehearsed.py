@@ -1,0 +1,86 @@
+"""What the shipped lifter sees of a walker: sightings with the truth kept beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.engine.engine import load_engine
+from cvsf.multiview.observations import Sightings, sight
+from cvsf.multiview.rotation import turn
+from cvsf.skeleton import H36M_16
+from tests.support.walkers import walkers
+
+Real = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A walker filmed by cameras that stand still, or pan and zoom."""
+
+    t_s: Real
+    world_mm: Real  # (N, J, 3)
+    view_from_world: Real  # (N, V, 3, 3)
+    translation_mm: Real  # (N, V, 3)
+    focal_px: Real  # (N, V)
+    keypoints_px: Real
+    confidence: Real
+    image_px: Real  # (V, 2)
+
+    @property
+    def in_views_mm(self) -> Real:
+        """(N, V, J, 3)."""
+        turned = self.world_mm[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
+        return np.asarray(turned + self.translation_mm[:, :, None])
+
+    def seen(self, **changed: Any) -> Sightings:
+        """Through the lifter; keypoints_px, confidence or image_px may be others."""
+        keypoints = changed.get("keypoints_px", self.keypoints_px).astype(np.float32)
+        confidence = changed.get("confidence", self.confidence).astype(np.float32)
+        image = changed.get("image_px", self.image_px).astype(np.float32)
+        names = tuple(f"cam{view}" for view in range(confidence.shape[1]))
+        every = np.broadcast_to(image, (len(keypoints), *image.shape))
+        lift = load_engine().lift_many
+        return sight(lift, H36M_16, names, self.t_s, (keypoints, confidence, every))
+
+
+def rehearsed(folder: Path, *, frames: int = 45, views: int = 4, pans: bool = False) -> Rehearsed:
+    """The first walker; with `pans`, cameras that follow and zoom after them."""
+    with np.load(walkers(folder / "walkers.npz", frames, views)) as file:
+        rows = file["session"] == 0
+        found = {name: file[name][rows] for name in file.files if len(file[name]) == len(rows)}
+        image = np.tile(file["image_px"], (views, 1))
+    rotation, shift = found["camera_R"].astype(float), found["camera_t_mm"].astype(float)
+    local = found["joints_mm"].astype(float)
+    world = (local[:, 0] - shift[:, :1]) @ rotation[:, 0]
+    keypoints, focal = found["keypoints_px"].astype(float), found["focal_px"].astype(float)
+    if pans:
+        noise = keypoints - found["truth_px"]
+        rotation, shift, focal = _follow(world, rotation, shift, found["t_s"])
+        local = world[:, None] @ np.swapaxes(rotation, -1, -2) + shift[:, :, None]
+        keypoints = focal[..., None, None] * local[..., :2] / local[..., 2:] + [960, 540] + noise
+    return Rehearsed(
+        t_s=found["t_s"],
+        world_mm=world,
+        view_from_world=rotation,
+        translation_mm=shift,
+        focal_px=focal,
+        keypoints_px=keypoints,
+        confidence=found["confidence"],
+        image_px=image,
+    )
+
+
+def _follow(world: Real, rotation: Real, shift: Real, t_s: Real) -> tuple[Real, Real, Real]:
+    """Each camera turned so that the hips stay in the middle of its picture, and zoomed."""
+    centres = -np.einsum("nvji,nvj->nvi", rotation, shift)
+    at = (world[:, None, 0] - centres)[..., None, :] @ np.swapaxes(rotation, -1, -2)
+    x, y, z = np.moveaxis(at[..., 0, :], -1, 0)
+    pan, tilt = np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))
+    zero = np.zeros_like(pan)
+    turned = turn(np.stack([tilt, zero, zero], -1)) @ turn(np.stack([zero, -pan, zero], -1))
+    rotation = turned @ rotation
+    focal = 1500 * (1 + 0.1 * np.sin(t_s[:, None] + np.arange(rotation.shape[1])))
+    return rotation, -np.einsum("nvij,nvj->nvi", rotation, centres), focal
