@@ -21,8 +21,9 @@ from capture.supervisor import Child, supervise
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import say
+from cvsf.system.processes import FRAMES_PORT, command
 from cvsf.system.settings import data_folder, load_table, read_tables
-from cvsf.wire import FRAMES_PORT, LAST_PORT, parse_host
+from cvsf.wire import LAST_PORT, parse_host
 
 _BUILT_FOR = {"sim": "sim-skier"}
 """Sources whose 2D bundle comes with the package; any other source takes the hub's default."""
@@ -137,10 +138,10 @@ def capture(
         "--truth": truth and truth.absolute(),
         "--realtime": realtime,
     }
-    own_hub = Child("hub", _command("hub", shared | for_hub)) if hub is None else None
+    own_hub = Child("hub", _words("hub", shared | for_hub)) if hub is None else None
     epoch_ns = time.time_ns()
     nodes = [
-        Child(s.camera, _command("node", shared | for_nodes | _place(s, epoch_ns)), speaks=True)
+        Child(s.camera, _words("node", shared | for_nodes | _place(s, epoch_ns)), speaks=True)
         for s in specs
     ]
     code = supervise(own_hub, nodes, duration)
@@ -180,8 +181,8 @@ def _configured_port(config: Path | None) -> int:
     return port if isinstance(port, int) and 0 < port <= LAST_PORT else FRAMES_PORT
 
 
-def _command(name: str, given: Mapping[str, object]) -> list[str]:
-    words = [sys.executable, "-m", "cvsf", name]
+def _words(name: str, given: Mapping[str, object]) -> list[str]:
+    words = command(name)
     for option, value in given.items():
         if value is True:
             words.append(option)

@@ -30,9 +30,10 @@ from capture.sources.source import (
 from cvsf.messages import Frame
 from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import say
+from cvsf.system.processes import FRAMES_PORT
 from cvsf.system.settings import load_table
 from cvsf.system.shutdown import stop_on_signal, stop_with_starter
-from cvsf.wire import FRAMES_PORT, parse_host
+from cvsf.wire import parse_host
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import zmq
 
 from cvsf.messages import Skeleton, from_header, unpack
-from cvsf.wire import SKELETONS_PORT
+from cvsf.system.processes import SKELETONS_PORT
 
 _QUEUED = 8
 _REFILL_MS = 2  # until what waits behind a full queue is in it: only a caller who is late waits

@@ -31,9 +31,6 @@ import zmq
 from cvsf.messages import SCHEMA
 from cvsf.system.errors import Refusal
 
-FRAMES_PORT = 5600
-SKELETONS_PORT = 5601
-WEB_PORT = 5602
 LAST_PORT = 65535
 CAMERA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cvsf.wire import FRAMES_PORT, LAST_PORT, SKELETONS_PORT, WEB_PORT
+from cvsf.system.processes import FRAMES_PORT, SKELETONS_PORT, WEB_PORT
+from cvsf.wire import LAST_PORT
 
 
 class HubConfig(BaseModel):

@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from typing import Any
 from cvsf.engine.manifest import Precision, sha256_of
 from cvsf.engine.tensorrt_api import version
 from cvsf.system.errors import Refusal
+from cvsf.system.processes import command
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ def _gpu() -> str:
 
 def _run_builder(order: dict[str, Any], told: Callable[[str, float], None]) -> None:
     """Have the plan built; the process ends with this call, however that ends."""
-    words = [sys.executable, "-m", "cvsf.engine.plan_builder", json.dumps(order)]
+    words = [*command("plan builder"), json.dumps(order)]
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True) as builder,

@@ -7,7 +7,6 @@ hub.
 import json
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from cvsf.system.errors import Refusal
+from cvsf.system.processes import command
 
 _PATIENCE_S = 600.0
 
@@ -56,12 +56,12 @@ class Running:
 
     def __init__(self, words: Sequence[str], data: Path, said: IO[str], errors: IO[str]) -> None:
         frames, self.skeletons_port, web = free_ports(3)
-        command = [sys.executable, "-m", "capture", *words, "--headless", "--data", str(data)]
-        command += ["--frames-port", str(frames), "--skeletons-port", str(self.skeletons_port)]
-        command += ["--web-port", str(web)]
+        line = [*command("supervisor"), *words, "--headless", "--data", str(data)]
+        line += ["--frames-port", str(frames), "--skeletons-port", str(self.skeletons_port)]
+        line += ["--web-port", str(web)]
         self.words, self.web_port = words, web
         self._said, self._errors = said, errors
-        self.process = subprocess.Popen(command, stdout=said, stderr=errors)
+        self.process = subprocess.Popen(line, stdout=said, stderr=errors)
 
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines so far."""

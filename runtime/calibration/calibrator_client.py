@@ -9,7 +9,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from cvsf.messages import pack, unpack
 from cvsf.multiview.observations import Sightings
 from cvsf.multiview.rig import Calibration, from_plain, to_plain
+from cvsf.system.processes import command
 from runtime.calibration.observation_codec import to_map
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Survey:
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.calibration.calibrator_process", str(theirs.fileno())],
+            [*command("calibrator"), str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),

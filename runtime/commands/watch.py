@@ -14,7 +14,7 @@ from rich.live import Live
 
 from cvsf.client import stats as follow_stats
 from cvsf.system.errors import Refusal
-from cvsf.wire import SKELETONS_PORT, WEB_PORT
+from cvsf.system.processes import SKELETONS_PORT, WEB_PORT
 from runtime.commands.headless_browser import Chromium
 from runtime.telemetry.table import stats_table
 

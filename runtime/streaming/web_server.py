@@ -20,7 +20,8 @@ from websockets.http11 import Request, Response
 
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
 from cvsf.system.errors import Refusal
-from cvsf.wire import WEB_PORT, require_loopback
+from cvsf.system.processes import WEB_PORT
+from cvsf.wire import require_loopback
 from runtime.streaming.client_queue import Viewer
 from runtime.streaming.http_routes import Answers, forbidden, is_let_in, not_found
 from runtime.streaming.json_codec import picture, skeleton_json, to_json

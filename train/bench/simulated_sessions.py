@@ -8,7 +8,6 @@ import copy
 import json
 import socket
 import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from cvsf.session.reader import SessionReader
 from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import joint_set
 from cvsf.system.errors import Refusal
+from cvsf.system.processes import command
 from train.data.instants import Instants, Truth, joined
 from train.data.sessions import read_session
 
@@ -67,12 +67,12 @@ def record(seed: int, folder: Path, *, cams: int, takes: int, seconds: float) ->
 
 def _capture(words: list[str]) -> None:
     """`cvsf-capture` with those words on ports of its own; a Refusal if it failed."""
-    command = [sys.executable, "-m", "capture", *words, "--headless"]
+    line = [*command("supervisor"), *words, "--headless"]
     for name, port in zip(("frames", "skeletons", "web"), _free_ports(3), strict=True):
-        command += [f"--{name}-port", str(port)]
+        line += [f"--{name}-port", str(port)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            line, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
         )
     except subprocess.TimeoutExpired:
         raise Refusal(

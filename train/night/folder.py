@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
+from cvsf.system.processes import command
 from cvsf.system.shutdown import die_with_starter
 from train.night.session_selection import REPORT
 
@@ -189,10 +190,10 @@ def unfinished(nights: Path) -> Path | None:
 def training_command(processes: int) -> list[str]:
     """How `cvsf train` is started, by itself or once for each of several GPUs."""
     if processes == 1:
-        return [sys.executable, "-m", "cvsf", "train"]
+        return command("training")
     meeting = ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", *meeting]
-    return [*torchrun, "--nproc-per-node", str(processes), "-m", "cvsf", "train"]
+    return [*torchrun, "--nproc-per-node", str(processes), *command("training")[1:]]
 
 
 def now() -> str:

@@ -1,0 +1,74 @@
+"""Every process of the product: what starts it, which ports it binds, how long it lives.
+
+Whoever starts one takes its command line from here; docs/architecture.md shows the same table.
+"""
+
+import sys
+from dataclasses import dataclass
+
+FRAMES_PORT, SKELETONS_PORT, WEB_PORT = 5600, 5601, 5602
+"""What a hub binds on loopback unless it is asked for other ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One kind of process."""
+
+    name: str
+    module: tuple[str, ...]  # after `python -m`
+    started_by: str
+    binds: tuple[int, ...] = ()  # TCP ports, unless it is asked for others
+    lives: str
+
+
+PROCESSES = (
+    Process(
+        name="supervisor",
+        module=("capture",),
+        started_by="you: `cvsf-capture`",
+        lives="until its sources end, `--duration` is over or a signal comes",
+    ),
+    Process(
+        name="hub",
+        module=("cvsf", "hub"),
+        started_by="the supervisor, or you without `--hub`",
+        binds=(FRAMES_PORT, SKELETONS_PORT, WEB_PORT),
+        lives="as long as its supervisor, which starts it again if it dies",
+    ),
+    Process(
+        name="node",
+        module=("cvsf", "node"),
+        started_by="the supervisor, one for each camera",
+        lives="as long as its supervisor, which starts it again if it dies",
+    ),
+    Process(
+        name="calibrator",
+        module=("runtime.calibration.calibrator_process",),
+        started_by="the hub",
+        lives="as long as its hub, which starts it again if it dies",
+    ),
+    Process(
+        name="plan builder",
+        module=("cvsf.engine.plan_builder",),
+        started_by="the hub, only with TensorRT",
+        lives="for one plan",
+    ),
+    Process(
+        name="night",
+        module=("cvsf", "nightly"),
+        started_by="a timer, a CronJob or you",
+        lives="for one night; a killed one is continued by the next",
+    ),
+    Process(
+        name="training",
+        module=("cvsf", "train"),
+        started_by="the night (through `torchrun` where there are several), or you",
+        lives="for one step of the night",
+    ),
+)
+
+
+def command(name: str) -> list[str]:
+    """The command line of a process of the table, with this very Python."""
+    (process,) = (process for process in PROCESSES if process.name == name)
+    return [sys.executable, "-m", *process.module]
