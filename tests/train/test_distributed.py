@@ -16,6 +16,7 @@ from tests.support.product import processes, until
 from tests.support.recordings import multiview, run
 from tests.support.walkers import walkers
 from train.checkpoint import Checkpoint, read_checkpoint
+from train.distributed import Company, company
 from train.train import train
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -35,6 +36,20 @@ EXACT: dict[str, Any] = {
 QUIET = os.environ | {"OMP_NUM_THREADS": "1"}
 LOOPBACK = QUIET | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 PATIENCE_S = 60.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_the_slices_of_all_processes_are_the_batch_in_its_order(size: int) -> None:
+    batch = torch.arange(8)
+    slices = [Company(rank=rank, size=size).share(batch) for rank in range(size)]
+    assert torch.equal(torch.cat(slices), batch)
+    assert {len(part) for part in slices} == {8 // size}
+
+
+def test_a_process_alone_leads_and_means_only_itself() -> None:
+    with company("cpu", 7) as alone:
+        assert (alone.rank, alone.size, alone.leads) == (0, 1, True)
+        assert alone.mean(3.0, -1.5) == [3.0, -1.5]
 
 
 @pytest.fixture

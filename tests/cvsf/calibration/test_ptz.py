@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,11 +6,12 @@ import pytest
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.ptz import LEAST_PANNING, alone_from, calibrate_panning
 from cvsf.calibration.ptz_tracking import Pursuit
 from cvsf.calibration.rig_averaging import agreed_centres, lay_over
-from cvsf.evaluation.metrics import n_mpjpe
+from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.observations import Sightings
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import angle_between, nearest_rotation, turn
 from cvsf.reconstruction.reconstruct import place
 from tests.cvsf.calibration.test_calibrate import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -74,3 +76,77 @@ def test_rigs_are_laid_over_each_other_and_the_odd_ones_do_not_count() -> None:
     rotation, shift, size = lay_over(rig[None], centres, np.ones((1, 5), bool))
     laid = size[0] * rig @ rotation[0].T + shift[0]
     assert np.allclose(laid, centres, atol=1e-6)
+
+
+FRAMES, VIEWS = 24, 4
+
+
+@pytest.fixture(scope="module")
+def short_walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return rehearsed(tmp_path_factory.mktemp("pans"), frames=FRAMES, views=VIEWS, pans=True)
+
+
+@pytest.fixture(scope="module")
+def exact(short_walk: Rehearsed) -> Sightings:
+    """Pixels without noise, lifted without error."""
+    local = short_walk.in_views_mm
+    keypoints = short_walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
+    body = short_walk.world_mm - short_walk.world_mm[:, :1]
+    return replace(
+        short_walk.seen(keypoints_px=keypoints + short_walk.image_px[:, None] / 2),
+        canonical=np.repeat(body[:, None], VIEWS, 1).astype(np.float32),
+        view_from_canonical=short_walk.view_from_world.astype(np.float32),
+    )
+
+
+def test_an_instant_alone_tells_joints_and_cameras_from_the_true_focal_lengths(
+    short_walk: Rehearsed, exact: Sightings
+) -> None:
+    few = exact.take(slice(0, 4))
+    found = alone_from(few, short_walk.focal_px[:4].mean(0), 0.012, 12)
+    assert p_mpjpe(found.joints, short_walk.world_mm[:4]).max() < 10  # mm
+    rotation, true = found.cameras.view_from_world, short_walk.view_from_world[:4]
+    back = (np.swapaxes(each[:, :1], -1, -2) for each in (rotation, true))
+    off = angle_between(*(each @ b for each, b in zip((rotation, true), back, strict=True)))
+    assert off.max() < 1.5
+    far_off = alone_from(few, 4 * short_walk.focal_px[:4].mean(0), 0.012, 2)
+    assert np.median(far_off.cost) > np.median(
+        alone_from(few, short_walk.focal_px[0], 0.012, 2).cost
+    )
+
+
+def test_without_noise_cameras_that_follow_and_zoom_are_found(
+    short_walk: Rehearsed, exact: Sightings
+) -> None:
+    found = calibrate_panning(exact)
+    assert found.rig.focal_px.shape == (FRAMES, VIEWS)
+    rotation, true = found.rig.view_from_world, short_walk.view_from_world
+    gauge = nearest_rotation((np.swapaxes(true, -1, -2) @ rotation).sum((0, 1)))
+    off = angle_between(rotation, true @ gauge)  # the world that was found has axes of its own
+    assert np.median(off) < 0.7
+    assert off.max() < 2.5
+    assert np.abs(found.rig.focal_px / short_walk.focal_px - 1).max() < 0.05
+    centres = -np.einsum("vji,vj->vi", short_walk.view_from_world[0], short_walk.translation_mm[0])
+    apart, wanted = (
+        np.linalg.norm(c[:, None] - c, axis=-1)[np.triu_indices(VIEWS, 1)]
+        for c in (found.rig.centres[0], centres)
+    )
+    np.testing.assert_allclose(apart / apart[0], wanted / wanted[0], rtol=0.03)
+    np.testing.assert_allclose(found.rig.centres[1:], found.rig.centres[:-1], atol=1e-6)
+    assert found.body.bones.mean() == pytest.approx(1, abs=0.01)
+
+
+def test_two_views_or_too_few_instants_are_refused(exact: Sightings) -> None:
+    with pytest.raises(Undetermined, match="2 panning cameras cannot be placed, expected 3"):
+        calibrate_panning(exact.of_views([0, 1]))
+    with pytest.raises(Undetermined, match="9 instants were seen by 3 views, expected 10"):
+        calibrate_panning(exact.take(slice(0, 9)))
+
+
+def test_a_camera_that_hardly_saw_the_athlete_beside_two_others_is_named(
+    exact: Sightings,
+) -> None:
+    confidence = exact.confidence.copy()
+    confidence[LEAST_PANNING - 1 :, 2] = 0
+    with pytest.raises(Undetermined, match="cam2 saw the athlete beside two other cameras"):
+        calibrate_panning(replace(exact, confidence=confidence))

@@ -2,15 +2,20 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Request, Response
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from runtime.streaming.http_routes import Answers, forbidden, is_let_in, is_loopback, not_found
 from runtime.streaming.web_server import WebServer
+from runtime.telemetry.prometheus import Gauges
 
 _STATS = {
     "instants": 80,
@@ -103,3 +108,104 @@ def test_a_foreign_name_or_a_foreign_page_is_not_let_in(server: WebServer) -> No
             with pytest.raises(InvalidStatus) as refused:
                 connect(f"ws://{own}{path}", origin=Origin(origin))
             assert refused.value.response.status_code == 403
+
+
+@pytest.fixture
+def gauges() -> Gauges:
+    return Gauges()
+
+
+@pytest.fixture
+def answers(gauges: Gauges) -> Answers:
+    return Answers(gauges)
+
+
+def get(path: str) -> Request:
+    return Request(path, Headers({"Host": "127.0.0.1:5602"}))
+
+
+def health(answers: Answers) -> tuple[int, dict[str, object]]:
+    response = answers.to(get("/health"))
+    assert response is not None
+    said = json.loads(response.body)
+    assert isinstance(said, dict)
+    return response.status_code, said
+
+
+@pytest.mark.parametrize(
+    ("host", "loops"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("127.8.9.10", True), ("::1", True),
+        ("192.168.1.7", False), ("0.0.0.0", False), ("localhost.example.org", False), ("", False),
+    ],
+)  # fmt: skip
+def test_only_localhost_and_loopback_addresses_mean_this_machine(host: str, loops: bool) -> None:
+    assert is_loopback(host) is loops
+
+
+@pytest.mark.parametrize(
+    ("fields", "let_in"),
+    [
+        ([("Host", "127.0.0.1:5602")], True),
+        ([("Host", "[::1]:5602")], True),
+        ([("Host", "localhost:5602"), ("Origin", "http://localhost:5602")], True),
+        ([("Host", "localhost:5602"), ("Origin", "http://127.0.0.1:5602")], False),
+        ([("Host", "localhost:5602"), ("Origin", "https://localhost:5602")], False),
+        ([("Host", "localhost:5602"), ("Origin", "null")], False),
+        ([("Host", "localhost"), ("Host", "localhost")], False),
+        ([("Host", "localhost"), *2 * [("Origin", "http://localhost")]], False),
+        ([("Host", "[::1")], False),
+        ([("Host", "example.org")], False),
+        ([], False),
+    ],
+)
+def test_a_browser_is_let_in_under_one_loopback_name_and_from_its_own_page(
+    fields: list[tuple[str, str]], let_in: bool
+) -> None:
+    headers = Headers()
+    for name, value in fields:
+        headers[name] = value
+    assert is_let_in(headers) is let_in
+
+
+def test_health_is_starting_then_ok_then_stalled_once_no_figures_came_for_long(
+    answers: Answers, gauges: Gauges
+) -> None:
+    code, said = health(answers)
+    assert (code, said["status"], said["stats_age_s"]) == (503, "starting", None)
+    gauges.stats = {"instants_per_s": 19.5, "engine": "lifter-1"}
+    answers.heard_s = time.monotonic()
+    code, said = health(answers)
+    assert (code, said["status"], said["instants_per_s"]) == (200, "ok", 19.5)
+    answers.heard_s = time.monotonic() - 60
+    code, said = health(answers)
+    assert (code, said["status"], said["engine"]) == (503, "stalled", "lifter-1")
+    assert isinstance(said["stats_age_s"], float)
+    assert said["stats_age_s"] >= 60
+
+
+def test_a_query_changes_no_file_and_an_unknown_path_has_no_answer(answers: Answers) -> None:
+    page, asked = answers.to(get("/")), answers.to(get("/index.html?x=1"))
+    assert page is not None
+    assert asked is not None
+    assert page.body == asked.body
+    for path in ("/healthy", "/page.js/", "/../answers.py", "//etc/passwd", ""):
+        assert answers.to(get(path)) is None
+
+
+def _sent(response: Response | None) -> tuple[int, Headers]:
+    assert response is not None
+    assert int(response.headers["Content-Length"]) == len(response.body)
+    return response.status_code, response.headers
+
+
+def test_every_answer_lets_a_page_load_from_its_own_host_only(answers: Answers) -> None:
+    sent = [_sent(r) for r in (answers.to(get("/")), answers.to(get("/metrics")), not_found())]
+    sent.append(_sent(forbidden()))
+    assert [code for code, _ in sent] == [200, 200, 404, 403]
+    for _, headers in sent:
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "connect-src 'self' ws://127.0.0.1:5602;" in sent[0][1]["Content-Security-Policy"]

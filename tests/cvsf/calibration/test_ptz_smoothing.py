@@ -1,0 +1,166 @@
+"""Panning cameras followed from instant to instant, and held to turn smoothly."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cvsf.calibration.normal_equations import Beliefs, Problem, State
+from cvsf.calibration.per_instant_adjustment import Alone
+from cvsf.calibration.ptz_smoothing import follow, free, smooth
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.reprojection import Cameras, pixels_of
+from cvsf.multiview.residuals import bones_of, measures_of
+from cvsf.multiview.rotation import angle_between, turn
+from cvsf.multiview.weak_perspective import mean_bone
+from cvsf.skeleton import H36M_16
+from tests.support.rehearsed import Rehearsed, rehearsed
+
+FRAMES, VIEWS = 25, 3
+T_S = np.arange(FRAMES) / 25
+
+
+def turning(rate: float = 0.5) -> Alone:
+    """Cameras that pan at a steady rate (rad / s) and zoom at a steady one."""
+    steady = T_S[:, None] * np.ones(VIEWS)
+    cameras = Cameras(
+        view_from_world=np.asarray(turn(rate * steady[..., None] * [0.0, 1.0, 0.0]), float),
+        centres=np.zeros((VIEWS, 3)),
+        log_focal=7 + 0.2 * steady,
+        centre_px=np.full((VIEWS, 2), 500.0),
+        radial=np.zeros(VIEWS),
+        delay_s=np.zeros(VIEWS),
+    )
+    return Alone(cameras=cameras, joints=np.zeros((FRAMES, len(H36M_16), 3)), cost=np.ones(FRAMES))
+
+
+def test_a_camera_that_turns_steadily_is_expected_where_it_is() -> None:
+    found = turning()
+    wish = smooth(T_S, found, np.ones((FRAMES, VIEWS)))
+    inner = slice(6, -6)  # at the ends all neighbours are on one side
+    off = angle_between(wish.view_from_world, found.cameras.view_from_world)
+    assert off[inner].max() < 0.01
+    np.testing.assert_allclose(wish.log_focal[inner], found.cameras.log_focal[inner], atol=1e-4)
+    assert 0.5 < off[0].min() < np.degrees(0.5 * 0.12)  # its next neighbours' mean, 2 sigma at most
+
+
+def test_one_instant_that_looks_elsewhere_is_expected_where_its_neighbours_look() -> None:
+    found, bad = turning(rate=0.0), 12
+    view_from_world = found.cameras.view_from_world.copy()
+    view_from_world[bad, 1] = turn(np.array([0.0, 0.1, 0.0])) @ view_from_world[bad, 1]
+    cost = np.where(np.arange(FRAMES) == bad, 20.0, 1.0)
+    cameras = replace(found.cameras, view_from_world=view_from_world)
+    wish = smooth(T_S, replace(found, cameras=cameras, cost=cost), np.ones((FRAMES, VIEWS)))
+    off = angle_between(wish.view_from_world, found.cameras.view_from_world)
+    assert off[bad, 1] < 0.01
+    assert off[bad - 1 : bad + 2].max() < 0.05  # it hardly pulls at those beside it
+
+
+def test_the_more_a_camera_shakes_the_less_surely_it_is_expected_anywhere() -> None:
+    found, random = turning(), np.random.default_rng(0)
+    shake = np.array([1e-3, 4e-3, 16e-3])[:, None] * random.normal(size=(FRAMES, VIEWS, 3))
+    view_from_world = turn(shake) @ found.cameras.view_from_world
+    cameras = replace(found.cameras, view_from_world=view_from_world)
+    sigma = smooth(T_S, replace(found, cameras=cameras), np.ones((FRAMES, VIEWS))).turn_sigma
+    np.testing.assert_allclose(np.asarray(sigma)[1:] / np.asarray(sigma)[:-1], 4, rtol=0.5)
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return rehearsed(tmp_path_factory.mktemp("pans"), frames=FRAMES, views=VIEWS, pans=True)
+
+
+@pytest.fixture(scope="module")
+def exact(walk: Rehearsed) -> Sightings:
+    """Pixels without noise, lifted without error."""
+    local = walk.in_views_mm
+    keypoints = walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
+    body = walk.world_mm - walk.world_mm[:, :1]
+    return replace(
+        walk.seen(keypoints_px=keypoints + walk.image_px[:, None] / 2),
+        canonical=np.repeat(body[:, None], VIEWS, 1).astype(np.float32),
+        view_from_canonical=walk.view_from_world.astype(np.float32),
+    )
+
+
+def adjusted(
+    walk: Rehearsed, exact: Sightings, rows: npt.NDArray[np.intp]
+) -> tuple[Problem, State]:
+    """Some instants as they truly are; the mean bone is 1."""
+    unit = float(mean_bone(walk.world_mm, H36M_16).mean())
+    joints, bones = walk.world_mm / unit, bones_of(H36M_16)
+    some = exact.take(rows)
+    cameras = Cameras(
+        view_from_world=walk.view_from_world[rows],
+        centres=-np.einsum("vji,vj->vi", walk.view_from_world[0], walk.translation_mm[0]) / unit,
+        log_focal=np.log(walk.focal_px[rows]),
+        centre_px=walk.image_px / 2,
+        radial=np.zeros(VIEWS),
+        delay_s=np.zeros(VIEWS),
+    )
+    problem = Problem(
+        pixels=pixels_of(some, 0.005),
+        bones=bones,
+        body=joints[rows] - joints[rows, :1],
+        guess_log_focal=np.log(walk.focal_px[0]),
+        reference=0,
+        beliefs=Beliefs(),
+    )
+    return problem, State(cameras=cameras, joints=joints[rows], lengths=measures_of(joints, bones))
+
+
+def test_instants_between_those_adjusted_are_found_from_their_neighbours(
+    walk: Rehearsed, exact: Sightings
+) -> None:
+    rows = np.arange(4, FRAMES, 8)
+    problem, state = adjusted(walk, exact, rows)
+    between = angle_between(walk.view_from_world[8], walk.view_from_world[4])
+    assert between.max() > 2  # so far an instant begins from where its cameras look
+    found, sigma = follow(exact, rows, problem, state)
+    inner = slice(4, -4)  # the first and last lean towards their neighbours, all on one side
+    off = angle_between(found.cameras.view_from_world, walk.view_from_world)[inner]
+    assert off.max() < 0.6
+    zoomed = np.exp(found.cameras.log_focal) / walk.focal_px
+    assert np.abs(zoomed - 1)[inner].max() < 0.01
+    unit = float(mean_bone(walk.world_mm, H36M_16).mean())
+    apart = np.linalg.norm(found.joints - walk.world_mm / unit, axis=-1)[inner]
+    assert apart.mean() < 0.2
+    assert apart.max() < 0.4
+    assert (found.cameras.centres == state.cameras.centres).all()
+    assert sigma.shape == (VIEWS, 4)
+    assert (sigma > 0).all()
+
+
+def test_an_instant_whose_pose_was_lifted_wrongly_keeps_its_cameras(
+    walk: Rehearsed, exact: Sightings
+) -> None:
+    bad, rows = 12, np.arange(4, FRAMES, 8)
+    canonical = exact.canonical.copy()
+    canonical[bad, :, :, 2] *= -1
+    wrong = replace(exact, canonical=canonical)
+    problem, state = adjusted(walk, exact, rows)
+    found, _ = follow(wrong, rows, problem, state)
+    off = angle_between(found.cameras.view_from_world, walk.view_from_world)
+    assert off[bad].max() < 0.6
+
+
+def test_noise_of_three_pixels_shakes_followed_cameras_by_about_a_degree(
+    walk: Rehearsed, exact: Sightings
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 3, exact.keypoints_px.shape)
+    noisy = replace(exact, keypoints_px=(exact.keypoints_px + noise).astype(np.float32))
+    rows = np.arange(4, FRAMES, 8)
+    problem, state = adjusted(walk, noisy, rows)
+    found, _ = follow(noisy, rows, problem, state)
+    off = angle_between(found.cameras.view_from_world, walk.view_from_world)
+    assert off[4:-4].mean() < 1.3  # each instant by itself: 2.3
+
+
+def test_hardly_anything_is_expected_of_free_cameras() -> None:
+    cameras = turning().cameras
+    wish = free(cameras)
+    assert wish.view_from_world is cameras.view_from_world
+    assert wish.log_focal is cameras.log_focal
+    assert float(np.degrees(wish.turn_sigma)) > 20
+    assert float(wish.focal_sigma) > np.log(1.5)

@@ -1,0 +1,118 @@
+"""What an adjustment found, as a calibration in the first camera's axes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cvsf.calibration.degeneracy import CAUTION
+from cvsf.calibration.result import LEAST_NOISE, Spread, concluded
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.reprojection import Cameras, Pixels, Real
+from cvsf.multiview.rig import Calibration, pans
+from cvsf.multiview.rotation import turn
+from cvsf.skeleton import H36M_16
+
+VIEWS, INSTANTS, COUNT = 3, 40, len(H36M_16)
+JOINTS = np.random.default_rng(0).normal(0, 2, (INSTANTS, COUNT, 3))
+LENGTHS = np.linspace(0.5, 1.5, len(H36M_16.bones))
+SPREAD = Spread(
+    rotation=np.array([0.0, 0.01, 0.02]),
+    centre=np.array([0.0, 0.1, 0.2]),
+    log_focal=np.array([0.01, 0.02, 0.03]),
+)
+
+
+def cameras(rows: int = 1) -> Cameras:
+    """Cameras all around, 20 bones away; with many rows they turn and zoom."""
+    angle = 2 * np.pi * np.arange(VIEWS) / VIEWS + 0.4
+    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    rotation = level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1))
+    sway = np.sin(np.arange(rows))[:, None, None] * [0.0, 0.02, 0.0]
+    return Cameras(
+        view_from_world=turn(sway) @ rotation,
+        centres=np.einsum("vji,j->vi", rotation, [0.0, 0.0, -20.0]),
+        log_focal=np.log(1200.0) + 0.1 * sway[..., 1],
+        centre_px=np.full((VIEWS, 2), 500.0),
+        radial=np.array([0.01, 0.0, -0.02]),
+        delay_s=np.array([0.0, 0.02, 0.0]),
+    )
+
+
+def seen(by: Cameras, noise_share: float) -> Pixels:
+    shape = (INSTANTS, VIEWS, COUNT)
+    off = np.random.default_rng(1).normal(0, noise_share * 300.0, (*shape, 2))
+    return Pixels(
+        keypoints_px=by.project(JOINTS) + off,
+        trust=np.ones(shape),
+        extent_px=np.full(shape[:2], 300.0),
+        noise=0.01,
+    )
+
+
+def result(by: Cameras, pixels: Pixels) -> Calibration:
+    shape = (INSTANTS, VIEWS, COUNT)
+    sightings = Sightings(
+        joint_set=H36M_16,
+        cameras=("left", "middle", "right"),
+        image_px=np.full((VIEWS, 2), 1000, np.float32),
+        t_s=np.arange(INSTANTS) / 15,
+        keypoints_px=pixels.keypoints_px.astype(np.float32),
+        confidence=np.ones(shape, np.float32),
+        canonical=np.zeros((*shape, 3), np.float32),
+        view_from_canonical=np.zeros((*shape[:2], 3, 3), np.float32),
+    )
+    return concluded(sightings, (pixels, by, JOINTS), LENGTHS, SPREAD, instants=INSTANTS)
+
+
+def in_first(by: Cameras) -> Real:
+    """The joints in the axes of the first camera at the first instant."""
+    return np.asarray((JOINTS - by.centres[0]) @ by.view_from_world[0, 0].T)
+
+
+@pytest.mark.parametrize("rows", [1, INSTANTS])
+def test_the_rig_sees_the_same_pixels_with_its_first_camera_at_the_origin(rows: int) -> None:
+    by = cameras(rows)
+    found = result(by, seen(by, 0.0))
+    assert pans(found.rig) == (rows > 1)
+    np.testing.assert_allclose(found.rig.project(in_first(by)), by.project(JOINTS), atol=1e-6)
+    np.testing.assert_allclose(found.rig.centres.reshape(-1, VIEWS, 3)[:, 0], 0, atol=1e-9)
+    first = found.rig.view_from_world.reshape(-1, VIEWS, 3, 3)[0, 0]
+    np.testing.assert_allclose(first, np.eye(3), atol=1e-9)
+    assert found.rig.cameras == ("left", "middle", "right")
+    assert found.rig.delay_s.tolist() == [0.0, 0.02, 0.0]
+    assert found.body.bones is LENGTHS
+    assert not found.mirrored
+
+
+def test_the_noise_is_what_the_pixels_are_off_by_and_never_below_a_detectors_best() -> None:
+    by = cameras()
+    # joints that are known and not sought: sqrt(2 V / (2 V - 3)) more than their noise
+    free = np.sqrt(2 * VIEWS / (2 * VIEWS - 3))
+    found = result(by, seen(by, 0.02))
+    assert found.noise_share == pytest.approx(0.02 * free, rel=0.05)
+    assert result(by, seen(by, 0.0)).noise_share == LEAST_NOISE
+    median_px = 0.02 * 300 * np.sqrt(2 * np.log(2))  # of a length whose two axes are Gaussian
+    np.testing.assert_allclose(found.sureness.reprojection_px, median_px, rtol=0.1)
+    np.testing.assert_allclose(found.sureness.reprojection_share, median_px / 300, rtol=0.1)
+
+
+def test_deviations_grow_with_the_noise_that_was_found_over_the_noise_assumed() -> None:
+    by = cameras()
+    found = result(by, seen(by, 0.02))
+    worse = CAUTION * found.noise_share / 0.01
+    sure = found.sureness
+    np.testing.assert_allclose(sure.rotation_deg, worse * np.degrees(SPREAD.rotation), rtol=1e-9)
+    np.testing.assert_allclose(sure.focal_share, worse * SPREAD.log_focal, rtol=1e-9)
+    np.testing.assert_allclose(sure.position_share, worse * SPREAD.centre / 20, rtol=0.02)
+
+
+def test_joints_that_were_not_seen_do_not_count_as_misfit() -> None:
+    by = cameras()
+    pixels = seen(by, 0.0)
+    pixels.keypoints_px[:, 1, :10] += 400.0
+    trust = pixels.trust.copy()
+    trust[:, 1, :10] = 0
+    assert result(by, pixels).sureness.reprojection_px[1] > 500
+    hidden = result(by, replace(pixels, trust=trust))
+    np.testing.assert_allclose(hidden.sureness.reprojection_px, 0, atol=1e-6)

@@ -1,0 +1,127 @@
+"""Cameras whose stamps are late: their delay found, and their keypoints taken back in time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.interpolate import CubicSpline
+
+from cvsf.calibration.bundle_adjustment import adjust
+from cvsf.calibration.normal_equations import Beliefs, Problem, State
+from cvsf.calibration.time_offsets import in_time, unsmoothed
+from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.reprojection import Cameras, pixels_of
+from cvsf.multiview.residuals import bones_of, measures_of
+from cvsf.multiview.weak_perspective import mean_body, mean_bone
+from cvsf.skeleton import H36M_16
+from tests.support.rehearsed import Rehearsed, rehearsed
+
+FRAMES, VIEWS = 45, 3
+LATE_S = np.array([0.0, 0.05, -0.03])
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return rehearsed(tmp_path_factory.mktemp("walk"), frames=FRAMES, views=VIEWS)
+
+
+def keypoints_of(walk: Rehearsed) -> np.ndarray:
+    """Without noise."""
+    local = walk.in_views_mm
+    flat = walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
+    return np.asarray(flat + walk.image_px[:, None] / 2)
+
+
+def sightings_of(walk: Rehearsed, keypoints: np.ndarray) -> Sightings:
+    """Those pixels, lifted without error."""
+    body = walk.world_mm - walk.world_mm[:, :1]
+    return replace(
+        walk.seen(keypoints_px=keypoints, confidence=np.ones(keypoints.shape[:-1])),
+        canonical=np.repeat(body[:, None], VIEWS, 1).astype(np.float32),
+        view_from_canonical=walk.view_from_world.astype(np.float32),
+    )
+
+
+def straight(walk: Rehearsed, late_s: np.ndarray) -> tuple[Sightings, np.ndarray]:
+    """Pixels that move along lines, seen by late cameras; and their speed in px / s."""
+    speed = np.random.default_rng(0).normal(0, 200, keypoints_of(walk).shape[1:])
+    happened = walk.t_s[:, None, None, None] + late_s[:, None, None]
+    return sightings_of(walk, keypoints_of(walk)[:1] + happened * speed), speed
+
+
+def posed(walk: Rehearsed, seen: Sightings) -> tuple[Problem, State]:
+    """The true cameras, thought to be in time."""
+    unit = float(mean_bone(walk.world_mm, H36M_16).mean())
+    joints, bones, body = walk.world_mm / unit, bones_of(H36M_16), mean_body(seen)
+    cameras = Cameras(
+        view_from_world=walk.view_from_world[:1],
+        centres=-np.einsum("vji,vj->vi", walk.view_from_world[0], walk.translation_mm[0]) / unit,
+        log_focal=np.log(walk.focal_px[:1]),
+        centre_px=walk.image_px / 2,
+        radial=np.zeros(VIEWS),
+        delay_s=np.zeros(VIEWS),
+    )
+    problem = Problem(
+        pixels=pixels_of(seen, 0.01),
+        bones=bones,
+        body=body,
+        guess_log_focal=np.log(walk.focal_px[0]),
+        reference=0,
+        beliefs=Beliefs(),
+    )
+    return problem, State(cameras=cameras, joints=joints, lengths=measures_of(joints, bones))
+
+
+def test_keypoints_on_lines_are_taken_back_to_the_instants_exactly(walk: Rehearsed) -> None:
+    late, _ = straight(walk, LATE_S)
+    right, _ = straight(walk, np.zeros(VIEWS))
+    np.testing.assert_allclose(in_step(late, LATE_S).keypoints_px, right.keypoints_px, atol=0.01)
+    assert in_step(late, np.zeros(VIEWS)) is late
+
+
+def test_a_joint_without_a_neighbour_in_time_stays_as_it_was_seen(walk: Rehearsed) -> None:
+    late, _ = straight(walk, LATE_S)
+    confidence = late.confidence.copy()
+    confidence[10, 1, 4] = 0
+    found = in_step(replace(late, confidence=confidence), LATE_S).keypoints_px
+    kept = (found == late.keypoints_px).all(-1)
+    assert np.argwhere(kept[5:15, 1]).tolist() == [[5, 4], [6, 4]]  # instants 10 and 11
+
+
+def test_the_speed_of_keypoints_is_the_slope_of_the_line_they_move_on(walk: Rehearsed) -> None:
+    late, speed = straight(walk, LATE_S)
+    problem, state = posed(walk, late)
+    delayed = replace(state, cameras=replace(state.cameras, delay_s=LATE_S))
+    for now in (state, delayed):
+        pixels = in_time(late, late, problem, now).pixels
+        assert pixels.velocity_px_s is not None
+        inner = slice(3, -3)
+        np.testing.assert_allclose(
+            pixels.velocity_px_s[inner], np.broadcast_to(speed, late.keypoints_px[inner].shape),
+            rtol=1e-3, atol=0.1,
+        )  # fmt: skip
+        np.testing.assert_allclose(pixels.keypoints_px, late.keypoints_px, atol=0.02)
+    right, _ = straight(walk, np.zeros(VIEWS))
+    there = unsmoothed(late, late.take(slice(4, 9)), problem, delayed).pixels
+    np.testing.assert_allclose(there.keypoints_px, right.keypoints_px[4:9], atol=0.01)
+
+
+def test_the_delays_of_cameras_are_found_from_a_body_that_changes_its_speed(
+    walk: Rehearsed,
+) -> None:
+    # on a circle at one speed, a late camera and one that stands further round see the same
+    phase = 2 * np.pi * np.outer(walk.t_s, [0.4, 0.55, 0.7]) + [0, 1, 0]
+    sways = replace(walk, world_mm=walk.world_mm + [600, 600, 200] * np.sin(phase)[:, None])
+    keypoints = keypoints_of(sways)
+    for view, late_s in enumerate(LATE_S):
+        track = CubicSpline(walk.t_s, keypoints[:, view])
+        keypoints[:, view] = track(walk.t_s + late_s)
+    seen, inner = sightings_of(sways, keypoints), slice(2, -2)
+    chosen = seen.take(inner)
+    problem, state = posed(sways, seen)
+    state = replace(state, joints=state.joints[inner])
+    problem = replace(problem, body=problem.body[inner], pixels=pixels_of(chosen, 0.01))
+    for _ in range(4):
+        problem = in_time(seen, chosen, problem, state)
+        state, _ = adjust(problem, state, 8)
+    assert state.cameras.delay_s == pytest.approx(LATE_S, abs=0.003)

@@ -1,0 +1,93 @@
+"""The log: JSON lines, or sentences on a terminal."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cvsf.system.log import start_log
+
+log = logging.getLogger("camera.cam0")
+
+
+class Terminal(io.StringIO):
+    """Text that takes itself for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _root() -> Iterator[None]:
+    """The log of the tests themselves is put back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    root.handlers = []
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def listening(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> io.StringIO:
+    """What is said on standard error from now on; a fixture would be too early for pytest's own."""
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+def test_a_line_is_one_json_object_with_what_was_given_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = listening(monkeypatch, io.StringIO())
+    start_log()
+    log.warning("camera %s lost", "cam0", extra={"seq": 7, "file": Path("a/b")})
+    log.debug("a frame")
+    assert [json.loads(line) for line in said.getvalue().splitlines()] == [
+        {
+            "level": "warning",
+            "from": "camera.cam0",
+            "event": "camera cam0 lost",
+            "seq": 7,
+            "file": "a/b",
+        }
+    ]
+
+
+def test_an_error_is_within_its_line_with_where_it_came_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = listening(monkeypatch, io.StringIO())
+    start_log()
+    try:
+        raise OSError("no such device")
+    except OSError:
+        log.exception("camera gone")
+    (line,) = said.getvalue().splitlines()
+    fields = json.loads(line)
+    assert fields["level"] == "error"
+    assert fields["error"].startswith("Traceback")
+    assert fields["error"].endswith("OSError: no such device")
+    assert "exc_info" not in fields
+
+
+def test_started_again_it_says_everything_once_and_at_the_new_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = listening(monkeypatch, io.StringIO())
+    start_log()
+    start_log(logging.DEBUG)
+    log.debug("a frame")
+    assert [json.loads(line)["event"] for line in said.getvalue().splitlines()] == ["a frame"]
+
+
+def test_on_a_terminal_a_line_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = listening(monkeypatch, Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+    start_log()
+    log.info("camera found", extra={"seq": 7, "size": "640x480"})
+    (line,) = terminal.getvalue().splitlines()
+    assert line.rstrip().endswith("INFO     camera found  seq=7  size=640x480")

@@ -1,0 +1,156 @@
+"""A session against the truth: errors that are known because the skeletons are made from it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from capture.simulator.scene import aim
+from cvsf.messages import MultiviewPose, Skeleton
+from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.triangulation import projection_of
+from cvsf.session.calibrations import Held, to_event
+from cvsf.session.reader import SessionReader
+from cvsf.session.statistics import Recordable
+from cvsf.session.writer import SessionWriter
+from cvsf.skeleton import H36M_16
+from runtime.bench.score_views import SCORED, Errors, Truth, read_truth, score
+from tests.support.filmed import SIZE, Filmed, engine, film_skier
+
+ALL = range(len(H36M_16))
+
+
+@dataclass(frozen=True)
+class Known:
+    take: Filmed
+    truth: Truth
+    calibration: Calibration
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    """Half a second of the slope, its truth, and the cameras as they really stand."""
+    take = film_skier(0.5, cams=3)
+    count, none = len(take.joints), np.zeros(3)
+    rotation = np.stack([aim(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in take.views])
+    centres = np.stack([view.eye for view in take.views])
+    shift = -np.einsum("vij,vj->vi", rotation, centres)
+    focal = np.array([view.focal_px for view in take.views])
+    local = np.einsum("vij,nkj->nvki", rotation, take.joints) + shift[:, None]
+    projection = projection_of(rotation, 1e3 * shift, focal, np.array(SIZE) / 2)
+    truth = Truth(
+        joints_mm=1e3 * local,
+        view_from_world=np.broadcast_to(rotation, (count, 3, 3, 3)),
+        projection=np.broadcast_to(projection, (count, 3, 3, 4)),
+    )
+    rig = Rig(
+        cameras=take.sightings.cameras,
+        image_px=np.tile(np.array(SIZE, float), (3, 1)),
+        view_from_world=rotation,
+        translation=shift,
+        focal_px=focal,
+        centre_px=np.tile(np.array(SIZE) / 2, (3, 1)),
+        radial=none,
+        delay_s=none,
+    )
+    calibration = Calibration(
+        rig=rig,
+        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
+        sureness=Sureness(
+            rotation_deg=none, position_share=none, focal_share=none, reprojection_px=none,
+            reprojection_share=none,
+        ),
+        instants=count,
+        noise_share=0.01,
+        scale_source="height",
+    )  # fmt: skip
+    return Known(take, truth, calibration)
+
+
+def skeleton_of(pose: MultiviewPose, joints: Any, **changes: Any) -> Skeleton:
+    made = Skeleton(
+        t_ns=pose.t_ns,
+        uncertainty_ns=0,
+        instant=pose.instant,
+        engine="e",
+        joints=np.asarray(joints, np.float32),
+        confidence=np.ones(len(H36M_16), np.float32),
+        views=pose.cameras,
+        measured=True,
+    )
+    return replace(made, **changes)
+
+
+def scored(
+    known: Known, folder: Path, skeletons: list[Skeleton], held: Held | None = None
+) -> dict[str, Errors]:
+    writer = SessionWriter(folder, recording="poses")
+    if held:
+        writer.write_event({"event": "calibration", **to_event(held)})
+    poses = known.take.poses()
+    messages: list[Recordable] = [*poses, *skeletons]
+    for message in messages:
+        writer.write(message)
+    assert writer.close() == 0
+    return score(engine(), SessionReader(folder), poses, known.truth, ALL)
+
+
+def test_without_skeletons_the_lifter_and_the_true_cameras_are_scored_all_the_same(
+    known: Known, tmp_path: Path
+) -> None:
+    found = scored(known, tmp_path / "s", [])
+    assert tuple(found) == SCORED
+    assert np.isnan(found["fused"]["n_mpjpe_mm"])
+    limit = found["calibrated_limit"]
+    assert 0 < limit["p_mpjpe_mm"] < limit["n_mpjpe_mm"] < 30
+    assert limit["n_mpjpe_mm"] < found["lifter_fused"]["n_mpjpe_mm"] < 200
+
+
+def test_skeletons_of_the_true_world_at_any_scale_are_without_error(
+    known: Known, tmp_path: Path
+) -> None:
+    held = Held(t_ns=0, number=4, cause="first", moved=(), calibration=known.calibration)
+    skeletons = [
+        skeleton_of(pose, 0.37 * joints, frame_of_reference="world", calibration=4)
+        for pose, joints in zip(known.take.poses(), known.take.joints, strict=True)
+    ]
+    found = scored(known, tmp_path / "s", skeletons, held)
+    assert found["fused"] == {
+        "n_mpjpe_mm": pytest.approx(0, abs=0.05), "p_mpjpe_mm": pytest.approx(0, abs=0.05)
+    }  # fmt: skip
+
+
+def test_what_the_lifter_fused_sent_as_it_is_scores_as_the_lifter_does(
+    known: Known, tmp_path: Path
+) -> None:
+    poses = known.take.poses()
+    skeletons = [skeleton_of(pose, engine().lift(pose).fused) for pose in poses]
+    found = scored(known, tmp_path / "s", skeletons)
+    assert found["fused"] == pytest.approx(found["lifter_fused"], abs=0.02)
+
+
+def test_predicted_skeletons_are_not_scored(known: Known, tmp_path: Path) -> None:
+    guesses = [skeleton_of(p, np.ones((16, 3)), measured=False) for p in known.take.poses()]
+    assert np.isnan(scored(known, tmp_path / "s", guesses)["fused"]["p_mpjpe_mm"])
+
+
+def test_the_truths_file_gives_cameras_that_see_its_joints_where_it_says(known: Known) -> None:
+    local, rotation = known.truth.joints_mm, known.truth.view_from_world
+    shift = 1e3 * np.broadcast_to(known.calibration.rig.translation, (len(local), 3, 3))
+    file = {
+        "camera_R": rotation,
+        "camera_t_mm": shift,
+        "focal_px": np.broadcast_to(known.calibration.rig.focal_px, local.shape[:2]),
+        "image_px": np.array(SIZE),
+        "joints_mm": local,
+    }
+    read = read_truth(file, np.array([3, 1]))
+    world = 1e3 * known.take.joints[[3, 1]]
+    homogeneous = np.concatenate([world, np.ones((2, len(H36M_16), 1))], -1)
+    seen = np.einsum("nvij,nkj->nvki", read.projection, homogeneous)
+    expected = known.take.sightings.keypoints_px[[3, 1]]
+    off = np.abs(seen[..., :2] / seen[..., 2:] - expected)
+    assert np.median(off) < 1.5  # the detector's noise is 1.2 px
+    assert np.array_equal(read.joints_mm, local[[3, 1]])

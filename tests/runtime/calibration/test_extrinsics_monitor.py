@@ -1,0 +1,104 @@
+"""Whether every camera still stands where it was found: one is knocked, or none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from capture.simulator.scene import aim, turned
+from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.skeleton import H36M_16
+from runtime.calibration.extrinsics_monitor import Vigil
+from tests.support.filmed import HZ, SIZE, Filmed, film_skier
+
+KNOCK_S, KNOCKED = 2.0, 2
+
+
+@pytest.fixture(scope="module")
+def take() -> Filmed:
+    """Four seconds; camera 2 is turned by five degrees after two."""
+    return film_skier(4, knock=(KNOCKED, 5.0, KNOCK_S))
+
+
+@pytest.fixture(scope="module")
+def calibration(take: Filmed) -> Calibration:
+    """The cameras as they stood before the knock."""
+    views = [turned(v, -5.0) if i == KNOCKED else v for i, v in enumerate(take.views)]
+    rotation = np.stack([aim(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in views])
+    none = np.zeros(len(views))
+    rig = Rig(
+        cameras=take.sightings.cameras,
+        image_px=np.tile(np.array(SIZE, float), (len(views), 1)),
+        view_from_world=rotation,
+        translation=-np.einsum("vij,vj->vi", rotation, np.stack([view.eye for view in views])),
+        focal_px=np.array([view.focal_px for view in views]),
+        centre_px=np.tile(np.array(SIZE) / 2, (len(views), 1)),
+        radial=none,
+        delay_s=none,
+    )
+    sure = Sureness(
+        rotation_deg=none, position_share=none, focal_share=none, reprojection_px=none,
+        reprojection_share=none,
+    )  # fmt: skip
+    body = Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones)))
+    return Calibration(rig=rig, body=body, sureness=sure, instants=200, noise_share=0.01)
+
+
+def watched(
+    vigil: Vigil, take: Filmed, first_s: float, last_s: float, doubted: tuple[str, ...] = ()
+) -> list[tuple[float, str, float]]:
+    """When which camera was doubted, and since when, in seconds of the take."""
+    found = []
+    begun_s = take.sightings.t_s[0]
+    for n in range(round(first_s * HZ), round(last_s * HZ)):
+        seen = take.sightings.take(slice(n, n + 1))
+        if said := vigil.see(seen, take.joints[n : n + 1], doubted):
+            found.append((float(seen.t_s[0] - begun_s), said[0], said[1] - begun_s))
+    return found
+
+
+def test_cameras_that_stand_still_are_never_doubted(take: Filmed, calibration: Calibration) -> None:
+    vigil = Vigil(calibration)
+    assert watched(vigil, take, 0, KNOCK_S) == []
+    assert vigil.unclear_s == 0
+    assert (vigil.recent() < 0.04).all()
+    assert (vigil.recent() > 0).any()
+
+
+def test_a_knocked_camera_is_named_within_a_second_with_the_moment_of_the_knock(
+    take: Filmed, calibration: Calibration
+) -> None:
+    vigil = Vigil(calibration)
+    at_s, camera, since_s = watched(vigil, take, 0, 4)[0]
+    assert camera == f"cam{KNOCKED}"
+    assert KNOCK_S < at_s < KNOCK_S + 1
+    assert since_s == pytest.approx(KNOCK_S, abs=1.5 / HZ)
+    assert vigil.recent().argmax() == KNOCKED
+    assert not vigil.fits(camera)
+
+
+def test_a_camera_doubted_already_is_not_named_again(
+    take: Filmed, calibration: Calibration
+) -> None:
+    assert watched(Vigil(calibration), take, 0, 4, (f"cam{KNOCKED}",)) == []
+
+
+def test_a_camera_fits_again_once_its_pictures_are_right_for_the_whole_window(
+    take: Filmed, calibration: Calibration
+) -> None:
+    vigil, camera = Vigil(calibration), f"cam{KNOCKED}"
+    watched(vigil, take, 0, 0.3)
+    assert not vigil.fits(camera)  # too early to say
+    watched(vigil, take, 0.3, 1.5)
+    assert vigil.fits(camera)
+
+
+def test_who_saw_nothing_is_neither_apart_nor_fits(take: Filmed, calibration: Calibration) -> None:
+    blind = replace(
+        take, sightings=replace(take.sightings, confidence=take.sightings.confidence * 0)
+    )
+    vigil = Vigil(calibration)
+    assert vigil.recent().tolist() == [0, 0, 0, 0]
+    assert watched(vigil, blind, 0, 1.5) == []
+    assert vigil.recent().tolist() == [0, 0, 0, 0]
+    assert not any(vigil.fits(camera) for camera in calibration.rig.cameras)

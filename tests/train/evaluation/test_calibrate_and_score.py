@@ -1,0 +1,92 @@
+"""A session calibrated and scored: what comes of it, and what cannot be calibrated."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.calibration.world_frame import Scale
+from tests.support.filmed import engine
+from tests.support.walkers import walkers
+from train.data.calibration_input import Filmed, read_reel
+from train.data.read import Choice
+from train.evaluation.calibrate_and_score import SUCCESS, Order, Outcome, solve
+from train.evaluation.calibration_errors import Errors
+
+ORDER = Order(scale=Scale(height_m=1.7), moving="still")
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Filmed:
+    file = walkers(tmp_path_factory.mktemp("walkers") / "w.npz", frames=40)
+    return next(read_reel(file, Choice(names=("ann",))).sessions(engine(), views=4))
+
+
+@pytest.fixture(scope="module")
+def outcome(filmed: Filmed) -> Outcome:
+    return solve(filmed, ORDER)
+
+
+def test_a_session_is_calibrated_about_as_well_as_its_true_cameras_would_allow(
+    outcome: Outcome,
+) -> None:
+    assert outcome.succeeded
+    assert outcome.over_limit is not None
+    assert outcome.over_limit < SUCCESS
+    assert outcome.badness == outcome.over_limit
+    assert outcome.found is not None
+    assert outcome.found.scale_source == "height"
+    assert set(outcome.errors) == {
+        *("calibrated_limit", "lifter_fused", "mean_of_canonical", "fused"),
+    }
+    assert outcome.cameras["bones"]["thigh"]["self_calibrated"] > 0
+
+
+def test_the_truth_is_looked_at_afterwards_only(filmed: Filmed, outcome: Outcome) -> None:
+    alone = solve(replace(filmed, real=None), ORDER)
+    assert (alone.errors, alone.cameras) == ({}, {})
+    assert alone.over_limit is None
+    assert alone.succeeded
+    assert alone.plain() == outcome.plain()
+    assert alone.placed is not None
+    assert outcome.placed is not None
+    np.testing.assert_array_equal(alone.placed.joints, outcome.placed.joints)
+
+
+def test_skeletons_are_written_as_they_were_placed(outcome: Outcome, tmp_path: Path) -> None:
+    outcome.write_skeletons(tmp_path / "w.npz")
+    assert outcome.placed is not None
+    with np.load(tmp_path / "w.npz") as file:
+        np.testing.assert_allclose(file["joints"], outcome.placed.joints, rtol=1e-5, atol=1e-5)
+        assert file["views_seen"].max() == 4
+        assert file["joint_names"][0] == "hip"
+        assert len(file["t_s"]) == 40
+
+
+def test_a_picture_of_unknown_size_is_refused_and_the_lifter_alone_still_scored(
+    filmed: Filmed,
+) -> None:
+    image = filmed.sightings.image_px.copy()
+    image[2] = 0
+    seen = replace(filmed.sightings, image_px=image)
+    refused = solve(replace(filmed, sightings=seen), ORDER)
+    assert refused.refused == "the size of cam2's pictures is not known; say it as image_px"
+    assert refused.found is None
+    assert not refused.succeeded
+    assert refused.badness == -1
+    assert "fused" not in refused.errors
+    assert refused.errors["lifter_fused"].count == 40 * 4
+
+
+@pytest.mark.parametrize(("n_mm", "count", "over"), [(30.0, 1, 1.5), (64.0, 2, 1.6)])
+def test_a_session_fails_where_it_is_worse_than_true_cameras_by_more_than_it_may_be(
+    outcome: Outcome, n_mm: float, count: int, over: float
+) -> None:
+    scored = {
+        "fused": Errors(n_mm=n_mm, p_mm=0.0, count=count),
+        "calibrated_limit": Errors(n_mm=40.0, p_mm=0.0, count=2),
+    }
+    changed = replace(outcome, errors=scored)
+    assert changed.over_limit == pytest.approx(over)
+    assert changed.succeeded == (over <= SUCCESS)

@@ -1,0 +1,236 @@
+"""A self-calibrated session against the truth, on worlds whose answers are known."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.spatial.transform import Rotation
+
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.triangulation import projection_of
+from cvsf.reconstruction.reconstruct import Placed
+from cvsf.skeleton import H36M_16
+from train.batches.probe_inputs import STANDING
+from train.data.ground_truth import Cameras, Reality
+from train.evaluation.calibration_errors import (
+    Errors,
+    bone_spread_mm,
+    errors,
+    limit,
+    mean_of_canonical,
+    of_cameras,
+    of_rig,
+    reprojection_px,
+    similarity,
+)
+
+FRAMES, VIEWS, JOINTS, FOCAL = 4, 3, len(H36M_16), 900.0
+CENTRE = np.array([640.0, 360.0])
+RANDOM = np.random.default_rng(5)
+
+Real = npt.NDArray[np.float64]
+
+
+def world_mm() -> Real:
+    """A body (N, J, 3) that stands, trembles and walks, z up."""
+    still = 1000 * np.array([STANDING[joint] for joint in H36M_16.joints])
+    walk = np.arange(FRAMES)[:, None, None] * [300.0, 100, 0]
+    return np.asarray(still + walk + np.random.default_rng(1).normal(0, 30, (FRAMES, JOINTS, 3)))
+
+
+def cameras() -> tuple[Real, Real]:
+    """Rotations (V, 3, 3) and shifts (V, 3) in mm of cameras around the body."""
+    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    turns = Rotation.from_euler("z", np.array([0.0, 100, 230])[:, None], degrees=True).as_matrix()
+    return level @ turns, np.tile([0.0, 0, 5000], (VIEWS, 1))
+
+
+def in_views() -> Real:
+    turn, shift = cameras()
+    return np.asarray(np.einsum("vij,nkj->nvki", turn, world_mm()) + shift[:, None])
+
+
+def truth() -> Reality:
+    (turn, shift), local = cameras(), in_views()
+    every = np.broadcast_to(turn, (FRAMES, VIEWS, 3, 3)), np.broadcast_to(shift, (FRAMES, VIEWS, 3))
+    focal, centre = np.full((FRAMES, VIEWS), FOCAL), np.broadcast_to(CENTRE, (FRAMES, VIEWS, 2))
+    return Reality(
+        joints_mm=local,
+        cameras=Cameras(
+            view_from_world=every[0],
+            translation_mm=every[1],
+            projection=np.asarray(projection_of(*every, focal, centre), float),
+            straight_px=FOCAL * local[..., :2] / local[..., 2:] + CENTRE,
+        ),
+    )
+
+
+def sightings(**changed: Any) -> Sightings:
+    local = in_views()
+    seen = Sightings(
+        joint_set=H36M_16,
+        cameras=("a", "b", "c"),
+        image_px=np.full((VIEWS, 2), (1280, 720), np.float32),
+        t_s=np.arange(FRAMES) / 10,
+        keypoints_px=(FOCAL * local[..., :2] / local[..., 2:] + CENTRE).astype(np.float32),
+        confidence=np.ones((FRAMES, VIEWS, JOINTS), np.float32),
+        canonical=np.zeros((FRAMES, VIEWS, JOINTS, 3), np.float32),
+        view_from_canonical=np.tile(np.eye(3, dtype=np.float32), (FRAMES, VIEWS, 1, 1)),
+    )
+    return replace(seen, **changed)
+
+
+def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Placed]:
+    """The true cameras and bodies in metres, in a world that is tilted and elsewhere."""
+    turn, shift = cameras()
+    rig = Rig(
+        cameras=("a", "b", "c"),
+        image_px=np.tile([1280.0, 720], (VIEWS, 1)),
+        view_from_world=turn,
+        translation=shift,
+        focal_px=np.full(VIEWS, focal),
+        centre_px=np.tile(CENTRE, (VIEWS, 1)),
+        radial=np.zeros(VIEWS),
+        delay_s=np.zeros(VIEWS),
+    )
+    tilt = Rotation.from_euler("x", tilt_deg, degrees=True).as_matrix()
+    away = np.array([3.0, -1, 2])
+    joints = 0.001 * world_mm() @ tilt.T + away
+    none = np.zeros(VIEWS)
+    return (
+        Calibration(
+            rig=rig.moved(tilt, away, 0.001),
+            body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
+            sureness=Sureness(
+                rotation_deg=none,
+                position_share=none,
+                focal_share=none,
+                reprojection_px=none,
+                reprojection_share=none,
+            ),
+            instants=FRAMES,
+            noise_share=0.01,
+        ),
+        Placed(
+            joints=joints,
+            deviation=np.zeros((FRAMES, JOINTS)),
+            views_seen=np.full((FRAMES, JOINTS), VIEWS),
+            residual_share=np.zeros((FRAMES, VIEWS)),
+        ),
+    )
+
+
+def test_a_skeleton_of_another_size_and_place_is_no_error() -> None:
+    off = errors(0.3 * in_views() + [10.0, -5, 2], sightings(), truth())
+    assert off.count == FRAMES * VIEWS
+    assert off.n_mm == pytest.approx(0, abs=1e-6)
+    assert off.p_mm == pytest.approx(0, abs=1e-6)
+
+
+def test_a_turned_skeleton_is_an_error_before_the_best_similarity_and_none_after() -> None:
+    turn = Rotation.from_euler("z", 40, degrees=True).as_matrix()
+    off = errors(in_views() @ turn.T, sightings(), truth())
+    assert off.n_mm / off.count > 100
+    assert off.p_mm == pytest.approx(0, abs=1e-6)
+
+
+def test_an_instant_that_one_view_alone_saw_does_not_count() -> None:
+    confidence = np.ones((FRAMES, VIEWS, JOINTS), np.float32)
+    confidence[0, 1:], confidence[1, 2] = 0, 0
+    seen, real = sightings(confidence=confidence), truth()
+    for known in (real, replace(real, cameras=None)):
+        assert errors(in_views(), seen, known).count == 2 + 2 * VIEWS
+
+
+def test_joints_that_do_not_count_or_are_not_known_add_nothing() -> None:
+    wrong, real = in_views(), truth()
+    wrong[:, :, 9] += 500
+    assert errors(wrong, sightings(), real).n_mm > 100
+    some = replace(real, joints=tuple(j for j in range(JOINTS) if j != 9))
+    assert errors(wrong, sightings(), some).n_mm == pytest.approx(0, abs=1e-6)
+    real.joints_mm[:, :, 9] = np.nan
+    assert errors(wrong, sightings(), real).n_mm == pytest.approx(0, abs=1e-6)
+
+
+def test_a_joint_that_was_not_given_counts_as_if_it_were_at_the_root() -> None:
+    lost, rooted = in_views(), in_views()
+    lost[:, :, 9] = np.nan
+    rooted[:, :, 9] = rooted[:, :, 0]
+    assert errors(lost, sightings(), truth()) == errors(rooted, sightings(), truth())
+
+
+def test_errors_of_sessions_are_pooled_by_what_counted() -> None:
+    both = Errors(n_mm=30.0, p_mm=20.0, count=1) + Errors(n_mm=30.0, p_mm=10.0, count=2)
+    assert both.means == {"n_mpjpe_mm": 20.0, "p_mpjpe_mm": 10.0}
+    nothing = Errors(n_mm=0.0, p_mm=0.0, count=0)
+    assert nothing.means == {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
+
+
+def test_with_exact_pixels_true_cameras_give_the_true_skeletons() -> None:
+    best = limit(sightings(), truth())
+    assert best is not None
+    assert best.n_mm / best.count < 0.1
+    assert limit(sightings(), replace(truth(), cameras=None)) is None
+
+
+def test_a_rig_that_is_right_but_for_its_world_has_no_error_and_its_tilt_is_told() -> None:
+    calibration, placed = found(tilt_deg=20)
+    ours = of_rig(sightings(), calibration, placed, truth())
+    assert ours.n_mm / ours.count == pytest.approx(0, abs=1e-6)
+    facts = of_cameras(calibration, placed, truth())
+    np.testing.assert_allclose(facts["focal"], 0, atol=1e-9)
+    assert facts["centre"] == pytest.approx(0, abs=1e-9)
+    assert facts["size_mm"] == pytest.approx(1000)
+    assert facts["up_deg"] == pytest.approx(20)
+    np.testing.assert_allclose(facts["true_centres"], calibration.rig.centres, atol=1e-9)
+
+
+def test_a_focal_length_that_is_off_is_told_as_a_share_and_shows_in_the_pictures() -> None:
+    calibration, placed = found(focal=1.1 * FOCAL)
+    assert of_cameras(calibration, placed, truth())["focal"] == pytest.approx([0.1] * VIEWS)
+    px = reprojection_px(sightings(), calibration, placed, truth())
+    away = np.linalg.norm(truth().cameras.straight_px - CENTRE, axis=-1)  # type: ignore[union-attr]
+    assert px["self_calibrated"] == pytest.approx(0.1 * np.median(away), rel=1e-4)
+    assert px["true_cameras"] < 0.01
+
+
+def test_limbs_that_keep_their_length_have_no_spread() -> None:
+    _, placed = found()
+    real = truth()
+    still = np.repeat(placed.joints[:1], FRAMES, axis=0)
+    spread = bone_spread_mm(replace(placed, joints=still), real, 1000.0)
+    assert set(spread) == {"thigh", "shin", "upper_arm"}
+    pose = world_mm()
+    shin = [
+        np.std(
+            np.linalg.norm(
+                pose[:, H36M_16.index(f"{s}knee")] - pose[:, H36M_16.index(f"{s}ankle")], axis=-1
+            )
+        )
+        for s in "lr"
+    ]
+    assert spread["shin"]["self_calibrated"] == pytest.approx(0, abs=1e-9)
+    assert spread["shin"]["truth"] == pytest.approx(np.mean(shin))
+
+
+def test_a_similarity_is_found_again_though_some_points_are_far_off() -> None:
+    source = RANDOM.normal(0, 1, (60, 3))
+    turn = Rotation.from_rotvec([0.3, -1.0, 0.6]).as_matrix()
+    target = 2.5 * source @ turn.T + [1.0, 2, 3] + RANDOM.normal(0, 0.01, source.shape)
+    target[:6] += 4.0
+    size, rotation, shift = similarity(source, target)
+    assert size == pytest.approx(2.5, rel=0.01)
+    np.testing.assert_allclose(rotation, turn, atol=0.01)
+    np.testing.assert_allclose(shift, [1, 2, 3], atol=0.02)
+
+
+def test_lifted_poses_are_averaged_by_confidence() -> None:
+    canonical = np.zeros((FRAMES, VIEWS, JOINTS, 3), np.float32)
+    canonical[:, 1], canonical[:, 2] = 4.0, 100.0
+    confidence = np.zeros((FRAMES, VIEWS, JOINTS), np.float32)
+    confidence[:, 0], confidence[:, 1] = 0.25, 0.75
+    found = mean_of_canonical(sightings(canonical=canonical, confidence=confidence))
+    np.testing.assert_allclose(found, 3.0, rtol=1e-5)

@@ -1,0 +1,115 @@
+"""Rigs and their scores as people read them."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.skeleton import H36M_16
+from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibration_errors_table import show_rig, show_summary
+
+FACTS: dict[str, Any] = {
+    "sessions": 8,
+    "views": 4,
+    "sessions_calibrated_share": 0.875,
+    "seconds_per_session": 1.5,
+    "refused": {},
+    "failed": {},
+}
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=120)
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def outcome(delay_s: float = 0.0) -> Outcome:
+    """A camera at (1, 2, 3) that is level, and one a metre above it."""
+    eyes = np.array([[1.0, 2, 3], [1, 2, 4]])
+    found = Calibration(
+        rig=Rig(
+            cameras=("left", "right"),
+            image_px=np.tile([1280.0, 720], (2, 1)),
+            view_from_world=np.tile(np.eye(3), (2, 1, 1)),
+            translation=-eyes,
+            focal_px=np.array([1200.0, 900]),
+            centre_px=np.tile([640.0, 360], (2, 1)),
+            radial=np.zeros(2),
+            delay_s=np.array([0, delay_s]),
+        ),
+        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
+        sureness=Sureness(
+            rotation_deg=np.array([0.5, 0.7]),
+            position_share=np.array([0.012, 0.02]),
+            focal_share=np.array([0.03, 0.04]),
+            reprojection_px=np.array([1.6, 2.4]),
+            reprojection_share=np.zeros(2),
+        ),
+        instants=9,
+        noise_share=0.01,
+        scale_source="height",
+    )
+    return Outcome(name="run-07", duration_s=3.0, seconds=1.0, triangulation_s=0.1, found=found)
+
+
+def test_a_rig_is_shown_with_where_each_camera_stands_and_how_sure_that_is(
+    console: Console,
+) -> None:
+    show_rig(outcome(), console)
+    text = said(console)
+    assert "run-07, metres by height" in text
+    (left,) = (line for line in text.splitlines() if "left" in line)
+    for word in ("1200 ± 3%", "1.00, 2.00", "3.00", "1.2", "0.5", "1.6"):
+        assert word in left
+    assert "later than stamped" not in text
+
+
+def test_delays_are_told_in_milliseconds_where_there_are_any(console: Console) -> None:
+    show_rig(outcome(delay_s=0.0123), console)
+    assert "seen later than stamped: left +0.0 ms, right +12.3 ms" in said(console)
+
+
+def test_a_refused_session_has_no_rig_to_show(console: Console) -> None:
+    refused = Outcome(name="a", duration_s=1.0, seconds=1.0, triangulation_s=0.0, refused="still")
+    show_rig(refused, console)
+    assert said(console) == ""
+
+
+def test_a_summary_names_what_was_refused_and_what_failed_with_the_reason(
+    console: Console,
+) -> None:
+    facts = FACTS | {"refused": {"a:1": "nobody moved"}, "failed": {"b:2": 1.83}}
+    show_summary(facts, console)
+    text = said(console)
+    assert "8 sessions of 4 views, 87.5% calibrated, 1.50 s of computing each" in text
+    assert "refused a:1: nobody moved" in text
+    assert "failed b:2: 1.83 of its limit" in text
+    assert "MPJPE" not in text
+
+
+def test_errors_stand_beside_those_of_the_true_cameras(console: Console) -> None:
+    show_summary(
+        FACTS
+        | {
+            "fused": {"n_mpjpe_mm": 31.44, "p_mpjpe_mm": 22.0},
+            "calibrated_limit": {"n_mpjpe_mm": 24.0, "p_mpjpe_mm": 18.36},
+            "lifter_fused": {"n_mpjpe_mm": None, "p_mpjpe_mm": None},
+            "focal_error_median": 0.0213,
+            "centre_error_share": 0.034,
+        },
+        console,
+    )
+    rows = [line for line in said(console).splitlines() if "│" in line]
+    assert any("self-calibrated" in row and "31.4" in row and "22.0" in row for row in rows)
+    assert any("the limit" in row and "24.0" in row and "18.4" in row for row in rows)
+    assert not any("the lifter's own" in row for row in rows)
+    assert "focal length off by 2.1%, camera centres by 3.4%" in said(console)

@@ -1,0 +1,131 @@
+"""The picture of a calibrated session."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from cvsf.multiview.observations import Sightings
+from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.reconstruction.reconstruct import Placed
+from cvsf.skeleton import H36M_16
+from tests.support.material import make_frame, make_instant, make_pose, record
+from train.batches.probe_inputs import STANDING
+from train.data.calibration_input import Filmed
+from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibration_errors import Errors
+from train.evaluation.calibration_figure import draw
+
+
+def outcome(frames: int = 8, **changed: Any) -> Outcome:
+    """Four cameras 4 m around a body that walks past them, a metre and a half up."""
+    around = np.array([0.3, 1.8, 3.5, 5.0])
+    eyes = np.stack([4 * np.cos(around), 4 * np.sin(around), np.full(4, 1.5)], -1)
+    back = -eyes * [1, 1, 0] / 4
+    right = np.cross(back, [0, 0, 1.0])
+    turn = np.stack([right, np.tile([0, 0, -1.0], (4, 1)), back], 1)
+    four = np.full(4, 0.01)
+    found = Calibration(
+        rig=Rig(
+            cameras=("cam0", "cam1", "cam2", "cam3"),
+            image_px=np.tile([640.0, 480], (4, 1)),
+            view_from_world=turn,
+            translation=-np.einsum("vij,vj->vi", turn, eyes),
+            focal_px=np.full(4, 500.0),
+            centre_px=np.tile([320.0, 240], (4, 1)),
+            radial=np.zeros(4),
+            delay_s=np.zeros(4),
+        ),
+        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
+        sureness=Sureness(
+            rotation_deg=four,
+            position_share=four,
+            focal_share=four,
+            reprojection_px=four,
+            reprojection_share=four,
+        ),
+        instants=frames,
+        noise_share=0.01,
+        scale_source="height",
+    )
+    body = np.array([STANDING[joint] for joint in H36M_16.joints]) + np.array([0, 0, 0.9])
+    joints = body + np.linspace(-1, 1, frames)[:, None, None] * [1.0, 0, 0]
+    facts: dict[str, Any] = {
+        "name": "run_07",
+        "duration_s": 2.0,
+        "seconds": 1.0,
+        "triangulation_s": 0.1,
+        "found": found,
+        "placed": Placed(
+            joints=joints,
+            deviation=np.zeros(joints.shape[:2]),
+            views_seen=np.full(joints.shape[:2], 4),
+            residual_share=np.zeros((frames, 4)),
+        ),
+        "t_s": np.linspace(5, 7, frames),
+    }
+    return Outcome(**facts | changed)
+
+
+def filmed(made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "cam3")) -> Filmed:
+    """What those cameras saw of it, to the pixel; the rig's own come where they are named."""
+    assert made.found is not None
+    assert made.placed is not None
+    rig = made.found.rig
+    shown = rig.project(made.placed.joints)
+    views = [rig.cameras.index(name) if name in rig.cameras else 0 for name in cameras]
+    shape = (*shown[:, views].shape[:3],)
+    seen = Sightings(
+        joint_set=H36M_16,
+        cameras=cameras,
+        image_px=np.full((len(cameras), 2), (640, 480), np.float32),
+        t_s=made.t_s,
+        keypoints_px=shown[:, views].astype(np.float32),
+        confidence=np.ones(shape, np.float32),
+        canonical=np.zeros((*shape, 3), np.float32),
+        view_from_canonical=np.zeros((*shape[:2], 3, 3), np.float32),
+    )
+    fused = np.zeros((shape[0], shape[2], 3), np.float32)
+    return Filmed(name=made.name, sightings=seen, fused=fused, real=None)
+
+
+def drawn(path: Path) -> Any:
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    return picture
+
+
+def test_a_file_without_pictures_is_drawn_with_its_skeletons_and_scores(tmp_path: Path) -> None:
+    made, file = outcome(), tmp_path / "walk.npz"
+    draw(made, filmed(made), file, tmp_path / "plain.png")
+    scored = outcome(errors={"fused": Errors(n_mm=30.0, p_mm=20.0, count=1)})
+    draw(scored, filmed(scored), file, tmp_path / "scored.png")
+    plain, with_score = drawn(tmp_path / "plain.png"), drawn(tmp_path / "scored.png")
+    assert plain.shape == with_score.shape == (806, 1440, 3)
+    changed = np.flatnonzero((plain != with_score).any((1, 2)))
+    assert 0 < len(changed) < 25  # the line that says it, and nothing else
+    assert plain[:, 870:].std() > 20  # four views with a body each
+
+
+def test_what_the_cameras_saw_lies_under_the_skeletons(tmp_path: Path) -> None:
+    messages: list[Any] = []
+    jpeg = simplejpeg.encode_jpeg(np.full((480, 640, 3), (0, 255, 0), np.uint8), colorspace="RGB")
+    for seq in range(8):
+        messages += [make_frame(f"cam{view}", seq, jpeg) for view in range(4)]
+        cameras = ("cam0", "cam1", "cam2", "cam3")
+        messages += [make_instant(seq, cameras), make_pose(seq, cameras)]
+    record(tmp_path / "run", messages)
+    made = outcome()
+    draw(made, filmed(made), tmp_path / "run", tmp_path / "rig.png")
+    blue, green, red = np.moveaxis(drawn(tmp_path / "rig.png")[:, 870:].astype(int), -1, 0)
+    assert ((green > 180) & (blue < 60) & (red < 60)).mean() > 0.3
+
+
+def test_views_are_those_of_the_rig_by_name_where_a_camera_was_left_out(tmp_path: Path) -> None:
+    made, file = outcome(), tmp_path / "walk.npz"
+    draw(made, filmed(made), file, tmp_path / "one.png")
+    mixed = filmed(made, ("cam2", "blind", "cam0", "cam3", "cam1"))
+    draw(made, mixed, file, tmp_path / "other.png")
+    assert np.array_equal(drawn(tmp_path / "one.png"), drawn(tmp_path / "other.png"))

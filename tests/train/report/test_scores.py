@@ -1,0 +1,56 @@
+"""The scores of a night's report."""
+
+from typing import Any
+
+from tests.support.nights import night_report
+from tests.support.pages import Page
+from train.report.html import join
+from train.report.scores import better_and_worse, changes_panels, curve_panels
+
+
+def test_sessions_are_counted_by_the_first_score_that_they_have() -> None:
+    report = night_report()
+    assert better_and_worse(report) == (4, 0, 0)
+    first, second, third, _ = report["evaluation"]
+    first["after"]["one_view_share"] = 2 * first["before"]["one_view_share"]
+    del second["before"]["one_view_share"]  # judged against the truth instead
+    second["after"]["n_mpjpe_mm"] = second["before"]["n_mpjpe_mm"]
+    third["before"] = {}
+    assert better_and_worse(report) == (1, 1, 1)
+    assert better_and_worse({}) is None
+
+
+def test_every_score_is_told_before_and_after_even_one_without_a_name() -> None:
+    report: dict[str, Any] = night_report()
+    report["evaluation"][0]["before"]["odd<score>"] = 0.123
+    page = Page(join(*changes_panels(report)))
+    for said in ("9.1 %", "7.4 %", "0.123", "82.7 mm", "82.1 mm", "staff.npz"):
+        assert said in page.text.replace("\u00a0", " ")
+    assert "odd<score>" in page.within("h3")
+    for judged in report["evaluation"]:
+        assert judged["session"] in page.text
+    assert changes_panels({}) == []
+
+
+def test_a_score_that_only_some_sessions_have_is_told_of_those() -> None:
+    report = night_report()
+    for judged in report["evaluation"][1:]:
+        for when in ("before", "after"):
+            del judged[when]["n_mpjpe_mm"]
+    del report["reference"]
+    panels = {Page(panel).within("h3")[0]: Page(panel).text for panel in changes_panels(report)}
+    named = [judged["session"] in panels["Against the truth"] for judged in report["evaluation"]]
+    assert named == [True, False, False, False]
+    assert "What it knew already" not in panels
+
+
+def test_curves_are_told_by_where_they_began_and_ended_and_left_out_where_none_was_noted() -> None:
+    report = night_report()
+    page = Page(join(*curve_panels(report)))
+    curve = report["training"]["curve"]
+    for key in ("loss", "one_view", "fused", "bone_spread"):
+        assert f"{curve[0][key]:.3g} → {curve[-1][key]:.3g}" in page.text
+    for point in curve:
+        del point["one_view"], point["fused"]
+    assert len(curve_panels(report)) == 2
+    assert curve_panels({}) == curve_panels({"training": {"curve": [{"step": 0}]}}) == []

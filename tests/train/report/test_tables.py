@@ -1,0 +1,69 @@
+"""The tables of a night's report."""
+
+from typing import Any
+
+from tests.support.nights import night_report
+from tests.support.pages import Page
+from train.report.tables import (
+    engines_list,
+    gate_table,
+    sessions_table,
+    steps_chart,
+    training_facts,
+)
+
+
+def test_every_check_of_the_gate_is_told_with_what_was_found_and_wanted() -> None:
+    report: dict[str, Any] = {
+        "gate": [
+            {"check": "gain", "found": 0.149, "wanted": "above 0.02", "passed": True},
+            {"check": "<worse>", "found": 2, "wanted": "0", "passed": False},
+            {"check": "parity", "passed": None},
+        ]
+    }
+    page = Page(gate_table(report) or "")
+    cells = page.within("td")
+    assert cells[:3] == ["gain", "0.149", "above 0.02"]
+    assert cells[3:6] == ["<worse>", "2", "0"]
+    outcomes = [said.split()[-1] for said in page.within("span")]
+    assert outcomes == ["passed", "failed", "run"]
+
+
+def test_sessions_are_told_with_what_they_were_for_and_those_left_out_with_why() -> None:
+    report = night_report()
+    page = Page(sessions_table(report) or "")
+    sessions = report["sessions"]
+    told = [one["name"] for key in ("learned", "kept_back") for one in sessions[key]]
+    told += [*sessions["earlier"], *sessions["rehearsed"], *sessions["left_out"]]
+    assert [name for name in page.within("td") if name in told] == told
+    assert "left out: seen by one camera only" in page.text
+    assert "1 214" in page.text  # the longest, in instants
+
+
+def test_the_engine_that_is_live_afterwards_depends_on_the_outcome() -> None:
+    report = night_report()
+    new, old = report["engine"], report["before"]["id"]
+    for outcome, live in (("promoted", new), ("refused", old)):
+        page = Page(engines_list(report | {"outcome": outcome}))
+        facts = dict(zip(page.within("dt"), page.within("code"), strict=False))
+        assert facts["live before the night"] == old
+        assert facts["live after it"] == live
+        assert "cvsf models rollback" in page.within("code")
+    unfinished = Page(engines_list({}))
+    assert unfinished.within("dt") == []
+
+
+def test_how_it_was_trained_and_how_long_each_step_took_is_told() -> None:
+    report = night_report()
+    said = training_facts(report).replace("\u00a0", " ").replace("\u202f", " ")
+    assert said == "variant stage3 · 2 500 steps · 32 min 14 s of computing"
+    page = Page(steps_chart(report) or "")
+    for step in report["steps"]:
+        assert step["step"] in page.within("td")
+    assert "34 min 46 s" in page.text
+
+
+def test_what_a_report_lacks_is_left_out() -> None:
+    assert gate_table({}) is sessions_table({}) is steps_chart({}) is None
+    assert training_facts({}) == ""
+    assert gate_table({"gate": "none", "steps": [None]}) is None
