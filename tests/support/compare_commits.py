@@ -1,0 +1,137 @@
+"""Two commits side by side: the same answers, and how long they take to start.
+
+`python -m tests.support.compare_commits OLD NEW FILE.npz`, at the repository's root, builds both
+commits into folders of their own, gives both the same work and prints one JSON object: what
+differs, and the new commit's start-up over the old one's. FILE.npz is a multi-view file of a person
+who moves.
+"""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import DATA, ROOT
+
+REPEATS = 15
+STEPS = 20
+SMALL = {"width": 32, "blocks": 1, "threads": 1, "batch_instants": 8, "check_instants": 8}
+STARTS = {
+    "cvsf --help": ["-m", "cvsf", "--help"],
+    "import of a node": ["-c", "import capture.node"],
+    "import of the hub": ["-c", "import runtime.hub"],
+}
+_TIMES = re.compile("seconds|computing|_ms|memory|per_s|report|checkpoint|out|created")
+"""Keys that tell how long it took, or where it lies."""
+
+
+def build(commit: str, folder: Path) -> Path:
+    """The commit's wheel, unpacked where PYTHONPATH finds it."""
+    source, place = folder / f"source-{commit}", folder / f"built-{commit}"
+    subprocess.run(
+        ["git", "-C", ROOT, "worktree", "add", "-f", "--detach", source, commit], check=True
+    )
+    try:
+        words = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target"]
+        words += [str(place), str(source)]
+        subprocess.run(words, check=True)
+    finally:
+        subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", source], check=True)
+    return place
+
+
+def run(built: Path, *words: str, cwd: Path) -> str:
+    """Standard output of a Python that knows only this build."""
+    alone = {"PYTHONPATH": str(built), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words], env=os.environ | alone, cwd=cwd, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{words}: {done.stderr}")
+    return done.stdout
+
+
+def command(built: Path, cwd: Path, *words: str) -> Any:
+    """The JSON object that a command ends with."""
+    return json.loads(run(built, "-m", "cvsf", *words, "--json", cwd=cwd).splitlines()[-1])
+
+
+def answers(built: Path, file: Path, folder: Path) -> dict[str, Any]:
+    """What one build makes of the same work."""
+    folder.mkdir()
+    found = {
+        "bench replay": command(built, folder, "bench", "replay", str(DATA / "session")),
+        "calibrate": command(built, folder, "calibrate", str(file)),
+        "evaluate": command(built, folder, "evaluate", str(file)),
+    }
+    config = folder / "config.json"
+    config.write_text(json.dumps(SMALL | {"steps": STEPS, "checks": STEPS}))
+    for variant in ("s1s2", "stage3"):
+        words = [str(file), "--variant", variant, "--config", str(config), "--out", variant]
+        command(built, folder, "train", *words)
+        checkpoint = folder / variant / "seed-0" / "checkpoint.pt"
+        program = (
+            "import json, sys, torch\n"
+            "saved = torch.load(sys.argv[1], weights_only=True)\n"
+            "print(json.dumps([point['loss'] for point in saved['curve']]))"
+        )
+        losses = json.loads(run(built, "-c", program, str(checkpoint), cwd=folder))
+        assert len(losses) == STEPS
+        found[f"losses of {variant}"] = losses
+    return found
+
+
+def differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """The places where two answers are not the same to the last digit."""
+    if _TIMES.search(where.rpartition(".")[2]):
+        return []
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [d for k in keys for d in differences(old.get(k), new.get(k), f"{where}.{k}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [d for i, (a, b) in pairs for d in differences(a, b, f"{where}[{i}]")]
+    return [] if old == new else [f"{where}: {old} is now {new}"]
+
+
+def start_seconds(builds: list[Path], words: list[str], folder: Path) -> list[float]:
+    """Median of each build, in turns."""
+    times: list[list[float]] = [[] for _ in builds]
+    for _ in range(REPEATS):
+        for built, row in zip(builds, times, strict=True):
+            begun_s = time.perf_counter()
+            run(built, *words, cwd=folder)
+            row.append(time.perf_counter() - begun_s)
+    return [statistics.median(row[1:]) for row in times]
+
+
+def main(old: str, new: str, file: str) -> None:
+    """Build, compare, print."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        builds = [build(commit, folder) for commit in (old, new)]
+        made = [
+            answers(built, Path(file).absolute(), folder / f"answers-{built.name}")
+            for built in builds
+        ]
+        starts = {}
+        for what, words in STARTS.items():
+            before_s, after_s = start_seconds(builds, words, folder)
+            starts[what] = {"old_s": before_s, "new_s": after_s, "ratio": after_s / before_s}
+    result = {
+        "differences": differences(made[0], made[1]),
+        "replay": [one["bench replay"] for one in made],
+        "losses": {k: v[-1] for k, v in made[1].items() if k.startswith("losses")},
+        "starts": starts,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
