@@ -50,7 +50,9 @@ def test_each_camera_is_listed_with_its_stable_name_and_formats(
     assert camera["name"] is None
 
 
-def test_a_name_is_kept_and_means_the_camera(plugged_in: None, tmp_path: Path) -> None:
+def test_a_given_name_is_kept_in_cameras_toml_for_its_camera(
+    plugged_in: None, tmp_path: Path
+) -> None:
     found = answer("--data", str(tmp_path), "--name", "0=left", "--name", "rtsp://a/b=right")
     assert found["names"] == {"left": "/dev/v4l/by-id/usb-lens", "right": "rtsp://a/b"}
     kept = tomllib.loads((tmp_path / "cameras.toml").read_text())
@@ -60,7 +62,9 @@ def test_a_name_is_kept_and_means_the_camera(plugged_in: None, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["left", "0=", "0=7", "0=sim", "0=a b", "9=left", "x.mp4=left"])
-def test_a_wrong_name_is_refused(plugged_in: None, tmp_path: Path, name: str) -> None:
+def test_a_camera_name_that_cannot_be_is_refused(
+    plugged_in: None, tmp_path: Path, name: str
+) -> None:
     with pytest.raises(Refusal):
         answer("--data", str(tmp_path), "--name", name)
     assert not (tmp_path / "cameras.toml").exists()
@@ -89,7 +93,7 @@ def test_a_preview_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         answer("--source", path, "--cams", "1", "--preview", path)
 
 
-def test_a_contact_sheet_keeps_every_shape() -> None:
+def test_a_contact_sheet_keeps_the_aspect_of_every_picture() -> None:
     wide = simplejpeg.encode_jpeg(np.full((90, 160, 3), 255, np.uint8))
     tall = simplejpeg.encode_jpeg(np.full((160, 91, 3), 255, np.uint8))
     sheet = contact_sheet([wide, tall, wide])

@@ -13,10 +13,9 @@ import simplejpeg
 
 from capture.config import CaptureConfig
 from capture.node import Node
-from capture.sources.source import Exposure, Pace, SourceConfig, SourceEnded, SourceLost, parse_size
+from capture.sources.source import Exposure, Pace, SourceConfig, SourceEnded, SourceLost
 from capture.sources.video_file import VideoFile
 from cvsf.messages import Frame
-from cvsf.system.errors import Refusal
 from runtime.ingest.camera_connection import Link
 from runtime.ingest.receiver import Receiver
 
@@ -124,7 +123,7 @@ def test_a_gap_of_the_source_is_a_gap_in_the_numbers_and_an_exposure_dropped(hub
         assert frame.t_ns == frame.raw_ns + frame.offset_ns
 
 
-def test_a_camera_that_dies_is_opened_again_and_both_are_said_once(
+def test_a_camera_that_dies_is_opened_again_and_each_is_logged_once(
     hub: Hub, video: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     node = Node("cam0", f"file:{video}", hub.endpoint, SourceConfig(), EPOCH_NS)
@@ -137,18 +136,9 @@ def test_a_camera_that_dies_is_opened_again_and_both_are_said_once(
     assert [frame.seq for frame in hub.frames] == list(range(2 + 6))
 
 
-def test_the_word_to_film_carries_the_moment_to_begin() -> None:
+def test_the_start_line_lets_a_node_film_from_its_moment_on() -> None:
     node = Node("cam0", "sim:still?index=0", "tcp://127.0.0.1:1", SourceConfig(), EPOCH_NS)
     assert not node.may_film.is_set()
     node.begin(b"123456789\n")
     assert node.may_film.is_set()
     assert node.start_ns == 123456789
-
-
-def test_a_size_is_width_by_height_in_pixels() -> None:
-    assert parse_size(None) is None
-    assert parse_size("1280x720") == (1280, 720)
-    assert parse_size("640X480") == (640, 480)
-    for wrong in ("", "640", "640x", "640x15", "-640x480", "640x480x3", "axb"):
-        with pytest.raises(Refusal, match="expected WIDTHxHEIGHT in pixels, such as 1280x720"):
-            parse_size(wrong)

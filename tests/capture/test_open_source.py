@@ -52,12 +52,12 @@ def test_files_with_one_stem_are_numbered(clips: Path) -> None:
     assert [spec.camera for spec in specs] == ["cam0", "cam1"]
 
 
-def test_given_names_are_used(clips: Path) -> None:
+def test_given_names_become_the_names_of_the_cameras(clips: Path) -> None:
     specs = find_sources(f"{clips}/*.mp4", 3, ["left", "top", "right"])
     assert [spec.camera for spec in specs] == ["left", "top", "right"]
 
 
-def test_of_more_files_the_first_are_taken_and_it_is_said(
+def test_of_too_many_files_the_first_are_taken_and_a_line_is_logged(
     clips: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -81,7 +81,9 @@ def test_of_more_files_the_first_are_taken_and_it_is_said(
         ),
     ],
 )
-def test_the_slope_may_be_still_or_moving_and_in_part(source: str, uris: list[str]) -> None:
+def test_a_simulated_source_gives_the_address_of_each_of_its_cameras(
+    source: str, uris: list[str]
+) -> None:
     specs = find_sources(source, 2)
     assert [spec.uri for spec in specs] == uris
     assert [spec.camera for spec in specs] == [f"cam{read_address(uri).index}" for uri in uris]
@@ -114,14 +116,16 @@ def test_the_slope_may_be_still_or_moving_and_in_part(source: str, uris: list[st
         ("99", 1, "no camera 99"),
     ],
 )
-def test_what_cannot_be_is_refused(clips: Path, source: str, cams: int, sentence: str) -> None:
+def test_a_source_that_cannot_be_opened_is_refused_with_its_reason(
+    clips: Path, source: str, cams: int, sentence: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         text = source.format(clips=clips, open=server.getsockname()[1])
         with pytest.raises(Refusal, match=sentence):
             find_sources(text, cams)
 
 
-def test_wrong_names_are_refused() -> None:
+def test_camera_names_of_wrong_number_or_form_are_refused() -> None:
     for names, sentence in (
         (["left"], "1 names were given for 2 cameras"),
         (["left", "left"], "two cameras are named 'left'"),
@@ -129,25 +133,6 @@ def test_wrong_names_are_refused() -> None:
     ):
         with pytest.raises(Refusal, match=sentence):
             find_sources("sim", 2, names)
-
-
-def test_without_a_camera_it_is_said_what_was_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(Refusal, match=r"no camera was found: no .*/video\*.*--source sim"):
-        v4l2_devices.find_all(dev=tmp_path)
-    (tmp_path / "video0").write_bytes(b"")
-    with pytest.raises(Refusal, match=r"no camera was found: .*video0 is no V4L2 camera"):
-        v4l2_devices.find_all(dev=tmp_path)
-
-
-def test_stable_names_lead_to_their_device(tmp_path: Path) -> None:
-    (tmp_path / "video0").touch()
-    for folder in ("by-path", "by-id"):
-        (tmp_path / "v4l" / folder).mkdir(parents=True)
-        (tmp_path / "v4l" / folder / "usb-lens").symlink_to("../../video0")
-    known = v4l2_devices._stable_names(tmp_path)
-    assert known == {(tmp_path / "video0").resolve(): tmp_path / "v4l" / "by-id" / "usb-lens"}
 
 
 def test_a_given_name_finds_its_camera(tmp_path: Path) -> None:
@@ -159,19 +144,10 @@ def test_a_given_name_finds_its_camera(tmp_path: Path) -> None:
         find_sources("right", 1, data=tmp_path)
 
 
-def test_names_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    v4l2_devices.names_path(tmp_path).write_text("[cameras]\nleft = 3\n")
-    with pytest.raises(Refusal, match="expected lines like"):
-        v4l2_devices.read_names(tmp_path)
-    v4l2_devices.names_path(tmp_path).write_text("[cameras\n")
-    with pytest.raises(Refusal, match="cannot be read"):
-        v4l2_devices.read_names(tmp_path)
-
-
 def test_an_unknown_address_is_refused() -> None:
     with pytest.raises(Refusal, match="is no source"):
         open_source("ftp:/x", SourceConfig())
 
 
-def test_the_guard_against_enormous_pictures_is_set() -> None:
+def test_opencv_is_limited_to_64_megapixels() -> None:
     assert int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]) <= 1 << 26

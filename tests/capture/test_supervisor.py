@@ -59,7 +59,7 @@ def test_children_that_end_well_end_the_run_with_0_and_their_accounts(script: St
         assert child.starts == 1
 
 
-def test_nobody_films_before_everybody_is_open_and_the_moment_lies_ahead(
+def test_no_camera_films_before_all_are_open_and_the_start_moment_lies_ahead(
     script: Start, tmp_path: Path
 ) -> None:
     late = tmp_path / "late"
@@ -79,7 +79,7 @@ def test_a_child_that_refuses_at_its_first_start_ends_all_with_2(script: Start) 
     assert refusing.starts == 1
 
 
-def test_a_child_that_dies_while_filming_is_started_anew_and_told_to_film_again(
+def test_a_child_that_dies_while_filming_is_restarted_and_gets_the_start_moment_again(
     script: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = tmp_path / "told"

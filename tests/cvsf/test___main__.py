@@ -24,21 +24,21 @@ def test_the_version_is_that_of_the_package() -> None:
     assert done.stdout == f"cvsf {importlib.metadata.version('cvsf')}\n"
 
 
-def test_an_unknown_command_is_one_sentence_and_exit_2() -> None:
+def test_an_unknown_command_ends_with_one_sentence_and_exit_code_2() -> None:
     done = run("-m", DOOR, "frobnicate", "--now")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "cvsf has no command 'frobnicate --now'; cvsf --help lists them\n"
 
 
-def test_nothing_slow_is_loaded_before_the_signals_are_heard() -> None:
+def test_nothing_slow_is_loaded_before_signals_are_handled() -> None:
     slow = ("numpy", "typer", "rich", "onnxruntime", "torch")
     code = f"import sys; from {DOOR} import main; print([m for m in {slow} if m in sys.modules])"
     assert run("-c", code).stdout == "[]\n"
 
 
 @pytest.mark.parametrize(("command", "ends_with"), [("node", 0), ("cameras", -signal.SIGTERM)])
-def test_only_a_live_command_that_is_told_to_end_ends_well_from_the_start(
+def test_only_a_live_command_exits_with_0_at_a_signal_during_its_start(
     command: str, ends_with: int
 ) -> None:
     code = (

@@ -45,7 +45,7 @@ def skeleton() -> Skeleton:
     )
 
 
-def test_a_pose_survives_its_bytes_to_the_last_bit() -> None:
+def test_a_pose_packed_to_bytes_is_unpacked_bit_by_bit() -> None:
     sent = pose(16)
     got = from_header(MultiviewPose, unpack(pack(to_header(sent)), trusted=True))
     assert got.cameras == sent.cameras
@@ -53,19 +53,19 @@ def test_a_pose_survives_its_bytes_to_the_last_bit() -> None:
     np.testing.assert_array_equal(got.confidence, sent.confidence)
 
 
-def test_a_skeleton_and_an_instant_survive_their_bytes() -> None:
+def test_a_skeleton_and_an_instant_packed_to_bytes_are_unpacked_unchanged() -> None:
     got = from_header(Skeleton, unpack(pack(to_header(skeleton())), trusted=True))
     assert (got.engine, got.views, got.measured) == ("lifter-1", ("cam0", "cam1"), True)
     sent = Instant(index=1, t_ns=2, frames={"cam0": ("b", 3)}, expected=("cam0",), spread_ns=0)
     assert from_header(Instant, unpack(pack(to_header(sent)), trusted=True)) == sent
 
 
-def test_a_field_of_tomorrow_is_ignored() -> None:
+def test_an_unknown_field_of_a_message_is_ignored() -> None:
     header = to_header(skeleton()) | {"mood": "good"}
     assert from_header(Skeleton, header).engine == "lifter-1"
 
 
-def test_another_schema_is_refused_by_number() -> None:
+def test_a_message_of_another_schema_is_refused_with_both_numbers() -> None:
     with pytest.raises(ValueError, match="schema is 2, expected 1"):
         from_header(Skeleton, to_header(skeleton()) | {"schema": 2})
 
@@ -85,7 +85,7 @@ def test_a_pose_that_is_not_finite_is_refused() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_map_or_a_value_error(data: bytes) -> None:
+def test_random_bytes_are_unpacked_to_a_map_or_refused(data: bytes) -> None:
     with suppress(ValueError):
         assert isinstance(unpack(data), dict)
 
@@ -103,6 +103,6 @@ def test_any_bytes_are_a_map_or_a_value_error(data: bytes) -> None:
         bytes(5000),
     ],
 )
-def test_a_bomb_is_refused_at_once(data: bytes) -> None:
+def test_a_header_that_claims_huge_or_nested_data_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"header|array"):
         unpack(data)

@@ -24,12 +24,12 @@ def test_mirroring_twice_changes_nothing_and_swaps_every_sided_joint(joints: Joi
 
 
 @pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=JOINT_SETS)
-def test_every_joint_hangs_on_the_skeleton(joints: JointSet) -> None:
+def test_every_joint_is_an_end_of_a_bone(joints: JointSet) -> None:
     named = {i for bone in joints.bones for i in bone}
     assert named == set(range(len(joints)))
 
 
-def test_coco_read_for_the_lifter_gets_midpoints_and_no_head() -> None:
+def test_coco_keypoints_remapped_for_the_lifter_get_midpoints_and_no_head() -> None:
     points = np.arange(len(COCO_17) * 2, dtype=float).reshape(1, -1, 2)
     sure = np.linspace(0.1, 0.9, len(COCO_17))[None]
     got, confidence = remap(points, sure, COCO_17.joints, H36M_16.joints)
@@ -42,7 +42,7 @@ def test_coco_read_for_the_lifter_gets_midpoints_and_no_head() -> None:
     np.testing.assert_allclose(got[0, spine], (got[0, hip] + got[0, thorax]) / 2)
 
 
-def test_sets_that_have_a_joint_keep_it() -> None:
+def test_a_joint_that_both_sets_have_is_remapped_unchanged() -> None:
     points = np.random.default_rng(0).normal(size=(4, len(HALPE_26), 2))
     got, confidence = remap(points, np.ones((4, len(HALPE_26))), HALPE_26.joints, H36M_16.joints)
     np.testing.assert_allclose(

@@ -42,7 +42,7 @@ def test_an_option_that_cannot_be_is_refused_by_its_name_and_a_file_by_its_key(
         hub(config=config, data=tmp_path)
 
 
-def test_what_is_typed_overrules_the_file(tmp_path: Path) -> None:
+def test_an_option_overrides_the_configuration_file(tmp_path: Path) -> None:
     config = tmp_path / "cvsf.toml"
     config.write_text("[hub]\nhost = '127.0.0.1'\nheight_m = 1.8\n")
     with pytest.raises(Refusal, match="--height is 182: expected metres between"):

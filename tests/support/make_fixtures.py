@@ -73,7 +73,8 @@ def write_manifest() -> None:
 
 def write_report() -> None:
     """What a small night writes about itself."""
-    from tests.train.test_nightly import spent, taken
+    from tests.support.takes import taken
+    from tests.train.test_nightly import spent
 
     with tempfile.TemporaryDirectory() as folder:
         for take in (1, 2, 3):

@@ -33,7 +33,9 @@ def apart(a: Picture, b: Picture) -> float:
     return float(np.abs(a.astype(float) - b.astype(float)).mean())
 
 
-def test_a_still_camera_sees_the_painting_itself(land: Land, view: Viewpoint) -> None:
+def test_the_background_of_a_still_camera_is_the_painting_unchanged(
+    land: Land, view: Viewpoint
+) -> None:
     rotation = towards(view, view.target)
     seen = Backdrop(land, view).picture(rotation, view.focal_px, STILL, UNCHANGED, 0)
     assert np.array_equal(seen, paint(land, view.eye, rotation, view.focal_px, SIZE))

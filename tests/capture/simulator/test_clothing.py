@@ -12,12 +12,14 @@ def figure() -> Figure:
     return make_figure()
 
 
-def test_a_seed_wears_the_same_every_day_and_another_seed_something_else(figure: Figure) -> None:
+def test_the_same_seed_gives_the_same_clothing_and_another_seed_other_clothing(
+    figure: Figure,
+) -> None:
     assert np.array_equal(dress(figure, 11), dress(figure, 11))
     assert np.abs(dress(figure, 11) - dress(figure, 12)).mean() > 0.05
 
 
-def test_left_and_right_wear_the_same_whatever_the_pattern(figure: Figure) -> None:
+def test_left_and_right_limbs_wear_the_same_colours_in_every_pattern(figure: Figure) -> None:
     for seed in range(40):
         colour = dress(figure, seed)
         for name, *_ in SIDE_PARTS:

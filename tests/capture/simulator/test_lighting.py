@@ -18,7 +18,7 @@ def test_the_suns_share_is_its_light_on_the_level_over_all_light_there() -> None
 
 
 @pytest.mark.parametrize(("sunlight", "sharp"), [(0.2, True), (0.1, False), (0.0, False)])
-def test_shadows_are_the_suns_where_it_gives_more_than_a_quarter(
+def test_shadows_are_sharp_where_the_sun_gives_more_than_a_quarter_of_the_light(
     sunlight: float, sharp: bool
 ) -> None:
     """Under a sun in the zenith the share is sunlight / (sunlight + 0.4): 0.33, 0.2 and 0."""
@@ -31,12 +31,12 @@ def test_shadows_are_the_suns_where_it_gives_more_than_a_quarter(
     assert day.sharp is sharp
 
 
-def test_a_seed_has_the_same_weather_every_day() -> None:
+def test_the_same_seed_gives_the_same_weather() -> None:
     one, again = choose_weather(17), choose_weather(17)
     assert all(np.array_equal(getattr(one, f.name), getattr(again, f.name)) for f in fields(one))
 
 
-def test_every_day_has_a_sun_above_the_slope_snow_that_falls_and_light_that_shows_it() -> None:
+def test_every_seed_has_a_sun_above_the_slope_falling_snow_and_enough_light() -> None:
     days = [choose_weather(seed) for seed in range(200)]
     for day in days:
         assert np.linalg.norm(day.sun) == pytest.approx(1)

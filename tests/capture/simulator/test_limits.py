@@ -37,7 +37,7 @@ def test_a_seed_below_zero_is_refused() -> None:
         check(SourceConfig(seed=-1))
 
 
-def test_truth_goes_into_a_folder_that_exists(tmp_path: Path) -> None:
+def test_a_truth_file_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
     check(SourceConfig(truth=tmp_path / "truth.npz"))
     with pytest.raises(Refusal, match="missing is no folder"):
         check(SourceConfig(truth=tmp_path / "missing" / "truth.npz"))

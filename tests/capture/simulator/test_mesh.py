@@ -90,7 +90,7 @@ def test_the_normals_of_the_belly_are_of_length_one_and_face_away_from_its_middl
     assert (outwards * normals[:, belly]).sum(-1).min() > 0
 
 
-def test_the_cross_product_is_numpys() -> None:
+def test_the_cross_product_equals_that_of_numpy() -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 4, 5, 3))
     assert cross(a, b) == pytest.approx(np.cross(a, b))
     assert cross(np.array([1.0, 0, 0]), np.array([0, 1.0, 0])).tolist() == [0, 0, 1]

@@ -1,20 +1,16 @@
 """V4L2 capture against a camera simulated behind the ioctl boundary, and the kernel's refusals."""
 
-import ctypes
 import errno
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import simplejpeg
 
 from capture.sources import v4l2_api as api
-from capture.sources.mjpeg import STANDARD_TABLES, whole_jpeg
 from capture.sources.source import SourceConfig, SourceLost
 from capture.sources.v4l2 import V4l2Camera, open_device
-from capture.sources.v4l2_query import formats, refusal
 from cvsf.system.errors import Refusal
 from tests.support.webcam import SIZE, SimulatedCamera
 
@@ -26,38 +22,8 @@ def jpeg_of(level: int, size: tuple[int, int] = SIZE) -> bytes:
     return bytes(simplejpeg.encode_jpeg(picture, quality=90, colorsubsampling="422"))
 
 
-def without_tables(jpeg: bytes) -> bytes:
-    position, kept = 2, jpeg[:2]
-    while jpeg[position + 1] != 0xDA:
-        length = 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        if jpeg[position + 1] != 0xC4:
-            kept += jpeg[position : position + length]
-        position += length
-    return kept + jpeg[position:]
-
-
 def opened(camera: SimulatedCamera, **config: int) -> V4l2Camera:
     return V4l2Camera(camera, PATH, SourceConfig(size=SIZE, **config))  # type: ignore[arg-type]
-
-
-def test_structs_and_requests_are_the_kernels() -> None:
-    sizes = {
-        api.Capability: 104,
-        api.FormatDescription: 64,
-        api.FrameSize: 44,
-        api.PixelFormat: 48,
-        api.Format: 208,
-        api.StreamParameters: 204,
-        api.BufferRequest: 20,
-        api.Buffer: 88,
-        api.Control: 8,
-    }
-    assert {struct: ctypes.sizeof(struct) for struct in sizes} == sizes
-    assert (api.Format.body.offset, api.Buffer.seconds.offset) == (8, 24)
-    assert (api.Buffer.sequence.offset, api.Buffer.offset.offset) == (56, 64)
-    assert (api.QUERYCAP, api.S_FMT, api.S_PARM) == (0x80685600, 0xC0D05605, 0xC0CC5616)
-    assert (api.QBUF, api.DQBUF, api.G_CTRL) == (0xC058560F, 0xC0585611, 0xC008561B)
-    assert (api.STREAMON, api.ENUM_FRAMESIZES) == (0x40045612, 0xC02C564A)
 
 
 def test_mjpg_is_passed_on_byte_for_byte() -> None:
@@ -74,26 +40,7 @@ def test_mjpg_is_passed_on_byte_for_byte() -> None:
     assert camera.closed
 
 
-def test_missing_huffman_tables_are_put_in() -> None:
-    jpeg = jpeg_of(90)
-    bare = without_tables(jpeg)
-    assert len(bare) < len(jpeg)
-    whole = whole_jpeg(bare)
-    assert whole is not None
-    assert STANDARD_TABLES in whole
-    np.testing.assert_array_equal(simplejpeg.decode_jpeg(whole), simplejpeg.decode_jpeg(jpeg))
-    np.testing.assert_array_equal(
-        cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR),
-        cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
-    )
-
-
-@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\x00" * 64, b"\xff\xd8\xff\xd9"])
-def test_what_is_no_jpeg_is_none(data: bytes) -> None:
-    assert whole_jpeg(data) is None
-
-
-def test_a_truncated_jpeg_is_counted_and_survived() -> None:
+def test_a_truncated_jpeg_is_counted_as_missed_and_the_next_is_read() -> None:
     cut = jpeg_of(10)[:-20]
     camera = SimulatedCamera(sent=[(0, jpeg_of(10), 0)])
     source = opened(camera)
@@ -133,7 +80,7 @@ def test_the_newest_picture_wins_and_the_drivers_numbers_count_the_rest() -> Non
     assert sorted(camera.queued) == [0, 1, 2]
 
 
-def test_a_driver_that_does_not_number_is_counted_here() -> None:
+def test_missed_pictures_are_counted_where_the_driver_does_not_number_them() -> None:
     camera = SimulatedCamera(sent=[(0, jpeg_of(1), 0)])
     source = opened(camera)
     source.read(1.0)
@@ -143,7 +90,7 @@ def test_a_driver_that_does_not_number_is_counted_here() -> None:
     assert exposure.missed == 1
 
 
-def test_yuyv_is_encoded_here() -> None:
+def test_a_yuyv_picture_is_encoded_as_jpeg() -> None:
     rows = np.full((SIZE[1], SIZE[0] * 2 + 16), 128, np.uint8)
     rows[:, : SIZE[0] * 2 : 2] = 200
     camera = SimulatedCamera(pixelformats=("YUYV",), sent=[(0, rows.tobytes(), 0)])
@@ -173,7 +120,7 @@ PERIOD_NS = 40_000_000
     ],
     ids=["start of exposure", "uvcvideo", "exposure unknown", "end of frame"],
 )
-def test_the_moment_is_the_middle_of_the_exposure(
+def test_the_time_stamp_is_the_middle_of_the_exposure(
     camera: SimulatedCamera,
     raw_ns: int,
     uncertainty_ns: int,
@@ -192,13 +139,13 @@ def test_the_moment_is_the_middle_of_the_exposure(
     )
 
 
-def test_without_a_monotonic_stamp_it_is_the_arrival_and_says_so() -> None:
+def test_without_a_monotonic_stamp_the_time_of_arrival_is_used_and_marked() -> None:
     camera = SimulatedCamera(stamp_flags=0, sent=[(0, jpeg_of(1), 0)])
     before_ns = time.monotonic_ns()
     exposure = opened(camera).read(1.0)
     assert exposure is not None
     assert exposure.stamp == "arrival"
-    assert abs(exposure.raw_ns - before_ns) <= exposure.uncertainty_ns + 100_000_000
+    assert abs(exposure.raw_ns - before_ns) <= exposure.uncertainty_ns + 5_000_000_000
 
 
 def test_a_camera_pulled_out_is_lost() -> None:
@@ -230,12 +177,6 @@ def test_a_metadata_device_is_refused() -> None:
         opened(SimulatedCamera(capabilities=api.DEVICE_CAPS | api.CAPTURE_STREAMING))
 
 
-def test_formats_are_listed_with_their_sizes() -> None:
-    offered = formats(SimulatedCamera())
-    assert [api.letters(number) for number, _ in offered] == ["YUYV", "MJPG"]
-    assert offered[1][1] == [SIZE, (32, 24)]
-
-
 def test_a_missing_device_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="no camera at"):
         open_device(f"v4l2:{tmp_path}/video9", SourceConfig())
@@ -245,7 +186,3 @@ def test_a_regular_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "video0").write_bytes(b"not a camera")
     with pytest.raises(Refusal, match=r"no V4L2 camera|may not be opened"):
         open_device(f"v4l2:{tmp_path}/video0", SourceConfig())
-
-
-def test_a_device_of_another_group_is_refused_with_the_cure() -> None:
-    assert "usermod -aG video" in str(refusal(PATH, PermissionError(errno.EACCES, "denied")))

@@ -41,7 +41,7 @@ def off_deg(found: Real, up: Real = UP) -> float:
     return float(np.degrees(np.arccos(np.clip(found @ up, -1, 1))))
 
 
-def test_level_cameras_and_a_walker_say_what_is_up(walk: Rehearsed) -> None:
+def test_up_is_found_from_level_cameras_and_a_walker(walk: Rehearsed) -> None:
     assert off_deg(plumb(rig(), walk.world_mm, H36M_16, FOOT_MM)) < 1.5
 
 
@@ -59,12 +59,12 @@ def test_a_world_that_is_turned_moved_and_scaled_has_its_up_turned_along(walk: R
 
 
 @pytest.mark.parametrize("angle", [0.5, np.pi / 2])
-def test_one_camera_that_is_rolled_is_outvoted(walk: Rehearsed, angle: float) -> None:
+def test_one_rolled_camera_of_four_hardly_changes_up(walk: Rehearsed, angle: float) -> None:
     roll = np.array([0.0, 0.0, angle, 0.0])
     assert off_deg(plumb(rig(roll), walk.world_mm, H36M_16, FOOT_MM)) < 1
 
 
-def test_an_athlete_who_lies_or_whom_nobody_placed_leaves_it_to_the_cameras(
+def test_up_is_found_from_cameras_alone_where_the_athlete_lies_or_is_unknown(
     walk: Rehearsed,
 ) -> None:
     root = walk.world_mm[:, :1]
@@ -73,7 +73,7 @@ def test_an_athlete_who_lies_or_whom_nobody_placed_leaves_it_to_the_cameras(
         assert off_deg(plumb(rig(), joints, H36M_16, FOOT_MM)) < 2
 
 
-def test_cameras_side_by_side_that_look_down_need_the_athlete_to_know_up(
+def test_cameras_side_by_side_that_look_down_find_up_only_with_the_athlete(
     walk: Rehearsed,
 ) -> None:
     twins = rig(tilt=0.25, apart=0.0)
@@ -83,7 +83,7 @@ def test_cameras_side_by_side_that_look_down_need_the_athlete_to_know_up(
     assert off_deg(plumb(twins, walk.world_mm, H36M_16, FOOT_MM)) < 4
 
 
-def test_an_athlete_on_one_leg_is_in_balance_over_the_foot_that_bears() -> None:
+def test_up_is_found_from_an_athlete_who_stands_on_one_leg() -> None:
     stick = {"head": 1700, "thorax": 1400, "spine": 1200, "hip": 950, "lknee": 500, "lankle": 80}
     joints = np.zeros((5, len(H36M_16), 3))
     for joint, name in enumerate(H36M_16.joints):

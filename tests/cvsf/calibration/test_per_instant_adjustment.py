@@ -88,7 +88,7 @@ def disturbed(rows: slice = slice(None)) -> Alone:
     )
 
 
-def test_cameras_on_known_centres_return_to_where_exact_pixels_say_they_look() -> None:
+def test_cameras_on_known_centres_return_to_the_rotations_of_exact_pixels() -> None:
     begun = disturbed()
     assert angle_between(begun.cameras.view_from_world, cameras().view_from_world).min() > 0.3
     found = adjust_alone(pixels(), STANCE, begun, wish(), columns=PANS, rounds=25)
@@ -118,7 +118,7 @@ def changed(found: Alone, direction: Real, by: float, columns: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("columns", [PANS, FREE])
-def test_where_it_ends_the_cost_has_no_slope_by_finite_differences(
+def test_an_adjusted_instant_has_no_slope_of_its_cost_by_finite_differences(
     columns: tuple[int, ...],
 ) -> None:
     seen = pixels(noise_px=4.0)
@@ -146,7 +146,7 @@ def test_where_it_ends_the_cost_has_no_slope_by_finite_differences(
     assert (after < 1e-3 * before).all()
 
 
-def test_an_instant_does_not_depend_on_those_beside_it() -> None:
+def test_an_instant_is_adjusted_independently_of_those_beside_it() -> None:
     done = adjust_alone(pixels(2.0), STANCE, disturbed(), wish(), columns=PANS, rounds=60)
     # the first one has nothing to gain any more
     begun = chosen(np.array([True, False, False]), done, disturbed())
@@ -174,7 +174,7 @@ def test_an_instant_does_not_depend_on_those_beside_it() -> None:
     np.testing.assert_allclose(alone.cost, together.cost[row], rtol=1e-7)
 
 
-def test_what_is_expected_surely_is_what_it_comes_to_and_as_sure_as_that() -> None:
+def test_a_strong_expectation_decides_the_focal_length_and_its_deviation() -> None:
     elsewhere = replace(wish(1e-5, 1e-5), log_focal=cameras().log_focal + 0.2)
     found = adjust_alone(pixels(), STANCE, disturbed(), elsewhere, columns=PANS, rounds=15)
     np.testing.assert_allclose(found.cameras.log_focal, elsewhere.log_focal, atol=1e-4)
@@ -187,7 +187,7 @@ def test_what_is_expected_surely_is_what_it_comes_to_and_as_sure_as_that() -> No
 
 
 @pytest.mark.parametrize("moves", [False, True])
-def test_of_two_solutions_each_instant_takes_its_own(moves: bool) -> None:
+def test_each_instant_takes_the_solution_that_was_chosen_for_it(moves: bool) -> None:
     one, other = disturbed(), replace(disturbed(), joints=JOINTS, cost=np.ones(INSTANTS))
     other = replace(other, cameras=cameras())
     if moves:

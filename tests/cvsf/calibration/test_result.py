@@ -85,7 +85,7 @@ def test_the_rig_sees_the_same_pixels_with_its_first_camera_at_the_origin(rows: 
     assert not found.mirrored
 
 
-def test_the_noise_is_what_the_pixels_are_off_by_and_never_below_a_detectors_best() -> None:
+def test_the_noise_equals_the_pixel_error_and_is_never_below_the_least_noise() -> None:
     by = cameras()
     # joints that are known and not sought: sqrt(2 V / (2 V - 3)) more than their noise
     free = np.sqrt(2 * VIEWS / (2 * VIEWS - 3))
@@ -107,7 +107,7 @@ def test_deviations_grow_with_the_noise_that_was_found_over_the_noise_assumed() 
     np.testing.assert_allclose(sure.position_share, worse * SPREAD.centre / 20, rtol=0.02)
 
 
-def test_joints_that_were_not_seen_do_not_count_as_misfit() -> None:
+def test_joints_that_were_not_seen_do_not_raise_the_reprojection_error() -> None:
     by = cameras()
     pixels = seen(by, 0.0)
     pixels.keypoints_px[:, 1, :10] += 400.0

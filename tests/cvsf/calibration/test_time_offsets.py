@@ -9,11 +9,12 @@ from scipy.interpolate import CubicSpline
 from cvsf.calibration.bundle_adjustment import adjust
 from cvsf.calibration.normal_equations import Beliefs, Problem, State
 from cvsf.calibration.time_offsets import in_time, unsmoothed
-from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.observations import Sightings
 from cvsf.multiview.reprojection import Cameras, pixels_of
 from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.weak_perspective import mean_body, mean_bone
 from cvsf.skeleton import H36M_16
+from tests.support.late_walk import keypoints_of, sightings_of, straight
 from tests.support.rehearsed import Rehearsed, rehearsed
 
 FRAMES, VIEWS = 45, 3
@@ -23,30 +24,6 @@ LATE_S = np.array([0.0, 0.05, -0.03])
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("walk"), frames=FRAMES, views=VIEWS)
-
-
-def keypoints_of(walk: Rehearsed) -> np.ndarray:
-    """Without noise."""
-    local = walk.in_views_mm
-    flat = walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
-    return np.asarray(flat + walk.image_px[:, None] / 2)
-
-
-def sightings_of(walk: Rehearsed, keypoints: np.ndarray) -> Sightings:
-    """Those pixels, lifted without error."""
-    body = walk.world_mm - walk.world_mm[:, :1]
-    return replace(
-        walk.seen(keypoints_px=keypoints, confidence=np.ones(keypoints.shape[:-1])),
-        canonical=np.repeat(body[:, None], VIEWS, 1).astype(np.float32),
-        view_from_canonical=walk.view_from_world.astype(np.float32),
-    )
-
-
-def straight(walk: Rehearsed, late_s: np.ndarray) -> tuple[Sightings, np.ndarray]:
-    """Pixels that move along lines, seen by late cameras; and their speed in px / s."""
-    speed = np.random.default_rng(0).normal(0, 200, keypoints_of(walk).shape[1:])
-    happened = walk.t_s[:, None, None, None] + late_s[:, None, None]
-    return sightings_of(walk, keypoints_of(walk)[:1] + happened * speed), speed
 
 
 def posed(walk: Rehearsed, seen: Sightings) -> tuple[Problem, State]:
@@ -70,22 +47,6 @@ def posed(walk: Rehearsed, seen: Sightings) -> tuple[Problem, State]:
         beliefs=Beliefs(),
     )
     return problem, State(cameras=cameras, joints=joints, lengths=measures_of(joints, bones))
-
-
-def test_keypoints_on_lines_are_taken_back_to_the_instants_exactly(walk: Rehearsed) -> None:
-    late, _ = straight(walk, LATE_S)
-    right, _ = straight(walk, np.zeros(VIEWS))
-    np.testing.assert_allclose(in_step(late, LATE_S).keypoints_px, right.keypoints_px, atol=0.01)
-    assert in_step(late, np.zeros(VIEWS)) is late
-
-
-def test_a_joint_without_a_neighbour_in_time_stays_as_it_was_seen(walk: Rehearsed) -> None:
-    late, _ = straight(walk, LATE_S)
-    confidence = late.confidence.copy()
-    confidence[10, 1, 4] = 0
-    found = in_step(replace(late, confidence=confidence), LATE_S).keypoints_px
-    kept = (found == late.keypoints_px).all(-1)
-    assert np.argwhere(kept[5:15, 1]).tolist() == [[5, 4], [6, 4]]  # instants 10 and 11
 
 
 def test_the_speed_of_keypoints_is_the_slope_of_the_line_they_move_on(walk: Rehearsed) -> None:

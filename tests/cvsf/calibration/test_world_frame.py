@@ -103,14 +103,14 @@ def test_a_bone_or_a_camera_distance_gives_the_same_metres() -> None:
         assert here.scale == pytest.approx(1 / 3.7, rel=1e-6)
 
 
-def test_an_athlete_of_unknown_height_is_an_adult_and_named_so() -> None:
+def test_an_athlete_of_unknown_height_is_scaled_as_an_adult() -> None:
     calibration, placed = found(athlete(), cameras())
     assert footing(calibration, placed, Scale()).source == "adult"
     stood = stand(calibration, placed, Scale())
     assert stature_of(stood.body, placed.views_seen) == pytest.approx(1.7)
 
 
-def test_without_a_head_the_limbs_vote_for_the_stature_and_one_wrong_bone_is_outvoted() -> None:
+def test_the_stature_without_a_head_is_found_from_limbs_despite_one_wrong_bone() -> None:
     joints = athlete()
     calibration, placed = found(joints, cameras())
     placed.views_seen[:, H36M_16.index("head")] = 0
@@ -120,7 +120,7 @@ def test_without_a_head_the_limbs_vote_for_the_stature_and_one_wrong_bone_is_out
     assert stature_of(body, placed.views_seen) == pytest.approx(3.7 * STATURE, rel=0.01)
 
 
-def test_rolled_cameras_and_an_athlete_who_lies_down_or_leans_leave_up_up() -> None:
+def test_up_is_found_with_rolled_cameras_or_an_athlete_who_lies_or_leans() -> None:
     for pose, roll in (("upright", 0.04), ("lying", 0.0), ("leaning", 0.0)):
         joints = athlete()
         tilt = {"upright": 0.0, "lying": np.pi / 2, "leaning": 0.6}[pose]
@@ -132,7 +132,7 @@ def test_rolled_cameras_and_an_athlete_who_lies_down_or_leans_leave_up_up() -> N
         assert np.degrees(np.arccos(up[2])) < 1.5, pose
 
 
-def test_two_cameras_side_by_side_need_the_body_to_know_what_is_up() -> None:
+def test_cameras_side_by_side_find_up_from_the_body() -> None:
     calibration, placed = found(athlete(), cameras())
     rig = calibration.rig
     twins = replace(
@@ -145,7 +145,7 @@ def test_two_cameras_side_by_side_need_the_body_to_know_what_is_up() -> None:
     assert np.degrees(np.arccos(up[2])) < 5
 
 
-def test_panning_cameras_stand_in_the_same_world() -> None:
+def test_panning_cameras_are_placed_in_the_world_like_still_ones() -> None:
     joints, rig = athlete(), cameras()
     pan = Rotation.from_rotvec(np.linspace(-0.3, 0.3, FRAMES)[:, None] * [0, 0, 1]).as_matrix()
     turning = rig.view_from_world @ pan[:, None]
@@ -160,7 +160,7 @@ def test_panning_cameras_stand_in_the_same_world() -> None:
     np.testing.assert_allclose(stood.rig.centres[:, :, 2], 1.5, atol=5e-3)
 
 
-def test_skeletons_move_along_with_their_world() -> None:
+def test_skeletons_are_moved_and_scaled_with_their_world() -> None:
     calibration, placed = found(athlete(), cameras())
     here = footing(calibration, placed, Scale(height_m=STATURE))
     there = move(placed, here)

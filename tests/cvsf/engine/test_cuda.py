@@ -1,37 +1,13 @@
 """CUDA's memory, streams and graphs, against a stand-in in ordinary memory."""
 
-import importlib
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from cvsf.system.errors import Refusal
-from tests.support import disks
 
-FAKES = Path(disks.__file__).with_name("fakes")
-
-
-@pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The stand-in in the place of cuda-bindings."""
-    monkeypatch.syspath_prepend(str(FAKES))
-    _forget()
-    yield importlib.import_module("cuda.bindings.runtime")
-    _forget()
-
-
-def _forget() -> None:
-    """So that the next to import CUDA, or what stands on it, imports it anew."""
-    for name in list(sys.modules):
-        package, _, module = name.rpartition(".")
-        if name.partition(".")[0] == "cuda" or (module == "cuda" and package.startswith("cvsf")):
-            del sys.modules[name]
-            if package in sys.modules:
-                vars(sys.modules[package]).pop(module, None)
+pytestmark = pytest.mark.usefixtures("faked")
 
 
 def test_the_gpu_is_named_with_its_compute_capability(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +19,7 @@ def test_the_gpu_is_named_with_its_compute_capability(monkeypatch: pytest.Monkey
         gpu_name()
 
 
-def test_without_a_driver_cuda_cannot_be_used(
+def test_a_machine_without_a_driver_is_refused_with_the_drivers_error(
     faked: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cvsf.engine.cuda import gpu_name
@@ -56,7 +32,9 @@ def test_without_a_driver_cuda_cannot_be_used(
         gpu_name()
 
 
-def test_what_is_sent_comes_back_and_all_memory_is_given_back(faked: ModuleType) -> None:
+def test_an_array_sent_to_the_gpu_is_fetched_back_and_its_memory_is_freed(
+    faked: ModuleType,
+) -> None:
     from cvsf.engine.cuda import Stream, Tensor
 
     stream, tensor = Stream(), Tensor((2, 3), np.float32)
@@ -77,7 +55,7 @@ def test_what_is_sent_comes_back_and_all_memory_is_given_back(faked: ModuleType)
     assert not faked.memory
 
 
-def test_an_array_without_numbers_has_a_place_too(faked: ModuleType) -> None:
+def test_an_empty_array_is_sent_and_fetched_and_its_memory_is_freed(faked: ModuleType) -> None:
     from cvsf.engine.cuda import Stream, Tensor
 
     stream, tensor = Stream(), Tensor((0, 16), np.uint8)
@@ -88,7 +66,7 @@ def test_an_array_without_numbers_has_a_place_too(faked: ModuleType) -> None:
     assert not faked.memory
 
 
-def test_a_graph_does_nothing_while_it_is_written_down_and_everything_at_each_launch(
+def test_a_cuda_graph_runs_nothing_while_captured_and_everything_at_each_launch(
     faked: ModuleType,
 ) -> None:
     from cvsf.engine.cuda import Stream, Tensor
@@ -128,7 +106,7 @@ def test_a_graph_does_nothing_while_it_is_written_down_and_everything_at_each_la
         ("cudaStreamSynchronize", "run the network"),
     ],
 )
-def test_an_error_says_what_failed_in_the_drivers_words(
+def test_a_failed_cuda_call_is_refused_with_the_step_and_the_drivers_error(
     monkeypatch: pytest.MonkeyPatch, call: str, what: str
 ) -> None:
     from cvsf.engine.cuda import Stream, Tensor

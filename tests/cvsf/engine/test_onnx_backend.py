@@ -40,7 +40,7 @@ def test_outputs_come_in_the_order_they_were_asked_for(network: Path) -> None:
     assert only.tolist() == total.tolist()
 
 
-def test_the_graphs_own_inputs_and_outputs_are_told(network: Path) -> None:
+def test_a_session_gives_the_names_types_and_shapes_of_its_graph(network: Path) -> None:
     session = OnnxSession(network, [], gpu=False)
     assert session.backend == "onnxruntime cpu"
     assert [(t.name, t.type, t.shape) for t in session.inputs] == [
@@ -50,14 +50,14 @@ def test_the_graphs_own_inputs_and_outputs_are_told(network: Path) -> None:
     assert [tensor.name for tensor in session.outputs] == ["total", "apart"]
 
 
-def test_loaded_without_looking_for_shortcuts_it_gives_the_same_numbers(network: Path) -> None:
+def test_a_network_loaded_without_optimisation_gives_the_same_numbers(network: Path) -> None:
     lean = OnnxSession(network, ["total", "apart"], gpu=False, is_lean=True)
     usual = OnnxSession(network, ["total", "apart"], threads=2, gpu=False)
     for few, many in zip(lean.run(FED), usual.run(FED), strict=True):
         np.testing.assert_array_equal(few, many)
 
 
-def test_once_closed_it_refuses_to_run(network: Path) -> None:
+def test_a_closed_session_refuses_to_run(network: Path) -> None:
     session = OnnxSession(network, ["total"], gpu=False)
     session.close()
     with pytest.raises(Refusal, match="the engine was closed; load it again"):

@@ -54,7 +54,9 @@ def built(folder: Path, onnx_path: Path, **order: Any) -> tuple[int, list[dict[s
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_the_plan_is_of_the_network_and_its_shapes_and_every_phase_is_said(tmp_path: Path) -> None:
+def test_a_plan_is_built_for_its_network_and_shapes_and_every_phase_is_reported(
+    tmp_path: Path,
+) -> None:
     path = network(tmp_path / "wide.onnx")
     code, said = built(tmp_path, path)
     assert code == 0
@@ -67,14 +69,14 @@ def test_the_plan_is_of_the_network_and_its_shapes_and_every_phase_is_said(tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plan", "timing", "wide.onnx"]
 
 
-def test_timings_of_earlier_builds_are_taken_along(tmp_path: Path) -> None:
+def test_timings_of_earlier_builds_are_used_by_the_next(tmp_path: Path) -> None:
     path = network(tmp_path / "wide.onnx")
     for number in (1, 2):
         assert built(tmp_path, path)[0] == 0
         assert (tmp_path / "timing").read_bytes() == b"+" * number  # of the stand-in, one a build
 
 
-def test_a_halved_network_has_half_weights_and_leaves_no_scratch(tmp_path: Path) -> None:
+def test_a_halved_network_has_half_weights_and_leaves_no_scratch_file(tmp_path: Path) -> None:
     path = network(tmp_path / "wide.onnx")
     code, said = built(tmp_path, path, halve=[0.0, 1.0])
     assert code == 0
@@ -92,7 +94,7 @@ def test_a_halved_network_has_half_weights_and_leaves_no_scratch(tmp_path: Path)
         (1e5, {"halve": [-1.0, 1.0]}, "half precision changes the network by"),
     ],
 )
-def test_what_cannot_be_built_is_said_and_ends_with_2_and_no_plan(
+def test_a_plan_that_cannot_be_built_ends_with_a_reason_exit_code_2_and_no_file(
     tmp_path: Path, weight: float, order: dict[str, Any], why: str
 ) -> None:
     path = network(tmp_path / "wide.onnx", weight)

@@ -44,7 +44,7 @@ FOLDER = bundle.SHIPPED / SIMULATED
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_shipped_lifter_becomes_a_plan(tmp_path: Path, precision: Precision) -> None:
+def test_the_shipped_lifter_is_built_as_a_plan(tmp_path: Path, precision: Precision) -> None:
     manifest = read_manifest(SHIPPED)
     onnx = verified_file(SHIPPED, manifest, precision)
     phases: dict[str, float] = {}
@@ -58,7 +58,7 @@ def test_the_shipped_lifter_becomes_a_plan(tmp_path: Path, precision: Precision)
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("role", ["detector", "pose"])
-def test_the_networks_of_the_simulated_skier_become_plans(
+def test_the_networks_of_the_simulated_skier_are_built_as_plans(
     tmp_path: Path, role: str, precision: Precision
 ) -> None:
     card = bundle.read_manifest(FOLDER / bundle.MANIFEST).networks[role]
@@ -69,14 +69,14 @@ def test_the_networks_of_the_simulated_skier_become_plans(
     assert [path.name for path in sorted(plan.parent.iterdir())] == ["plan", CARD]
 
 
-def test_what_it_cannot_read_is_refused_with_its_own_words(tmp_path: Path) -> None:
+def test_a_file_that_tensorrt_cannot_read_is_refused_with_its_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no network at all")
     with pytest.raises(Refusal, match=r"TensorRT cannot read the network: .+"):
         Plans(tmp_path / "plans").plan(broken, "fp32", {})
 
 
-def test_bytes_that_are_no_plan_are_refused_with_its_own_words() -> None:
+def test_bytes_that_are_no_plan_are_refused_with_the_error_of_tensorrt() -> None:
     """It answers with None, whether for the bytes or for want of a GPU."""
     trt, _ = tensorrt_module()
     log = listener(trt)
@@ -85,7 +85,7 @@ def test_bytes_that_are_no_plan_are_refused_with_its_own_words() -> None:
         must(runtime.deserialize_cuda_engine(b"no plan at all"), "load a plan", log)
 
 
-def test_every_name_that_is_used_of_it_is_there() -> None:
+def test_tensorrt_has_every_name_that_is_used() -> None:
     trt, _ = tensorrt_module()
     lost = [f"{of}.{n}" for of, all_ in USED.items() for n in all_.split() if not _has(trt, of, n)]
     assert not lost
@@ -96,14 +96,14 @@ def _has(module: object, of: str, name: str) -> bool:
     return hasattr(getattr(module, of, None), name)
 
 
-def test_every_name_that_is_used_of_cuda_is_there() -> None:
+def test_cuda_has_every_name_that_is_used() -> None:
     runtime = pytest.importorskip("cuda.bindings.runtime")
     used = set(re.findall(r"cudart\.(\w+)", Path(engine.__file__).with_name("cuda.py").read_text()))
     assert len(used) > 15
     assert not [name for name in used if not hasattr(runtime, name)]
 
 
-def test_a_machine_without_a_gpu_says_so_in_one_sentence() -> None:
+def test_a_machine_without_a_gpu_is_refused_in_one_sentence() -> None:
     why = unavailable()
     if why is None:
         pytest.skip("there is a GPU")

@@ -39,7 +39,7 @@ def truth(path: Path, raw_ns: list[list[int]]) -> Path:
     return path
 
 
-def test_instants_are_joined_by_the_stamps_of_their_frames(tmp_path: Path) -> None:
+def test_instants_are_matched_to_truth_by_the_stamps_of_their_frames(tmp_path: Path) -> None:
     reader = session(tmp_path / "s")
     order = [3, 1, 0, 2, 5, 4]
     file = truth(tmp_path / "t.npz", [[stamp(i), stamp(i) + 7] for i in order])
@@ -47,7 +47,7 @@ def test_instants_are_joined_by_the_stamps_of_their_frames(tmp_path: Path) -> No
     assert found == {instant: row for row, instant in enumerate(order)}
 
 
-def test_one_frame_that_is_known_is_enough_and_none_is_no_row(tmp_path: Path) -> None:
+def test_one_known_frame_gives_an_instant_its_row_and_none_gives_no_row(tmp_path: Path) -> None:
     reader = session(tmp_path / "s")
     file = truth(tmp_path / "t.npz", [[0, stamp(0) + 7], [stamp(3), 0], [0, 0]])
     assert truth_rows(reader, file) == {0: 0, 3: 1}

@@ -26,6 +26,7 @@ from cvsf.skeleton import H36M_16
 Array = npt.NDArray[np.float64]
 CELL = 2 * REACH / 64
 """The paper's heatmap is square; 64 cells a side over the range that holds a body at unit scale."""
+WRIST = H36M_16.index("lwrist")
 
 
 class Case(NamedTuple):
@@ -188,7 +189,7 @@ def exact_views(joints: int = len(H36M_16), views: int = 4) -> tuple[Tensor, Ten
 
 
 @pytest.mark.parametrize("views", [2, 3, 4, 7])
-def test_perfect_poses_stay_as_they_are(views: int) -> None:
+def test_exact_poses_are_not_moved_by_the_refinement(views: int) -> None:
     pose2d, confidence, rotation = exact_views(views=views)
     for vote in (0.0, BODY_VOTE):
         moved = refined(pose2d, confidence, rotation, pose2d, vote)
@@ -206,7 +207,7 @@ def test_a_corrupted_joint_is_repaired_and_no_other_is_moved() -> None:
     torch.testing.assert_close(moved[:, :, others], pose2d[:, :, others], atol=1e-6, rtol=0)
 
 
-def test_a_view_without_confidence_does_not_matter() -> None:
+def test_a_view_without_confidence_does_not_change_the_refined_joints() -> None:
     pose2d, confidence, rotation = random_views(40, 4, seed=3)
     confidence[:, 2] = 0
     others = [0, 1, 3]
@@ -219,7 +220,7 @@ def test_a_view_without_confidence_does_not_matter() -> None:
         assert ((four - three).norm(dim=-1) < 1e-6).double().mean() > 0.97
 
 
-def test_the_order_of_the_views_does_not_matter() -> None:
+def test_the_order_of_the_views_does_not_change_the_refined_joints() -> None:
     pose2d, confidence, rotation = random_views(40, 5, seed=4)
     order = [3, 0, 4, 1, 2]
     moved = refined(pose2d, confidence, rotation)[:, order]
@@ -227,13 +228,13 @@ def test_the_order_of_the_views_does_not_matter() -> None:
     assert ((moved - again).norm(dim=-1) < 1e-6).double().mean() > 0.97
 
 
-def test_a_joint_that_nothing_pulls_stays() -> None:
+def test_a_joint_without_confidence_in_any_view_is_not_moved() -> None:
     pose2d, confidence, rotation = random_views(20, 3, seed=5)
     moved = refined(pose2d, 0 * confidence, rotation)
     torch.testing.assert_close(moved, pose2d)
 
 
-def test_nearly_parallel_lines_throw_no_joint_out_of_the_range() -> None:
+def test_nearly_parallel_epipolar_lines_move_no_joint_out_of_the_range() -> None:
     pose2d, confidence, rotation = random_views(200, 4, seed=6)
     g = torch.Generator().manual_seed(7)
     for jitter in (1e-1, 1e-3, 1e-6, 0.0):
@@ -245,10 +246,30 @@ def test_nearly_parallel_lines_throw_no_joint_out_of_the_range() -> None:
             assert (moved.abs() <= pose2d.abs().clamp_min(REACH) + 1e-5).all()
 
 
-def test_the_bodys_vote_counts_no_more_than_half_of_what_its_lines_say() -> None:
+def test_the_weight_of_the_body_is_at_most_half_of_that_of_the_epipolar_lines() -> None:
     pose2d, confidence, rotation = exact_views()
     alone = refined(pose2d[:, :1], confidence[:, :1], rotation[:, :1], pose2d[:, :1] + 0.05, 0.8)
     torch.testing.assert_close(alone, pose2d[:, :1])
     voted = refined(pose2d, confidence, rotation, pose2d + 0.02, 0.8)
     toward = ((voted - pose2d) / 0.02).mean()
     assert 0.02 < float(toward) < 0.5
+
+
+def test_a_joint_far_off_in_one_view_is_put_back_by_the_others_and_the_body(
+    body: torch.Tensor, rotation: torch.Tensor
+) -> None:
+    exact = (body[:, None] @ rotation.mT)[..., :2]
+    seen = exact.clone()
+    seen[:, 1, WRIST] += torch.tensor([0.3, -0.2])
+    confidence = torch.ones(2, 4, len(H36M_16))
+    confidence[:, 1, WRIST] = 0.4
+    moved = refined(seen, confidence, rotation, exact + 0.02)
+    assert (moved - exact)[:, 1, WRIST].norm(dim=-1).max() < 0.02
+    assert (moved - exact).norm(dim=-1).max() < 0.02
+
+
+def test_cameras_that_look_the_same_way_move_no_joint(body: torch.Tensor) -> None:
+    same = torch.eye(3).expand(2, 4, 3, 3)
+    seen = (body[:, None] @ same.mT)[..., :2].contiguous()
+    moved = refined(seen, torch.ones(2, 4, len(H36M_16)), same, seen)
+    torch.testing.assert_close(moved, seen)

@@ -29,26 +29,26 @@ def is_rotation(matrix: torch.Tensor) -> bool:
     return square and bool((torch.linalg.det(matrix) > 0).all())
 
 
-def test_six_numbers_and_steps_make_rotations() -> None:
+def test_six_numbers_and_rotation_vectors_give_proper_rotations() -> None:
     assert is_rotation(rotation_from_6d(random(9, 6)))
     assert is_rotation(rotation_from_step(random(9, 3)))
 
 
-def test_a_small_step_turns_like_its_rotation_vector() -> None:
+def test_a_small_step_equals_the_rotation_by_its_vector() -> None:
     step = torch.tensor([0.0, 0.0, 1e-3], dtype=torch.float64)
     torch.testing.assert_close(
         rotation_from_step(step), rotation_about(2, step[2]), atol=1e-9, rtol=0
     )
 
 
-def test_small_systems_are_solved_as_a_library_solves_them() -> None:
+def test_small_linear_systems_are_solved_as_torch_solves_them() -> None:
     half = random(20, 3, 3)
     matrix, right = half @ half.mT + 0.1 * torch.eye(3), random(20, 3)
     torch.testing.assert_close(solve3(matrix, right), torch.linalg.solve(matrix, right))
     torch.testing.assert_close(cross(right, half[:, 0]), torch.linalg.cross(right, half[:, 0]))
 
 
-def test_turning_to_the_axis_brings_the_direction_there() -> None:
+def test_a_direction_turned_to_the_axis_lies_on_it() -> None:
     direction = unit(random(20, 3) * torch.tensor([1.0, 1.0, 0.0]) + torch.tensor([0, 0, 1.5]))
     turn = turn_to_axis(direction)
     assert is_rotation(turn)
@@ -67,5 +67,5 @@ def test_the_body_frame_turns_with_the_body_and_the_unit_does_not_change() -> No
     assert (up[:, 2] > 0).all()
 
 
-def test_the_centre_of_nothing_is_the_origin() -> None:
+def test_the_weighted_centre_without_weights_is_the_origin() -> None:
     assert weighted_centre(random(2, 5, 2), torch.zeros(2, 5, dtype=torch.float64)).abs().max() == 0

@@ -118,13 +118,13 @@ def poses(found: Instants) -> Poses:
     return known_poses(found)
 
 
-def test_a_new_morph_changes_nothing(poses: Poses) -> None:
+def test_an_untrained_morph_changes_no_keypoints(poses: Poses) -> None:
     moved, sure = Morph(J)(poses.keypoints_px, poses.confidence)
     assert torch.equal(moved, poses.keypoints_px)
     assert torch.equal(sure, poses.confidence)
 
 
-def test_a_bias_and_midpoints_are_learned_and_the_head_is_placed(poses: Poses) -> None:
+def test_a_morph_learns_the_bias_of_a_detector_and_places_the_missing_head(poses: Poses) -> None:
     half = len(poses.confidence) // 2
     first, second = (poses.rows(torch.arange(half) + at) for at in (0, half))
     morph = learn_morph(first, 1, steps=400)
@@ -141,7 +141,7 @@ def test_the_same_seed_gives_the_same_morph(poses: Poses) -> None:
     assert not same(one, other)
 
 
-def test_what_happens_now_and_then_is_not_learned(poses: Poses) -> None:
+def test_a_morph_does_not_learn_outliers_of_one_view_in_four(poses: Poses) -> None:
     index = torch.arange(0, len(poses.confidence), 4)
     thrown = poses.keypoints_px.clone()
     thrown[index, WRIST] += 150  # in one view of four, and the detector is not sure of it
@@ -156,7 +156,7 @@ def test_what_happens_now_and_then_is_not_learned(poses: Poses) -> None:
     assert off[good].median() < 8
 
 
-def test_the_loss_is_l1_by_confidence_over_what_is_found_and_known(poses: Poses) -> None:
+def test_the_loss_of_a_morph_is_l1_weighted_by_confidence_over_known_joints(poses: Poses) -> None:
     some = poses.rows(torch.arange(7))
     known = some.known.clone()
     known[:, WRIST] = False
@@ -171,7 +171,7 @@ def test_the_loss_is_l1_by_confidence_over_what_is_found_and_known(poses: Poses)
     assert morph_loss(Morph(J), some).item() == pytest.approx(total / weight, rel=1e-5)
 
 
-def test_a_joint_nobody_found_stays_unfound_unless_the_detector_never_gives_it(
+def test_an_undetected_joint_stays_undetected_unless_the_detector_never_gives_it(
     poses: Poses,
 ) -> None:
     pixels, confidence = poses.keypoints_px[:6].clone(), poses.confidence[:6].clone()
@@ -222,7 +222,7 @@ def test_instants_are_morphed_before_they_are_mirrored(found: Instants, tmp_path
     assert (drawn.confidence[..., HEAD] > 0).all()
 
 
-def test_the_graph_morphs_first_and_refined_2d_is_lifted_without(found: Instants) -> None:
+def test_the_fused_lifter_morphs_its_keypoints_and_not_its_refined_2d(found: Instants) -> None:
     torch.manual_seed(1)
     lifter = Lifter(LifterShape(joints=J, width=16, blocks=1))
     morph = restless()
@@ -256,7 +256,7 @@ class _Shown(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter about itself
-def test_the_exported_morph_says_what_torch_says(found: Instants) -> None:
+def test_the_exported_morph_gives_the_outputs_of_torch(found: Instants) -> None:
     torch.manual_seed(1)
     lifter = Lifter(LifterShape(joints=J, width=16, blocks=1)).eval()
     graph = _Shown(FusedLifter(lifter, H36M_16, 1, restless())).eval()
@@ -288,7 +288,7 @@ def test_the_exported_morph_says_what_torch_says(found: Instants) -> None:
             np.testing.assert_allclose(ours, torchs.numpy(), rtol=1e-4, atol=1e-4)
 
 
-def test_a_lifter_learns_and_is_kept_behind_its_morph(tmp_path: Path) -> None:
+def test_a_lifter_trained_with_a_morph_is_saved_and_resumed_with_it(tmp_path: Path) -> None:
     file = written(seen_by_coco(48), tmp_path / "a.npz")
     config = tmp_path / "small.json"
     config.write_text(json.dumps(SMALL))
@@ -320,7 +320,7 @@ def plain_checkpoint() -> Checkpoint:
     return start(TrainConfig(**SMALL), H36M_16, 0).at_rest(("a",))
 
 
-def test_a_checkpoint_without_a_morph_is_as_it_was(tmp_path: Path) -> None:
+def test_an_old_checkpoint_without_a_morph_is_read_without_one(tmp_path: Path) -> None:
     plain_checkpoint().write(tmp_path / "new.pt")
     old = torch.load(tmp_path / "new.pt", weights_only=True)
     del old["morph"]
@@ -328,7 +328,7 @@ def test_a_checkpoint_without_a_morph_is_as_it_was(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "old.pt").morphing() is None
 
 
-def test_refined_2d_of_an_engine_that_morphs_is_lifted_without(tmp_path: Path) -> None:
+def test_refined_2d_of_an_engine_with_a_morph_is_lifted_without_it(tmp_path: Path) -> None:
     shipped = load_engine()
     assert lift_again(shipped, SHIPPED) is None
     replace(plain_checkpoint(), morph=restless().at_rest()).write(tmp_path / WEIGHTS)
@@ -340,7 +340,9 @@ def test_refined_2d_of_an_engine_that_morphs_is_lifted_without(tmp_path: Path) -
     assert (lift(keypoints, shown, np.zeros((1, 1, 2), np.float32))["fused_confidence"] > 0).all()
 
 
-def test_what_is_no_morph_is_refused(tmp_path: Path, found: Instants) -> None:
+def test_a_file_that_holds_no_morph_is_refused_with_the_reason(
+    tmp_path: Path, found: Instants
+) -> None:
     with pytest.raises(Refusal, match="no morph at"):
         read_morph(tmp_path / "none.pt")
     text = tmp_path / "text.pt"

@@ -30,7 +30,7 @@ def unit_norm(pose: np.ndarray) -> np.ndarray:
     return np.asarray(pose / np.linalg.norm(pose))
 
 
-def test_reprojection_of_all_pairs_is_the_papers() -> None:
+def test_the_reprojection_loss_of_all_pairs_equals_eq_3_of_the_paper() -> None:
     total = 0.0
     for b in range(INSTANTS):
         for m in range(VIEWS):
@@ -48,7 +48,7 @@ def test_a_perfect_reprojection_costs_nothing_at_any_size() -> None:
     assert float(deviation(seen, reprojected(body, ROTATION), CONFIDENCE)) < 1e-9
 
 
-def test_a_view_without_the_person_changes_nothing() -> None:
+def test_a_view_without_the_person_does_not_change_the_loss() -> None:
     confidence = CONFIDENCE.clone()
     confidence[:, 1] = 0
     without = [0, 2]
@@ -61,7 +61,7 @@ def test_a_view_without_the_person_changes_nothing() -> None:
     torch.testing.assert_close(everything, alone)
 
 
-def test_refinement_and_disagreement_are_the_papers() -> None:
+def test_the_refinement_and_disagreement_losses_equal_those_of_the_paper() -> None:
     other = random(INSTANTS, VIEWS, JOINTS, 2)
     wanted = ((POSE2D - other).abs().sum(-1) * CONFIDENCE).sum() / INSTANTS
     torch.testing.assert_close(refinement(POSE2D, other, CONFIDENCE), wanted)
@@ -72,7 +72,7 @@ def test_refinement_and_disagreement_are_the_papers() -> None:
     assert float(disagreement(CANONICAL, present)) == pytest.approx(float(apart) / INSTANTS)
 
 
-def test_losses_change_as_their_gradients_say() -> None:
+def test_the_gradients_of_the_losses_equal_finite_differences() -> None:
     def total(canonical: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
         projected = reprojected(canonical, rotation)
         apart = disagreement(canonical, CONFIDENCE.new_ones(INSTANTS, VIEWS))
@@ -84,7 +84,7 @@ def test_losses_change_as_their_gradients_say() -> None:
 
 
 @pytest.mark.parametrize(("stage", "w1", "w2"), [(1, 1.0, 0.01), (2, 0.01, 1.0)])
-def test_the_total_is_eq_7(stage: int, w1: float, w2: float) -> None:
+def test_the_total_loss_of_a_stage_equals_eq_7(stage: int, w1: float, w2: float) -> None:
     torch.manual_seed(0)
     joints = len(H36M_16)
     lifter = Lifter(LifterShape(joints=joints, width=16, blocks=1)).double()
@@ -109,7 +109,7 @@ def test_the_total_is_eq_7(stage: int, w1: float, w2: float) -> None:
     assert float(ours) == pytest.approx(total / 3)
 
 
-def test_a_body_that_is_only_turned_is_not_misshapen_and_a_mirrored_one_is() -> None:
+def test_a_turned_body_costs_no_shape_loss_and_a_mirrored_one_does() -> None:
     body, present = CANONICAL[:, 0], torch.ones(INSTANTS, VIEWS, dtype=torch.float64)
     proper = ROTATION * torch.linalg.det(ROTATION)[..., None, None]
     turned = (body - body[:, :1])[:, None] @ proper.mT

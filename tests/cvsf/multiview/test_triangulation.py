@@ -25,14 +25,14 @@ def test_exact_pixels_give_exact_joints() -> None:
     np.testing.assert_allclose(found, joints, atol=1e-3)
 
 
-def test_one_wrong_view_is_doubted() -> None:
+def test_an_outlier_of_one_view_in_five_hardly_moves_the_joint() -> None:
     joints, pixels, cameras = scene(5)
     pixels[:, 2, 4] += [150, -80]
     found = triangulate(pixels, np.ones(pixels.shape[:-1]), cameras)
     assert np.linalg.norm(found[:, 4] - joints[:, 4], axis=-1).max() < 30
 
 
-def test_a_joint_of_one_view_is_not_guessed() -> None:
+def test_a_joint_seen_by_one_view_alone_is_not_triangulated() -> None:
     joints, pixels, cameras = scene(3)
     confidence = np.ones(pixels.shape[:-1])
     confidence[:, :2, 1] = 0

@@ -66,7 +66,7 @@ def settler(seen_by: Cameras, body: Real) -> tuple[Real, Stance]:
     return body + np.array([0.3, -0.2, 0.1]), stance
 
 
-def test_a_view_with_left_and_right_exchanged_is_put_right_where_it_is_wrong() -> None:
+def test_left_and_right_exchanged_in_a_view_are_put_back_at_those_instants() -> None:
     other = list(H36M_16.mirrored)
     right = pixels(cameras())
     keypoints, trust = right.keypoints_px.copy(), right.trust.copy()
@@ -96,7 +96,7 @@ def test_a_pair_of_which_one_joint_was_not_seen_is_not_exchanged() -> None:
 
 
 @pytest.mark.parametrize(("views", "left_out"), [(3, True), (2, False)])
-def test_a_view_that_shows_another_person_gets_no_weight_where_three_views_can_tell(
+def test_a_view_that_shows_another_person_gets_no_weight_where_there_are_three_views(
     views: int, left_out: bool
 ) -> None:
     around, body = cameras(views), joints()

@@ -85,7 +85,7 @@ def test_exact_pixels_and_an_exact_lifted_pose_give_exact_joints() -> None:
     assert (deviation > 0).all()
 
 
-def test_pixels_of_all_around_overrule_a_lifted_pose_that_is_wrong() -> None:
+def test_pixels_of_four_views_overrule_a_wrong_lifted_pose() -> None:
     body = JOINTS - JOINTS[:, :1]
     wrong = body + np.random.default_rng(0).normal(0, 0.3, body.shape)
     _, joints, _ = settle_doubting(pixels(cameras()), cameras(), stance(wrong))
@@ -95,7 +95,7 @@ def test_pixels_of_all_around_overrule_a_lifted_pose_that_is_wrong() -> None:
     assert off.max() < 0.1
 
 
-def test_a_joint_that_no_view_saw_is_where_bones_and_the_lifted_pose_have_it() -> None:
+def test_a_joint_that_no_view_saw_is_placed_by_bones_and_the_lifted_pose() -> None:
     body = JOINTS - JOINTS[:, :1]
     wrist = H36M_16.index("lwrist")
     seen = pixels(cameras())
@@ -115,7 +115,7 @@ def test_a_world_twice_as_large_has_joints_and_deviations_twice_as_large() -> No
     np.testing.assert_allclose(deviation_2, 2 * deviation, rtol=1e-6)
 
 
-def test_two_views_more_make_the_joints_surer() -> None:
+def test_two_more_views_make_every_deviation_smaller() -> None:
     body = JOINTS - JOINTS[:, :1]
     by_two, by_four = (
         settle(pixels(cameras(views)), cameras(views), stance(body), JOINTS)[1] for views in (2, 4)
@@ -123,7 +123,7 @@ def test_two_views_more_make_the_joints_surer() -> None:
     assert (by_four < by_two).all()
 
 
-def test_the_origin_of_a_body_is_where_the_rays_cross() -> None:
+def test_the_root_of_a_body_is_placed_where_the_rays_cross() -> None:
     body = JOINTS - JOINTS[:, :1]
     found = roots(pixels(cameras()), cameras(), body)
     assert np.linalg.norm(found - JOINTS[:, 0], axis=-1).max() < 0.15  # of 25 bones; no iteration
@@ -133,7 +133,7 @@ def test_the_origin_of_a_body_is_where_the_rays_cross() -> None:
     assert np.linalg.norm(too_large - JOINTS[:, 0], axis=-1).max() < 0.5  # some 5 by its size
 
 
-def test_a_lifted_pose_stands_in_the_world_as_the_views_together_say() -> None:
+def test_a_lifted_pose_is_turned_into_the_world_by_the_average_of_the_views() -> None:
     view_from_world = cameras().view_from_world
     says = view_from_world @ TURNED[:, None]
     wrong = says.copy()

@@ -39,7 +39,7 @@ def taken_in(registry: Registry, tmp_path: Path) -> Callable[[str], str]:
     return take_in
 
 
-def test_a_roll_back_killed_before_its_line_is_one_all_the_same(tmp_path: Path) -> None:
+def test_a_roll_back_killed_before_its_history_line_still_counts(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
     for name in ("one", "two"):
         registry.take_in(tiny(tmp_path / name, name))
@@ -116,7 +116,9 @@ def test_a_name_that_leaves_the_folder_is_refused(
         registry.promote(id, "why not")
 
 
-def test_a_promotion_of_what_is_not_there_names_what_is(registry: Registry) -> None:
+def test_the_promotion_of_an_unknown_engine_is_refused_with_those_there_are(
+    registry: Registry,
+) -> None:
     with pytest.raises(Refusal, match=shipped_id()):
         registry.promote("nobody", "why not")
 
@@ -166,7 +168,7 @@ def test_a_tampered_engine_is_refused_and_the_live_one_stays(
     assert len(registry.history()) == 1
 
 
-def test_what_cannot_be_used_is_listed_with_its_trouble(
+def test_a_damaged_engine_is_listed_with_what_is_wrong(
     registry: Registry, taken_in: Callable[[str], str]
 ) -> None:
     _corrupt(registry.models / taken_in("tampered"))
@@ -177,7 +179,7 @@ def test_what_cannot_be_used_is_listed_with_its_trouble(
     assert "sha256" in str(troubles["tampered"])
 
 
-def test_a_torn_line_of_the_history_is_left_out_and_swallows_nothing(
+def test_a_torn_line_of_the_history_is_left_out_and_the_next_is_whole(
     registry: Registry, taken_in: Callable[[str], str]
 ) -> None:
     registry.promote(taken_in("one"), "newer")
@@ -188,7 +190,7 @@ def test_a_torn_line_of_the_history_is_left_out_and_swallows_nothing(
     assert [one.engine for one in registry.history()] == ["one", "two"]
 
 
-def test_a_link_whose_line_was_never_written_is_caught_up_with(
+def test_a_live_engine_without_its_history_line_gets_it_at_the_next_promotion(
     registry: Registry, taken_in: Callable[[str], str]
 ) -> None:
     registry.promote(taken_in("one"), "newer")
@@ -199,7 +201,7 @@ def test_a_link_whose_line_was_never_written_is_caught_up_with(
     assert registry.roll_back("bad") == shipped_id()
 
 
-def test_rotation_keeps_the_live_one_the_one_before_and_the_newest(
+def test_rotation_keeps_the_live_engine_the_one_before_and_the_newest(
     registry: Registry, tmp_path: Path
 ) -> None:
     for day in range(1, 7):
@@ -257,7 +259,7 @@ def test_a_promoter_killed_at_any_moment_leaves_a_whole_engine_live(
     assert not list(registry.models.glob(".incoming-*"))
 
 
-def test_promotions_at_once_are_made_one_after_the_other(
+def test_promotions_of_two_processes_are_made_one_after_the_other(
     registry: Registry, taken_in: Callable[[str], str]
 ) -> None:
     one, two, three = taken_in("one"), taken_in("two"), taken_in("three")

@@ -44,7 +44,9 @@ def seen(seq: int) -> Tally:
     return tally
 
 
-def test_while_one_process_records_another_is_refused_and_then_goes_on(tmp_path: Path) -> None:
+def test_a_session_being_recorded_is_refused_to_another_hub_until_it_is_closed(
+    tmp_path: Path,
+) -> None:
     first = opened(tmp_path / "s")
     with pytest.raises(BeingRecorded, match="is being recorded by another hub"):
         opened(tmp_path / "s")
@@ -57,7 +59,9 @@ def test_while_one_process_records_another_is_refused_and_then_goes_on(tmp_path:
     assert read_manifest(tmp_path / "s").sealed
 
 
-def test_a_session_in_which_nothing_was_recorded_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_session_folder_without_a_recording_is_removed_unless_it_holds_other_files(
+    tmp_path: Path,
+) -> None:
     folder = opened(tmp_path / "s")
     assert read_manifest(tmp_path / "s").config == {"detector": "tiny"}
     folder.close()
@@ -68,7 +72,7 @@ def test_a_session_in_which_nothing_was_recorded_leaves_no_folder(tmp_path: Path
     assert [path.name for path in (tmp_path / "s").iterdir()] == ["notes.txt"]
 
 
-def test_segments_are_numbered_on_from_those_there_are(tmp_path: Path) -> None:
+def test_segments_are_numbered_after_those_that_exist(tmp_path: Path) -> None:
     folder = opened(tmp_path / "s")
     names = [folder.next_part()[0].name for _ in range(2)]
     assert names == ["seg-000000.mcap.part", "seg-000001.mcap.part"]
@@ -82,7 +86,7 @@ def test_segments_are_numbered_on_from_those_there_are(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_place_that_cannot_be_written_is_refused_and_not_held(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_and_not_locked(tmp_path: Path) -> None:
     storage = Refusing()
     storage.is_broken = True
     with pytest.raises(Refusal, match=r"Cannot record into .*Input/output error.*--record none"):
@@ -90,7 +94,7 @@ def test_a_place_that_cannot_be_written_is_refused_and_not_held(tmp_path: Path) 
     opened(tmp_path / "s").close()  # the lock was let go
 
 
-def test_a_damaged_session_is_refused_and_not_held(tmp_path: Path) -> None:
+def test_a_damaged_session_is_refused_and_not_locked(tmp_path: Path) -> None:
     path = tmp_path / "s" / MANIFEST
     path.parent.mkdir()
     path.write_text("{}")
@@ -101,7 +105,7 @@ def test_a_damaged_session_is_refused_and_not_held(tmp_path: Path) -> None:
     assert not isinstance(refused.value, BeingRecorded)
 
 
-def test_space_is_claimed_until_it_is_given_up(tmp_path: Path) -> None:
+def test_a_session_reserves_disk_space_until_it_is_given_up(tmp_path: Path) -> None:
     folder = opened(tmp_path / "s")
     reserve = tmp_path / "s" / RESERVE
     assert reserve.stat().st_blocks * 512 >= 8 << 20

@@ -3,7 +3,7 @@
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from cvsf.session.reader import MANIFEST, SessionReader, read_manifest, session_
 from cvsf.session.recovery import recover
 from cvsf.session.statistics import Recordable
 from cvsf.session.writer import SessionWriter
+from cvsf.system.disk import Bytes, Storage
 from cvsf.system.errors import Refusal
 from tests.support.material import (
     make_frame,
@@ -98,7 +99,7 @@ def test_a_segment_is_as_long_as_its_messages_for_any_reader(tmp_path: Path) -> 
     assert 0 <= spanned_ns < 60e9
 
 
-def test_the_manifest_says_what_was_recorded(tmp_path: Path) -> None:
+def test_the_manifest_holds_the_figures_of_what_was_recorded(tmp_path: Path) -> None:
     messages = [make_frame("cam0", seq) for seq in (0, 1, 4, 5, 9)]
     manifest = record(tmp_path / "s", [*messages, make_pose(0), make_skeleton(0)], config={"a": 1})
     (segment,) = manifest.segments
@@ -159,7 +160,9 @@ def test_a_restarted_writer_continues_in_the_next_segment(tmp_path: Path) -> Non
     assert frames == [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 0)]
 
 
-def test_a_session_being_recorded_takes_no_second_writer(tmp_path: Path) -> None:
+def test_a_session_being_recorded_is_refused_to_a_second_writer_and_to_recovery(
+    tmp_path: Path,
+) -> None:
     writer = SessionWriter(tmp_path / "s")
     with pytest.raises(Refusal, match="another hub"):
         SessionWriter(tmp_path / "s")
@@ -168,19 +171,29 @@ def test_a_session_being_recorded_takes_no_second_writer(tmp_path: Path) -> None
     writer.close()
 
 
-def test_sealing_a_large_segment_takes_less_than_a_second(tmp_path: Path) -> None:
-    picture = os.urandom(100_000)
-    writer = SessionWriter(tmp_path / "s")
+def test_sealing_a_large_segment_writes_only_its_index(tmp_path: Path) -> None:
+    class Counting(Storage):
+        written = 0
+
+        def write(self, descriptor: int, parts: Sequence[Bytes]) -> int:
+            count = super().write(descriptor, parts)
+            self.written += count
+            return count
+
+    picture, storage = os.urandom(100_000), Counting()
+    writer = SessionWriter(tmp_path / "s", storage=storage)
     for seq in range(2000):
         writer.write(make_frame("cam0", seq, picture))
         if seq % 50 == 0:
             writer.sync()
-    started = time.monotonic()
+    writer.sync()
+    before = storage.written
+    assert before > 200e6
     writer.close()
-    assert time.monotonic() - started < 1.0
+    assert storage.written - before < 1e6
 
 
-def test_what_is_no_sealed_session_of_this_version_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_sealed_session_of_this_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="not a session"):
         SessionReader(tmp_path)
     writer = SessionWriter(tmp_path / "s")
@@ -238,7 +251,7 @@ def test_a_flipped_byte_costs_one_frame_and_is_counted(
     assert noticed > 40
 
 
-def test_damage_between_chunks_costs_nothing_behind_it(tmp_path: Path) -> None:
+def test_damage_between_chunks_loses_no_frames_after_it(tmp_path: Path) -> None:
     messages = short_session(20)
     manifest = record(tmp_path / "s", messages)
     path = tmp_path / "s" / manifest.segments[0].file

@@ -99,7 +99,7 @@ def left_open(folder: Path, messages: Sequence[Recordable]) -> Path:
     return part
 
 
-def test_a_torn_end_costs_only_what_is_torn(tmp_path: Path) -> None:
+def test_a_segment_with_a_torn_end_loses_only_the_torn_messages(tmp_path: Path) -> None:
     messages: list[Recordable] = [make_frame("cam0", seq, os.urandom(3000)) for seq in range(20)]
     part = left_open(tmp_path / "s", messages)
     whole, manifest = part.read_bytes(), (tmp_path / "s" / MANIFEST).read_bytes()

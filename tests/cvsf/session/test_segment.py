@@ -41,7 +41,7 @@ def test_the_plain_mcap_reader_finds_every_message_and_the_counts(tmp_path: Path
     assert summary.statistics.chunk_count == 4  # a frame is a chunk of its own
     assert summary.statistics.message_start_time == T_NS
     assert summary.statistics.message_end_time == T_NS + 4
-    assert told["cvsf.session.reader"] == ABOUT
+    assert told["cvsf.session"] == ABOUT
     instants = [each for each in found if each[0] == INSTANT]
     assert instants == [(INSTANT, T_NS + n, b"instant %d" % n) for n in range(5)]
     frames = [each for each in found if each[0] == FRAME]
@@ -51,7 +51,7 @@ def test_the_plain_mcap_reader_finds_every_message_and_the_counts(tmp_path: Path
     ]
 
 
-def test_its_digest_and_size_are_those_of_the_bytes_on_the_disk(tmp_path: Path) -> None:
+def test_the_digest_and_size_of_a_segment_are_those_of_its_bytes_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "seg.mcap"
     writer = SegmentWriter(Storage(), path, ABOUT)
     for _ in range(3):
@@ -64,7 +64,7 @@ def test_its_digest_and_size_are_those_of_the_bytes_on_the_disk(tmp_path: Path) 
     assert writer.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_small_messages_wait_for_each_other_but_not_for_ever(tmp_path: Path) -> None:
+def test_small_messages_are_written_together_once_they_fill_a_chunk(tmp_path: Path) -> None:
     path = tmp_path / "seg.mcap"
     writer = SegmentWriter(Storage(), path, ABOUT)
     before = writer.offset
@@ -78,7 +78,7 @@ def test_small_messages_wait_for_each_other_but_not_for_ever(tmp_path: Path) -> 
     assert [bytes(m.message[:1]) for m in Scan(path).messages()] == [b"x", b"x", b"y"]
 
 
-def test_cut_back_to_a_mark_it_is_as_if_what_came_after_had_never_been(tmp_path: Path) -> None:
+def test_a_segment_cut_back_to_a_mark_equals_one_without_what_came_after(tmp_path: Path) -> None:
     files = []
     for name, digress in (("a", False), ("b", True)):
         path = tmp_path / name
@@ -99,7 +99,7 @@ def test_cut_back_to_a_mark_it_is_as_if_what_came_after_had_never_been(tmp_path:
 
 
 @pytest.mark.parametrize("at", [2, 3, 4])
-def test_after_a_torn_write_it_is_cut_back_and_goes_on_whole(tmp_path: Path, at: int) -> None:
+def test_a_segment_cut_back_after_a_torn_write_goes_on_whole(tmp_path: Path, at: int) -> None:
     path = tmp_path / "seg.mcap"
     # of its operations 0 creates the file and 1 writes its beginning
     writer = SegmentWriter(FailingStorage(first=at, times=1), path, ABOUT)

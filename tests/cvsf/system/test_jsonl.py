@@ -60,7 +60,7 @@ def test_a_slow_reader_loses_lines_and_never_sees_half_of_one(
     assert 3 < len(numbers) < 40
 
 
-def test_a_reader_who_has_gone_does_not_hold_the_speaker_up() -> None:
+def test_a_reader_that_has_gone_does_not_block_the_writer() -> None:
     code = (
         f"import sys; from {say.__module__} import say; sys.stdin.read()\n"
         "for number in range(1000): say({'number': number}, patience_s=60)\n"

@@ -38,7 +38,7 @@ def listening(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> io.String
     return stream
 
 
-def test_a_line_is_one_json_object_with_what_was_given_beside_it(
+def test_a_log_line_is_one_json_object_with_its_extra_fields(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = listening(monkeypatch, io.StringIO())
@@ -56,7 +56,7 @@ def test_a_line_is_one_json_object_with_what_was_given_beside_it(
     ]
 
 
-def test_an_error_is_within_its_line_with_where_it_came_from(
+def test_an_exception_is_logged_within_its_line_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = listening(monkeypatch, io.StringIO())
@@ -73,7 +73,7 @@ def test_an_error_is_within_its_line_with_where_it_came_from(
     assert "exc_info" not in fields
 
 
-def test_started_again_it_says_everything_once_and_at_the_new_level(
+def test_a_log_started_twice_writes_each_line_once_at_the_new_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = listening(monkeypatch, io.StringIO())
@@ -83,7 +83,7 @@ def test_started_again_it_says_everything_once_and_at_the_new_level(
     assert [json.loads(line)["event"] for line in said.getvalue().splitlines()] == ["a frame"]
 
 
-def test_on_a_terminal_a_line_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_line_on_a_terminal_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = listening(monkeypatch, Terminal())
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "200")

@@ -16,7 +16,7 @@ SHIPPED = ROOT / "deploy" / "cvsf.toml"
 
 
 @pytest.mark.parametrize(("table", "kind"), [("capture", CaptureConfig), ("hub", HubConfig)])
-def test_the_shipped_file_holds_every_knob_at_its_default(
+def test_the_shipped_file_holds_every_setting_at_its_default(
     table: str, kind: type[BaseModel]
 ) -> None:
     defaults = {name: value for name, value in kind().model_dump().items() if value is not None}
@@ -26,7 +26,7 @@ def test_the_shipped_file_holds_every_knob_at_its_default(
     assert all(f"# {name} = " in SHIPPED.read_text() for name in unset)
 
 
-def test_what_is_given_on_the_command_line_overrules_the_file() -> None:
+def test_a_setting_given_on_the_command_line_overrules_the_file() -> None:
     assert load_table(SHIPPED, "hub", HubConfig, {"web_port": 1}).web_port == 1
     with pytest.raises(Refusal, match="--web-port is 'x'"):
         load_table(SHIPPED, "hub", HubConfig, {"web_port": "x"})
@@ -42,13 +42,15 @@ def test_what_is_given_on_the_command_line_overrules_the_file() -> None:
         ("[hub", "is not TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_settings_file_with_a_mistake_is_refused_with_its_key(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(Refusal, match=sentence):
         load_table(tmp_path / "c.toml", "hub", HubConfig)
 
 
-def test_data_lies_where_it_was_asked_for_or_with_the_user(
+def test_the_data_folder_is_the_one_given_or_one_of_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

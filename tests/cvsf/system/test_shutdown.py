@@ -51,7 +51,7 @@ READY = "print('ready', flush=True)\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_in_which_nothing_has_begun_leaves_well_at_once(number: int) -> None:
+def test_a_process_that_has_not_begun_exits_with_0_at_a_signal(number: int) -> None:
     code = (
         f"stop.{leave_on_signal.__name__}()\ntry:\n {READY} time.sleep(60)\n"
         "except BaseException:\n print('raised')"  # as a library might, while it is loaded
@@ -78,7 +78,7 @@ def test_a_signal_sets_the_event_and_nothing_else(number: int) -> None:
         assert process.wait(PATIENCE_S) == 3
 
 
-def test_what_the_starter_says_is_passed_on_and_its_silence_stops() -> None:
+def test_lines_of_the_starter_are_passed_on_and_its_closed_pipe_stops_the_process() -> None:
     code = (
         f"told = threading.Event()\nstop.{stop_with_starter.__name__}("
         "told, lambda word: os.write(1, b'heard ' + word))\n"
@@ -94,7 +94,7 @@ def test_what_the_starter_says_is_passed_on_and_its_silence_stops() -> None:
         assert process.wait(PATIENCE_S) == 4
 
 
-def test_an_orphan_that_does_not_stop_is_ended_without_a_word() -> None:
+def test_a_process_that_does_not_stop_after_its_starter_exits_with_1() -> None:
     code = (
         "stop._PATIENCE_S = 0.05\n"
         f"stop.{stop_with_starter.__name__}(threading.Event())\n{READY}time.sleep(60)"

@@ -18,13 +18,13 @@ def test_free_ports_are_different_and_can_be_bound() -> None:
             probe.bind(("127.0.0.1", port))
 
 
-def test_the_session_is_what_the_last_line_says() -> None:
+def test_the_session_is_read_from_the_last_line() -> None:
     done = Rehearsal([{"session": "/early"}, {"session": "/data/sessions/x", "final": True}])
     assert done.final["final"] is True
     assert done.session == Path("/data/sessions/x")
 
 
-def test_a_refusal_of_the_product_is_told_with_its_words_its_code_and_its_sentence(
+def test_a_refusal_of_the_product_is_reported_with_its_command_code_and_sentence(
     tmp_path: Path,
 ) -> None:
     words = ["--cams", "1", "--source", "sim", "--seed", "-1"]

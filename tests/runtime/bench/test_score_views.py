@@ -136,7 +136,7 @@ def test_predicted_skeletons_are_not_scored(known: Known, tmp_path: Path) -> Non
     assert np.isnan(scored(known, tmp_path / "s", guesses)["fused"]["p_mpjpe_mm"])
 
 
-def test_the_truths_file_gives_cameras_that_see_its_joints_where_it_says(known: Known) -> None:
+def test_the_truth_file_gives_cameras_that_see_its_joints_at_its_keypoints(known: Known) -> None:
     local, rotation = known.truth.joints_mm, known.truth.view_from_world
     shift = 1e3 * np.broadcast_to(known.calibration.rig.translation, (len(local), 3, 3))
     file = {

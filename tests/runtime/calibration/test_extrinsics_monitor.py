@@ -57,7 +57,9 @@ def watched(
     return found
 
 
-def test_cameras_that_stand_still_are_never_doubted(take: Filmed, calibration: Calibration) -> None:
+def test_cameras_that_stand_still_are_never_reported_as_moved(
+    take: Filmed, calibration: Calibration
+) -> None:
     vigil = Vigil(calibration)
     assert watched(vigil, take, 0, KNOCK_S) == []
     assert vigil.unclear_s == 0
@@ -77,7 +79,7 @@ def test_a_knocked_camera_is_named_within_a_second_with_the_moment_of_the_knock(
     assert not vigil.fits(camera)
 
 
-def test_a_camera_doubted_already_is_not_named_again(
+def test_a_camera_reported_already_is_not_named_again(
     take: Filmed, calibration: Calibration
 ) -> None:
     assert watched(Vigil(calibration), take, 0, 4, (f"cam{KNOCKED}",)) == []
@@ -93,7 +95,9 @@ def test_a_camera_fits_again_once_its_pictures_are_right_for_the_whole_window(
     assert vigil.fits(camera)
 
 
-def test_who_saw_nothing_is_neither_apart_nor_fits(take: Filmed, calibration: Calibration) -> None:
+def test_a_camera_without_observations_neither_fits_nor_disagrees(
+    take: Filmed, calibration: Calibration
+) -> None:
     blind = replace(
         take, sightings=replace(take.sightings, confidence=take.sightings.confidence * 0)
     )

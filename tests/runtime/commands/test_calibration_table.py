@@ -50,7 +50,7 @@ def rows(found: list[Held], manifest: Manifest) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text]
 
 
-def test_a_row_says_when_why_how_far_off_and_what_made_the_metre() -> None:
+def test_a_row_shows_time_cause_error_and_scale_source() -> None:
     found = [
         Held(
             t_ns=5_500_000_000,

@@ -57,7 +57,7 @@ def test_a_compiled_folder_is_promoted_listed_and_gone_back_from(
         ("rollback", None, "before"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_a_sentence(
+def test_an_action_on_models_that_cannot_be_done_is_refused_with_its_reason(
     tmp_path: Path, act: str, engine: str | None, expected: str
 ) -> None:
     (tmp_path / "models" / "empty").mkdir(parents=True)

@@ -112,7 +112,7 @@ def test_one_session_is_shown_with_its_segments(data: Path) -> None:
     assert manifest["segments"][0]["counts"]["/instant"] == 20
 
 
-def test_an_empty_data_folder_is_no_error_and_a_stranger_is_refused(tmp_path: Path) -> None:
+def test_an_empty_data_folder_is_listed_and_an_unknown_session_is_refused(tmp_path: Path) -> None:
     assert "No sessions" in call("--data", str(tmp_path))
     assert call_json("--data", str(tmp_path)) == {"sessions": []}
     with pytest.raises(Refusal, match="not a session"):

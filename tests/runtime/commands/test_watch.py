@@ -58,7 +58,7 @@ def test_watching_ends_after_the_seconds_asked_for(hub: int) -> None:
     assert "instants/s" in result.stdout
 
 
-def test_watching_nobody_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_without_a_hub_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.commands.watch._PATIENCE_S", 0.3)
     result = _run("--port", "1")
     assert isinstance(result.exception, Refusal)

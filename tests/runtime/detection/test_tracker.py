@@ -56,7 +56,7 @@ def skiing(instants: int, start: float = 200) -> Iterator[float]:
     yield from (start + 4 * k for k in range(instants))
 
 
-def test_the_largest_is_followed_whoever_comes_first() -> None:
+def test_the_largest_person_is_followed_in_any_order() -> None:
     view = View()
     assert view.see(box(900, 400, 150), box(300, 400, 300)) == 300
 
@@ -90,7 +90,7 @@ def test_a_bystander_the_person_passes_does_not_steal() -> None:
         assert abs(found - x) < 25
 
 
-def test_a_stranger_clearly_larger_for_long_takes_over() -> None:
+def test_a_bystander_clearly_larger_for_long_is_followed_instead() -> None:
     view = View()
     for k in range(100):
         stranger = [box(900, 400, 450)] if k > 20 else []
@@ -98,7 +98,7 @@ def test_a_stranger_clearly_larger_for_long_takes_over() -> None:
     assert found == 900
 
 
-def test_a_stranger_a_little_larger_never_takes_over() -> None:
+def test_a_bystander_a_little_larger_is_never_followed() -> None:
     view = View()
     for k in range(200):
         found = view.see(box(300, 400, 250), *([box(900, 400, 280)] if k > 20 else []))

@@ -2,15 +2,10 @@
 
 from typing import Any
 
-import pytest
-
-from cvsf.session.reader import FrameRange, Manifest, SegmentRecord
 from runtime.ingest.camera_connection import (
-    NOT_KEPT,
     RECORDED,
     Link,
     OnDisk,
-    found_on_disk,
     meet,
     read_report,
 )
@@ -30,17 +25,6 @@ def taken(link: Link, fates: list[str]) -> Link:
     link.on_disk = link.received
     link.settle()
     return link
-
-
-def test_frames_wait_for_those_before_them_to_be_on_disk() -> None:
-    link = meet(b"", report(), None)
-    for seq, fate in enumerate([NOT_KEPT, RECORDED, "wrong size", RECORDED]):
-        link.pending.append((seq, fate))
-    link.settle()
-    assert link.durable == 0
-    link.on_disk = 1
-    link.settle()
-    assert (link.durable, dict(link.fates)) == (2, {NOT_KEPT: 1, RECORDED: 1, "wrong size": 1})
 
 
 def test_what_was_in_the_ring_of_a_killed_node_is_lost_with_it() -> None:
@@ -69,7 +53,7 @@ def test_a_restarted_hub_goes_on_counting_from_the_disk_and_the_node() -> None:
     assert alone.reasons == {"lost with an earlier run": 2}
 
 
-def test_what_another_session_has_of_a_run_is_not_of_this_one() -> None:
+def test_frames_recorded_in_another_session_are_not_counted_in_this_one() -> None:
     told = report(exposed=100, acknowledged=90, in_ring=8, dropped={"ring full": 2})
     link = meet(b"", told | {"fates": {RECORDED: 90}}, None)
     found = account("cam0", link, {("cam0", "a"): link}, {}, final=False)
@@ -81,36 +65,3 @@ def test_a_hub_that_leaves_before_its_nodes_leaves_the_rest_in_their_rings() -> 
     link.report = read_report(report(exposed=9, acknowledged=3, in_ring=6, fates={RECORDED: 3}))
     found = account("cam0", link, {("cam0", "a"): link}, {}, final=True)
     assert (found.exposed, found.recorded, found.in_ring, found.dropped) == (9, 5, 4, 0)
-
-
-def test_what_a_session_holds_is_summed_over_its_segments() -> None:
-    parts = [
-        SegmentRecord(
-            file=f"seg-{k}.mcap",
-            ranges={"cam0": [FrameRange(boot_id="a", first=10 * k, last=10 * k + 9, frames=9)]},
-        )
-        for k in range(2)
-    ]
-    manifest = Manifest(name="s", started="", recording="frames", segments=parts)
-    assert found_on_disk(manifest) == {("cam0", "a"): OnDisk(last=19, frames=18)}
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"camera": "a/b"},
-        {"camera": 7},
-        {"boot_id": None},
-        {"width_px": 0},
-        {"width_px": 20000, "height_px": 20000},
-        {"width_px": 64.0},
-        {"fps": 0},
-        {"fps": float("nan")},
-        {"fps": 1e9},
-        {"exposed": -1},
-        {"dropped": {"x": "y"}},
-    ],
-)
-def test_a_camera_that_cannot_be_is_not_met(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - each has a sentence of its own
-        meet(b"", report(**changes), None)

@@ -20,7 +20,7 @@ def test_of_live_groups_only_the_newest_waits_and_the_others_are_counted() -> No
     assert inbox.skipped == 5
 
 
-def test_one_hiccup_loses_nothing() -> None:
+def test_two_live_groups_that_wait_are_both_kept() -> None:
     inbox = Inbox()
     for group in GROUPS[:2]:
         inbox.put(group, lossless=False)
@@ -40,7 +40,7 @@ def test_of_files_every_group_waits_in_order_whatever_is_live_beside() -> None:
     assert inbox.skipped == 0
 
 
-def test_who_waits_is_woken_by_the_next_group() -> None:
+def test_a_waiting_reader_is_woken_by_the_next_group() -> None:
     inbox = Inbox()
     waker = threading.Timer(0.05, inbox.put, (GROUPS[0],), {"lossless": False})
     waker.start()

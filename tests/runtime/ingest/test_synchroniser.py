@@ -144,7 +144,7 @@ def test_a_recorded_camera_that_skips_triggers_delays_nobody() -> None:
     assert [len(g.frames) for g in groups] == [2, 1, 1, 2, 1, 1]
 
 
-def test_a_source_that_begins_anew_repeats_no_instant() -> None:
+def test_a_source_that_restarts_repeats_no_instant() -> None:
     steps = Steps()
     for k in range(3):
         steps.add(frame("cam0", k, k * PERIOD_NS, trigger=k))

@@ -88,7 +88,7 @@ def test_a_large_block_has_pages_of_its_own_while_an_engine_loads_only(
     assert libc.mapped() == before + 1
 
 
-def test_the_usual_is_back_even_where_loading_failed(libc: Libc) -> None:
+def test_the_usual_setting_is_restored_after_a_failed_load(libc: Libc) -> None:
     with pytest.raises(RuntimeError), apart():
         raise RuntimeError
     before = libc.mapped()
@@ -96,7 +96,7 @@ def test_the_usual_is_back_even_where_loading_failed(libc: Libc) -> None:
     assert libc.mapped() == before
 
 
-def test_what_closed_engines_held_goes_back_to_the_system(libc: Libc) -> None:
+def test_memory_of_closed_engines_is_returned_to_the_system(libc: Libc) -> None:
     with apart():
         pass  # from here on blocks of 3 MiB lie together, and a freed one stays for later
     blocks = [libc.take(3 * MIB) for _ in range(20)]

@@ -52,7 +52,7 @@ def test_recording_lasts_as_long_as_the_room_above_the_least_at_that_rate() -> N
     }  # fmt: skip
 
 
-def test_a_disk_that_cannot_say_is_believed_to_be_as_it_was() -> None:
+def test_a_disk_whose_space_cannot_be_read_counts_as_before() -> None:
     disk = Disk(42)
     room = Room(disk, 5 * GB)
     room.look(Path("/"))
@@ -62,7 +62,7 @@ def test_a_disk_that_cannot_say_is_believed_to_be_as_it_was() -> None:
     assert not room.is_short
 
 
-def test_a_disk_that_fills_up_is_said_once_until_there_is_room_again(
+def test_a_disk_that_fills_up_is_logged_once_until_there_is_room_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     disk = Disk(21)

@@ -67,7 +67,7 @@ def test_the_page_and_its_files_are_served_and_load_nothing_from_elsewhere(
         assert _get(server, path)[0] == 404
 
 
-def test_health_says_starting_then_ok(server: WebServer) -> None:
+def test_health_is_starting_before_the_first_figures_and_then_ok(server: WebServer) -> None:
     status, _, body = _get(server, "/health")
     assert (status, json.loads(body)["status"]) == (503, "starting")
     server.send_stats(_STATS)
@@ -95,7 +95,7 @@ def test_metrics_are_what_prometheus_reads(server: WebServer) -> None:
         assert line in text.splitlines()
 
 
-def test_a_foreign_name_or_a_foreign_page_is_not_let_in(server: WebServer) -> None:
+def test_a_foreign_host_or_origin_is_refused(server: WebServer) -> None:
     own = f"127.0.0.1:{server.port}"
     assert _get(server, "/", Host="evil.example")[0] == 403
     assert _get(server, "/health", Host="localhost.evil.example:5602")[0] == 403

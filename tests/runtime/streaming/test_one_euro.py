@@ -76,7 +76,7 @@ def test_a_skier_who_crosses_the_world_at_15_m_per_s_still_has_steady_limbs() ->
         {"t_ns": 1},
     ],
 )
-def test_another_stream_or_a_gap_starts_anew(changed: dict[str, object]) -> None:
+def test_another_stream_or_a_gap_restarts_the_filter(changed: dict[str, object]) -> None:
     smooth = OneEuro()
     for i in range(10):
         smooth(_skeleton(i, np.zeros((_J, 3))))
@@ -84,7 +84,7 @@ def test_another_stream_or_a_gap_starts_anew(changed: dict[str, object]) -> None
     assert np.array_equal(smooth(jumped).joints, jumped.joints)
 
 
-def test_a_smoothed_skeleton_says_so_and_keeps_everything_else() -> None:
+def test_a_smoothed_skeleton_is_flagged_and_keeps_everything_else() -> None:
     raw = _skeleton(3, _pose(3))
     smoothed = OneEuro()(raw)
     assert smoothed.smoothed
@@ -92,7 +92,7 @@ def test_a_smoothed_skeleton_says_so_and_keeps_everything_else() -> None:
     assert (smoothed.t_ns, smoothed.engine, smoothed.views) == (raw.t_ns, raw.engine, raw.views)
 
 
-def test_turning_the_axes_turns_the_answer_and_nothing_else() -> None:
+def test_turning_the_axes_turns_the_smoothed_joints_and_nothing_else() -> None:
     quarter = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
     one, other = OneEuro(), OneEuro()
     for i in range(30):

@@ -228,9 +228,7 @@ def _count_pixels(canvas: str, tint: tuple[int, int, int]) -> str:
     )
 
 
-def test_the_record_button_asks_the_hub_and_shows_what_the_hub_says(
-    hub: _Hub, browser: Chromium
-) -> None:
+def test_the_record_button_asks_the_hub_and_shows_its_state(hub: _Hub, browser: Chromium) -> None:
     browser.open(hub.address)
     browser.wait_for("window.cvsf && cvsf.recording === false && cvsf.skeletons > 2")
     browser.click("#record")
@@ -243,7 +241,7 @@ def test_the_record_button_asks_the_hub_and_shows_what_the_hub_says(
     assert hub.asked == [True, False]
 
 
-def test_a_lost_hub_is_said_and_found_again(browser: Chromium) -> None:
+def test_a_lost_hub_is_shown_and_then_connected_again(browser: Chromium) -> None:
     hub = _Hub()
     port = hub.server.port
     browser.open(hub.address)
@@ -295,4 +293,4 @@ def test_a_screenshot_without_a_hub_is_refused(tmp_path: Path) -> None:
     started_s = time.monotonic()
     with pytest.raises(Refusal, match="No page is served"):
         write_screenshot("http://127.0.0.1:1/", tmp_path / "page.png")
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 20

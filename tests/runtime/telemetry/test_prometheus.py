@@ -49,7 +49,7 @@ def test_milliseconds_become_seconds_and_counters_end_in_total() -> None:
     assert found["cvsf_frames_recorded_total", (("camera", "cam0"),)] == 7
 
 
-def test_what_is_not_known_is_left_out_and_a_zero_is_said() -> None:
+def test_unknown_values_are_left_out_and_a_zero_is_written() -> None:
     found = scraped(
         {
             "free_recording_s": None,
@@ -70,7 +70,7 @@ def test_what_is_not_known_is_left_out_and_a_zero_is_said() -> None:
 
 
 @pytest.mark.parametrize(("trouble", "flag"), [(None, 0.0), ("lifter-3: golden differs", 1.0)])
-def test_an_engine_that_is_refused_raises_a_flag_and_both_engines_are_judged(
+def test_a_refused_engine_raises_a_flag_and_both_engines_have_quality_figures(
     trouble: str | None, flag: float
 ) -> None:
     before = {"engine": "lifter-1", "bones": 0.02}
@@ -95,7 +95,7 @@ def test_an_engine_that_is_refused_raises_a_flag_and_both_engines_are_judged(
     assert ("cvsf_quality_bones", serves) not in found
 
 
-def test_a_label_with_quotes_and_line_breaks_survives() -> None:
+def test_a_label_with_quotes_and_line_breaks_is_escaped() -> None:
     reason = 'header is not msgpack ("\\x00"\nand more)'
     found = scraped({"refused": {reason: 4}})
     assert found["cvsf_messages_refused_total", (("reason", reason),)] == 4

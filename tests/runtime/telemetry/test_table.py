@@ -16,7 +16,7 @@ def _text(stats: dict[str, Any], width: int = 80) -> str:
     return console.export_text()
 
 
-def test_the_table_says_everything_within_80_columns() -> None:
+def test_the_table_shows_every_figure_within_80_columns() -> None:
     text = _text(STATS)
     assert max(len(line) for line in text.splitlines()) == 80
     for said in (
@@ -48,19 +48,19 @@ def test_a_hub_that_has_just_started_is_shown_too() -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
-def test_eight_cameras_and_a_narrow_terminal_are_survived() -> None:
+def test_eight_cameras_in_a_narrow_terminal_fit_its_width() -> None:
     many = {f"a-camera-with-a-long-name-{i}": STATS["cameras"]["cam0"] for i in range(8)}
     text = _text(STATS | {"cameras": many}, width=60)
     assert max(len(line) for line in text.splitlines()) <= 60
 
 
-def test_time_is_said_as_people_say_it() -> None:
+def test_a_duration_is_written_in_the_units_that_people_use() -> None:
     assert [lasting(s) for s in (None, 42, 600, 22340, 400_000)] == [
         "-", "42 s", "10 min", "6 h 12", "4 days",
     ]  # fmt: skip
 
 
-def test_without_a_calibration_the_sentence_says_what_is_waited_for() -> None:
+def test_without_a_calibration_the_sentence_names_what_is_missing() -> None:
     said = world_sentence({"calibration": 0, "waiting_for": "movement"})
     assert str(said) == "not found yet: movement"
 

@@ -1,0 +1,94 @@
+"""The cameras of a session: projection, distortion, moves, and their written form."""
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cvsf.multiview.rig import Calibration, from_plain, pans, rows_of_rig, to_plain
+from cvsf.skeleton import H36M_16
+from tests.support.made_calibration import made_calibration, made_rig
+
+
+@pytest.fixture(params=[None, 5], ids=["still", "panning"])
+def found(request: pytest.FixtureRequest) -> Calibration:
+    return made_calibration(made_rig(instants=request.param))
+
+
+def some_joints(instants: int = 5) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(0).normal(0, 1, (instants, len(H36M_16), 3))
+
+
+def test_cameras_written_as_json_are_read_back_unchanged(found: Calibration) -> None:
+    again = from_plain(json.loads(json.dumps(to_plain(found))))
+    for name in ("view_from_world", "translation", "focal_px", "centre_px"):
+        assert (getattr(again.rig, name) == getattr(found.rig, name)).all()
+    assert again.body.joint_set is found.body.joint_set
+    assert again.noise_share == found.noise_share
+
+
+@pytest.mark.parametrize("broken", [{}, {"schema": 99}, {"schema": 1, "rig": {}}])
+def test_a_file_that_holds_no_cameras_of_this_schema_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="cameras"):
+        from_plain(broken)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"cameras": ["cam0", "cam0", "cam2"]}, "the same name twice"),
+        ({"rig": {"focal_px": [1000.0, -1.0, 1000.0]}}, r"focal_px is \(3,\), expected 3 above 0"),
+        ({"rig": {"radial": [0.0, 0.0]}}, r"radial is \(2,\), expected numbers \(3,\)"),
+        ({"rig": {"view_from_world": np.ones((3, 3, 3)).tolist()}}, "what is no rotation"),
+    ],
+)
+def test_cameras_that_contradict_themselves_are_refused_with_what_is_wrong(
+    change: dict[str, Any], sentence: str
+) -> None:
+    plain = to_plain(made_calibration())
+    rig = plain["rig"] | change.get("rig", {})
+    with pytest.raises(ValueError, match=sentence):
+        from_plain(plain | change | {"rig": rig})
+
+
+def test_joints_and_cameras_moved_together_give_the_same_pixels(found: Calibration) -> None:
+    joints = some_joints()
+    angle = 0.7
+    around = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0]])
+    around = np.concatenate([around, [[0, 0, 1.0]]])
+    moved = found.rig.moved(around, np.array([1.0, 2, 3]), 0.3)
+    before, after = found.rig.project(joints), moved.project(0.3 * joints @ around.T + [1, 2, 3])
+    assert np.allclose(before, after, atol=1e-6)
+
+
+def test_a_point_off_the_axis_is_projected_by_the_camera_model_of_a_rig() -> None:
+    rig, point = made_rig(radial=0.1), np.array([1.0, -2.0, 0.5])
+    seen = rig.project(np.broadcast_to(point, (1, len(H36M_16), 3)))
+    for view in range(3):
+        x, y, z = rig.view_from_world[view] @ point + rig.translation[view]
+        square = (x / z) ** 2 + (y / z) ** 2
+        wanted = rig.focal_px[view] * (1 + 0.1 * square) * np.array([x, y]) / z + [960, 540]
+        np.testing.assert_allclose(seen[0, view, 0], wanted)
+
+
+def test_pixels_of_a_distorted_lens_are_taken_back_to_those_of_a_straight_one() -> None:
+    bent, straight, joints = made_rig(radial=-0.2), made_rig(), some_joints()
+    assert np.abs(bent.project(joints) - straight.project(joints)).max() > 1
+    np.testing.assert_allclose(
+        bent.undistorted(bent.project(joints)), straight.project(joints), atol=1e-6
+    )
+    through = straight.projection @ np.append(joints[0, 0], 1)
+    np.testing.assert_allclose(
+        through[:, :2] / through[:, 2:], straight.project(joints)[0, :, 0], atol=1e-9
+    )
+
+
+def test_panning_cameras_at_one_instant_are_those_that_stood_still_then() -> None:
+    moving, joints = made_calibration(made_rig(instants=5)), some_joints()
+    now = rows_of_rig(moving, 3)
+    assert pans(moving.rig)
+    assert not pans(now.rig)
+    np.testing.assert_allclose(now.rig.project(joints)[3], moving.rig.project(joints)[3])
+    np.testing.assert_allclose(moving.rig.centres, np.repeat(now.rig.centres[None], 5, 0))
