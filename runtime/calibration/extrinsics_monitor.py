@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cvsf.multiview.observations import Sightings
 from cvsf.multiview.rig import Calibration
 from runtime.calibration.observation_codec import joined
-from runtime.calibration.view_consistency import blamed, misfit
+from runtime.calibration.reprojection_error import blamed, misfit
 
 Real = npt.NDArray[np.float64]
 

@@ -23,8 +23,8 @@ from cvsf.reconstruction.reconstruct import place
 from runtime.calibration.gauge_alignment import continued
 from runtime.calibration.keyframes import Gallery
 from runtime.calibration.observation_codec import arranged
+from runtime.calibration.reprojection_error import fit, misfit, triangulated
 from runtime.calibration.resection import resected
-from runtime.calibration.view_consistency import fit, misfit, triangulated
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from cvsf.multiview.rig import Calibration
 from runtime.calibration.observation_codec import arranged
+from runtime.calibration.reprojection_error import triangulated
 from runtime.calibration.resection import resected
-from runtime.calibration.view_consistency import triangulated
 from tests.support.filmed import Filmed
 
 

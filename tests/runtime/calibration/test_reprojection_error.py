@@ -6,7 +6,7 @@ import numpy as np
 
 from cvsf.multiview.rig import Calibration
 from runtime.calibration.observation_codec import arranged
-from runtime.calibration.view_consistency import blamed, fit, misfit, triangulated
+from runtime.calibration.reprojection_error import blamed, fit, misfit, triangulated
 from tests.support.filmed import HZ, Filmed
 
 
