@@ -79,7 +79,7 @@ def test_options_a_service_takes_or_suggests_exist(unit: str) -> None:
         check_command([*without_variables(command)[:2], *words])
 
 
-def test_commands_the_readme_tells_exist() -> None:
+def test_commands_in_the_readme_of_deploy_exist() -> None:
     text = (DEPLOY / "README.md").read_text()
     told = re.findall(r"^ +(cvsf nightly .*)$", text, re.MULTILINE)
     told += re.findall(r"/opt/cvsf/bin/(cvsf [^`]*)`", text)
@@ -89,7 +89,7 @@ def test_commands_the_readme_tells_exist() -> None:
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_a_service_can_write_the_folder_it_is_told_of(unit: str) -> None:
+def test_a_service_can_write_its_data_folder(unit: str) -> None:
     found = settings(unit)
     assert f"--data {DATA} " in found["ExecStart"][0]
     assert found["ProtectSystem"] == ["strict"]
@@ -97,7 +97,7 @@ def test_a_service_can_write_the_folder_it_is_told_of(unit: str) -> None:
     assert found["RequiresMountsFor"] == [DATA]
 
 
-def test_the_night_yields_to_the_day() -> None:
+def test_the_nightly_service_has_less_priority_than_the_capture() -> None:
     day, night = settings(SERVICES[0]), settings(SERVICES[1])
     assert int(night["CPUWeight"][0]) < int(day["CPUWeight"][0])
     assert int(night["OOMScoreAdjust"][0]) > 0 > int(day["OOMScoreAdjust"][0])
@@ -107,7 +107,7 @@ def test_the_night_yields_to_the_day() -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on PATH")
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_accepts_the_unit_without_a_word(tmp_path: Path, unit: str) -> None:
+def test_systemd_accepts_the_unit_without_a_warning(tmp_path: Path, unit: str) -> None:
     program = tmp_path / "program"
     program.symlink_to(sys.executable)
     for name in UNITS:  # the timer looks for its service beside it

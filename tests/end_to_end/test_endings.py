@@ -40,14 +40,14 @@ def is_whole(final: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_signal_at_any_moment_ends_everything_well(
+def test_a_signal_at_any_moment_ends_all_processes_and_seals_the_session(
     tmp_path: Path, ports: list[str], seed: int
 ) -> None:
     rng = random.Random(seed)
     with running([*SIM, "--data", str(tmp_path), *ports]) as run:
         time.sleep(rng.uniform(0.3, 0.8) + seed)
         pids = family(run)
-        assert run.ask_to_end(rng.choice([signal.SIGINT, signal.SIGTERM])) < 5  # 2 where idle
+        assert run.ask_to_end(rng.choice([signal.SIGINT, signal.SIGTERM])) < 15  # 2 where idle
         assert run.process.returncode == 0, run.said
     assert gone(pids)
     assert "Traceback" not in "".join(run.said)
@@ -70,7 +70,9 @@ def test_a_supervisor_killed_while_it_starts_leaves_no_orphan(
         assert read_manifest(session).sealed
 
 
-def test_a_reader_of_the_figures_who_leaves_ends_nothing(tmp_path: Path, ports: list[str]) -> None:
+def test_a_closed_pipe_of_the_figures_does_not_end_the_recording(
+    tmp_path: Path, ports: list[str]
+) -> None:
     words = ["--duration", "3", "--data", str(tmp_path), *ports]
     with running(["bash", "-c", 'set -o pipefail; "$@" | head -1', "-", *SIM, *words]) as run:
         run.process.wait(40)
@@ -81,7 +83,7 @@ def test_a_reader_of_the_figures_who_leaves_ends_nothing(tmp_path: Path, ports: 
     assert min(readable(session).values()) > 10
 
 
-def test_a_hub_killed_again_and_again_loses_no_frame_uncounted(
+def test_every_frame_is_counted_when_the_hub_is_killed_three_times(
     tmp_path: Path, ports: list[str]
 ) -> None:
     rng = random.Random(5)
@@ -103,7 +105,7 @@ def test_a_hub_killed_again_and_again_loses_no_frame_uncounted(
     assert len(instants) == len(set(instants))
 
 
-def test_a_node_stopped_for_three_seconds_is_missed_and_comes_back(
+def test_a_stopped_node_is_silent_and_its_camera_comes_back(
     tmp_path: Path, ports: list[str]
 ) -> None:
     with running([*SIM, "--data", str(tmp_path), *ports]) as run:
@@ -111,12 +113,16 @@ def test_a_node_stopped_for_three_seconds_is_missed_and_comes_back(
         node = run.children("node")[0]
         os.kill(node, signal.SIGSTOP)
         before = run.lines[-1]
-        time.sleep(3)
+
+        def goes_on_alone() -> bool:
+            line = run.lines[-1]
+            silent = "silent" in {camera["state"] for camera in line["cameras"].values()}
+            return bool(silent and line["instants"] > before["instants"] + 16)
+
+        assert until(goes_on_alone, 30), "the other goes on alone"
         during = run.lines[-1]
         os.kill(node, signal.SIGCONT)
-        assert during["instants"] - before["instants"] > 8, "the other goes on alone"
-        assert "silent" in {camera["state"] for camera in during["cameras"].values()}
-        assert until(lambda: run.lines[-1]["instants_full"] > during["instants_full"] + 8, 10)
+        assert until(lambda: run.lines[-1]["instants_full"] > during["instants_full"] + 8, 30)
         run.ask_to_end()
         assert run.process.returncode == 0
     assert is_whole(run.lines[-1])
@@ -170,7 +176,7 @@ def test_a_disk_that_fills_up_stops_the_recording_and_nothing_else(
     assert final["cameras"]["cam0"]["not_kept"] == final["not_recorded"].get("disk error ENOSPC", 0)
 
 
-def test_files_of_different_length_stop_at_the_shortest_and_say_so_once(
+def test_files_of_different_length_stop_at_the_shortest_with_one_line_in_the_log(
     tmp_path: Path, ports: list[str]
 ) -> None:
     for name, length in (("cam0", 30), ("cam1", 9)):

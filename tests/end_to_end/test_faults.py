@@ -56,7 +56,7 @@ def hub(
         with filming(FakeCamera("sound", ports_of_hub[1]), pictures):
             assert until(lambda: bool(run.lines) and run.lines[-1]["instants"] > 3, 30), run.said
             yield run
-        assert run.ask_to_end() < 6
+        assert run.ask_to_end() < 15  # 2 where idle
         assert run.process.returncode == 0, run.said
     final = run.lines[-1]
     assert final["final"] is True
@@ -167,7 +167,7 @@ def test_a_view_that_freezes_is_left_out_until_it_moves_again(
     assert hub.lines[-1]["left_out"]["frozen: frozen"] <= left_out + FPS
 
 
-def test_a_camera_that_stops_sending_holds_nobody_up(
+def test_a_camera_that_stops_sending_does_not_delay_the_others(
     hub: Run, port: str, pictures: list[bytes]
 ) -> None:
     camera = FakeCamera("mute", port)
@@ -217,7 +217,7 @@ def test_frames_twice_out_of_order_late_and_from_the_future_are_counted(
     assert still_goes_on(hub)
 
 
-def test_a_subscriber_that_never_reads_costs_the_hub_nothing(
+def test_a_subscriber_that_never_reads_neither_stops_nor_grows_the_hub(
     hub: Run, ports_of_hub: list[str]
 ) -> None:
     endpoint = f"tcp://127.0.0.1:{ports_of_hub[3]}"
@@ -237,7 +237,7 @@ def test_a_subscriber_that_never_reads_costs_the_hub_nothing(
         ]
     # newest wins: on a busy machine who reads may skip, but goes on and sees none twice
     assert seen == sorted(set(seen))
-    assert seen[-1] - seen[0] < 40
+    assert seen[-1] - seen[0] < 120
     assert resident_mb(hub) < before_mb + 5
 
 

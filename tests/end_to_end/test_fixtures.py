@@ -76,7 +76,7 @@ def test_twenty_steps_of_both_stages_end_where_the_recorded_ones_did(tmp_path: P
         assert weights.numpy() == pytest.approx(before[name].numpy(), abs=1e-3), name
 
 
-def test_the_recorded_report_of_a_night_makes_a_page_that_says_its_verdict(tmp_path: Path) -> None:
+def test_the_recorded_report_of_a_night_makes_a_page_with_its_verdict(tmp_path: Path) -> None:
     report = json.loads((DATA / "report.json").read_text())
     write_page(report, tmp_path / "report.html")
     assert report["verdict"] in (tmp_path / "report.html").read_text()

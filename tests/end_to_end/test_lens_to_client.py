@@ -55,7 +55,7 @@ def test_four_simulated_cameras_become_one_recorded_skeleton(
         family = {run.process.pid, *run.children("hub"), *run.children("node")}
         assert len(family) == 6
         assert listening(family) == {"0100007F"}, "only loopback is listened on"
-        assert run.ask_to_end(signal.SIGINT) < 4
+        assert run.ask_to_end(signal.SIGINT) < 15  # 2 where idle
         assert run.process.returncode == 0, run.said
     final = run.lines[-1]
     assert final["final"] is True
@@ -83,7 +83,9 @@ def test_four_simulated_cameras_become_one_recorded_skeleton(
     assert not {"joints_mm", "truth_px"} & set(dir(header))
 
 
-def test_a_killed_node_comes_back_and_the_others_go_on(tmp_path: Path, ports: list[str]) -> None:
+def test_a_killed_node_is_started_again_and_the_others_go_on(
+    tmp_path: Path, ports: list[str]
+) -> None:
     with running(sim(tmp_path, ports)) as run:
         assert until(lambda: bool(run.lines) and run.lines[-1]["instants_full"] > 5, 60), run.said
         node = run.children("node")[0]
@@ -105,7 +107,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_a_sealed_session(
         family = {*run.children("hub"), *run.children("node")}
         run.process.kill()
         run.process.wait()
-        assert until(lambda: not family & {pid for pid, _, _ in processes()}, 8)
+        assert until(lambda: not family & {pid for pid, _, _ in processes()}, 20)
     (session,) = (tmp_path / "sessions").iterdir()
     assert read_manifest(session).sealed
 

@@ -20,7 +20,7 @@ from tests.support.product import CAPTURE, running, until
 SIM = [*CAPTURE, "--cams", "4", "--fps", "10", "--headless", "--height", "1.75"]
 
 
-def test_metres_within_seconds_a_knock_noticed_and_the_session_plays_again_the_same(
+def test_a_session_is_in_metres_within_seconds_notices_a_knocked_camera_and_replays_the_same(
     tmp_path: Path, ports: list[str]
 ) -> None:
     truth = tmp_path / "truth.npz"
@@ -93,7 +93,7 @@ def test_a_killed_hub_goes_on_in_the_same_world(tmp_path: Path, ports: list[str]
 
 
 @pytest.mark.parametrize("words", [["--height", "182"], ["--bone", "tail=3"]])
-def test_metres_that_cannot_be_are_refused_before_anything_films(
+def test_impossible_heights_and_bones_are_refused_before_a_camera_starts(
     tmp_path: Path, ports: list[str], words: list[str]
 ) -> None:
     sim = ["--cams", "2", "--source", "sim", "--headless", "--data", str(tmp_path)]
@@ -105,5 +105,5 @@ def test_metres_that_cannot_be_are_refused_before_anything_films(
     assert not run.lines
 
 
-def test_the_bench_is_a_command() -> None:
+def test_bench_live_is_a_command() -> None:
     assert "live" in BENCHES

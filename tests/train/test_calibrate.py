@@ -74,7 +74,7 @@ def test_the_truth_of_a_file_changes_no_camera(file: Path, tmp_path: Path) -> No
     assert 1.4 < height.max() < 2.2
 
 
-def test_a_session_keeps_its_cameras(file: Path, tmp_path: Path) -> None:
+def test_a_calibrated_session_holds_its_cameras_and_their_scale(file: Path, tmp_path: Path) -> None:
     folder = record(tmp_path / "session", one_session(file, tmp_path / "one.npz"), 4)
     facts = run(calibrate, folder, "--views", "3", "--distance", "cam0,cam2=6", "--json")
     assert facts["views"] == 3
@@ -116,7 +116,7 @@ def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> Non
     assert cameras == ["cam0", "cam2", "cam3"]
 
 
-def test_a_session_has_no_subjects_to_choose(file: Path, tmp_path: Path) -> None:
+def test_choosing_subjects_of_a_session_is_refused(file: Path, tmp_path: Path) -> None:
     folder = record(tmp_path / "session", file, 2)
     with pytest.raises(Refusal, match="who is in it"):
         run(calibrate, folder, "--subjects", "ann")
@@ -148,13 +148,13 @@ def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_
         (["--subjects", "carl"], "name fewer or others"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(
+def test_options_of_calibrate_out_of_range_are_refused_with_the_reason(
     file: Path, words: list[str], sentence: str
 ) -> None:
     with pytest.raises(Refusal, match=sentence):
         run(calibrate, file, *words)
 
 
-def test_it_runs_without_torch(file: Path) -> None:
+def test_calibrate_is_imported_without_torch(file: Path) -> None:
     code = "import sys, train.calibrate, train.data.clip; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -46,7 +46,7 @@ def test_the_slices_of_all_processes_are_the_batch_in_its_order(size: int) -> No
     assert {len(part) for part in slices} == {8 // size}
 
 
-def test_a_process_alone_leads_and_means_only_itself() -> None:
+def test_a_single_process_leads_and_its_means_are_its_own_values() -> None:
     with company("cpu", 7) as alone:
         assert (alone.rank, alone.size, alone.leads) == (0, 1, True)
         assert alone.mean(3.0, -1.5) == [3.0, -1.5]
@@ -79,7 +79,7 @@ def await_first_look(out: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(("variant", "steps"), [("s1s2", 50), ("supervised", 10), ("stage3", 10)])
-def test_two_processes_take_the_course_of_one(
+def test_two_processes_have_the_losses_of_one(
     tmp_path: Path, file: Path, variant: str, steps: int
 ) -> None:
     if variant == "stage3":
@@ -113,8 +113,7 @@ def test_two_processes_take_the_course_of_one(
         assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-5)
 
 
-def test_what_the_first_refuses_ends_all_at_once(tmp_path: Path) -> None:
-    began = time.monotonic()
+def test_a_refusal_of_the_first_process_is_printed_once_and_ends_all(tmp_path: Path) -> None:
     words = [*BY_FILE, *TRAIN, str(tmp_path / "none.npz")]
     done = subprocess.run(
         [*words, "--out", str(tmp_path / "run")],
@@ -122,20 +121,18 @@ def test_what_the_first_refuses_ends_all_at_once(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=2 * PATIENCE_S,  # one that waits for the other waits for a day
     )
     assert done.returncode != 0
     assert done.stderr.count("no file at") == 1
     assert "exitcode  : 2" in done.stderr
     assert "RuntimeError" not in done.stderr
-    assert time.monotonic() - began < 25
 
 
-def test_a_run_that_was_told_to_stop_goes_on_to_the_same_weights(
-    tmp_path: Path, file: Path
-) -> None:
+def test_an_interrupted_run_is_resumed_to_the_same_weights(tmp_path: Path, file: Path) -> None:
     changed = {
         "precision": "float32",
-        "steps": 120,
+        "steps": 480,
         "checks": 8,
         "plateau_window_steps": 20,
         "stage2_earliest": 0.3,
@@ -158,16 +155,16 @@ def test_a_run_that_was_told_to_stop_goes_on_to_the_same_weights(
     assert "told to stop at step" in said
     assert not (out / "instants").exists()
     stopped = outcome(out)
-    assert 15 <= stopped.step < 120
+    assert 60 <= stopped.step < 480
     run(train, "--resume", *words, out)
     whole, resumed = outcome(tmp_path / "whole"), outcome(out)
-    assert resumed.step == 120
+    assert resumed.step == 480
     assert resumed.curve == whole.curve
     for name, tensor in whole.weights.items():
         assert torch.equal(tensor, resumed.weights[name])
 
 
-def test_processes_that_were_told_to_stop_leave_a_checkpoint(tmp_path: Path, file: Path) -> None:
+def test_interrupted_processes_leave_a_checkpoint(tmp_path: Path, file: Path) -> None:
     chosen = config(tmp_path, steps=100_000, checks=10_000)
     words = [str(file), "--variant", "s1", "--config", str(chosen), "--seeds", "2"]
     out = tmp_path / "run"

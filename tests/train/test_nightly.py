@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,38 +18,20 @@ import pytest
 from capture.simulator.scene import aim
 from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.engine.manifest import read_manifest
-from cvsf.messages import MultiviewPose
-from cvsf.registry.registry import Registry
+from cvsf.registry.history import HISTORY
+from cvsf.registry.registry import Registry, shipped_id
 from cvsf.registry.verification import open_whole
-from cvsf.session.writer import SessionWriter
 from cvsf.system.errors import Refusal
-from tests.support.filmed import Filmed, film_skier
+from tests.support.engines import tiny
+from tests.support.filmed import Filmed
 from tests.support.product import processes, until
 from tests.support.recordings import run
+from tests.support.takes import taken
 from train.bench.simulated_sessions import spoilt
-from train.night.session_selection import pick
-from train.nightly import nightly
+from train.night.session_selection import Plan, pick
+from train.nightly import CANDIDATE, _promote, nightly
 
-SEED, BIAS = 1_000_077, 0.02
 STEPS = ("train", "prove", "compile", "promote", "tell")
-Spoil = Callable[[MultiviewPose], MultiviewPose]
-
-
-def taken(data: Path, take: int, seconds: float = 10.0, spoil: Spoil | None = None) -> Filmed:
-    """A sealed session of 2D poses, as a hub would have recorded them."""
-    filmed = film_skier(seconds, seed=SEED, take=take, bias_share=BIAS)
-    name = f"2026-11-22T10-00-0{take}Z-take{take}"
-    writer = SessionWriter(data / "sessions" / name, recording="poses", joint_set="h36m-16")
-    for pose in filmed.poses():
-        writer.write(spoil(pose) if spoil else pose)
-    writer.close()
-    return filmed
-
-
-@pytest.fixture(scope="module")
-def slope(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Filmed]]:
-    data = tmp_path_factory.mktemp("slope")
-    return data, [taken(data, take) for take in (1, 2, 3)]
 
 
 def asked(data: Path, **config: Any) -> list[str]:
@@ -172,7 +152,7 @@ def test_a_poisoned_night_promotes_nothing(tmp_path: Path, how: str) -> None:
         pick(tmp_path / "sessions", tmp_path / "nights", registry.live_id())
 
 
-def test_a_dry_run_says_what_it_would_learn_from_and_touches_nothing(
+def test_a_dry_run_lists_its_sessions_and_changes_no_file(
     slope: tuple[Path, list[Filmed]],
 ) -> None:
     data = slope[0]
@@ -182,7 +162,7 @@ def test_a_dry_run_says_what_it_would_learn_from_and_touches_nothing(
     assert [len(said[role]) for role in ("learned", "kept_back")] == [2, 1]
 
 
-def test_one_night_at_a_time_and_one_that_is_told_to_stop_is_gone_on_with(
+def test_a_second_night_at_once_is_refused_and_an_interrupted_one_is_resumed(
     slope: tuple[Path, list[Filmed]], tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -204,40 +184,6 @@ def test_one_night_at_a_time_and_one_that_is_told_to_stop_is_gone_on_with(
     assert "plan.json" in said["verdict"]
 
 
-def test_what_is_not_sealed_or_was_used_is_not_picked(
-    slope: tuple[Path, list[Filmed]], tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(slope[0], data)
-    names = sorted(path.name for path in (data / "sessions").iterdir())
-    manifest = data / "sessions" / names[0] / "session.json"
-    manifest.write_text(manifest.read_text().replace('"sealed": true\n}', '"sealed": false\n}'))
-    plan = pick(data / "sessions", data / "nights", "a")
-    assert (plan.learned, plan.kept_back) == ((names[1],), (names[2],))
-    assert "not sealed" in plan.left_out[names[0]]
-    report = {
-        "outcome": "promoted",
-        "sessions": {"learned": [{"name": names[1]}], "kept_back": [{"name": names[2]}]},
-    }
-    night = data / "nights" / "n"
-    night.mkdir(parents=True)
-    (night / "report.json").write_text(json.dumps(report))
-    for take in (4, 5):
-        taken(data, take, 4.0)
-    plan = pick(data / "sessions", data / "nights", "a")
-    assert [name[-5:] for name in plan.learned + plan.kept_back] == ["take4", "take5"]
-    assert (plan.rehearsed, plan.earlier) == ((names[1],), (names[2],))
-
-
-def test_spoilt_poses_are_spoilt() -> None:
-    pose = film_skier(0.2, seed=SEED).poses()[0]
-    random = np.random.default_rng(3)
-    assert np.isnan(spoilt(pose, "NaN", random).keypoints_px).all()
-    shuffled = spoilt(pose, "shuffled views", random)
-    assert not np.array_equal(shuffled.keypoints_px, pose.keypoints_px)
-    assert replace(shuffled, keypoints_px=pose.keypoints_px).cameras == pose.cameras
-
-
 def refused(data: Path, *words: str) -> str:
     """The sentence of a night that does not begin."""
     command = [sys.executable, "-m", "cvsf", "nightly", "--data", str(data), *words]
@@ -248,7 +194,7 @@ def refused(data: Path, *words: str) -> str:
     return sentence
 
 
-def test_what_a_night_cannot_be_told_is_refused_before_it_begins(
+def test_a_broken_live_link_and_wrong_options_are_refused_before_a_night_begins(
     slope: tuple[Path, list[Filmed]], tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -268,16 +214,31 @@ def test_what_a_night_cannot_be_told_is_refused_before_it_begins(
             run(nightly, "--data", data, "--dry-run", *words)
 
 
-def test_a_session_that_is_not_what_was_sealed_is_left_out_and_offered_again_once_restored(
-    slope: tuple[Path, list[Filmed]], tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(slope[0], data)
-    (segment,) = next(iter(sorted((data / "sessions").iterdir()))).glob("*.mcap")
-    whole = segment.read_bytes()
-    segment.write_bytes(whole[: len(whole) // 2])
-    plan = pick(data / "sessions", data / "nights", "a")
-    assert len(plan.learned + plan.kept_back) == 2
-    assert "not what was sealed" in plan.left_out[segment.parent.name]
-    segment.write_bytes(whole)
-    assert len(pick(data / "sessions", data / "nights", "a").learned) == 2
+PROOF = {"gain": 0.1}
+
+
+def plan(live: str) -> Plan:
+    return Plan(live=live, learned=("one",), kept_back=("two",))
+
+
+def test_a_night_killed_between_link_and_history_reports_its_promotion(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    candidate, begun = tiny(tmp_path / CANDIDATE, "fresh"), plan(registry.live_id())
+    assert _promote(registry, begun, candidate, PROOF) == {"promoted": True, "engine": "fresh"}
+    (registry.models / HISTORY).unlink()
+    for _ in range(2):
+        assert _promote(registry, begun, candidate, PROOF)["promoted"]
+        assert [one.engine for one in registry.history()] == ["fresh"]
+    registry.roll_back("it is not better")
+    assert _promote(registry, begun, candidate, PROOF)["promoted"]
+    assert registry.live_id() == shipped_id()
+
+
+def test_an_engine_promoted_by_hand_during_a_night_stays_live(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    begun = plan(registry.live_id())
+    registry.promote(registry.take_in(tiny(tmp_path / "chosen", "chosen")).name, "by hand")
+    found = _promote(registry, begun, tiny(tmp_path / CANDIDATE, "fresh"), PROOF)
+    assert not found["promoted"]
+    assert "chosen was made live" in found["trouble"]
+    assert registry.live_id() == "chosen"

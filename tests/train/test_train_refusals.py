@@ -100,7 +100,7 @@ def test_sessions_of_two_three_and_no_cameras_with_the_person_are_learned_from_t
 
 
 @pytest.mark.parametrize("kind", ["one view", "nobody", "no poses"])
-def test_recordings_nobody_can_learn_from_are_refused(
+def test_recordings_of_one_view_of_nobody_or_without_poses_are_refused(
     tmp_path: Path, file: Path, words: list[Any], kind: str
 ) -> None:
     if kind == "one view":
@@ -115,7 +115,7 @@ def test_recordings_nobody_can_learn_from_are_refused(
     assert not (tmp_path / "run" / "instants").exists()
 
 
-def test_two_views_train_and_the_ambiguity_is_told_once(
+def test_two_views_are_trained_on_and_their_ambiguity_is_logged_once(
     tmp_path: Path, file: Path, words: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -126,7 +126,7 @@ def test_two_views_train_and_the_ambiguity_is_told_once(
 
 
 @pytest.mark.parametrize("variant", ["s1s2", "supervised"])
-def test_what_is_not_a_number_counts_as_not_seen(
+def test_keypoints_that_are_nan_or_infinite_count_as_not_seen(
     tmp_path: Path, words: list[Any], variant: str
 ) -> None:
     random = np.random.default_rng(1)
@@ -150,7 +150,7 @@ def test_what_is_not_a_number_counts_as_not_seen(
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])
-def test_minutes_that_hold_no_training_are_refused(
+def test_minutes_that_are_not_above_zero_are_refused(
     file: Path, words: list[Any], minutes: str
 ) -> None:
     with pytest.raises(Refusal, match=r"--minutes is .* expected a number above 0"):
@@ -158,7 +158,7 @@ def test_minutes_that_hold_no_training_are_refused(
 
 
 @pytest.mark.parametrize("place", ["file/run", "/proc/run"])
-def test_an_out_that_cannot_be_written_is_refused(
+def test_an_output_folder_that_cannot_be_written_is_refused(
     tmp_path: Path, file: Path, words: list[Any], place: str
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
@@ -166,7 +166,7 @@ def test_an_out_that_cannot_be_written_is_refused(
         run(train, file, *words, "--out", tmp_path / place)
 
 
-def test_a_run_that_is_there_is_kept_and_goes_on_only_as_it_was(
+def test_an_existing_run_is_kept_and_resumed_only_with_its_own_configuration(
     tmp_path: Path, file: Path, words: list[Any]
 ) -> None:
     facts = run(train, file, *words)
@@ -186,7 +186,7 @@ def test_a_run_that_is_there_is_kept_and_goes_on_only_as_it_was(
         run(train, file, "--resume", *words)
 
 
-def test_a_run_goes_on_only_with_its_own_recordings(
+def test_a_run_is_resumed_only_with_its_own_recordings(
     tmp_path: Path, file: Path, words: list[Any]
 ) -> None:
     run(train, file, *words)
@@ -217,7 +217,7 @@ def test_kept_back_recordings_without_a_person_are_refused(
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_made_up_bodies_are_learned_from_in_either_precision(
+def test_made_up_bodies_are_trained_on_in_either_precision(
     tmp_path: Path, file: Path, words: list[Any], precision: str
 ) -> None:
     made_up = tmp_path / "made-up.json"
@@ -282,7 +282,7 @@ def _other_weights(path: Path, trace: Path) -> None:
         pytest.param(_other_weights, id="weights of another network"),
     ],
 )
-def test_a_parent_that_is_not_ours_is_refused_and_not_executed(
+def test_a_parent_that_is_no_checkpoint_is_refused_and_not_executed(
     tmp_path: Path, file: Path, words: list[Any], write: Callable[[Path, Path], Any]
 ) -> None:
     parent, trace = tmp_path / "parent.pt", tmp_path / "trace"
@@ -292,7 +292,9 @@ def test_a_parent_that_is_not_ours_is_refused_and_not_executed(
     assert not trace.exists()
 
 
-def test_weights_that_are_lost_are_not_saved(tmp_path: Path, file: Path, words: list[Any]) -> None:
+def test_a_run_whose_loss_becomes_nan_is_refused(
+    tmp_path: Path, file: Path, words: list[Any]
+) -> None:
     wild = tmp_path / "wild.json"
     wild.write_text(json.dumps(SMALL | {"rate": 1e30, "warm_up_steps": 1}))
     with pytest.raises(Refusal, match=r"the loss is nan at step .*lower the rate"):
@@ -310,7 +312,9 @@ def test_a_refusal_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_seeds_are_honoured_to_the_bit(tmp_path: Path, file: Path, words: list[Any]) -> None:
+def test_the_same_seed_trains_the_same_weights_to_the_bit(
+    tmp_path: Path, file: Path, words: list[Any]
+) -> None:
     runs = [
         run(train, file, "--variant", "s1s2", "--seeds", "2", *words, "--out", tmp_path / name)
         for name in ("a", "b")

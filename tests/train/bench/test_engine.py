@@ -5,7 +5,7 @@ from pathlib import Path
 from train.bench.engine import CPU, EAGER, ROWS, backends, timed
 
 
-def test_every_size_has_a_ratio_and_what_did_not_run_has_a_reason(tmp_path: Path) -> None:
+def test_every_batch_size_has_a_ratio_and_a_missing_backend_its_reason(tmp_path: Path) -> None:
     engines, not_run = backends(tmp_path)
     assert CPU in engines
     for name in ("onnxruntime cuda", "tensorrt fp32", "tensorrt fp16"):

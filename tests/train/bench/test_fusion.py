@@ -24,7 +24,7 @@ KEYS = (
 )
 
 
-def test_the_last_line_holds_the_promised_keys() -> None:
+def test_bench_fusion_prints_its_figures_as_positive_numbers() -> None:
     words = [sys.executable, "-m", "cvsf", "bench", "fusion", "--repeats", "1", "--instants", "8"]
     done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout.splitlines()[-1])
@@ -46,7 +46,7 @@ def test_the_time_of_a_piece_is_the_median_after_a_warm_up() -> None:
     assert found == {"quick": pytest.approx(3), "slow": pytest.approx(10)}
 
 
-def test_what_is_timed_as_fusion_refines_every_view_and_learns_nothing() -> None:
+def test_the_timed_fusion_refines_every_view_without_gradients() -> None:
     config = TrainConfig(**SMALL | {"variant": "s1s2", "agreement_rounds": ROUNDS})
     found: Any = _pieces(config, torch.device("cpu"), 3)["fusion"]()
     refined, sure = found

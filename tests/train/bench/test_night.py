@@ -33,7 +33,7 @@ def test_a_night_without_sessions_is_refused_with_its_verdict(tmp_path: Path) ->
         _night(slope)
 
 
-def test_people_read_what_every_night_brought_and_that_poison_brought_nothing(
+def test_the_table_of_nights_shows_every_gain_and_that_poison_changed_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def night(seed: int, before: float, after: float, promoted: bool) -> dict[str, Any]:

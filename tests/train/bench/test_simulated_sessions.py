@@ -1,18 +1,18 @@
 """Slopes to learn from: a detector with another idea of joints; and what must not be forgotten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-import torch
 
 from cvsf.skeleton import H36M_16
 from runtime.detection.bundle import load_bundle
-from train.batches.body_augmentation import knees_bend_back
-from train.batches.synthetic_motions import MOVEMENTS, PHASES, everyday
-from train.bench.simulated_sessions import _SIM_BUNDLE, biased_bundle, shifted
+from tests.support.filmed import film_skier
+from tests.support.takes import SEED
+from train.bench.simulated_sessions import _SIM_BUNDLE, biased_bundle, shifted, spoilt
 
 Batch = npt.NDArray[np.float32]
 
@@ -23,7 +23,7 @@ def heatmaps(model: onnx.ModelProto, picture: Batch) -> Batch:
     return np.asarray(found)
 
 
-def test_heatmaps_move_by_as_many_cells_as_they_are_told() -> None:
+def test_the_heatmaps_of_a_shifted_network_move_by_the_given_cells() -> None:
     picture = np.random.default_rng(0).uniform(0, 1, (1, 3, 128, 128)).astype(np.float32)
     cells = np.array([1.0, -2.0, 0.5] + [0.0] * (len(H36M_16) - 3))
     plain, moved = (
@@ -45,10 +45,10 @@ def test_a_biased_bundle_is_one_the_hub_takes(tmp_path: Path) -> None:
     assert not bundle.manifest.verified
 
 
-def test_everyday_movement_is_of_bodies_whose_bones_keep_their_length() -> None:
-    bodies = everyday()
-    assert bodies.shape == (len(MOVEMENTS) * PHASES, len(H36M_16), 3)
-    ends = [list(end) for end in zip(*H36M_16.bones, strict=True)]
-    length = (bodies[:, ends[1]] - bodies[:, ends[0]]).norm(dim=-1)
-    assert torch.allclose(length, length[:1].expand_as(length), atol=1e-5)
-    assert knees_bend_back(bodies, H36M_16).float().mean() > 0.98
+def test_poisoned_poses_are_nan_or_have_their_views_shuffled() -> None:
+    pose = film_skier(0.2, seed=SEED).poses()[0]
+    random = np.random.default_rng(3)
+    assert np.isnan(spoilt(pose, "NaN", random).keypoints_px).all()
+    shuffled = spoilt(pose, "shuffled views", random)
+    assert not np.array_equal(shuffled.keypoints_px, pose.keypoints_px)
+    assert replace(shuffled, keypoints_px=pose.keypoints_px).cameras == pose.cameras

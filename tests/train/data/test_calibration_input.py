@@ -65,7 +65,9 @@ def test_a_recorded_session_keeps_the_names_of_its_cameras_and_has_no_truth(
     assert filmed.real is None
 
 
-def test_what_holds_nothing_to_calibrate_from_is_refused(tmp_path: Path) -> None:
+def test_recordings_without_the_chosen_subjects_or_without_poses_are_refused(
+    tmp_path: Path,
+) -> None:
     file = walkers(tmp_path / "w.npz", frames=2)
     with pytest.raises(Refusal, match=r"no instant of .*w\.npz is of the chosen subjects"):
         read_reel(file, Choice(names=("carl",)))

@@ -84,7 +84,7 @@ def test_a_session_without_a_person_is_skipped_and_named(
         write_store([nobody, alone], tmp_path / "store")
 
 
-def test_a_session_whose_truth_is_not_whole_is_skipped_with_these_words(
+def test_a_session_whose_truth_is_not_whole_is_skipped_and_named_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     partly, nobody = instants(1, 4, 3, "partly"), instants(2, 4, 3, "nobody")

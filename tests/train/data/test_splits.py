@@ -25,7 +25,7 @@ def part(count: int, first: int = 0, subject: str = "ann", *, seen: bool = True)
     )
 
 
-def test_what_is_kept_back_is_bounded_and_evenly_spread_over_all_that_came() -> None:
+def test_kept_back_instants_are_bounded_and_evenly_spread_over_all_parts() -> None:
     kept = KeptBack(most=10)
     for first in range(0, 640, 64):
         kept.add(part(64, first))

@@ -33,7 +33,7 @@ def test_the_rate_rises_in_a_line_falls_along_a_cosine_and_ends_at_a_hundredth()
     assert falling == sorted(falling, reverse=True)
 
 
-def test_the_mean_moves_to_the_weights_by_what_the_decay_leaves() -> None:
+def test_averaged_weights_move_by_one_minus_the_decay() -> None:
     ours, theirs = nn.BatchNorm1d(1).requires_grad_(False), nn.BatchNorm1d(1)
     nn.init.constant_(theirs.weight, 3.0)
     theirs.running_mean = torch.tensor([10.0])
@@ -46,7 +46,7 @@ def test_the_mean_moves_to_the_weights_by_what_the_decay_leaves() -> None:
     assert ours.num_batches_tracked.item() == 0  # a count is no number to take a mean of
 
 
-def test_a_fit_comes_nearer_and_gives_a_network_that_is_ready_to_run() -> None:
+def test_a_fit_lowers_the_loss_and_returns_a_network_ready_to_run() -> None:
     torch.manual_seed(1)
     network = nn.Linear(2, 1)
     (batch,) = next(batches())

@@ -43,13 +43,13 @@ def session(path: Path) -> Any:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def test_a_box_is_told_in_pixels_of_the_whole_picture(networks: Path) -> None:
+def test_a_box_is_found_in_pixels_of_the_whole_picture(networks: Path) -> None:
     found = find_box(session(networks / "detector.onnx"), picture())
     wanted = [310.5, 230.5, 120, 220]
     np.testing.assert_allclose(found, wanted, atol=12)  # a pixel of the input is 4
 
 
-def test_joints_are_told_in_pixels_of_the_crops(networks: Path) -> None:
+def test_joints_are_found_in_pixels_of_the_crops(networks: Path) -> None:
     crop = cv2.resize(picture()[100:356, 180:436], (128, 128), interpolation=cv2.INTER_AREA)
     joints, confidence = find_joints(
         session(networks / "pose.onnx"), np.asarray(crop[None], np.uint8)
@@ -60,7 +60,7 @@ def test_joints_are_told_in_pixels_of_the_crops(networks: Path) -> None:
     assert confidence.min() > 0.5
 
 
-def test_networks_that_find_every_spot_score_full_marks(networks: Path, tmp_path: Path) -> None:
+def test_networks_that_find_every_spot_have_a_pck_of_1(networks: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     cv2.imwrite(str(path), cv2.cvtColor(picture(), cv2.COLOR_RGB2BGR))
     truth = SPOTS[np.arange(JOINTS) % 3].astype(np.float32)

@@ -43,7 +43,9 @@ def test_a_session_is_calibrated_about_as_well_as_its_true_cameras_would_allow(
     assert outcome.cameras["bones"]["thigh"]["self_calibrated"] > 0
 
 
-def test_the_truth_is_looked_at_afterwards_only(filmed: Filmed, outcome: Outcome) -> None:
+def test_a_session_without_a_truth_is_calibrated_to_the_same_skeletons(
+    filmed: Filmed, outcome: Outcome
+) -> None:
     alone = solve(replace(filmed, real=None), ORDER)
     assert (alone.errors, alone.cameras) == ({}, {})
     assert alone.over_limit is None
@@ -54,7 +56,9 @@ def test_the_truth_is_looked_at_afterwards_only(filmed: Filmed, outcome: Outcome
     np.testing.assert_array_equal(alone.placed.joints, outcome.placed.joints)
 
 
-def test_skeletons_are_written_as_they_were_placed(outcome: Outcome, tmp_path: Path) -> None:
+def test_written_skeletons_are_the_placed_ones_with_their_views(
+    outcome: Outcome, tmp_path: Path
+) -> None:
     outcome.write_skeletons(tmp_path / "w.npz")
     assert outcome.placed is not None
     with np.load(tmp_path / "w.npz") as file:

@@ -176,7 +176,7 @@ def test_with_exact_pixels_true_cameras_give_the_true_skeletons() -> None:
     assert limit(sightings(), replace(truth(), cameras=None)) is None
 
 
-def test_a_rig_that_is_right_but_for_its_world_has_no_error_and_its_tilt_is_told() -> None:
+def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
     calibration, placed = found(tilt_deg=20)
     ours = of_rig(sightings(), calibration, placed, truth())
     assert ours.n_mm / ours.count == pytest.approx(0, abs=1e-6)
@@ -188,7 +188,7 @@ def test_a_rig_that_is_right_but_for_its_world_has_no_error_and_its_tilt_is_told
     np.testing.assert_allclose(facts["true_centres"], calibration.rig.centres, atol=1e-9)
 
 
-def test_a_focal_length_that_is_off_is_told_as_a_share_and_shows_in_the_pictures() -> None:
+def test_a_wrong_focal_length_is_reported_as_a_share_and_raises_the_reprojection_error() -> None:
     calibration, placed = found(focal=1.1 * FOCAL)
     assert of_cameras(calibration, placed, truth())["focal"] == pytest.approx([0.1] * VIEWS)
     px = reprojection_px(sightings(), calibration, placed, truth())
@@ -216,7 +216,7 @@ def test_limbs_that_keep_their_length_have_no_spread() -> None:
     assert spread["shin"]["truth"] == pytest.approx(np.mean(shin))
 
 
-def test_a_similarity_is_found_again_though_some_points_are_far_off() -> None:
+def test_a_similarity_is_recovered_despite_outliers() -> None:
     source = RANDOM.normal(0, 1, (60, 3))
     turn = Rotation.from_rotvec([0.3, -1.0, 0.6]).as_matrix()
     target = 2.5 * source @ turn.T + [1.0, 2, 3] + RANDOM.normal(0, 0.01, source.shape)

@@ -61,7 +61,7 @@ def outcome(delay_s: float = 0.0) -> Outcome:
     return Outcome(name="run-07", duration_s=3.0, seconds=1.0, triangulation_s=0.1, found=found)
 
 
-def test_a_rig_is_shown_with_where_each_camera_stands_and_how_sure_that_is(
+def test_a_rig_is_shown_with_each_cameras_position_and_uncertainty(
     console: Console,
 ) -> None:
     show_rig(outcome(), console)
@@ -73,7 +73,7 @@ def test_a_rig_is_shown_with_where_each_camera_stands_and_how_sure_that_is(
     assert "later than stamped" not in text
 
 
-def test_delays_are_told_in_milliseconds_where_there_are_any(console: Console) -> None:
+def test_delays_are_shown_in_milliseconds_where_there_are_any(console: Console) -> None:
     show_rig(outcome(delay_s=0.0123), console)
     assert "seen later than stamped: left +0.0 ms, right +12.3 ms" in said(console)
 
@@ -96,7 +96,7 @@ def test_a_summary_names_what_was_refused_and_what_failed_with_the_reason(
     assert "MPJPE" not in text
 
 
-def test_errors_stand_beside_those_of_the_true_cameras(console: Console) -> None:
+def test_errors_are_shown_beside_those_of_the_true_cameras(console: Console) -> None:
     show_summary(
         FACTS
         | {

@@ -109,7 +109,7 @@ def test_a_file_without_pictures_is_drawn_with_its_skeletons_and_scores(tmp_path
     assert plain[:, 870:].std() > 20  # four views with a body each
 
 
-def test_what_the_cameras_saw_lies_under_the_skeletons(tmp_path: Path) -> None:
+def test_camera_pictures_are_drawn_under_the_skeletons(tmp_path: Path) -> None:
     messages: list[Any] = []
     jpeg = simplejpeg.encode_jpeg(np.full((480, 640, 3), (0, 255, 0), np.uint8), colorspace="RGB")
     for seq in range(8):

@@ -1,15 +1,11 @@
 """What people are shown of a run: tables that fit a terminal, and a picture with its units."""
 
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from rich.console import Console
 
 from train.evaluation.lifter_table import computing, show
-from train.loop.curves import draw_curves
 from train.train import spread
 
 SCORES: dict[str, Any] = {
@@ -59,22 +55,3 @@ def test_scores_without_a_truth_are_shown_too() -> None:
         "views apart (bodies of unit scale): 0.5000",
         "spread of bone lengths (share): 0.2500",
     ]
-
-
-def test_a_picture_is_drawn_of_any_curve(tmp_path: Path) -> None:
-    points = [{"step": s, "loss": 9.0 / s, "stage": 1, "views_apart": 0.3} for s in (1, 2, 3)]
-    inked = {}
-    for name, curve in {
-        "with truth": [point | {"one_view": 90.0, "fused": 40.0} for point in points],
-        "without": points,
-        "of one point": points[:1],
-        "of none": [],
-    }.items():
-        draw_curves(curve, tmp_path / "a.png", f"s1s2 {name}", 2)
-        picture = cv2.imread(str(tmp_path / "a.png"))
-        assert picture is not None
-        assert picture.shape == (504, 1200, 3)
-        assert len(np.unique(picture.astype(np.int64) @ [1, 256, 65536])) > 50  # colours
-        inked[name] = int(np.ptp(picture, axis=-1).astype(bool).sum())  # axes and words are grey
-    assert inked["of none"] == 0
-    assert inked["with truth"] > inked["without"] > inked["of one point"] > 0

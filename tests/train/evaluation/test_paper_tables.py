@@ -14,9 +14,8 @@ from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 from tests.support import datasets
 from train.data.datasets import published
-from train.data.human36m import ACTIONS
 from train.data.instants import joined
-from train.evaluation.paper_results import JDR, SIX_JOINTS, TABLES
+from train.evaluation.paper_results import SIX_JOINTS
 from train.evaluation.paper_tables import Row, Sums, show_table, table
 from train.evaluation.score_lifter import score
 
@@ -119,7 +118,9 @@ def test_table_2_is_of_six_joints_and_of_what_several_cameras_see(
     assert facts["paper"]["Single"]["wrist"] == 96.9
 
 
-def test_the_true_2d_is_used_only_when_asked_for(folders: dict[str, Path], shipped: Row) -> None:
+def test_the_true_2d_replaces_the_detected_2d_only_when_asked_for(
+    folders: dict[str, Path], shipped: Row
+) -> None:
     detected, true = (
         table(3, folders["human3.6m"], {"ours": shipped}, truth_2d=asked) for asked in (False, True)
     )
@@ -148,21 +149,11 @@ def test_a_dataset_in_which_nobody_was_detected_is_refused(
         table(5, folder, {"ours": shipped})
 
 
-def test_sums_leave_out_what_is_no_figure() -> None:
+def test_sums_leave_out_missing_and_nan_values_and_zero_weights() -> None:
     sums = Sums()
     for value, weight in ((1.0, 1.0), (4.0, 2.0), (None, 5.0), (float("nan"), 5.0), (9.0, 0.0)):
         sums.add(("a", "b"), value, weight)
     assert sums.means() == {"a": {"b": 3.0}}
-
-
-def test_the_papers_figures_agree_with_one_another() -> None:
-    for row in TABLES[1].rows:
-        assert set(row.figures) <= {*ACTIONS, "mean"}
-        if len(row.figures) == len(ACTIONS) + 1:
-            by_action = [row.figures[action] for action in ACTIONS]
-            assert np.mean(by_action) == pytest.approx(row.figures["mean"], abs=0.1)
-    assert TABLES[1].rows[-1].figures["mean"] == TABLES[3].rows[-1].figures["p_mpjpe_mm"]
-    assert {name: len(rows) for name, rows in JDR.items()} == dict.fromkeys(JDR, 2)
 
 
 def test_every_row_is_lifted_by_its_own_engine(folders: dict[str, Path], shipped: Row) -> None:

@@ -104,7 +104,7 @@ def test_true_cameras_are_marked_where_they_are_known(axes: Axes) -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["true camera"]
 
 
-def test_pictures_are_hung_before_the_cameras_that_took_them(axes: Axes) -> None:
+def test_pictures_are_drawn_in_front_of_the_cameras_that_took_them(axes: Axes) -> None:
     still = np.full((480, 640, 3), 200, np.uint8)
     draw_world(axes, outcome(), [(0, "red")], 0, {1: still, 3: still})
     assert len(axes.images) == 2

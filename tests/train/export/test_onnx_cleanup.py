@@ -51,7 +51,7 @@ def test_a_bare_network_computes_what_the_noted_one_did() -> None:
     assert found.tolist() == [3.0, -1.0]
 
 
-def test_warnings_are_silent_while_it_is_quiet_and_heard_again_after() -> None:
+def test_warnings_of_the_exporter_are_silenced_inside_quietly_and_only_there() -> None:
     with quietly():
         warnings.warn("of the exporter", UserWarning, stacklevel=1)
         assert not logging.getLogger("torch.onnx").isEnabledFor(logging.WARNING)

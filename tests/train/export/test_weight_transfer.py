@@ -30,7 +30,7 @@ def child() -> Checkpoint:
     return replace(parent, weights=moved, parent=parent.engine, engine=None)
 
 
-def test_a_refilled_engine_is_the_childs(tmp_path: Path) -> None:
+def test_an_engine_refilled_with_a_childs_weights_lifts_as_the_child_does(tmp_path: Path) -> None:
     fresh = child()
     manifest = compile_engine(fresh, tmp_path / "engine")
     engine = load_engine(tmp_path / "engine")
@@ -43,7 +43,7 @@ def test_a_refilled_engine_is_the_childs(tmp_path: Path) -> None:
     assert manifest.parent == read_checkpoint(SHIPPED).engine
 
 
-def test_another_network_or_weights_that_cannot_be_told_apart_are_not_refilled(
+def test_an_engine_of_another_shape_or_joint_set_is_not_refilled(
     tmp_path: Path,
 ) -> None:
     fresh = child()
@@ -54,7 +54,7 @@ def test_another_network_or_weights_that_cannot_be_told_apart_are_not_refilled(
     assert refitted(tmp_path, fresh) is None
 
 
-def test_an_engine_of_an_installation_is_not_compiled_over(tmp_path: Path) -> None:
+def test_compiling_over_an_installed_engine_is_refused(tmp_path: Path) -> None:
     (tmp_path / "live").symlink_to("one")
     with pytest.raises(Refusal, match="never changed"):
         compile_engine(child(), tmp_path / "one")

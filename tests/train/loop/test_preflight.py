@@ -31,7 +31,7 @@ def trained(path: Path, config: TrainConfig) -> Path:
         ({"rehearsal_weight": 2.0}, "rehearsal_weight is 2.0 and there is no --parent"),
     ],
 )
-def test_what_builds_on_a_parent_is_refused_without_one(
+def test_windows_and_rehearsal_are_refused_without_a_parent(
     tmp_path: Path, changed: dict[str, Any], sentence: str
 ) -> None:
     config, out = small(**changed), tmp_path / "run"
@@ -55,7 +55,9 @@ def test_a_run_of_any_of_the_seeds_that_is_there_is_refused_unless_it_goes_on(
         check(small(rate=0.1), tmp_path, seeds=2, minutes=1.0, parent=None, again=True)
 
 
-def test_a_run_goes_on_with_other_threads_and_with_nothing_else_other(tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_other_threads_and_refused_with_another_batch_size(
+    tmp_path: Path,
+) -> None:
     path = trained(tmp_path / "run" / CHECKPOINT, small())
     assert check_same(path, small(threads=7, device="cpu", compiled=True)).step == 0
     with pytest.raises(Refusal, match=r"\(batch_instants was 8, is 9\); give the same one"):

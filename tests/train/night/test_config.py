@@ -28,7 +28,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path: Path) -> Non
         ("{", "Expecting property name"),
     ],
 )
-def test_a_file_that_is_no_night_is_refused_with_what_is_wrong(
+def test_a_file_that_is_no_configuration_of_a_night_is_refused_with_the_reason(
     tmp_path: Path, text: str, why: str
 ) -> None:
     (tmp_path / "night.json").write_text(text)
@@ -36,12 +36,12 @@ def test_a_file_that_is_no_night_is_refused_with_what_is_wrong(
         night_config(tmp_path / "night.json")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_configuration_of_a_night_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="No such file"):
         night_config(tmp_path / "none.json")
 
 
-def test_a_night_trains_the_network_of_its_parent_on_its_own_course() -> None:
+def test_a_night_trains_its_parents_network_with_its_own_steps_and_rate() -> None:
     of_parent = TrainConfig(**SMALL | {"layer_norm": False, "rate": 0.5, "variant": "s1s2"})
     parent = start(of_parent, H36M_16, seed=0).at_rest(())
     night = NightConfig(steps=70, rate=1e-4, rehearsal_weight=0.5, threads=2, checks=3)

@@ -1,100 +1,103 @@
-"""The ends of a night's steps: killed in the middle of one, or without what it began with."""
+"""One night's folder: its lock, its steps, and which night is gone on with."""
 
+import sys
+import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from cvsf.engine.engine import load_engine
-from cvsf.registry.history import HISTORY
-from cvsf.registry.registry import Registry, shipped_id
 from cvsf.system.errors import Refusal
-from tests.support.engines import tiny
-from train.night.compare_engines import _finite, _named
-from train.night.folder import Night
-from train.night.gate import Check
-from train.night.gate import plain as told_of
-from train.night.label_free_evaluation import reference
-from train.night.session_selection import Plan
-from train.night.write_report import tell
-from train.nightly import CANDIDATE, _promote
-
-PROOF = {"gain": 0.1}
+from train.night.folder import (
+    PLAN,
+    GivenUp,
+    Night,
+    Stopped,
+    begin,
+    held,
+    training_command,
+    unfinished,
+)
+from train.night.session_selection import REPORT
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "models")
-
-
-def plan(live: str) -> Plan:
-    return Plan(live=live, learned=("one",), kept_back=("two",))
-
-
 def night(tmp_path: Path) -> Night:
-    (tmp_path / "night").mkdir()
-    return Night(tmp_path / "night", lock=0)
+    (tmp_path / "2026-11-22").mkdir()
+    return Night(tmp_path / "2026-11-22", lock=0)
 
 
-def test_a_night_killed_between_the_link_and_its_line_says_that_it_promoted(
-    registry: Registry, tmp_path: Path
-) -> None:
-    candidate, begun = tiny(tmp_path / CANDIDATE, "fresh"), plan(registry.live_id())
-    assert _promote(registry, begun, candidate, PROOF) == {"promoted": True, "engine": "fresh"}
-    (registry.models / HISTORY).unlink()
-    for _ in range(2):
-        assert _promote(registry, begun, candidate, PROOF)["promoted"]
-        assert [one.engine for one in registry.history()] == ["fresh"]
-    registry.roll_back("it is not better")
-    assert _promote(registry, begun, candidate, PROOF)["promoted"]
-    assert registry.live_id() == shipped_id()
+def test_a_step_is_noted_while_it_is_under_way_and_when_it_is_done(night: Night) -> None:
+    with night.step("train"):
+        assert night.read("progress.json")["under_way"] == "train"
+    found = night.read("progress.json")
+    assert (found["under_way"], found["tries"]) == (None, {"train": 1})
+    assert [step["step"] for step in found["steps"]] == ["train"]
+    later = Night(night.folder, lock=0)
+    assert (later.id, later.began, later.steps) == ("2026-11-22", night.began, night.steps)
 
 
-def test_an_engine_that_somebody_chose_meanwhile_stays(registry: Registry, tmp_path: Path) -> None:
-    begun = plan(registry.live_id())
-    registry.promote(registry.take_in(tiny(tmp_path / "chosen", "chosen")).name, "by hand")
-    found = _promote(registry, begun, tiny(tmp_path / CANDIDATE, "fresh"), PROOF)
-    assert not found["promoted"]
-    assert "chosen was made live" in found["trouble"]
-    assert registry.live_id() == "chosen"
+def test_a_step_that_was_begun_three_times_in_vain_is_given_up(night: Night) -> None:
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), Night(night.folder, lock=0).step("train"):
+            _ = 1 / 0
+    with (
+        pytest.raises(GivenUp, match="the step train did not end in 3 tries"),
+        Night(night.folder, lock=0).step("train"),
+    ):
+        pytest.fail("a fourth try")
 
 
-def test_a_night_whose_engine_is_gone_is_closed_all_the_same(
-    registry: Registry, tmp_path: Path
-) -> None:
-    said = tell(night(tmp_path), plan("gone"), None, registry, trouble="it is gone.")
-    assert (said["outcome"], said["verdict"]) == ("refused", "Nothing changed: it is gone.")
-    assert said["before"] == {"id": "gone", "sha256": None}
-    assert Path(said["report"]).is_file()
+def test_an_interrupted_step_does_not_count_as_a_try(night: Night) -> None:
+    stop = threading.Event()
+    for _ in range(4):
+        with pytest.raises(Stopped), night.step("train", stop):
+            raise Stopped
+    stop.set()
+    with pytest.raises(Stopped), night.step("train", stop):
+        pytest.fail("it was told to stop before")
+    assert night.read("progress.json")["tries"] == {"train": 0}
 
 
-def test_what_was_promoted_is_told_so_even_by_a_night_that_failed_to_tell(
-    registry: Registry, tmp_path: Path
-) -> None:
-    proof = {"promoted": True, "engine": "fresh", "gain": 0.1, "gain_interval": [0.05, 0.15]}
-    said = tell(night(tmp_path), plan(shipped_id()), proof, registry, trouble="three tries")
-    assert (said["outcome"], said["problems"]) == ("promoted", ["three tries"])
+def test_a_process_that_fails_gives_the_night_up_with_its_last_words(night: Night) -> None:
+    code = "import sys; sys.exit('the loss is nan')"
+    with pytest.raises(GivenUp, match="training ended with 1: the loss is nan"):
+        night.run([sys.executable, "-c", code], threading.Event())
 
 
-def test_a_check_that_found_no_number_says_so(registry: Registry, tmp_path: Path) -> None:
-    check = told_of(Check(check="error", found=None, wanted="at most 1", passed=False))
-    said = tell(night(tmp_path), plan(shipped_id()), {"gate": [check]}, registry)
-    assert said["outcome"] == "kept"
-    assert "(error: no number, wanted at most 1)" in said["verdict"]
+def test_a_file_that_is_cut_short_is_given_up_and_a_missing_one_is_empty(night: Night) -> None:
+    assert night.read(PLAN) == {}
+    (night.folder / PLAN).write_text('{"live": ')
+    with pytest.raises(GivenUp, match=r"plan\.json cannot be read"):
+        night.read(PLAN)
 
 
-def test_a_lifter_that_gives_no_numbers_is_refused_in_a_sentence() -> None:
-    lift = load_engine().lift_many
-
-    def broken(*seen: np.ndarray) -> dict[str, np.ndarray]:
-        found = lift(*seen)
-        return found | {"canonical": np.full_like(found["canonical"], np.nan)}
-
-    with pytest.raises(Refusal, match="no numbers"):
-        reference(_finite(broken))
+def test_the_newest_night_with_a_plan_and_without_a_report_is_unfinished(tmp_path: Path) -> None:
+    assert unfinished(tmp_path) is None
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / PLAN).write_text("{}")
+    (tmp_path / "c" / REPORT).write_text("{}")
+    assert unfinished(tmp_path) == tmp_path / "b"
 
 
-def test_files_of_one_name_are_told_apart() -> None:
-    files = [Path("a/people.npz"), Path("b/people.npz"), Path("c/others.npz")]
-    assert list(_named(files)) == ["a/people.npz", "b/people.npz", "others.npz"]
-    assert list(_named(files).values()) == files
+def test_two_nights_that_begin_in_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    folders = []
+    for _ in range(3):
+        folders.append(begin(tmp_path))
+        folders[-1].mkdir()  # fails where it is there
+    assert len(set(folders)) == 3
+
+
+def test_the_lock_of_nights_is_refused_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with held(tmp_path / "nights") as lock:
+        assert lock > 2
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(Refusal, match="Nothing can be written to"), held(tmp_path / "file" / "n"):
+        pytest.fail("held")
+
+
+def test_training_is_started_by_torchrun_where_there_are_several_processes() -> None:
+    assert "torch.distributed.run" not in training_command(1)
+    several = training_command(4)
+    assert several[several.index("--nproc-per-node") + 1] == "4"
+    assert several[-1] == training_command(1)[-1]

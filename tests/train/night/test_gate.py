@@ -29,7 +29,7 @@ def failed(found: Verdict) -> list[str]:
     return [check.check for check in found.checks if not check.passed]
 
 
-def test_a_better_engine_goes_through() -> None:
+def test_a_better_engine_passes_the_gate() -> None:
     found = verdict(pair(0.1), pair(0.05))
     assert found.passed
     assert found.interval
@@ -55,14 +55,14 @@ def test_no_gain_or_one_by_chance_is_kept_out() -> None:
     assert any("95 %" in check for check in failed(verdict(by_chance)))
 
 
-def test_worse_on_one_session_is_kept_out_however_good_the_others_are() -> None:
+def test_an_engine_worse_on_one_session_is_kept_out_however_good_the_others_are() -> None:
     assert failed(verdict(pair(0.4), pair(-0.05, name="bad"))) == ["also on the worst session, bad"]
     assert failed(verdict(pair(0.4), pair(-0.05, name="old", is_new=False))) == [
         "also on the worst session, old"
     ]
 
 
-def test_what_was_known_may_not_be_forgotten_at_once_or_little_by_little() -> None:
+def test_an_engine_that_forgets_everyday_movement_is_kept_out_at_once_or_over_nights() -> None:
     assert "everyday" in failed(verdict(pair(0.2), reference={"everyday movement": (100, 110)}))[0]
     assert failed(verdict(pair(0.2), over=1.2)) == ["and of the starter's on everyday movement"]
 
@@ -72,12 +72,12 @@ def test_views_that_agree_less_or_a_worse_fused_body_are_kept_out() -> None:
     assert not verdict(pair(0.2, fused=(0.05, 0.06))).passed
 
 
-def test_a_gain_of_one_second_has_no_doubt_and_is_kept_out() -> None:
+def test_a_gain_measured_in_one_second_alone_is_kept_out() -> None:
     short = replace(pair(0.3, count=60), block=np.zeros(60, np.int64))
     assert failed(verdict(short)) == ["seconds that these are of"]
 
 
-def test_nothing_to_judge_by_and_no_numbers_are_kept_out() -> None:
+def test_no_sessions_too_few_instants_and_nan_errors_are_kept_out() -> None:
     assert not verdict().passed
     assert not verdict(pair(0.3, count=20)).passed
     broken = pair(0.3)

@@ -18,7 +18,7 @@ from train.report.charts import Change, Line, change_chart, curve_chart
         (0.0, 0.1, None, "worse"),
     ],
 )
-def test_a_change_is_better_where_the_error_fell(
+def test_a_change_is_marked_better_where_the_error_fell(
     before: float | None, after: float | None, gain: float | None, way: str
 ) -> None:
     change = Change(name="run-07", before=before, after=after)
@@ -26,7 +26,7 @@ def test_a_change_is_better_where_the_error_fell(
     assert change.way == way
 
 
-def test_a_chart_says_every_figure_beside_its_session_and_takes_no_name_for_markup() -> None:
+def test_a_chart_shows_every_value_beside_its_session_and_escapes_names() -> None:
     changes = [
         Change(name="<b>run", before=80.0, after=60.0),
         Change(name="run-08", before=None, after=70.0),

@@ -12,7 +12,6 @@ import pytest
 from runtime.commands.headless_browser import Chromium, find_chromium
 from tests.support.nights import night_report, skeletons
 from tests.support.pages import Page
-from train.report.formatting import span
 from train.report.page import write_page
 
 _JUNK: tuple[Any, ...] = (
@@ -48,7 +47,7 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(item, (*way, key))
 
 
-def test_a_page_is_one_valid_file_that_asks_for_nothing_else(tmp_path: Path) -> None:
+def test_a_page_is_one_valid_file_that_loads_nothing_else(tmp_path: Path) -> None:
     page = page_of(night_report(), tmp_path)
     assert page.html.startswith("<!doctype html>")
     assert {tag for tag, _ in page.tags} >= {"html", "head", "title", "body", "main", "svg"}
@@ -58,7 +57,7 @@ def test_a_page_is_one_valid_file_that_asks_for_nothing_else(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_the_verdict_is_the_heading_and_the_way_back_is_told(tmp_path: Path) -> None:
+def test_the_verdict_is_the_heading_and_the_rollback_command_is_shown(tmp_path: Path) -> None:
     report = night_report()
     page = page_of(report, tmp_path)
     assert page.within("h1") == [report["verdict"]]
@@ -91,7 +90,7 @@ def test_a_session_that_got_worse_is_shown_as_worse(tmp_path: Path) -> None:
     assert page.classes("fail") == 2  # the row and its mark
 
 
-def test_a_gain_below_none_is_told_as_more_error(tmp_path: Path) -> None:
+def test_a_negative_gain_is_shown_as_more_error(tmp_path: Path) -> None:
     page = page_of({"gain": -0.034, "gain_interval": [-0.06, 0.002]}, tmp_path)
     assert "3.4 % more error from one camera" in page.text
     assert "between −6.0 % and 0.2 %" in page.text  # noqa: RUF001
@@ -139,7 +138,7 @@ def test_a_diverged_loss_ends_where_it_stopped_being_a_number(tmp_path: Path) ->
     assert "nan" not in page.html
 
 
-def test_whatever_a_report_quotes_stays_text(tmp_path: Path) -> None:
+def test_markup_in_the_texts_of_a_report_is_escaped(tmp_path: Path) -> None:
     hostile = "</style><script>alert('x')</script>&\"<b>$title"
 
     def poison(value: Any) -> Any:
@@ -166,15 +165,15 @@ def test_an_empty_report_makes_a_page(tmp_path: Path) -> None:
     assert "Bodies" not in page.text
 
 
-def test_a_report_that_lacks_anything_makes_a_page(tmp_path: Path) -> None:
+def test_a_report_without_any_one_of_its_keys_makes_a_page(tmp_path: Path) -> None:
     for name in night_report():
         report = small_report()
         del report[name]
-        page_of(report, tmp_path)
-        page_of({name: small_report()[name]}, tmp_path)
+        assert len(page_of(report, tmp_path).within("h1")) == 1, name
+        assert len(page_of({name: small_report()[name]}, tmp_path).within("h1")) == 1, name
 
 
-def test_anything_may_stand_where_a_report_has_something_else(tmp_path: Path) -> None:
+def test_a_report_with_values_of_wrong_types_makes_a_page(tmp_path: Path) -> None:
     whole = small_report()
     for number, way in enumerate(places(whole)):
         report = copy.deepcopy(whole)
@@ -183,10 +182,10 @@ def test_anything_may_stand_where_a_report_has_something_else(tmp_path: Path) ->
             holder = holder[key]
         for turn in range(2):
             holder[way[-1]] = _JUNK[(number * 2 + turn) % len(_JUNK)]
-            page_of(report, tmp_path)
+            assert len(page_of(report, tmp_path).within("h1")) == 1, way
 
 
-def test_a_refused_night_says_once_why(tmp_path: Path) -> None:
+def test_a_refused_night_shows_its_reason_only_once(tmp_path: Path) -> None:
     trouble = "training ended without a word (exit 1)"
     report = {
         "outcome": "refused",
@@ -199,13 +198,8 @@ def test_a_refused_night_says_once_why(tmp_path: Path) -> None:
     assert "2 sessions learned from" in page.text
 
 
-def test_lengths_of_time_carry_over() -> None:
-    said = [span(s).replace("\u00a0", " ") for s in (0.04, 9.97, 59.6, 3599.6, 7230)]
-    assert said == ["0.0 s", "10 s", "1 min 00 s", "1 h 00 min", "2 h 00 min"]
-
-
 @pytest.mark.skipif(find_chromium() is None, reason="no chromium on PATH")
-def test_a_phone_shows_it_without_scrolling_sideways(tmp_path: Path) -> None:
+def test_a_page_fits_the_width_of_a_phone(tmp_path: Path) -> None:
     write_page(night_report(), tmp_path / "report.html")
     browser = Chromium(390, 844)
     try:

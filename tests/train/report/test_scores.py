@@ -20,7 +20,7 @@ def test_sessions_are_counted_by_the_first_score_that_they_have() -> None:
     assert better_and_worse({}) is None
 
 
-def test_every_score_is_told_before_and_after_even_one_without_a_name() -> None:
+def test_every_score_is_shown_before_and_after_even_one_without_a_name() -> None:
     report: dict[str, Any] = night_report()
     report["evaluation"][0]["before"]["odd<score>"] = 0.123
     page = Page(join(*changes_panels(report)))
@@ -32,7 +32,7 @@ def test_every_score_is_told_before_and_after_even_one_without_a_name() -> None:
     assert changes_panels({}) == []
 
 
-def test_a_score_that_only_some_sessions_have_is_told_of_those() -> None:
+def test_a_score_is_shown_for_the_sessions_that_have_it_only() -> None:
     report = night_report()
     for judged in report["evaluation"][1:]:
         for when in ("before", "after"):
@@ -44,7 +44,7 @@ def test_a_score_that_only_some_sessions_have_is_told_of_those() -> None:
     assert "What it knew already" not in panels
 
 
-def test_curves_are_told_by_where_they_began_and_ended_and_left_out_where_none_was_noted() -> None:
+def test_a_curve_is_shown_with_its_first_and_last_value_and_left_out_where_it_is_empty() -> None:
     report = night_report()
     page = Page(join(*curve_panels(report)))
     curve = report["training"]["curve"]

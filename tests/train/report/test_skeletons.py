@@ -10,7 +10,7 @@ from tests.support.nights import night_report, skeletons
 from train.report.skeletons import read_build, read_shown
 
 
-def test_a_body_is_told_by_how_far_its_joints_are_from_the_targets_in_the_mean() -> None:
+def test_a_bodys_distance_is_the_mean_of_its_joints_from_the_target() -> None:
     report: dict[str, Any] = night_report() | {"skeletons": skeletons(1)}
     told = report["skeletons"][0]
     told["before"] = (np.array(told["target"]) + np.array([0.3, 0.4, 0])).tolist()

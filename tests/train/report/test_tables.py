@@ -13,7 +13,7 @@ from train.report.tables import (
 )
 
 
-def test_every_check_of_the_gate_is_told_with_what_was_found_and_wanted() -> None:
+def test_every_check_of_the_gate_is_shown_with_its_found_and_wanted_value() -> None:
     report: dict[str, Any] = {
         "gate": [
             {"check": "gain", "found": 0.149, "wanted": "above 0.02", "passed": True},
@@ -29,7 +29,7 @@ def test_every_check_of_the_gate_is_told_with_what_was_found_and_wanted() -> Non
     assert outcomes == ["passed", "failed", "run"]
 
 
-def test_sessions_are_told_with_what_they_were_for_and_those_left_out_with_why() -> None:
+def test_sessions_are_shown_with_their_role_and_left_out_ones_with_the_reason() -> None:
     report = night_report()
     page = Page(sessions_table(report) or "")
     sessions = report["sessions"]
@@ -53,7 +53,7 @@ def test_the_engine_that_is_live_afterwards_depends_on_the_outcome() -> None:
     assert unfinished.within("dt") == []
 
 
-def test_how_it_was_trained_and_how_long_each_step_took_is_told() -> None:
+def test_the_training_and_the_duration_of_each_step_are_shown() -> None:
     report = night_report()
     said = training_facts(report).replace("\u00a0", " ").replace("\u202f", " ")
     assert said == "variant stage3 · 2 500 steps · 32 min 14 s of computing"
@@ -63,7 +63,7 @@ def test_how_it_was_trained_and_how_long_each_step_took_is_told() -> None:
     assert "34 min 46 s" in page.text
 
 
-def test_what_a_report_lacks_is_left_out() -> None:
+def test_tables_without_data_are_left_out() -> None:
     assert gate_table({}) is sessions_table({}) is steps_chart({}) is None
     assert training_facts({}) == ""
     assert gate_table({"gate": "none", "steps": [None]}) is None

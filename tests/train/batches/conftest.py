@@ -1,0 +1,32 @@
+"""A file of two walkers, and the store of their bodies as all cameras placed them."""
+
+from pathlib import Path
+
+import pytest
+
+from cvsf.engine.engine import SHIPPED
+from tests.support.walkers import walkers
+from train.batches.pseudo_labels import Placer
+from train.checkpoint import read_checkpoint
+from train.data.memmap_store import Store, open_store, write_store
+from train.data.npz import read_file
+from train.loop.run import lift_with
+
+
+@pytest.fixture
+def placer() -> Placer:
+    """The shipped lifter's."""
+    return Placer(lift_with(read_checkpoint(SHIPPED).lifter()))
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return walkers(tmp_path_factory.mktemp("walkers") / "w.npz")
+
+
+@pytest.fixture(scope="session")
+def store(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("placed") / "store"
+    placer = Placer(lift_with(read_checkpoint(SHIPPED).lifter()))
+    write_store(placer.parts([read_file(file)]), folder)
+    return open_store(folder)
