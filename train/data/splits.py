@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cvsf.system.errors import Refusal
 from train.data.datasets import published
@@ -23,14 +24,25 @@ class KeptBack:
     every: int = 1
     offset: int = 0
     parts: list[Instants] = field(default_factory=list)
+    _rows: list[npt.NDArray[np.intp]] = field(default_factory=list)  # numbers among all added
 
     def add(self, part: Instants) -> None:
         """One more part; when there are too many, every other instant of all goes."""
-        self.parts.append(part.take(np.arange(-self.offset % self.every, len(part), self.every)))
+        self._keep(np.arange(self.offset, self.offset + len(part)), part)
         self.offset += len(part)
         while sum(map(len, self.parts)) > 2 * self.most:
-            self.parts = [kept.take(np.arange(0, len(kept), 2)) for kept in self.parts]
             self.every *= 2
+            kept = list(zip(self._rows, self.parts, strict=True))
+            self._rows, self.parts = [], []
+            for rows, fewer in kept:
+                self._keep(rows, fewer)
+
+    def _keep(self, rows: npt.NDArray[np.intp], part: Instants) -> None:
+        """The instants whose number is a multiple of the stride."""
+        wanted = rows % self.every == 0
+        if wanted.any():
+            self._rows.append(rows[wanted])
+            self.parts.append(part.take(wanted))
 
     def instants(self) -> Instants:
         """At most `most` of those kept that show somebody; Refusal if there are none."""

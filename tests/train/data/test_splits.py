@@ -46,6 +46,20 @@ def test_the_stride_goes_on_across_parts_whose_length_it_does_not_divide() -> No
     assert np.array_equal(kept_s, np.arange(0, 77, 4))
 
 
+def test_many_parts_of_one_instant_are_thinned_to_the_bound_too() -> None:
+    kept = KeptBack(most=2)
+    for first in range(9):
+        kept.add(part(1, first))
+    assert [float(one.t_s[0]) for one in kept.parts] == [0, 4, 8]
+
+
+def test_parts_shorter_than_the_stride_leave_what_is_kept_evenly_spread() -> None:
+    kept = KeptBack(most=3)
+    for first in (0, 5, 10):
+        kept.add(part(5, first))
+    assert np.concatenate([one.t_s for one in kept.parts]).tolist() == [0, 4, 8, 12]
+
+
 def test_instants_that_show_nobody_are_not_reported_on() -> None:
     kept = KeptBack(most=100)
     kept.add(part(5, seen=False))
