@@ -78,7 +78,7 @@ def _video_size(folder: Path, camera: dict[str, Any]) -> tuple[float, float, flo
         )
     finally:
         video.release()
-    if not (width and height and fps):
+    if not (width > 0 and height > 0 and fps > 0):  # -1 where OpenCV could not open it
         raise ValueError(f"the video of {camera['camera']} cannot be read")
     return width, height, fps
 

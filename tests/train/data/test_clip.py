@@ -90,6 +90,13 @@ def test_the_calibration_explains_the_keypoints_once_the_lens_is_straight(tmp_pa
     assert known[:, :, limbs].sum() == known[:, :, limbs].size - 2
 
 
+def test_a_video_that_opencv_cannot_open_is_refused_by_its_camera(tmp_path: Path) -> None:
+    folder = clip(tmp_path / "walk")
+    (folder / "left1.avi").write_bytes(b"no video")
+    with pytest.raises(Refusal, match="the video of left1 cannot be read"):
+        read_clip(folder)
+
+
 def test_a_folder_that_lacks_a_piece_of_the_clip_is_refused_by_name(tmp_path: Path) -> None:
     folder = clip(tmp_path / "walk")
     assert is_clip(folder)
