@@ -54,6 +54,9 @@ class Child:
         """Start it in a session of its own, so that Ctrl-C reaches only the supervisor."""
         self.opened |= OPEN in self.reached
         self.reached.discard(OPEN)
+        if self.process and self.process.stdin:
+            with contextlib.suppress(BrokenPipeError):  # what the dead one never read
+                self.process.stdin.close()
         ours, theirs = os.pipe()
         self.process = subprocess.Popen(
             [*self.command, *([] if self.speaks else ["--ready-fd", str(theirs)])],

@@ -94,7 +94,7 @@ def test_a_child_that_dies_while_filming_is_restarted_and_gets_the_start_moment_
     assert first.wait(8) == 9
     assert until(lambda: "open" in child.reached)
     assert until(lambda: tended(child).starts == 2)
-    first.stdin.close()
+    assert first.stdin.closed, "the pipe of the dead process"
     assert until(lambda: tended(child).ended)
     assert child.starts == 2
     assert told.read_text() == "123\n"
