@@ -39,6 +39,7 @@ def is_whole(final: dict[str, Any]) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_signal_at_any_moment_ends_all_processes_and_seals_the_session(
     tmp_path: Path, ports: list[str], seed: int
@@ -56,6 +57,7 @@ def test_a_signal_at_any_moment_ends_all_processes_and_seals_the_session(
         assert is_whole(run.lines[-1])
 
 
+@pytest.mark.slow
 def test_a_supervisor_killed_while_it_starts_leaves_no_orphan(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -70,6 +72,7 @@ def test_a_supervisor_killed_while_it_starts_leaves_no_orphan(
         assert read_manifest(session).sealed
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_of_the_figures_does_not_end_the_recording(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -83,6 +86,7 @@ def test_a_closed_pipe_of_the_figures_does_not_end_the_recording(
     assert min(readable(session).values()) > 10
 
 
+@pytest.mark.slow
 def test_every_frame_is_counted_when_the_hub_is_killed_three_times(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -105,6 +109,7 @@ def test_every_frame_is_counted_when_the_hub_is_killed_three_times(
     assert len(instants) == len(set(instants))
 
 
+@pytest.mark.slow
 def test_a_stopped_node_is_silent_and_its_camera_comes_back(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -133,6 +138,7 @@ def test_a_stopped_node_is_silent_and_its_camera_comes_back(
     assert "process died, starting it anew" not in "".join(run.said)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_stops_the_recording_and_nothing_else(
     small_disk: Path, ports: list[str], tmp_path: Path
 ) -> None:

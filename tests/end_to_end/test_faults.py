@@ -167,6 +167,7 @@ def test_a_view_that_freezes_is_left_out_until_it_moves_again(
     assert hub.lines[-1]["left_out"]["frozen: frozen"] <= left_out + FPS
 
 
+@pytest.mark.slow
 def test_a_camera_that_stops_sending_does_not_delay_the_others(
     hub: Run, port: str, pictures: list[bytes]
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import zmq
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
@@ -119,6 +120,7 @@ def _metrics(text: str) -> set[str]:
     return {name + said for name, said in labels.items()}
 
 
+@pytest.mark.slow
 def test_a_hub_by_itself_and_a_capture_without_one_print_the_listed_figures(tmp_path: Path) -> None:
     words = free_ports()
     alone = [*HUB, "--headless", "--detector", SIMULATED, "--data", str(tmp_path), *words]

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mcap.reader import make_reader
 
 from cvsf.client import skeletons
@@ -83,6 +84,7 @@ def test_four_simulated_cameras_become_one_recorded_skeleton(
     assert not {"joints_mm", "truth_px"} & set(dir(header))
 
 
+@pytest.mark.slow
 def test_a_killed_node_is_started_again_and_the_others_go_on(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_killed_node_is_started_again_and_the_others_go_on(
         assert run.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_no_orphan_and_a_sealed_session(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -112,6 +115,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_a_sealed_session(
     assert read_manifest(session).sealed
 
 
+@pytest.mark.slow
 def test_a_recorded_session_plays_again_to_the_same_skeletons(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -130,6 +134,7 @@ def test_a_recorded_session_plays_again_to_the_same_skeletons(
         np.testing.assert_allclose(second[t_ns].joints, skeleton.joints, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_captures_of_two_cameras_and_one_hub_give_one_skeleton(
     tmp_path: Path, ports: list[str]
 ) -> None:

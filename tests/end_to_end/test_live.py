@@ -20,6 +20,7 @@ from tests.support.product import CAPTURE, running, until
 SIM = [*CAPTURE, "--cams", "4", "--fps", "10", "--headless", "--height", "1.75"]
 
 
+@pytest.mark.slow
 def test_a_session_is_in_metres_within_seconds_notices_a_knocked_camera_and_replays_the_same(
     tmp_path: Path, ports: list[str]
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_session_is_in_metres_within_seconds_notices_a_knocked_camera_and_repl
         np.testing.assert_allclose(second[t_ns].joints, skeleton.joints, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_hub_goes_on_in_the_same_world(tmp_path: Path, ports: list[str]) -> None:
     words = ["--source", "sim", "--seed", "1000011", "--data", str(tmp_path)]
     with running([*SIM, *words, *ports]) as run:

@@ -122,6 +122,7 @@ def test_choosing_subjects_of_a_session_is_refused(file: Path, tmp_path: Path) -
         run(calibrate, folder, "--subjects", "ann")
 
 
+@pytest.mark.slow
 def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_path: Path) -> None:
     picture = tmp_path / "rig.png"
     facts = run(calibrate, shared_data / "pose2sim_balance", "--picture", picture, "--json")

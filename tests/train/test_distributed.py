@@ -78,6 +78,7 @@ def await_first_look(out: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "steps"), [("s1s2", 50), ("supervised", 10), ("stage3", 10)])
 def test_two_processes_have_the_losses_of_one(
     tmp_path: Path, file: Path, variant: str, steps: int
@@ -113,6 +114,7 @@ def test_two_processes_have_the_losses_of_one(
         assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_refusal_of_the_first_process_is_printed_once_and_ends_all(tmp_path: Path) -> None:
     words = [*BY_FILE, *TRAIN, str(tmp_path / "none.npz")]
     done = subprocess.run(
@@ -129,6 +131,7 @@ def test_a_refusal_of_the_first_process_is_printed_once_and_ends_all(tmp_path: P
     assert "RuntimeError" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed_to_the_same_weights(tmp_path: Path, file: Path) -> None:
     changed = {
         "precision": "float32",
@@ -164,6 +167,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(tmp_path: Path, file:
         assert torch.equal(tensor, resumed.weights[name])
 
 
+@pytest.mark.slow
 def test_interrupted_processes_leave_a_checkpoint(tmp_path: Path, file: Path) -> None:
     chosen = config(tmp_path, steps=100_000, checks=10_000)
     words = [str(file), "--variant", "s1", "--config", str(chosen), "--seeds", "2"]
@@ -184,6 +188,7 @@ def test_interrupted_processes_leave_a_checkpoint(tmp_path: Path, file: Path) ->
     assert not (out / "instants").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_torchrun_leaves_no_process_behind(tmp_path: Path, file: Path) -> None:
     chosen = config(tmp_path, steps=100_000, checks=10_000)
     out = tmp_path / "run"

@@ -84,6 +84,7 @@ def one_view_mm(folder: Path, filmed: Filmed) -> float:
     return float(1e3 * np.concatenate(errors).mean())
 
 
+@pytest.mark.slow
 def test_a_night_killed_at_every_step_ends_with_a_better_engine_live(
     slope: tuple[Path, list[Filmed]], tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def comes_to(data: Path, step: str) -> bool:
     return any(json.loads(path.read_bytes())["under_way"] == step for path in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["shuffled views", "NaN", "diverged run"])
 def test_a_poisoned_night_promotes_nothing(tmp_path: Path, how: str) -> None:
     config: dict[str, float] = {"steps": 20, "checks": 1}
@@ -162,6 +164,7 @@ def test_a_dry_run_lists_its_sessions_and_changes_no_file(
     assert [len(said[role]) for role in ("learned", "kept_back")] == [2, 1]
 
 
+@pytest.mark.slow
 def test_a_second_night_at_once_is_refused_and_an_interrupted_one_is_resumed(
     slope: tuple[Path, list[Filmed]], tmp_path: Path
 ) -> None:
@@ -194,6 +197,7 @@ def refused(data: Path, *words: str) -> str:
     return sentence
 
 
+@pytest.mark.slow
 def test_a_broken_live_link_and_wrong_options_are_refused_before_a_night_begins(
     slope: tuple[Path, list[Filmed]], tmp_path: Path
 ) -> None:

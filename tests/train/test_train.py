@@ -43,6 +43,7 @@ def test_a_variant_is_trained_scored_and_saved(tmp_path: Path, small: Path, vari
         run(train, *words, "--config", small, "--out", out)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_becomes_an_engine_that_can_be_scored(tmp_path: Path) -> None:
     file = multiview(tmp_path / "a.npz")
     checkpoint = start(TrainConfig(**SMALL | {"variant": "baseline"}), H36M_16, 0).at_rest(("a",))

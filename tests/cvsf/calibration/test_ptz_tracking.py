@@ -58,6 +58,7 @@ def known(walk: Rehearsed) -> Calibration:
     return made_calibration(rig, bones=bones / unit)
 
 
+@pytest.mark.slow
 def test_panning_cameras_followed_live_give_skeletons_near_those_of_triangulation(
     tmp_path: Path,
 ) -> None:

@@ -121,6 +121,7 @@ def test_an_engine_without_half_layers_runs_in_float32(plans: Path, tmp_path: Pa
     assert check_golden(engine, tmp_path / "old") < 1e-4
 
 
+@pytest.mark.slow
 def test_the_networks_of_an_open_detector_move_to_tensorrt(
     plans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

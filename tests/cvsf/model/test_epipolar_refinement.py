@@ -153,6 +153,7 @@ def solved(views: int, count: int, seed: int) -> list[tuple[Case, Array]]:
     ]
 
 
+@pytest.mark.slow
 def test_in_10000_random_cases_eq2_is_at_least_as_high_as_at_the_heatmaps_argmax() -> None:
     lower = cases = 0
     for views, count in ((2, 500), (3, 500), (4, 500), (5, 500), (6, 300), (8, 150)):
@@ -163,6 +164,7 @@ def test_in_10000_random_cases_eq2_is_at_least_as_high_as_at_the_heatmaps_argmax
     assert lower <= 0.001 * cases
 
 
+@pytest.mark.slow
 def test_a_mode_higher_than_all_others_is_found_to_a_twentieth_of_a_cell() -> None:
     clear = missed = 0
     for views, count in ((2, 40), (3, 30), (4, 30), (6, 20)):

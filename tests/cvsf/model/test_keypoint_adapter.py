@@ -255,6 +255,7 @@ class _Shown(nn.Module):
         return pixels, sure, canonical, rotation
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporter about itself
 def test_the_exported_morph_gives_the_outputs_of_torch(found: Instants) -> None:
     torch.manual_seed(1)

@@ -35,6 +35,7 @@ def shown(surveyor: Surveying, seen: Sightings, rows: range) -> list[tuple[int, 
     return found
 
 
+@pytest.mark.slow
 def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_pursued(
     walk: Rehearsed, seen: Sightings
 ) -> None:
@@ -59,6 +60,7 @@ def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_pursued(
     assert np.median(errors) < 60
 
 
+@pytest.mark.slow
 def test_views_that_do_not_fit_for_two_seconds_are_lost(seen: Sightings) -> None:
     pursued = Pursued(calibrate(seen.take(slice(0, 60)), moving="panning"))
     random = np.random.default_rng(0)

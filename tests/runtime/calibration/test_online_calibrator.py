@@ -32,6 +32,7 @@ def _begun(take: Filmed, seconds: float) -> list[Found]:
     return _shown(surveying, take.sightings, 0, round(seconds * HZ))
 
 
+@pytest.mark.slow
 def test_a_second_of_movement_gives_metres_and_more_of_it_stays_in_the_same_world(
     take: Filmed,
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_view_of_a_single_joint_does_not_displace_the_skeleton(
         assert _placed(world, replace(pose, confidence=confidence)) is None
 
 
+@pytest.mark.slow
 def test_a_knocked_camera_is_left_out_within_a_second_and_the_rest_go_on(
     take: Filmed, cameras: Calibration
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_knocked_camera_is_left_out_within_a_second_and_the_rest_go_on(
     assert rooted_mm(joints, take.joints[knocked + HZ :]) < 25
 
 
+@pytest.mark.slow
 def test_a_camera_turned_back_is_used_again(take: Filmed, cameras: Calibration) -> None:
     world = _world(cameras)
     poses = take.poses()

@@ -280,6 +280,7 @@ def test_dragging_turns_the_scene_and_every_up_axis_is_drawn_upright(
             assert upright == [[0, 0, 1]]
 
 
+@pytest.mark.slow
 def test_a_screenshot_of_the_running_page_is_written(hub: _Hub, tmp_path: Path) -> None:
     path = tmp_path / "page.png"
     write_screenshot(hub.address, path, width_px=1000, height_px=700)

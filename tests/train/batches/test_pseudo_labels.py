@@ -77,6 +77,7 @@ def test_stage_3_is_refused_where_no_session_can_be_calibrated(tmp_path: Path) -
         _trained(multiview(tmp_path / "a.npz", image_px=np.zeros(2)), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_lifter_of_windows_starts_as_its_parent_and_is_trained_scored_and_resumed(
     file: Path, tmp_path: Path
 ) -> None:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from train.bench.engine import CPU, EAGER, ROWS, backends, timed
 
 
+@pytest.mark.slow
 def test_every_batch_size_has_a_ratio_and_a_missing_backend_its_reason(tmp_path: Path) -> None:
     engines, not_run = backends(tmp_path)
     assert CPU in engines

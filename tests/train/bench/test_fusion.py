@@ -24,6 +24,7 @@ KEYS = (
 )
 
 
+@pytest.mark.slow
 def test_bench_fusion_prints_its_figures_as_positive_numbers() -> None:
     words = [sys.executable, "-m", "cvsf", "bench", "fusion", "--repeats", "1", "--instants", "8"]
     done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=True)

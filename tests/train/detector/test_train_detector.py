@@ -15,6 +15,7 @@ from train.detector.train_detector import train_detector
 JOINTS = len(H36M_16)
 
 
+@pytest.mark.slow
 def test_a_training_reaches_its_scores_and_exports_networks_for_any_batch(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_network_without_wide_layers_is_not_halved(tmp_path: Path) -> None:
         halved(tmp_path / "small.onnx")
 
 
+@pytest.mark.slow
 def test_an_engine_of_format_1_is_completed_with_the_same_id_and_graph(copied: Path) -> None:
     """Its id and its graph are what others know it by: both stay."""
     card = json.loads((copied / MANIFEST).read_text())
@@ -107,6 +108,7 @@ def test_an_engine_of_format_1_is_completed_with_the_same_id_and_graph(copied: P
     assert read_manifest(copied) == manifest
 
 
+@pytest.mark.slow
 def test_a_graph_of_other_weights_is_refused_and_nothing_is_written(copied: Path) -> None:
     checkpoint = read_checkpoint(copied)
     weights = {name: tensor.clone() for name, tensor in checkpoint.weights.items()}

@@ -41,6 +41,7 @@ def in_precision(precision: Precision) -> Engine:
     return Engine(SHIPPED, read_manifest(SHIPPED), precision=precision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_the_shipped_engine_agrees_with_torch_within_its_limits(
     exam: Exam, precision: Precision

@@ -30,6 +30,7 @@ def child() -> Checkpoint:
     return replace(parent, weights=moved, parent=parent.engine, engine=None)
 
 
+@pytest.mark.slow
 def test_an_engine_refilled_with_a_childs_weights_lifts_as_the_child_does(tmp_path: Path) -> None:
     fresh = child()
     manifest = compile_engine(fresh, tmp_path / "engine")

@@ -173,6 +173,7 @@ def test_a_report_without_any_one_of_its_keys_makes_a_page(tmp_path: Path) -> No
         assert len(page_of({name: small_report()[name]}, tmp_path).within("h1")) == 1, name
 
 
+@pytest.mark.slow
 def test_a_report_with_values_of_wrong_types_makes_a_page(tmp_path: Path) -> None:
     whole = small_report()
     for number, way in enumerate(places(whole)):
