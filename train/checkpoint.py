@@ -45,9 +45,8 @@ class Checkpoint:
     random: dict[str, Any] = field(default_factory=dict)  # generator states
     course: dict[str, Any] = field(default_factory=dict)  # how far along it is
     curve: list[dict[str, float]] = field(default_factory=list)
-    morph: dict[str, Any] | None = (
-        None  # cvsf.model.keypoint_adapter, what its detector's joints go through first
-    )
+    # cvsf.model.keypoint_adapter, what its detector's joints go through first
+    morph: dict[str, Any] | None = None
 
     def lifter(self) -> Lifter:
         """The network with these weights, ready to run."""

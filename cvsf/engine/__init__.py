@@ -1,4 +1,4 @@
-"""Compiled networks at work: ONNX Runtime or TensorRT behind one door.
+"""Compiled networks at work: ONNX Runtime or TensorRT behind one interface.
 
 In: an engine's folder (ONNX file and manifest). Out: a lifter that runs, whose file was checked by
 its hash and whose answers by golden vectors.

@@ -1,6 +1,7 @@
 """What a body's size in a picture tells: where its root is, by weak perspective.
 
-Bodies are the lifter's mean poses at unit scale: the mean bone is 1.
+A view is taken for a scaled orthography about the person (Tomasi and Kanade 1992). Bodies are the
+lifter's mean poses at unit scale: the mean bone is 1.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]
 
-_SIZED = 5  # joints from which on a view tells a person's size
+_SIZED = 5  # joints from which on a view tells a person's size; a guess, never measured
 
 
 def mean_body(sightings: Sightings) -> Real:

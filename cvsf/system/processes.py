@@ -1,6 +1,6 @@
-"""Every process of the product: what starts it, which ports it binds, how long it lives.
+"""The processes of the product: what starts them, which ports they bind, how long they live.
 
-Whoever starts one takes its command line from here; docs/architecture.md shows the same table.
+Their command lines are taken from here; docs/architecture.md shows the same table.
 """
 
 import sys
@@ -31,26 +31,26 @@ PROCESSES = (
     Process(
         name="hub",
         module=("cvsf", "hub"),
-        started_by="the supervisor, or you without `--hub`",
+        started_by="the supervisor, unless `--hub` names another; or you: `cvsf hub`",
         binds=(FRAMES_PORT, SKELETONS_PORT, WEB_PORT),
-        lives="as long as its supervisor, which starts it again if it dies",
+        lives="as long as its supervisor, which restarts it; one of yours until a signal",
     ),
     Process(
         name="node",
         module=("cvsf", "node"),
         started_by="the supervisor, one for each camera",
-        lives="as long as its supervisor, which starts it again if it dies",
+        lives="until its source or its supervisor ends; restarted if it dies",
     ),
     Process(
         name="calibrator",
         module=("runtime.calibration.calibrator_process",),
         started_by="the hub",
-        lives="as long as its hub, which starts it again if it dies",
+        lives="as long as its hub, which restarts it",
     ),
     Process(
         name="plan builder",
         module=("cvsf.engine.plan_builder",),
-        started_by="the hub, only with TensorRT",
+        started_by="the hub, or `cvsf bench engine`; only with TensorRT",
         lives="for one plan",
     ),
     Process(
@@ -63,7 +63,7 @@ PROCESSES = (
         name="training",
         module=("cvsf", "train"),
         started_by="the night (through `torchrun` where there are several), or you",
-        lives="for one step of the night",
+        lives="for one step of the night, or as long as you let it run",
     ),
 )
 

@@ -53,7 +53,7 @@ def dot(graph: grimp.ImportGraph) -> str:
             lines.append(f'"{name}" [{shape} label="{label}{f" ({below})" if below else ""}"]')
         lines.append("}")
         if shared:
-            ends = f'ltail="cluster_{package}" lhead="cluster_cvsf" penwidth=3 minlen=2'
+            ends = f'ltail="cluster_{package}" lhead="cluster_cvsf" penwidth=3 minlen=4'
             lines.append(f'"{package}.config" -> "cvsf.cli" [{ends}]')
     for (a, b), count in sorted(found.items()):
         lines.append(f'"{a}" -> "{b}" [label="{count if count > 1 else ""}"]')

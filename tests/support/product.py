@@ -105,7 +105,7 @@ def running(words: list[str]) -> Iterator[Run]:
                 stream.close()
 
 
-def until(happened: Callable[[], bool], timeout_s: float = 8.0) -> bool:
+def until(happened: Callable[[], bool], timeout_s: float = 30.0) -> bool:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if happened():
