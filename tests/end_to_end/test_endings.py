@@ -23,6 +23,13 @@ def family(run: Run) -> set[int]:
     return {*run.children("hub"), *run.children("node")}
 
 
+def is_caught(run: Run, number: int) -> bool:
+    """Whether the process has a handler for that signal."""
+    status = Path(f"/proc/{run.process.pid}/status").read_text()
+    (mask,) = (row.split()[1] for row in status.splitlines() if row.startswith("SigCgt"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def gone(pids: set[int]) -> bool:
     return not pids & {pid for pid, _, _ in processes()}
 
@@ -47,6 +54,7 @@ def test_a_signal_at_any_moment_ends_all_processes_and_seals_the_session(
     rng = random.Random(seed)
     with running([*SIM, "--data", str(tmp_path), *ports]) as run:
         time.sleep(rng.uniform(0.3, 0.8) + seed)
+        assert until(lambda: is_caught(run, signal.SIGTERM)), "Python has started"
         pids = family(run)
         assert run.ask_to_end(rng.choice([signal.SIGINT, signal.SIGTERM])) < 15  # 2 where idle
         assert run.process.returncode == 0, run.said
@@ -102,7 +110,10 @@ def test_every_frame_is_counted_when_the_hub_is_killed_three_times(
         run.ask_to_end()  # without a hub, which is started once more to seal
         assert run.process.returncode == 0, run.said
     assert is_whole(run.lines[-1])
-    assert all(c["dropped"] == c["in_ring"] == 0 for c in run.lines[-1]["cameras"].values())
+    for camera in run.lines[-1]["cameras"].values():
+        assert camera["in_ring"] == 0
+        # a simulated camera that this machine stalls drops pictures before it has taken them
+        assert camera["dropped"] == camera["dropped_by"].get("missed by the source", 0)
     reader = SessionReader(Path(run.lines[-1]["session"]))
     assert len(reader.manifest.segments) >= 2
     instants = [instant.index for instant in reader.instants()]

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_garbage_on_every_port_is_counted_and_survived(hub: Run, ports_of_hub: l
 def test_another_schema_is_refused_with_what_was_expected(hub: Run, port: str) -> None:
     with zmq.Context() as context, node_socket(context, f"tcp://127.0.0.1:{port}") as stranger:
         stranger.send(pack(envelope("report", camera="new") | {"schema": 2}))
-        assert stranger.poll(3000)
+        assert stranger.poll(20_000)
         answer = unpack(stranger.recv())
     assert (answer["kind"], answer["reason"]) == ("refused", "schema is 2, expected 1")
     assert until(lambda: hub.lines[-1]["refused"].get("wrong schema", 0) >= 1)
@@ -147,7 +148,7 @@ def test_a_picture_that_claims_20000_x_20000_is_not_decoded(
     with zmq.Context() as context, node_socket(context, f"tcp://127.0.0.1:{port}") as stranger:
         about = camera.identity() | {"camera": "huge", "width_px": 20000, "height_px": 20000}
         stranger.send(pack(envelope("report", **about)))
-        assert stranger.poll(3000)
+        assert stranger.poll(20_000)
         assert "20000x20000" in unpack(stranger.recv())["reason"]
     assert until(lambda: hub.lines[-1]["refused"].get("impossible camera") == 1)
     assert still_goes_on(hub)
@@ -167,18 +168,28 @@ def test_a_view_that_freezes_is_left_out_until_it_moves_again(
     assert hub.lines[-1]["left_out"]["frozen: frozen"] <= left_out + FPS
 
 
+def latency_and_rate(ports_of_hub: list[str]) -> tuple[float, float]:
+    """Of the next instants: median seconds from exposure to here, and how many a second."""
+    coming = skeletons("127.0.0.1", int(ports_of_hub[3]), timeout_s=20)
+    seen = [(time.monotonic_ns(), skeleton) for skeleton in islice(coming, 20)]
+    (begun_ns, first), (ended_ns, last) = seen[0], seen[-1]
+    late_s = np.median([now_ns - skeleton.t_ns for now_ns, skeleton in seen]) / 1e9
+    return float(late_s), (last.instant - first.instant) / ((ended_ns - begun_ns) / 1e9)
+
+
 @pytest.mark.slow
 def test_a_camera_that_stops_sending_does_not_delay_the_others(
-    hub: Run, port: str, pictures: list[bytes]
+    hub: Run, ports_of_hub: list[str], port: str, pictures: list[bytes]
 ) -> None:
+    latency_s, rate = latency_and_rate(ports_of_hub)
     camera = FakeCamera("mute", port)
     for jpeg in pictures:
         camera.shoot(jpeg)
         time.sleep(1 / FPS)
-    assert still_goes_on(hub)
-    partial = hub.lines[-1]["instants"] - hub.lines[-1]["instants_full"]
-    assert still_goes_on(hub)
-    assert hub.lines[-1]["instants"] - hub.lines[-1]["instants_full"] >= partial
+    assert of(hub, "mute")["state"] != "ended"
+    without_s, rate_without = latency_and_rate(ports_of_hub)
+    assert without_s < latency_s + 2 / FPS, "it is waited for 50 ms, and 0.5 s is too long"
+    assert rate_without > 0.7 * rate
     camera.close()
     assert until(lambda: of(hub, "mute")["state"] == "ended")
 
@@ -205,7 +216,7 @@ def test_frames_twice_out_of_order_late_and_from_the_future_are_counted(
         send(2, 1)
         time.sleep(3 / FPS)
         send(3, 2, old_ns=4 * period_ns)
-        send(4, 3, old_ns=-4 * period_ns)
+        send(4, 3, old_ns=-60 * 10**9)
         done = envelope("bye", ended=True, exposed=5, acknowledged=5, **camera.identity())
         assert until(lambda: of(hub, "mixed").get("received") == 5)
         node.send(pack(done))
@@ -239,7 +250,7 @@ def test_a_subscriber_that_never_reads_neither_stops_nor_grows_the_hub(
     # newest wins: on a busy machine who reads may skip, but goes on and sees none twice
     assert seen == sorted(set(seen))
     assert seen[-1] - seen[0] < 120
-    assert resident_mb(hub) < before_mb + 5
+    assert resident_mb(hub) < before_mb + 20
 
 
 def test_a_second_camera_of_one_name_is_refused_and_the_first_goes_on(hub: Run, port: str) -> None:

@@ -1,4 +1,4 @@
-"""Small multi-view files of the layout of make_multiview.py, and how a command is run on them."""
+"""Small multi-view files of make_multiview.py's layout, sessions of them, commands run on them."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,11 @@ import typer
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
+from cvsf.messages import MultiviewPose
+from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
+from train.data.npz import read_file
 
 SMALL: dict[str, Any] = {
     "width": 32,
@@ -53,6 +56,25 @@ def multiview(path: Path, joints: tuple[str, ...] = H36M_16.joints, **changed: A
     }
     np.savez(path, allow_pickle=False, **arrays | changed)
     return path
+
+
+def record(folder: Path, file: Path, views: int, *, nobody: bool = False) -> Path:
+    """A session folder, as a hub leaves it, of what the first views of a file saw."""
+    found = read_file(file)
+    writer = SessionWriter(folder)
+    for row in range(len(found)):
+        pose = MultiviewPose(
+            t_ns=1_000_000_000 + row * 50_000_000,
+            instant=row,
+            cameras=tuple(f"cam{view}" for view in range(views)),
+            image_px=found.image_px[row, :views],
+            keypoints_px=found.keypoints_px[row, :views],
+            confidence=found.confidence[row, :views] * (not nobody),
+            detector="tiny-0123456789ab",
+        )
+        writer.write(pose)
+    assert writer.close() == 0
+    return folder
 
 
 def run(command: Any, *words: str | Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the shipped lifter sees of a walker: sightings with the truth kept beside them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,17 @@ class Rehearsed:
         """(N, V, J, 3)."""
         turned = self.world_mm[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
         return np.asarray(turned + self.translation_mm[:, :, None])
+
+    def exact(self) -> Sightings:
+        """Pixels without noise, lifted without error."""
+        local = self.in_views_mm
+        keypoints = self.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
+        body = self.world_mm - self.world_mm[:, :1]
+        return replace(
+            self.seen(keypoints_px=keypoints + self.image_px[:, None] / 2),
+            canonical=np.repeat(body[:, None], len(self.image_px), 1).astype(np.float32),
+            view_from_canonical=self.view_from_world.astype(np.float32),
+        )
 
     def seen(self, **changed: Any) -> Sightings:
         """Through the lifter; keypoints_px, confidence or image_px may be others."""

@@ -11,9 +11,8 @@ import pytest
 from cvsf.multiview.rig import from_plain
 from cvsf.session.reader import MANIFEST
 from cvsf.system.errors import Refusal
-from tests.support.recordings import run
+from tests.support.recordings import record, run
 from tests.support.walkers import WALKERS, walkers
-from tests.train.test_train_refusals import record
 from train.calibrate import calibrate
 
 MUST_KEYS = (

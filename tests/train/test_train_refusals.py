@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from cvsf.messages import Instant, MultiviewPose
+from cvsf.messages import Instant
 from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
-from tests.support.recordings import FRAMES, SMALL, VIEWS, multiview, run
+from tests.support.recordings import FRAMES, SMALL, VIEWS, multiview, record, run
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.config import TrainConfig
 from train.data.npz import read_file
@@ -41,25 +41,6 @@ def words(tmp_path: Path) -> list[str | Path]:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return multiview(tmp_path / "a.npz")
-
-
-def record(folder: Path, file: Path, views: int, *, nobody: bool = False) -> Path:
-    """A session folder, as a hub leaves it, of what the first views of a file saw."""
-    found = read_file(file)
-    writer = SessionWriter(folder)
-    for row in range(len(found)):
-        pose = MultiviewPose(
-            t_ns=1_000_000_000 + row * 50_000_000,
-            instant=row,
-            cameras=tuple(f"cam{view}" for view in range(views)),
-            image_px=found.image_px[row, :views],
-            keypoints_px=found.keypoints_px[row, :views],
-            confidence=found.confidence[row, :views] * (not nobody),
-            detector="tiny-0123456789ab",
-        )
-        writer.write(pose)
-    assert writer.close() == 0
-    return folder
 
 
 def no_poses(folder: Path) -> Path:
@@ -217,12 +198,12 @@ def test_kept_back_recordings_without_a_person_are_refused(
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_made_up_bodies_are_trained_on_in_either_precision(
+def test_synthetic_bodies_are_trained_on_in_either_precision(
     tmp_path: Path, file: Path, words: list[Any], precision: str
 ) -> None:
-    made_up = tmp_path / "made-up.json"
-    made_up.write_text(json.dumps(SMALL | {"bodies": "virtual", "precision": precision}))
-    facts = run(train, file, "--variant", "supervised", *words, "--config", made_up)
+    synthetic = tmp_path / "synthetic.json"
+    synthetic.write_text(json.dumps(SMALL | {"bodies": "virtual", "precision": precision}))
+    facts = run(train, file, "--variant", "supervised", *words, "--config", synthetic)
     assert facts["supervised"]["steps"] == SMALL["steps"]
 
 

@@ -46,7 +46,7 @@ def test_every_skier_is_1_75_metres_tall() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_knees_bend_forwards_and_elbows_never_lock(seed: int) -> None:
+def test_knees_point_forward_and_elbows_never_lock(seed: int) -> None:
     slope = make_slope(seed, False)
     pose = pose_skier(slope.build, slope.course, _stamps(slope.course.period_ns))
     for i, side in enumerate("lr"):

@@ -171,14 +171,9 @@ def test_too_few_cameras_or_instants_are_refused_with_their_number(
         calibrate(seen.take(rows).of_views(range(views)))
 
 
-def test_one_still_pose_is_refused_or_less_sure_than_a_walk(
-    walk: Rehearsed, found: Calibration
-) -> None:
+def test_one_still_pose_is_less_sure_than_a_walk(walk: Rehearsed, found: Calibration) -> None:
     random = np.random.default_rng(1)
     frozen = np.repeat(walk.keypoints_px[:1], len(walk.keypoints_px), 0)
     seen = walk.seen(keypoints_px=frozen + random.normal(0, 3, frozen.shape))
-    try:
-        sure = calibrate(seen).sureness.focal_share
-    except Undetermined:
-        return
-    assert sure.mean() > 1.5 * found.sureness.focal_share.mean()
+    sure = calibrate(seen).sureness.focal_share
+    assert sure.mean() > 3 * found.sureness.focal_share.mean()

@@ -73,15 +73,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 @pytest.fixture(scope="module")
 def exact(walk: Rehearsed) -> Sightings:
-    """Pixels without noise, lifted without error."""
-    local = walk.in_views_mm
-    keypoints = walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
-    body = walk.world_mm - walk.world_mm[:, :1]
-    return replace(
-        walk.seen(keypoints_px=keypoints + walk.image_px[:, None] / 2),
-        canonical=np.repeat(body[:, None], VIEWS, 1).astype(np.float32),
-        view_from_canonical=walk.view_from_world.astype(np.float32),
-    )
+    return walk.exact()
 
 
 def adjusted(

@@ -21,7 +21,7 @@ def test_rigs_that_disagree_with_the_others_do_not_change_the_agreed_centres() -
     assert np.allclose(laid, centres, atol=1e-6)
 
 
-def test_points_turned_scaled_and_shifted_are_laid_over_where_they_came_from() -> None:
+def test_points_turned_scaled_and_shifted_are_aligned_with_where_they_came_from() -> None:
     random = np.random.default_rng(1)
     points, rotation = random.normal(size=(4, 3)), turn(np.array([0.4, -2.0, 1.0]))
     target = 2.5 * points @ rotation.T + [10.0, -3.0, 1.0]

@@ -47,7 +47,7 @@ def test_the_wide_layers_become_halves_and_inputs_and_outputs_stay_float32(tmp_p
     assert kinds == {TensorProto.FLOAT}
 
 
-def test_a_halved_network_gives_the_numbers_of_the_whole_one_within_1_percent(
+def test_a_network_in_half_precision_gives_the_numbers_of_the_whole_one_within_1_percent(
     tmp_path: Path,
 ) -> None:
     path = network(tmp_path / "wide.onnx")

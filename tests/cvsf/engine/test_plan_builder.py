@@ -76,7 +76,9 @@ def test_timings_of_earlier_builds_are_used_by_the_next(tmp_path: Path) -> None:
         assert (tmp_path / "timing").read_bytes() == b"+" * number  # of the stand-in, one a build
 
 
-def test_a_halved_network_has_half_weights_and_leaves_no_scratch_file(tmp_path: Path) -> None:
+def test_a_network_in_half_precision_has_half_weights_and_leaves_no_scratch_file(
+    tmp_path: Path,
+) -> None:
     path = network(tmp_path / "wide.onnx")
     code, said = built(tmp_path, path, halve=[0.0, 1.0])
     assert code == 0

@@ -1,3 +1,5 @@
+"""Cameras that pan, found and followed while the hub runs."""
+
 from dataclasses import replace
 from pathlib import Path
 

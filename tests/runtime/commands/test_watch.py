@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -17,8 +17,9 @@ from runtime.streaming.zmq_publisher import Streamer
 from tests.support.hub_stats import STATS
 
 
-@pytest.fixture
-def hub() -> Iterator[int]:
+@contextmanager
+def hub(last: int) -> Iterator[int]:
+    """The port of one that ends after so many of its seconds; 50 of them pass in one."""
     stop, port, ready = threading.Event(), [0], threading.Event()
 
     def publish() -> None:
@@ -27,15 +28,17 @@ def hub() -> Iterator[int]:
             ready.set()
             heard = 0
             while not stop.wait(0.02):
-                streamer.send_stats(STATS | {"t_s": heard * 1.0, "final": heard > 20})
+                streamer.send_stats(STATS | {"t_s": heard * 1.0, "final": heard >= last})
                 heard += streamer.wants(TOPIC)
 
     thread = threading.Thread(target=publish)
     thread.start()
     assert ready.wait(5)
-    yield port[0]
-    stop.set()
-    thread.join()
+    try:
+        yield port[0]
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _run(*arguments: str) -> Any:
@@ -44,16 +47,28 @@ def _run(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_watching_prints_a_json_line_a_second_until_the_hub_ends(hub: int) -> None:
-    result = _run("--port", str(hub), "--json")
+def test_watching_prints_a_json_line_a_second_until_the_hub_ends() -> None:
+    with hub(last=20) as port:
+        result = _run("--port", str(port), "--json")
     assert result.exit_code == 0
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[-1]["final"]
     assert lines[-1]["cameras"]["cam0"]["fps"] == 20.0
 
 
-def test_watching_ends_after_the_seconds_asked_for(hub: int) -> None:
-    result = _run("--port", str(hub), "--seconds", "5")
+def test_watching_ends_after_the_seconds_asked_for() -> None:
+    with hub(last=3000) as port:
+        result = _run("--port", str(port), "--seconds", "5", "--json")
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    passed_s = [line["t_s"] - lines[0]["t_s"] for line in lines]
+    assert max(passed_s[:-1]) < 5 <= passed_s[-1]
+    assert not lines[-1]["final"]
+
+
+def test_a_table_is_watched_where_no_json_is_asked_for() -> None:
+    with hub(last=20) as port:
+        result = _run("--port", str(port))
     assert result.exit_code == 0
     assert "instants/s" in result.stdout
 

@@ -61,7 +61,7 @@ def test_the_largest_person_is_followed_in_any_order() -> None:
     assert view.see(box(900, 400, 150), box(300, 400, 300)) == 300
 
 
-def test_a_bystander_larger_for_a_moment_does_not_steal() -> None:
+def test_the_tracked_person_stays_followed_while_a_bystander_is_larger_for_a_moment() -> None:
     view = View()
     for k, x in enumerate(skiing(100)):
         bystander = box(900, 400, 450 if 40 <= k < 55 else 200)
@@ -70,7 +70,7 @@ def test_a_bystander_larger_for_a_moment_does_not_steal() -> None:
         assert abs(found - x) < 20
 
 
-def test_a_bystander_does_not_steal_during_an_occlusion() -> None:
+def test_the_tracked_person_stays_followed_while_hidden_beside_a_bystander() -> None:
     view = View()
     for k, x in enumerate(skiing(100)):
         bystander = box(900, 400, 240)
@@ -82,7 +82,7 @@ def test_a_bystander_does_not_steal_during_an_occlusion() -> None:
             assert abs(found - x) < 20
 
 
-def test_a_bystander_the_person_passes_does_not_steal() -> None:
+def test_the_tracked_person_stays_followed_while_passing_a_bystander() -> None:
     view = View()
     for x in skiing(120):
         found = view.see(box(440, 430, 200), box(x, 400, 250))
@@ -114,7 +114,7 @@ def test_a_first_mistake_is_corrected_at_once() -> None:
     assert found == 300
 
 
-def test_someone_gone_for_long_is_replaced() -> None:
+def test_a_person_gone_for_long_is_replaced_by_another_person() -> None:
     view = View()
     for k in range(80):
         found = view.see(*([box(300, 400, 250)] if k < 20 else []), box(900, 400, 150))

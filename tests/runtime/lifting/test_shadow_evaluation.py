@@ -47,13 +47,13 @@ class Hub:
         self.drift.see(pose, self.serving.engine.lift(pose))
         time.sleep(0.002)
 
-    def until(self, happened: Callable[[], bool], timeout_s: float = 30) -> bool:
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            self.instant()
-            if happened():
-                return True
-        return False
+    def until(self, happened: Callable[[], bool]) -> bool:
+        def goes_on() -> bool:
+            for _ in range(20):
+                self.instant()
+            return happened()
+
+        return until(goes_on, 30)
 
     @property
     def quality(self) -> dict[str, object]:
@@ -125,10 +125,15 @@ def test_a_worse_engine_is_only_reported_where_that_is_wanted(registry: Registry
     registry.promote("bad", "the night was wrong")
     hub = Hub(registry, FAST.model_copy(update={"roll_back": False}))
     try:
-        assert hub.until(lambda: hub.drift._window.is_full)
+        assert hub.until(lambda: hub.quality.get("instants") == 40)
         for _ in range(40):
             hub.instant()
         assert registry.live_id() == "bad"
+        before = hub.quality["before"]
+        assert isinstance(before, dict)
+        assert (hub.quality["engine"], before["engine"]) == ("bad", "good")
+        assert float(str(hub.quality["agreement"])) > before["agreement"]
+        assert hub.quality["rolled_back"] is None
     finally:
         hub.close()
 

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,13 +32,6 @@ def make_frame(seq: int, camera: str = "cam0", jpeg: bytes = JPEG) -> Frame:
 def make_instant(index: int) -> Instant:
     frames = {"cam0": ("a", index)}
     return Instant(index=index, t_ns=index, frames=frames, expected=("cam0",), spread_ns=0)
-
-
-def wait_for(what: Callable[[], bool], within_s: float = 5.0) -> None:
-    end = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 class Gate(Storage):
@@ -86,8 +79,8 @@ def test_what_is_put_is_recorded_and_then_durable(tmp_path: Path) -> None:
         assert recorder.put(make_frame(seq, "cam1"))
         assert recorder.put(make_instant(recorder.next_instant()))
         if seq == 25:
-            wait_for(lambda: bool(durable))
-    wait_for(lambda: bool(durable) and durable[-1].get(("cam1", "a")) == 49)
+            assert until(lambda: bool(durable))
+    assert until(lambda: bool(durable) and durable[-1].get(("cam1", "a")) == 49)
     assert len(durable) > 1
     order = [step[("cam0", "a")] for step in durable if ("cam0", "a") in step]
     assert order == sorted(order)
@@ -108,7 +101,7 @@ def test_nothing_is_durable_before_the_disk_has_synced(tmp_path: Path) -> None:
         recorder.put(make_frame(seq))
     assert not until(lambda: bool(durable), 0.2)
     gate.open.set()
-    wait_for(lambda: durable == {("cam0", "a"): 4})
+    assert until(lambda: durable == {("cam0", "a"): 4})
     recorder.close()
 
 
@@ -127,7 +120,7 @@ def test_a_disk_that_stalls_does_not_hold_up_the_hub(tmp_path: Path) -> None:
     assert 20 <= len(taken) <= 50
     assert recorder.dropped == {"queue full": 200 - len(taken)}
     gate.open.set()
-    wait_for(lambda: recorder.put(make_frame(200)))
+    assert until(lambda: recorder.put(make_frame(200)))
     recorder.close()
     assert recorded_seqs(tmp_path / "s") == [*taken, 200]
 
@@ -139,15 +132,15 @@ def test_a_disk_error_stops_recording_and_loses_nothing_taken(tmp_path: Path, co
         tmp_path / "s", FRAMES, on_durable=durable.update, storage=gate, sync_s=0.02
     )
     taken = [seq for seq in range(20) if recorder.put(make_frame(seq))]
-    wait_for(lambda: durable.get(("cam0", "a")) == 19)
+    assert until(lambda: durable.get(("cam0", "a")) == 19)
     gate.refuses = code
     assert recorder.put(make_frame(20))
     taken.append(20)
-    wait_for(lambda: not recorder.recording)
+    assert until(lambda: not recorder.recording)
     assert not recorder.put(make_frame(21))
     assert recorder.dropped == {f"disk error {errno.errorcode[code]}": 1}
     gate.refuses = None
-    wait_for(lambda: recorder.recording)
+    assert until(lambda: recorder.recording)
     assert recorder.put(make_frame(22))
     recorder.close()
     assert recorder.lost == 0
@@ -161,7 +154,7 @@ def test_a_disk_that_stays_broken_is_counted_at_the_end(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "s", FRAMES, storage=gate, sync_s=0.02)
     gate.refuses = errno.EIO
     recorder.put(make_frame(0))
-    wait_for(lambda: not recorder.recording)
+    assert until(lambda: not recorder.recording)
     started = time.monotonic()
     recorder.close()
     assert time.monotonic() - started < 15
@@ -175,7 +168,7 @@ def test_a_pause_seals_and_recording_goes_on_in_a_new_segment(tmp_path: Path) ->
     assert not recorder.recording
     assert not recorder.put(make_frame(1))
     assert not recorder.put(make_instant(1))
-    wait_for(lambda: len(read_manifest(tmp_path / "s").segments) == 1)
+    assert until(lambda: len(read_manifest(tmp_path / "s").segments) == 1)
     recorder.resume_recording()
     assert recorder.recording
     recorder.put(make_frame(2))
@@ -194,13 +187,13 @@ def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
     recorder = Recorder(tmp_path / "s", FRAMES, storage=gate, sync_s=0.02)
     recorder.put(make_frame(0))
     gate.free = 4_000_000_000
-    wait_for(lambda: not recorder.recording)
+    assert until(lambda: not recorder.recording)
     assert not recorder.put(make_frame(1))
     assert recorder.figures()["recording_halted"] == {"space": "disk full"}
     assert recorder.figures()["disk_alarm"]
-    wait_for(lambda: len(read_manifest(tmp_path / "s").segments) == 1)
+    assert until(lambda: len(read_manifest(tmp_path / "s").segments) == 1)
     gate.free = 10**11
-    wait_for(lambda: recorder.recording)
+    assert until(lambda: recorder.recording)
     recorder.put(make_frame(2))
     recorder.close()
     assert recorder.dropped == {"disk full": 1}
@@ -222,7 +215,7 @@ def test_a_hub_restarted_on_a_full_disk_goes_on_live(tmp_path: Path) -> None:
     gate = Gate()
     gate.free = 1_000_000_000
     second = Recorder(tmp_path / "s", FRAMES, storage=gate)
-    wait_for(lambda: not second.recording)
+    assert until(lambda: not second.recording)
     assert not second.put(make_frame(1))
     second.close()
     assert recorded_seqs(tmp_path / "s") == [0]
@@ -237,7 +230,7 @@ def test_free_recording_time_follows_the_rate(tmp_path: Path) -> None:
     for seq in range(100):
         recorder.put(make_frame(seq))
         time.sleep(0.02)
-    wait_for(lambda: recorder.free_recording_s() is not None)
+    assert until(lambda: recorder.free_recording_s() is not None)
     left_s = recorder.free_recording_s()
     recorder.close()
     assert left_s is not None

@@ -100,7 +100,7 @@ def test_the_same_generator_draws_the_same_batch_for_any_number_of_processes(
     assert torch.equal(torch.cat([part.plane for part in parts]), alone.plane)
 
 
-def test_made_up_bodies_come_with_the_rotation_of_every_view(recorded: Store) -> None:
+def test_synthetic_bodies_come_with_the_rotation_of_every_view(recorded: Store) -> None:
     config = TrainConfig(
         **SMALL | {"variant": "supervised", "bodies": "virtual", "virtual_views": 2}
     )
@@ -111,7 +111,7 @@ def test_made_up_bodies_come_with_the_rotation_of_every_view(recorded: Store) ->
     torch.testing.assert_close(turn @ turn.mT, torch.eye(3).expand_as(turn), atol=1e-5, rtol=0)
 
 
-def test_labelled_and_made_up_batches_are_refused_without_a_truth(tmp_path: Path) -> None:
+def test_labelled_and_synthetic_batches_are_refused_without_a_truth(tmp_path: Path) -> None:
     instants = read_file(multiview(tmp_path / "a.npz", joints_mm=np.full((24, 3, 16, 3), np.nan)))
     write_store([instants], tmp_path / "store")
     store, random = open_store(tmp_path / "store"), torch.Generator()

@@ -44,7 +44,7 @@ def test_a_bend_turns_its_bone_and_all_that_hangs_on_it_and_nothing_else() -> No
     torch.testing.assert_close(found[ANKLE] - found[KNEE], bends[KNEE] @ BONES[ANKLE])
 
 
-def test_knees_bend_backwards_and_not_forwards() -> None:
+def test_knees_bend_only_so_that_they_point_forward() -> None:
     poses = torch.stack([bent_knee(deg) for deg in (0.0, 80.0, -80.0)])
     assert knees_bend_back(poses, H36M_16).tolist() == [True, True, False]
 
@@ -57,7 +57,7 @@ def test_random_bends_are_rotations_and_repeat_with_their_seed() -> None:
     torch.testing.assert_close(torch.linalg.det(one), torch.ones(5, len(H36M_16)))
 
 
-def test_drawn_bodies_have_limbs_alike_on_both_sides_and_knees_that_bend_back() -> None:
+def test_drawn_bodies_have_limbs_alike_on_both_sides_and_knees_that_point_forward() -> None:
     bodies = Bodies(1000 * BODY[None], H36M_16)
     found = bodies.draw(200, torch.Generator().manual_seed(0))
     assert torch.equal(found, bodies.draw(200, torch.Generator().manual_seed(0)))

@@ -38,7 +38,7 @@ def test_an_instant_of_nobody_keeps_only_the_size_of_its_pictures() -> None:
     assert not empty["confidence"].any()
 
 
-def test_questions_are_of_every_number_of_views_and_of_the_edges_of_every_bucket() -> None:
+def test_probe_inputs_are_of_every_number_of_views_and_of_the_edges_of_every_bucket() -> None:
     asked = list(questions(H36M_16))
     views = [question.rows[0]["confidence"].shape[1] for question in asked]
     assert sorted(views) == list(range(1, MAX_VIEWS + 1))

@@ -57,7 +57,7 @@ def test_bodies_are_made_of_one_that_stands_and_of_those_that_were_placed(tmp_pa
     assert found.tolist() == pytest.approx([0, 3, 7])
 
 
-def test_every_batch_comes_with_the_parents_answers_to_made_up_views(tmp_path: Path) -> None:
+def test_every_batch_comes_with_the_parents_answers_to_synthetic_views(tmp_path: Path) -> None:
     config = TrainConfig(**SMALL | {"virtual_views": 3, "rehearsal_weight": 1.0})
     parent = start(config, H36M_16, seed=0).at_rest(())
     ours = Sample(torch.zeros(1, 2, JOINTS, 2), torch.ones(1, 2, JOINTS), torch.ones(1, 2, JOINTS))

@@ -57,7 +57,7 @@ def test_the_timed_fusion_refines_every_view_without_gradients() -> None:
     assert sure.shape == (3, 4, 16)
 
 
-def test_every_run_is_timed_on_the_same_made_up_views() -> None:
+def test_every_run_is_timed_on_the_same_synthetic_views() -> None:
     one, other = _seen(3), _seen(3)
     assert one.plane.shape == (3, 4, 16, 2)
     assert torch.equal(one.plane, other.plane)

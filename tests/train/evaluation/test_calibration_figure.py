@@ -8,65 +8,13 @@ import numpy as np
 import simplejpeg
 
 from cvsf.multiview.observations import Sightings
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
-from cvsf.reconstruction.reconstruct import Placed
 from cvsf.skeleton import H36M_16
 from tests.support.material import make_frame, make_instant, make_pose, record
-from train.batches.probe_inputs import STANDING
+from tests.support.outcomes import outcome
 from train.data.calibration_input import Filmed
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.calibration_errors import Errors
 from train.evaluation.calibration_figure import draw
-
-
-def outcome(frames: int = 8, **changed: Any) -> Outcome:
-    """Four cameras 4 m around a body that walks past them, a metre and a half up."""
-    around = np.array([0.3, 1.8, 3.5, 5.0])
-    eyes = np.stack([4 * np.cos(around), 4 * np.sin(around), np.full(4, 1.5)], -1)
-    back = -eyes * [1, 1, 0] / 4
-    right = np.cross(back, [0, 0, 1.0])
-    turn = np.stack([right, np.tile([0, 0, -1.0], (4, 1)), back], 1)
-    four = np.full(4, 0.01)
-    found = Calibration(
-        rig=Rig(
-            cameras=("cam0", "cam1", "cam2", "cam3"),
-            image_px=np.tile([640.0, 480], (4, 1)),
-            view_from_world=turn,
-            translation=-np.einsum("vij,vj->vi", turn, eyes),
-            focal_px=np.full(4, 500.0),
-            centre_px=np.tile([320.0, 240], (4, 1)),
-            radial=np.zeros(4),
-            delay_s=np.zeros(4),
-        ),
-        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        sureness=Sureness(
-            rotation_deg=four,
-            position_share=four,
-            focal_share=four,
-            reprojection_px=four,
-            reprojection_share=four,
-        ),
-        instants=frames,
-        noise_share=0.01,
-        scale_source="height",
-    )
-    body = np.array([STANDING[joint] for joint in H36M_16.joints]) + np.array([0, 0, 0.9])
-    joints = body + np.linspace(-1, 1, frames)[:, None, None] * [1.0, 0, 0]
-    facts: dict[str, Any] = {
-        "name": "run_07",
-        "duration_s": 2.0,
-        "seconds": 1.0,
-        "triangulation_s": 0.1,
-        "found": found,
-        "placed": Placed(
-            joints=joints,
-            deviation=np.zeros(joints.shape[:2]),
-            views_seen=np.full(joints.shape[:2], 4),
-            residual_share=np.zeros((frames, 4)),
-        ),
-        "t_s": np.linspace(5, 7, frames),
-    }
-    return Outcome(**facts | changed)
 
 
 def filmed(made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "cam3")) -> Filmed:

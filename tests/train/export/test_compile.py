@@ -78,7 +78,7 @@ def test_only_the_lifters_layers_are_in_half_precision_and_no_input_or_output() 
     assert (SHIPPED / LIFTER_FP16).stat().st_size < 0.6 * (SHIPPED / LIFTER).stat().st_size
 
 
-def test_a_network_without_wide_layers_is_not_halved(tmp_path: Path) -> None:
+def test_a_network_without_wide_layers_is_not_put_in_half_precision(tmp_path: Path) -> None:
     model = onnx.load(str(SHIPPED / LIFTER))
     del model.graph.node[:], model.graph.output[:], model.graph.initializer[:]
     model.graph.node.append(onnx.helper.make_node("Relu", ["confidence"], ["seen"]))
