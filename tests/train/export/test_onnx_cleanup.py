@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from train.export.onnx_cleanup import bare, quietly
 
-FOLDER = "/home/somebody/work/train/networks.py"
+FOLDER = "/home/somebody/train/networks.py"
 
 
 def noted_model() -> onnx.ModelProto:
