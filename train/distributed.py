@@ -8,6 +8,7 @@ listens but on loopback; with `--standalone` torchrun's own two ports listen on 
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,6 +113,18 @@ def one_voice(stop: threading.Event) -> Iterator[None]:
         if os.environ.get("RANK", "0") != "0" and stop.wait(_FIRST_SPEAKS_S):
             raise SystemExit(2) from None
         raise
+
+
+def leave() -> None:
+    """End this process at once if it is one of several, all it had to say being said.
+
+    While Python is taken down, a thread of gloo that still holds a tensor wants the interpreter and
+    aborts the process (pytorch/pytorch#179291): with its work done, torchrun would call it failed.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _meet(backend: str, size: int) -> None:

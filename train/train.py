@@ -31,7 +31,7 @@ from train.data.instants import Instants
 from train.data.memmap_store import Store, check_store, open_store, write_store
 from train.data.read import choice
 from train.data.splits import KeptBack, Material
-from train.distributed import Company, company, one_voice
+from train.distributed import Company, company, leave, one_voice
 from train.evaluation.lifter_table import computing, show
 from train.loop.preflight import CHECKPOINT, check
 from train.loop.run import METRICS, Task, lift_with, train_seed
@@ -85,14 +85,13 @@ def train(
         again=again,
     )
     facts = carry_out(order)
-    if facts is None:
-        return
-    if as_json:
+    if facts is not None and as_json:
         typer.echo(json.dumps(facts))
-        return
-    mean = facts[variant]
-    title = f"{variant}, {seeds} seed{'s' if seeds > 1 else ''}: {computing(mean)} each"
-    show(mean, f"{title}, {facts['learned_from']} instants, scored on {facts['reported_on']}")
+    elif facts is not None:
+        mean = facts[variant]
+        title = f"{variant}, {seeds} seed{'s' if seeds > 1 else ''}: {computing(mean)} each"
+        show(mean, f"{title}, {facts['learned_from']} instants, scored on {facts['reported_on']}")
+    leave()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,11 @@ STARTS = {
     "import of a node": ["-c", "import capture.node"],
     "import of the hub": ["-c", "import runtime.hub"],
 }
-_TIMES = ("seconds_per_session", "seconds_over_triangulation")
+_TIMES = (
+    "seconds_per_session",
+    "seconds_over_triangulation",
+    "triangulation_seconds_per_session",
+)
 """Keys that say how long it took."""
 
 

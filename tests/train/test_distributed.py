@@ -79,6 +79,19 @@ def await_first_look(out: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("size", "said"), [("1", "done\ntaken down\n"), ("2", "done\n")])
+def test_one_of_several_processes_leaves_before_python_is_taken_down(size: str, said: str) -> None:
+    program = (
+        "import atexit; from train.distributed import leave\n"
+        "atexit.register(print, 'taken down'); print('done'); leave()"
+    )
+    alone = os.environ | {"WORLD_SIZE": size}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env=alone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, said)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "steps"), [("s1s2", 50), ("supervised", 10), ("stage3", 10)])
 def test_two_processes_have_the_losses_of_one(
     tmp_path: Path, file: Path, variant: str, steps: int
