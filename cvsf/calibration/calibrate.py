@@ -17,7 +17,7 @@ from cvsf.calibration.normal_equations import Beliefs, Problem, State
 from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, Spread, concluded
 from cvsf.calibration.time_offsets import in_time, unsmoothed
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import CENTRE, FOCAL, ROTATION, Cameras, noise_of, pixels_of
 from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.rig import Calibration
@@ -43,7 +43,7 @@ _FIRST_NOISE = 0.03  # of the person's extent
 
 
 def calibrate(
-    sightings: Sightings,
+    observations: LiftedObservations,
     *,
     moving: Moving = "still",
     offsets: bool = False,
@@ -55,54 +55,58 @@ def calibrate(
     seeks the delay of each still camera's stamps, `distortion` k1 of its lens. A camera that saw
     the athlete hardly ever is not in the rig.
     """
-    sightings = _of_people(sightings)
-    sightings = sightings.of_views(useful_views(sightings))
-    for camera, size in zip(sightings.cameras, sightings.image_px, strict=True):
+    observations = _of_people(observations)
+    observations = observations.of_views(useful_views(observations))
+    for camera, size in zip(observations.cameras, observations.size_px, strict=True):
         if not (size > 0).all():
             raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
     try:
-        return _calibrated(sightings, moving, offsets=offsets, distortion=distortion)
+        return _calibrated(observations, moving, offsets=offsets, distortion=distortion)
     except np.linalg.LinAlgError as error:
         raise Undetermined(
             f"no cameras explain what was seen ({error}); are these the pixels of one person?"
         ) from error
 
 
-def _of_people(sightings: Sightings) -> Sightings:
+def _of_people(observations: LiftedObservations) -> LiftedObservations:
     """Without views in which all joints are one point, or lie far outside of the picture."""
-    if (np.diff(sightings.t_s) < 0).any() or not np.isfinite(sightings.t_s).all():
+    if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
         raise Undetermined("the instants are not in the order of time; sort them by t_s")
-    image = np.where(sightings.image_px > 0, sightings.image_px, np.inf)  # refused by name below
+    image = np.where(
+        observations.size_px > 0, observations.size_px, np.inf
+    )  # refused by name below
     reach = _OUTSIDE * image[:, None]
-    inside = (np.abs(sightings.keypoints_px) < reach).all(-1)
-    confidence = np.where(inside, sightings.confidence, 0).astype(np.float32)
-    seen = replace(sightings, confidence=confidence)
+    inside = (np.abs(observations.keypoints_px) < reach).all(-1)
+    confidence = np.where(inside, observations.confidence, 0).astype(np.float32)
+    seen = replace(observations, confidence=confidence)
     points = pixels_of(seen, 1.0).extent_px < _LEAST_EXTENT_PX
     return replace(seen, confidence=np.where(points[..., None], 0, confidence))
 
 
 def _calibrated(
-    sightings: Sightings, moving: Moving, *, offsets: bool, distortion: bool
+    observations: LiftedObservations, moving: Moving, *, offsets: bool, distortion: bool
 ) -> Calibration:
     if moving == "panning":
-        return calibrate_panning(sightings)
+        return calibrate_panning(observations)
     try:
-        still = _calibrate_still(sightings, offsets=offsets, distortion=distortion)
+        still = _calibrate_still(observations, offsets=offsets, distortion=distortion)
     except Undetermined:
-        if moving == "still" or len(sightings.cameras) < LEAST_PANNING:
+        if moving == "still" or len(observations.cameras) < LEAST_PANNING:
             raise
-        return calibrate_panning(sightings)
+        return calibrate_panning(observations)
     if moving == "still" or still.noise_share < _STILL_NOISE:
         return still
     try:
-        panning = calibrate_panning(sightings)
+        panning = calibrate_panning(observations)
     except Undetermined:
         return still
     return panning if _PANS * panning.noise_share < still.noise_share else still
 
 
-def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -> Calibration:
-    chosen = chosen_instants(sightings, _INSTANTS)
+def _calibrate_still(
+    observations: LiftedObservations, *, offsets: bool, distortion: bool
+) -> Calibration:
+    chosen = chosen_instants(observations, _INSTANTS)
     problem, state, mirrored = _begun(_spread(chosen, _FEW_INSTANTS))
     chosen = chosen.mirrored() if mirrored else chosen
     problem, state = _grown(chosen, problem, state)
@@ -112,14 +116,14 @@ def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -
         problem = replace(problem, beliefs=replace(problem.beliefs, seek_radial=True))
         problem, state = _doubted(problem, state, rounds=15)
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
-        problem = in_time(sightings, chosen, problem, state)
+        problem = in_time(observations, chosen, problem, state)
         problem, state = _doubted(problem, state, rounds=8)
     if offsets:
-        problem = unsmoothed(sightings, chosen, problem, state)
+        problem = unsmoothed(observations, chosen, problem, state)
         problem, state = _doubted(problem, state, rounds=8)
     spread, _ = covariance(problem, state)
     result = concluded(
-        sightings,
+        observations,
         (problem.pixels, state.cameras, state.joints),
         state.lengths[problem.bones.measure],
         Spread(
@@ -134,7 +138,7 @@ def _calibrate_still(sightings: Sightings, *, offsets: bool, distortion: bool) -
     return result
 
 
-def _begun(few: Sightings) -> tuple[Problem, State, bool]:
+def _begun(few: LiftedObservations) -> tuple[Problem, State, bool]:
     """From guessed focal lengths, as lifted or near for far: what fits best, and which it is."""
     guess, problem, state, cost = _best_try(few, _GUESSES)
     other = few.mirrored()
@@ -144,15 +148,17 @@ def _begun(few: Sightings) -> tuple[Problem, State, bool]:
     return (*_doubted(problem, state, rounds=8), mirrored)
 
 
-def _best_try(few: Sightings, guesses: tuple[float, ...]) -> tuple[float, Problem, State, float]:
+def _best_try(
+    few: LiftedObservations, guesses: tuple[float, ...]
+) -> tuple[float, Problem, State, float]:
     turned = average_rotations(few)
     tries = [(guess, *_tried(few, turned, guess)) for guess in guesses]
     return min(tries, key=lambda tried: tried[-1])
 
 
-def useful_views(sightings: Sightings) -> list[int]:
+def useful_views(observations: LiftedObservations) -> list[int]:
     """The cameras that saw the athlete beside another one often enough; Undetermined if none."""
-    seen = np.any(sightings.confidence > 0, axis=-1)
+    seen = np.any(observations.confidence > 0, axis=-1)
     useful = np.ones(seen.shape[1], bool)
     for _ in range(seen.shape[1]):  # without one camera another may see nobody in company
         together = seen & useful & ((seen & useful).sum(1) > 1)[:, None]
@@ -168,24 +174,24 @@ def useful_views(sightings: Sightings) -> list[int]:
     return [int(view) for view in np.flatnonzero(useful)]
 
 
-def chosen_instants(sightings: Sightings, most: int) -> Sightings:
+def chosen_instants(observations: LiftedObservations, most: int) -> LiftedObservations:
     """Instants that two or more views saw well, spread over the take."""
-    views = np.any(sightings.confidence > 0, axis=-1)
+    views = np.any(observations.confidence > 0, axis=-1)
     several = views.sum(1) > 1
     usable = np.flatnonzero(several)
-    worth = sightings.confidence[usable].mean((1, 2)) * views[usable].sum(1)
+    worth = observations.confidence[usable].mean((1, 2)) * views[usable].sum(1)
     bins = np.array_split(np.arange(len(usable)), min(most, len(usable)))
-    return sightings.take(usable[[part[worth[part].argmax()] for part in bins]])
+    return observations.take(usable[[part[worth[part].argmax()] for part in bins]])
 
 
-def _spread(sightings: Sightings, most: int) -> Sightings:
-    rows = np.linspace(0, len(sightings) - 1, min(most, len(sightings))).round().astype(int)
-    return sightings.take(rows)
+def _spread(observations: LiftedObservations, most: int) -> LiftedObservations:
+    rows = np.linspace(0, len(observations) - 1, min(most, len(observations))).round().astype(int)
+    return observations.take(rows)
 
 
-def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State, float]:
+def _tried(few: LiftedObservations, turned: Turned, guess: float) -> tuple[Problem, State, float]:
     """The few instants adjusted coarsely from one guessed focal length."""
-    longer = few.image_px.max(1).astype(float)
+    longer = few.size_px.max(1).astype(float)
     start = first_guess(few, turned, guess * longer)
     body = mean_body(few) @ np.swapaxes(turned.world_from_canonical, -1, -2)
     bones = bones_of(few.joint_set)
@@ -195,7 +201,7 @@ def _tried(few: Sightings, turned: Turned, guess: float) -> tuple[Problem, State
             view_from_world=start.view_from_world[None],
             centres=start.centres,
             log_focal=np.log(start.focal_px)[None],
-            centre_px=few.image_px.astype(float) / 2,
+            centre_px=few.size_px.astype(float) / 2,
             radial=np.zeros(views),
             delay_s=np.zeros(views),
         ),
@@ -223,7 +229,7 @@ def _doubted(problem: Problem, state: State, rounds: int) -> tuple[Problem, Stat
     return problem, state
 
 
-def _grown(chosen: Sightings, problem: Problem, state: State) -> tuple[Problem, State]:
+def _grown(chosen: LiftedObservations, problem: Problem, state: State) -> tuple[Problem, State]:
     """All chosen instants in the world that the few have found."""
     pixels = pixels_of(chosen, problem.pixels.noise)
     stance = stance_in(chosen, state.cameras.view_from_world[0], state.lengths)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import pixels_of
 from cvsf.multiview.rotation import angle_between, nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
@@ -39,12 +39,12 @@ class Turned:
     world_from_canonical: Real  # (N, 3, 3)
 
 
-def average_rotations(sightings: Sightings) -> Turned:
+def average_rotations(observations: LiftedObservations) -> Turned:
     """Chordal means, views and bodies in turn, each rotation by its view's confidence and by how
     far it lies from what the others say.
     """
-    found = sightings.view_from_canonical.astype(float)
-    trust = sightings.confidence.mean(-1).astype(float)
+    found = observations.view_from_canonical.astype(float)
+    trust = observations.confidence.mean(-1).astype(float)
     weight = trust
     reference = int(trust.sum(0).argmax())
     relative = found @ np.swapaxes(found[:, reference, None], -1, -2)
@@ -61,10 +61,10 @@ def average_rotations(sightings: Sightings) -> Turned:
     return Turned(view_from_world=views @ home, world_from_canonical=views[reference] @ bodies)
 
 
-def first_guess(sightings: Sightings, turned: Turned, focal_px: Real) -> Start:
+def first_guess(observations: LiftedObservations, turned: Turned, focal_px: Real) -> Start:
     """Distances from the ratio of 2D and 3D size at the guessed focal lengths."""
-    body = mean_body(sightings) @ np.swapaxes(turned.world_from_canonical, -1, -2)
-    pixels, middle = pixels_of(sightings, 1.0), sightings.image_px.astype(float) / 2
+    body = mean_body(observations) @ np.swapaxes(turned.world_from_canonical, -1, -2)
+    pixels, middle = pixels_of(observations, 1.0), observations.size_px.astype(float) / 2
     roots, sure = roots_in_views(pixels, middle, body, turned.view_from_world, focal_px)
     views = turned.view_from_world
     reference = int(np.abs(views - np.eye(3)).sum((-2, -1)).argmin())

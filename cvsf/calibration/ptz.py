@@ -16,7 +16,7 @@ from cvsf.calibration.per_instant_adjustment import FREE, Alone, adjust_alone, c
 from cvsf.calibration.ptz_smoothing import follow, free
 from cvsf.calibration.result import LEAST_NOISE, Spread, concluded
 from cvsf.calibration.rig_averaging import agreed_centres, lay_over
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import CENTRE, Cameras, noise_of, pixels_of
 from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
 from cvsf.multiview.rig import Calibration
@@ -36,27 +36,27 @@ LEAST_PANNING = 3
 _LEAST_INSTANTS = 10
 
 
-def calibrate_panning(sightings: Sightings) -> Calibration:
+def calibrate_panning(observations: LiftedObservations) -> Calibration:
     """Cameras of every instant, the mean bone 1; Undetermined says why there are none."""
-    seen = np.any(sightings.confidence > 0, axis=-1)
-    rows = _best_rows(sightings, seen)
-    some = sightings.take(rows)
+    seen = np.any(observations.confidence > 0, axis=-1)
+    rows = _best_rows(observations, seen)
+    some = observations.take(rows)
     alone = _each_alone(some)
     centres, agreed = agreed_centres(alone.cameras.centres, seen[rows], alone.cost)
-    for camera, saw in zip(sightings.cameras, seen[rows][agreed].sum(0), strict=True):
+    for camera, saw in zip(observations.cameras, seen[rows][agreed].sum(0), strict=True):
         if saw < LEAST_PANNING:
             raise Undetermined(
                 f"{camera} saw the athlete beside two other cameras in {saw} instants that agree, "
                 f"expected {LEAST_PANNING} or more; film longer, or leave it out"
             )
     problem, state = _together(some, alone, centres, agreed)
-    found, local = follow(sightings, rows[agreed], problem, state)
+    found, local = follow(observations, rows[agreed], problem, state)
     shared, _ = covariance(problem, state)
     centre = np.linalg.norm(shared[:, CENTRE], axis=-1)
     away = np.linalg.norm(found.cameras.in_views(found.joints).mean((0, 2)), axis=-1)
     result = concluded(
-        sightings,
-        (pixels_of(sightings, problem.pixels.noise), found.cameras, found.joints),
+        observations,
+        (pixels_of(observations, problem.pixels.noise), found.cameras, found.joints),
         state.lengths[problem.bones.measure],
         Spread(
             rotation=np.linalg.norm(local[:, :3], axis=-1),
@@ -69,9 +69,11 @@ def calibrate_panning(sightings: Sightings) -> Calibration:
     return result
 
 
-def _best_rows(sightings: Sightings, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+def _best_rows(
+    observations: LiftedObservations, seen: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.intp]:
     """Instants that many views saw well, spread over the take."""
-    views = len(sightings.cameras)
+    views = len(observations.cameras)
     if views < LEAST_PANNING:
         raise Undetermined(
             f"{views} panning cameras cannot be placed, expected {LEAST_PANNING} or more"
@@ -82,16 +84,16 @@ def _best_rows(sightings: Sightings, seen: npt.NDArray[np.bool_]) -> npt.NDArray
             f"{len(usable)} instants were seen by {LEAST_PANNING} views, expected "
             f"{_LEAST_INSTANTS} or more; film longer"
         )
-    worth = sightings.confidence[usable].mean((1, 2))
+    worth = observations.confidence[usable].mean((1, 2))
     bins = np.array_split(np.arange(len(usable)), min(_INSTANTS, len(usable)))
     return np.asarray(usable[[part[worth[part].argmax()] for part in bins]])
 
 
-def _each_alone(some: Sightings) -> Alone:
+def _each_alone(some: LiftedObservations) -> Alone:
     """From the guess of the focal lengths that fits best on the whole; instants that another fits
     far better, from that one.
     """
-    longer = some.image_px.max(1).astype(float)
+    longer = some.size_px.max(1).astype(float)
     tries = [alone_from(some, guess * longer, _NOISE, 8) for guess in _GUESSES]
     best = min(tries, key=lambda tried: float(np.median(tried.cost)))
     for other in tries:
@@ -100,7 +102,7 @@ def _each_alone(some: Sightings) -> Alone:
 
 
 def _together(
-    some: Sightings, alone: Alone, centres: Real, agreed: npt.NDArray[np.bool_]
+    some: LiftedObservations, alone: Alone, centres: Real, agreed: npt.NDArray[np.bool_]
 ) -> tuple[Problem, State]:
     """The instants that agree, moved into one world and adjusted together."""
     seen = np.any(some.confidence > 0, axis=-1)
@@ -119,7 +121,7 @@ def _together(
         pixels=pixels_of(kept, 2 * _NOISE),
         bones=bones,
         body=turned_body(kept, cameras.view_from_world),
-        guess_log_focal=np.log(some.image_px.max(1).astype(float)),
+        guess_log_focal=np.log(some.size_px.max(1).astype(float)),
         reference=0,
         beliefs=Beliefs(),
     )
@@ -131,14 +133,16 @@ def _together(
     return problem, state
 
 
-def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) -> Alone:
+def alone_from(
+    observations: LiftedObservations, focal_px: Real, noise: float, rounds: int
+) -> Alone:
     """Every instant from the lifter's own rotations and a guessed focal length (V,)."""
-    body = mean_body(sightings)
-    views = sightings.view_from_canonical.astype(float)
-    middle = sightings.image_px.astype(float) / 2
-    inside, _ = roots_in_views(pixels_of(sightings, noise), middle, body, views, focal_px)
+    body = mean_body(observations)
+    views = observations.view_from_canonical.astype(float)
+    middle = observations.size_px.astype(float) / 2
+    inside, _ = roots_in_views(pixels_of(observations, noise), middle, body, views, focal_px)
     shape = views.shape[:2]
-    count = len(sightings.cameras)
+    count = len(observations.cameras)
     start = Alone(
         cameras=Cameras(
             view_from_world=np.asarray(nearest_rotation(views), float),
@@ -151,9 +155,9 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
         joints=body,
         cost=np.zeros(len(body)),
     )
-    bones = bones_of(sightings.joint_set)
+    bones = bones_of(observations.joint_set)
     stance = Stance(
-        joint_set=sightings.joint_set,
+        joint_set=observations.joint_set,
         bones=bones,
         lengths=measures_of(body, bones),
         body=body,
@@ -163,6 +167,6 @@ def alone_from(sightings: Sightings, focal_px: Real, noise: float, rounds: int) 
     state, wish = start, free(start.cameras)
     for level in (4 * noise, noise):
         state = adjust_alone(
-            pixels_of(sightings, level), stance, state, wish, columns=FREE, rounds=rounds
+            pixels_of(observations, level), stance, state, wish, columns=FREE, rounds=rounds
         )
     return state

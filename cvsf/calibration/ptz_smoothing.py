@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cvsf.calibration.normal_equations import Problem, State
 from cvsf.calibration.per_instant_adjustment import PANS, Alone, Wish, adjust_alone, spread_alone
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, Pixels, pixels_of, rows_of
 from cvsf.multiview.rotation import nearest_rotation, turned_by
 from cvsf.reconstruction.pose_solver import Stance, roots, settle, stance_in
@@ -28,19 +28,19 @@ _FREE_SIGMA = 0.5  # rad, and of the log focal length
 
 
 def follow(
-    sightings: Sightings, rows: npt.NDArray[np.intp], problem: Problem, state: State
+    observations: LiftedObservations, rows: npt.NDArray[np.intp], problem: Problem, state: State
 ) -> tuple[Alone, Real]:
     """Every instant from its nearest neighbour among those adjusted, its cameras' centres kept;
     and one sigma (V, 4) of each camera's rotation (rad) and log focal length.
     """
-    nearest = np.abs(np.arange(len(sightings))[:, None] - rows).argmin(1)
+    nearest = np.abs(np.arange(len(observations))[:, None] - rows).argmin(1)
     cameras = replace(
         state.cameras,
         view_from_world=state.cameras.view_from_world[nearest],
         log_focal=state.cameras.log_focal[nearest],
     )
-    pixels = pixels_of(sightings, problem.pixels.noise)
-    stance = stance_in(sightings, cameras.view_from_world, state.lengths)
+    pixels = pixels_of(observations, problem.pixels.noise)
+    stance = stance_in(observations, cameras.view_from_world, state.lengths)
     begun = stance.body + roots(pixels, cameras, stance.body)[:, None]
     found = Alone(cameras=cameras, joints=begun, cost=np.zeros(len(begun)))
     tried = partial(adjust_alone, stance=stance, columns=PANS)
@@ -54,7 +54,7 @@ def follow(
         if (found.cost == before).all():
             break
     for _ in range(_SMOOTHINGS):
-        wish = smooth(sightings.t_s, found, pixels.trust.sum(-1))
+        wish = smooth(observations.t_s, found, pixels.trust.sum(-1))
         found = tried(pixels, start=found, wish=wish, rounds=4)
     return found, spread_alone(pixels, stance, found, wish)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.calibration.per_instant_adjustment import PANS, Alone, Wish, adjust_alone
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, pixels_of
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.reconstruction.pose_solver import roots, settle
@@ -38,7 +38,7 @@ class Pursuit:
         )
         self._t_s = np.full(len(found.rig.cameras), -np.inf)
 
-    def follow(self, seen: Sightings) -> Calibration:
+    def follow(self, seen: LiftedObservations) -> Calibration:
         """The rig as it stands at the one instant of `seen`, cameras in the rig's order; a camera
         that sees nobody stays as it was.
         """
@@ -50,7 +50,7 @@ class Pursuit:
             self._t_s = np.where(shows, t_s, self._t_s)
         return replace(self._found, rig=self._rig())
 
-    def _stepped(self, seen: Sightings, t_s: float) -> Cameras:
+    def _stepped(self, seen: LiftedObservations, t_s: float) -> Cameras:
         passed_s = np.clip(t_s - self._t_s, _LEAST_S, _LOST_S)[None]
         wish = Wish(
             view_from_world=self._now.view_from_world,

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.calibration.degeneracy import CAUTION
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, Pixels, noise_of, seen_at
 from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
 
@@ -26,7 +26,7 @@ class Spread:
 
 
 def concluded(
-    sightings: Sightings,
+    observations: LiftedObservations,
     seen: tuple[Pixels, Cameras, Real],
     bones: Real,
     spread: Spread,
@@ -47,8 +47,8 @@ def concluded(
     if not cameras.pan:
         rotation, shift, focal = rotation[0], shift[0], focal[0]
     rig = Rig(
-        cameras=sightings.cameras,
-        image_px=sightings.image_px.astype(float),
+        cameras=observations.cameras,
+        image_px=observations.size_px.astype(float),
         view_from_world=rotation,
         translation=shift,
         focal_px=focal,
@@ -58,7 +58,7 @@ def concluded(
     )
     return Calibration(
         rig=rig.moved(first, -first @ cameras.centres[0], 1.0),
-        body=Body(joint_set=sightings.joint_set, bones=bones),
+        body=Body(joint_set=observations.joint_set, bones=bones),
         sureness=Sureness(
             rotation_deg=worse * np.degrees(spread.rotation),
             position_share=worse * spread.centre / away,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.calibration.normal_equations import Problem, State
-from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.reprojection import pixels_of
 
 Real = npt.NDArray[np.float64]
@@ -18,23 +18,25 @@ _SLOPE_S = 0.12
 _LEAST_SEEN = 5  # instants a line is laid through
 
 
-def in_time(sightings: Sightings, chosen: Sightings, problem: Problem, state: State) -> Problem:
+def in_time(
+    observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
+) -> Problem:
     """The keypoints at the instants' own time by the delays found so far, and how fast they move.
 
     The slope over several instants: of two neighbours' difference, half would be jitter.
     """
     delay = state.cameras.delay_s
-    reach_s = max(_SLOPE_S, _LEAST_SEEN * float(np.median(np.diff(sightings.t_s))) / 2 + 1e-3)
+    reach_s = max(_SLOPE_S, _LEAST_SEEN * float(np.median(np.diff(observations.t_s))) / 2 + 1e-3)
     keypoints, velocity = problem.pixels.keypoints_px.copy(), np.zeros(chosen.keypoints_px.shape)
     for view, late in enumerate(delay):
-        seen = sightings.confidence[:, view] > 0
+        seen = observations.confidence[:, view] > 0
         for row, wanted_s in enumerate(chosen.t_s - late):
-            near = np.abs(sightings.t_s - wanted_s) < reach_s
+            near = np.abs(observations.t_s - wanted_s) < reach_s
             weight = seen[near].astype(float)
             if near.sum() < _LEAST_SEEN:
                 continue
             place, slope = _line(
-                sightings.t_s[near] - wanted_s, sightings.keypoints_px[near, view], weight
+                observations.t_s[near] - wanted_s, observations.keypoints_px[near, view], weight
             )
             known = weight.sum(0)[:, None] >= _LEAST_SEEN
             keypoints[row, view] = np.where(known, place + late * slope, keypoints[row, view])
@@ -43,10 +45,12 @@ def in_time(sightings: Sightings, chosen: Sightings, problem: Problem, state: St
     return replace(problem, pixels=pixels)
 
 
-def unsmoothed(sightings: Sightings, chosen: Sightings, problem: Problem, state: State) -> Problem:
+def unsmoothed(
+    observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
+) -> Problem:
     """The keypoints as they were seen, at the instants' own time by the delays found."""
-    rows = np.searchsorted(sightings.t_s, chosen.t_s)
-    seen = in_step(sightings, state.cameras.delay_s).take(rows)
+    rows = np.searchsorted(observations.t_s, chosen.t_s)
+    seen = in_step(observations, state.cameras.delay_s).take(rows)
     pixels = pixels_of(seen, problem.pixels.noise)
     return replace(problem, pixels=pixels)
 

@@ -4,8 +4,8 @@ It is all that self-calibration knows: no board, no intrinsics, no truth.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,46 +21,49 @@ _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sightings:
-    """N instants of one take; a view that did not see the person is confidence 0."""
+class Observations:
+    """N instants of V views; a view that did not see the person is confidence 0."""
 
     joint_set: JointSet
     cameras: tuple[str, ...]  # V names, in the order of the view axis
-    image_px: Array  # (V, 2) width, height
+    image_px: Array  # (N, V, 2) width, height; 0 where the view has no picture
     t_s: Real  # (N,) rising
     keypoints_px: Array  # (N, V, J, 2)
     confidence: Array  # (N, V, J)
-    canonical: Array  # (N, V, J, 3) body frame, unit scale, each view lifted
-    view_from_canonical: Array  # (N, V, 3, 3)
 
     def __len__(self) -> int:
         return len(self.confidence)
 
-    def take(self, rows: npt.NDArray[Any] | slice) -> "Sightings":
+    @property
+    def size_px(self) -> Array:
+        """Width and height of every camera's pictures, (V, 2); 0 where no instant has any."""
+        return np.asarray(self.image_px.max(0))
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """The instants of a mask, an index array or a slice."""
-        return replace(
-            self,
-            t_s=self.t_s[rows],
-            keypoints_px=self.keypoints_px[rows],
-            confidence=self.confidence[rows],
-            canonical=self.canonical[rows],
-            view_from_canonical=self.view_from_canonical[rows],
-        )
+        return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
-    def of_views(self, views: Sequence[int]) -> "Sightings":
-        """The same instants as only some of the cameras saw them."""
+    def of_views(self, views: Sequence[int]) -> Self:
+        """The same instants as only some of the cameras observed them."""
         index = list(views)
-        return replace(
-            self,
-            cameras=tuple(self.cameras[view] for view in index),
-            image_px=self.image_px[index],
-            keypoints_px=self.keypoints_px[:, index],
-            confidence=self.confidence[:, index],
-            canonical=self.canonical[:, index],
-            view_from_canonical=self.view_from_canonical[:, index],
-        )
+        arrays = {
+            name: getattr(self, name)[:, index] for name in self._per_instant() if name != "t_s"
+        }
+        return replace(self, cameras=tuple(self.cameras[view] for view in index), **arrays)
 
-    def mirrored(self) -> "Sightings":
+    def _per_instant(self) -> tuple[str, ...]:
+        """Fields with a leading axis of instants."""
+        return tuple(f.name for f in fields(self) if f.name not in ("joint_set", "cameras"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftedObservations(Observations):
+    """Observations and what the lifter made of each view alone."""
+
+    canonical: Array  # (N, V, J, 3) body frame, unit scale
+    view_from_canonical: Array  # (N, V, 3, 3)
+
+    def mirrored(self) -> Self:
         """As if the lifter had taken near for far all along; 2D cannot tell (Necker's reversal)."""
         flip = np.array([1, 1, -1], np.float32)
         return replace(
@@ -70,23 +73,23 @@ class Sightings:
         )
 
 
-def sight(
+def lift_observations(
     lift: Lift,
     joint_set: JointSet,
     cameras: tuple[str, ...],
     t_s: Real,
     pixels: tuple[Array, Array, Array],
-) -> Sightings:
+) -> LiftedObservations:
     """Lift what was seen: keypoints_px (N, V, J, 2), confidence (N, V, J), image_px (N, V, 2)."""
     keypoints, confidence, image = pixels
     lifted = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
         for at in range(0, len(confidence), _BATCH)
     ]
-    return Sightings(
+    return LiftedObservations(
         joint_set=joint_set,
         cameras=cameras,
-        image_px=image.max(0),  # 0 where an instant has no picture
+        image_px=image,
         t_s=t_s,
         keypoints_px=keypoints,
         confidence=confidence,
@@ -95,18 +98,20 @@ def sight(
     )
 
 
-def in_step(sightings: Sightings, delay_s: Real) -> Sightings:
+def in_step(observations: LiftedObservations, delay_s: Real) -> LiftedObservations:
     """The same with every late camera's keypoints taken at the instants' own time."""
-    if not delay_s.any() or len(sightings) < 2:
-        return sightings
-    keypoints = sightings.keypoints_px.copy()
+    if not delay_s.any() or len(observations) < 2:
+        return observations
+    keypoints = observations.keypoints_px.copy()
     for view, delay in enumerate(delay_s):
-        low, share = _between(sightings.t_s, sightings.t_s - delay)
-        both = (sightings.confidence[low, view] > 0) & (sightings.confidence[low + 1, view] > 0)
-        a, b = sightings.keypoints_px[low, view], sightings.keypoints_px[low + 1, view]
+        low, share = _between(observations.t_s, observations.t_s - delay)
+        both = (observations.confidence[low, view] > 0) & (
+            observations.confidence[low + 1, view] > 0
+        )
+        a, b = observations.keypoints_px[low, view], observations.keypoints_px[low + 1, view]
         moved = a + share[:, None, None] * (b - a)
         keypoints[:, view] = np.where(both[..., None], moved, keypoints[:, view])
-    return replace(sightings, keypoints_px=keypoints)
+    return replace(observations, keypoints_px=keypoints)
 
 
 def _between(t_s: Real, wanted_s: Real) -> tuple[npt.NDArray[np.intp], Real]:

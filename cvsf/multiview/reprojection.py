@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rotation import skew
 
 Real = npt.NDArray[np.float64]
@@ -150,11 +150,11 @@ def pixel_cost(pixels: Pixels, cameras: Cameras, joints: Real) -> Real:
     return np.asarray((pixels.trust * CAUCHY * np.log1p(square / CAUCHY)).sum((1, 2)))
 
 
-def pixels_of(sightings: Sightings, noise: float) -> Pixels:
+def pixels_of(observations: LiftedObservations, noise: float) -> Pixels:
     """What was seen, trusted by the square of its confidence."""
-    trust = np.square(sightings.confidence).astype(float)
+    trust = np.square(observations.confidence).astype(float)
     seen: npt.NDArray[np.bool_] = trust > 0
-    keypoints = np.where(seen[..., None], sightings.keypoints_px, 0.0)
+    keypoints = np.where(seen[..., None], observations.keypoints_px, 0.0)
     weight = trust[..., None]
     total = np.maximum(weight.sum(2), 1e-9)
     middle = (weight * keypoints).sum(2) / total

@@ -7,7 +7,7 @@ lifter's mean poses at unit scale: the mean bone is 1.
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Pixels
 from cvsf.skeleton import JointSet
 
@@ -16,13 +16,13 @@ Real = npt.NDArray[np.float64]
 _SIZED = 5  # joints from which on a view tells a person's size; a guess, never measured
 
 
-def mean_body(sightings: Sightings) -> Real:
+def mean_body(observations: LiftedObservations) -> Real:
     """Canonical poses (N, J, 3) averaged over views by confidence, mean bone 1, root at 0."""
-    weight = sightings.confidence[..., None].astype(float) + 1e-6
-    seen = np.any(sightings.confidence > 0, axis=-1)[..., None, None]
+    weight = observations.confidence[..., None].astype(float) + 1e-6
+    seen = np.any(observations.confidence > 0, axis=-1)[..., None, None]
     weight = np.where(seen, weight, 1e-9)
-    body = (weight * sightings.canonical).sum(1) / weight.sum(1)
-    return np.asarray(body / mean_bone(body, sightings.joint_set)[..., None, None])
+    body = (weight * observations.canonical).sum(1) / weight.sum(1)
+    return np.asarray(body / mean_bone(body, observations.joint_set)[..., None, None])
 
 
 def mean_bone(joints: Real, joint_set: JointSet) -> Real:

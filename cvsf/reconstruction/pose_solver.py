@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, Pixels, compare, rows_of
 from cvsf.multiview.residuals import (
     BONE_SIGMA,
@@ -49,26 +49,26 @@ class Stance:
     lifter_sigma: float
 
 
-def stance_in(sightings: Sightings, view_from_world: Real, lengths: Real) -> Stance:
+def stance_in(observations: LiftedObservations, view_from_world: Real, lengths: Real) -> Stance:
     """The body's measures, and the lifter's pose turned by what each view's rotation says."""
-    bones = bones_of(sightings.joint_set)
+    bones = bones_of(observations.joint_set)
     unit = float(lengths[bones.measure].mean())
     return Stance(
-        joint_set=sightings.joint_set,
+        joint_set=observations.joint_set,
         bones=bones,
         lengths=lengths,
-        body=unit * turned_body(sightings, view_from_world),
+        body=unit * turned_body(observations, view_from_world),
         bone_sigma=BONE_SIGMA * unit,
         lifter_sigma=LIFTER_SIGMA * unit,
     )
 
 
-def turned_body(sightings: Sightings, view_from_world: Real) -> Real:
+def turned_body(observations: LiftedObservations, view_from_world: Real) -> Real:
     """The lifter's mean pose (N, J, 3), turned as the views together say; the mean bone is 1."""
-    weight = sightings.confidence.mean(-1)[..., None, None]
-    says = np.swapaxes(view_from_world, -1, -2) @ sightings.view_from_canonical
+    weight = observations.confidence.mean(-1)[..., None, None]
+    says = np.swapaxes(view_from_world, -1, -2) @ observations.view_from_canonical
     stands = nearest_rotation((weight * says).sum(1) + 1e-9 * np.eye(3))
-    return np.asarray(mean_body(sightings) @ np.swapaxes(stands, -1, -2))
+    return np.asarray(mean_body(observations) @ np.swapaxes(stands, -1, -2))
 
 
 def roots(pixels: Pixels, cameras: Cameras, body: Real) -> Real:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.reprojection import Cameras, median_off, pixels_of
 from cvsf.multiview.residuals import bones_of
 from cvsf.multiview.rig import Calibration, Rig, pans
@@ -28,18 +28,20 @@ class Placed:
     residual_share: Real  # (N, V) median reprojection over the person's extent; NaN where not seen
 
 
-def place(sightings: Sightings, calibration: Calibration, *, rounds: int = ROUNDS) -> Placed:
+def place(
+    observations: LiftedObservations, calibration: Calibration, *, rounds: int = ROUNDS
+) -> Placed:
     """Every instant's skeleton, from however many views saw it; 5 rounds come within 1 mm.
 
     Views are the rig's: cameras it does not know are left out, by name.
     """
     rig = calibration.rig
-    if sightings.cameras != rig.cameras:
-        sightings = sightings.of_views([sightings.cameras.index(c) for c in rig.cameras])
-    sightings = sightings.mirrored() if calibration.mirrored else sightings
+    if observations.cameras != rig.cameras:
+        observations = observations.of_views([observations.cameras.index(c) for c in rig.cameras])
+    observations = observations.mirrored() if calibration.mirrored else observations
     cameras = cameras_of(rig)
-    pixels = pixels_of(in_step(sightings, rig.delay_s), calibration.noise_share)
-    stance = stance_of(sightings, calibration)
+    pixels = pixels_of(in_step(observations, rig.delay_s), calibration.noise_share)
+    stance = stance_of(observations, calibration)
     pixels, joints, deviation = settle_doubting(pixels, cameras, stance, rounds)
     seen = pixels.trust > 0
     nobody = ~seen.any((1, 2))
@@ -67,8 +69,8 @@ def cameras_of(rig: Rig) -> Cameras:
     )
 
 
-def stance_of(sightings: Sightings, calibration: Calibration) -> Stance:
+def stance_of(observations: LiftedObservations, calibration: Calibration) -> Stance:
     """In the unit of the calibration's world."""
-    bones = bones_of(sightings.joint_set)
+    bones = bones_of(observations.joint_set)
     lengths = np.bincount(bones.measure, calibration.body.bones) / np.bincount(bones.measure)
-    return stance_in(sightings, calibration.rig.view_from_world, lengths)
+    return stance_in(observations, calibration.rig.view_from_world, lengths)

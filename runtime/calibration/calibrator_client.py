@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvsf.messages import pack, unpack
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, from_plain, to_plain
 from cvsf.system.processes import command
 from runtime.calibration.observation_codec import to_map
@@ -55,7 +55,7 @@ class Survey:
         self.starts = 0
         self._start()
 
-    def see(self, seen: Sightings, t_ns: int) -> None:
+    def see(self, seen: LiftedObservations, t_ns: int) -> None:
         """Show it an instant, unless the last one was just now."""
         self._say_lost()
         if t_ns - self._told_ns >= self._least_ns and seen.confidence.any():

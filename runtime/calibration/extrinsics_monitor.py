@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from runtime.calibration.observation_codec import joined
 from runtime.calibration.reprojection_error import blamed, misfit
@@ -35,7 +35,7 @@ _YOUNG_S, _YOUNG = 6.0, 3.0
 class _Look:
     t_s: float
     off: Real  # (V,)
-    seen: Sightings
+    seen: LiftedObservations
 
 
 class Vigil:
@@ -54,7 +54,7 @@ class Vigil:
         self.unclear_s = 0.0  # how long cameras have parted with nobody to blame
 
     def see(
-        self, seen: Sightings, joints: Real, doubted: Collection[str]
+        self, seen: LiftedObservations, joints: Real, doubted: Collection[str]
     ) -> tuple[str, float] | None:
         """A camera that has come to be doubted, and since when (s); the joints are (1, J, 3)."""
         now_s = float(seen.t_s[0])

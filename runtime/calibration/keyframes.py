@@ -8,7 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from runtime.calibration.observation_codec import arranged, joined
 
 _MOST, _THINNED = 480, 360
@@ -22,12 +22,12 @@ class Gallery:
     """Instants with the person in two views or more."""
 
     def __init__(self) -> None:
-        self._kept: list[Sightings] = []
+        self._kept: list[LiftedObservations] = []
         self.watched_s = 0.0  # how long the person was seen in two views or more
         self._last_s = -math.inf
         self._valid_from_s: dict[str, float] = {}  # a camera's views before it moved are worthless
 
-    def add(self, seen: Sightings) -> None:
+    def add(self, seen: LiftedObservations) -> None:
         """Keep an instant, if it can tell anything."""
         since = self._valid_from_s
         stale = [c for c in seen.cameras if float(seen.t_s[0]) < since.get(c, -math.inf)]
@@ -46,7 +46,7 @@ class Gallery:
         for seen in known:
             self.add(seen)
 
-    def since(self, start_s: float) -> Sightings | None:
+    def since(self, start_s: float) -> LiftedObservations | None:
         """What was seen from then on; None if nothing was."""
         rows = [seen for seen in self._kept if float(seen.t_s[0]) >= start_s]
         return joined(rows) if rows else None
@@ -66,18 +66,18 @@ class Gallery:
         self._kept = old + recent[-_MOST:]
 
 
-def _views(seen: Sightings) -> int:
+def _views(seen: LiftedObservations) -> int:
     return int(seen.confidence.any(-1).sum())
 
 
-def _features(instants: list[Sightings]) -> list[Real]:
+def _features(instants: list[LiftedObservations]) -> list[Real]:
     """Where the person was in every picture and how he stood, about the same size each."""
     cameras = tuple(sorted({camera for seen in instants for camera in seen.cameras}))
     rows = []
     for seen in instants:
         views = arranged(seen, cameras)
         weight = views.confidence[0]
-        size = np.maximum(views.image_px.max(1), 1.0)[:, None]
+        size = np.maximum(views.size_px.max(1), 1.0)[:, None]
         mean = (weight[..., None] * views.keypoints_px[0]).sum(1) / np.maximum(weight.sum(1), 1e-6)[
             :, None
         ]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.session.calibrations import calibrations, read_cameras
 from cvsf.session.reader import MANIFEST, SessionReader
@@ -30,7 +30,7 @@ class Known:
             found.append(self._schedule.popleft()[1])
         return found
 
-    def see(self, seen: Sightings, t_ns: int) -> None:
+    def see(self, seen: LiftedObservations, t_ns: int) -> None:
         """Nothing is learned from it."""
 
     def hold(self, calibration: Calibration) -> None:

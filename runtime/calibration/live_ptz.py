@@ -6,7 +6,7 @@ Their tripods are what the surveyor found; where each looks follows from instant
 import numpy as np
 
 from cvsf.calibration.ptz_tracking import Pursuit
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans, rows_of_rig
 from cvsf.reconstruction.reconstruct import Placed, place
 
@@ -25,7 +25,7 @@ class Pursued:
         self._fits_s: float | None = None  # the last time the views fitted
         self.now = rows_of_rig(found, -1)
 
-    def place(self, seen: Sightings) -> Placed:
+    def place(self, seen: LiftedObservations) -> Placed:
         """The skeleton of this one instant."""
         self.now = self._pursuit.follow(seen)
         placed = place(seen, self.now, rounds=_ROUNDS)

@@ -11,22 +11,22 @@ import numpy as np
 
 from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.skeleton import JointSet, joint_set, remap
 
-_PER_INSTANT = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
+_PER_INSTANT = ("image_px", "keypoints_px", "confidence", "canonical", "view_from_canonical")
 
 
-def seen_now(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> Sightings:
+def seen_now(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedObservations:
     """The instant, in the joint set of the lifter."""
     keypoints, confidence = pose.keypoints_px, pose.confidence
     if pose.joint_set != names.name:
         source = joint_set(pose.joint_set).joints
         keypoints, confidence = remap(keypoints, confidence, source, names.joints)
-    return Sightings(
+    return LiftedObservations(
         joint_set=names,
         cameras=pose.cameras,
-        image_px=pose.image_px,
+        image_px=pose.image_px[None],
         t_s=np.array([pose.t_ns * 1e-9]),
         keypoints_px=keypoints[None],
         confidence=confidence[None],
@@ -35,7 +35,9 @@ def seen_now(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> Sightings:
     )
 
 
-def arranged(seen: Sightings, cameras: tuple[str, ...], without: Collection[str] = ()) -> Sightings:
+def arranged(
+    seen: LiftedObservations, cameras: tuple[str, ...], without: Collection[str] = ()
+) -> LiftedObservations:
     """The views in that order; a camera that is not there, or is left out, saw nobody."""
     if seen.cameras == cameras and not without:
         return seen
@@ -52,14 +54,14 @@ def arranged(seen: Sightings, cameras: tuple[str, ...], without: Collection[str]
     )
 
 
-def joined(instants: Sequence[Sightings]) -> Sightings:
+def joined(instants: Sequence[LiftedObservations]) -> LiftedObservations:
     """One take of those instants, in the order of time, with every camera of any of them."""
     cameras = tuple(sorted({camera for seen in instants for camera in seen.cameras}))
     rows = [arranged(seen, cameras) for seen in sorted(instants, key=lambda s: float(s.t_s[0]))]
-    return Sightings(
+    return LiftedObservations(
         joint_set=rows[0].joint_set,
         cameras=cameras,
-        image_px=np.max([row.image_px for row in rows], axis=0),
+        image_px=np.concatenate([row.image_px for row in rows]),
         t_s=np.concatenate([row.t_s for row in rows]),
         keypoints_px=np.concatenate([row.keypoints_px for row in rows]),
         confidence=np.concatenate([row.confidence for row in rows]),
@@ -68,7 +70,7 @@ def joined(instants: Sequence[Sightings]) -> Sightings:
     )
 
 
-def to_map(seen: Sightings) -> dict[str, Any]:
+def to_map(seen: LiftedObservations) -> dict[str, Any]:
     """The instant as `cvsf.messages.pack` takes it."""
     arrays = {f.name: getattr(seen, f.name) for f in fields(seen)}
     return arrays | {
@@ -79,12 +81,11 @@ def to_map(seen: Sightings) -> dict[str, Any]:
     }
 
 
-def from_map(told: Mapping[str, Any]) -> Sightings:
+def from_map(told: Mapping[str, Any]) -> LiftedObservations:
     """The instant that `to_map` wrote."""
-    return Sightings(
+    return LiftedObservations(
         joint_set=joint_set(told["joint_set"]),
         cameras=tuple(told["cameras"]),
         t_s=np.array(told["t_s"]),
-        image_px=told["image_px"],
         **{name: told[name] for name in _PER_INSTANT},
     )

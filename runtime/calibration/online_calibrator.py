@@ -17,7 +17,7 @@ from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.ptz import LEAST_PANNING
 from cvsf.calibration.world_frame import Scale, stand
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans, rows_of_rig
 from cvsf.reconstruction.reconstruct import place
 from runtime.calibration.gauge_alignment import continued
@@ -103,7 +103,7 @@ class Surveying:
         """How long the person was seen by two cameras."""
         return self._gallery.watched_s
 
-    def see(self, seen: Sightings) -> None:
+    def see(self, seen: LiftedObservations) -> None:
         """One instant."""
         self._gallery.add(seen)
 
@@ -192,7 +192,7 @@ class Surveying:
         found = stand(found, place(some, found), self.scale_of(found.rig.cameras))
         return self._in_world_of(held, found) if held and not pans(held.rig) else found
 
-    def _still(self, seen: Sightings) -> tuple[Calibration, float]:
+    def _still(self, seen: LiftedObservations) -> tuple[Calibration, float]:
         """Cameras that stand still, and how far they are off."""
         found = calibrate(seen)
         off = fit(found.rig, seen)
@@ -221,7 +221,7 @@ class Surveying:
         found = stand(found, placed, self.scale_of(found.rig.cameras))
         return rows_of_rig(found, slice(-1, None))
 
-    def _known_views(self) -> Sightings:
+    def _known_views(self) -> LiftedObservations:
         """All that was seen, without cameras that saw too little."""
         seen = self._gallery.since(-math.inf)
         if seen is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.triangulation import triangulate
 
@@ -18,7 +18,7 @@ _SURE = 0.3  # confidence of a joint that counts
 _LEAST_JOINTS = 6
 
 
-def misfit(rig: Rig, joints: Real, seen: Sightings) -> Real:
+def misfit(rig: Rig, joints: Real, seen: LiftedObservations) -> Real:
     """Median over the joints of the distance in the picture, (N, V); NaN where too few are seen."""
     known = np.asarray(np.isfinite(joints).all(-1))
     sure = (seen.confidence > _SURE) & known[:, None]
@@ -33,7 +33,7 @@ def misfit(rig: Rig, joints: Real, seen: Sightings) -> Real:
     return out
 
 
-def triangulated(rig: Rig, seen: Sightings, views: Sequence[int]) -> Real:
+def triangulated(rig: Rig, seen: LiftedObservations, views: Sequence[int]) -> Real:
     """Joints (N, J, 3) as only those views see them; NaN where fewer than two do."""
     index = list(views)
     flat = rig.undistorted(seen.keypoints_px)[:, index]
@@ -41,7 +41,7 @@ def triangulated(rig: Rig, seen: Sightings, views: Sequence[int]) -> Real:
     return np.asarray(triangulate(flat, confidence, rig.projection[index]), np.float64)
 
 
-def fit(rig: Rig, seen: Sightings) -> float:
+def fit(rig: Rig, seen: LiftedObservations) -> float:
     """How well all views agree, the median over instants in the mean of the views; or infinite."""
     off = misfit(rig, triangulated(rig, seen, range(len(rig.cameras))), seen)
     known = np.isfinite(off).any(0)
@@ -49,7 +49,7 @@ def fit(rig: Rig, seen: Sightings) -> float:
 
 
 def blamed(
-    rig: Rig, seen: Sightings, views: Sequence[int], agree: float, apart: float
+    rig: Rig, seen: LiftedObservations, views: Sequence[int], agree: float, apart: float
 ) -> int | None:
     """The one view without which the others agree, within `agree`, and which lies `apart`."""
     if len(views) < 3:

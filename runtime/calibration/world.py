@@ -16,7 +16,7 @@ import numpy as np
 
 from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans
 from cvsf.reconstruction.reconstruct import Placed, place
 from cvsf.session.calibrations import CAMERAS, Held, read_cameras
@@ -102,12 +102,12 @@ class World:
             calibration=held.number,
         )
 
-    def _placed(self, calibration: Calibration, trusted: Sightings) -> Placed:
+    def _placed(self, calibration: Calibration, trusted: LiftedObservations) -> Placed:
         if self._pursued:
             return self._pursued.place(trusted)
         return place(trusted, calibration, rounds=_ROUNDS)
 
-    def _hear(self, seen: Sightings, t_ns: int) -> None:
+    def _hear(self, seen: LiftedObservations, t_ns: int) -> None:
         """Take up what has been found, and show the surveyor this instant."""
         if self._resumed:
             self._adopt(self._resumed, t_ns)
@@ -117,7 +117,7 @@ class World:
                 self._adopt(news, t_ns)
             self._survey.see(seen, t_ns)
 
-    def _trusted(self, whole: Sightings) -> tuple[Sightings, tuple[str, ...]]:
+    def _trusted(self, whole: LiftedObservations) -> tuple[LiftedObservations, tuple[str, ...]]:
         """What is placed by and whose it is: doubted cameras only where no other sees anybody."""
         for left_out in (self._doubted, ()):
             trusted = arranged(whole, whole.cameras, without=left_out)
@@ -213,7 +213,7 @@ class World:
         )
         self._on_found(self.held)
 
-    def _watch(self, seen: Sightings, joints: Any) -> None:
+    def _watch(self, seen: LiftedObservations, joints: Any) -> None:
         """Doubt a camera that has moved, believe one that fits again."""
         vigil = self._vigil
         if vigil is None:

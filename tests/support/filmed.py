@@ -11,7 +11,7 @@ from capture.simulator.scene import Viewpoint, aim, make_slope, place_camera, pr
 from capture.simulator.skier import pose_skier
 from cvsf.engine.engine import Engine, load_engine
 from cvsf.messages import MultiviewPose
-from cvsf.multiview.observations import Sightings, sight
+from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.skeleton import H36M_16
 
 SIZE, HZ = (640, 480), 20
@@ -24,19 +24,19 @@ Real = npt.NDArray[np.float64]
 class Filmed:
     """A take of the slope: 2D with a detector's errors, and what really happened."""
 
-    sightings: Sightings
+    observations: LiftedObservations
     joints: Real  # (N, J, 3) metres
     views: tuple[Viewpoint, ...]  # as they are at the end
 
     def poses(self) -> list[MultiviewPose]:
         """The take as the hub's instants."""
-        s = self.sightings
+        s = self.observations
         return [
             MultiviewPose(
                 t_ns=round(s.t_s[n] * 1e9),
                 instant=n,
                 cameras=s.cameras,
-                image_px=s.image_px,
+                image_px=s.image_px[n],
                 keypoints_px=s.keypoints_px[n],
                 confidence=s.confidence[n],
             )
@@ -83,14 +83,14 @@ def film_skier(
     pixels = np.stack(keypoints, 1).astype(np.float32)
     cameras = tuple(f"cam{index}" for index in range(cams))
     image = np.tile(np.array(SIZE, np.float32), (len(stamps), cams, 1))
-    seen = sight(
+    seen = lift_observations(
         engine().lift_many,
         H36M_16,
         cameras,
         np.asarray(stamps * 1e-9, np.float64),
         (pixels, np.stack(confidence, 1).astype(np.float32), image),
     )
-    return Filmed(sightings=seen, joints=joints, views=tuple(views))
+    return Filmed(observations=seen, joints=joints, views=tuple(views))
 
 
 def _watch(view: Viewpoint, stamps: npt.NDArray[np.int64], joints: Real) -> tuple[Real, Real]:

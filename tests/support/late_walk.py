@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from tests.support.rehearsed import Rehearsed
 
 
@@ -15,7 +15,7 @@ def keypoints_of(walk: Rehearsed) -> np.ndarray:
     return np.asarray(flat + walk.image_px[:, None] / 2)
 
 
-def sightings_of(walk: Rehearsed, keypoints: np.ndarray) -> Sightings:
+def observations_of(walk: Rehearsed, keypoints: np.ndarray) -> LiftedObservations:
     """Those pixels, lifted without error."""
     body = walk.world_mm - walk.world_mm[:, :1]
     return replace(
@@ -25,8 +25,8 @@ def sightings_of(walk: Rehearsed, keypoints: np.ndarray) -> Sightings:
     )
 
 
-def straight(walk: Rehearsed, late_s: np.ndarray) -> tuple[Sightings, np.ndarray]:
+def straight(walk: Rehearsed, late_s: np.ndarray) -> tuple[LiftedObservations, np.ndarray]:
     """Pixels that move along lines, seen by late cameras; and their speed in px / s."""
     speed = np.random.default_rng(0).normal(0, 200, keypoints_of(walk).shape[1:])
     happened = walk.t_s[:, None, None, None] + late_s[:, None, None]
-    return sightings_of(walk, keypoints_of(walk)[:1] + happened * speed), speed
+    return observations_of(walk, keypoints_of(walk)[:1] + happened * speed), speed

@@ -1,4 +1,4 @@
-"""What the shipped lifter sees of a walker: sightings with the truth kept beside them."""
+"""What the shipped lifter sees of a walker: observations with the truth kept beside them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.engine.engine import load_engine
-from cvsf.multiview.observations import Sightings, sight
+from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
 from tests.support.walkers import walkers
@@ -35,7 +35,7 @@ class Rehearsed:
         turned = self.world_mm[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
         return np.asarray(turned + self.translation_mm[:, :, None])
 
-    def exact(self) -> Sightings:
+    def exact(self) -> LiftedObservations:
         """Pixels without noise, lifted without error."""
         local = self.in_views_mm
         keypoints = self.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
@@ -46,7 +46,7 @@ class Rehearsed:
             view_from_canonical=self.view_from_world.astype(np.float32),
         )
 
-    def seen(self, **changed: Any) -> Sightings:
+    def seen(self, **changed: Any) -> LiftedObservations:
         """Through the lifter; keypoints_px, confidence or image_px may be others."""
         keypoints = changed.get("keypoints_px", self.keypoints_px).astype(np.float32)
         confidence = changed.get("confidence", self.confidence).astype(np.float32)
@@ -54,7 +54,7 @@ class Rehearsed:
         names = tuple(f"cam{view}" for view in range(confidence.shape[1]))
         every = np.broadcast_to(image, (len(keypoints), *image.shape))
         lift = load_engine().lift_many
-        return sight(lift, H36M_16, names, self.t_s, (keypoints, confidence, every))
+        return lift_observations(lift, H36M_16, names, self.t_s, (keypoints, confidence, every))
 
 
 def rehearsed(folder: Path, *, frames: int = 45, views: int = 4, pans: bool = False) -> Rehearsed:

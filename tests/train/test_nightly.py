@@ -63,12 +63,9 @@ def live_is_whole(data: Path) -> str:
 
 def one_view_mm(folder: Path, filmed: Filmed) -> float:
     """Mean error of single views against what really happened, roots together, best scale."""
-    seen, engine = filmed.sightings, load_engine(folder)
-    image = np.broadcast_to(seen.image_px, (len(seen), *seen.image_px.shape))
-    shape = seen.confidence.shape
-    alone = engine.lift_many(
-        *(a.reshape(-1, 1, *a.shape[2:]) for a in (seen.keypoints_px, seen.confidence, image))
-    )
+    seen, engine = filmed.observations, load_engine(folder)
+    shape, arrays = seen.confidence.shape, (seen.keypoints_px, seen.confidence, seen.image_px)
+    alone = engine.lift_many(*(a.reshape(-1, 1, *a.shape[2:]) for a in arrays))
     found = alone["canonical"] @ np.swapaxes(alone["view_from_canonical"], -1, -2)
     shown: npt.NDArray[np.bool_] = np.any(seen.confidence > 0, axis=-1)
     truth = filmed.joints - filmed.joints[:, :1]

@@ -16,7 +16,7 @@ from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.world_frame import Scale, footing, move, stood
 from cvsf.model.geometry import unit_length
 from cvsf.model.keypoint_adapter import Morph
-from cvsf.multiview.observations import Lift, Sightings, sight
+from cvsf.multiview.observations import Lift, LiftedObservations, lift_observations
 from cvsf.multiview.rig import Calibration, pans, rows_of_rig
 from cvsf.reconstruction.reconstruct import place
 from cvsf.skeleton import H36M_16, Array
@@ -73,11 +73,11 @@ class Placer:
         used = np.zeros(part.confidence.shape[:2], bool)
         for name in part.sessions:
             rows = np.flatnonzero(names == name)
-            sightings = self._sightings(part.take(rows))
-            calibration = self._calibration(sightings, name)
+            observations = self._observations(part.take(rows))
+            calibration = self._calibration(observations, name)
             if calibration is not None:
-                views = [sightings.cameras.index(camera) for camera in calibration.rig.cameras]
-                seen = sightings.of_views(views)
+                views = [observations.cameras.index(camera) for camera in calibration.rig.cameras]
+                seen = observations.of_views(views)
                 placement = _placement(seen, calibration)
                 if reason := self._explains(placement, seen, calibration):
                     self._leave_out(name, reason)
@@ -89,7 +89,9 @@ class Placer:
         learned = replace(part, confidence=confidence, truth=Truth(), placed=Placement(*found))
         return learned.take(np.flatnonzero(used.any(-1)))
 
-    def _explains(self, placement: tuple[Array, ...], seen: Sightings, found: Calibration) -> str:
+    def _explains(
+        self, placement: tuple[Array, ...], seen: LiftedObservations, found: Calibration
+    ) -> str:
         """Why the cameras found are not those of what was seen; nothing where they are.
 
         Cameras that may turn from instant to instant explain much that never was: views that are
@@ -110,17 +112,17 @@ class Placer:
             return f"its cameras would have to turn by {whirl_deg:.0f} degrees a second"
         return ""
 
-    def _calibration(self, sightings: Sightings, name: str) -> Calibration | None:
+    def _calibration(self, observations: LiftedObservations, name: str) -> Calibration | None:
         found = self._found.get(name)
         if found is not None and not pans(found.rig):
             return found  # cameras that pan did so then
         try:
-            if not sightings.image_px.all():
+            if not observations.size_px.all():
                 raise Undetermined("the size of its pictures is not known")
-            saw = np.any(sightings.confidence > 0, axis=-1).sum(0)
+            saw = np.any(observations.confidence > 0, axis=-1).sum(0)
             if (views := np.flatnonzero(saw >= _LEAST)).size < 2:
                 raise Undetermined(f"no two cameras saw somebody {_LEAST} times")
-            self._found[name] = _upright(sightings.of_views(views.tolist()))
+            self._found[name] = _upright(observations.of_views(views.tolist()))
         except Undetermined as reason:
             self._leave_out(name, str(reason))
             return None
@@ -136,7 +138,7 @@ class Placer:
             )
         self.left_out[name] = reason
 
-    def _sightings(self, part: Instants) -> Sightings:
+    def _observations(self, part: Instants) -> LiftedObservations:
         """What the views saw, in the lifter's joints."""
         views = range(part.confidence.shape[1])
         pixels = part.keypoints_px, part.confidence
@@ -144,7 +146,7 @@ class Placer:
             with torch.no_grad():
                 morphed = self.morph(*(torch.from_numpy(np.array(array)) for array in pixels))
             pixels = morphed[0].numpy(), morphed[1].numpy()
-        return sight(
+        return lift_observations(
             self.lift,
             H36M_16,
             part.cameras or tuple(f"cam{view}" for view in views),
@@ -153,7 +155,7 @@ class Placer:
         )
 
 
-def _turn_deg_per_s(seen: Sightings, found: Calibration) -> float:
+def _turn_deg_per_s(seen: LiftedObservations, found: Calibration) -> float:
     """How fast cameras that pan turn, in the median over successive instants."""
     if not pans(found.rig) or len(seen) < 2:
         return 0.0
@@ -170,11 +172,13 @@ def _nothing(part: Instants) -> tuple[Array, ...]:
     return tuple(np.zeros(size, np.float32) for size in sizes)
 
 
-def _upright(sightings: Sightings) -> Calibration:
+def _upright(observations: LiftedObservations) -> Calibration:
     """The session's cameras in a world with z up, where the athlete's trunk and leg are 1."""
-    found = calibrate(sightings, moving="auto")
-    chosen = np.linspace(0, len(sightings) - 1, min(len(sightings), _STRETCH)).astype(np.int64)
-    seen, then = _of(np.unique(chosen), sightings, found)
+    found = calibrate(observations, moving="auto")
+    chosen = np.linspace(0, len(observations) - 1, min(len(observations), _STRETCH)).astype(
+        np.int64
+    )
+    seen, then = _of(np.unique(chosen), observations, found)
     placed = place(seen, then)
     try:
         here = footing(then, placed, Scale())
@@ -185,10 +189,10 @@ def _upright(sightings: Sightings) -> Calibration:
     return stood(found, replace(here, scale=here.scale / unit, shift=here.shift / unit))
 
 
-def _placement(sightings: Sightings, found: Calibration) -> tuple[Array, ...]:
+def _placement(observations: LiftedObservations, found: Calibration) -> tuple[Array, ...]:
     """The arrays of a Placement, stretch by stretch."""
-    stretches = np.array_split(np.arange(len(sightings)), -(-len(sightings) // _STRETCH))
-    parts = [_in_views(*_of(rows, sightings, found)) for rows in stretches]
+    stretches = np.array_split(np.arange(len(observations)), -(-len(observations) // _STRETCH))
+    parts = [_in_views(*_of(rows, observations, found)) for rows in stretches]
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
@@ -201,23 +205,23 @@ def _fits(placement: tuple[Array, ...]) -> npt.NDArray[np.bool_]:
 
 
 def _of(
-    rows: npt.NDArray[np.int64], sightings: Sightings, found: Calibration
-) -> tuple[Sightings, Calibration]:
+    rows: npt.NDArray[np.int64], observations: LiftedObservations, found: Calibration
+) -> tuple[LiftedObservations, Calibration]:
     """Some instants, and the cameras as they were then."""
-    return sightings.take(rows), rows_of_rig(found, rows) if pans(found.rig) else found
+    return observations.take(rows), rows_of_rig(found, rows) if pans(found.rig) else found
 
 
-def _in_views(sightings: Sightings, found: Calibration) -> tuple[Array, ...]:
+def _in_views(observations: LiftedObservations, found: Calibration) -> tuple[Array, ...]:
     """The arrays of a Placement."""
-    placed, rig = place(sightings, found), found.rig
-    shape = sightings.confidence.shape
+    placed, rig = place(observations, found), found.rig
+    shape = observations.confidence.shape
     shown = rig.project(placed.joints)
-    apart = (sightings.keypoints_px - shown) / extent(shown)[..., None, None]
+    apart = (observations.keypoints_px - shown) / extent(shown)[..., None, None]
     camera = np.concatenate([rig.view_from_world[..., 2], rig.focal_px[..., None]], -1)
     arrays: tuple[npt.NDArray[np.float64], ...] = (
         rig.in_views(placed.joints),
         np.broadcast_to(placed.deviation[:, None], shape),
-        np.where(sightings.confidence[..., None] > 0, apart, 0.0),
+        np.where(observations.confidence[..., None] > 0, apart, 0.0),
         np.broadcast_to(camera, (*shape[:2], 4)),
     )
     return tuple(array.astype(np.float32) for array in arrays)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cvsf.engine.engine import Engine
-from cvsf.multiview.observations import Sightings, sight
+from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 from train.data.clip import is_clip, read_clip
@@ -28,14 +28,14 @@ class Filmed:
     """One session: what may be used, and what it is scored by."""
 
     name: str
-    sightings: Sightings
+    observations: LiftedObservations
     fused: Array  # (N, J, 3) the lifter's own fusion, body frame
     real: Reality | None
 
     @property
     def duration_s(self) -> float:
         """First instant to last."""
-        return float(np.ptp(self.sightings.t_s)) if len(self.sightings) else 0.0
+        return float(np.ptp(self.observations.t_s)) if len(self.observations) else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +98,10 @@ def _filmed(name: str, part: Instants, real: Reality | None, engine: Engine, vie
 
     pixels = (part.keypoints_px, part.confidence, part.image_px)
     first: tuple[Any, ...] = tuple(array[:, :views] for array in pixels)
-    seen = sight(lift, engine.joint_set, part.cameras[:views], part.t_s, first)
+    seen = lift_observations(lift, engine.joint_set, part.cameras[:views], part.t_s, first)
     return Filmed(
         name=name,
-        sightings=seen,
+        observations=seen,
         fused=np.concatenate(fused),
         real=real,
     )

@@ -14,7 +14,7 @@ import numpy as np
 from cvsf.calibration.calibrate import Moving, calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.world_frame import Scale, footing, move, stood
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans, to_plain
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Placed, place
@@ -103,7 +103,7 @@ class Outcome:
 
 def solve(filmed: Filmed, order: Order) -> Outcome:
     """One session; scored if there is a truth."""
-    seen, real = filmed.sightings, filmed.real
+    seen, real = filmed.observations, filmed.real
     errors: dict[str, Errors] = {}
     if real is not None:
         best = limit(seen, real)
@@ -146,8 +146,8 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
     )
 
 
-def _upright(seen: Sightings, order: Order) -> tuple[Calibration, Placed]:
-    for camera, size in zip(seen.cameras, seen.image_px, strict=True):
+def _upright(seen: LiftedObservations, order: Order) -> tuple[Calibration, Placed]:
+    for camera, size in zip(seen.cameras, seen.size_px, strict=True):
         if not size.all():
             raise Undetermined(f"the size of {camera}'s pictures is not known; say it as image_px")
     found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
@@ -159,7 +159,7 @@ def _upright(seen: Sightings, order: Order) -> tuple[Calibration, Placed]:
     return stood(found, here), move(placed, here)
 
 
-def _triangulation_s(seen: Sightings, found: Calibration) -> float:
+def _triangulation_s(seen: LiftedObservations, found: Calibration) -> float:
     """What one robust triangulation of the session takes, with cameras that are known."""
     pixels, confidence = seen.keypoints_px.astype(float), seen.confidence.astype(float)
     return _timed(lambda: triangulate(pixels, confidence, found.rig.projection))

@@ -13,7 +13,7 @@ import numpy as np
 
 from cvsf.calibration.world_frame import SEGMENTS
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
-from cvsf.multiview.observations import Sightings, in_step
+from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.rig import Calibration, Real
 from cvsf.multiview.rotation import align
 from cvsf.multiview.triangulation import triangulate
@@ -50,38 +50,40 @@ class Errors:
         }
 
 
-def limit(sightings: Sightings, real: Reality) -> Errors | None:
+def limit(observations: LiftedObservations, real: Reality) -> Errors | None:
     """Of robust triangulation with the true cameras."""
     if real.cameras is None:
         return None
-    return errors(_limit_in_views(sightings, real.cameras), sightings, real)
+    return errors(_limit_in_views(observations, real.cameras), observations, real)
 
 
-def of_canonical(sightings: Sightings, fused: Real, real: Reality) -> Errors:
+def of_canonical(observations: LiftedObservations, fused: Real, real: Reality) -> Errors:
     """Of one body (N, J, 3) for all views, turned by each view's lifted rotation."""
-    turned = fused[:, None] @ np.swapaxes(sightings.view_from_canonical, -1, -2)
-    return errors(turned.astype(float), sightings, real)
+    turned = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
+    return errors(turned.astype(float), observations, real)
 
 
-def mean_of_canonical(sightings: Sightings) -> Real:
+def mean_of_canonical(observations: LiftedObservations) -> Real:
     """The lifted poses (N, J, 3) averaged over the views by confidence."""
-    weight = sightings.confidence[..., None].astype(float) + 1e-9
-    return np.asarray((weight * sightings.canonical).sum(1) / weight.sum(1))
+    weight = observations.confidence[..., None].astype(float) + 1e-9
+    return np.asarray((weight * observations.canonical).sum(1) / weight.sum(1))
 
 
-def of_rig(sightings: Sightings, found: Calibration, placed: Placed, real: Reality) -> Errors:
+def of_rig(
+    observations: LiftedObservations, found: Calibration, placed: Placed, real: Reality
+) -> Errors:
     """Of the self-calibrated skeletons."""
-    return errors(found.rig.in_views(placed.joints), sightings, real)
+    return errors(found.rig.in_views(placed.joints), observations, real)
 
 
-def errors(predicted: Real, sightings: Sightings, real: Reality) -> Errors:
+def errors(predicted: Real, observations: LiftedObservations, real: Reality) -> Errors:
     """Of joints in the views' axes (N, V, J, 3), against the truth at the joints that count."""
-    seen = np.any(sightings.confidence > 0, axis=-1)
+    seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
-    root = sightings.joint_set.index("hip")
+    root = observations.joint_set.index("hip")
     known = np.asarray(np.isfinite(real.joints_mm).all(-1))
     if real.cameras is not None:  # what two views did not see is nobody's to find
-        known &= (sightings.confidence > 0).sum(1)[:, None] > 1
+        known &= (observations.confidence > 0).sum(1)[:, None] > 1
     chosen, which = list(real.joints), known[counted]
     rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
     which = which[:, chosen] & np.isfinite(rooted[1][:, chosen]).all(-1)
@@ -127,14 +129,16 @@ def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, A
 
 
 def reprojection_px(
-    sightings: Sightings, found: Calibration, placed: Placed, real: Reality
+    observations: LiftedObservations, found: Calibration, placed: Placed, real: Reality
 ) -> dict[str, float]:
     """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
     assert real.cameras is not None
-    seen = (sightings.confidence > 0)[..., list(real.joints)]
-    ours = found.rig.project(placed.joints) - in_step(sightings, found.rig.delay_s).keypoints_px
+    seen = (observations.confidence > 0)[..., list(real.joints)]
+    ours = found.rig.project(placed.joints) - in_step(observations, found.rig.delay_s).keypoints_px
     local = np.einsum(
-        "nvij,nkj->nvki", real.cameras.projection[..., :3], _triangulated(sightings, real.cameras)
+        "nvij,nkj->nvki",
+        real.cameras.projection[..., :3],
+        _triangulated(observations, real.cameras),
     )
     local = local + real.cameras.projection[:, :, None, :, 3]
     theirs = local[..., :2] / local[..., 2:] - real.cameras.straight_px
@@ -172,12 +176,12 @@ def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
     return size, np.asarray(turn, float), np.asarray(shift, float)
 
 
-def _triangulated(sightings: Sightings, cameras: Cameras) -> Real:
-    sure = sightings.confidence.astype(float)
+def _triangulated(observations: LiftedObservations, cameras: Cameras) -> Real:
+    sure = observations.confidence.astype(float)
     return np.asarray(triangulate(cameras.straight_px, sure, cameras.projection), float)
 
 
-def _limit_in_views(sightings: Sightings, cameras: Cameras) -> Real:
-    world = _triangulated(sightings, cameras)
+def _limit_in_views(observations: LiftedObservations, cameras: Cameras) -> Real:
+    world = _triangulated(observations, cameras)
     turned = np.einsum("nvij,nkj->nvki", cameras.view_from_world, world)
     return np.asarray(turned + cameras.translation_mm[:, :, None])

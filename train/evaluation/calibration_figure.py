@@ -39,8 +39,8 @@ def draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
     assert outcome.found is not None
     assert outcome.placed is not None
     cameras, joints = outcome.found.rig.cameras, outcome.placed.joints
-    seen = filmed.sightings.of_views([filmed.sightings.cameras.index(c) for c in cameras])
-    filmed = replace(filmed, sightings=seen)
+    seen = filmed.observations.of_views([filmed.observations.cameras.index(c) for c in cameras])
+    filmed = replace(filmed, observations=seen)
     whole = np.flatnonzero(np.isfinite(joints).all((1, 2)))
     rows = whole[np.linspace(0, len(whole) - 1, _MOMENTS).round().astype(int)]
     colours = [_TIMES(0.05 + 0.8 * share) for share in np.linspace(0, 1, _MOMENTS)]
@@ -105,8 +105,8 @@ def _view(
     row, view = place
     rig, names = outcome.found.rig, outcome.found.body.joint_set
     shown = rig.project(outcome.placed.joints)[row, view]
-    seen = filmed.sightings.confidence[row, view] > 0
-    dots = filmed.sightings.keypoints_px[row, view][seen]
+    seen = filmed.observations.confidence[row, view] > 0
+    dots = filmed.observations.keypoints_px[row, view][seen]
     low, high = _crop(np.concatenate([shown, dots]), axes)
     axes.set_facecolor("#3b434a")
     if still is not None:

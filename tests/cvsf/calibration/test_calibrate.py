@@ -8,7 +8,7 @@ import pytest
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.evaluation.metrics import n_mpjpe
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between
 from cvsf.reconstruction.reconstruct import place
@@ -22,17 +22,17 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> Sightings:
+def seen(walk: Rehearsed) -> LiftedObservations:
     return walk.seen()
 
 
 @pytest.fixture(scope="module")
-def found(seen: Sightings) -> Calibration:
+def found(seen: LiftedObservations) -> Calibration:
     return calibrate(seen)
 
 
 def test_still_cameras_are_found_from_the_walker_alone(
-    walk: Rehearsed, seen: Sightings, found: Calibration
+    walk: Rehearsed, seen: LiftedObservations, found: Calibration
 ) -> None:
     rotation, true = found.rig.view_from_world, walk.view_from_world[0]
     relative, wanted = rotation @ rotation[0].T, true @ true[0].T
@@ -52,7 +52,7 @@ def test_the_first_camera_is_the_origin_and_the_mean_bone_the_unit(found: Calibr
 
 @pytest.mark.parametrize("views", [2, 3])
 def test_two_or_three_views_give_a_smaller_error_than_the_lifter(
-    walk: Rehearsed, seen: Sightings, views: int
+    walk: Rehearsed, seen: LiftedObservations, views: int
 ) -> None:
     few = seen.of_views(range(views))
     found = calibrate(few)
@@ -81,7 +81,7 @@ def test_pictures_of_other_sizes_scale_the_focal_lengths_alike(
 
 
 def test_a_lifter_that_mirrors_depth_is_detected_and_corrected(
-    walk: Rehearsed, seen: Sightings, found: Calibration
+    walk: Rehearsed, seen: LiftedObservations, found: Calibration
 ) -> None:
     deceived = calibrate(seen.mirrored())
     assert deceived.mirrored
@@ -155,7 +155,9 @@ def test_the_delay_of_a_late_camera_is_found_and_corrected(walk: Rehearsed, tmp_
     assert errors_mm(longer, found, place(seen, found))[0] < 1.2 * limit_mm(longer)
 
 
-def test_distortion_is_estimated_only_where_asked(seen: Sightings, found: Calibration) -> None:
+def test_distortion_is_estimated_only_where_asked(
+    seen: LiftedObservations, found: Calibration
+) -> None:
     assert not found.rig.radial.any()
     assert calibrate(seen, distortion=True).rig.radial.any()
 
@@ -165,7 +167,7 @@ def test_distortion_is_estimated_only_where_asked(seen: Sightings, found: Calibr
     [(slice(0, 45), 1, "1 cameras"), (slice(0, 3), 4, "instants"), (slice(0, 0), 4, "instants")],
 )
 def test_too_few_cameras_or_instants_are_refused_with_their_number(
-    seen: Sightings, rows: slice, views: int, said: str
+    seen: LiftedObservations, rows: slice, views: int, said: str
 ) -> None:
     with pytest.raises(Undetermined, match=said):
         calibrate(seen.take(rows).of_views(range(views)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.initialise import average_rotations, first_guess
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rotation import angle_between, turn
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
@@ -21,7 +21,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def exact(walk: Rehearsed) -> Sightings:
+def exact(walk: Rehearsed) -> LiftedObservations:
     """Pixels without noise, lifted without error; every instant has body axes of its own."""
     local = walk.in_views_mm
     keypoints = walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
@@ -40,7 +40,7 @@ def relative(view_from_world: np.ndarray) -> np.ndarray:
 
 
 def test_exact_rotations_of_the_lifter_are_averaged_to_themselves(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     turned = average_rotations(exact)
     true = walk.view_from_world[0]
@@ -50,7 +50,7 @@ def test_exact_rotations_of_the_lifter_are_averaged_to_themselves(
 
 
 def test_a_view_with_wrong_rotations_at_some_instants_hardly_changes_the_average(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     said = exact.view_from_canonical.copy()
     said[::4, 2] = turn(np.array([0.0, 2.0, 0.0])) @ said[::4, 2]
@@ -60,7 +60,7 @@ def test_a_view_with_wrong_rotations_at_some_instants_hardly_changes_the_average
 
 
 def test_with_the_true_focal_lengths_cameras_begin_near_where_they_stand(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     start = first_guess(exact, average_rotations(exact), walk.focal_px[0])
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())

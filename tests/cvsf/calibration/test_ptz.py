@@ -10,7 +10,7 @@ from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.ptz import LEAST_PANNING, alone_from, calibrate_panning
 from cvsf.evaluation.metrics import p_mpjpe
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rotation import angle_between, nearest_rotation
 from cvsf.reconstruction.reconstruct import place
 from tests.support.reconstruction_errors import errors_mm, limit_mm
@@ -23,11 +23,13 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> Sightings:
+def seen(walk: Rehearsed) -> LiftedObservations:
     return walk.seen()
 
 
-def test_panning_cameras_are_detected_and_calibrated(walk: Rehearsed, seen: Sightings) -> None:
+def test_panning_cameras_are_detected_and_calibrated(
+    walk: Rehearsed, seen: LiftedObservations
+) -> None:
     found = calibrate(seen, moving="auto")
     assert found.rig.focal_px.shape == walk.focal_px.shape
     assert np.ptp(found.rig.centres, axis=0).max() < 1e-6
@@ -40,7 +42,7 @@ def test_still_cameras_are_not_taken_for_panning_ones(tmp_path: Path) -> None:
     assert calibrate(rehearsed(tmp_path).seen(), moving="auto").rig.focal_px.ndim == 1
 
 
-def test_two_panning_cameras_are_refused(seen: Sightings) -> None:
+def test_two_panning_cameras_are_refused(seen: LiftedObservations) -> None:
     with pytest.raises(Undetermined, match="2 panning cameras"):
         calibrate(seen.of_views([0, 1]), moving="panning")
 
@@ -54,7 +56,7 @@ def short_walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def exact(short_walk: Rehearsed) -> Sightings:
+def exact(short_walk: Rehearsed) -> LiftedObservations:
     """Pixels without noise, lifted without error."""
     local = short_walk.in_views_mm
     keypoints = short_walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
@@ -67,7 +69,7 @@ def exact(short_walk: Rehearsed) -> Sightings:
 
 
 def test_one_instant_gives_joints_and_cameras_from_the_true_focal_lengths(
-    short_walk: Rehearsed, exact: Sightings
+    short_walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     few = exact.take(slice(0, 4))
     found = alone_from(few, short_walk.focal_px[:4].mean(0), 0.012, 12)
@@ -83,7 +85,7 @@ def test_one_instant_gives_joints_and_cameras_from_the_true_focal_lengths(
 
 
 def test_without_noise_cameras_that_follow_and_zoom_are_found(
-    short_walk: Rehearsed, exact: Sightings
+    short_walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     found = calibrate_panning(exact)
     assert found.rig.focal_px.shape == (FRAMES, VIEWS)
@@ -103,7 +105,7 @@ def test_without_noise_cameras_that_follow_and_zoom_are_found(
     assert found.body.bones.mean() == pytest.approx(1, abs=0.01)
 
 
-def test_two_views_or_too_few_instants_are_refused(exact: Sightings) -> None:
+def test_two_views_or_too_few_instants_are_refused(exact: LiftedObservations) -> None:
     with pytest.raises(Undetermined, match="2 panning cameras cannot be placed, expected 3"):
         calibrate_panning(exact.of_views([0, 1]))
     with pytest.raises(Undetermined, match="9 instants were seen by 3 views, expected 10"):
@@ -111,7 +113,7 @@ def test_two_views_or_too_few_instants_are_refused(exact: Sightings) -> None:
 
 
 def test_a_camera_that_hardly_saw_the_athlete_beside_two_others_is_refused_by_name(
-    exact: Sightings,
+    exact: LiftedObservations,
 ) -> None:
     confidence = exact.confidence.copy()
     confidence[LEAST_PANNING - 1 :, 2] = 0

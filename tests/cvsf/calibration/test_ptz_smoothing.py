@@ -9,7 +9,7 @@ import pytest
 from cvsf.calibration.normal_equations import Beliefs, Problem, State
 from cvsf.calibration.per_instant_adjustment import Alone
 from cvsf.calibration.ptz_smoothing import follow, free, smooth
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, pixels_of
 from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.rotation import angle_between, turn
@@ -72,12 +72,12 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def exact(walk: Rehearsed) -> Sightings:
+def exact(walk: Rehearsed) -> LiftedObservations:
     return walk.exact()
 
 
 def adjusted(
-    walk: Rehearsed, exact: Sightings, rows: npt.NDArray[np.intp]
+    walk: Rehearsed, exact: LiftedObservations, rows: npt.NDArray[np.intp]
 ) -> tuple[Problem, State]:
     """Some instants as they truly are; the mean bone is 1."""
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())
@@ -103,7 +103,7 @@ def adjusted(
 
 
 def test_instants_between_those_adjusted_are_found_from_their_neighbours(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     rows = np.arange(4, FRAMES, 8)
     problem, state = adjusted(walk, exact, rows)
@@ -125,7 +125,7 @@ def test_instants_between_those_adjusted_are_found_from_their_neighbours(
 
 
 def test_an_instant_whose_pose_was_lifted_wrongly_keeps_its_cameras(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     bad, rows = 12, np.arange(4, FRAMES, 8)
     canonical = exact.canonical.copy()
@@ -138,7 +138,7 @@ def test_an_instant_whose_pose_was_lifted_wrongly_keeps_its_cameras(
 
 
 def test_noise_of_three_pixels_shakes_followed_cameras_by_about_a_degree(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     noise = np.random.default_rng(0).normal(0, 3, exact.keypoints_px.shape)
     noisy = replace(exact, keypoints_px=(exact.keypoints_px + noise).astype(np.float32))

@@ -9,7 +9,7 @@ import pytest
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.ptz_tracking import Pursuit
 from cvsf.evaluation.metrics import n_mpjpe
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.rotation import angle_between
 from cvsf.multiview.weak_perspective import mean_bone
@@ -28,7 +28,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def exact(walk: Rehearsed) -> Sightings:
+def exact(walk: Rehearsed) -> LiftedObservations:
     return walk.exact()
 
 
@@ -70,7 +70,7 @@ def test_panning_cameras_followed_live_give_skeletons_near_those_of_triangulatio
 
 
 def test_a_camera_that_pans_and_zooms_is_found_at_the_next_instants(
-    walk: Rehearsed, exact: Sightings
+    walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     pursuit = Pursuit(replace(known(walk), noise_share=0.002))  # pixels that are nearly exact
     for row in range(1, FRAMES):
@@ -81,7 +81,9 @@ def test_a_camera_that_pans_and_zooms_is_found_at_the_next_instants(
     assert panned.max() > 5  # so far the cameras had to be followed
 
 
-def test_cameras_that_see_nobody_stay_as_they_were(walk: Rehearsed, exact: Sightings) -> None:
+def test_cameras_that_see_nobody_stay_as_they_were(
+    walk: Rehearsed, exact: LiftedObservations
+) -> None:
     start = known(walk)
     pursuit = Pursuit(start)
     for views in ([], [1]):  # one view alone does not tell where its camera looks either

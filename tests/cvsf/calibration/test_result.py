@@ -7,7 +7,7 @@ import pytest
 
 from cvsf.calibration.degeneracy import CAUTION
 from cvsf.calibration.result import LEAST_NOISE, Spread, concluded
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, Pixels, Real
 from cvsf.multiview.rig import Calibration, pans
 from cvsf.multiview.rotation import turn
@@ -52,17 +52,17 @@ def seen(by: Cameras, noise_share: float) -> Pixels:
 
 def result(by: Cameras, pixels: Pixels) -> Calibration:
     shape = (INSTANTS, VIEWS, COUNT)
-    sightings = Sightings(
+    observations = LiftedObservations(
         joint_set=H36M_16,
         cameras=("left", "middle", "right"),
-        image_px=np.full((VIEWS, 2), 1000, np.float32),
+        image_px=np.full((*shape[:2], 2), 1000, np.float32),
         t_s=np.arange(INSTANTS) / 15,
         keypoints_px=pixels.keypoints_px.astype(np.float32),
         confidence=np.ones(shape, np.float32),
         canonical=np.zeros((*shape, 3), np.float32),
         view_from_canonical=np.zeros((*shape[:2], 3, 3), np.float32),
     )
-    return concluded(sightings, (pixels, by, JOINTS), LENGTHS, SPREAD, instants=INSTANTS)
+    return concluded(observations, (pixels, by, JOINTS), LENGTHS, SPREAD, instants=INSTANTS)
 
 
 def in_first(by: Cameras) -> Real:

@@ -9,12 +9,12 @@ from scipy.interpolate import CubicSpline
 from cvsf.calibration.bundle_adjustment import adjust
 from cvsf.calibration.normal_equations import Beliefs, Problem, State
 from cvsf.calibration.time_offsets import in_time, unsmoothed
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, pixels_of
 from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.weak_perspective import mean_body, mean_bone
 from cvsf.skeleton import H36M_16
-from tests.support.late_walk import keypoints_of, sightings_of, straight
+from tests.support.late_walk import keypoints_of, observations_of, straight
 from tests.support.rehearsed import Rehearsed, rehearsed
 
 FRAMES, VIEWS = 45, 3
@@ -26,7 +26,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("walk"), frames=FRAMES, views=VIEWS)
 
 
-def posed(walk: Rehearsed, seen: Sightings) -> tuple[Problem, State]:
+def posed(walk: Rehearsed, seen: LiftedObservations) -> tuple[Problem, State]:
     """The true cameras, thought to be in time."""
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())
     joints, bones, body = walk.world_mm / unit, bones_of(H36M_16), mean_body(seen)
@@ -77,7 +77,7 @@ def test_the_delays_of_cameras_are_found_from_a_body_that_changes_its_speed(
     for view, late_s in enumerate(LATE_S):
         track = CubicSpline(walk.t_s, keypoints[:, view])
         keypoints[:, view] = track(walk.t_s + late_s)
-    seen, inner = sightings_of(sways, keypoints), slice(2, -2)
+    seen, inner = observations_of(sways, keypoints), slice(2, -2)
     chosen = seen.take(inner)
     problem, state = posed(sways, seen)
     state = replace(state, joints=state.joints[inner])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import Sightings, in_step, sight
+from cvsf.multiview.observations import LiftedObservations, in_step, lift_observations
 from cvsf.skeleton import H36M_16, Array
 from tests.support.late_walk import straight
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -19,15 +19,15 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("walk"), frames=FRAMES, views=VIEWS)
 
 
-def some(instants: int = 6) -> Sightings:
+def some(instants: int = 6) -> LiftedObservations:
     """Random numbers in every array."""
     random = np.random.default_rng(0)
     shape = (instants, VIEWS, COUNT)
     turned = np.linalg.qr(random.normal(size=(*shape[:2], 3, 3))).Q
-    return Sightings(
+    return LiftedObservations(
         joint_set=H36M_16,
         cameras=("left", "middle", "right"),
-        image_px=random.uniform(500, 1000, (VIEWS, 2)).astype(np.float32),
+        image_px=random.uniform(500, 1000, (instants, VIEWS, 2)).astype(np.float32),
         t_s=np.arange(instants) / 15,
         keypoints_px=random.normal(size=(*shape, 2)).astype(np.float32),
         confidence=random.random(shape).astype(np.float32),
@@ -62,8 +62,7 @@ def test_some_instants_and_views_keep_the_rows_of_every_array() -> None:
     assert len(found) == 2
     assert found.cameras == ("right", "left")
     assert found.t_s.tolist() == seen.t_s[[4, 1]].tolist()
-    np.testing.assert_array_equal(found.image_px, seen.image_px[[2, 0]])
-    for name in ("keypoints_px", "confidence", "canonical", "view_from_canonical"):
+    for name in ("image_px", "keypoints_px", "confidence", "canonical", "view_from_canonical"):
         np.testing.assert_array_equal(
             getattr(found, name), getattr(seen, name)[[4, 1]][:, [2, 0]], err_msg=name
         )
@@ -94,11 +93,12 @@ def test_a_long_take_is_lifted_in_batches_and_put_together_in_order() -> None:
         }
 
     long = some(600)
-    image = np.broadcast_to(long.image_px, (600, VIEWS, 2)).copy()
+    image = long.image_px.copy()
     image[:300] = 0  # no picture yet
     pixels = (long.keypoints_px, long.confidence, image)
-    found = sight(lift, H36M_16, long.cameras, long.t_s, pixels)
+    found = lift_observations(lift, H36M_16, long.cameras, long.t_s, pixels)
     assert sum(sizes) == 600
     assert len(sizes) > 1
     np.testing.assert_array_equal(found.canonical[..., :2], long.keypoints_px)
-    np.testing.assert_array_equal(found.image_px, long.image_px)
+    np.testing.assert_array_equal(found.image_px, image)
+    np.testing.assert_array_equal(found.size_px, image[300:].max(0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import (
     COLUMNS,
     compare,
@@ -105,10 +105,10 @@ def test_keypoints_weigh_by_squared_confidence_and_their_spread_gives_the_sigma(
     keypoints[:, 0, :4] = [[0, 0], [60, 0], [0, 80], [60, 80]]
     confidence = np.zeros((2, 1, COUNT), np.float32)
     confidence[0, 0, :4] = 0.5
-    seen = Sightings(
+    seen = LiftedObservations(
         joint_set=H36M_16,
         cameras=("cam0",),
-        image_px=np.full((1, 2), 1000, np.float32),
+        image_px=np.full((2, 1, 2), 1000, np.float32),
         t_s=np.arange(2.0),
         keypoints_px=keypoints,
         confidence=confidence,

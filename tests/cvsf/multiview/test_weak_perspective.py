@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Pixels
 from cvsf.multiview.weak_perspective import mean_body, mean_bone, roots_in_views
 from cvsf.skeleton import H36M_16
@@ -14,16 +14,16 @@ FRAMES, VIEWS = 12, 4
 
 
 @pytest.fixture
-def exact() -> Sightings:
+def exact() -> LiftedObservations:
     """Every view lifts the same body, some 300 mm a bone."""
     random = np.random.default_rng(0)
     body = 300 * random.normal(size=(FRAMES, len(H36M_16), 3))
     body = body - body[:, :1]
     shape = (FRAMES, VIEWS, len(H36M_16))
-    return Sightings(
+    return LiftedObservations(
         joint_set=H36M_16,
         cameras=tuple(f"cam{view}" for view in range(VIEWS)),
-        image_px=np.full((VIEWS, 2), 1000, np.float32),
+        image_px=np.full((*shape[:2], 2), 1000, np.float32),
         t_s=np.arange(FRAMES) / 15,
         keypoints_px=np.zeros((*shape, 2), np.float32),
         confidence=random.uniform(0.7, 1, shape).astype(np.float32),
@@ -33,7 +33,7 @@ def exact() -> Sightings:
 
 
 def test_the_mean_pose_is_of_the_views_that_see_the_person_and_its_mean_bone_is_1(
-    exact: Sightings,
+    exact: LiftedObservations,
 ) -> None:
     canonical, confidence = exact.canonical.copy(), exact.confidence.copy()
     canonical[:, 1], confidence[:, 1] = 5000.0, 0.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Cameras, Pixels, Real
 from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
 from cvsf.multiview.rotation import angle_between, turn
@@ -139,10 +139,10 @@ def test_a_lifted_pose_is_turned_into_the_world_by_the_average_of_the_views() ->
     wrong = says.copy()
     wrong[:, 1] = turn(np.array([0.0, 0.4, 0.0])) @ wrong[:, 1]
     confidence = np.ones((INSTANTS, VIEWS, COUNT), np.float32)
-    seen = Sightings(
+    seen = LiftedObservations(
         joint_set=H36M_16,
         cameras=tuple(f"cam{view}" for view in range(VIEWS)),
-        image_px=np.full((VIEWS, 2), 1000, np.float32),
+        image_px=np.full((INSTANTS, VIEWS, 2), 1000, np.float32),
         t_s=np.arange(INSTANTS) / 15,
         keypoints_px=pixels(cameras()).keypoints_px.astype(np.float32),
         confidence=confidence,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.residuals import bones_of
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.weak_perspective import mean_bone
@@ -24,7 +24,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> Sightings:
+def seen(walk: Rehearsed) -> LiftedObservations:
     return walk.seen()
 
 
@@ -70,7 +70,7 @@ def test_a_view_with_left_and_right_exchanged_does_not_raise_the_error(
 
 
 def test_views_in_another_order_and_unknown_ones_give_the_same_skeletons(
-    seen: Sightings, found: Calibration
+    seen: LiftedObservations, found: Calibration
 ) -> None:
     few = seen.take(slice(0, 3))
     other = few.of_views([2, 0, 3, 1, 0])
@@ -81,7 +81,7 @@ def test_views_in_another_order_and_unknown_ones_give_the_same_skeletons(
 
 
 def test_one_view_gives_a_whole_skeleton_with_larger_deviations_than_four(
-    seen: Sightings, found: Calibration
+    seen: LiftedObservations, found: Calibration
 ) -> None:
     few = seen.take(slice(0, 3))
     confidence = few.confidence.copy()
@@ -106,7 +106,7 @@ def test_a_rig_written_as_cameras_of_an_adjustment_sees_the_same_pixels(
 
 
 def test_bones_of_both_sides_enter_with_their_mean_length(
-    seen: Sightings, found: Calibration
+    seen: LiftedObservations, found: Calibration
 ) -> None:
     lengths = stance_of(seen.take(slice(0, 2)), found).lengths
     bones = bones_of(H36M_16)

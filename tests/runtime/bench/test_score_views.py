@@ -46,7 +46,7 @@ def known() -> Known:
         projection=np.broadcast_to(projection, (count, 3, 3, 4)),
     )
     rig = Rig(
-        cameras=take.sightings.cameras,
+        cameras=take.observations.cameras,
         image_px=np.tile(np.array(SIZE, float), (3, 1)),
         view_from_world=rotation,
         translation=shift,
@@ -150,7 +150,7 @@ def test_the_truth_file_gives_cameras_that_see_its_joints_at_its_keypoints(known
     world = 1e3 * known.take.joints[[3, 1]]
     homogeneous = np.concatenate([world, np.ones((2, len(H36M_16), 1))], -1)
     seen = np.einsum("nvij,nkj->nvki", read.projection, homogeneous)
-    expected = known.take.sightings.keypoints_px[[3, 1]]
+    expected = known.take.observations.keypoints_px[[3, 1]]
     off = np.abs(seen[..., :2] / seen[..., 2:] - expected)
     assert np.median(off) < 1.5  # the detector's noise is 1.2 px
     assert np.array_equal(read.joints_mm, local[[3, 1]])

@@ -19,6 +19,6 @@ def known(take: Filmed) -> Calibration:
     surveying, found = Surveying(), []
     surveying.scale_of = known_scale({"height_m": 1.75})
     for n in range(round(5.5 * HZ)):
-        surveying.see(take.sightings.take(slice(n, n + 1)))
+        surveying.see(take.observations.take(slice(n, n + 1)))
         found += surveying.think()
     return found[-1].calibration

@@ -45,7 +45,7 @@ def take() -> Filmed:
 
 @pytest.fixture(scope="module")
 def found(take: Filmed) -> Calibration:
-    return calibrate(take.sightings)
+    return calibrate(take.observations)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def _feed(survey: Survey, take: Filmed, count: int, hz: float = 2 * HZ) -> list[
     """What the surveyor says while the take passes, and until it has said something."""
     news: list[News] = []
     for n in range(count):
-        seen = take.sightings.take(slice(n, n + 1))
+        seen = take.observations.take(slice(n, n + 1))
         survey.see(seen, round(float(seen.t_s[0]) * 1e9))
         news += survey.news(0)
         time.sleep(1 / hz)
@@ -76,7 +76,7 @@ def test_the_calibration_process_finds_the_cameras_and_ends_with_its_hub(
     pid = survey._process.pid
     news = _feed(survey, take, 3 * HZ)
     assert news[0].cause == "first"
-    assert news[0].calibration.rig.cameras == take.sightings.cameras
+    assert news[0].calibration.rig.cameras == take.observations.cameras
     assert news[0].calibration.scale_source == "height"
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert until(lambda: os.getpriority(os.PRIO_PROCESS, pid) - own == calibrator_process.NICE)
@@ -88,7 +88,7 @@ def test_a_calibration_found_before_a_reported_loss_is_ignored(
     take: Filmed, survey: Survey
 ) -> None:
     for n in range(3 * HZ):
-        seen = take.sightings.take(slice(n, n + 1))
+        seen = take.observations.take(slice(n, n + 1))
         survey.see(seen, round(float(seen.t_s[0]) * 1e9))
         time.sleep(0.5 / HZ)
     while True:  # until it has found them; what it refused before does not count
@@ -103,7 +103,7 @@ def test_a_calibration_found_before_a_reported_loss_is_ignored(
 def test_a_loss_is_sent_again_until_the_socket_has_room(take: Filmed, survey: Survey) -> None:
     process = survey._process.pid
     os.kill(process, signal.SIGSTOP)
-    seen = take.sightings.take(slice(0, 1))
+    seen = take.observations.take(slice(0, 1))
     for second in range(3000):
         survey.see(seen, second * 10**9)
     survey.lose(3000.0)
@@ -123,7 +123,7 @@ def test_a_calibration_process_that_dies_is_restarted(
     survey.hold(found)
     os.kill(survey._process.pid, signal.SIGKILL)
     assert until(lambda: survey.news(0) == [] and not survey._alive)
-    seen = take.sightings.take(slice(0, 1))
+    seen = take.observations.take(slice(0, 1))
     seconds = count(1000)
 
     def is_restarted() -> bool:
@@ -137,7 +137,7 @@ def test_a_calibration_process_that_dies_is_restarted(
 
 def test_a_stopped_calibration_process_does_not_block_the_hub(take: Filmed, survey: Survey) -> None:
     os.kill(survey._process.pid, signal.SIGSTOP)
-    seen = take.sightings.take(slice(0, 1))
+    seen = take.observations.take(slice(0, 1))
     begun_s = time.perf_counter()
     for second in range(3000):
         survey.see(seen, second * 10**9)

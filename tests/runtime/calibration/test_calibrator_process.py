@@ -60,11 +60,11 @@ def test_an_unknown_word_is_logged_and_the_next_instants_are_calibrated_all_the_
         end.send(pack({"kind": "dance"}))
         end.send(pack({"kind": "begin", "scale": {"height_m": 1.75}, "first_s": 1.0}))
         for n in range(3 * HZ):
-            end.send(pack(to_map(take.sightings.take(slice(n, n + 1)))))
+            end.send(pack(to_map(take.observations.take(slice(n, n + 1)))))
         while (told := unpack(end.recv(1 << 20), trusted=True))["kind"] == "refused":
             assert told["reason"]
         assert (told["kind"], told["cause"], told["losses"]) == ("found", "first", 0)
-        assert from_plain(told["cameras"]).rig.cameras == take.sightings.cameras
+        assert from_plain(told["cameras"]).rig.cameras == take.observations.cameras
         end.close()
         assert process.wait(20) == 0
         assert process.stderr

@@ -27,7 +27,7 @@ def calibration(take: Filmed) -> Calibration:
     rotation = np.stack([aim(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in views])
     none = np.zeros(len(views))
     rig = Rig(
-        cameras=take.sightings.cameras,
+        cameras=take.observations.cameras,
         image_px=np.tile(np.array(SIZE, float), (len(views), 1)),
         view_from_world=rotation,
         translation=-np.einsum("vij,vj->vi", rotation, np.stack([view.eye for view in views])),
@@ -49,9 +49,9 @@ def watched(
 ) -> list[tuple[float, str, float]]:
     """When which camera was doubted, and since when, in seconds of the take."""
     found = []
-    begun_s = take.sightings.t_s[0]
+    begun_s = take.observations.t_s[0]
     for n in range(round(first_s * HZ), round(last_s * HZ)):
-        seen = take.sightings.take(slice(n, n + 1))
+        seen = take.observations.take(slice(n, n + 1))
         if said := vigil.see(seen, take.joints[n : n + 1], doubted):
             found.append((float(seen.t_s[0] - begun_s), said[0], said[1] - begun_s))
     return found
@@ -99,7 +99,7 @@ def test_a_camera_without_observations_neither_fits_nor_disagrees(
     take: Filmed, calibration: Calibration
 ) -> None:
     blind = replace(
-        take, sightings=replace(take.sightings, confidence=take.sightings.confidence * 0)
+        take, observations=replace(take.observations, confidence=take.observations.confidence * 0)
     )
     vigil = Vigil(calibration)
     assert vigil.recent().tolist() == [0, 0, 0, 0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from runtime.calibration.keyframes import Gallery
 from runtime.calibration.observation_codec import arranged
 from tests.support.filmed import HZ, Filmed
@@ -15,10 +15,10 @@ def test_kept_instants_are_bounded_and_hold_the_last_seconds_whole(
     take: Filmed,
 ) -> None:
     gallery = Gallery()
-    count = len(take.sightings)
+    count = len(take.observations)
     for again in range(6):
         for n in range(count):
-            seen = take.sightings.take(slice(n, n + 1))
+            seen = take.observations.take(slice(n, n + 1))
             gallery.add(_at(seen, float(seen.t_s[0]) + again * count / HZ))
     kept = gallery.since(-np.inf)
     assert kept is not None
@@ -37,13 +37,13 @@ def test_kept_instants_are_bounded_and_hold_the_last_seconds_whole(
     assert sure[left.t_s >= middle_s].any()
 
 
-def _at(seen: Sightings, t_s: float) -> Sightings:
+def _at(seen: LiftedObservations, t_s: float) -> LiftedObservations:
     return replace(seen, t_s=np.array([t_s]))
 
 
 def test_an_instant_with_the_person_in_one_view_is_not_kept(take: Filmed) -> None:
     gallery = Gallery()
-    seen = take.sightings.take(slice(0, 1))
+    seen = take.observations.take(slice(0, 1))
     gallery.add(arranged(seen, seen.cameras, without=seen.cameras[1:]))
     assert gallery.since(-np.inf) is None
     assert gallery.newest_s == -np.inf
@@ -52,7 +52,7 @@ def test_an_instant_with_the_person_in_one_view_is_not_kept(take: Filmed) -> Non
 
 def test_a_pause_counts_as_a_quarter_of_a_second_of_time_watched(take: Filmed) -> None:
     gallery = Gallery()
-    seen = take.sightings.take(slice(0, 1))
+    seen = take.observations.take(slice(0, 1))
     for t_s in (10.0, 10.1, 60.0):
         gallery.add(_at(seen, t_s))
     # the first instant counts as after a pause

@@ -29,7 +29,7 @@ def test_what_is_seen_or_lost_changes_nothing_of_known_cameras(
     take: Filmed, known: Calibration
 ) -> None:
     cameras = Known([(5, News(calibration=known, cause="first"))])
-    cameras.see(take.sightings.take(slice(0, 1)), 0)
+    cameras.see(take.observations.take(slice(0, 1)), 0)
     cameras.doubt("cam0", 0.0)
     cameras.lose(0.0)
     cameras.close()

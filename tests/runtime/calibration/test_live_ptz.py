@@ -9,7 +9,7 @@ import pytest
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.world_frame import Scale
 from cvsf.evaluation.metrics import mpjpe
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import pans
 from runtime.calibration.live_ptz import Pursued
 from runtime.calibration.online_calibrator import Found, Surveying
@@ -24,11 +24,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> Sightings:
+def seen(walk: Rehearsed) -> LiftedObservations:
     return walk.seen()
 
 
-def shown(surveyor: Surveying, seen: Sightings, rows: range) -> list[tuple[int, Found]]:
+def shown(surveyor: Surveying, seen: LiftedObservations, rows: range) -> list[tuple[int, Found]]:
     """What it finds, and after which instant, shown one instant after another."""
     found: list[tuple[int, Found]] = []
     for row in rows:
@@ -39,7 +39,7 @@ def shown(surveyor: Surveying, seen: Sightings, rows: range) -> list[tuple[int, 
 
 @pytest.mark.slow
 def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_pursued(
-    walk: Rehearsed, seen: Sightings
+    walk: Rehearsed, seen: LiftedObservations
 ) -> None:
     surveyor = Surveying()
     surveyor.scale_of = lambda cameras: Scale(height_m=STATURE_M)
@@ -63,7 +63,7 @@ def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_pursued(
 
 
 @pytest.mark.slow
-def test_views_that_do_not_fit_for_two_seconds_are_lost(seen: Sightings) -> None:
+def test_views_that_do_not_fit_for_two_seconds_are_lost(seen: LiftedObservations) -> None:
     pursued = Pursued(calibrate(seen.take(slice(0, 60)), moving="panning"))
     random = np.random.default_rng(0)
     for row in range(60, 120):

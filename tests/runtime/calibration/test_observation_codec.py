@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from cvsf.messages import MultiviewPose, pack, unpack
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.skeleton import H36M_16, joint_set
 from runtime.calibration.observation_codec import arranged, from_map, joined, seen_now, to_map
 from tests.support.filmed import Filmed, engine
@@ -13,7 +13,7 @@ from tests.support.material import make_pose
 
 
 def test_observations_that_were_packed_and_unpacked_are_unchanged(take: Filmed) -> None:
-    seen = take.sightings.take(slice(3, 4))
+    seen = take.observations.take(slice(3, 4))
     again = from_map(unpack(pack(to_map(seen)), trusted=True))
     assert again.cameras == seen.cameras
     assert again.t_s == seen.t_s
@@ -22,19 +22,19 @@ def test_observations_that_were_packed_and_unpacked_are_unchanged(take: Filmed) 
 
 
 def test_cameras_that_come_and_go_keep_their_order(take: Filmed) -> None:
-    seen = take.sightings.take(slice(0, 1))
+    seen = take.observations.take(slice(0, 1))
     two = seen.of_views([2, 0])
     whole = arranged(two, ("cam0", "cam1", "cam2"))
     assert np.array_equal(whole.keypoints_px[:, 2], seen.keypoints_px[:, 2])
     assert not whole.confidence[:, 1].any()
-    assert not whole.image_px[1].any()
+    assert not whole.image_px[:, 1].any()
     both = joined([_at(seen, 2.0), _at(two, 1.0)])
     assert both.cameras == seen.cameras
     assert both.t_s.tolist() == [1.0, 2.0]
     assert both.confidence.any(-1).sum(1).tolist() == [2, int(seen.confidence.any(-1).sum())]
 
 
-def _at(seen: Sightings, t_s: float) -> Sightings:
+def _at(seen: LiftedObservations, t_s: float) -> LiftedObservations:
     return replace(seen, t_s=np.array([t_s]))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.world_frame import Scale
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import place
 from runtime.calibration.observation_codec import arranged
@@ -17,7 +17,7 @@ from tests.support.filmed import HZ, Filmed, rooted_mm
 STATURE_M = 1.75
 
 
-def _shown(surveying: Surveying, seen: Sightings, first: int, last: int) -> list[Found]:
+def _shown(surveying: Surveying, seen: LiftedObservations, first: int, last: int) -> list[Found]:
     """What is found while the instants come in, as soon as it can be."""
     found = []
     for n in range(first, last):
@@ -29,7 +29,7 @@ def _shown(surveying: Surveying, seen: Sightings, first: int, last: int) -> list
 def _begun(take: Filmed, seconds: float) -> list[Found]:
     surveying = Surveying()
     surveying.scale_of = known_scale({"height_m": STATURE_M})
-    return _shown(surveying, take.sightings, 0, round(seconds * HZ))
+    return _shown(surveying, take.observations, 0, round(seconds * HZ))
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_a_second_of_movement_gives_metres_and_more_of_it_stays_in_the_same_worl
     assert [one.cause for one in found[:2]] == ["first", "better"]
     assert found[0].calibration.instants <= 2 * HZ
     assert {one.calibration.scale_source for one in found} == {"height"}
-    still = take.sightings.take(slice(0, round(5.5 * HZ)))
+    still = take.observations.take(slice(0, round(5.5 * HZ)))
     placed = [place(still, one.calibration).joints for one in found]
     errors = [rooted_mm(joints, take.joints[: len(joints)]) for joints in placed]
     assert errors[0] < 45
@@ -53,10 +53,10 @@ def test_a_second_of_movement_gives_metres_and_more_of_it_stays_in_the_same_worl
 def test_a_knocked_camera_is_found_in_its_new_place(take: Filmed, known: Calibration) -> None:
     surveying = Surveying()
     surveying.hold(known)
-    knocked_s = float(take.sightings.t_s[6 * HZ])
-    assert _shown(surveying, take.sightings, 5 * HZ, 6 * HZ + 10) == []
+    knocked_s = float(take.observations.t_s[6 * HZ])
+    assert _shown(surveying, take.observations, 5 * HZ, 6 * HZ + 10) == []
     surveying.doubt("cam2", knocked_s)
-    found = _shown(surveying, take.sightings, 6 * HZ + 10, 7 * HZ + 10)
+    found = _shown(surveying, take.observations, 6 * HZ + 10, 7 * HZ + 10)
     assert found[0].cause == "moved"
     assert found[0].moved == ("cam2",)
     before, after = known.rig, found[0].calibration.rig
@@ -67,13 +67,13 @@ def test_a_knocked_camera_is_found_in_its_new_place(take: Filmed, known: Calibra
 
 def test_observations_without_a_solution_give_a_reason_and_no_calibration(take: Filmed) -> None:
     surveying = Surveying()
-    one = take.sightings.take(slice(0, 1))
+    one = take.observations.take(slice(0, 1))
     alone = arranged(one, one.cameras, without=one.cameras[1:])
     for _ in range(40):
         surveying.see(alone)
     assert surveying.think() == []
     assert surveying.reason == ""
-    wild = take.sightings.take(slice(0, 60))
+    wild = take.observations.take(slice(0, 60))
     noise = np.random.default_rng(0).uniform(0, 480, wild.keypoints_px.shape).astype(np.float32)
     for n in range(60):
         shown = wild.take(slice(n, n + 1))

@@ -13,8 +13,8 @@ from tests.support.filmed import HZ, Filmed
 def test_the_camera_at_fault_is_the_one_without_which_the_others_agree(
     take: Filmed, known: Calibration
 ) -> None:
-    after = arranged(take.sightings.take(slice(6 * HZ, 6 * HZ + 12)), known.rig.cameras)
-    before = arranged(take.sightings.take(slice(5 * HZ, 5 * HZ + 12)), known.rig.cameras)
+    after = arranged(take.observations.take(slice(6 * HZ, 6 * HZ + 12)), known.rig.cameras)
+    before = arranged(take.observations.take(slice(5 * HZ, 5 * HZ + 12)), known.rig.cameras)
     assert fit(known.rig, before) < 0.02 < fit(known.rig, after)
     assert blamed(known.rig, after, range(4), 0.03, 0.04) == 2
     assert blamed(known.rig, after, [0, 1, 2], 0.03, 0.04) == 2
@@ -27,7 +27,7 @@ def test_the_camera_at_fault_is_the_one_without_which_the_others_agree(
 def test_pixels_that_are_the_joints_projections_have_no_error(
     take: Filmed, known: Calibration
 ) -> None:
-    seen = arranged(take.sightings.take(slice(0, 5)), known.rig.cameras)
+    seen = arranged(take.observations.take(slice(0, 5)), known.rig.cameras)
     joints = np.nan_to_num(triangulated(known.rig, seen, range(4)))
     exact = replace(seen, keypoints_px=known.rig.project(joints).astype(np.float32))
     assert np.nanmax(misfit(known.rig, joints, exact)) < 1e-6
@@ -36,7 +36,7 @@ def test_pixels_that_are_the_joints_projections_have_no_error(
 def test_an_error_is_a_share_of_the_persons_extent_in_the_picture(
     take: Filmed, known: Calibration
 ) -> None:
-    seen = arranged(take.sightings.take(slice(0, 1)), known.rig.cameras)
+    seen = arranged(take.observations.take(slice(0, 1)), known.rig.cameras)
     joints = np.nan_to_num(triangulated(known.rig, seen, range(4)))
     pixels = known.rig.project(joints)
     extent = np.linalg.norm(np.ptp(pixels[0, 1], axis=0))
@@ -53,5 +53,5 @@ def test_an_error_is_a_share_of_the_persons_extent_in_the_picture(
 def test_a_joint_seen_by_fewer_than_two_views_is_not_triangulated(
     take: Filmed, known: Calibration
 ) -> None:
-    seen = arranged(take.sightings.take(slice(0, 3)), known.rig.cameras)
+    seen = arranged(take.observations.take(slice(0, 3)), known.rig.cameras)
     assert np.isnan(triangulated(known.rig, seen, [2])).all()

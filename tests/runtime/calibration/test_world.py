@@ -27,7 +27,7 @@ def take() -> Filmed:
 
 @pytest.fixture(scope="module")
 def cameras(take: Filmed) -> Calibration:
-    seen = take.sightings.take(slice(0, round(BUMP_S * HZ)))
+    seen = take.observations.take(slice(0, round(BUMP_S * HZ)))
     found = calibrate(seen)
     return stand(found, place(seen, found), Scale(height_m=1.75))
 

@@ -21,8 +21,8 @@ def test_a_session_is_cut_to_its_first_views_and_seconds_and_the_truth_likewise(
     assert reel.cameras == ("cam0", "cam1", "cam2", "cam3")
     for number, filmed in enumerate(reel.sessions(engine(), views=3, seconds=5 / RATE_HZ)):
         assert filmed.name == f"w:{number}"
-        assert filmed.sightings.cameras == ("cam0", "cam1", "cam2")
-        assert filmed.sightings.confidence.shape == (6, 3, 16)
+        assert filmed.observations.cameras == ("cam0", "cam1", "cam2")
+        assert filmed.observations.confidence.shape == (6, 3, 16)
         assert filmed.fused.shape == (6, 16, 3)
         assert filmed.duration_s == pytest.approx(5 / RATE_HZ)
         assert filmed.real is not None
@@ -45,7 +45,7 @@ def test_instants_out_of_order_are_calibrated_in_the_order_of_their_times(tmp_pa
     )
     assert one.keys() == other.keys()
     for name in one:
-        ours, theirs = one[name].sightings, other[name].sightings
+        ours, theirs = one[name].observations, other[name].observations
         assert (np.diff(theirs.t_s) > 0).all()
         assert np.array_equal(ours.t_s, theirs.t_s)
         assert np.array_equal(ours.keypoints_px, theirs.keypoints_px)
@@ -61,7 +61,7 @@ def test_a_recorded_session_keeps_the_names_of_its_cameras_and_has_no_truth(
     folder = tmp_path / "run"
     record(folder, [make_pose(index, ("left", "right")) for index in range(4)])
     (filmed,) = read_reel(folder, Choice()).sessions(engine(), views=2)
-    assert (filmed.name, filmed.sightings.cameras) == ("run", ("left", "right"))
+    assert (filmed.name, filmed.observations.cameras) == ("run", ("left", "right"))
     assert filmed.real is None
 
 

@@ -71,10 +71,10 @@ def test_written_skeletons_are_the_placed_ones_with_their_views(
 def test_a_picture_of_unknown_size_is_refused_and_the_lifter_alone_still_scored(
     filmed: Filmed,
 ) -> None:
-    image = filmed.sightings.image_px.copy()
-    image[2] = 0
-    seen = replace(filmed.sightings, image_px=image)
-    refused = solve(replace(filmed, sightings=seen), ORDER)
+    image = filmed.observations.image_px.copy()
+    image[:, 2] = 0
+    seen = replace(filmed.observations, image_px=image)
+    refused = solve(replace(filmed, observations=seen), ORDER)
     assert refused.refused == "the size of cam2's pictures is not known; say it as image_px"
     assert refused.found is None
     assert not refused.succeeded

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
 from cvsf.multiview.triangulation import projection_of
 from cvsf.reconstruction.reconstruct import Placed
@@ -68,12 +68,12 @@ def truth() -> Reality:
     )
 
 
-def sightings(**changed: Any) -> Sightings:
+def observations(**changed: Any) -> LiftedObservations:
     local = in_views()
-    seen = Sightings(
+    seen = LiftedObservations(
         joint_set=H36M_16,
         cameras=("a", "b", "c"),
-        image_px=np.full((VIEWS, 2), (1280, 720), np.float32),
+        image_px=np.full((FRAMES, VIEWS, 2), (1280, 720), np.float32),
         t_s=np.arange(FRAMES) / 10,
         keypoints_px=(FOCAL * local[..., :2] / local[..., 2:] + CENTRE).astype(np.float32),
         confidence=np.ones((FRAMES, VIEWS, JOINTS), np.float32),
@@ -124,7 +124,7 @@ def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Pla
 
 
 def test_a_skeleton_of_another_size_and_place_is_no_error() -> None:
-    off = errors(0.3 * in_views() + [10.0, -5, 2], sightings(), truth())
+    off = errors(0.3 * in_views() + [10.0, -5, 2], observations(), truth())
     assert off.count == FRAMES * VIEWS
     assert off.n_mm == pytest.approx(0, abs=1e-6)
     assert off.p_mm == pytest.approx(0, abs=1e-6)
@@ -132,7 +132,7 @@ def test_a_skeleton_of_another_size_and_place_is_no_error() -> None:
 
 def test_a_turned_skeleton_is_an_error_before_the_best_similarity_and_none_after() -> None:
     turn = Rotation.from_euler("z", 40, degrees=True).as_matrix()
-    off = errors(in_views() @ turn.T, sightings(), truth())
+    off = errors(in_views() @ turn.T, observations(), truth())
     assert off.n_mm / off.count > 100
     assert off.p_mm == pytest.approx(0, abs=1e-6)
 
@@ -140,7 +140,7 @@ def test_a_turned_skeleton_is_an_error_before_the_best_similarity_and_none_after
 def test_an_instant_that_one_view_alone_saw_does_not_count() -> None:
     confidence = np.ones((FRAMES, VIEWS, JOINTS), np.float32)
     confidence[0, 1:], confidence[1, 2] = 0, 0
-    seen, real = sightings(confidence=confidence), truth()
+    seen, real = observations(confidence=confidence), truth()
     for known in (real, replace(real, cameras=None)):
         assert errors(in_views(), seen, known).count == 2 + 2 * VIEWS
 
@@ -148,18 +148,18 @@ def test_an_instant_that_one_view_alone_saw_does_not_count() -> None:
 def test_joints_that_do_not_count_or_are_not_known_add_nothing() -> None:
     wrong, real = in_views(), truth()
     wrong[:, :, 9] += 500
-    assert errors(wrong, sightings(), real).n_mm > 100
+    assert errors(wrong, observations(), real).n_mm > 100
     some = replace(real, joints=tuple(j for j in range(JOINTS) if j != 9))
-    assert errors(wrong, sightings(), some).n_mm == pytest.approx(0, abs=1e-6)
+    assert errors(wrong, observations(), some).n_mm == pytest.approx(0, abs=1e-6)
     real.joints_mm[:, :, 9] = np.nan
-    assert errors(wrong, sightings(), real).n_mm == pytest.approx(0, abs=1e-6)
+    assert errors(wrong, observations(), real).n_mm == pytest.approx(0, abs=1e-6)
 
 
 def test_a_joint_that_was_not_given_counts_as_if_it_were_at_the_root() -> None:
     lost, rooted = in_views(), in_views()
     lost[:, :, 9] = np.nan
     rooted[:, :, 9] = rooted[:, :, 0]
-    assert errors(lost, sightings(), truth()) == errors(rooted, sightings(), truth())
+    assert errors(lost, observations(), truth()) == errors(rooted, observations(), truth())
 
 
 def test_errors_of_sessions_are_pooled_by_what_counted() -> None:
@@ -170,15 +170,15 @@ def test_errors_of_sessions_are_pooled_by_what_counted() -> None:
 
 
 def test_with_exact_pixels_true_cameras_give_the_true_skeletons() -> None:
-    best = limit(sightings(), truth())
+    best = limit(observations(), truth())
     assert best is not None
     assert best.n_mm / best.count < 0.1
-    assert limit(sightings(), replace(truth(), cameras=None)) is None
+    assert limit(observations(), replace(truth(), cameras=None)) is None
 
 
 def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
     calibration, placed = found(tilt_deg=20)
-    ours = of_rig(sightings(), calibration, placed, truth())
+    ours = of_rig(observations(), calibration, placed, truth())
     assert ours.n_mm / ours.count == pytest.approx(0, abs=1e-6)
     facts = of_cameras(calibration, placed, truth())
     np.testing.assert_allclose(facts["focal"], 0, atol=1e-9)
@@ -191,7 +191,7 @@ def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
 def test_a_wrong_focal_length_is_reported_as_a_share_and_raises_the_reprojection_error() -> None:
     calibration, placed = found(focal=1.1 * FOCAL)
     assert of_cameras(calibration, placed, truth())["focal"] == pytest.approx([0.1] * VIEWS)
-    px = reprojection_px(sightings(), calibration, placed, truth())
+    px = reprojection_px(observations(), calibration, placed, truth())
     away = np.linalg.norm(truth().cameras.straight_px - CENTRE, axis=-1)  # type: ignore[union-attr]
     assert px["self_calibrated"] == pytest.approx(0.1 * np.median(away), rel=1e-4)
     assert px["true_cameras"] < 0.01
@@ -232,5 +232,5 @@ def test_lifted_poses_are_averaged_by_confidence() -> None:
     canonical[:, 1], canonical[:, 2] = 4.0, 100.0
     confidence = np.zeros((FRAMES, VIEWS, JOINTS), np.float32)
     confidence[:, 0], confidence[:, 1] = 0.25, 0.75
-    found = mean_of_canonical(sightings(canonical=canonical, confidence=confidence))
+    found = mean_of_canonical(observations(canonical=canonical, confidence=confidence))
     np.testing.assert_allclose(found, 3.0, rtol=1e-5)

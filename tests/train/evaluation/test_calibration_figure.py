@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from cvsf.multiview.observations import Sightings
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.skeleton import H36M_16
 from tests.support.material import make_frame, make_instant, make_pose, record
 from tests.support.outcomes import outcome
@@ -25,10 +25,10 @@ def filmed(made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "c
     shown = rig.project(made.placed.joints)
     views = [rig.cameras.index(name) if name in rig.cameras else 0 for name in cameras]
     shape = (*shown[:, views].shape[:3],)
-    seen = Sightings(
+    seen = LiftedObservations(
         joint_set=H36M_16,
         cameras=cameras,
-        image_px=np.full((len(cameras), 2), (640, 480), np.float32),
+        image_px=np.full((*shape[:2], 2), (640, 480), np.float32),
         t_s=made.t_s,
         keypoints_px=shown[:, views].astype(np.float32),
         confidence=np.ones(shape, np.float32),
@@ -36,7 +36,7 @@ def filmed(made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "c
         view_from_canonical=np.zeros((*shape[:2], 3, 3), np.float32),
     )
     fused = np.zeros((shape[0], shape[2], 3), np.float32)
-    return Filmed(name=made.name, sightings=seen, fused=fused, real=None)
+    return Filmed(name=made.name, observations=seen, fused=fused, real=None)
 
 
 def drawn(path: Path) -> Any:
