@@ -1,18 +1,21 @@
 """Two commits side by side: the same answers, and how long they take to start.
 
-`python -m tests.support.compare_commits OLD NEW FILE.npz`, at the repository's root, builds both
-commits into folders of their own, gives both the same work and prints one JSON object: what
-differs, and the new commit's start-up over the old one's. FILE.npz is a multi-view file of a person
-who moves.
+`python -m tests.support.compare_commits OLD NEW FILE.npz ...`, at the repository root, builds
+both commits into folders of their own, gives both the same work and prints one JSON object: what
+differs by more than the tolerances below, the largest differences, and the start-up of the new
+commit over that of the old one. Each FILE.npz is a multi-view file of a person who moves; networks
+are trained on the first.
 """
 
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,22 @@ from tests.support.paths import DATA, ROOT
 
 REPEATS = 15
 STEPS = 20
-SMALL = {"width": 32, "blocks": 1, "threads": 1, "batch_instants": 8, "check_instants": 8}
+SMALL = {
+    "width": 32,
+    "blocks": 1,
+    "threads": 1,
+    "batch_instants": 8,
+    "check_instants": 8,
+    "precision": "float64",
+}
+MILLIMETRES = 0.01
+"""Of every figure of `cvsf calibrate` and `cvsf evaluate` in mm."""
+UNIT_SCALE = 1e-5
+"""Of a replayed session's joints, in unit scale."""
+SHARE = 1e-3
+"""Of every other figure of `cvsf calibrate` and `cvsf evaluate`, relative to its size."""
+LOSS = 1e-6
+"""Of a training step's loss in float64, relative to its size."""
 STARTS = {
     "cvsf --help": ["-m", "cvsf", "--help"],
     "import of a node": ["-c", "import capture.node"],
@@ -65,18 +83,19 @@ def command(built: Path, cwd: Path, *words: str) -> Any:
     return json.loads(run(built, "-m", "cvsf", *words, "--json", cwd=cwd).splitlines()[-1])
 
 
-def answers(built: Path, file: Path, folder: Path) -> dict[str, Any]:
+def answers(built: Path, files: list[Path], folder: Path) -> dict[str, Any]:
     """What one build makes of the same work."""
     folder.mkdir()
-    found = {
-        "bench replay": command(built, folder, "bench", "replay", str(DATA / "session")),
-        "calibrate": command(built, folder, "calibrate", str(file)),
-        "evaluate": command(built, folder, "evaluate", str(file)),
+    found: dict[str, Any] = {
+        "bench replay": command(built, folder, "bench", "replay", str(DATA / "session"))
     }
+    for file in files:
+        found[f"calibrate {file.stem}"] = command(built, folder, "calibrate", str(file))
+        found[f"evaluate {file.stem}"] = command(built, folder, "evaluate", str(file))
     config = folder / "config.json"
     config.write_text(json.dumps(SMALL | {"steps": STEPS, "checks": STEPS}))
     for variant in ("s1s2", "stage3"):
-        words = [str(file), "--variant", variant, "--config", str(config), "--out", variant]
+        words = [str(files[0]), "--variant", variant, "--config", str(config), "--out", variant]
         command(built, folder, "train", *words)
         checkpoint = folder / variant / "seed-0" / "checkpoint.pt"
         program = (
@@ -90,7 +109,36 @@ def answers(built: Path, file: Path, folder: Path) -> dict[str, Any]:
     return found
 
 
-def differences(old: Any, new: Any, where: str = "") -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where two answers are not the same."""
+
+    where: str
+    old: Any
+    new: Any
+
+    @property
+    def kind(self) -> str:
+        """Which tolerance holds there."""
+        if self.where.startswith(".losses"):
+            return "loss"
+        if self.where.startswith(".bench replay"):
+            return "unit scale"
+        return "mm" if "_mm" in self.where else "share"
+
+    @property
+    def size(self) -> float:
+        """In units of its tolerance's kind; infinite for what is no number."""
+        if not all(isinstance(x, int | float) and math.isfinite(x) for x in (self.old, self.new)):
+            return math.inf
+        apart = float(abs(self.new - self.old))
+        return apart if self.kind in ("mm", "unit scale") else apart / max(abs(self.old), 1e-9)
+
+
+_TOLERANCES = {"mm": MILLIMETRES, "unit scale": UNIT_SCALE, "share": SHARE, "loss": LOSS}
+
+
+def differences(old: Any, new: Any, where: str = "") -> list[Difference]:
     """The places where two answers are not the same to the last digit."""
     if where.rpartition(".")[2] in _TIMES:
         return []
@@ -100,7 +148,8 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [d for i, (a, b) in pairs for d in differences(a, b, f"{where}[{i}]")]
-    return [] if old == new else [f"{where}: {old} is now {new}"]
+    is_same = old == new or (old != old and new != new)  # two that are not a number
+    return [] if is_same else [Difference(where, old, new)]
 
 
 def start_seconds(builds: list[Path], words: list[str], folder: Path) -> list[float]:
@@ -114,21 +163,28 @@ def start_seconds(builds: list[Path], words: list[str], folder: Path) -> list[fl
     return [statistics.median(row[1:]) for row in times]
 
 
-def main(old: str, new: str, file: str) -> None:
+def main(old: str, new: str, *files: str) -> None:
     """Build, compare, print."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         builds = [build(commit, folder) for commit in (old, new)]
         made = [
-            answers(built, Path(file).absolute(), folder / f"answers-{built.name}")
+            answers(built, [Path(f).absolute() for f in files], folder / f"answers-{built.name}")
             for built in builds
         ]
         starts = {}
         for what, words in STARTS.items():
             before_s, after_s = start_seconds(builds, words, folder)
             starts[what] = {"old_s": before_s, "new_s": after_s, "ratio": after_s / before_s}
+    apart = differences(made[0], made[1])
     result = {
-        "differences": differences(made[0], made[1]),
+        "differences": [
+            f"{d.where}: {d.old} is now {d.new}" for d in apart if d.size > _TOLERANCES[d.kind]
+        ],
+        "largest": {
+            kind: max((d.size for d in apart if d.kind == kind), default=0.0)
+            for kind in _TOLERANCES
+        },
         "replay": [one["bench replay"] for one in made],
         "losses": {k: v[-1] for k, v in made[1].items() if k.startswith("losses")},
         "starts": starts,
