@@ -15,6 +15,8 @@ _LINK = re.compile(r"\]\(([^)#]+)")
 _BARE = re.compile(r"(?<![\w/.*])\w+\.py\b")
 _ELSEWHERE = {"make_multiview.py"}
 """Writes the layout of multi-view files, and is not ours."""
+_NOT_IN_KEYS = {"plan.json", "proof.json", "pick", "prove", "tell", "--morph", "placed_*"}
+"""Files, values, options and names of arrays that the glossary explains beside the keys."""
 _MODULE = re.compile(r"`(?:capture|cvsf|runtime|train)\.(?!toml|md)\w+(?:\.\w+)*`")
 
 
@@ -59,3 +61,31 @@ def test_the_table_of_processes_is_the_same_in_docs_and_code() -> None:
         assert module == f"`{' '.join(process.module)}`"
         assert (started_by, lives) == (process.started_by, process.lives)
         assert re.findall(r"\d+", binds) == [str(port) for port in process.binds]
+
+
+def glossary_rows() -> tuple[list[list[str]], list[list[str]]]:
+    """Cells of the tables of terms, and of the table of keys."""
+    terms, rest = (ROOT / "docs/glossary.md").read_text().split("\n## Keys and ")
+    keys = rest.split("\n## File names ")[0]
+
+    def rows(text: str) -> list[list[str]]:
+        lines = [line for line in text.splitlines() if line.startswith("| ")]
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+        return [row for row in cells if row[0] not in ("term", "key")]
+
+    return rows(terms), rows(keys)
+
+
+def test_every_row_of_the_glossary_is_complete_and_no_word_is_in_two() -> None:
+    terms, keys = glossary_rows()
+    assert all(len(row) == 3 and all(row) for row in (*terms, *keys))
+    names = [row[0] for row in terms]
+    assert len(names) == len(set(names))
+
+
+def test_every_key_in_the_glossary_is_a_recorded_key() -> None:
+    recorded = set(re.findall(r"[\w-]+", (ROOT / "tests/data/keys.json").read_text()))
+    for row in glossary_rows()[1]:
+        for key in set(re.findall(r"`([^`]+)`", row[0])) - _NOT_IN_KEYS:
+            stem = key.removesuffix("*")
+            assert any(name == key or (key != stem and name.startswith(stem)) for name in recorded)
