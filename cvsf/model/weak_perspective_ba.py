@@ -46,22 +46,14 @@ _SYSTEM = torch.cat([MINORS, torch.eye(9)[:, :3]], 1)
 _IDENTITY = torch.eye(3).flatten()
 
 
-class Cameras(NamedTuple):
-    """Scaled-orthographic cameras with first-order perspective; scale is 1 / distance in canonical
-    units.
+class ScaledOrthographicCameras(NamedTuple):
+    """Scaled-orthographic cameras with first-order perspective (Tomasi and Kanade 1992); scale is
+    1 / distance in canonical units.
     """
 
-    view_from_canonical: Float[Tensor, "B V 3 3"]
-    scale: Float[Tensor, "B V 1 1"]
-    shift: Float[Tensor, "B V 1 2"]
-
-
-class _Cameras(NamedTuple):
-    """The same with views on one axis and joints on the last, where the arithmetic is quickest."""
-
-    view_from_canonical: Float[Tensor, "N 3 3"]
-    scale: Float[Tensor, "N 1 1"]
-    shift: Float[Tensor, "N 2 1"]
+    view_from_canonical: Float[Tensor, "*batch 3 3"]
+    scale: Float[Tensor, "*batch 1 1"]
+    shift: Float[Tensor, "*batch 2 1"]
 
 
 class _Priors(NamedTuple):
@@ -78,17 +70,19 @@ def agree(
     plane: Float[Tensor, "B V J 2"],
     confidence: Float[Tensor, "B V J"],
     rounds: int = ROUNDS,
-) -> tuple[Float[Tensor, "B J 3"], Cameras, Float[Tensor, "B V J"]]:
-    """Body and cameras that explain all views together, and how far each joint was believed.
+) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
+    """Body and cameras that explain all views together, and each joint's robust confidence.
 
     Alternates between the cameras (one Gauss-Newton step each) and the joints (3x3 systems,
-    reweighted by their residuals); what the views leave open, such as depth against turn with two
-    of them, the priors decide. No rounds leave all as lifted.
+    reweighted by their residuals); what the views do not determine, such as depth against rotation
+    with two of them, the priors do. No rounds leave all as lifted.
     """
     if not rounds:
         return (
             prior,
-            Cameras(prior_rotation, 0 * plane[..., :1, :1], 0 * plane[..., :1, :]),
+            ScaledOrthographicCameras(
+                prior_rotation, 0 * plane[..., :1, :1], 0 * plane[..., :1, :].mT
+            ),
             confidence,
         )
     sure = confidence.square()
@@ -98,7 +92,8 @@ def agree(
     seen, start = plane.mT.flatten(0, 1), prior_rotation.flatten(0, 1)
     one = torch.ones_like(seen[:, :1])
     priors = _Priors(start, hold.flatten(0, 1), (hold + DAMPING).flatten(0, 1) * _IDENTITY.to(one))
-    cameras, agreed = _Cameras(start, 0 * one[..., :1], 0 * seen[..., :1]), torch.ones_like(sure)
+    cameras = ScaledOrthographicCameras(start, 0 * one[..., :1], 0 * seen[..., :1])
+    agreed = torch.ones_like(sure)
     for _ in range(rounds):
         local = _in_views(joints, cameras.view_from_canonical, shape)
         cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
@@ -111,8 +106,8 @@ def agree(
         joints = placed + OVERSHOOT * (placed - joints)
     local = _in_views(placed, cameras.view_from_canonical, shape)
     cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
-    rotation, scale, shift = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
-    return placed.mT, Cameras(rotation, scale, shift.mT), confidence * agreed
+    by_view = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
+    return placed.mT, ScaledOrthographicCameras(*by_view), confidence * agreed
 
 
 def _in_views(
@@ -125,12 +120,12 @@ def _in_views(
 
 def _step_cameras(
     local: Float[Tensor, "N 3 J"],
-    cameras: _Cameras,
+    cameras: ScaledOrthographicCameras,
     priors: _Priors,
     seen: Float[Tensor, "N 2 J"],
     one: Float[Tensor, "N 1 J"],
     weight: Float[Tensor, "N J"],
-) -> _Cameras:
+) -> ScaledOrthographicCameras:
     """One step of rotation, scale and shift of every view towards its 2D pose; local is the body
     in the axes of its camera so far.
     """
@@ -146,7 +141,7 @@ def _step_cameras(
     pull = parts[:, 9:12] / scale - parts[:, 12:15] - priors.hold * turned
     rotation = rotation_from_step(solve3(squared(parts[:, :9] + priors.held), pull)) @ rotation
     scale = scale[..., None]
-    return _Cameras(rotation, scale, centre[:, 3:] - scale * centre[:, :2])
+    return ScaledOrthographicCameras(rotation, scale, centre[:, 3:] - scale * centre[:, :2])
 
 
 def scale_from_moments(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
