@@ -96,16 +96,16 @@ def _reduced(
     solved = np.linalg.solve(
         local, np.concatenate([system.coupling, system.local_right[..., None]], -1)
     )
-    across, alone = solved[..., :-1], solved[..., -1]
+    across, own = solved[..., :-1], solved[..., -1]
     reduced = system.shared - np.einsum("nls,nlt->st", system.coupling, across, optimize=True)
-    return reduced, (across, alone)
+    return reduced, (across, own)
 
 
 def _step(system: System, damping: float) -> tuple[Float[Real, "N L"], Float[Real, "S"]]:
     """Steps of the local and the shared unknowns."""
-    reduced, (across, alone) = _reduced(system, damping)
+    reduced, (across, own) = _reduced(system, damping)
     each = np.arange(len(reduced))
     reduced[each, each] += damping * np.diag(system.shared) + 1e-9
-    right = system.shared_right - np.einsum("nls,nl->s", system.coupling, alone)
+    right = system.shared_right - np.einsum("nls,nl->s", system.coupling, own)
     shared = np.linalg.solve(reduced, right)
-    return alone - across @ shared, shared
+    return own - across @ shared, shared

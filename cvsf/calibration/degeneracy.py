@@ -17,7 +17,7 @@ _MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
 
 
 class Undetermined(Exception):
-    """The motion does not determine the cameras; one sentence says why."""
+    """The motion does not determine the cameras; the message is one sentence with the reason."""
 
 
 def refuse_uncertain(found: Calibration) -> None:

@@ -166,9 +166,9 @@ def _assembled(
     shared = np.zeros((len(shared_of) + measures,) * 2)
     shared[: len(shared_of), : len(shared_of)] = whole.sum(0)[np.ix_(shared_of, shared_of)]
     shared_right = np.concatenate([right.sum(0)[shared_of], np.zeros(measures)])
-    places = np.arange(measures) + len(shared_of)
-    shared[places, places] += of_measure.sum(0) * instants / priors.bone_sigma**2
-    shared_right[places] += (bone[0].sum(0) @ of_measure) / priors.bone_sigma
+    rows = np.arange(measures) + len(shared_of)
+    shared[rows, rows] += of_measure.sum(0) * instants / priors.bone_sigma**2
+    shared_right[rows] += (bone[0].sum(0) @ of_measure) / priors.bone_sigma
     _add_guesses(problem, state, shared_of, shared, shared_right, of_measure)
     return System(
         local=local,
@@ -190,17 +190,17 @@ def _add_guesses(
     """Add the priors of lenses and delays, and the unit of length."""
     priors, rig = problem.priors, state.rig
     zoom = problem.guess_log_focal - rig.log_focal
-    place_of = {int(column): place for place, column in enumerate(shared_of)}
+    row_of = {int(column): row for row, column in enumerate(shared_of)}
     for view in range(len(rig.cameras)):
         for column, wanted, sigma in (
             (FOCAL, zoom[..., view], priors.focal_sigma),
             (RADIAL, -rig.radial[view], priors.radial_sigma),
             (DELAY, -rig.delay_s[view], priors.delay_sigma_s),
         ):
-            place = place_of.get(view * COLUMNS + column)
-            if place is not None:
-                shared[place, place] += sigma**-2
-                shared_right[place] += wanted / sigma**2
+            row = row_of.get(view * COLUMNS + column)
+            if row is not None:
+                shared[row, row] += sigma**-2
+                shared_right[row] += wanted / sigma**2
     share = of_measure.mean(0)
     at = slice(len(shared_of), None)
     shared[at, at] += np.outer(share, share) / _UNIT_SIGMA**2

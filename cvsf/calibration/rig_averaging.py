@@ -30,15 +30,15 @@ def average_centres(
     whole = known.sum(1) == known.sum(1).max()
     best = int(np.where(whole, off, np.inf).argmin())
     inliers: npt.NDArray[np.bool_] = np.asarray(off <= np.quantile(off, _KEPT))
-    rig, there = centres[best], known[best]
+    rig, observed = centres[best], known[best]
     for _ in range(_ROUNDS):
-        weight = np.logical_and(known, there).astype(float)
+        weight = np.logical_and(known, observed).astype(float)
         aligned = align(centres, rig, weight, scale=True).apply(centres)
         kept = np.logical_and(known, inliers[:, None])
         aligned = np.where(kept[..., None], aligned, np.nan)
-        there = np.logical_or.reduce(np.isfinite(aligned), axis=(0, 2))
-        middle = np.nanmedian(np.where(there[:, None], aligned, 0.0), 0)
-        rig = np.where(there[:, None], middle, rig)
+        observed = np.logical_or.reduce(np.isfinite(aligned), axis=(0, 2))
+        middle = np.nanmedian(np.where(observed[:, None], aligned, 0.0), 0)
+        rig = np.where(observed[:, None], middle, rig)
     return rig, inliers
 
 

@@ -200,8 +200,8 @@ def _origin(
             "no instant has both feet and hips, expected feet that stand on the ground"
         )
     flat = joints[rows, root, :2]
-    place = np.median(flat[:_FIRST], axis=0)
-    near = np.linalg.norm(flat - place, axis=-1) < _NEAR_M
+    first = np.median(flat[:_FIRST], axis=0)
+    near = np.linalg.norm(flat - first, axis=-1) < _NEAR_M
     near[:_FIRST] = True
     low = joints[rows][near][:, feet, 2].min(1)
-    return np.array([*place, np.percentile(low, _LOWEST) - foot])
+    return np.array([*first, np.percentile(low, _LOWEST) - foot])

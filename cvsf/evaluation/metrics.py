@@ -75,8 +75,8 @@ def mean_velocity_error(
     """
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
-    there, at = np.where(known, predicted, 0), np.where(known, truth, 0)
-    scale = (there * at).sum() / max((there * there).sum(), _TINY)
+    ours, theirs = np.where(known, predicted, 0), np.where(known, truth, 0)
+    scale = (ours * theirs).sum() / max((ours * ours).sum(), _TINY)
     return float(np.nanmean(np.linalg.norm(np.diff(scale * predicted - truth, axis=0), axis=-1)))
 
 
@@ -110,9 +110,9 @@ def _rooted(pose: Real, root: int | None) -> Real:
 def _scaled(predicted: Real, truth: Real, root: int | None) -> Real:
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
-    there, at = np.where(known, predicted, 0), np.where(known, truth, 0)
-    over = np.maximum(np.square(there).sum((-2, -1), keepdims=True), _TINY)
-    return np.asarray((there * at).sum((-2, -1), keepdims=True) / over * predicted)
+    ours, theirs = np.where(known, predicted, 0), np.where(known, truth, 0)
+    over = np.maximum(np.square(ours).sum((-2, -1), keepdims=True), _TINY)
+    return np.asarray((ours * theirs).sum((-2, -1), keepdims=True) / over * predicted)
 
 
 def _mean_distance(a: Real, b: Real) -> Real:

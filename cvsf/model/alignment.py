@@ -27,7 +27,7 @@ def align(
     *,
     scale: bool = False,
 ) -> Similarity:
-    """The twin of `cvsf.multiview.rotation.align` (Umeyama 1991); what is not finite counts as 0."""
+    """The twin of `cvsf.multiview.rotation.align`; NaN and inf count as 0 in the rotation."""
     if weight is None:
         weight = torch.ones_like((source + target)[..., 0])
     each = weight[..., None]

@@ -40,7 +40,7 @@ class Observations:
     @property
     def size_px(self) -> Float[Array, "V 2"]:
         """Width and height of every camera's pictures; 0 where no instant has any."""
-        return np.asarray(self.image_px.max(0))
+        return np.asarray(self.image_px.max(0, initial=0))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """The instants of a mask, an index array or a slice."""

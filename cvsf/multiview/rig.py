@@ -27,7 +27,7 @@ world's unit), log focal length, k1, delay (s)."""
 COLUMNS = 9
 NEAREST = 0.3
 """Depth that a projected point has at least, in the world's unit; a guess, not measured. A metre
-and a mean bone (some 0.3 m) are both larger: nobody stands that near to a camera."""
+and a mean bone (some 0.3 m) are both larger: no person stands that near to a camera."""
 _UNDISTORT_ROUNDS = 8
 _PER_INSTANT = ("view_from_world", "translation", "focal_px")
 
@@ -48,7 +48,7 @@ class Rig:
     radial: Float[Real, "V"]
     """k1."""
     delay_s: Float[Real, "V"]
-    """What a camera shows happened that much later than its stamps say."""
+    """What a camera shows happened that much later than its stamps."""
 
     @classmethod
     def pinhole(
@@ -65,7 +65,7 @@ class Rig:
             cameras=cameras,
             image_px=image_px,
             view_from_world=view_from_world,
-            translation=_translation(view_from_world, centres),
+            translation=-(view_from_world @ centres[..., None])[..., 0],
             focal_px=focal_px,
             centre_px=image_px / 2,
             radial=np.zeros(len(cameras)),
@@ -131,12 +131,14 @@ class Rig:
         """The cameras after a step of a solver, in its columns; k1 and delay take that of the
         first instant.
         """
-        rotation = turn(step[..., ROTATION]) @ self.view_from_world
+        turned = turn(step[..., ROTATION])
+        rotation = turned @ self.view_from_world
+        shift = turned @ self.translation[..., None] - rotation @ step[..., CENTRE, None]
         shared = step.reshape(-1, *step.shape[-2:])[0]
         return replace(
             self,
             view_from_world=rotation,
-            translation=_translation(rotation, self.centres + step[..., CENTRE]),
+            translation=shift[..., 0],
             focal_px=self.focal_px * np.exp(step[..., FOCAL]),
             radial=self.radial + shared[:, RADIAL],
             delay_s=self.delay_s + shared[:, DELAY],
@@ -156,12 +158,6 @@ class Rig:
         for name, array in arrays.items():
             array[rows] = getattr(other, name)
         return replace(self, **arrays)
-
-
-def _translation(
-    view_from_world: Float[Real, "*N V 3 3"], centres: Float[Real, "*#N V 3"]
-) -> Float[Real, "*N V 3"]:
-    return -(view_from_world @ centres[..., None])[..., 0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Joints of every instant in the world of known cameras, by keypoints, bones and the lifter's pose.
 
 Bones and the lifter's pose determine a joint that no view saw, so one view still gives a whole
-skeleton; the joint's deviation says how precise it is.
+skeleton; the joint's deviation is its precision.
 """
 
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ class CalibratorClient:
         self._losses = 0  # sent to this process
         self._lost_s: float | None = None  # a loss that has not been sent yet
         self._pause_s, self._restart_at_s = _RESTART_S, 0.0
-        self.reason = "nobody has moved long enough"
+        self.reason = "the person has not moved long enough"
         self.left_out = 0
         self.starts = 0
         self._start()

@@ -1,4 +1,4 @@
-"""Monitors whether every camera still stands where the calibration says.
+"""Monitors whether every camera still has the pose of the calibration.
 
 A camera is reported as moved when its reprojection error is high for half a second and the others
 agree without it; it is used again as soon as it fits.

@@ -33,8 +33,8 @@ def continued(
     if not final:
         R = _heading(R)
     scale = _scale(new.rig, old.rig, still) if final else 1.0
-    there, here = joints
-    apart = here - scale * there @ R.T
+    a, b = joints
+    apart = b - scale * a @ R.T
     apart = apart[np.isfinite(apart).all(-1)]
     shift = np.median(apart, axis=0) if len(apart) else np.zeros(3)
     return replace(
@@ -49,8 +49,8 @@ def _rotation(new: Rig, old: Rig, still: Sequence[str]) -> Float[Real, "3 3"]:
     """old_from_new of the worlds, the chordal mean over the cameras in both."""
     total = np.zeros((3, 3))
     for camera in still:
-        there, here = new.cameras.index(camera), old.cameras.index(camera)
-        total += old.view_from_world[here].T @ new.view_from_world[there]
+        a, b = new.cameras.index(camera), old.cameras.index(camera)
+        total += old.view_from_world[b].T @ new.view_from_world[a]
     return np.asarray(nearest_rotation(total), float)
 
 
@@ -63,10 +63,10 @@ def _heading(R: Float[Real, "3 3"]) -> Float[Real, "3 3"]:
 
 def _scale(new: Rig, old: Rig, still: Sequence[str]) -> float:
     """Median ratio of the distances between the cameras."""
-    there = new.centres[[new.cameras.index(camera) for camera in still]]
-    here = old.centres[[old.cameras.index(camera) for camera in still]]
+    a = new.centres[[new.cameras.index(camera) for camera in still]]
+    b = old.centres[[old.cameras.index(camera) for camera in still]]
     i, k = np.triu_indices(len(still), 1)
     if not len(i):
         return 1.0
-    lengths = np.linalg.norm(there[i] - there[k], axis=-1)
-    return float(np.median(np.linalg.norm(here[i] - here[k], axis=-1) / np.maximum(lengths, 1e-9)))
+    lengths = np.linalg.norm(a[i] - a[k], axis=-1)
+    return float(np.median(np.linalg.norm(b[i] - b[k], axis=-1) / np.maximum(lengths, 1e-9)))

@@ -1,6 +1,6 @@
-"""Cameras that are known beforehand: from a session, with the time each held from, or from a file.
+"""Cameras that are known beforehand: from a session, with the time of each, or from a file.
 
-A replayed session uses the calibrations that held when it was recorded, so it gives the same
+A replayed session uses each calibration from the time it was recorded, so it gives the same
 skeletons.
 """
 
@@ -37,10 +37,10 @@ class KnownCameras:
         """Ignored."""
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Ignored: the recorded calibrations say when the camera was found again."""
+        """Ignored: the recording has the calibration in which the camera was found again."""
 
     def all_lost(self, since_s: float) -> None:
-        """Ignored: the recorded calibrations say what came after."""
+        """Ignored: the recording has the next calibration."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -170,27 +170,27 @@ class OnlineCalibrator:
 
     def _calibrate(self) -> Calibration | None:
         """The cameras by all keyframes; None if the current ones are as good."""
-        held = self._current
-        if held and held.rig.is_panning and not self._lost:
+        current = self._current
+        if current and current.rig.is_panning and not self._lost:
             return None  # their centres are known, and the hub tracks them
         seen = self._known_views()
         try:
             found, off = self._still(seen)
         except Undetermined as refusal:
-            if held and not (self._lost or self._moved):
+            if current and not (self._lost or self._moved):
                 raise
             return self._panning(refusal)
         if self._may_pan and off > _STILL_ERROR:
             return self._panning(Undetermined("the cameras moved"))
-        if held and not self._lost:
-            if not set(held.rig.cameras) <= set(found.rig.cameras):
+        if current and not self._lost:
+            if not set(current.rig.cameras) <= set(found.rig.cameras):
                 return None
-            is_new = self._moved or held.rig.cameras != found.rig.cameras
-            if not is_new and off > _BETTER * mean_reprojection_error(held.rig, seen):
+            is_new = self._moved or current.rig.cameras != found.rig.cameras
+            if not is_new and off > _BETTER * mean_reprojection_error(current.rig, seen):
                 return None
         rows = np.unique(np.linspace(0, len(seen) - 1, _FRAME_INSTANTS).round().astype(int))
         found = self._in_world_frame(seen.take(rows), found)
-        return self._continued(held, found) if held and not held.rig.is_panning else found
+        return self._continued(current, found) if current and not current.rig.is_panning else found
 
     def _in_world_frame(self, seen: LiftedObservations, found: Calibration) -> Calibration:
         skeletons = reconstruct(seen, found)
@@ -227,32 +227,32 @@ class OnlineCalibrator:
         """All keyframes, without cameras that saw too little."""
         seen = self._keyframes.since(-math.inf)
         if seen is None:
-            raise Undetermined("nobody was seen by two cameras")
+            raise Undetermined("no two cameras saw the person")
         with_another = seen.confidence.any(-1) & (seen.confidence.any(-1).sum(1) > 1)[:, None]
         views = np.flatnonzero(with_another.sum(0) >= _LEAST_VIEWS)
         if len(views) < 2:
-            raise Undetermined("nobody was seen by two cameras for long enough")
+            raise Undetermined("no two cameras saw the person for long enough")
         return seen.of_views(views.tolist())
 
-    def _continued(self, held: Calibration, found: Calibration) -> Calibration:
-        known = set(held.rig.cameras) - set(self._moved)
+    def _continued(self, current: Calibration, found: Calibration) -> Calibration:
+        known = set(current.rig.cameras) - set(self._moved)
         both = [camera for camera in found.rig.cameras if camera in known]
         start_s = self._keyframes.newest_s - _RECENT_S
         for_found = self._keyframes.since(start_s, found.rig.cameras)
-        for_held = self._keyframes.since(start_s, held.rig.cameras, without=self._moved)
-        if for_found is None or for_held is None or not both:
+        for_current = self._keyframes.since(start_s, current.rig.cameras, without=self._moved)
+        if for_found is None or for_current is None or not both:
             return found
-        joints = reconstruct(for_found, found).joints, reconstruct(for_held, held).joints
+        joints = reconstruct(for_found, found).joints, reconstruct(for_current, current).joints
         final = self._keyframes.watched_s > _FINAL_S and not self._lost
-        return continued(found, held, both, joints, final=final)
+        return continued(found, current, both, joints, final=final)
 
-    def _resect_moved(self, held: Calibration) -> list[CalibrationUpdate]:
+    def _resect_moved(self, current: Calibration) -> list[CalibrationUpdate]:
         """Cameras that moved, as far as they are determined; those just found, from more."""
         now_s = self._keyframes.newest_s
         if now_s - self._resected_s < _RESECTION_EVERY_S:
             return []
         self._resected_s = now_s
-        found, moved = held, []
+        found, moved = current, []
         for camera, since_s in list(self._moved.items()):
             if now_s - since_s > _RESECTION_S and (again := self._resected(found, camera, since_s)):
                 found = again
@@ -266,26 +266,26 @@ class OnlineCalibrator:
                 self._fresh[camera] = since_s, now_s
             if now_s - since_s > _FRESH_S:
                 del self._fresh[camera]
-        if found is held:
+        if found is current:
             return []
         self._current = found
         return [CalibrationUpdate(calibration=found, cause="moved", moved=tuple(moved))]
 
-    def _resected(self, held: Calibration, camera: str, since_s: float) -> Calibration | None:
+    def _resected(self, current: Calibration, camera: str, since_s: float) -> Calibration | None:
         """The calibration with that camera's new pose; None if it is not determined yet."""
-        seen = self._keyframes.since(since_s, held.rig.cameras)
-        if seen is None or camera not in held.rig.cameras:
+        seen = self._keyframes.since(since_s, current.rig.cameras)
+        if seen is None or camera not in current.rig.cameras:
             return None
-        view = held.rig.cameras.index(camera)
+        view = current.rig.cameras.index(camera)
         away = {camera, *self._moved}
         joints = triangulated(
-            held.rig, seen, [v for v, c in enumerate(held.rig.cameras) if c not in away]
+            current.rig, seen, [v for v, c in enumerate(current.rig.cameras) if c not in away]
         )
         pixels = seen.keypoints_px[:, view].astype(np.float64)
-        rig = resected(held.rig, view, joints, pixels, seen.confidence[:, view])
+        rig = resected(current.rig, view, joints, pixels, seen.confidence[:, view])
         if rig is None:
             return None
         off = reprojection_errors(rig, joints, seen)[:, view]
         if not np.isfinite(off).any() or np.nanmedian(off) > _RESECTION_ERROR:
             return None
-        return replace(held, rig=rig)
+        return replace(current, rig=rig)
