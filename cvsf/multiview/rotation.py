@@ -89,12 +89,14 @@ def align(
     No mirror. Points of weight 0 are left out and may be NaN. Without `scale` it is rigid, of
     scale 1.
     """
+    each: Real | float = 1.0
     if weight is None:
-        weight = np.ones(np.broadcast_shapes(source.shape, target.shape)[:-1])
-    each = weight[..., None]
-    total = np.maximum(each.sum(-2), _TINY)
-    source, target = (np.where(each > 0, points, 0.0) for points in (source, target))
-    middle, centre = ((each * points).sum(-2) / total for points in (source, target))
+        middle, centre = source.mean(-2), target.mean(-2)
+    else:
+        each = weight[..., None]
+        total = np.maximum(each.sum(-2), _TINY)
+        source, target = (np.where(each > 0, points, 0.0) for points in (source, target))
+        middle, centre = ((each * points).sum(-2) / total for points in (source, target))
     from_ = source - middle[..., None, :]
     to = each * (target - centre[..., None, :])
     R = np.asarray(nearest_rotation(np.swapaxes(to, -1, -2) @ from_), float)
