@@ -17,7 +17,7 @@ from cvsf.multiview.triangulation import projection_of
 from cvsf.skeleton import JointSet, joint_set
 
 Real = npt.NDArray[np.float64]
-Rows = int | slice | npt.NDArray[np.integer[Any] | np.bool_]
+Rows = int | slice | npt.NDArray[Any]
 """Some instants: one, a slice, indices or a mask."""
 
 SCHEMA = 1
