@@ -16,8 +16,8 @@ from rich.live import Live
 from cvsf.messages import Frame, Skeleton
 from cvsf.skeleton import joint_set
 from cvsf.system.jsonl import say
-from runtime.calibration.known_cameras import Known
-from runtime.calibration.world import found_world
+from runtime.calibration.known_cameras import KnownCameras
+from runtime.calibration.world import start_world
 from runtime.config import HubConfig
 from runtime.detection.bundle import DEFAULT, load_bundle
 from runtime.detection.detector import Detector
@@ -55,7 +55,7 @@ class Hub:
         cams: int,
         offline: bool,
         anchor_ns: int,
-        known: Known | None = None,
+        known: KnownCameras | None = None,
     ) -> None:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
@@ -92,7 +92,7 @@ class Hub:
             min_free_bytes=round(self.config.min_free_gb * 1e9),
         )
         self.receiver.resume = self.recorder.resume
-        self.world = found_world(self.config, self._known, session, self.recorder.put_calibration)
+        self.world = start_world(self.config, self._known, session, self.recorder.put_calibration)
 
     def now_ns(self) -> int:
         """The hub's clock: monotonic, set to the wall clock once."""
@@ -169,7 +169,7 @@ class Hub:
             lifted, skeleton = lift(self.serving.engine, pose, group.uncertainty_ns) or (None, None)
         with stages("place"):
             if lifted and skeleton:
-                skeleton = self.world.place(pose, lifted, skeleton)
+                skeleton = self.world.reconstruct(pose, lifted, skeleton)
         if lifted:
             self.drift.see(pose, lifted)
         with stages("publish"):

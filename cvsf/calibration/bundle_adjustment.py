@@ -1,13 +1,14 @@
 """Bundle adjustment of cameras from one moving body: Levenberg-Marquardt, the joints eliminated.
 
-Unknown are the joints of every instant, the cameras and the body's measures. An instant's joints
-(and, where cameras pan, its rotations and focal lengths) touch no other instant's, so they leave
-by the Schur complement and what is solved together stays small (Triggs et al., Bundle
-Adjustment: A Modern Synthesis, 2000, section 6).
+Unknown are the joints of every instant, the cameras and the bone lengths. An instant's joints
+(and, where cameras pan, its rotations and focal lengths) are independent of other instants, so the
+Schur complement eliminates them (Triggs et al., Bundle Adjustment: A Modern Synthesis, 2000,
+section 6).
 """
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
 from cvsf.calibration.normal_equations import (
     Problem,
@@ -15,16 +16,17 @@ from cvsf.calibration.normal_equations import (
     System,
     cost,
     linearise,
-    moved,
     shared_columns,
+    stepped,
 )
-from cvsf.multiview.reprojection import CENTRE, COLUMNS
+from cvsf.multiview.rig import CENTRE, COLUMNS
 from cvsf.multiview.rotation import skew
 
 Real = npt.NDArray[np.float64]
 
 _MOST_DAMPING = 1e8
-_SETTLED = 1e-4  # a round that lowers the cost by less is the last
+_CONVERGED = 1e-4  # a round that lowers the cost by a smaller share is the last
+# guesses, not measured
 
 
 def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
@@ -35,7 +37,7 @@ def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
         before = cost(problem, state)
         accepted = None
         while accepted is None and damping < _MOST_DAMPING:
-            trial = moved(problem, state, *_step(system, damping))
+            trial = stepped(problem, state, *_step(system, damping))
             after = cost(problem, trial)
             if np.isfinite(after) and after < before:
                 accepted = trial
@@ -45,33 +47,36 @@ def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
         if accepted is None:
             return state, before
         state, least = accepted, after
-        if before - after < _SETTLED * before:
+        if before - after < _CONVERGED * before:
             break
     return state, least
 
 
-def covariance(problem: Problem, state: State) -> tuple[Real, Real]:
-    """Standard deviations (V, COLUMNS) of still cameras in their columns' units, and (M,) of the
-    measures; the noise is that of `pixels.sigma_px`.
+def deviations(problem: Problem, state: State) -> tuple[Float[Real, "V 9"], Float[Real, "M"]]:
+    """Standard deviations of the cameras, in the columns of `cvsf.multiview.rig`, and of the bone
+    lengths, at the noise of `keypoints.sigma_px`.
     """
     system = linearise(problem, state)
     reduced, _ = _reduced(system, 0.0)
-    columns = shared_columns(problem, state.cameras)
-    reduced += _turning_all(problem, state, columns, reduced)
+    columns = shared_columns(problem, state.rig)
+    reduced += _rotation_gauge(problem, state, columns, reduced)
     inverse = np.linalg.pinv(reduced, hermitian=True)
     spread = np.sqrt(np.maximum(np.diag(inverse), 0))
-    cameras = np.zeros(state.cameras.centres.shape[0] * COLUMNS)
+    cameras = np.zeros(len(state.rig.cameras) * COLUMNS)
     cameras[columns] = spread[: len(columns)]
     return cameras.reshape(-1, COLUMNS), spread[len(columns) :]
 
 
-def _turning_all(
-    problem: Problem, state: State, columns: npt.NDArray[np.intp], reduced: Real
-) -> Real:
-    """Information that pins the world's own turning, which panning cameras leave open."""
-    if not state.cameras.pan:
+def _rotation_gauge(
+    problem: Problem,
+    state: State,
+    columns: Int[npt.NDArray[np.intp], "C"],
+    reduced: Float[Real, "S S"],
+) -> Float[Real, "S S"]:
+    """Information that fixes the world's rotation, a gauge that panning cameras leave free."""
+    if not state.rig.is_panning:
         return np.zeros_like(reduced)
-    centres = state.cameras.centres
+    centres = state.rig.centres[0]
     whole = np.zeros((len(centres), COLUMNS, 3))
     whole[:, CENTRE] = -skew(centres - centres[problem.reference])
     turning = np.zeros((len(reduced), 3))
@@ -80,8 +85,10 @@ def _turning_all(
     return np.asarray(np.trace(reduced) * turning @ turning.T)
 
 
-def _reduced(system: System, damping: float) -> tuple[Real, tuple[Real, Real]]:
-    """Schur complement, and what is needed to come back."""
+def _reduced(
+    system: System, damping: float
+) -> tuple[Float[Real, "S S"], tuple[Float[Real, "N L S"], Float[Real, "N L"]]]:
+    """Schur complement, and the local solutions for back-substitution."""
     each = np.arange(system.local.shape[-1])
     local = system.local.copy()
     local[:, each, each] *= 1 + damping
@@ -89,16 +96,16 @@ def _reduced(system: System, damping: float) -> tuple[Real, tuple[Real, Real]]:
     solved = np.linalg.solve(
         local, np.concatenate([system.coupling, system.local_right[..., None]], -1)
     )
-    across, alone = solved[..., :-1], solved[..., -1]
+    across, own = solved[..., :-1], solved[..., -1]
     reduced = system.shared - np.einsum("nls,nlt->st", system.coupling, across, optimize=True)
-    return reduced, (across, alone)
+    return reduced, (across, own)
 
 
-def _step(system: System, damping: float) -> tuple[Real, Real]:
-    """Changes of what is local (N, L) and shared (S,)."""
-    reduced, (across, alone) = _reduced(system, damping)
+def _step(system: System, damping: float) -> tuple[Float[Real, "N L"], Float[Real, "S"]]:
+    """Steps of the local and the shared unknowns."""
+    reduced, (across, own) = _reduced(system, damping)
     each = np.arange(len(reduced))
     reduced[each, each] += damping * np.diag(system.shared) + 1e-9
-    right = system.shared_right - np.einsum("nls,nl->s", system.coupling, alone)
+    right = system.shared_right - np.einsum("nls,nl->s", system.coupling, own)
     shared = np.linalg.solve(reduced, right)
-    return alone - across @ shared, shared
+    return own - across @ shared, shared

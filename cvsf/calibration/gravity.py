@@ -1,9 +1,10 @@
-"""Which way is up for a rig: pictures are nearly level, and over time an athlete is in balance.
+"""The direction of gravity: pictures are nearly level, and over time an athlete is in balance.
 
-The witnesses doubt each other: a rolled camera or an athlete who lies down is outvoted.
+The cues have robust weights: a rolled camera or an athlete who lies down is an outlier.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.multiview.rig import Real, Rig
 from cvsf.skeleton import JointSet
@@ -19,30 +20,36 @@ _MASSES = (
 """Share of the body's mass and how far along a segment it lies; Winter, Biomechanics and Motor
 Control of Human Movement."""
 
-_ROLL = 0.05  # one sigma of a tripod's roll, rad
+# one standard deviation each (rad); guesses, not measured
+_ROLL = 0.05  # of a tripod's roll
 _TILT = 0.4  # of a camera's tilt
 _TILTS = 0.15  # of the difference between the cameras' tilts
 _BALANCE = 0.1  # of the mean direction from foot to centre of mass
 _ROUNDS = 20
 
 
-def plumb(rig: Rig, joints: Real, names: JointSet, foot: float) -> Real:
-    """The direction that is level with the pictures' horizontals, to which all cameras are tilted
-    alike, roughly along the pictures' verticals, and in which the athlete is in balance.
+def estimate_up(
+    rig: Rig, joints: Float[Real, "N J 3"], names: JointSet, foot: float
+) -> Float[Real, "3"]:
+    """The unit vector against gravity in the rig's world.
 
-    `foot` is the height of an ankle, in the unit of the joints (N, J, 3).
+    It is normal to the pictures' horizontals, roughly along their verticals, all cameras are
+    tilted alike to it, and the athlete is in balance along it. `foot` is the height of an ankle,
+    in the unit of the joints.
     """
     axes = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)
     tries = []
     first = -axes[:, :, 1].mean((0, 1))
-    for guess in (first, _middle(_bodies(joints, names, first, foot))):
-        body = _middle(_bodies(joints, names, guess, foot))
-        tries.append(_agreed(axes, body, guess))
+    for guess in (first, _middle(_balance(joints, names, first, foot))):
+        body = _middle(_balance(joints, names, guess, foot))
+        tries.append(_solve(axes, body, guess))
     return min(tries, key=lambda found: found[1])[0]
 
 
-def _agreed(axes: Real, body: Real, up: Real) -> tuple[Real, float]:
-    """The direction that costs least near a guess, and its cost."""
+def _solve(
+    axes: Float[Real, "N V 3 3"], body: Float[Real, "3"], up: Float[Real, "3"]
+) -> tuple[Float[Real, "3"], float]:
+    """The direction of least cost near a guess, and its cost; Cauchy's kernel throughout."""
     upward = np.concatenate([-axes[:, :, 1].mean(0), body[None]])  # (V + 1, 3)
     sigma = np.append(np.full(len(upward) - 1, _TILT), _BALANCE)
     sigma[-1] = sigma[-1] if body.any() else np.inf
@@ -63,7 +70,7 @@ def _agreed(axes: Real, body: Real, up: Real) -> tuple[Real, float]:
     return np.asarray(up), cost
 
 
-def _middle(directions: Real) -> Real:
+def _middle(directions: Float[Real, "N 3"]) -> Float[Real, "3"]:
     """The geometric median of unit vectors, itself one; zeros if there are none."""
     if not len(directions):
         return np.zeros(3)
@@ -74,9 +81,11 @@ def _middle(directions: Real) -> Real:
     return np.asarray(middle / max(float(np.linalg.norm(middle)), 1e-9))
 
 
-def _bodies(joints: Real, names: JointSet, up: Real, foot: float) -> Real:
-    """Unit vectors (N, 3) from the foot that bears to the centre of mass, which balance holds
-    plumb over time; instants without one left out.
+def _balance(
+    joints: Float[Real, "N J 3"], names: JointSet, up: Float[Real, "3"], foot: float
+) -> Float[Real, "M 3"]:
+    """Unit vectors from the foot that bears to the centre of mass, vertical over time by balance;
+    instants without one left out.
     """
     mass = np.zeros(len(names))
     for share, (near, far), at in _MASSES:

@@ -8,47 +8,46 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.reprojection import pixels_of
+from cvsf.multiview.reprojection import weighted_keypoints
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import angle_between, nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
 
 Real = npt.NDArray[np.float64]
 
 _ROUNDS = 12
-_DOUBT_DEG = 20.0
-"""A view's rotation this far from the others' counts half."""
+_HALF_WEIGHT_DEG = 20.0
+"""Angle between a view's rotation and that of the others, at which it weighs half; a guess, not
+measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """What bundle adjustment begins with."""
-
-    view_from_world: Real  # (V, 3, 3)
-    centres: Real  # (V, 3)
-    focal_px: Real  # (V,)
-    joints: Real  # (N, J, 3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turned:
+class AveragedRotations:
     """Rotations of views and bodies that explain the lifter's V x N rotations best."""
 
-    view_from_world: Real  # (V, 3, 3)
-    world_from_canonical: Real  # (N, 3, 3)
+    view_from_world: Float[Real, "V 3 3"]
+    world_from_canonical: Float[Real, "N 3 3"]
+
+    @property
+    def reference(self) -> int:
+        """The view whose axes are the world's."""
+        return int(np.abs(self.view_from_world - np.eye(3)).sum((-2, -1)).argmin())
 
 
-def average_rotations(observations: LiftedObservations) -> Turned:
-    """Chordal means, views and bodies in turn, each rotation by its view's confidence and by how
-    far it lies from what the others say.
+def average_rotations(observations: LiftedObservations) -> AveragedRotations:
+    """Robust rotation averaging (Hartley et al. 2013): chordal means of views and bodies in turn.
+
+    A rotation weighs by its view's confidence, and less the further it is from the others'.
     """
     found = observations.view_from_canonical.astype(float)
-    trust = observations.confidence.mean(-1).astype(float)
-    weight = trust
-    reference = int(trust.sum(0).argmax())
+    confidence = observations.confidence.mean(-1).astype(float)
+    weight = confidence
+    reference = int(confidence.sum(0).argmax())
     relative = found @ np.swapaxes(found[:, reference, None], -1, -2)
-    shared = (trust * trust[:, reference, None])[..., None, None]
+    shared = (confidence * confidence[:, reference, None])[..., None, None]
     views = nearest_rotation((shared * relative).sum(0) + 1e-9 * np.eye(3))
     bodies = np.swapaxes(found[:, reference], -1, -2)
     for _ in range(_ROUNDS):
@@ -56,37 +55,44 @@ def average_rotations(observations: LiftedObservations) -> Turned:
         bodies = nearest_rotation((w * (np.swapaxes(views, -1, -2) @ found)).sum(1))
         views = nearest_rotation((w * (found @ np.swapaxes(bodies[:, None], -1, -2))).sum(0))
         apart = angle_between(views @ bodies[:, None], found)
-        weight = trust / (1 + np.square(apart / _DOUBT_DEG))
+        weight = confidence / (1 + np.square(apart / _HALF_WEIGHT_DEG))
     home = views[reference].T
-    return Turned(view_from_world=views @ home, world_from_canonical=views[reference] @ bodies)
-
-
-def first_guess(observations: LiftedObservations, turned: Turned, focal_px: Real) -> Start:
-    """Distances from the ratio of 2D and 3D size at the guessed focal lengths."""
-    body = mean_body(observations) @ np.swapaxes(turned.world_from_canonical, -1, -2)
-    pixels, middle = pixels_of(observations, 1.0), observations.size_px.astype(float) / 2
-    roots, sure = roots_in_views(pixels, middle, body, turned.view_from_world, focal_px)
-    views = turned.view_from_world
-    reference = int(np.abs(views - np.eye(3)).sum((-2, -1)).argmin())
-    away = np.zeros((len(views), 3))
-    roots_world = np.where(sure[:, reference, None], roots[:, reference], np.nan)
-    for _ in range(4):
-        shifts = roots - np.einsum("vij,nj->nvi", views, roots_world)
-        away = _median(np.where(sure[..., None], shifts, np.nan), 0, away)
-        away -= np.einsum("vij,j->vi", views, views[reference].T @ away[reference])
-        back = np.einsum("vji,nvj->nvi", views, roots - away)
-        roots_world = _median(np.where(sure[..., None], back, np.nan), 1, np.nan)
-    lost = ~np.isfinite(roots_world).all(-1)
-    roots_world[lost] = np.nanmedian(roots_world, 0) if not lost.all() else 0.0
-    return Start(
-        view_from_world=views,
-        centres=-np.einsum("vji,vj->vi", views, away),
-        focal_px=focal_px.copy(),
-        joints=body + roots_world[:, None],
+    return AveragedRotations(
+        view_from_world=views @ home, world_from_canonical=views[reference] @ bodies
     )
 
 
-def _median(values: Real, axis: int, otherwise: Any) -> Real:
+def first_guess(
+    observations: LiftedObservations, rotations: AveragedRotations, focal_px: Float[Real, "V"]
+) -> tuple[Rig, Float[Real, "N J 3"]]:
+    """Rig and joints; distances from the ratio of 2D and 3D size at guessed focal lengths."""
+    body = mean_body(observations) @ np.swapaxes(rotations.world_from_canonical, -1, -2)
+    image = observations.size_px.astype(float)
+    views, reference = rotations.view_from_world, rotations.reference
+    roots, sized = roots_in_views(
+        weighted_keypoints(observations, 1.0), image / 2, body, views, focal_px
+    )
+    away = np.zeros((len(views), 3))
+    roots_world = np.where(sized[:, reference, None], roots[:, reference], np.nan)
+    for _ in range(4):
+        shifts = roots - np.einsum("vij,nj->nvi", views, roots_world)
+        away = _median(np.where(sized[..., None], shifts, np.nan), 0, away)
+        away -= np.einsum("vij,j->vi", views, views[reference].T @ away[reference])
+        back = np.einsum("vji,nvj->nvi", views, roots - away)
+        roots_world = _median(np.where(sized[..., None], back, np.nan), 1, np.nan)
+    lost = ~np.isfinite(roots_world).all(-1)
+    roots_world[lost] = np.nanmedian(roots_world, 0) if not lost.all() else 0.0
+    rig = Rig.pinhole(
+        observations.cameras,
+        image,
+        view_from_world=views,
+        centres=-np.einsum("vji,vj->vi", views, away),
+        focal_px=focal_px,
+    )
+    return rig, body + roots_world[:, None]
+
+
+def _median(values: Float[Real, "N V 3"], axis: int, otherwise: Any) -> Float[Real, "M 3"]:
     known = np.isfinite(values).any(axis)
     filled = np.where(np.expand_dims(known, axis), values, 0.0)
     return np.asarray(np.where(known, np.nanmedian(filled, axis), otherwise))

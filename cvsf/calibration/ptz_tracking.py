@@ -1,6 +1,7 @@
-"""Panning cameras pursued live: from the last instant to this one, their tripods known.
+"""Panning cameras tracked live: from the last instant to this one, with known centres.
 
-What a camera looks at now is near what it looked at just now; a camera that sees nobody stays.
+A camera's prior is its last pose, wider the longer ago it saw the person; a camera that does not
+see the person stays as it was.
 """
 
 from dataclasses import replace
@@ -8,72 +9,63 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.per_instant_adjustment import PANS, Alone, Wish, adjust_alone
+from cvsf.calibration.per_instant_adjustment import (
+    PANNING,
+    CameraPrior,
+    Solutions,
+    adjust_per_instant,
+)
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.reprojection import Cameras, pixels_of
+from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.rig import Calibration, Rig
-from cvsf.reconstruction.pose_solver import roots, settle
-from cvsf.reconstruction.reconstruct import cameras_of, stance_of
+from cvsf.reconstruction.pose_solver import estimate_roots, solve
+from cvsf.reconstruction.reconstruct import calibrated_body_prior
 
 Real = npt.NDArray[np.float64]
 
+# guesses, not measured
 _TURN_RATE, _ZOOM_RATE = 0.35, 0.25
-"""What a camera may turn (rad) and zoom (of the log focal length) in a second, one sigma."""
+"""Standard deviation of a camera's turn (rad) and zoom (of the log focal length) in a second."""
 _LEAST_S, _LOST_S = 0.02, 1.5
 _NOISES = (3.0, 1.0)  # of the calibration's own, first and last
 _ROUNDS = 4
-_SEEN_SHARE = 0.3  # of the joints: a view that shows less says nothing of its camera
+_SEEN_SHARE = 0.3  # of the joints: a view that shows less does not count
 
 
-class Pursuit:
+class PtzTracker:
     """The cameras of a panning rig, at every new instant."""
 
     def __init__(self, found: Calibration) -> None:
         self._found = found
-        cameras = cameras_of(found.rig)
-        self._now = replace(
-            cameras,
-            view_from_world=cameras.view_from_world[-1:],
-            log_focal=cameras.log_focal[-1:],
-        )
+        self._rig = found.rig.rows(slice(-1, None))
         self._t_s = np.full(len(found.rig.cameras), -np.inf)
 
-    def follow(self, seen: LiftedObservations) -> Calibration:
-        """The rig as it stands at the one instant of `seen`, cameras in the rig's order; a camera
-        that sees nobody stays as it was.
-        """
-        t_s = float(seen.t_s[-1])
+    def track(self, seen: LiftedObservations) -> Calibration:
+        """The rig at the one instant of `seen`, whose cameras are in the rig's order."""
+        t_s = seen.t_s.item()
         seen = seen.mirrored() if self._found.mirrored else seen
-        shows = (seen.confidence[0] > 0).mean(-1) > _SEEN_SHARE
+        shows = ((seen.confidence > 0).mean(-1) > _SEEN_SHARE)[0]
         if shows.sum() > 1:
-            self._now = self._stepped(seen, t_s)
+            self._rig = self._tracked(seen, t_s)
             self._t_s = np.where(shows, t_s, self._t_s)
-        return replace(self._found, rig=self._rig())
+        return replace(self._found, rig=self._rig.rows(0))
 
-    def _stepped(self, seen: LiftedObservations, t_s: float) -> Cameras:
+    def _tracked(self, seen: LiftedObservations, t_s: float) -> Rig:
         passed_s = np.clip(t_s - self._t_s, _LEAST_S, _LOST_S)[None]
-        wish = Wish(
-            view_from_world=self._now.view_from_world,
-            log_focal=self._now.log_focal,
+        prior = CameraPrior(
+            view_from_world=self._rig.view_from_world,
+            log_focal=self._rig.log_focal,
             turn_sigma=_TURN_RATE * passed_s,
             focal_sigma=_ZOOM_RATE * passed_s,
         )
-        stance = stance_of(seen, replace(self._found, rig=self._rig()))
-        pixels = pixels_of(seen, self._found.noise_share)
-        start = stance.body + roots(pixels, self._now, stance.body)[:, None]
-        coarse = replace(pixels, noise=_NOISES[0] * pixels.noise)
-        joints, _ = settle(coarse, self._now, stance, start, rounds=5)
-        state = Alone(cameras=self._now, joints=joints, cost=np.zeros(1))
-        for factor in _NOISES:
-            now = replace(pixels, noise=factor * pixels.noise)
-            state = adjust_alone(now, stance, state, wish, columns=PANS, rounds=_ROUNDS)
-        return state.cameras
-
-    def _rig(self) -> Rig:
-        rotation = self._now.view_from_world[0]
-        return replace(
-            self._found.rig,
-            view_from_world=rotation,
-            translation=-np.einsum("vij,vj->vi", rotation, self._now.centres),
-            focal_px=np.exp(self._now.log_focal[0]),
-        )
+        body = calibrated_body_prior(seen, replace(self._found, rig=self._rig))
+        keypoints = weighted_keypoints(seen, self._found.noise_share)
+        noises = [factor * keypoints.noise_share for factor in _NOISES]
+        start = body.body + estimate_roots(keypoints, self._rig, body.body)[:, None]
+        coarse = replace(keypoints, noise_share=noises[0])
+        joints, _ = solve(coarse, self._rig, body, start, rounds=5)
+        state = Solutions(rig=self._rig, joints=joints, cost=np.zeros(1))
+        for noise in noises:
+            now = replace(keypoints, noise_share=noise)
+            state = adjust_per_instant(now, body, state, prior, columns=PANNING, rounds=_ROUNDS)
+        return state.rig

@@ -1,4 +1,4 @@
-"""Cameras whose stamps are late: their keypoints at another time, and how fast they move.
+"""Time offsets of cameras: keypoints at the instants' own time, and their velocities.
 
 A camera that is late by d shows at its stamp t what happened at t + d.
 """
@@ -7,27 +7,31 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.calibration.normal_equations import Problem, State
 from cvsf.multiview.observations import LiftedObservations, in_step
-from cvsf.multiview.reprojection import pixels_of
+from cvsf.multiview.reprojection import weighted_keypoints
+from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]
 
-_SLOPE_S = 0.12
-_LEAST_SEEN = 5  # instants a line is laid through
+_SLOPE_S = 0.12  # half of the time that a line is fitted to
+_LEAST_SEEN = 5  # instants that a line is fitted to
+# guesses, not measured
 
 
-def in_time(
+def with_velocities(
     observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
 ) -> Problem:
-    """The keypoints at the instants' own time by the delays found so far, and how fast they move.
+    """The keypoints at the instants' own time by the delays found so far, with velocities.
 
-    The slope over several instants: of two neighbours' difference, half would be jitter.
+    A velocity is a slope over several instants: half of two neighbours' difference is jitter.
     """
-    delay = state.cameras.delay_s
+    delay = state.rig.delay_s
     reach_s = max(_SLOPE_S, _LEAST_SEEN * float(np.median(np.diff(observations.t_s))) / 2 + 1e-3)
-    keypoints, velocity = problem.pixels.keypoints_px.copy(), np.zeros(chosen.keypoints_px.shape)
+    keypoints = problem.keypoints.keypoints_px.copy()
+    velocity = np.zeros(chosen.keypoints_px.shape)
     for view, late in enumerate(delay):
         seen = observations.confidence[:, view] > 0
         for row, wanted_s in enumerate(chosen.t_s - late):
@@ -35,28 +39,29 @@ def in_time(
             weight = seen[near].astype(float)
             if near.sum() < _LEAST_SEEN:
                 continue
-            place, slope = _line(
+            value, slope = _line(
                 observations.t_s[near] - wanted_s, observations.keypoints_px[near, view], weight
             )
             known = weight.sum(0)[:, None] >= _LEAST_SEEN
-            keypoints[row, view] = np.where(known, place + late * slope, keypoints[row, view])
+            keypoints[row, view] = np.where(known, value + late * slope, keypoints[row, view])
             velocity[row, view] = np.where(known, slope, 0.0)
-    pixels = replace(problem.pixels, keypoints_px=keypoints, velocity_px_s=velocity)
-    return replace(problem, pixels=pixels)
+    moving = replace(problem.keypoints, keypoints_px=keypoints, velocity_px_s=velocity)
+    return replace(problem, keypoints=moving)
 
 
-def unsmoothed(
+def without_velocities(
     observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
 ) -> Problem:
-    """The keypoints as they were seen, at the instants' own time by the delays found."""
+    """The unsmoothed keypoints, at the instants' own time by the delays found."""
     rows = np.searchsorted(observations.t_s, chosen.t_s)
-    seen = in_step(observations, state.cameras.delay_s).take(rows)
-    pixels = pixels_of(seen, problem.pixels.noise)
-    return replace(problem, pixels=pixels)
+    seen = in_step(observations, state.rig.delay_s).take(rows)
+    return replace(problem, keypoints=weighted_keypoints(seen, problem.keypoints.noise_share))
 
 
-def _line(t_s: Real, points: Real, weight: Real) -> tuple[Real, Real]:
-    """Value at 0 and slope (J, 2) of lines through points (T, J, 2), weights (T, J)."""
+def _line(
+    t_s: Float[Real, "T"], points: Float[Array, "T J 2"], weight: Float[Real, "T J"]
+) -> tuple[Float[Real, "J 2"], Float[Real, "J 2"]]:
+    """Value at 0 and slope of the lines through weighted points."""
     total = np.maximum(weight.sum(0), 1e-9)[:, None]
     time = (weight * t_s[:, None]).sum(0)[:, None] / total
     middle = (weight[..., None] * points).sum(0) / total

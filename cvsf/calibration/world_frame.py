@@ -1,6 +1,6 @@
-"""The world of metres in which a calibrated rig stands: z up, the ground at 0, the athlete's scale.
+"""The world frame of a calibrated rig: metres, z up, the ground at 0.
 
-What made a metre of the unit is always named, and an assumed stature is named as assumed.
+The source of the scale is always named, and an assumed stature is named as assumed.
 """
 
 from dataclasses import dataclass, replace
@@ -8,14 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float, Int
 
-from cvsf.calibration.gravity import plumb
+from cvsf.calibration.gravity import estimate_up
 from cvsf.multiview.rig import Body, Calibration, Real, Rig
-from cvsf.reconstruction.reconstruct import Placed
+from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import JointSet
 
 ADULT_M = 1.70
-"""The stature taken where nothing is known; adults are within 6 % of it (one sigma)."""
+"""The stature assumed where nothing is known; its standard deviation among adults is 6 %."""
 
 SEGMENTS = {
     "thigh": (0.245, (("lhip", "lknee"), ("rhip", "rknee"))),
@@ -30,7 +31,8 @@ Biomechanics and Motor Control of Human Movement."""
 _FOOT = 0.039  # ankle above the sole, of the stature; same source
 _TO_CROWN = ("thorax", "head")
 _WHOLE = 1 - _FOOT  # ankle to crown
-_SEEN_SHARE = 0.05  # of the instants, in two views: a joint with less tells no length
+# guesses, not measured
+_SEEN_SHARE = 0.05  # of the instants, in two views: the least for a joint to give a length
 
 _NEAR_M = 1.0  # of the first position: whose ground the origin lies on
 _FIRST = 10  # instants that are near it in any case
@@ -65,63 +67,61 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footing:
-    """Where a found world's points are in the upright one: X becomes scale * turn @ X + shift."""
+class WorldFrame:
+    """From the axes and unit of a calibration: X becomes scale * R @ X + shift."""
 
-    turn: Real  # (3, 3)
-    shift: Real  # (3,) metres
+    R: Float[Real, "3 3"]
+    shift: Float[Real, "3"]
+    """In metres."""
     scale: float
     source: str
 
-    def joints(self, joints: Real) -> Real:
-        """Points (..., 3) of the found world in the upright one."""
-        return np.asarray(self.scale * joints @ self.turn.T + self.shift)
+    def points(self, points: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3"]:
+        """Points of the calibration in the world frame."""
+        return np.asarray(self.scale * points @ self.R.T + self.shift)
+
+    def calibration(self, calibration: Calibration) -> Calibration:
+        """The calibration in the world frame."""
+        return replace(
+            calibration,
+            rig=calibration.rig.moved(self.R, self.shift, self.scale),
+            body=replace(calibration.body, bones=self.scale * calibration.body.bones),
+            scale_source=self.source,
+        )
+
+    def reconstruction(self, found: Reconstruction) -> Reconstruction:
+        """The skeletons in the world frame."""
+        return replace(
+            found, joints=self.points(found.joints), deviation=self.scale * found.deviation
+        )
 
 
-def stand(calibration: Calibration, placed: Placed, scale: Scale) -> Calibration:
-    """The calibration in an upright world of metres."""
-    return stood(calibration, footing(calibration, placed, scale))
+def to_world_frame(calibration: Calibration, found: Reconstruction, scale: Scale) -> Calibration:
+    """The calibration in the world frame that its skeletons give."""
+    return find_world_frame(calibration, found, scale).calibration(calibration)
 
 
-def stood(calibration: Calibration, found: Footing) -> Calibration:
-    """The calibration in the world of a footing."""
-    return replace(
-        calibration,
-        rig=calibration.rig.moved(found.turn, found.shift, found.scale),
-        body=replace(calibration.body, bones=found.scale * calibration.body.bones),
-        scale_source=found.source,
-    )
+def find_world_frame(calibration: Calibration, found: Reconstruction, scale: Scale) -> WorldFrame:
+    """The world frame from the skeletons of a calibration.
 
-
-def move(placed: Placed, found: Footing) -> Placed:
-    """The skeletons in the world of a footing."""
-    return replace(
-        placed,
-        joints=found.joints(placed.joints),
-        deviation=found.scale * placed.deviation,
-    )
-
-
-def footing(calibration: Calibration, placed: Placed, scale: Scale) -> Footing:
-    """How the found world is turned, shifted and sized.
-
-    z is up. The origin lies on the ground under the place where the athlete was first seen. x is
-    the right hand side of camera 0's first picture, made level, so y is where that camera looks.
+    z is up. The origin lies on the ground under the first position of the athlete. x is the right
+    of camera 0's first picture, made horizontal, so y is where that camera looks. Raises
+    ValueError if no bone to scale by, or no foot, was seen.
     """
-    joints, seen = placed.joints, placed.views_seen
+    joints, seen = found.joints, found.views_seen
     size = _metres(calibration, seen, scale)
     names = calibration.body.joint_set
     foot = _FOOT * stature_of(calibration.body, seen)
-    turn = _axes(calibration.rig, plumb(calibration.rig, joints, names, foot))
-    ground = _origin(size * joints @ turn.T, seen, names, size * foot)
-    return Footing(turn=turn, shift=-ground, scale=size, source=scale.source)
+    R = _axes(calibration.rig, estimate_up(calibration.rig, joints, names, foot))
+    ground = _origin(size * joints @ R.T, seen, names, size * foot)
+    return WorldFrame(R=R, shift=-ground, scale=size, source=scale.source)
 
 
-def stature_of(body: Body, views_seen: npt.NDArray[np.integer]) -> float:
+def stature_of(body: Body, views_seen: Int[npt.NDArray[np.integer], "N J"]) -> float:
     """The athlete's stature in the body's unit, from the bones whose ends were seen.
 
-    Ankle to crown is nearly all of it and needs no ratio; without a head, the segments vote by
-    their share of it, and the (weighted) median wins.
+    Ankle to crown is nearly all of it and needs no ratio; without a head, it is the median of
+    what each segment gives, weighted by its share of the stature.
     """
     known = (views_seen > 1).mean(0) >= _SEEN_SHARE
     lengths = {name: _length(body, chains, known) for name, (_, chains) in SEGMENTS.items()}
@@ -141,7 +141,7 @@ def stature_of(body: Body, views_seen: npt.NDArray[np.integer]) -> float:
 
 
 def _length(
-    body: Body, chains: tuple[tuple[str, ...], ...], known: npt.NDArray[np.bool_]
+    body: Body, chains: tuple[tuple[str, ...], ...], known: Bool[npt.NDArray[np.bool_], "J"]
 ) -> float | None:
     """Mean length over the chains that were seen whole; None if none was."""
     at = {joint: index for index, joint in enumerate(body.joint_set.joints)}
@@ -154,8 +154,10 @@ def _length(
     return float(np.mean(found)) if found else None
 
 
-def _metres(calibration: Calibration, seen: npt.NDArray[np.integer], scale: Scale) -> float:
-    """Metres of one unit of the found world."""
+def _metres(
+    calibration: Calibration, seen: Int[npt.NDArray[np.integer], "N J"], scale: Scale
+) -> float:
+    """Metres of one unit of the calibration."""
     if scale.cameras is not None:
         i, j, metres = scale.cameras
         apart = np.linalg.norm(
@@ -174,25 +176,32 @@ def _metres(calibration: Calibration, seen: npt.NDArray[np.integer], scale: Scal
     return (scale.height_m or ADULT_M) / stature_of(calibration.body, seen)
 
 
-def _axes(rig: Rig, up: Real) -> Real:
-    """Rows x, y, z of the upright world in the found one."""
+def _axes(rig: Rig, up: Float[Real, "3"]) -> Float[Real, "3 3"]:
+    """Rows x, y, z of the world frame in the axes of the rig."""
     first = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)[0, 0]
     ahead = np.cross(up, first[0])  # nothing is ever right above: a picture's right is level
     ahead = ahead / max(float(np.linalg.norm(ahead)), 1e-9)
     return np.stack([np.cross(ahead, up), ahead, up])
 
 
-def _origin(upright: Real, seen: npt.NDArray[np.integer], names: JointSet, foot: float) -> Real:
+def _origin(
+    joints: Float[Real, "N J 3"],
+    seen: Int[npt.NDArray[np.integer], "N J"],
+    names: JointSet,
+    foot: float,
+) -> Float[Real, "3"]:
     """The point of the ground under the first position, from the lowest feet near it."""
     root, feet = names.index("hip"), [names.index(f"{side}ankle") for side in "lr"]
-    whole = np.isfinite(upright[:, [root, *feet]]).all((1, 2))
-    sure = whole & (seen[:, [root, *feet]] > 1).all(1)
-    rows = np.flatnonzero(sure if sure.any() else whole)
+    whole = np.isfinite(joints[:, [root, *feet]]).all((1, 2))
+    measured = whole & (seen[:, [root, *feet]] > 1).all(1)
+    rows = np.flatnonzero(measured if measured.any() else whole)
     if not len(rows):
-        raise ValueError("the athlete was never placed, expected feet that stand on the ground")
-    flat = upright[rows, root, :2]
-    place = np.median(flat[:_FIRST], axis=0)
-    near = np.linalg.norm(flat - place, axis=-1) < _NEAR_M
+        raise ValueError(
+            "no instant has both feet and hips, expected feet that stand on the ground"
+        )
+    flat = joints[rows, root, :2]
+    first = np.median(flat[:_FIRST], axis=0)
+    near = np.linalg.norm(flat - first, axis=-1) < _NEAR_M
     near[:_FIRST] = True
-    low = upright[rows][near][:, feet, 2].min(1)
-    return np.array([*place, np.percentile(low, _LOWEST) - foot])
+    low = joints[rows][near][:, feet, 2].min(1)
+    return np.array([*first, np.percentile(low, _LOWEST) - foot])

@@ -14,7 +14,12 @@ from cvsf.model.epipolar_refinement import BODY_VOTE, refined
 from cvsf.model.geometry import TINY, body_from, turn_to_axis, unit, unit_length, weighted_centre
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.model.lifter import Lifter, normalised
-from cvsf.model.weak_perspective_ba import ROUNDS, Cameras, agree, scale_from_moments
+from cvsf.model.weak_perspective_ba import (
+    ROUNDS,
+    ScaledOrthographicCameras,
+    agree,
+    scale_from_moments,
+)
 from cvsf.skeleton import JointSet
 
 FOCAL_PER_SIDE = 0.9
@@ -109,7 +114,7 @@ class FusedLifter(nn.Module):
         rotation: Float[Tensor, "B V 3 3"],
         plane: Float[Tensor, "B V J 2"],
         confidence: Float[Tensor, "B V J"],
-    ) -> tuple[Float[Tensor, "B J 3"], Cameras, Float[Tensor, "B V J"]]:
+    ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
         """All views together in the body frame, their cameras, and how far each joint of each view
         was believed.
 
@@ -201,7 +206,11 @@ def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:
 
 
 def refine(
-    fused: Tensor, cameras: Cameras, plane: Tensor, confidence: Tensor, vote: float = BODY_VOTE
+    fused: Tensor,
+    cameras: ScaledOrthographicCameras,
+    plane: Tensor,
+    confidence: Tensor,
+    vote: float = BODY_VOTE,
 ) -> Float[Tensor, "B V J 2"]:
     """The refined 2D poses of Eq. 2 on the aimed plane, with the fused body as one more view; at
     one scale for all views, which is what epipolar lines need.

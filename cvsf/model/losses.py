@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cvsf.model.alignment import align
 from cvsf.model.geometry import TINY, weighted_centre
 
 
@@ -115,12 +116,8 @@ def misshapen(
     pose = canonical - canonical.mean(-2, keepdim=True)
     truth = (true_canonical - true_canonical.mean(-2, keepdim=True))[:, None]
     with torch.no_grad():
-        # what is no number is left to the loss itself to show
-        u, _, vt = torch.linalg.svd((pose.mT @ truth).nan_to_num(posinf=0.0, neginf=0.0))
-        proper = torch.ones_like(u[..., 0])
-        proper[..., -1] = torch.linalg.det(u @ vt).sign()
-        turn = (u * proper[..., None, :]) @ vt
-    return _mean_length(pose @ turn - truth, present, sure)
+        R = align(pose, truth).R
+    return _mean_length(pose @ R.mT - truth, present, sure)
 
 
 def _mean_length(

@@ -16,9 +16,9 @@ ROUNDS = 12
 OVERSHOOT = 0.7
 """By how much joints go past where a round puts them: alternation creeps."""
 POSE_PRIOR = 0.04
-"""Weight of a lifted joint against one sure view: (2D error / lifting error) squared."""
+"""Weight of a lifted joint against one view of confidence 1: (2D error / lifting error) squared."""
 ROTATION_PRIOR = 0.03
-"""Weight of a lifted rotation where two views are all there is; more views say it better."""
+"""Weight of a lifted rotation with two views; more views determine it better."""
 DAMPING = 0.01
 OUTLIER = 0.05
 """Residual, in canonical units, at which a joint of a view counts half."""
@@ -46,22 +46,14 @@ _SYSTEM = torch.cat([MINORS, torch.eye(9)[:, :3]], 1)
 _IDENTITY = torch.eye(3).flatten()
 
 
-class Cameras(NamedTuple):
-    """Scaled-orthographic cameras with first-order perspective; scale is 1 / distance in canonical
-    units.
+class ScaledOrthographicCameras(NamedTuple):
+    """Scaled-orthographic cameras with first-order perspective (Tomasi and Kanade 1992); scale is
+    1 / distance in canonical units.
     """
 
-    view_from_canonical: Float[Tensor, "B V 3 3"]
-    scale: Float[Tensor, "B V 1 1"]
-    shift: Float[Tensor, "B V 1 2"]
-
-
-class _Cameras(NamedTuple):
-    """The same with views on one axis and joints on the last, where the arithmetic is quickest."""
-
-    view_from_canonical: Float[Tensor, "N 3 3"]
-    scale: Float[Tensor, "N 1 1"]
-    shift: Float[Tensor, "N 2 1"]
+    view_from_canonical: Float[Tensor, "*batch 3 3"]
+    scale: Float[Tensor, "*batch 1 1"]
+    shift: Float[Tensor, "*batch 2 1"]
 
 
 class _Priors(NamedTuple):
@@ -78,41 +70,44 @@ def agree(
     plane: Float[Tensor, "B V J 2"],
     confidence: Float[Tensor, "B V J"],
     rounds: int = ROUNDS,
-) -> tuple[Float[Tensor, "B J 3"], Cameras, Float[Tensor, "B V J"]]:
-    """Body and cameras that explain all views together, and how far each joint was believed.
+) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
+    """Body and cameras that explain all views together, and each joint's robust confidence.
 
     Alternates between the cameras (one Gauss-Newton step each) and the joints (3x3 systems,
-    reweighted by their residuals); what the views leave open, such as depth against turn with two
-    of them, the priors decide. No rounds leave all as lifted.
+    reweighted by their residuals); what the views do not determine, such as depth against rotation
+    with two of them, the priors do. No rounds leave all as lifted.
     """
     if not rounds:
         return (
             prior,
-            Cameras(prior_rotation, 0 * plane[..., :1, :1], 0 * plane[..., :1, :]),
+            ScaledOrthographicCameras(
+                prior_rotation, 0 * plane[..., :1, :1], 0 * plane[..., :1, :].mT
+            ),
             confidence,
         )
-    sure = confidence.square()
-    shape, joints = sure.shape, prior.mT
+    square = confidence.square()
+    shape, joints = square.shape, prior.mT
     views = (confidence.amax(-1) > 0).to(prior.dtype).sum(-1).clamp_min(2)
     hold = (ROTATION_PRIOR * (2 / views) ** 5)[:, None, None].expand(*shape[:2], 1)
     seen, start = plane.mT.flatten(0, 1), prior_rotation.flatten(0, 1)
     one = torch.ones_like(seen[:, :1])
     priors = _Priors(start, hold.flatten(0, 1), (hold + DAMPING).flatten(0, 1) * _IDENTITY.to(one))
-    cameras, agreed = _Cameras(start, 0 * one[..., :1], 0 * seen[..., :1]), torch.ones_like(sure)
+    cameras = ScaledOrthographicCameras(start, 0 * one[..., :1], 0 * seen[..., :1])
+    robust = torch.ones_like(square)
     for _ in range(rounds):
         local = _in_views(joints, cameras.view_from_canonical, shape)
-        cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
+        cameras = _step_cameras(local, cameras, priors, seen, one, (square * robust).flatten(0, 1))
         local = _in_views(joints, cameras.view_from_canonical, shape)
         # the 2D poses at canonical scale, with the joints' own perspective taken out
         target = (seen * (1 + cameras.scale * local[:, 2:]) - cameras.shift) / cameras.scale
         residual = (target - local[:, :2]).square()
-        agreed = 1 / (1 + (residual[:, 0] + residual[:, 1]) / OUTLIER**2).reshape(shape)
-        placed = _place_joints(prior.mT, cameras.view_from_canonical, target, sure * agreed)
-        joints = placed + OVERSHOOT * (placed - joints)
-    local = _in_views(placed, cameras.view_from_canonical, shape)
-    cameras = _step_cameras(local, cameras, priors, seen, one, (sure * agreed).flatten(0, 1))
-    rotation, scale, shift = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
-    return placed.mT, Cameras(rotation, scale, shift.mT), confidence * agreed
+        robust = 1 / (1 + (residual[:, 0] + residual[:, 1]) / OUTLIER**2).reshape(shape)
+        solved = _solve_joints(prior.mT, cameras.view_from_canonical, target, square * robust)
+        joints = solved + OVERSHOOT * (solved - joints)
+    local = _in_views(solved, cameras.view_from_canonical, shape)
+    cameras = _step_cameras(local, cameras, priors, seen, one, (square * robust).flatten(0, 1))
+    by_view = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
+    return solved.mT, ScaledOrthographicCameras(*by_view), confidence * robust
 
 
 def _in_views(
@@ -125,12 +120,12 @@ def _in_views(
 
 def _step_cameras(
     local: Float[Tensor, "N 3 J"],
-    cameras: _Cameras,
+    cameras: ScaledOrthographicCameras,
     priors: _Priors,
     seen: Float[Tensor, "N 2 J"],
     one: Float[Tensor, "N 1 J"],
     weight: Float[Tensor, "N J"],
-) -> _Cameras:
+) -> ScaledOrthographicCameras:
     """One step of rotation, scale and shift of every view towards its 2D pose; local is the body
     in the axes of its camera so far.
     """
@@ -146,7 +141,7 @@ def _step_cameras(
     pull = parts[:, 9:12] / scale - parts[:, 12:15] - priors.hold * turned
     rotation = rotation_from_step(solve3(squared(parts[:, :9] + priors.held), pull)) @ rotation
     scale = scale[..., None]
-    return _Cameras(rotation, scale, centre[:, 3:] - scale * centre[:, :2])
+    return ScaledOrthographicCameras(rotation, scale, centre[:, 3:] - scale * centre[:, :2])
 
 
 def scale_from_moments(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
@@ -159,16 +154,16 @@ def _ratio(seen: Tensor, body: Tensor) -> Tensor:
     return torch.where(body > TINY, seen / body.clamp_min(TINY), 1.0).clamp_min(1e-6)
 
 
-def _place_joints(
+def _solve_joints(
     prior: Float[Tensor, "B 3 J"],
     rotation: Float[Tensor, "N 3 3"],
     target: Float[Tensor, "N 2 J"],
     weight: Float[Tensor, "B V J"],
 ) -> Float[Tensor, "B 3 J"]:
-    """Every joint where the views' rays and the lifted pose pull it least."""
+    """The least-squares joints of the views' rays and the lifted pose."""
     identity, system = _IDENTITY.to(prior), _SYSTEM.to(prior)
     depth = rotation[:, 2]
-    across = (identity - outer(depth, depth)) @ system  # a view says nothing along its depth
+    across = (identity - outer(depth, depth)) @ system  # a view does not determine the depth
     across = across.reshape(*weight.shape[:2], -1)
     whole = across.mT @ weight + (POSE_PRIOR * identity @ system)[:, None]
     a, b, c, d, first = (whole[:, at : at + 9] for at in range(0, 39, 9))
@@ -177,6 +172,6 @@ def _place_joints(
     pulled = (weight.flatten(0, 1)[:, None] * target).reshape(weight.shape[0], -1, weight.shape[2])
     right = rays @ pulled + POSE_PRIOR * prior
     rows = adjugate.reshape(-1, 3, *prior.shape[1:])
-    solved = (rows * right[:, None]).sum(2)
-    joints = solved / (first * adjugate[:, :3]).sum(1, keepdim=True).clamp_min(TINY * TINY)
+    numerators = (rows * right[:, None]).sum(2)
+    joints = numerators / (first * adjugate[:, :3]).sum(1, keepdim=True).clamp_min(TINY * TINY)
     return joints - joints[..., :1]

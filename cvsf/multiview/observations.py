@@ -1,6 +1,6 @@
-"""What V cameras saw of one person over N instants, and what the lifter made of each view alone.
+"""2D observations of one person by V cameras over N instants, and the lifter's outputs.
 
-It is all that self-calibration knows: no board, no intrinsics, no truth.
+They are the whole input of self-calibration: no board, no intrinsics, no truth.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
 from cvsf.skeleton import Array, JointSet
 
@@ -22,29 +23,31 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """N instants of V views; a view that did not see the person is confidence 0."""
+    """N instants of V views; a view that did not see the person has confidence 0."""
 
     joint_set: JointSet
     cameras: tuple[str, ...]  # V names, in the order of the view axis
-    image_px: Array  # (N, V, 2) width, height; 0 where the view has no picture
-    t_s: Real  # (N,) rising
-    keypoints_px: Array  # (N, V, J, 2)
-    confidence: Array  # (N, V, J)
+    image_px: Float[Array, "N V 2"]
+    """Width and height; 0 where the view has no picture."""
+    t_s: Float[Real, "N"]
+    """Rising."""
+    keypoints_px: Float[Array, "N V J 2"]
+    confidence: Float[Array, "N V J"]
 
     def __len__(self) -> int:
         return len(self.confidence)
 
     @property
-    def size_px(self) -> Array:
-        """Width and height of every camera's pictures, (V, 2); 0 where no instant has any."""
-        return np.asarray(self.image_px.max(0))
+    def size_px(self) -> Float[Array, "V 2"]:
+        """Width and height of every camera's pictures; 0 where no instant has any."""
+        return np.asarray(self.image_px.max(0, initial=0))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """The instants of a mask, an index array or a slice."""
         return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
     def of_views(self, views: Sequence[int]) -> Self:
-        """The same instants as only some of the cameras observed them."""
+        """The same instants with only some of the views."""
         index = list(views)
         arrays = {
             name: getattr(self, name)[:, index] for name in self._per_instant() if name != "t_s"
@@ -58,13 +61,14 @@ class Observations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiftedObservations(Observations):
-    """Observations and what the lifter made of each view alone."""
+    """Observations and the lifter's outputs for each view alone."""
 
-    canonical: Array  # (N, V, J, 3) body frame, unit scale
-    view_from_canonical: Array  # (N, V, 3, 3)
+    canonical: Float[Array, "N V J 3"]
+    """Body frame, unit scale."""
+    view_from_canonical: Float[Array, "N V 3 3"]
 
     def mirrored(self) -> Self:
-        """As if the lifter had taken near for far all along; 2D cannot tell (Necker's reversal)."""
+        """The poses mirrored in depth, which gives the same 2D (Necker's reversal)."""
         flip = np.array([1, 1, -1], np.float32)
         return replace(
             self,
@@ -77,10 +81,10 @@ def lift_observations(
     lift: Lift,
     joint_set: JointSet,
     cameras: tuple[str, ...],
-    t_s: Real,
-    pixels: tuple[Array, Array, Array],
+    t_s: Float[Real, "N"],
+    pixels: tuple[Float[Array, "N V J 2"], Float[Array, "N V J"], Float[Array, "N V 2"]],
 ) -> LiftedObservations:
-    """Lift what was seen: keypoints_px (N, V, J, 2), confidence (N, V, J), image_px (N, V, 2)."""
+    """Lift every view of keypoints_px, confidence and image_px."""
     keypoints, confidence, image = pixels
     lifted = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
@@ -98,8 +102,8 @@ def lift_observations(
     )
 
 
-def in_step(observations: LiftedObservations, delay_s: Real) -> LiftedObservations:
-    """The same with every late camera's keypoints taken at the instants' own time."""
+def in_step(observations: LiftedObservations, delay_s: Float[Real, "V"]) -> LiftedObservations:
+    """The same with every late camera's keypoints interpolated at the instants' own time."""
     if not delay_s.any() or len(observations) < 2:
         return observations
     keypoints = observations.keypoints_px.copy()
@@ -114,7 +118,9 @@ def in_step(observations: LiftedObservations, delay_s: Real) -> LiftedObservatio
     return replace(observations, keypoints_px=keypoints)
 
 
-def _between(t_s: Real, wanted_s: Real) -> tuple[npt.NDArray[np.intp], Real]:
+def _between(
+    t_s: Float[Real, "N"], wanted_s: Float[Real, "M"]
+) -> tuple[Int[npt.NDArray[np.intp], "M"], Float[Real, "M"]]:
     low = np.clip(np.searchsorted(t_s, wanted_s, side="right") - 1, 0, len(t_s) - 2)
     share = (wanted_s - t_s[low]) / np.maximum(t_s[low + 1] - t_s[low], 1e-9)
     return low, np.clip(share, -1.0, 2.0)

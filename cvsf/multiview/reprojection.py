@@ -1,176 +1,166 @@
-"""What cameras see of joints: their projection, how far pixels are from it, and its derivatives.
+"""Reprojection residuals of joints in V cameras, and their derivatives.
 
-Residuals are in standard deviations of a pixel, which is a share of the person's extent in a view.
+Residuals are in standard deviations of a keypoint, which are a share of the person's extent in a
+view.
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.rig import NEAREST, Rig, Rows
 from cvsf.multiview.rotation import skew
 
 Real = npt.NDArray[np.float64]
 
-ROTATION, CENTRE, FOCAL, RADIAL, DELAY = slice(0, 3), slice(3, 6), 6, 7, 8
-"""Columns of a camera: a turn in its own axes, its centre, log focal length, k1, delay (s)."""
-COLUMNS = 9
-
 CAUCHY = 6.0
-"""Square of the residual, in standard deviations, at which a pixel counts half."""
-_NEAR = 0.3  # bones: nothing is seen closer than this
-_EXTENT = 3.0  # a person is this many times the spread of their joints
+"""Squared residual, in standard deviations, at which a keypoint weighs half (Cauchy's kernel); a
+guess, not measured."""
+_EXTENT = 3.0  # a person is this many times the spread of their joints; a guess, not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cameras:
-    """V cameras while they are being sought; one leading row if they stand still, else N."""
+class WeightedKeypoints:
+    """Keypoints with the weight and the standard deviation that a robust solver needs."""
 
-    view_from_world: Real  # (M, V, 3, 3)
-    centres: Real  # (V, 3), or (N, V, 3) where instants are taken alone
-    log_focal: Real  # (M, V)
-    centre_px: Real  # (V, 2)
-    radial: Real  # (V,)
-    delay_s: Real  # (V,)
+    keypoints_px: Float[Real, "N V J 2"]
+    weight: Float[Real, "N V J"]
+    """0 is not seen."""
+    extent_px: Float[Real, "N V"]
+    """Size of the person in the view."""
+    noise_share: float
+    """Standard deviation of a keypoint over that extent."""
+    velocity_px_s: Float[Real, "N V J 2"] | None = None
+    """Given where delays are estimated."""
 
     @property
-    def pan(self) -> bool:
-        """Whether every instant has rotations and focal lengths of its own."""
-        return len(self.log_focal) > 1
+    def sigma_px(self) -> Float[Real, "N V"]:
+        """Standard deviation of a keypoint."""
+        return np.asarray(self.noise_share * self.extent_px)
 
-    def project(self, joints: Real) -> Real:
-        """Pixels (N, V, J, 2)."""
-        local = self.in_views(joints)
-        flat = local[..., :2] / np.maximum(local[..., 2:], _NEAR)
-        bent = 1 + self.radial[:, None] * np.square(flat).sum(-1)
-        focal = np.exp(self.log_focal)[..., None, None]
-        return np.asarray(focal * bent[..., None] * flat + self.centre_px[:, None])
-
-    def in_views(self, joints: Real) -> Real:
-        """Joints in view axes, (N, V, J, 3)."""
-        away = joints[:, None] - self.centres[..., None, :]
-        return np.asarray(away @ np.swapaxes(self.view_from_world, -1, -2))
+    def take(self, rows: Rows) -> Self:
+        """Some of the instants."""
+        velocity = self.velocity_px_s
+        return replace(
+            self,
+            keypoints_px=self.keypoints_px[rows],
+            weight=self.weight[rows],
+            extent_px=self.extent_px[rows],
+            velocity_px_s=None if velocity is None else velocity[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
-    """What was seen, how far each is to be trusted, and what a standard deviation is."""
+class ReprojectionResiduals:
+    """Reprojection residuals and their derivatives, all in standard deviations."""
 
-    keypoints_px: Real  # (N, V, J, 2)
-    trust: Real  # (N, V, J) 0 is not seen
-    extent_px: Real  # (N, V) how large the person is there
-    noise: float  # a standard deviation over that extent
-    velocity_px_s: Real | None = None  # (N, V, J, 2), where delays are sought
-
-    @property
-    def sigma_px(self) -> Real:
-        """(N, V)."""
-        return np.asarray(self.noise * self.extent_px)
+    residual: Float[Real, "N V J 2"]
+    weight: Float[Real, "N V J"]
+    """That of the keypoint, times the robust weight."""
+    by_joint: Float[Real, "N V J 2 3"]
+    by_camera: Float[Real, "N V J 2 9"] | None
+    """By the columns of `cvsf.multiview.rig`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """Pixels compared with a projection: residuals and their derivatives, all in sigmas."""
-
-    residual: Real  # (N, V, J, 2)
-    weight: Real  # (N, V, J) trust, and doubt by Cauchy's kernel
-    by_joint: Real  # (N, V, J, 2, 3)
-    by_camera: Real | None  # (N, V, J, 2, COLUMNS)
-
-
-def compare(
-    pixels: Pixels,
-    cameras: Cameras,
-    joints: Real,
+def reprojection_residuals(
+    keypoints: WeightedKeypoints,
+    rig: Rig,
+    joints: Float[Real, "N J 3"],
     *,
     with_cameras: bool = False,
-    with_doubt: bool = True,
-) -> Seen:
-    """Residual and derivatives of the projection (module cvsf.multiview.rig has the model)."""
-    local = cameras.in_views(joints)
-    depth = np.maximum(local[..., 2], _NEAR)
+    robust: bool = True,
+) -> ReprojectionResiduals:
+    """Residuals and derivatives of the projection; robust: weighed by Cauchy's kernel."""
+    local = rig.in_views(joints)
+    depth = np.maximum(local[..., 2], NEAREST)
     flat = local[..., :2] / depth[..., None]
     square = np.square(flat).sum(-1)
-    bent = 1 + cameras.radial[:, None] * square
-    per_sigma = (np.exp(cameras.log_focal) / pixels.sigma_px)[..., None]
-    residual = (
-        per_sigma[..., None] * bent[..., None] * flat
-        + (cameras.centre_px[:, None] - seen_at(pixels, cameras)) / pixels.sigma_px[..., None, None]
-    )
+    bent = 1 + rig.radial[:, None] * square
+    per_sigma = (rig.focal_px / keypoints.sigma_px)[..., None]
+    projected = per_sigma[..., None] * bent[..., None] * flat
+    observed = delay_corrected(keypoints, rig) - rig.centre_px[:, None]
+    residual = projected - observed / keypoints.sigma_px[..., None, None]
     by_flat = bent[..., None, None] * np.eye(2)
-    if cameras.radial.any():
+    if rig.radial.any():
         outer = flat[..., :, None] * flat[..., None, :]
-        by_flat = by_flat + 2 * cameras.radial[:, None, None, None] * outer
+        by_flat = by_flat + 2 * rig.radial[:, None, None, None] * outer
     flat_by_local = np.concatenate(
         [np.broadcast_to(np.eye(2), (*flat.shape, 2)), -flat[..., None]], -1
     )
     by_local = (per_sigma / depth)[..., None, None] * (by_flat @ flat_by_local)
-    by_joint = by_local @ cameras.view_from_world[:, :, None]
-    apart = np.square(residual).sum(-1)
+    by_joint = by_local @ rig.view_from_world[..., None, :, :]
     columns = None
     if with_cameras:
-        seen = per_sigma[..., None] * bent[..., None] * flat
         columns = np.concatenate(
             [
                 -by_local @ skew(local),
                 -by_joint,
-                seen[..., None],
+                projected[..., None],
                 (per_sigma * square)[..., None, None] * flat[..., None],
-                _by_delay(pixels, flat),
+                _by_delay(keypoints, flat),
             ],
             -1,
         )
-    return Seen(
-        residual=residual,
-        weight=pixels.trust / (1 + apart / CAUCHY) if with_doubt else pixels.trust,
-        by_joint=by_joint,
-        by_camera=columns,
+    weight = keypoints.weight
+    if robust:
+        weight = weight / (1 + np.square(residual).sum(-1) / CAUCHY)
+    return ReprojectionResiduals(
+        residual=residual, weight=weight, by_joint=by_joint, by_camera=columns
     )
 
 
-def seen_at(pixels: Pixels, cameras: Cameras) -> Real:
+def delay_corrected(keypoints: WeightedKeypoints, rig: Rig) -> Float[Real, "N V J 2"]:
     """The keypoints at the instants' own time, to first order in the cameras' delays."""
-    if pixels.velocity_px_s is None:
-        return pixels.keypoints_px
-    return pixels.keypoints_px - cameras.delay_s[:, None, None] * pixels.velocity_px_s
+    if keypoints.velocity_px_s is None:
+        return keypoints.keypoints_px
+    return keypoints.keypoints_px - rig.delay_s[:, None, None] * keypoints.velocity_px_s
 
 
-def _by_delay(pixels: Pixels, flat: Real) -> Real:
+def _by_delay(
+    keypoints: WeightedKeypoints, flat: Float[Real, "N V J 2"]
+) -> Float[Real, "N V J 2 1"]:
     """A camera that is late by d shows at t what happened at t + d."""
-    if pixels.velocity_px_s is None:
+    if keypoints.velocity_px_s is None:
         return np.zeros((*flat.shape, 1))
-    return np.asarray((pixels.velocity_px_s / pixels.sigma_px[..., None, None])[..., None])
+    return np.asarray((keypoints.velocity_px_s / keypoints.sigma_px[..., None, None])[..., None])
 
 
-def pixel_cost(pixels: Pixels, cameras: Cameras, joints: Real) -> Real:
-    """Cauchy's cost of every instant, (N,)."""
-    apart = (cameras.project(joints) - seen_at(pixels, cameras)) / pixels.sigma_px[..., None, None]
-    square = np.square(apart).sum(-1)
-    return np.asarray((pixels.trust * CAUCHY * np.log1p(square / CAUCHY)).sum((1, 2)))
+def reprojection_cost(
+    keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
+) -> Float[Real, "N"]:
+    """Cauchy's cost of every instant."""
+    apart = rig.project(joints) - delay_corrected(keypoints, rig)
+    square = np.square(apart / keypoints.sigma_px[..., None, None]).sum(-1)
+    return np.asarray((keypoints.weight * CAUCHY * np.log1p(square / CAUCHY)).sum((1, 2)))
 
 
-def pixels_of(observations: LiftedObservations, noise: float) -> Pixels:
-    """What was seen, trusted by the square of its confidence."""
-    trust = np.square(observations.confidence).astype(float)
-    seen: npt.NDArray[np.bool_] = trust > 0
+def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> WeightedKeypoints:
+    """The observations, each weighed by the square of its confidence."""
+    weight = np.square(observations.confidence).astype(float)
+    seen: npt.NDArray[np.bool_] = weight > 0
     keypoints = np.where(seen[..., None], observations.keypoints_px, 0.0)
-    weight = trust[..., None]
-    total = np.maximum(weight.sum(2), 1e-9)
-    middle = (weight * keypoints).sum(2) / total
-    spread = (weight * np.square(keypoints - middle[:, :, None])).sum((2, 3)) / total[..., 0]
-    return Pixels(
+    each = weight[..., None]
+    total = np.maximum(each.sum(2), 1e-9)
+    middle = (each * keypoints).sum(2) / total
+    spread = (each * np.square(keypoints - middle[:, :, None])).sum((2, 3)) / total[..., 0]
+    return WeightedKeypoints(
         keypoints_px=np.where(seen[..., None], keypoints, middle[:, :, None]),
-        trust=trust,
+        weight=weight,
         extent_px=np.maximum(_EXTENT * np.sqrt(spread), 1.0),
-        noise=noise,
+        noise_share=noise_share,
     )
 
 
-def median_off(pixels: Pixels, cameras: Cameras, joints: Real) -> Real:
-    """Median distance in px (N, V) of what a view saw from the joints; NaN where nobody is."""
-    apart = np.linalg.norm(cameras.project(joints) - pixels.keypoints_px, axis=-1)
-    known: npt.NDArray[np.bool_] = pixels.trust > 0
+def median_reprojection_px(
+    keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
+) -> Float[Real, "N V"]:
+    """Median reprojection error of the joints in each view; NaN where the view saw none."""
+    apart = np.linalg.norm(rig.project(joints) - keypoints.keypoints_px, axis=-1)
+    known: npt.NDArray[np.bool_] = keypoints.weight > 0
     count = known.sum(-1)[..., None]
     # numpy's nanmedian takes ten times as long for a single instant
     ordered = np.sort(np.where(known, apart, np.inf), axis=-1)
@@ -178,26 +168,14 @@ def median_off(pixels: Pixels, cameras: Cameras, joints: Real) -> Real:
     return np.where(count[..., 0] > 0, (middle[0] + middle[1]) / 2, np.nan)
 
 
-def rows_of(pixels: Pixels, rows: npt.NDArray[np.intp]) -> Pixels:
-    """Some of the instants."""
-    velocity = pixels.velocity_px_s
-    return replace(
-        pixels,
-        keypoints_px=pixels.keypoints_px[rows],
-        trust=pixels.trust[rows],
-        extent_px=pixels.extent_px[rows],
-        velocity_px_s=None if velocity is None else velocity[rows],
-    )
+def estimate_noise(keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]) -> float:
+    """The standard deviation over the extent, from the median residual.
 
-
-def noise_of(pixels: Pixels, cameras: Cameras, joints: Real) -> float:
-    """What a standard deviation over the extent really is, from the median residual.
-
-    A joint takes three of the 2 V numbers that V views say of it.
+    A joint takes three of the 2 V coordinates that V views observe of it.
     """
-    apart = np.linalg.norm(cameras.project(joints) - seen_at(pixels, cameras), axis=-1)
-    known: npt.NDArray[np.bool_] = pixels.trust > 0
+    apart = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)
+    known: npt.NDArray[np.bool_] = keypoints.weight > 0
     views = max(float(known.any(-1).sum(1).mean()), 2.0)
     free = 2 * views / (2 * views - 3)
-    share = (apart / pixels.extent_px[..., None])[known]
+    share = (apart / keypoints.extent_px[..., None])[known]
     return float(np.median(share) / np.sqrt(2 * np.log(2)) * np.sqrt(free))

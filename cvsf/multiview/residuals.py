@@ -1,7 +1,6 @@
-"""What speaks for where joints are: pixels, bones that keep their length, the lifter's pose.
+"""Residuals of joints: reprojection, bones that keep their length, the lifter's pose.
 
-Each kind of evidence adds to the normal equations of the joints; residuals are in standard
-deviations of their kind.
+Each kind adds to the normal equations of the joints, in its own standard deviations.
 """
 
 from dataclasses import dataclass, field
@@ -9,37 +8,43 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
-from cvsf.multiview.reprojection import Seen
+from cvsf.multiview.reprojection import ReprojectionResiduals
 from cvsf.multiview.rotation import align, skew
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]
 
 BONE_SIGMA, LIFTER_SIGMA = 0.06, 0.25
-"""In mean bones, some 0.3 m: how much a bone seems to change, how far the lifter's pose is off."""
+"""Standard deviations of a bone's length and of a joint of the lifter's pose, in mean bones (some
+0.3 m); guesses, not measured."""
 POSE_CAUCHY = 8.0
-"""Square of the residual of a whole pose, in standard deviations, at which it counts half: upside
-down, a lifter is wrong as a whole."""
+"""Squared residual of a whole pose, in standard deviations, at which it weighs half (Cauchy's
+kernel); of the whole pose, because for a person upside down the lifter is wrong as a whole. A
+guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bones:
-    """Which bones a body has, and which of them are the two sides of one measure."""
+    """The bones of a body; a left bone and its right one share one of M lengths."""
 
-    incidence: Real  # (B, J): +1 at the child, -1 at the parent
-    measure: npt.NDArray[np.intp]  # (B,) which of the M measures a bone is
-    pairs: Real = field(repr=False)  # (B, J * J) outer products of incidence
+    incidence: Float[Real, "B J"]
+    """+1 at the child, -1 at the parent."""
+    measure: Int[npt.NDArray[np.intp], "B"]
+    """Which of the M lengths is that of a bone."""
+    pairs: Float[Real, "B J*J"] = field(repr=False)
+    """Outer products of incidence."""
 
     @property
     def measures(self) -> int:
-        """How many different lengths there are."""
+        """M."""
         return int(self.measure.max()) + 1
 
 
 @cache
 def bones_of(joint_set: JointSet) -> Bones:
-    """Left and right are of one length."""
+    """The bones of a joint set."""
     incidence = np.zeros((len(joint_set.bones), len(joint_set)))
     names: list[frozenset[int]] = []
     measure = []
@@ -56,29 +61,29 @@ def bones_of(joint_set: JointSet) -> Bones:
     )
 
 
-def measures_of(joints: Real, bones: Bones) -> Real:
-    """Lengths (M,) of the bodies (N, J, 3), as the median has them; the mean bone is made 1."""
+def measures_of(joints: Float[Real, "N J 3"], bones: Bones) -> Float[Real, "M"]:
+    """Median lengths over the instants, scaled to a mean bone of 1."""
     length = np.median(np.linalg.norm(bones.incidence @ joints, axis=-1), axis=0)
     measures = np.bincount(bones.measure, length) / np.bincount(bones.measure)
     return np.asarray(measures / measures[bones.measure].mean())
 
 
 @dataclass(slots=True)
-class Normal:
-    """Normal equations of the joints of N instants: `matrix` (N, 3J, 3J), `right` (N, 3J)."""
+class NormalEquations:
+    """Normal equations of the joints of N instants; D is 3 J."""
 
-    matrix: Real
-    right: Real
-    cost: float = 0.0
-
-
-def empty_normal(instants: int, joints: int) -> Normal:
-    """Nothing known yet."""
-    return Normal(np.zeros((instants, 3 * joints, 3 * joints)), np.zeros((instants, 3 * joints)))
+    matrix: Float[Real, "N D D"]
+    right: Float[Real, "N D"]
 
 
-def add_pixels(normal: Normal, seen: Seen) -> None:
-    """The pixels' part, a 3 x 3 block for each joint."""
+def empty_normal(instants: int, joints: int) -> NormalEquations:
+    """Without any residual yet."""
+    size = 3 * joints
+    return NormalEquations(np.zeros((instants, size, size)), np.zeros((instants, size)))
+
+
+def add_reprojection(normal: NormalEquations, seen: ReprojectionResiduals) -> None:
+    """Add the keypoints: a 3 x 3 block for each joint."""
     instants, _, joints = seen.weight.shape
     weighted = seen.weight[..., None, None] * seen.by_joint
     blocks = np.einsum("nvjra,nvjrb->njab", weighted, seen.by_joint, optimize=True)
@@ -88,19 +93,25 @@ def add_pixels(normal: Normal, seen: Seen) -> None:
     normal.right -= np.einsum("nvjra,nvjr->nja", weighted, seen.residual).reshape(instants, -1)
 
 
-def stretched(bones: Bones, lengths: Real, joints: Real) -> tuple[Real, Real]:
-    """How much longer than `lengths` (M,) each bone is, (N, B), and its direction (N, B, 3)."""
+def bone_residuals(
+    bones: Bones, lengths: Float[Real, "M"], joints: Float[Real, "N J 3"]
+) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
+    """How much longer than its length each bone is, and its direction."""
     along = bones.incidence @ joints
     length = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
     return length - lengths[bones.measure], along / length[..., None]
 
 
 def add_bones(
-    normal: Normal, bones: Bones, lengths: Real, joints: Real, sigma: float
-) -> tuple[Real, Real]:
-    """Bones that keep their length (first-order); residual (N, B) and directions, in sigmas."""
+    normal: NormalEquations,
+    bones: Bones,
+    lengths: Float[Real, "M"],
+    joints: Float[Real, "N J 3"],
+    sigma: float,
+) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
+    """Add bones that keep their length (first-order); residuals and directions over sigma."""
     instants, count = len(joints), joints.shape[1]
-    extra, direction = stretched(bones, lengths, joints)
+    extra, direction = bone_residuals(bones, lengths, joints)
     extra, direction = extra / sigma, direction / sigma
     outer = (direction[..., :, None] * direction[..., None, :]).reshape(instants, -1, 9)
     blocks = np.swapaxes(outer, 1, 2) @ bones.pairs  # (N, 9, J * J)
@@ -111,16 +122,20 @@ def add_bones(
     return extra, direction
 
 
-def lifted_target(body: Real, joints: Real) -> Real:
-    """The lifter's pose (N, J, 3) laid over the joints found so far, rotation and shift only."""
-    rotation, shift = align(body, joints, np.ones(joints.shape[:2]))
-    return np.asarray(body @ np.swapaxes(rotation, -1, -2) + shift[:, None])
+def lifted_target(body: Float[Real, "N J 3"], joints: Float[Real, "N J 3"]) -> Float[Real, "N J 3"]:
+    """The lifter's pose aligned with the joints found so far, rotation and shift only."""
+    return align(body, joints).apply(body)
 
 
-def add_lifted(normal: Normal, target: Real, joints: Real, sigma: float) -> None:
-    """A pull toward the lifter's pose, blind to where the body stands, doubted as a whole.
+def add_lifted(
+    normal: NormalEquations,
+    target: Float[Real, "N J 3"],
+    joints: Float[Real, "N J 3"],
+    sigma: float,
+) -> None:
+    """Add the lifter's pose, free in place and rotation, with one robust weight for all joints.
 
-    The pose was laid over these very joints, so moving or turning all of them together costs
+    The pose is aligned with these very joints, so moving or turning all of them together costs
     nothing to first order: those six directions are projected out (variable projection).
     """
     instants, count = joints.shape[:2]
@@ -136,7 +151,9 @@ def add_lifted(normal: Normal, target: Real, joints: Real, sigma: float) -> None
     normal.right += information[:, None] * pull[..., 0]
 
 
-def lifted_cost(target: Real, joints: Real, sigma: float) -> Real:
-    """Cauchy's cost of every instant's whole pose, (N,)."""
+def lifted_cost(
+    target: Float[Real, "N J 3"], joints: Float[Real, "N J 3"], sigma: float
+) -> Float[Real, "N"]:
+    """Cauchy's cost of every instant's whole pose."""
     square = np.square((joints - target) / sigma).sum((1, 2))
     return np.asarray(POSE_CAUCHY * np.log1p(square / POSE_CAUCHY))

@@ -1,67 +1,116 @@
-"""The cameras of a session as they were found: where they stand, how they look, how sure that is.
+"""The cameras of a session: where they stand, how they look, and how precisely that is known.
 
-A point X of the world is seen at x = R X + t by a view, at centre + focal (1 + k r^2) (x, y) / z
-in its picture, r the distance of (x, y) / z from the axis (OpenCV's model with k1 alone).
+A point X of the world is at x = R X + t in the axes of a view, and is seen at
+centre + focal (1 + k1 r^2) (x, y) / z in its picture, r the length of (x, y) / z (OpenCV's model
+with k1 alone). View axes: x right, y down, z forward.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
+from cvsf.multiview.rotation import turn
+from cvsf.multiview.triangulation import projection_of
 from cvsf.skeleton import JointSet, joint_set
 
 Real = npt.NDArray[np.float64]
+Rows = int | slice | npt.NDArray[Any]
+"""Some instants: one, a slice, indices or a mask."""
 
 SCHEMA = 1
+ROTATION, CENTRE, FOCAL, RADIAL, DELAY = slice(0, 3), slice(3, 6), 6, 7, 8
+"""Columns of a camera in a solver: a rotation vector in its own axes (rad), its centre (the
+world's unit), log focal length, k1, delay (s)."""
+COLUMNS = 9
+NEAREST = 0.3
+"""Depth that a projected point has at least, in the world's unit; a guess, not measured. A metre
+and a mean bone (some 0.3 m) are both larger: no person stands that near to a camera."""
 _UNDISTORT_ROUNDS = 8
+_PER_INSTANT = ("view_from_world", "translation", "focal_px")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """V cameras; arrays of cameras that pan and zoom have a leading axis of N instants."""
+    """V cameras that stand still, or that have a pose and a focal length at each of N instants."""
 
     cameras: tuple[str, ...]
-    image_px: Real  # (V, 2) width, height
-    view_from_world: Real  # (..., V, 3, 3)
-    translation: Real  # (..., V, 3) in the world's unit
-    focal_px: Real  # (..., V)
-    centre_px: Real  # (V, 2) principal point
-    radial: Real  # (V,) k1
-    delay_s: Real  # (V,) what a camera shows happened that much later than its stamps say
+    image_px: Float[Real, "V 2"]
+    """Width and height of the pictures."""
+    view_from_world: Float[Real, "*N V 3 3"]
+    translation: Float[Real, "*N V 3"]
+    """In the world's unit."""
+    focal_px: Float[Real, "*N V"]
+    centre_px: Float[Real, "V 2"]
+    """Principal points."""
+    radial: Float[Real, "V"]
+    """k1."""
+    delay_s: Float[Real, "V"]
+    """What a camera shows happened that much later than its stamps."""
+
+    @classmethod
+    def pinhole(
+        cls,
+        cameras: tuple[str, ...],
+        image_px: Float[Real, "V 2"],
+        *,
+        view_from_world: Float[Real, "*N V 3 3"],
+        centres: Float[Real, "*#N V 3"],
+        focal_px: Float[Real, "*N V"],
+    ) -> Self:
+        """Cameras without distortion or delay, principal points in the middle of the pictures."""
+        return cls(
+            cameras=cameras,
+            image_px=image_px,
+            view_from_world=view_from_world,
+            translation=-(view_from_world @ centres[..., None])[..., 0],
+            focal_px=focal_px,
+            centre_px=image_px / 2,
+            radial=np.zeros(len(cameras)),
+            delay_s=np.zeros(len(cameras)),
+        )
 
     @property
-    def centres(self) -> Real:
-        """Where the cameras stand, (..., V, 3) in the world."""
+    def is_panning(self) -> bool:
+        """Whether every instant has rotations and focal lengths of its own."""
+        return self.focal_px.ndim > 1
+
+    @property
+    def centres(self) -> Float[Real, "*N V 3"]:
+        """Where the cameras stand in the world."""
         return np.asarray(-np.einsum("...vji,...vj->...vi", self.view_from_world, self.translation))
 
     @property
-    def projection(self) -> Real:
-        """Matrices (..., V, 3, 4) of x = K (R X + t), for pixels that `undistorted` returned."""
-        inside = np.zeros((*self.focal_px.shape, 3, 3))
-        inside[..., 0, 0] = inside[..., 1, 1] = self.focal_px
-        inside[..., :2, 2] = self.centre_px
-        inside[..., 2, 2] = 1
-        outside = np.concatenate([self.view_from_world, self.translation[..., None]], -1)
-        return np.asarray(inside @ outside)
+    def log_focal(self) -> Float[Real, "*N V"]:
+        """What a solver adds to."""
+        return np.asarray(np.log(self.focal_px))
 
-    def project(self, joints: Real) -> Real:
-        """Pixels (N, V, J, 2) of joints (N, J, 3) in the world."""
+    @property
+    def projection(self) -> Float[Real, "*N V 3 4"]:
+        """Matrices of x = K (R X + t), for pixels that `undistorted` returned."""
+        matrices = projection_of(
+            self.view_from_world, self.translation, self.focal_px, self.centre_px
+        )
+        return np.asarray(matrices, float)
+
+    def project(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 2"]:
+        """Pixels of joints in the world."""
         local = self.in_views(joints)
-        flat = local[..., :2] / np.maximum(local[..., 2:], 1e-9)
+        flat = local[..., :2] / np.maximum(local[..., 2:], NEAREST)
         bent = 1 + self.radial[:, None] * np.square(flat).sum(-1)
         return np.asarray(
             self.focal_px[..., None, None] * bent[..., None] * flat + self.centre_px[:, None]
         )
 
-    def in_views(self, joints: Real) -> Real:
-        """Joints (N, J, 3) of the world in the axes of each view, (N, V, J, 3)."""
+    def in_views(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 3"]:
+        """Joints of the world in the axes of each view."""
         turned = joints[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
         return np.asarray(turned + self.translation[..., None, :])
 
-    def undistorted(self, keypoints_px: npt.NDArray[Any]) -> Real:
-        """Where (N, V, J, 2) would have been seen through a lens without distortion."""
+    def undistorted(self, keypoints_px: Float[np.ndarray, "N V J 2"]) -> Float[Real, "N V J 2"]:
+        """Where keypoints would be seen through a lens without distortion."""
         flat = (keypoints_px - self.centre_px[:, None]) / self.focal_px[..., None, None]
         straight = flat
         for _ in range(_UNDISTORT_ROUNDS if self.radial.any() else 0):
@@ -69,71 +118,90 @@ class Rig:
             straight = flat / np.maximum(bent[..., None], 0.5)
         return np.asarray(straight * self.focal_px[..., None, None] + self.centre_px[:, None])
 
-    def moved(self, turn: Real, shift: Real, scale: float) -> "Rig":
-        """The same cameras in a world where X becomes scale * turn @ X + shift."""
-        rotation = self.view_from_world @ turn.T
+    def moved(self, R: Float[Real, "3 3"], shift: Float[Real, "3"], scale: float) -> Self:
+        """The same cameras in a world where X becomes scale * R @ X + shift."""
+        rotation = self.view_from_world @ R.T
         return replace(
             self,
             view_from_world=rotation,
             translation=scale * self.translation - rotation @ shift,
         )
 
+    def stepped(self, step: Float[Real, "*N V 9"]) -> Self:
+        """The cameras after a step of a solver, in its columns; k1 and delay take that of the
+        first instant.
+        """
+        turned = turn(step[..., ROTATION])
+        rotation = turned @ self.view_from_world
+        shift = turned @ self.translation[..., None] - rotation @ step[..., CENTRE, None]
+        shared = step.reshape(-1, *step.shape[-2:])[0]
+        return replace(
+            self,
+            view_from_world=rotation,
+            translation=shift[..., 0],
+            focal_px=self.focal_px * np.exp(step[..., FOCAL]),
+            radial=self.radial + shared[:, RADIAL],
+            delay_s=self.delay_s + shared[:, DELAY],
+        )
+
+    def rows(self, rows: Rows) -> Self:
+        """Panning cameras at some instants, or at one as if they stood still; still ones as they
+        are.
+        """
+        if not self.is_panning:
+            return self
+        return replace(self, **{name: getattr(self, name)[rows] for name in _PER_INSTANT})
+
+    def with_rows(self, rows: Rows, other: Self) -> Self:
+        """Panning cameras with some instants replaced by all those of another rig."""
+        arrays = {name: getattr(self, name).copy() for name in _PER_INSTANT}
+        for name, array in arrays.items():
+            array[rows] = getattr(other, name)
+        return replace(self, **arrays)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """The athlete's measures, in the unit of the rig they were found with."""
+    """The athlete's bone lengths, in the unit of the rig that was found with them."""
 
     joint_set: JointSet
-    bones: Real  # (B,) lengths of joint_set.bones; left and right alike
+    bones: Float[Real, "B"]
+    """Lengths of joint_set.bones; left and right alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sureness:
+class Uncertainty:
     """One standard deviation of each camera, from the covariance of the adjustment."""
 
-    rotation_deg: Real  # (V,)
-    position_share: Real  # (V,) of the distance between the camera and where the person was
-    focal_share: Real  # (V,)
-    reprojection_px: Real  # (V,) median over the joints seen
-    reprojection_share: Real  # (V,) the same over the person's extent
+    rotation_deg: Float[Real, "V"]
+    position_share: Float[Real, "V"]
+    """Of the distance between the camera and where the person was."""
+    focal_share: Float[Real, "V"]
+    reprojection_px: Float[Real, "V"]
+    """Median reprojection error over the joints seen."""
+    reprojection_share: Float[Real, "V"]
+    """The same over the person's extent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A rig, the body it was found from, and how sure it is."""
+    """A rig, the body it was found from, and how precisely it is known."""
 
     rig: Rig
     body: Body
-    sureness: Sureness
+    uncertainty: Uncertainty
     instants: int  # how many it was found from
-    noise_share: float  # what 2D is off by, a standard deviation over the person's extent
+    noise_share: float  # standard deviation of 2D over the person's extent
     mirrored: bool = False  # the lifter takes near for far: its poses are mirrored before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
-
-def pans(rig: Rig) -> bool:
-    """Whether every instant has rotations and focal lengths of its own."""
-    return rig.focal_px.ndim > 1
-
-
-def rows_of_rig(
-    found: Calibration, rows: int | slice | npt.NDArray[np.integer[Any]]
-) -> Calibration:
-    """Panning cameras at one of their instants, as if they stood still, or at some of them."""
-    rig = found.rig
-    return replace(
-        found,
-        rig=replace(
-            rig,
-            view_from_world=rig.view_from_world[rows],
-            translation=rig.translation[rows],
-            focal_px=rig.focal_px[rows],
-        ),
-    )
+    def rows(self, rows: Rows) -> Self:
+        """With the rig's `rows`."""
+        return replace(self, rig=self.rig.rows(rows))
 
 
 def to_plain(found: Calibration) -> dict[str, Any]:
-    """What `cameras.json` of a session holds."""
+    """The content of `cameras.json` of a session."""
     return {
         "schema": SCHEMA,
         "scale_source": found.scale_source,
@@ -144,12 +212,14 @@ def to_plain(found: Calibration) -> dict[str, Any]:
         "rig": {name: getattr(found.rig, name).tolist() for name in _RIG_ARRAYS},
         "joint_set": found.body.joint_set.name,
         "bones": found.body.bones.tolist(),
-        "sureness": {name: getattr(found.sureness, name).tolist() for name in _SURENESS_ARRAYS},
+        "sureness": {
+            name: getattr(found.uncertainty, name).tolist() for name in _UNCERTAINTY_ARRAYS
+        },
     }
 
 
 def from_plain(plain: dict[str, Any]) -> Calibration:
-    """What `to_plain` wrote; ValueError says what does not fit."""
+    """Read what `to_plain` wrote; raises ValueError with what does not fit."""
     try:
         if plain["schema"] != SCHEMA:
             raise ValueError(f"cameras have schema {plain['schema']}, expected {SCHEMA}")
@@ -157,13 +227,14 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
         if len(set(plain["cameras"])) != len(plain["cameras"]):
             raise ValueError("cameras have the same name twice")
         _require_shapes(rig, len(plain["cameras"]))
-        sure = {name: np.array(plain["sureness"][name], float) for name in _SURENESS_ARRAYS}
+        found = plain["sureness"]
+        deviations = {name: np.array(found[name], float) for name in _UNCERTAINTY_ARRAYS}
         return Calibration(
             rig=Rig(cameras=tuple(plain["cameras"]), **rig),
             body=Body(
                 joint_set=joint_set(plain["joint_set"]), bones=np.array(plain["bones"], float)
             ),
-            sureness=Sureness(**sure),
+            uncertainty=Uncertainty(**deviations),
             instants=int(plain["instants"]),
             mirrored=bool(plain["mirrored"]),
             noise_share=float(plain["noise_share"]),
@@ -203,7 +274,7 @@ _RIG_ARRAYS = (
     "radial",
     "delay_s",
 )
-_SURENESS_ARRAYS = (
+_UNCERTAINTY_ARRAYS = (
     "rotation_deg",
     "position_share",
     "focal_share",

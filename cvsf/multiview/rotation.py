@@ -1,33 +1,35 @@
-"""Rotations in numpy: the nearest one, the turn by a vector, and what lays points over others."""
+"""Rotations and similarities in numpy: from a matrix, a vector, or two sets of points."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 Real = npt.NDArray[np.floating[Any]]
+Double = npt.NDArray[np.float64]
 
 _TINY = 1e-12
 
 
-def nearest_rotation(matrix: Real) -> Real:
-    """The proper rotations nearest to matrices (..., 3, 3) in the chordal sense."""
+def nearest_rotation(matrix: Float[Real, "*batch 3 3"]) -> Float[Real, "*batch 3 3"]:
+    """The proper rotations nearest to matrices in the chordal sense (Hartley et al. 2013)."""
     u, _, vt = np.linalg.svd(matrix)
     u = u.copy()
     u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]
     return np.asarray(u @ vt)
 
 
-def skew(vector: Real) -> Real:
-    """Matrices (..., 3, 3) that take b to the cross product of `vector` and b."""
+def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
+    """Matrices that take b to the cross product of `vector` and b."""
     x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
     zero = np.zeros_like(x)
     rows = [zero, -z, y, z, zero, -x, -y, x, zero]
     return np.stack(rows, -1).reshape(*vector.shape[:-1], 3, 3)
 
 
-def turn(vector: Real) -> Real:
-    """Rodrigues' formula: the rotation about `vector` (..., 3) by its length in radians."""
+def turn(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
+    """Rodrigues' formula: the rotation about `vector` by its length in radians."""
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
     cross = skew(vector)
     sine = np.sinc(angle / np.pi)  # sin(a) / a
@@ -35,8 +37,10 @@ def turn(vector: Real) -> Real:
     return np.asarray(np.eye(3) + sine * cross + versed * (cross @ cross))
 
 
-def turned_by(to: Real, start: Real) -> Real:
-    """The vectors (..., 3) with `turn(vector) @ start` near `to`; exact for angles below 180."""
+def turned_by(
+    to: Float[Real, "*batch 3 3"], start: Float[Real, "*#batch 3 3"]
+) -> Float[Real, "*batch 3"]:
+    """The vectors with `turn(vector) @ start` equal to `to`, for angles below 180 degrees."""
     between = to @ np.swapaxes(start, -1, -2)
     lean = np.stack(
         [
@@ -52,18 +56,54 @@ def turned_by(to: Real, start: Real) -> Real:
     return np.asarray((angle / np.maximum(sine, _TINY) / 2)[..., None] * lean)
 
 
-def angle_between(a: Real, b: Real) -> Real:
-    """Degrees between rotations (..., 3, 3)."""
+def angle_between(
+    a: Float[Real, "*#batch 3 3"], b: Float[Real, "*#batch 3 3"]
+) -> Float[Real, "*batch"]:
+    """Degrees between rotations."""
     trace = np.einsum("...ij,...ij->...", a, b)
     return np.asarray(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
 
 
-def align(source: Real, target: Real, weight: Real) -> tuple[Real, Real]:
-    """Rotation (..., 3, 3) and shift (..., 3) that bring points (..., J, 3) nearest to others."""
-    total = np.maximum(weight.sum(-1), _TINY)[..., None]
-    middle = (weight[..., None] * source).sum(-2) / total
-    centre = (weight[..., None] * target).sum(-2) / total
+class Similarity(NamedTuple):
+    """X becomes scale * R @ X + t."""
+
+    scale: Float[Double, "*batch"]
+    R: Float[Double, "*batch 3 3"]
+    t: Float[Double, "*batch 3"]
+
+    def apply(self, points: Float[Real, "*#batch J 3"]) -> Float[Double, "*batch J 3"]:
+        """The points after the similarity."""
+        turned = points @ np.swapaxes(self.R, -1, -2)
+        return np.asarray(self.scale[..., None, None] * turned + self.t[..., None, :], float)
+
+
+def align(
+    source: Float[Real, "*#batch J 3"],
+    target: Float[Real, "*#batch J 3"],
+    weight: Float[Real, "*#batch J"] | None = None,
+    *,
+    scale: bool = False,
+) -> Similarity:
+    """The similarity that brings points nearest to others in the least squares (Umeyama 1991).
+
+    No mirror. Points of weight 0 are left out and may be NaN. Without `scale` it is rigid, of
+    scale 1.
+    """
+    each: Real | float = 1.0
+    if weight is None:
+        middle, centre = source.mean(-2), target.mean(-2)
+    else:
+        each = weight[..., None]
+        total = np.maximum(each.sum(-2), _TINY)
+        source, target = (np.where(each > 0, points, 0.0) for points in (source, target))
+        middle, centre = ((each * points).sum(-2) / total for points in (source, target))
     from_ = source - middle[..., None, :]
-    to = weight[..., None] * (target - centre[..., None, :])
-    rotation = nearest_rotation(np.swapaxes(to, -1, -2) @ from_)
-    return rotation, centre - np.einsum("...ij,...j->...i", rotation, middle)
+    to = each * (target - centre[..., None, :])
+    R = np.asarray(nearest_rotation(np.swapaxes(to, -1, -2) @ from_), float)
+    size = np.ones(R.shape[:-2])
+    if scale:
+        spread = (each * np.square(from_)).sum((-2, -1))
+        turned = from_ @ np.swapaxes(R, -1, -2)
+        size = (turned * to).sum((-2, -1)) / np.maximum(spread, _TINY)
+    shift = centre - size[..., None] * (R @ middle[..., None])[..., 0]
+    return Similarity(np.asarray(size, float), R, np.asarray(shift, float))

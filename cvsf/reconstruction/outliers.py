@@ -1,6 +1,6 @@
-"""What a detector says that cannot be: left taken for right, and a view that sees somebody else.
+"""Outliers of a detector: left taken for right, and a view that shows another person.
 
-Both are told by the joints that the other views agree on; nothing is decided by one view alone.
+Both are decided by the joints that all views together give, never by one view alone.
 """
 
 from collections.abc import Callable
@@ -8,80 +8,94 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float, Int
 
-from cvsf.multiview.reprojection import CAUCHY, Cameras, Pixels, median_off, pixel_cost, rows_of
+from cvsf.multiview.reprojection import (
+    CAUCHY,
+    WeightedKeypoints,
+    median_reprojection_px,
+    reprojection_cost,
+)
+from cvsf.multiview.rig import Rig
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]
-Settle = Callable[[Pixels, npt.NDArray[np.intp], Real], tuple[Real, Real]]
-"""Pixels of some instants, which instants, a first guess (R, J, 3), to joints and deviations."""
+Solution = tuple[Float[Real, "N J 3"], Float[Real, "N J"]]
+"""Joints, and one standard deviation of each."""
+Solve = Callable[
+    [WeightedKeypoints, Int[npt.NDArray[np.intp], "N"], Float[Real, "N J 3"]], Solution
+]
+"""Keypoints of some instants, their rows and a first guess to a solution."""
 
-_MARGIN = 10.0  # of the cost: what an exchange of sides must save
-_STRANGE = 6.0  # standard deviations: a view whose median joint is further off
-_LEAST = 3  # views an instant needs before one of them is doubted as a whole
+_SWAP_GAIN = 10.0  # of the cost: what a left-right swap must save; a guess, not measured
+_REJECTED = 6.0
+"""Median residual of a view, in standard deviations, from which it may be rejected; a guess, not
+measured."""
+_LEAST_VIEWS = 3  # that an instant needs before one of them can be rejected
 
 
-def relabelled(
-    pixels: Pixels, cameras: Cameras, joints: Real, joint_set: JointSet
-) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-    """Left and right exchanged wherever that fits the joints better, and at which instants (N,)."""
+def correct_side_swaps(
+    keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"], joint_set: JointSet
+) -> tuple[WeightedKeypoints, Bool[npt.NDArray[np.bool_], "N"]]:
+    """Left and right swapped wherever that fits the joints better, and at which instants."""
     other = list(joint_set.mirrored)
-    seen = cameras.project(joints)
-    as_is = _misfit(pixels, seen, pixels.keypoints_px, pixels.trust)
-    trust = pixels.trust[..., other]
-    exchanged = _misfit(pixels, seen, pixels.keypoints_px[..., other, :], trust)
+    projected = rig.project(joints)
+    as_is = _cost(keypoints, projected, keypoints.keypoints_px, keypoints.weight)
+    weight = keypoints.weight[..., other]
+    swapped = _cost(keypoints, projected, keypoints.keypoints_px[..., other, :], weight)
     # of both joints of a pair together
-    saved = (as_is - exchanged) + (as_is - exchanged)[..., other]
-    both: npt.NDArray[np.bool_] = np.minimum(pixels.trust, trust) > 0
-    swap = both & (saved > _MARGIN) & (np.array(other) != np.arange(len(other)))
-    keypoints = np.where(swap[..., None], pixels.keypoints_px[..., other, :], pixels.keypoints_px)
-    changed = replace(pixels, keypoints_px=keypoints, trust=np.where(swap, trust, pixels.trust))
-    return changed, np.logical_or.reduce(swap, axis=(1, 2))
+    saved = (as_is - swapped) + (as_is - swapped)[..., other]
+    both: npt.NDArray[np.bool_] = np.minimum(keypoints.weight, weight) > 0
+    swap = both & (saved > _SWAP_GAIN) & (np.array(other) != np.arange(len(other)))
+    corrected = replace(
+        keypoints,
+        keypoints_px=np.where(
+            swap[..., None], keypoints.keypoints_px[..., other, :], keypoints.keypoints_px
+        ),
+        weight=np.where(swap, weight, keypoints.weight),
+    )
+    return corrected, np.logical_or.reduce(swap, axis=(1, 2))
 
 
-def without_strangers(
-    pixels: Pixels, cameras: Cameras, settled: tuple[Real, Real], settle: Settle
-) -> tuple[Pixels, tuple[Real, Real]]:
-    """Instants where a view as a whole does not fit, settled again without each view in turn; the
-    view is left out without which all pixels, its own among them, fit best.
+def reject_views(
+    keypoints: WeightedKeypoints, rig: Rig, solution: Solution, solve: Solve
+) -> tuple[WeightedKeypoints, Solution]:
+    """Instants with a view that does not fit as a whole, solved again without each view in turn.
+
+    The rejected view is the one without which all keypoints, its own among them, fit best.
     """
-    joints, deviation = settled
-    off = median_off(pixels, cameras, joints) / pixels.sigma_px
-    several = np.isfinite(off).sum(1) >= _LEAST
-    rows = np.flatnonzero(several & (np.nan_to_num(off).max(1) > _STRANGE))
+    joints, deviation = solution
+    off = median_reprojection_px(keypoints, rig, joints) / keypoints.sigma_px
+    several = np.isfinite(off).sum(1) >= _LEAST_VIEWS
+    rows = np.flatnonzero(several & (np.nan_to_num(off).max(1) > _REJECTED))
     if not len(rows):
-        return pixels, settled
-    some, joints, deviation = rows_of(pixels, rows), joints.copy(), deviation.copy()
-    best, spread = joints[rows], deviation[rows]
-    least = pixel_cost(some, rows_of_cameras(cameras, rows), joints[rows])
-    left_out = np.full(len(rows), -1)
+        return keypoints, solution
+    some, cameras = keypoints.take(rows), rig.rows(rows)
+    joints, deviation = joints.copy(), deviation.copy()
+    best, best_deviation = joints[rows], deviation[rows]
+    least = reprojection_cost(some, cameras, joints[rows])
+    rejected = np.full(len(rows), -1)
     for view in range(off.shape[1]):
-        trust = some.trust.copy()
-        trust[:, view] = 0
-        tried, unsure = settle(replace(some, trust=trust), rows, joints[rows])
-        cost = pixel_cost(some, rows_of_cameras(cameras, rows), tried)
+        weight = some.weight.copy()
+        weight[:, view] = 0
+        tried, tried_deviation = solve(replace(some, weight=weight), rows, joints[rows])
+        cost = reprojection_cost(some, cameras, tried)
         better = (cost < least) & np.isfinite(off[rows, view])
         least = np.where(better, cost, least)
         best = np.where(better[:, None, None], tried, best)
-        spread = np.where(better[:, None], unsure, spread)
-        left_out = np.where(better, view, left_out)
-    joints[rows], deviation[rows] = best, spread
-    trust = pixels.trust.copy()
-    trust[rows[left_out >= 0], left_out[left_out >= 0]] = 0
-    return replace(pixels, trust=trust), (joints, deviation)
+        best_deviation = np.where(better[:, None], tried_deviation, best_deviation)
+        rejected = np.where(better, view, rejected)
+    joints[rows], deviation[rows] = best, best_deviation
+    weight = keypoints.weight.copy()
+    weight[rows[rejected >= 0], rejected[rejected >= 0]] = 0
+    return replace(keypoints, weight=weight), (joints, deviation)
 
 
-def rows_of_cameras(cameras: Cameras, rows: npt.NDArray[np.intp]) -> Cameras:
-    """Those of some instants, if they differ from instant to instant."""
-    if not cameras.pan:
-        return cameras
-    return replace(
-        cameras,
-        view_from_world=cameras.view_from_world[rows],
-        log_focal=cameras.log_focal[rows],
-    )
-
-
-def _misfit(pixels: Pixels, seen: Real, keypoints: Real, trust: Real) -> Real:
-    square = np.square((seen - keypoints) / pixels.sigma_px[..., None, None]).sum(-1)
-    return np.asarray(trust * CAUCHY * np.log1p(square / CAUCHY))
+def _cost(
+    keypoints: WeightedKeypoints,
+    projected: Float[Real, "N V J 2"],
+    keypoints_px: Float[Real, "N V J 2"],
+    weight: Float[Real, "N V J"],
+) -> Float[Real, "N V J"]:
+    square = np.square((projected - keypoints_px) / keypoints.sigma_px[..., None, None]).sum(-1)
+    return np.asarray(weight * CAUCHY * np.log1p(square / CAUCHY))

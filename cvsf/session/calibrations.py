@@ -1,7 +1,6 @@
-"""The calibrations of a session: which held from when on, and the newest as a file beside it.
+"""The calibrations of a session, each with the time it holds from, and the newest as a file.
 
-Each is an event in the session, so that whoever reads a skeleton later knows the cameras it came
-from.
+Each is an event of the session, so that a skeleton's number leads to the cameras it came from.
 """
 
 import json
@@ -22,31 +21,31 @@ EVENT_NAME = "calibration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A calibration and the time from which the hub placed by it."""
+class CalibrationUpdate:
+    """A calibration that replaces the one before; numbered and timed once the hub uses it."""
 
-    t_ns: int  # exposure of the first instant placed by it, hub clock
-    number: int  # that skeletons carry; 1 is the first
-    cause: str  # first, better, moved (a camera was found elsewhere), again, resumed or known
-    moved: tuple[str, ...]
     calibration: Calibration
+    cause: str  # first, better, moved, again (after all were lost), resumed or known
+    moved: tuple[str, ...] = ()  # cameras found in a new place
+    number: int = 0  # that skeletons carry; 1 is the first of a session
+    t_ns: int = 0  # exposure of the first instant reconstructed with it, hub clock
 
 
-def to_event(held: Held) -> dict[str, Any]:
-    """What is recorded; the event's name is `EVENT_NAME`."""
+def to_event(update: CalibrationUpdate) -> dict[str, Any]:
+    """A map for the session, where the event's name is `EVENT_NAME`, or another process."""
     return {
-        "t_ns": held.t_ns,
-        "number": held.number,
-        "cause": held.cause,
-        "moved": list(held.moved),
-        "cameras": to_plain(held.calibration),
+        "t_ns": update.t_ns,
+        "number": update.number,
+        "cause": update.cause,
+        "moved": list(update.moved),
+        "cameras": to_plain(update.calibration),
     }
 
 
-def from_event(event: Mapping[str, Any]) -> Held:
-    """What `to_event` wrote; ValueError says what does not fit."""
+def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
+    """Read what `to_event` wrote; raises ValueError with what does not fit."""
     try:
-        return Held(
+        return CalibrationUpdate(
             t_ns=int(event["t_ns"]),
             number=int(event["number"]),
             cause=str(event["cause"]),
@@ -57,8 +56,8 @@ def from_event(event: Mapping[str, Any]) -> Held:
         raise ValueError(f"the calibration lacks or garbles {error}") from error
 
 
-def calibrations(session: SessionReader) -> Iterator[Held]:
-    """Every calibration of the session, in the order in which they held."""
+def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:
+    """Every calibration of the session, in order of time."""
     for event in session.events():
         if event.get("event") == EVENT_NAME:
             try:
@@ -73,11 +72,13 @@ def cameras_file(event: Mapping[str, Any]) -> bytes:
     return json.dumps(plain, indent=1).encode()
 
 
-def read_cameras(path: Path) -> tuple[Calibration, int]:
-    """What a `cameras.json` says, and its number; a Refusal where it says nothing."""
+def read_cameras(path: Path) -> CalibrationUpdate:
+    """The calibration in a `cameras.json`, known from time 0 on; raises Refusal if unreadable."""
     try:
         plain = json.loads(path.read_text())
-        return from_plain(plain), int(plain.get("number", 0))
+        return CalibrationUpdate(
+            calibration=from_plain(plain), cause="known", number=int(plain.get("number", 0))
+        )
     except OSError as error:
         raise Refusal(f"{path} cannot be read ({error.strerror}): name a {CAMERAS}.") from None
     except (ValueError, TypeError, AttributeError) as error:

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from cvsf.engine.engine import Engine
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.messages import MultiviewPose
-from cvsf.multiview.rig import pans
 from cvsf.multiview.rotation import nearest_rotation
 from cvsf.multiview.triangulation import projection_of, triangulate
 from cvsf.session.calibrations import calibrations
@@ -101,7 +100,7 @@ def _streamed(
         turns = view_from_body[n]
         if skeleton.frame_of_reference == "world":
             rig = rigs[skeleton.calibration]
-            if pans(rig):
+            if rig.is_panning:
                 panned.setdefault(skeleton.calibration, []).append(n)
                 found[n] = skeleton.joints
                 continue

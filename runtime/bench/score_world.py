@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.rotation import align
+from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
@@ -88,13 +88,13 @@ def score_world(take: Take) -> dict[str, float]:
     """Errors of the measured skeletons; all are of one world."""
     rows = take.rows(measured=True)
     found, truth = take.joints(rows), take.world[rows]
-    turn, shift = rigid(found.reshape(-1, 3), truth.reshape(-1, 3))
-    aligned = found @ turn.T + shift
+    into = align_known(found.reshape(-1, 3), truth.reshape(-1, 3))
+    aligned = into.apply(found)
     travelled = float(np.linalg.norm(np.diff(truth[:, 0], axis=0), axis=-1).sum())
     off = np.linalg.norm(aligned[:, 0] - truth[:, 0], axis=-1)
-    up = turn @ np.array([0.0, 0.0, 1.0])
+    up = into.R @ np.array([0.0, 0.0, 1.0])
     predicted = take.rows(measured=False)
-    guessed = take.joints(predicted) @ turn.T + shift
+    guessed = into.apply(take.joints(predicted))
     return {
         "mpjpe_mm": _mpjpe_mm(aligned, truth),
         "limit_mm": _mpjpe_mm(take.limit[rows], truth),
@@ -164,11 +164,10 @@ def one_view_share(take: Take) -> tuple[float, int]:
     return (float(np.mean(good)) if good else 0.0), len(good)
 
 
-def rigid(points: Real, onto: Real) -> tuple[Real, Real]:
-    """Rotation and shift that bring points (n, 3) onto others; what is not known is left out."""
+def align_known(points: Real, onto: Real) -> Similarity:
+    """The rigid alignment of points (n, 3) with others; points that are NaN are left out."""
     known = np.isfinite(points).all(-1) & np.isfinite(onto).all(-1)
-    turn, shift = align(points[known], onto[known], np.ones(known.sum()))
-    return np.asarray(turn, float), np.asarray(shift, float)
+    return align(points, onto, known.astype(float))
 
 
 def _mpjpe_mm(found: Real, truth: Real) -> Any:

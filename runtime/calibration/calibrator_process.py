@@ -1,7 +1,7 @@
-"""The surveyor: a process of its own that finds the hub's cameras from what they see.
+"""The calibration process: it calibrates the hub's cameras from the instants that the hub sends.
 
-It is told instants and says calibrations, over a socket of its starter's, and ends when that
-closes; it never has the hub wait.
+It receives instants and sends calibrations over a socket of the hub, and ends when that closes;
+the hub never waits for it.
 """
 
 import logging
@@ -15,53 +15,54 @@ from collections.abc import Mapping
 from typing import Any
 
 from cvsf.messages import pack, unpack
-from cvsf.multiview.rig import from_plain, to_plain
+from cvsf.multiview.rig import from_plain
+from cvsf.session.calibrations import to_event
 from cvsf.system.log import start_log
 from runtime.calibration.observation_codec import from_map
-from runtime.calibration.online_calibrator import Surveying, known_scale
+from runtime.calibration.online_calibrator import OnlineCalibrator, known_scale
 
 log = logging.getLogger(__name__)
 
 NICE = 5
 _MOST_BYTES = 1 << 20
-_WAITING = 512  # instants; older ones are let go, what the hub decides never is
+_WAITING = 512  # messages; older instants are dropped, other messages never
 _PAUSE_S = 0.1
-_HURRIES_S = 6.0  # of movement
+_URGENT_S = 6.0  # of movement; a guess, not measured
 
 
-class Post:
-    """What comes in while the surveyor computes: the newest messages, in order."""
+class Inbox:
+    """The newest messages that came in during a computation, in order."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._waiting: deque[dict[str, Any]] = deque()
-        self._news = threading.Event()
-        threading.Thread(target=self._listen, name="post", daemon=True).start()
+        self._arrived = threading.Event()
+        threading.Thread(target=self._listen, name="inbox", daemon=True).start()
 
     def take(self) -> list[dict[str, Any]]:
-        """All that has come, after a pause where nothing has."""
-        self._news.wait(_PAUSE_S)
-        self._news.clear()
+        """All messages, after a pause if there are none."""
+        self._arrived.wait(_PAUSE_S)
+        self._arrived.clear()
         taken = []
         while self._waiting:
             taken.append(self._waiting.popleft())
         return taken
 
-    def say(self, told: Mapping[str, Any]) -> None:
-        """Tell the hub."""
-        self._end.send(pack(told))
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send to the hub."""
+        self._end.send(pack(message))
 
     def _listen(self) -> None:
-        while message := self._hear():
+        while message := self._receive():
             self._waiting.append(unpack(message, trusted=True))
             if len(self._waiting) > _WAITING:
                 oldest = self._waiting.popleft()
                 if oldest["kind"] != "seen":
                     self._waiting.appendleft(oldest)
-            self._news.set()
-        os._exit(0)  # the hub has gone, and with it whoever wanted to know
+            self._arrived.set()
+        os._exit(0)  # the hub has ended
 
-    def _hear(self) -> bytes:
+    def _receive(self) -> bytes:
         try:
             return self._end.recv(_MOST_BYTES)
         except OSError:
@@ -69,51 +70,43 @@ class Post:
 
 
 def main() -> None:
-    """Survey for the hub at the other end of the descriptor that is this process's argument."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the hub says when it is over
+    """Calibrate for the hub at the other end of the descriptor that is this process's argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the hub ends this process
     start_log()
-    post = Post(socket.socket(fileno=int(sys.argv[1])))
-    surveying = Surveying()
-    hurries = True  # everybody waits for the first cameras, and for none after them
+    inbox = Inbox(socket.socket(fileno=int(sys.argv[1])))
+    calibrator = OnlineCalibrator()
+    urgent = True  # the hub has no skeletons in the world before the first cameras
     while True:
-        for told in post.take():
-            _obey(surveying, told)
-        if hurries and (surveying.has_found or surveying.watched_s > _HURRIES_S):
-            hurries = False
+        for message in inbox.take():
+            _handle(calibrator, message)
+        if urgent and (calibrator.has_calibration or calibrator.watched_s > _URGENT_S):
+            urgent = False
             os.nice(NICE)
         try:
-            for found in surveying.think():
-                post.say(
-                    {
-                        "kind": "found",
-                        "cameras": to_plain(found.calibration),
-                        "cause": found.cause,
-                        "moved": list(found.moved),
-                        "losses": surveying.losses,
-                    }
-                )
+            for update in calibrator.update():
+                inbox.send(to_event(update) | {"kind": "found", "losses": calibrator.losses})
         except OSError:
             return
-        if surveying.news_of_refusal:
-            post.say({"kind": "refused", "reason": surveying.reason})
-            surveying.news_of_refusal = False
+        if calibrator.new_refusal:
+            inbox.send({"kind": "refused", "reason": calibrator.reason})
+            calibrator.new_refusal = False
 
 
-def _obey(surveying: Surveying, told: Mapping[str, Any]) -> None:
-    match told["kind"]:
+def _handle(calibrator: OnlineCalibrator, message: Mapping[str, Any]) -> None:
+    match message["kind"]:
         case "seen":
-            surveying.see(from_map(told))
+            calibrator.add(from_map(message))
         case "begin":
-            surveying.scale_of = known_scale(told["scale"])
-            surveying.first_s = float(told["first_s"])
+            calibrator.scale_of = known_scale(message["scale"])
+            calibrator.first_s = float(message["first_s"])
         case "hold":
-            surveying.hold(from_plain(told["cameras"]))
+            calibrator.resume(from_plain(message["cameras"]))
         case "moved":
-            surveying.doubt(told["camera"], float(told["since_s"]))
+            calibrator.camera_moved(message["camera"], float(message["since_s"]))
         case "lost":
-            surveying.lose(float(told["since_s"]))
+            calibrator.all_lost(float(message["since_s"]))
         case other:
-            log.error("unknown word from the hub", extra={"word": other})
+            log.error("unknown message from the hub", extra={"kind": other})
 
 
 if __name__ == "__main__":

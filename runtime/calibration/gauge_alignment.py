@@ -1,7 +1,6 @@
-"""A better calibration in the world of the one before it, so that skeletons do not jump.
+"""A new calibration in the world frame of the one before it, so that skeletons do not jump.
 
-The world is one from its first skeleton on: what is found anew is turned and shifted to it, never
-the other way round.
+The world frame is fixed from the first skeleton on: a new calibration is aligned with it.
 """
 
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.rotation import nearest_rotation
@@ -19,54 +19,54 @@ Real = npt.NDArray[np.float64]
 def continued(
     new: Calibration,
     old: Calibration,
-    held: Sequence[str],
-    joints: tuple[Real, Real],
+    still: Sequence[str],
+    joints: tuple[Float[Real, "N J 3"], Float[Real, "N J 3"]],
     *,
-    settled: bool,
+    final: bool,
 ) -> Calibration:
-    """`new` in the world of `old`, by the cameras that stood still and the same instants' joints.
+    """`new` in the world frame of `old`, by the cameras that stood still and the joints.
 
-    `joints` are (N, J, 3) placed by the one and by the other. Until the world is settled only the
-    heading and the place are kept, and level and scale follow what is found; then all of it.
+    `joints` are the same instants reconstructed with `new` and with `old`. Until the world frame
+    is final only heading and place are kept, and gravity and scale are those of `new`.
     """
-    turn = _turn(new.rig, old.rig, held)
-    if not settled:
-        turn = _heading(turn)
-    scale = _scale(new.rig, old.rig, held) if settled else 1.0
-    there, here = joints
-    apart = here - scale * there @ turn.T
+    R = _rotation(new.rig, old.rig, still)
+    if not final:
+        R = _heading(R)
+    scale = _scale(new.rig, old.rig, still) if final else 1.0
+    a, b = joints
+    apart = b - scale * a @ R.T
     apart = apart[np.isfinite(apart).all(-1)]
     shift = np.median(apart, axis=0) if len(apart) else np.zeros(3)
     return replace(
         new,
-        rig=new.rig.moved(turn, shift, scale),
+        rig=new.rig.moved(R, shift, scale),
         body=replace(new.body, bones=scale * new.body.bones),
-        scale_source=old.scale_source if settled else new.scale_source,
+        scale_source=old.scale_source if final else new.scale_source,
     )
 
 
-def _turn(new: Rig, old: Rig, held: Sequence[str]) -> Real:
-    """old_from_new of the worlds, as the cameras in both see them."""
+def _rotation(new: Rig, old: Rig, still: Sequence[str]) -> Float[Real, "3 3"]:
+    """old_from_new of the worlds, the chordal mean over the cameras in both."""
     total = np.zeros((3, 3))
-    for camera in held:
-        there, here = new.cameras.index(camera), old.cameras.index(camera)
-        total += old.view_from_world[here].T @ new.view_from_world[there]
+    for camera in still:
+        a, b = new.cameras.index(camera), old.cameras.index(camera)
+        total += old.view_from_world[b].T @ new.view_from_world[a]
     return np.asarray(nearest_rotation(total), float)
 
 
-def _heading(turn: Real) -> Real:
-    """The part of a turn about the vertical."""
-    angle = np.arctan2(turn[1, 0] - turn[0, 1], turn[0, 0] + turn[1, 1])
+def _heading(R: Float[Real, "3 3"]) -> Float[Real, "3 3"]:
+    """The part of a rotation about the vertical."""
+    angle = np.arctan2(R[1, 0] - R[0, 1], R[0, 0] + R[1, 1])
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def _scale(new: Rig, old: Rig, held: Sequence[str]) -> float:
-    """Of distances between the cameras, in the median."""
-    there = new.centres[[new.cameras.index(camera) for camera in held]]
-    here = old.centres[[old.cameras.index(camera) for camera in held]]
-    i, k = np.triu_indices(len(held), 1)
+def _scale(new: Rig, old: Rig, still: Sequence[str]) -> float:
+    """Median ratio of the distances between the cameras."""
+    a = new.centres[[new.cameras.index(camera) for camera in still]]
+    b = old.centres[[old.cameras.index(camera) for camera in still]]
+    i, k = np.triu_indices(len(still), 1)
     if not len(i):
         return 1.0
-    lengths = np.linalg.norm(there[i] - there[k], axis=-1)
-    return float(np.median(np.linalg.norm(here[i] - here[k], axis=-1) / np.maximum(lengths, 1e-9)))
+    lengths = np.linalg.norm(a[i] - a[k], axis=-1)
+    return float(np.median(np.linalg.norm(b[i] - b[k], axis=-1) / np.maximum(lengths, 1e-9)))

@@ -1,38 +1,41 @@
-"""What the surveyor remembers: the last seconds whole, and of the time before what differs most.
+"""The instants that the online calibrator keeps: the last seconds whole, older ones if different.
 
-It is bounded; what is nearest to something else that is kept is let go first.
+Their number is bounded; an old instant that is near another one is dropped first.
 """
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.multiview.observations import LiftedObservations
-from runtime.calibration.observation_codec import arranged, joined
+from runtime.calibration.observation_codec import LiftedPose, stack
 
+# guesses, not measured
 _MOST, _THINNED = 480, 360
 _RECENT_S = 8.0
-_PAUSE_S = 0.25  # a longer one is not time watched
+_PAUSE_S = 0.25  # a longer one does not count as time watched
 
 Real = npt.NDArray[np.float64]
 
 
-class Gallery:
+class Keyframes:
     """Instants with the person in two views or more."""
 
     def __init__(self) -> None:
-        self._kept: list[LiftedObservations] = []
+        self._kept: list[LiftedPose] = []
         self.watched_s = 0.0  # how long the person was seen in two views or more
         self._last_s = -math.inf
-        self._valid_from_s: dict[str, float] = {}  # a camera's views before it moved are worthless
+        self._valid_from_s: dict[str, float] = {}  # a moved camera's earlier views are dropped
 
-    def add(self, seen: LiftedObservations) -> None:
-        """Keep an instant, if it can tell anything."""
+    def add(self, seen: LiftedPose) -> None:
+        """Keep an instant that two views or more saw."""
         since = self._valid_from_s
-        stale = [c for c in seen.cameras if float(seen.t_s[0]) < since.get(c, -math.inf)]
-        seen = arranged(seen, seen.cameras, without=stale) if stale else seen
-        if _views(seen) > 1:
+        stale = [c for c in seen.pose.cameras if seen.t_s < since.get(c, -math.inf)]
+        seen = seen.arranged(seen.pose.cameras, without=stale)
+        if seen.views > 1:
             self._kept.append(seen)
             self.watched_s += min(max(self.newest_s - self._last_s, 0.0), _PAUSE_S)
             self._last_s = max(self._last_s, self.newest_s)
@@ -40,54 +43,46 @@ class Gallery:
             self._thin()
 
     def forget(self, camera: str, before_s: float) -> None:
-        """The camera stood elsewhere until then."""
+        """Drop the camera's views before that time, when it stood elsewhere."""
         self._valid_from_s[camera] = before_s
         known, self._kept = self._kept, []
         for seen in known:
             self.add(seen)
 
-    def since(self, start_s: float) -> LiftedObservations | None:
-        """What was seen from then on; None if nothing was."""
-        rows = [seen for seen in self._kept if float(seen.t_s[0]) >= start_s]
-        return joined(rows) if rows else None
+    def since(
+        self, start_s: float, cameras: tuple[str, ...] | None = None, without: Collection[str] = ()
+    ) -> LiftedObservations | None:
+        """The observations from then on, views as `stack` has them; None if there are none."""
+        rows = [seen for seen in self._kept if seen.t_s >= start_s]
+        return stack(rows, cameras, without) if rows else None
 
     @property
     def newest_s(self) -> float:
         """Time of the newest instant."""
-        return float(self._kept[-1].t_s[0]) if self._kept else -math.inf
+        return self._kept[-1].t_s if self._kept else -math.inf
 
     def _thin(self) -> None:
-        old = [seen for seen in self._kept if float(seen.t_s[0]) < self.newest_s - _RECENT_S]
+        old = [seen for seen in self._kept if seen.t_s < self.newest_s - _RECENT_S]
         recent = self._kept[len(old) :]
         room = max(_THINNED - len(recent), 0)
         if len(old) > room:
-            chosen = _most_different(np.stack(_features(old)), room)
-            old = [old[i] for i in chosen]
+            old = [old[i] for i in _most_different(_features(old), room)]
         self._kept = old + recent[-_MOST:]
 
 
-def _views(seen: LiftedObservations) -> int:
-    return int(seen.confidence.any(-1).sum())
+def _features(instants: list[LiftedPose]) -> Float[Real, "N F"]:
+    """Where the person was in every picture and how they stood, of similar size each."""
+    seen = stack(instants)
+    weight = seen.confidence[..., None]
+    size = np.maximum(seen.image_px.max(-1), 1.0)[..., None]
+    mean = (weight * seen.keypoints_px).sum(2) / np.maximum(weight.sum(2), 1e-6)
+    turned = seen.view_from_canonical.reshape(*size.shape[:2], 9)
+    features = np.concatenate([4 * mean / size, 0.3 * turned], -1)
+    return features.reshape(len(seen), -1).astype(np.float64)
 
 
-def _features(instants: list[LiftedObservations]) -> list[Real]:
-    """Where the person was in every picture and how he stood, about the same size each."""
-    cameras = tuple(sorted({camera for seen in instants for camera in seen.cameras}))
-    rows = []
-    for seen in instants:
-        views = arranged(seen, cameras)
-        weight = views.confidence[0]
-        size = np.maximum(views.size_px.max(1), 1.0)[:, None]
-        mean = (weight[..., None] * views.keypoints_px[0]).sum(1) / np.maximum(weight.sum(1), 1e-6)[
-            :, None
-        ]
-        turned = views.view_from_canonical[0].reshape(len(cameras), -1)
-        rows.append(np.concatenate([4 * mean / size, 0.3 * turned], 1).ravel().astype(np.float64))
-    return rows
-
-
-def _most_different(features: Real, count: int) -> list[int]:
-    """Indices in order: the farthest from those chosen is chosen next, from the first on."""
+def _most_different(features: Float[Real, "N F"], count: int) -> list[int]:
+    """Farthest-point sampling from the first row on; indices in order."""
     if not count:
         return []
     chosen = [0]

@@ -1,57 +1,53 @@
-"""Cameras that are known before anybody is seen: from a session, which held when, or from a file.
+"""Cameras that are known beforehand: from a session, with the time of each, or from a file.
 
-A replayed session is placed by what held when it was recorded, so it gives the same skeletons.
+A replayed session uses each calibration from the time it was recorded, so it gives the same
+skeletons.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
-from cvsf.session.calibrations import calibrations, read_cameras
+from cvsf.session.calibrations import CalibrationUpdate, calibrations, read_cameras
 from cvsf.session.reader import MANIFEST, SessionReader
-from runtime.calibration.calibrator_client import News
+from runtime.calibration.observation_codec import LiftedPose
 
 
-class Known:
-    """Stands where a survey stands, and finds nothing by itself."""
+class KnownCameras:
+    """In place of a `CalibratorClient`; finds nothing by itself."""
 
     reason = "the session holds none"
     left_out = 0
 
-    def __init__(self, schedule: Iterable[tuple[int, News]]) -> None:
+    def __init__(self, schedule: Iterable[CalibrationUpdate]) -> None:
         self._schedule = deque(schedule)
 
-    def news(self, t_ns: int) -> list[News]:
-        """What began to hold by then."""
-        found = []
-        while self._schedule and self._schedule[0][0] <= t_ns:
-            found.append(self._schedule.popleft()[1])
-        return found
+    def updates(self, t_ns: int) -> list[CalibrationUpdate]:
+        """Those that hold from `t_ns` or before, each once."""
+        due = []
+        while self._schedule and self._schedule[0].t_ns <= t_ns:
+            due.append(self._schedule.popleft())
+        return due
 
-    def see(self, seen: LiftedObservations, t_ns: int) -> None:
-        """Nothing is learned from it."""
+    def send(self, seen: LiftedPose) -> None:
+        """Ignored."""
 
-    def hold(self, calibration: Calibration) -> None:
-        """Nothing goes on from it."""
+    def resume(self, calibration: Calibration) -> None:
+        """Ignored."""
 
-    def doubt(self, camera: str, since_s: float) -> None:
-        """What was recorded knows when the camera was found again."""
+    def camera_moved(self, camera: str, since_s: float) -> None:
+        """Ignored: the recording has the calibration in which the camera was found again."""
 
-    def lose(self, since_s: float) -> None:
-        """What was recorded knows what came after."""
+    def all_lost(self, since_s: float) -> None:
+        """Ignored: the recording has the next calibration."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is open."""
 
 
-def known_cameras(path: Path) -> Known:
-    """The calibrations of a recorded session, or of one `cameras.json`; a Refusal if unreadable."""
+def known_cameras(path: Path) -> KnownCameras:
+    """The calibrations of a recorded session, or of one `cameras.json`; raises Refusal."""
     if path.is_dir() or path.name == MANIFEST:
-        found = calibrations(SessionReader(path))
-        return Known(
-            (held.t_ns, News(calibration=held.calibration, cause=held.cause, moved=held.moved))
-            for held in found
-        )
-    return Known([(0, News(calibration=read_cameras(path)[0], cause="known"))])
+        return KnownCameras(calibrations(SessionReader(path)))
+    return KnownCameras([read_cameras(path)])

@@ -1,91 +1,110 @@
-"""One instant as self-calibration sees it, and its bytes on the way to the surveyor.
+"""One instant for self-calibration, stacked into observations, and its bytes between processes.
 
-What the lifter made of each view travels along, so that nothing is lifted twice.
+The lifter's outputs travel along, so that nothing is lifted twice.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
-from cvsf.messages import MultiviewPose
+from cvsf.messages import MultiviewPose, from_header, to_header
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.skeleton import JointSet, joint_set, remap
-
-_PER_INSTANT = ("image_px", "keypoints_px", "confidence", "canonical", "view_from_canonical")
+from cvsf.skeleton import Array, JointSet, joint_set, remap
 
 
-def seen_now(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedObservations:
-    """The instant, in the joint set of the lifter."""
-    keypoints, confidence = pose.keypoints_px, pose.confidence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftedPose:
+    """The 2D of one instant in the lifter's joint set, and the lifter's outputs for each view."""
+
+    pose: MultiviewPose
+    canonical: Float[Array, "V J 3"]
+    view_from_canonical: Float[Array, "V 3 3"]
+
+    @property
+    def t_s(self) -> float:
+        """Exposure, hub clock."""
+        return self.pose.t_ns * 1e-9
+
+    @property
+    def views(self) -> int:
+        """How many views saw the person."""
+        return int(self.pose.confidence.any(-1).sum())
+
+    def arranged(self, cameras: tuple[str, ...], without: Collection[str] = ()) -> Self:
+        """The views in that order; a missing or left out camera has confidence 0."""
+        pose = self.pose
+        if pose.cameras == cameras and not without:
+            return self
+        known = np.array([camera in pose.cameras for camera in cameras])
+        views = [pose.cameras.index(camera) if camera in pose.cameras else 0 for camera in cameras]
+        used = known & np.array([camera not in without for camera in cameras])
+        return replace(
+            self,
+            pose=replace(
+                pose,
+                cameras=cameras,
+                image_px=pose.image_px[views] * known[:, None],
+                keypoints_px=pose.keypoints_px[views],
+                confidence=pose.confidence[views] * used[:, None],
+            ),
+            canonical=self.canonical[views],
+            view_from_canonical=self.view_from_canonical[views],
+        )
+
+
+def lifted_pose(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedPose:
+    """The instant in the joint set of the lifter."""
     if pose.joint_set != names.name:
         source = joint_set(pose.joint_set).joints
-        keypoints, confidence = remap(keypoints, confidence, source, names.joints)
-    return LiftedObservations(
-        joint_set=names,
-        cameras=pose.cameras,
-        image_px=pose.image_px[None],
-        t_s=np.array([pose.t_ns * 1e-9]),
-        keypoints_px=keypoints[None],
-        confidence=confidence[None],
-        canonical=lifted.canonical[None],
-        view_from_canonical=lifted.view_from_canonical[None],
+        keypoints, confidence = remap(pose.keypoints_px, pose.confidence, source, names.joints)
+        pose = replace(pose, keypoints_px=keypoints, confidence=confidence, joint_set=names.name)
+    return LiftedPose(
+        pose=pose, canonical=lifted.canonical, view_from_canonical=lifted.view_from_canonical
     )
 
 
-def arranged(
-    seen: LiftedObservations, cameras: tuple[str, ...], without: Collection[str] = ()
+def stack(
+    instants: Sequence[LiftedPose],
+    cameras: tuple[str, ...] | None = None,
+    without: Collection[str] = (),
 ) -> LiftedObservations:
-    """The views in that order; a camera that is not there, or is left out, saw nobody."""
-    if seen.cameras == cameras and not without:
-        return seen
-    there = [camera in seen.cameras for camera in cameras]
-    views = [seen.cameras.index(c) if known else 0 for c, known in zip(cameras, there, strict=True)]
-    ordered = seen.of_views(views)
-    known = np.array(there)
-    trusted = known & np.array([camera not in without for camera in cameras])
-    return replace(
-        ordered,
-        cameras=cameras,
-        image_px=ordered.image_px * known[:, None],
-        confidence=ordered.confidence * trusted[:, None],
-    )
+    """Observations in the order of time, of all cameras in any of the instants, or of those given.
 
-
-def joined(instants: Sequence[LiftedObservations]) -> LiftedObservations:
-    """One take of those instants, in the order of time, with every camera of any of them."""
-    cameras = tuple(sorted({camera for seen in instants for camera in seen.cameras}))
-    rows = [arranged(seen, cameras) for seen in sorted(instants, key=lambda s: float(s.t_s[0]))]
+    A missing or left out camera has confidence 0.
+    """
+    if cameras is None:
+        cameras = tuple(sorted({camera for seen in instants for camera in seen.pose.cameras}))
+    rows = [seen.arranged(cameras, without) for seen in sorted(instants, key=lambda s: s.t_s)]
     return LiftedObservations(
-        joint_set=rows[0].joint_set,
+        joint_set=joint_set(rows[0].pose.joint_set),
         cameras=cameras,
-        image_px=np.concatenate([row.image_px for row in rows]),
-        t_s=np.concatenate([row.t_s for row in rows]),
-        keypoints_px=np.concatenate([row.keypoints_px for row in rows]),
-        confidence=np.concatenate([row.confidence for row in rows]),
-        canonical=np.concatenate([row.canonical for row in rows]),
-        view_from_canonical=np.concatenate([row.view_from_canonical for row in rows]),
+        image_px=np.stack([row.pose.image_px for row in rows]),
+        t_s=np.array([row.t_s for row in rows]),
+        keypoints_px=np.stack([row.pose.keypoints_px for row in rows]),
+        confidence=np.stack([row.pose.confidence for row in rows]),
+        canonical=np.stack([row.canonical for row in rows]),
+        view_from_canonical=np.stack([row.view_from_canonical for row in rows]),
     )
 
 
-def to_map(seen: LiftedObservations) -> dict[str, Any]:
+def to_map(seen: LiftedPose) -> dict[str, Any]:
     """The instant as `cvsf.messages.pack` takes it."""
-    arrays = {f.name: getattr(seen, f.name) for f in fields(seen)}
-    return arrays | {
+    return {
         "kind": "seen",
-        "joint_set": seen.joint_set.name,
-        "cameras": list(seen.cameras),
-        "t_s": [float(t) for t in seen.t_s],
+        "pose": to_header(seen.pose),
+        "canonical": seen.canonical,
+        "view_from_canonical": seen.view_from_canonical,
     }
 
 
-def from_map(told: Mapping[str, Any]) -> LiftedObservations:
+def from_map(message: Mapping[str, Any]) -> LiftedPose:
     """The instant that `to_map` wrote."""
-    return LiftedObservations(
-        joint_set=joint_set(told["joint_set"]),
-        cameras=tuple(told["cameras"]),
-        t_s=np.array(told["t_s"]),
-        **{name: told[name] for name in _PER_INSTANT},
+    return LiftedPose(
+        pose=from_header(MultiviewPose, message["pose"]),
+        canonical=message["canonical"],
+        view_from_canonical=message["view_from_canonical"],
     )

@@ -1,7 +1,7 @@
-"""From the body's own frame to the world: every skeleton placed by the cameras that were found.
+"""Skeletons in the world frame, reconstructed with the current calibration.
 
-Until cameras are found a skeleton stays as the lifter made it. A camera that has moved is left out
-until it is found again; nothing here waits for the surveyor.
+Without a calibration a skeleton stays as the lifter made it. A camera that has moved is left out
+until it is found again. No call waits for the calibration process.
 """
 
 import logging
@@ -13,128 +13,139 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration, pans
-from cvsf.reconstruction.reconstruct import Placed, place
-from cvsf.session.calibrations import CAMERAS, Held, read_cameras
+from cvsf.multiview.rig import Calibration
+from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
+from cvsf.session.calibrations import CAMERAS, CalibrationUpdate, read_cameras
 from cvsf.skeleton import joint_set
 from cvsf.system.errors import Refusal
-from runtime.calibration.calibrator_client import News, Survey
-from runtime.calibration.depth_filter import Depth
-from runtime.calibration.extrinsics_monitor import Vigil
-from runtime.calibration.known_cameras import Known
-from runtime.calibration.live_ptz import Pursued
+from runtime.calibration.calibrator_client import CalibratorClient
+from runtime.calibration.depth_filter import DepthFilter
+from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
+from runtime.calibration.known_cameras import KnownCameras
+from runtime.calibration.live_ptz import LivePtz
 from runtime.calibration.metric_scale import measures
-from runtime.calibration.observation_codec import arranged, seen_now
+from runtime.calibration.observation_codec import LiftedPose, lifted_pose, stack
 from runtime.config import HubConfig
+
+Real = npt.NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
 _ROUNDS = 5
-_HALF_SURE = 0.05
-"""Metres of deviation at which a joint's confidence is half of what its pixels deserve."""
-_LEAST_JOINTS = 4  # in one view, for a person to be placed at all
+# guesses, not measured
+_HALF_CONFIDENCE_M = 0.05
+"""Deviation of a joint that halves its confidence."""
+_LEAST_JOINTS = 4  # in one view, for a reconstruction
 _LOST_S = 2.0
-"""Cameras that part for so long, with none to blame, are all looked for anew."""
+"""After how long of errors that no single camera explains all cameras are calibrated again."""
 
 
 class World:
-    """The cameras that hold now, and the skeletons among them; belongs to the hub's main thread."""
+    """The current calibration and its skeletons; belongs to the hub's main thread."""
 
     def __init__(
-        self, survey: Survey | Known | None, on_found: Callable[[Held], None] = lambda held: None
+        self,
+        calibrator: CalibratorClient | KnownCameras | None,
+        on_update: Callable[[CalibrationUpdate], None] = lambda update: None,
     ) -> None:
-        self._survey, self._on_found = survey, on_found
-        self._vigil: Vigil | None = None  # over cameras that stand still
-        self._pursued: Pursued | None = None  # those that pan
-        self._depth = Depth()
-        self._doubted: dict[str, float] = {}  # camera: when that came to be known (monotonic)
+        self._calibrator, self._on_update = calibrator, on_update
+        self._monitor: ExtrinsicsMonitor | None = None  # of cameras that stand still
+        self._ptz: LivePtz | None = None  # of cameras that pan
+        self._depth = DepthFilter()
+        self._excluded: dict[str, float] = {}  # moved camera: when that was detected (monotonic)
         self._moved_s: dict[str, float] = {}  # camera: when it was found in a new place
         self._found_s = 0.0
-        self.held: Held | None = None
+        self.current: CalibrationUpdate | None = None
         self._number = 0
-        self._resumed: News | None = None
-        self.moves = 0  # cameras that were found to have moved
-        self.changes = 0  # of what `about` says
+        self._resumed: CalibrationUpdate | None = None
+        self.moves = 0  # cameras that were detected as moved
+        self.changes = 0  # of what `about` returns
 
-    def resume(self, calibration: Calibration, number: int) -> None:
-        """Go on with the cameras of the hub before this one."""
-        self._resumed = News(calibration=calibration, cause="resumed")
-        self._number = number
-        if self._survey:
-            self._survey.hold(calibration)
+    def resume(self, previous: CalibrationUpdate) -> None:
+        """Continue with the cameras of the hub before this one."""
+        self._resumed = replace(previous, cause="resumed", moved=())
+        self._number = previous.number
+        if self._calibrator:
+            self._calibrator.resume(previous.calibration)
 
-    def place(self, pose: MultiviewPose, lifted: Lifted, skeleton: Skeleton) -> Skeleton | None:
-        """The skeleton of this very instant in the world, or as it is while there is none."""
-        seen = seen_now(pose, lifted, joint_set(skeleton.joint_set))
-        self._hear(seen, skeleton.t_ns)
-        held = self.held
-        if held is None:
+    def reconstruct(
+        self, pose: MultiviewPose, lifted: Lifted, skeleton: Skeleton
+    ) -> Skeleton | None:
+        """The skeleton of this very instant in the world; unchanged without a calibration."""
+        seen = lifted_pose(pose, lifted, joint_set(skeleton.joint_set))
+        self._exchange(seen, skeleton.t_ns)
+        current = self.current
+        if current is None:
             return skeleton
-        rig = held.calibration.rig
-        if not set(rig.cameras) & set(seen.cameras):
+        rig = current.calibration.rig
+        if not set(rig.cameras) & set(pose.cameras):
             return skeleton  # a rig of other cameras
-        whole = arranged(seen, rig.cameras)
-        trusted, views = self._trusted(whole)
-        placed = self._placed(held.calibration, trusted) if views else None
-        if placed is None or not np.isfinite(placed.joints).all():
+        whole = seen.arranged(rig.cameras)
+        used, views = self._used(whole)
+        found = self._reconstructed(current.calibration, used) if views else None
+        if found is None or not np.isfinite(found.joints).all():
             return None
-        joints = placed.joints[0]
-        root, t_s = joints[seen.joint_set.index("hip")], float(seen.t_s[0])
-        measured = len(views) > 1 and not set(views) & set(self._doubted)
+        joints, deviation = found.joints[0], found.deviation[0]
+        root = joints[joint_set(skeleton.joint_set).index("hip")]
+        measured = len(views) > 1 and not set(views) & set(self._excluded)
         if measured:
-            self._depth.note(root, t_s)
-            self._watch(whole, placed.joints)
-        elif len(views) == 1 and not self._pursued:
-            joints = joints + self._depth.shift(root, rig.centres[rig.cameras.index(views[0])], t_s)
-        sure = 1 / (1 + np.square(placed.deviation[0] / _HALF_SURE))
+            self._depth.measured(root, seen.t_s)
+            self._check(whole, joints)
+        elif len(views) == 1 and not self._ptz:
+            centre = rig.centres[rig.cameras.index(views[0])]
+            joints = joints + self._depth.shift(root, centre, seen.t_s)
+        precision = 1 / (1 + np.square(deviation / _HALF_CONFIDENCE_M))
         return replace(
             skeleton,
             joints=joints.astype(np.float32),
-            confidence=(skeleton.confidence * sure).astype(np.float32),
+            confidence=(skeleton.confidence * precision).astype(np.float32),
             views=views,
             measured=measured,
             frame_of_reference="world",
-            scale_source=held.calibration.scale_source,
-            calibration=held.number,
+            scale_source=current.calibration.scale_source,
+            calibration=current.number,
         )
 
-    def _placed(self, calibration: Calibration, trusted: LiftedObservations) -> Placed:
-        if self._pursued:
-            return self._pursued.place(trusted)
-        return place(trusted, calibration, rounds=_ROUNDS)
+    def _reconstructed(self, calibration: Calibration, used: LiftedPose) -> Reconstruction:
+        if self._ptz:
+            return self._ptz.reconstruct(used)
+        return reconstruct(stack([used], calibration.rig.cameras), calibration, rounds=_ROUNDS)
 
-    def _hear(self, seen: LiftedObservations, t_ns: int) -> None:
-        """Take up what has been found, and show the surveyor this instant."""
+    def _exchange(self, seen: LiftedPose, t_ns: int) -> None:
+        """Use the calibrations that were found, and send this instant to the calibrator."""
         if self._resumed:
-            self._adopt(self._resumed, t_ns)
+            self._use(self._resumed, t_ns)
             self._resumed = None
-        if self._survey:
-            for news in self._survey.news(t_ns):
-                self._adopt(news, t_ns)
-            self._survey.see(seen, t_ns)
+        if self._calibrator:
+            for update in self._calibrator.updates(t_ns):
+                self._use(update, t_ns)
+            self._calibrator.send(seen)
 
-    def _trusted(self, whole: LiftedObservations) -> tuple[LiftedObservations, tuple[str, ...]]:
-        """What is placed by and whose it is: doubted cameras only where no other sees anybody."""
-        for left_out in (self._doubted, ()):
-            trusted = arranged(whole, whole.cameras, without=left_out)
-            seeing = zip(trusted.cameras, trusted.confidence[0], strict=True)
-            views = tuple(camera for camera, row in seeing if row.any())
-            if (trusted.confidence[0] > 0).sum(-1).max() >= _LEAST_JOINTS:
-                return trusted, views
+    def _used(self, whole: LiftedPose) -> tuple[LiftedPose, tuple[str, ...]]:
+        """The views to reconstruct from, and their cameras: moved ones only if no other saw
+        enough.
+        """
+        for left_out in (self._excluded, ()):
+            used = whole.arranged(whole.pose.cameras, without=left_out)
+            confidence = used.pose.confidence
+            if (confidence > 0).sum(-1).max() >= _LEAST_JOINTS:
+                rows = zip(used.pose.cameras, confidence, strict=True)
+                return used, tuple(camera for camera, row in rows if row.any())
         return whole, ()
 
     def about(self) -> dict[str, Any] | None:
         """The cameras in the world, for clients."""
-        if self.held is None:
+        if self.current is None:
             return None
-        found = self._pursued.now if self._pursued else self.held.calibration
-        rig, sure = found.rig, found.sureness
+        found = self._ptz.now if self._ptz else self.current.calibration
+        rig, uncertainty = found.rig, found.uncertainty
         return {
-            "number": self.held.number,
+            "number": self.current.number,
             "scale_source": found.scale_source,
             "cameras": {
                 camera: {
@@ -142,126 +153,127 @@ class World:
                     "view_from_world": rig.view_from_world[v],
                     "focal_px": float(rig.focal_px[v]),
                     "image_px": rig.image_px[v],
-                    "position_error": round(float(sure.position_share[v]), 4),
-                    "reprojection_px": round(float(sure.reprojection_px[v]), 2),
-                    "moved": camera in self._doubted,
+                    "position_error": round(float(uncertainty.position_share[v]), 4),
+                    "reprojection_px": round(float(uncertainty.reprojection_px[v]), 2),
+                    "moved": camera in self._excluded,
                 }
                 for v, camera in enumerate(rig.cameras)
             },
         }
 
     def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of the world."""
-        if self._survey is None:
+        """The world's part of the hub's statistics."""
+        if self._calibrator is None:
             return {"world": None}
-        said: dict[str, Any] = {"survey_left_out": self._survey.left_out, "moves": self.moves}
-        if self.held is None:
-            return {"world": {"calibration": 0, "waiting_for": self._survey.reason, **said}}
-        cameras = self.held.calibration.rig.cameras
-        recent = self._vigil.recent() if self._vigil else [math.nan] * len(cameras)
+        always: dict[str, Any] = {
+            "survey_left_out": self._calibrator.left_out,
+            "moves": self.moves,
+        }
+        if self.current is None:
+            return {"world": {"calibration": 0, "waiting_for": self._calibrator.reason, **always}}
+        cameras = self.current.calibration.rig.cameras
+        recent = self._monitor.recent() if self._monitor else [math.nan] * len(cameras)
         return {
             "world": {
-                "calibration": self.held.number,
-                "cause": self.held.cause,
-                "instants": self.held.calibration.instants,
+                "calibration": self.current.number,
+                "cause": self.current.cause,
+                "instants": self.current.calibration.instants,
                 "age_s": round(time.monotonic() - self._found_s, 1),
-                "scale_source": self.held.calibration.scale_source,
-                "moved": sorted(self._doubted),
+                "scale_source": self.current.calibration.scale_source,
+                "moved": sorted(self._excluded),
                 "misfit": {
                     camera: round(float(off), 4)
                     for camera, off in zip(cameras, recent, strict=True)
                     if math.isfinite(off)
                 },
-                **said,
+                **always,
             }
         }
 
     def close(self) -> None:
-        """End the survey."""
-        if self._survey:
-            self._survey.close()
+        """End the calibrator."""
+        if self._calibrator:
+            self._calibrator.close()
 
-    def _adopt(self, news: News, t_ns: int) -> None:
+    def _use(self, update: CalibrationUpdate, t_ns: int) -> None:
         self._number += 1
-        self.held = Held(
-            t_ns=t_ns,
-            number=self._number,
-            cause=news.cause,
-            moved=news.moved,
-            calibration=news.calibration,
-        )
-        for camera in news.moved:
+        self.current = replace(update, t_ns=t_ns, number=self._number)
+        calibration = update.calibration
+        for camera in update.moved:
             self._moved_s[camera] = t_ns * 1e-9
-            self._believe(camera, "camera found in its new place")
-        for camera in set(self._doubted) - set(news.calibration.rig.cameras):
-            del self._doubted[camera]
-        moving = pans(news.calibration.rig)
-        self._pursued = Pursued(news.calibration) if moving else None
-        self._vigil = None if moving else Vigil(news.calibration, self._moved_s)
-        self._depth = Depth()
+            self._include(camera, "camera found in its new place")
+        for camera in set(self._excluded) - set(calibration.rig.cameras):
+            del self._excluded[camera]
+        is_panning = calibration.rig.is_panning
+        self._ptz = LivePtz(calibration) if is_panning else None
+        self._monitor = None if is_panning else ExtrinsicsMonitor(calibration, self._moved_s)
+        self._depth = DepthFilter()
         self._found_s = time.monotonic()
         self.changes += 1
         log.info(
             "cameras found",
             extra={
                 "calibration": self._number,
-                "cause": news.cause,
-                "cameras": list(news.calibration.rig.cameras),
-                "instants": news.calibration.instants,
-                "scale_source": news.calibration.scale_source,
+                "cause": update.cause,
+                "cameras": list(calibration.rig.cameras),
+                "instants": calibration.instants,
+                "scale_source": calibration.scale_source,
             },
         )
-        self._on_found(self.held)
+        self._on_update(self.current)
 
-    def _watch(self, seen: LiftedObservations, joints: Any) -> None:
-        """Doubt a camera that has moved, believe one that fits again."""
-        vigil = self._vigil
-        if vigil is None:
-            if self._pursued and self._pursued.lost(float(seen.t_s[0])):
-                self._lose(float(seen.t_s[0]) - _LOST_S)
+    def _check(self, seen: LiftedPose, joints: Float[Real, "J 3"]) -> None:
+        """Exclude a camera that has moved, include one that fits again."""
+        monitor = self._monitor
+        if monitor is None:
+            if self._ptz and self._ptz.lost(seen.t_s):
+                self._lose(seen.t_s - _LOST_S)
             return
-        parted = vigil.see(seen, joints, self._doubted)
-        for camera in [c for c in self._doubted if c in seen.cameras and vigil.fits(c)]:
-            self._believe(camera, "camera fits again")
-        if parted:
-            camera, since_s = parted
-            self._doubted[camera] = time.monotonic()
+        moved = monitor.add(seen, joints, self._excluded)
+        for camera in [c for c in self._excluded if c in seen.pose.cameras and monitor.fits(c)]:
+            self._include(camera, "camera fits again")
+        if moved:
+            camera, since_s = moved
+            self._excluded[camera] = time.monotonic()
             self.moves += 1
             self.changes += 1
             log.warning("camera has moved", extra={"camera": camera})
-            if self._survey:
-                self._survey.doubt(camera, since_s)
-        elif vigil.unclear_s > _LOST_S:
-            self._lose(float(seen.t_s[0]) - _LOST_S)
+            if self._calibrator:
+                self._calibrator.camera_moved(camera, since_s)
+        elif monitor.unclear_s > _LOST_S:
+            self._lose(seen.t_s - _LOST_S)
 
-    def _believe(self, camera: str, why: str) -> None:
-        doubted_s = self._doubted.pop(camera, None)
-        if doubted_s is not None:
+    def _include(self, camera: str, why: str) -> None:
+        excluded_s = self._excluded.pop(camera, None)
+        if excluded_s is not None:
             self.changes += 1
-            after_s = round(time.monotonic() - doubted_s, 2)
+            after_s = round(time.monotonic() - excluded_s, 2)
             log.warning(why, extra={"camera": camera, "after_s": after_s})
 
     def _lose(self, since_s: float) -> None:
-        """Give up the cameras: they part, and nobody can say which is wrong."""
+        """Drop the calibration: the views disagree, and no single camera explains it."""
         log.warning("cameras no longer fit together, looking for all of them")
-        self.held = self._vigil = self._pursued = None
-        self._doubted.clear()
+        self.current = self._monitor = self._ptz = None
+        self._excluded.clear()
         self.changes += 1
-        if self._survey:
-            self._survey.lose(since_s)
+        if self._calibrator:
+            self._calibrator.all_lost(since_s)
 
 
-def found_world(
-    config: HubConfig, known: Known | None, session: Path, on_found: Callable[[Held], None]
+def start_world(
+    config: HubConfig,
+    known: KnownCameras | None,
+    session: Path,
+    on_update: Callable[[CalibrationUpdate], None],
 ) -> World:
-    """The world as the settings want it; a hub started anew goes on in the one there was."""
-    survey: Survey | Known | None = known
+    """The world by the settings; a restarted hub continues in the world of its session."""
+    calibrator: CalibratorClient | KnownCameras | None = known
     if known is None and config.calibrate:
-        survey = Survey(measures(config), config.survey_first_s, config.survey_hz)
-    world = World(survey, on_found)
-    if isinstance(survey, Survey) and (session / CAMERAS).exists():
+        calibrator = CalibratorClient(measures(config), config.survey_first_s, config.survey_hz)
+    world = World(calibrator, on_update)
+    if isinstance(calibrator, CalibratorClient) and (session / CAMERAS).exists():
         try:
-            world.resume(*read_cameras(session / CAMERAS))
+            world.resume(read_cameras(session / CAMERAS))
         except Refusal as refusal:
-            log.warning("cameras of before not read", extra={"reason": str(refusal)})
+            log.warning("previous cameras not read", extra={"reason": str(refusal)})
     return world

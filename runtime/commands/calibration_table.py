@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from cvsf.session.calibrations import Held
+from cvsf.session.calibrations import CalibrationUpdate
 from cvsf.session.reader import Manifest
 
 
-def calibrations_table(found: Sequence[Held], manifest: Manifest) -> Table:
+def calibrations_table(found: Sequence[CalibrationUpdate], manifest: Manifest) -> Table:
     """Which cameras held from when on."""
     first = [s.first_ns for s in manifest.segments if s.first_ns is not None]
     begun_ns = min(first, default=0)
@@ -19,7 +19,7 @@ def calibrations_table(found: Sequence[Held], manifest: Manifest) -> Table:
     for title in ("no", "from", "why", "cameras", "instants", "focal px", "off", "metre by"):
         table.add_column(title, justify="left" if title in ("why", "metre by") else "right")
     for held in found:
-        rig, sure = held.calibration.rig, held.calibration.sureness
+        rig, sure = held.calibration.rig, held.calibration.uncertainty
         table.add_row(
             str(held.number),
             f"{(held.t_ns - begun_ns) / 1e9:.1f} s",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cvsf.messages import Frame
-from cvsf.session.calibrations import EVENT_NAME, Held, to_event
+from cvsf.session.calibrations import EVENT_NAME, CalibrationUpdate, to_event
 from cvsf.session.reader import MANIFEST
 from cvsf.session.statistics import Recordable, Source
 from cvsf.session.writer import SessionWriter, size_bytes
@@ -74,7 +74,7 @@ class Recorder:
         self._change = threading.Condition()
         self._closing = threading.Event()
         self._halts: dict[str, str] = {}  # why nothing is taken: who says so, and the reason
-        self._cameras_due: Held | None = None  # found while nothing was taken
+        self._cameras_due: CalibrationUpdate | None = None  # found while nothing was taken
         self._published: dict[Source, int] = {}
         self._writer: SessionWriter | None = None
         self._threads: list[threading.Thread] = []
@@ -117,7 +117,7 @@ class Recorder:
                 self._queue.append({"event": event, **fields})
                 self._change.notify_all()
 
-    def put_calibration(self, held: Held) -> None:
+    def put_calibration(self, held: CalibrationUpdate) -> None:
         """Note the cameras from now on; where recording is stopped, they come first after that."""
         with self._change:
             if self._halts:

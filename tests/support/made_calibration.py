@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
 
@@ -39,7 +39,7 @@ def made_rig(views: int = 3, instants: int | None = None, radial: float = 0.0) -
 def made_calibration(
     rig: Rig | None = None, *, bones: Real | None = None, noise_share: float = 0.01, **sure: Any
 ) -> Calibration:
-    """Of that rig, all cameras known well but for what `sure` gives of Sureness."""
+    """Of that rig, all cameras known well but for what `sure` gives of Uncertainty."""
     rig = made_rig() if rig is None else rig
     views = len(rig.cameras)
     known = {
@@ -54,7 +54,9 @@ def made_calibration(
     return Calibration(
         rig=rig,
         body=Body(joint_set=H36M_16, bones=lengths),
-        sureness=Sureness(**{name: np.asarray(array, float) for name, array in arrays.items()}),
+        uncertainty=Uncertainty(
+            **{name: np.asarray(array, float) for name, array in arrays.items()}
+        ),
         instants=40,
         noise_share=noise_share,
     )

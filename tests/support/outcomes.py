@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
-from cvsf.reconstruction.reconstruct import Placed
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
 from train.evaluation.calibrate_and_score import Outcome
@@ -31,7 +31,7 @@ def outcome(frames: int = 8, **changed: Any) -> Outcome:
             delay_s=np.zeros(4),
         ),
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        sureness=Sureness(
+        uncertainty=Uncertainty(
             rotation_deg=four,
             position_share=four,
             focal_share=four,
@@ -50,7 +50,7 @@ def outcome(frames: int = 8, **changed: Any) -> Outcome:
         "seconds": 1.0,
         "triangulation_s": 0.1,
         "found": found,
-        "placed": Placed(
+        "placed": Reconstruction(
             joints=joints,
             deviation=np.zeros(joints.shape[:2]),
             views_seen=np.full(joints.shape[:2], 4),

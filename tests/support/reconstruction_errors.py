@@ -5,7 +5,7 @@ import numpy as np
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.rig import Calibration
 from cvsf.multiview.triangulation import projection_of, triangulate
-from cvsf.reconstruction.reconstruct import Placed
+from cvsf.reconstruction.reconstruct import Reconstruction
 from tests.support.rehearsed import Rehearsed
 
 
@@ -18,7 +18,7 @@ def limit_mm(walk: Rehearsed) -> float:
     return float(n_mpjpe(world, walk.world_mm).mean())
 
 
-def errors_mm(walk: Rehearsed, found: Calibration, placed: Placed) -> tuple[float, float]:
+def errors_mm(walk: Rehearsed, found: Calibration, placed: Reconstruction) -> tuple[float, float]:
     """N-MPJPE in the axes of the views, and P-MPJPE."""
     joints = placed.joints[:, None] @ np.swapaxes(found.rig.view_from_world, -1, -2)
     truth = walk.in_views_mm

@@ -13,12 +13,12 @@ import torch
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.world_frame import Scale, footing, move, stood
+from cvsf.calibration.world_frame import Scale, find_world_frame
 from cvsf.model.geometry import unit_length
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.multiview.observations import Lift, LiftedObservations, lift_observations
-from cvsf.multiview.rig import Calibration, pans, rows_of_rig
-from cvsf.reconstruction.reconstruct import place
+from cvsf.multiview.rig import Calibration
+from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
 from train.data.instants import Instants, Placement, Truth
@@ -114,7 +114,7 @@ class Placer:
 
     def _calibration(self, observations: LiftedObservations, name: str) -> Calibration | None:
         found = self._found.get(name)
-        if found is not None and not pans(found.rig):
+        if found is not None and not found.rig.is_panning:
             return found  # cameras that pan did so then
         try:
             if not observations.size_px.all():
@@ -157,7 +157,7 @@ class Placer:
 
 def _turn_deg_per_s(seen: LiftedObservations, found: Calibration) -> float:
     """How fast cameras that pan turn, in the median over successive instants."""
-    if not pans(found.rig) or len(seen) < 2:
+    if not found.rig.is_panning or len(seen) < 2:
         return 0.0
     turns = found.rig.view_from_world
     between = np.einsum("nvij,nvkj->nvik", turns[1:], turns[:-1])
@@ -179,14 +179,14 @@ def _upright(observations: LiftedObservations) -> Calibration:
         np.int64
     )
     seen, then = _of(np.unique(chosen), observations, found)
-    placed = place(seen, then)
+    placed = reconstruct(seen, then)
     try:
-        here = footing(then, placed, Scale())
+        here = find_world_frame(then, placed, Scale())
     except ValueError as error:
         raise Undetermined(str(error)) from error
-    joints = torch.from_numpy(move(placed, here).joints)
+    joints = torch.from_numpy(here.points(placed.joints))
     unit = float(unit_length(joints, H36M_16).nanmedian())
-    return stood(found, replace(here, scale=here.scale / unit, shift=here.shift / unit))
+    return replace(here, scale=here.scale / unit, shift=here.shift / unit).calibration(found)
 
 
 def _placement(observations: LiftedObservations, found: Calibration) -> tuple[Array, ...]:
@@ -208,12 +208,12 @@ def _of(
     rows: npt.NDArray[np.int64], observations: LiftedObservations, found: Calibration
 ) -> tuple[LiftedObservations, Calibration]:
     """Some instants, and the cameras as they were then."""
-    return observations.take(rows), rows_of_rig(found, rows) if pans(found.rig) else found
+    return observations.take(rows), found.rows(rows)
 
 
 def _in_views(observations: LiftedObservations, found: Calibration) -> tuple[Array, ...]:
     """The arrays of a Placement."""
-    placed, rig = place(observations, found), found.rig
+    placed, rig = reconstruct(observations, found), found.rig
     shape = observations.confidence.shape
     shown = rig.project(placed.joints)
     apart = (observations.keypoints_px - shown) / extent(shown)[..., None, None]

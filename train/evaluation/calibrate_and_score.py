@@ -13,11 +13,11 @@ import numpy as np
 
 from cvsf.calibration.calibrate import Moving, calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.world_frame import Scale, footing, move, stood
+from cvsf.calibration.world_frame import Scale, find_world_frame
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration, pans, to_plain
+from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
-from cvsf.reconstruction.reconstruct import Placed, place
+from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from train.data.calibration_input import Filmed
 from train.evaluation.calibration_errors import (
     Errors,
@@ -57,7 +57,7 @@ class Outcome:
     triangulation_s: float  # of computing: one robust triangulation of the same
     refused: str = ""
     found: Calibration | None = None  # upright, metres
-    placed: Placed | None = None
+    placed: Reconstruction | None = None
     t_s: Any = None
     errors: dict[str, Errors] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Outcome:
     def plain(self) -> dict[str, Any]:
         """What `cameras.json` holds; cameras that pan come with the instants they are of."""
         assert self.found is not None
-        panning = pans(self.found.rig)
+        panning = self.found.rig.is_panning
         return to_plain(self.found) | ({"t_s": self.t_s.tolist()} if panning else {})
 
     def write_skeletons(self, path: Path) -> None:
@@ -146,17 +146,17 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
     )
 
 
-def _upright(seen: LiftedObservations, order: Order) -> tuple[Calibration, Placed]:
+def _upright(seen: LiftedObservations, order: Order) -> tuple[Calibration, Reconstruction]:
     for camera, size in zip(seen.cameras, seen.size_px, strict=True):
         if not size.all():
             raise Undetermined(f"the size of {camera}'s pictures is not known; say it as image_px")
     found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
-    placed = place(seen, found)
+    placed = reconstruct(seen, found)
     try:
-        here = footing(found, placed, order.scale)
+        here = find_world_frame(found, placed, order.scale)
     except ValueError as error:  # what should scale it was not seen
         raise Undetermined(str(error)) from error
-    return stood(found, here), move(placed, here)
+    return here.calibration(found), here.reconstruction(placed)
 
 
 def _triangulation_s(seen: LiftedObservations, found: Calibration) -> float:

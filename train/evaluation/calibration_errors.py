@@ -15,9 +15,9 @@ from cvsf.calibration.world_frame import SEGMENTS
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.rig import Calibration, Real
-from cvsf.multiview.rotation import align
+from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
-from cvsf.reconstruction.reconstruct import Placed
+from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from train.data.ground_truth import Cameras, Reality
 
@@ -70,7 +70,7 @@ def mean_of_canonical(observations: LiftedObservations) -> Real:
 
 
 def of_rig(
-    observations: LiftedObservations, found: Calibration, placed: Placed, real: Reality
+    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: Reality
 ) -> Errors:
     """Of the self-calibrated skeletons."""
     return errors(found.rig.in_views(placed.joints), observations, real)
@@ -99,7 +99,7 @@ def errors(predicted: Real, observations: LiftedObservations, real: Reality) -> 
     )
 
 
-def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, Any]:
+def of_cameras(found: Calibration, placed: Reconstruction, real: Reality) -> dict[str, Any]:
     """Focal errors (shares), and centre errors over the largest distance between two cameras.
 
     The worlds are put together by the one similarity that fits the skeletons of all instants.
@@ -122,14 +122,14 @@ def of_cameras(found: Calibration, placed: Placed, real: Reality) -> dict[str, A
     return {
         "focal": np.broadcast_to(focal, off.shape).mean(0),
         "centre": float(off.mean() / apart.max()),
-        "size_mm": size,
+        "size_mm": float(size),
         "up_deg": float(np.degrees(np.arccos(np.clip(turn[2, 2], -1, 1)))),  # the truth's z is up
         "true_centres": (np.median(cameras.centres, axis=0) - shift) @ turn / size,
     }
 
 
 def reprojection_px(
-    observations: LiftedObservations, found: Calibration, placed: Placed, real: Reality
+    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: Reality
 ) -> dict[str, float]:
     """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
     assert real.cameras is not None
@@ -148,7 +148,9 @@ def reprojection_px(
     }
 
 
-def bone_spread_mm(placed: Placed, real: Reality, size_mm: float) -> dict[str, dict[str, float]]:
+def bone_spread_mm(
+    placed: Reconstruction, real: Reality, size_mm: float
+) -> dict[str, dict[str, float]]:
     """Standard deviation of limb lengths over time, ours in the truth's size and the truth's."""
     found: dict[str, dict[str, float]] = {}
     for bone in _LASTING:
@@ -162,18 +164,14 @@ def bone_spread_mm(placed: Placed, real: Reality, size_mm: float) -> dict[str, d
     return found
 
 
-def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
-    """Scale, rotation and shift that bring points (M, 3) nearest to others, far ones doubted."""
+def similarity(source: Real, target: Real) -> Similarity:
+    """The alignment of points (M, 3) with others, with robust weights (Cauchy's kernel)."""
     weight = np.ones(len(source))
     for _ in range(10):
-        turn, _ = align(source, target, weight)
-        a = source - weight @ source / weight.sum()
-        b = target - weight @ target / weight.sum()
-        size = float((weight[:, None] * b * (a @ turn.T)).sum() / (weight @ np.square(a).sum(-1)))
-        shift = weight @ (target - size * source @ turn.T) / weight.sum()
-        off = np.linalg.norm(size * source @ turn.T + shift - target, axis=-1)
+        found = align(source, target, weight, scale=True)
+        off = np.linalg.norm(found.apply(source) - target, axis=-1)
         weight = 1 / (1 + np.square(off / max(3 * float(np.median(off)), 1e-9)))
-    return size, np.asarray(turn, float), np.asarray(shift, float)
+    return found
 
 
 def _triangulated(observations: LiftedObservations, cameras: Cameras) -> Real:

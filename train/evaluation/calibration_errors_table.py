@@ -30,7 +30,7 @@ def show_rig(outcome: Outcome, console: Console | None = None) -> None:
     columns = ("camera", "focal px", "x, y m", "up m", "± place %", "± turn °", "2D off px")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
-    rig, sure = found.rig, found.sureness
+    rig, sure = found.rig, found.uncertainty
     centres = rig.centres.reshape(-1, len(rig.cameras), 3)
     focal = rig.focal_px.reshape(-1, len(rig.cameras))
     for view, camera in enumerate(rig.cameras):

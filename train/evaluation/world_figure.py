@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
-from cvsf.multiview.rig import Real, pans
+from cvsf.multiview.rig import Real
 from cvsf.skeleton import JointSet
 from train.data.images import Picture
 from train.evaluation.calibrate_and_score import Outcome
@@ -118,7 +118,7 @@ def _camera(
     """
     assert outcome.found is not None
     rig, (row, view) = outcome.found.rig, place
-    moving = pans(rig)
+    moving = rig.is_panning
     turn = rig.view_from_world[row, view] if moving else rig.view_from_world[view]
     focal = float(rig.focal_px[row, view] if moving else rig.focal_px[view])
     centre = (rig.centres[row] if moving else rig.centres)[view]

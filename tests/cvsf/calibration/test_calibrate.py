@@ -11,7 +11,7 @@ from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between
-from cvsf.reconstruction.reconstruct import place
+from cvsf.reconstruction.reconstruct import reconstruct
 from tests.support.reconstruction_errors import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed, rehearsed
 
@@ -38,7 +38,7 @@ def test_still_cameras_are_found_from_the_walker_alone(
     relative, wanted = rotation @ rotation[0].T, true @ true[0].T
     assert angle_between(relative, wanted).max() < 3
     assert np.abs(found.rig.focal_px / walk.focal_px[0] - 1).max() < 0.1
-    n, p = errors_mm(walk, found, place(seen, found))
+    n, p = errors_mm(walk, found, reconstruct(seen, found))
     assert n < 1.1 * limit_mm(walk)
     assert p < 1.1 * limit_mm(walk)
 
@@ -56,7 +56,7 @@ def test_two_or_three_views_give_a_smaller_error_than_the_lifter(
 ) -> None:
     few = seen.of_views(range(views))
     found = calibrate(few)
-    joints = place(few, found).joints
+    joints = reconstruct(few, found).joints
     own = few.canonical @ np.swapaxes(few.view_from_canonical, -1, -2)
     truth = walk.in_views_mm[:, :views]
     ours = joints[:, None] @ np.swapaxes(found.rig.view_from_world, -1, -2)
@@ -67,7 +67,7 @@ def test_sixteen_cameras_are_found_with_an_error_near_that_of_triangulation(tmp_
     many = rehearsed(tmp_path, frames=24, views=16)
     seen = many.seen()
     found = calibrate(seen)
-    assert errors_mm(many, found, place(seen, found))[0] < 1.1 * limit_mm(many)
+    assert errors_mm(many, found, reconstruct(seen, found))[0] < 1.1 * limit_mm(many)
 
 
 def test_pictures_of_other_sizes_scale_the_focal_lengths_alike(
@@ -86,7 +86,7 @@ def test_a_lifter_that_mirrors_depth_is_detected_and_corrected(
     deceived = calibrate(seen.mirrored())
     assert deceived.mirrored
     assert not found.mirrored
-    joints = place(seen.mirrored(), deceived)
+    joints = reconstruct(seen.mirrored(), deceived)
     assert errors_mm(walk, deceived, joints)[0] < 1.2 * limit_mm(walk)
 
 
@@ -100,7 +100,7 @@ def test_joints_hidden_and_views_lost_leave_whole_skeletons(
     confidence[15:18, 2] = walk.confidence[15:18, 2]
     seen = walk.seen(confidence=confidence)
     again = calibrate(seen)
-    placed = place(seen, again)
+    placed = reconstruct(seen, again)
     assert np.isfinite(placed.joints).all()
     assert (placed.views_seen == (confidence > 0).sum(1)).all()
     alone, together = placed.deviation[15:18].mean(), placed.deviation[25:].mean()
@@ -114,7 +114,7 @@ def test_a_camera_that_saw_nobody_is_not_in_the_rig(walk: Rehearsed, found: Cali
     seen = walk.seen(confidence=confidence)
     again = calibrate(seen)
     assert again.rig.cameras == ("cam0", "cam2", "cam3")
-    assert place(seen, again).residual_share.shape == (len(seen), 3)
+    assert reconstruct(seen, again).residual_share.shape == (len(seen), 3)
 
 
 def test_a_view_that_shows_another_person_for_a_while_hardly_raises_the_error(
@@ -124,7 +124,7 @@ def test_a_view_that_shows_another_person_for_a_while_hardly_raises_the_error(
     keypoints[10:20, 2] = walk.keypoints_px[30:40, 2, ::-1] + [200, 0]
     seen = walk.seen(keypoints_px=keypoints)
     found = calibrate(seen)
-    assert errors_mm(walk, found, place(seen, found))[0] < 1.3 * limit_mm(walk)
+    assert errors_mm(walk, found, reconstruct(seen, found))[0] < 1.3 * limit_mm(walk)
 
 
 def test_pictures_of_unknown_size_are_refused(walk: Rehearsed) -> None:
@@ -152,7 +152,7 @@ def test_the_delay_of_a_late_camera_is_found_and_corrected(walk: Rehearsed, tmp_
     found = calibrate(seen, offsets=True)
     assert found.rig.delay_s[2] == pytest.approx(late, abs=0.015)
     assert np.abs(np.delete(found.rig.delay_s, 2)).max() < 0.015
-    assert errors_mm(longer, found, place(seen, found))[0] < 1.2 * limit_mm(longer)
+    assert errors_mm(longer, found, reconstruct(seen, found))[0] < 1.2 * limit_mm(longer)
 
 
 def test_distortion_is_estimated_only_where_asked(
@@ -177,5 +177,5 @@ def test_one_still_pose_is_less_sure_than_a_walk(walk: Rehearsed, found: Calibra
     random = np.random.default_rng(1)
     frozen = np.repeat(walk.keypoints_px[:1], len(walk.keypoints_px), 0)
     seen = walk.seen(keypoints_px=frozen + random.normal(0, 3, frozen.shape))
-    sure = calibrate(seen).sureness.focal_share
-    assert sure.mean() > 3 * found.sureness.focal_share.mean()
+    sure = calibrate(seen).uncertainty.focal_share
+    assert sure.mean() > 3 * found.uncertainty.focal_share.mean()

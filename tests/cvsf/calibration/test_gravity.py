@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cvsf.calibration.gravity import plumb
+from cvsf.calibration.gravity import estimate_up
 from cvsf.multiview.rig import Real, Rig
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
@@ -42,14 +42,14 @@ def off_deg(found: Real, up: Real = UP) -> float:
 
 
 def test_up_is_found_from_level_cameras_and_a_walker(walk: Rehearsed) -> None:
-    assert off_deg(plumb(rig(), walk.world_mm, H36M_16, FOOT_MM)) < 1.5
+    assert off_deg(estimate_up(rig(), walk.world_mm, H36M_16, FOOT_MM)) < 1.5
 
 
 def test_a_world_that_is_turned_moved_and_scaled_has_its_up_turned_along(walk: Rehearsed) -> None:
     turned = np.asarray(turn(np.array([1.0, -2.0, 0.5])), float)
     shift, scale = np.array([3.0, -1.0, 2.0]), 0.004
-    here = plumb(rig(), walk.world_mm, H36M_16, FOOT_MM)
-    there = plumb(
+    here = estimate_up(rig(), walk.world_mm, H36M_16, FOOT_MM)
+    there = estimate_up(
         rig().moved(turned, shift, scale),
         scale * walk.world_mm @ turned.T + shift,
         H36M_16,
@@ -61,7 +61,7 @@ def test_a_world_that_is_turned_moved_and_scaled_has_its_up_turned_along(walk: R
 @pytest.mark.parametrize("angle", [0.5, np.pi / 2])
 def test_one_rolled_camera_of_four_hardly_changes_up(walk: Rehearsed, angle: float) -> None:
     roll = np.array([0.0, 0.0, angle, 0.0])
-    assert off_deg(plumb(rig(roll), walk.world_mm, H36M_16, FOOT_MM)) < 1
+    assert off_deg(estimate_up(rig(roll), walk.world_mm, H36M_16, FOOT_MM)) < 1
 
 
 def test_up_is_found_from_cameras_alone_where_the_athlete_lies_or_is_unknown(
@@ -70,7 +70,7 @@ def test_up_is_found_from_cameras_alone_where_the_athlete_lies_or_is_unknown(
     root = walk.world_mm[:, :1]
     lying = (walk.world_mm - root) @ turn(np.array([np.pi / 2, 0.0, 0.0])).T + root
     for joints in (lying, np.full_like(lying, np.nan)):
-        assert off_deg(plumb(rig(), joints, H36M_16, FOOT_MM)) < 2
+        assert off_deg(estimate_up(rig(), joints, H36M_16, FOOT_MM)) < 2
 
 
 def test_cameras_side_by_side_that_look_down_find_up_only_with_the_athlete(
@@ -78,9 +78,9 @@ def test_cameras_side_by_side_that_look_down_find_up_only_with_the_athlete(
 ) -> None:
     twins = rig(tilt=0.25, apart=0.0)
     nobody = np.full_like(walk.world_mm, np.nan)
-    from_pictures = off_deg(plumb(twins, nobody, H36M_16, FOOT_MM))
+    from_pictures = off_deg(estimate_up(twins, nobody, H36M_16, FOOT_MM))
     assert from_pictures == pytest.approx(np.degrees(0.25), abs=1)  # their pictures' own vertical
-    assert off_deg(plumb(twins, walk.world_mm, H36M_16, FOOT_MM)) < 4
+    assert off_deg(estimate_up(twins, walk.world_mm, H36M_16, FOOT_MM)) < 4
 
 
 def test_up_is_found_from_an_athlete_who_stands_on_one_leg() -> None:
@@ -93,4 +93,4 @@ def test_up_is_found_from_an_athlete_who_stands_on_one_leg() -> None:
     joints[:, H36M_16.index("rknee")] = [0, 300, 900]
     joints[:, H36M_16.index("rankle")] = [0, 300, 500]
     twins = rig(tilt=0.25, apart=0.0)  # whose pictures' own vertical is off by 14 degrees
-    assert off_deg(plumb(twins, joints, H36M_16, FOOT_MM)) < 6
+    assert off_deg(estimate_up(twins, joints, H36M_16, FOOT_MM)) < 6

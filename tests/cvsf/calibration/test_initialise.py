@@ -62,11 +62,11 @@ def test_a_view_with_wrong_rotations_at_some_instants_hardly_changes_the_average
 def test_with_the_true_focal_lengths_cameras_begin_near_where_they_stand(
     walk: Rehearsed, exact: LiftedObservations
 ) -> None:
-    start = first_guess(exact, average_rotations(exact), walk.focal_px[0])
+    rig, _ = first_guess(exact, average_rotations(exact), walk.focal_px[0])
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())
     true = -np.einsum("vji,vj->vi", walk.view_from_world[0], walk.translation_mm[0]) / unit
-    apart, wanted = (np.linalg.norm(c[:, None] - c, axis=-1) for c in (start.centres, true))
+    apart, wanted = (np.linalg.norm(c[:, None] - c, axis=-1) for c in (rig.centres, true))
     others = ~np.eye(VIEWS, dtype=bool)
     assert np.abs(apart[others] / wanted[others] - 1).max() < 0.05
-    twice = first_guess(exact, average_rotations(exact), 2 * walk.focal_px[0])
+    twice, _ = first_guess(exact, average_rotations(exact), 2 * walk.focal_px[0])
     assert np.linalg.norm(twice.centres[1] - twice.centres[0]) > 1.8 * apart[0, 1]

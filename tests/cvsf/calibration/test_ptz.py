@@ -8,11 +8,11 @@ import pytest
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.ptz import LEAST_PANNING, alone_from, calibrate_panning
+from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning, solve_per_instant
 from cvsf.evaluation.metrics import p_mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rotation import angle_between, nearest_rotation
-from cvsf.reconstruction.reconstruct import place
+from cvsf.reconstruction.reconstruct import reconstruct
 from tests.support.reconstruction_errors import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed, rehearsed
 
@@ -33,7 +33,7 @@ def test_panning_cameras_are_detected_and_calibrated(
     found = calibrate(seen, moving="auto")
     assert found.rig.focal_px.shape == walk.focal_px.shape
     assert np.ptp(found.rig.centres, axis=0).max() < 1e-6
-    n, p = errors_mm(walk, found, place(seen, found))
+    n, p = errors_mm(walk, found, reconstruct(seen, found))
     assert n < 1.6 * limit_mm(walk)
     assert p < 1.3 * limit_mm(walk)
 
@@ -72,15 +72,15 @@ def test_one_instant_gives_joints_and_cameras_from_the_true_focal_lengths(
     short_walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     few = exact.take(slice(0, 4))
-    found = alone_from(few, short_walk.focal_px[:4].mean(0), 0.012, 12)
+    found = solve_per_instant(few, short_walk.focal_px[:4].mean(0), 0.012, 12)
     assert p_mpjpe(found.joints, short_walk.world_mm[:4]).max() < 10  # mm
-    rotation, true = found.cameras.view_from_world, short_walk.view_from_world[:4]
+    rotation, true = found.rig.view_from_world, short_walk.view_from_world[:4]
     back = (np.swapaxes(each[:, :1], -1, -2) for each in (rotation, true))
     off = angle_between(*(each @ b for each, b in zip((rotation, true), back, strict=True)))
     assert off.max() < 1.5
-    far_off = alone_from(few, 4 * short_walk.focal_px[:4].mean(0), 0.012, 2)
+    far_off = solve_per_instant(few, 4 * short_walk.focal_px[:4].mean(0), 0.012, 2)
     assert np.median(far_off.cost) > np.median(
-        alone_from(few, short_walk.focal_px[0], 0.012, 2).cost
+        solve_per_instant(few, short_walk.focal_px[0], 0.012, 2).cost
     )
 
 
@@ -106,7 +106,7 @@ def test_without_noise_cameras_that_follow_and_zoom_are_found(
 
 
 def test_two_views_or_too_few_instants_are_refused(exact: LiftedObservations) -> None:
-    with pytest.raises(Undetermined, match="2 panning cameras cannot be placed, expected 3"):
+    with pytest.raises(Undetermined, match="2 panning cameras cannot be calibrated, expected 3"):
         calibrate_panning(exact.of_views([0, 1]))
     with pytest.raises(Undetermined, match="9 instants were seen by 3 views, expected 10"):
         calibrate_panning(exact.take(slice(0, 9)))

@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cvsf.calibration.normal_equations import Beliefs, Problem, State
-from cvsf.calibration.per_instant_adjustment import Alone
-from cvsf.calibration.ptz_smoothing import follow, free, smooth
+from cvsf.calibration.normal_equations import Priors, Problem, State
+from cvsf.calibration.per_instant_adjustment import Solutions
+from cvsf.calibration.ptz_smoothing import follow, neighbour_prior, weak_prior
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.reprojection import Cameras, pixels_of
+from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.residuals import bones_of, measures_of
-from cvsf.multiview.rotation import angle_between, turn
+from cvsf.multiview.rig import Rig
+from cvsf.multiview.rotation import angle_between, nearest_rotation, turn
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -21,38 +22,37 @@ FRAMES, VIEWS = 25, 3
 T_S = np.arange(FRAMES) / 25
 
 
-def turning(rate: float = 0.5) -> Alone:
+def turning(rate: float = 0.5) -> Solutions:
     """Cameras that pan at a steady rate (rad / s) and zoom at a steady one."""
     steady = T_S[:, None] * np.ones(VIEWS)
-    cameras = Cameras(
+    rig = Rig.pinhole(
+        tuple(f"cam{view}" for view in range(VIEWS)),
+        np.full((VIEWS, 2), 1000.0),
         view_from_world=np.asarray(turn(rate * steady[..., None] * [0.0, 1.0, 0.0]), float),
         centres=np.zeros((VIEWS, 3)),
-        log_focal=7 + 0.2 * steady,
-        centre_px=np.full((VIEWS, 2), 500.0),
-        radial=np.zeros(VIEWS),
-        delay_s=np.zeros(VIEWS),
+        focal_px=np.exp(7 + 0.2 * steady),
     )
-    return Alone(cameras=cameras, joints=np.zeros((FRAMES, len(H36M_16), 3)), cost=np.ones(FRAMES))
+    return Solutions(rig=rig, joints=np.zeros((FRAMES, len(H36M_16), 3)), cost=np.ones(FRAMES))
 
 
 def test_a_camera_that_turns_steadily_is_expected_where_it_is() -> None:
     found = turning()
-    wish = smooth(T_S, found, np.ones((FRAMES, VIEWS)))
+    prior = neighbour_prior(T_S, found, np.ones((FRAMES, VIEWS)))
     inner = slice(6, -6)  # at the ends all neighbours are on one side
-    off = angle_between(wish.view_from_world, found.cameras.view_from_world)
+    off = angle_between(prior.view_from_world, found.rig.view_from_world)
     assert off[inner].max() < 0.01
-    np.testing.assert_allclose(wish.log_focal[inner], found.cameras.log_focal[inner], atol=1e-4)
+    np.testing.assert_allclose(prior.log_focal[inner], found.rig.log_focal[inner], atol=1e-4)
     assert 0.5 < off[0].min() < np.degrees(0.5 * 0.12)  # its next neighbours' mean, 2 sigma at most
 
 
 def test_one_instant_that_looks_elsewhere_is_expected_where_its_neighbours_look() -> None:
     found, bad = turning(rate=0.0), 12
-    view_from_world = found.cameras.view_from_world.copy()
+    view_from_world = found.rig.view_from_world.copy()
     view_from_world[bad, 1] = turn(np.array([0.0, 0.1, 0.0])) @ view_from_world[bad, 1]
     cost = np.where(np.arange(FRAMES) == bad, 20.0, 1.0)
-    cameras = replace(found.cameras, view_from_world=view_from_world)
-    wish = smooth(T_S, replace(found, cameras=cameras, cost=cost), np.ones((FRAMES, VIEWS)))
-    off = angle_between(wish.view_from_world, found.cameras.view_from_world)
+    rig = replace(found.rig, view_from_world=view_from_world)
+    prior = neighbour_prior(T_S, replace(found, rig=rig, cost=cost), np.ones((FRAMES, VIEWS)))
+    off = angle_between(prior.view_from_world, found.rig.view_from_world)
     assert off[bad, 1] < 0.01
     assert off[bad - 1 : bad + 2].max() < 0.05  # it hardly pulls at those beside it
 
@@ -60,9 +60,9 @@ def test_one_instant_that_looks_elsewhere_is_expected_where_its_neighbours_look(
 def test_the_expected_deviation_grows_with_how_much_a_camera_shakes() -> None:
     found, random = turning(), np.random.default_rng(0)
     shake = np.array([1e-3, 4e-3, 16e-3])[:, None] * random.normal(size=(FRAMES, VIEWS, 3))
-    view_from_world = turn(shake) @ found.cameras.view_from_world
-    cameras = replace(found.cameras, view_from_world=view_from_world)
-    sigma = smooth(T_S, replace(found, cameras=cameras), np.ones((FRAMES, VIEWS))).turn_sigma
+    view_from_world = turn(shake) @ found.rig.view_from_world
+    rig = replace(found.rig, view_from_world=view_from_world)
+    sigma = neighbour_prior(T_S, replace(found, rig=rig), np.ones((FRAMES, VIEWS))).turn_sigma
     np.testing.assert_allclose(np.asarray(sigma)[1:] / np.asarray(sigma)[:-1], 4, rtol=0.5)
 
 
@@ -83,23 +83,22 @@ def adjusted(
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())
     joints, bones = walk.world_mm / unit, bones_of(H36M_16)
     some = exact.take(rows)
-    cameras = Cameras(
-        view_from_world=walk.view_from_world[rows],
+    rig = Rig.pinhole(
+        some.cameras,
+        walk.image_px,
+        view_from_world=np.asarray(nearest_rotation(walk.view_from_world[rows]), float),
         centres=-np.einsum("vji,vj->vi", walk.view_from_world[0], walk.translation_mm[0]) / unit,
-        log_focal=np.log(walk.focal_px[rows]),
-        centre_px=walk.image_px / 2,
-        radial=np.zeros(VIEWS),
-        delay_s=np.zeros(VIEWS),
+        focal_px=walk.focal_px[rows],
     )
     problem = Problem(
-        pixels=pixels_of(some, 0.005),
+        keypoints=weighted_keypoints(some, 0.005),
         bones=bones,
         body=joints[rows] - joints[rows, :1],
         guess_log_focal=np.log(walk.focal_px[0]),
         reference=0,
-        beliefs=Beliefs(),
+        priors=Priors(),
     )
-    return problem, State(cameras=cameras, joints=joints[rows], lengths=measures_of(joints, bones))
+    return problem, State(rig=rig, joints=joints[rows], lengths=measures_of(joints, bones))
 
 
 def test_instants_between_those_adjusted_are_found_from_their_neighbours(
@@ -111,15 +110,15 @@ def test_instants_between_those_adjusted_are_found_from_their_neighbours(
     assert between.max() > 2  # so far an instant begins from where its cameras look
     found, sigma = follow(exact, rows, problem, state)
     inner = slice(4, -4)  # the first and last lean towards their neighbours, all on one side
-    off = angle_between(found.cameras.view_from_world, walk.view_from_world)[inner]
+    off = angle_between(found.rig.view_from_world, walk.view_from_world)[inner]
     assert off.max() < 0.6
-    zoomed = np.exp(found.cameras.log_focal) / walk.focal_px
+    zoomed = np.exp(found.rig.log_focal) / walk.focal_px
     assert np.abs(zoomed - 1)[inner].max() < 0.01
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())
     apart = np.linalg.norm(found.joints - walk.world_mm / unit, axis=-1)[inner]
     assert apart.mean() < 0.2
     assert apart.max() < 0.4
-    assert (found.cameras.centres == state.cameras.centres).all()
+    np.testing.assert_allclose(found.rig.centres - state.rig.centres[0], 0, atol=1e-12)
     assert sigma.shape == (VIEWS, 4)
     assert (sigma > 0).all()
 
@@ -133,7 +132,7 @@ def test_an_instant_whose_pose_was_lifted_wrongly_keeps_its_cameras(
     wrong = replace(exact, canonical=canonical)
     problem, state = adjusted(walk, exact, rows)
     found, _ = follow(wrong, rows, problem, state)
-    off = angle_between(found.cameras.view_from_world, walk.view_from_world)
+    off = angle_between(found.rig.view_from_world, walk.view_from_world)
     assert off[bad].max() < 0.6
 
 
@@ -145,14 +144,14 @@ def test_noise_of_three_pixels_shakes_followed_cameras_by_about_a_degree(
     rows = np.arange(4, FRAMES, 8)
     problem, state = adjusted(walk, noisy, rows)
     found, _ = follow(noisy, rows, problem, state)
-    off = angle_between(found.cameras.view_from_world, walk.view_from_world)
+    off = angle_between(found.rig.view_from_world, walk.view_from_world)
     assert off[4:-4].mean() < 1.3  # each instant by itself: 2.3
 
 
 def test_free_cameras_are_expected_only_within_wide_deviations() -> None:
-    cameras = turning().cameras
-    wish = free(cameras)
-    assert wish.view_from_world is cameras.view_from_world
-    assert wish.log_focal is cameras.log_focal
-    assert float(np.degrees(wish.turn_sigma)) > 20
-    assert float(wish.focal_sigma) > np.log(1.5)
+    rig = turning().rig
+    prior = weak_prior(rig)
+    assert prior.view_from_world is rig.view_from_world
+    assert (prior.log_focal == rig.log_focal).all()
+    assert float(np.degrees(prior.turn_sigma)) > 20
+    assert float(prior.focal_sigma) > np.log(1.5)

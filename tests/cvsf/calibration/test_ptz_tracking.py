@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.ptz_tracking import Pursuit
+from cvsf.calibration.ptz_tracking import PtzTracker
 from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.rotation import angle_between
 from cvsf.multiview.weak_perspective import mean_bone
-from cvsf.reconstruction.reconstruct import place
+from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration
 from tests.support.reconstruction_errors import limit_mm
@@ -58,13 +58,13 @@ def test_panning_cameras_followed_live_give_skeletons_near_those_of_triangulatio
     confidence = walk.confidence.copy()
     confidence[60:63, 1] = 0
     seen = walk.seen(confidence=confidence)
-    pursuit = Pursuit(calibrate(seen.take(slice(0, 45)), moving="panning"))
+    tracker = PtzTracker(calibrate(seen.take(slice(0, 45)), moving="panning"))
     errors = []
     for row in range(45, 75):
         one = seen.take(slice(row, row + 1))
-        now = pursuit.follow(one)
+        now = tracker.track(one)
         assert now.rig.focal_px.ndim == 1
-        joints = place(one, now).joints @ np.swapaxes(now.rig.view_from_world, -1, -2)
+        joints = reconstruct(one, now).joints @ np.swapaxes(now.rig.view_from_world, -1, -2)
         errors.append(n_mpjpe(joints, walk.in_views_mm[row]).mean())
     assert np.mean(errors) < 1.6 * limit_mm(walk)
 
@@ -72,9 +72,9 @@ def test_panning_cameras_followed_live_give_skeletons_near_those_of_triangulatio
 def test_a_camera_that_pans_and_zooms_is_found_at_the_next_instants(
     walk: Rehearsed, exact: LiftedObservations
 ) -> None:
-    pursuit = Pursuit(replace(known(walk), noise_share=0.002))  # pixels that are nearly exact
+    tracker = PtzTracker(replace(known(walk), noise_share=0.002))  # pixels that are nearly exact
     for row in range(1, FRAMES):
-        rig = pursuit.follow(exact.take(slice(row, row + 1))).rig
+        rig = tracker.track(exact.take(slice(row, row + 1))).rig
         assert angle_between(rig.view_from_world, walk.view_from_world[row]).max() < 0.5
         assert np.abs(rig.focal_px / walk.focal_px[row] - 1).max() < 0.01
     panned = angle_between(walk.view_from_world[-1], walk.view_from_world[1])
@@ -85,12 +85,12 @@ def test_cameras_that_see_nobody_stay_as_they_were(
     walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     start = known(walk)
-    pursuit = Pursuit(start)
+    tracker = PtzTracker(start)
     for views in ([], [1]):  # one view alone does not tell where its camera looks either
         confidence = np.zeros_like(exact.confidence)
         confidence[:, views] = exact.confidence[:, views]
         one = replace(exact, confidence=confidence).take(slice(6, 7))
-        rig = pursuit.follow(one).rig
+        rig = tracker.track(one).rig
         np.testing.assert_array_equal(rig.view_from_world, start.rig.view_from_world[-1])
         np.testing.assert_allclose(rig.focal_px, start.rig.focal_px[-1])
         np.testing.assert_allclose(rig.translation, start.rig.translation[-1], atol=1e-5)

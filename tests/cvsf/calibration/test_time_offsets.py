@@ -7,11 +7,12 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from cvsf.calibration.bundle_adjustment import adjust
-from cvsf.calibration.normal_equations import Beliefs, Problem, State
-from cvsf.calibration.time_offsets import in_time, unsmoothed
+from cvsf.calibration.normal_equations import Priors, Problem, State
+from cvsf.calibration.time_offsets import with_velocities, without_velocities
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.reprojection import Cameras, pixels_of
+from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.residuals import bones_of, measures_of
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.weak_perspective import mean_body, mean_bone
 from cvsf.skeleton import H36M_16
 from tests.support.late_walk import keypoints_of, observations_of, straight
@@ -30,31 +31,30 @@ def posed(walk: Rehearsed, seen: LiftedObservations) -> tuple[Problem, State]:
     """The true cameras, thought to be in time."""
     unit = float(mean_bone(walk.world_mm, H36M_16).mean())
     joints, bones, body = walk.world_mm / unit, bones_of(H36M_16), mean_body(seen)
-    cameras = Cameras(
-        view_from_world=walk.view_from_world[:1],
+    rig = Rig.pinhole(
+        seen.cameras,
+        walk.image_px,
+        view_from_world=walk.view_from_world[0],
         centres=-np.einsum("vji,vj->vi", walk.view_from_world[0], walk.translation_mm[0]) / unit,
-        log_focal=np.log(walk.focal_px[:1]),
-        centre_px=walk.image_px / 2,
-        radial=np.zeros(VIEWS),
-        delay_s=np.zeros(VIEWS),
+        focal_px=walk.focal_px[0],
     )
     problem = Problem(
-        pixels=pixels_of(seen, 0.01),
+        keypoints=weighted_keypoints(seen, 0.01),
         bones=bones,
         body=body,
         guess_log_focal=np.log(walk.focal_px[0]),
         reference=0,
-        beliefs=Beliefs(),
+        priors=Priors(),
     )
-    return problem, State(cameras=cameras, joints=joints, lengths=measures_of(joints, bones))
+    return problem, State(rig=rig, joints=joints, lengths=measures_of(joints, bones))
 
 
 def test_the_speed_of_keypoints_is_the_slope_of_the_line_they_move_on(walk: Rehearsed) -> None:
     late, speed = straight(walk, LATE_S)
     problem, state = posed(walk, late)
-    delayed = replace(state, cameras=replace(state.cameras, delay_s=LATE_S))
+    delayed = replace(state, rig=replace(state.rig, delay_s=LATE_S))
     for now in (state, delayed):
-        pixels = in_time(late, late, problem, now).pixels
+        pixels = with_velocities(late, late, problem, now).keypoints
         assert pixels.velocity_px_s is not None
         inner = slice(3, -3)
         np.testing.assert_allclose(
@@ -63,7 +63,7 @@ def test_the_speed_of_keypoints_is_the_slope_of_the_line_they_move_on(walk: Rehe
         )  # fmt: skip
         np.testing.assert_allclose(pixels.keypoints_px, late.keypoints_px, atol=0.02)
     right, _ = straight(walk, np.zeros(VIEWS))
-    there = unsmoothed(late, late.take(slice(4, 9)), problem, delayed).pixels
+    there = without_velocities(late, late.take(slice(4, 9)), problem, delayed).keypoints
     np.testing.assert_allclose(there.keypoints_px, right.keypoints_px[4:9], atol=0.01)
 
 
@@ -81,8 +81,8 @@ def test_the_delays_of_cameras_are_found_from_a_body_that_changes_its_speed(
     chosen = seen.take(inner)
     problem, state = posed(sways, seen)
     state = replace(state, joints=state.joints[inner])
-    problem = replace(problem, body=problem.body[inner], pixels=pixels_of(chosen, 0.01))
+    problem = replace(problem, body=problem.body[inner], keypoints=weighted_keypoints(chosen, 0.01))
     for _ in range(4):
-        problem = in_time(seen, chosen, problem, state)
+        problem = with_velocities(seen, chosen, problem, state)
         state, _ = adjust(problem, state, 8)
-    assert state.cameras.delay_s == pytest.approx(LATE_S, abs=0.003)
+    assert state.rig.delay_s == pytest.approx(LATE_S, abs=0.003)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cvsf.calibration.world_frame import Scale, footing, move, stand, stature_of
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
-from cvsf.reconstruction.reconstruct import Placed
+from cvsf.calibration.world_frame import Scale, find_world_frame, stature_of, to_world_frame
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 
 VIEWS, FRAMES, STATURE = 4, 60, 1.8
@@ -52,7 +52,7 @@ def cameras(roll: float = 0.0) -> Rig:
     )
 
 
-def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Placed]:
+def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Reconstruction]:
     """What a calibration would hold: some other world of another size, and the skeletons in it."""
     turn = Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()
     shift, size = np.array([3.0, -1, 2]), 3.7
@@ -62,14 +62,14 @@ def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Placed]:
     calibration = Calibration(
         rig=rig.moved(turn, shift, size),
         body=Body(joint_set=H36M_16, bones=size * bones),
-        sureness=Sureness(
+        uncertainty=Uncertainty(
             rotation_deg=nothing, position_share=nothing, focal_share=nothing,
             reprojection_px=nothing, reprojection_share=nothing,
         ),
         instants=FRAMES,
         noise_share=0.01,
     )  # fmt: skip
-    placed = Placed(
+    placed = Reconstruction(
         joints=size * joints @ turn.T + shift,
         deviation=np.full(joints.shape[:2], 0.01 * size),
         views_seen=np.full(joints.shape[:2], VIEWS),
@@ -81,13 +81,13 @@ def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Placed]:
 def test_the_world_is_metres_with_the_ground_at_zero_and_y_where_the_first_camera_looks() -> None:
     joints, rig = athlete(), cameras()
     calibration, placed = found(joints, rig)
-    here = footing(calibration, placed, Scale(height_m=STATURE))
+    here = find_world_frame(calibration, placed, Scale(height_m=STATURE))
     there = joints - [2.0, 1.0 + 3 * 4.5 / (FRAMES - 1), 0.5]  # under the first ten instants
-    np.testing.assert_allclose(here.joints(placed.joints), there, atol=2e-3)
-    stood = stand(calibration, placed, Scale(height_m=STATURE))
-    assert stood.scale_source == "height"
-    np.testing.assert_allclose(stood.rig.centres[:, 2], 1.5, atol=2e-3)
-    np.testing.assert_allclose(stood.rig.project(there), rig.project(joints), atol=1.0)
+    np.testing.assert_allclose(here.points(placed.joints), there, atol=2e-3)
+    upright = to_world_frame(calibration, placed, Scale(height_m=STATURE))
+    assert upright.scale_source == "height"
+    np.testing.assert_allclose(upright.rig.centres[:, 2], 1.5, atol=2e-3)
+    np.testing.assert_allclose(upright.rig.project(there), rig.project(joints), atol=1.0)
 
 
 def test_a_bone_or_a_camera_distance_gives_the_same_metres() -> None:
@@ -98,16 +98,16 @@ def test_a_bone_or_a_camera_distance_gives_the_same_metres() -> None:
         (Scale(bone=("thigh", 0.245 * STATURE)), "bone"),
         (Scale(cameras=(0, 2, apart)), "distance"),
     ):
-        here = footing(calibration, placed, scale)
+        here = find_world_frame(calibration, placed, scale)
         assert here.source == source
         assert here.scale == pytest.approx(1 / 3.7, rel=1e-6)
 
 
 def test_an_athlete_of_unknown_height_is_scaled_as_an_adult() -> None:
     calibration, placed = found(athlete(), cameras())
-    assert footing(calibration, placed, Scale()).source == "adult"
-    stood = stand(calibration, placed, Scale())
-    assert stature_of(stood.body, placed.views_seen) == pytest.approx(1.7)
+    assert find_world_frame(calibration, placed, Scale()).source == "adult"
+    upright = to_world_frame(calibration, placed, Scale())
+    assert stature_of(upright.body, placed.views_seen) == pytest.approx(1.7)
 
 
 def test_the_stature_without_a_head_is_found_from_limbs_despite_one_wrong_bone() -> None:
@@ -127,8 +127,8 @@ def test_up_is_found_with_rolled_cameras_or_an_athlete_who_lies_or_leans() -> No
         root = joints[:, :1].copy()
         joints = (joints - root) @ Rotation.from_rotvec([tilt, 0, 0]).as_matrix().T + root
         calibration, placed = found(joints, cameras(roll))
-        here = footing(calibration, placed, Scale(height_m=STATURE))
-        up = here.turn @ Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()[:, 2]
+        here = find_world_frame(calibration, placed, Scale(height_m=STATURE))
+        up = here.R @ Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()[:, 2]
         assert np.degrees(np.arccos(up[2])) < 1.5, pose
 
 
@@ -140,8 +140,8 @@ def test_cameras_side_by_side_find_up_from_the_body() -> None:
         view_from_world=np.stack([rig.view_from_world[0]] * VIEWS),
         translation=np.stack([rig.translation[0]] * VIEWS),
     )
-    here = footing(replace(calibration, rig=twins), placed, Scale())
-    up = here.turn @ Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()[:, 2]
+    here = find_world_frame(replace(calibration, rig=twins), placed, Scale())
+    up = here.R @ Rotation.from_rotvec([1.0, -0.7, 2.0]).as_matrix()[:, 2]
     assert np.degrees(np.arccos(up[2])) < 5
 
 
@@ -156,16 +156,16 @@ def test_panning_cameras_are_placed_in_the_world_like_still_ones() -> None:
         focal_px=np.full((FRAMES, VIEWS), 900.0),
     )
     calibration, placed = found(joints, moving)
-    stood = stand(calibration, placed, Scale(cameras=(0, 2, 12.0)))
-    np.testing.assert_allclose(stood.rig.centres[:, :, 2], 1.5, atol=5e-3)
+    upright = to_world_frame(calibration, placed, Scale(cameras=(0, 2, 12.0)))
+    np.testing.assert_allclose(upright.rig.centres[:, :, 2], 1.5, atol=5e-3)
 
 
 def test_skeletons_are_moved_and_scaled_with_their_world() -> None:
     calibration, placed = found(athlete(), cameras())
-    here = footing(calibration, placed, Scale(height_m=STATURE))
-    there = move(placed, here)
+    here = find_world_frame(calibration, placed, Scale(height_m=STATURE))
+    there = here.reconstruction(placed)
     np.testing.assert_allclose(there.deviation, 0.01, rtol=1e-3)
-    np.testing.assert_allclose(there.joints, here.joints(placed.joints))
+    np.testing.assert_allclose(there.joints, here.points(placed.joints))
 
 
 def test_a_scale_that_is_no_length_or_a_bone_nobody_saw_is_refused() -> None:
@@ -175,7 +175,7 @@ def test_a_scale_that_is_no_length_or_a_bone_nobody_saw_is_refused() -> None:
         Scale(height_m=1.7, bone=("thigh", 0.4))
     calibration, placed = found(athlete(), cameras())
     with pytest.raises(ValueError, match="expected one of thigh"):
-        stand(calibration, placed, Scale(bone=("nose", 0.1)))
+        to_world_frame(calibration, placed, Scale(bone=("nose", 0.1)))
     placed.views_seen[:] = 1
     with pytest.raises(ValueError, match="no two cameras"):
-        stand(calibration, placed, Scale(bone=("thigh", 0.4)))
+        to_world_frame(calibration, placed, Scale(bone=("thigh", 0.4)))

@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from cvsf.multiview.reprojection import compare
+from cvsf.multiview.reprojection import reprojection_residuals
 from cvsf.multiview.residuals import (
     POSE_CAUCHY,
     add_bones,
     add_lifted,
-    add_pixels,
+    add_reprojection,
+    bone_residuals,
     bones_of,
     empty_normal,
     lifted_cost,
     lifted_target,
     measures_of,
-    stretched,
 )
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
-from tests.support.camera_ring import COUNT, INSTANTS, pixels_for, ring, some_joints
+from tests.support.camera_ring import COUNT, INSTANTS, keypoints_for, ring, some_joints
 
 
 def test_left_and_right_bones_share_one_measure() -> None:
@@ -44,7 +44,7 @@ def test_the_measures_of_a_body_are_its_median_bone_lengths_with_a_mean_bone_of_
 def test_the_pull_of_bones_equals_the_slope_of_their_cost() -> None:
     bones, joints = bones_of(H36M_16), some_joints()
     lengths = measures_of(joints, bones)
-    extra, direction = stretched(bones, lengths, joints)
+    extra, direction = bone_residuals(bones, lengths, joints)
     np.testing.assert_allclose(
         extra + lengths[bones.measure], np.linalg.norm(bones.incidence @ joints, axis=-1)
     )
@@ -53,7 +53,8 @@ def test_the_pull_of_bones_equals_the_slope_of_their_cost() -> None:
     residual, _ = add_bones(normal, bones, lengths, joints, 0.06)
     step, by = np.random.default_rng(0).normal(size=joints.shape), 1e-6
     up, down = (
-        np.square(stretched(bones, lengths, joints + s * step)[0] / 0.06).sum() for s in (by, -by)
+        np.square(bone_residuals(bones, lengths, joints + s * step)[0] / 0.06).sum()
+        for s in (by, -by)
     )
     slope = -2 * (normal.right * step.reshape(INSTANTS, -1)).sum()
     assert (up - down) / (2 * by) == pytest.approx(slope, rel=1e-5)
@@ -62,12 +63,12 @@ def test_the_pull_of_bones_equals_the_slope_of_their_cost() -> None:
 
 def test_exact_pixels_do_not_pull_and_pixels_beside_the_joints_pull_them_back() -> None:
     cameras, joints = ring(), some_joints()
-    pixels = pixels_for(cameras, joints)
+    pixels = keypoints_for(cameras, joints)
     exact, beside = empty_normal(INSTANTS, COUNT), empty_normal(INSTANTS, COUNT)
-    add_pixels(exact, compare(pixels, cameras, joints))
+    add_reprojection(exact, reprojection_residuals(pixels, cameras, joints))
     assert np.abs(exact.right).max() < 1e-6
     off = joints + 0.01
-    add_pixels(beside, compare(pixels, cameras, off, with_doubt=False))
+    add_reprojection(beside, reprojection_residuals(pixels, cameras, off, robust=False))
     step = np.linalg.solve(beside.matrix, beside.right[..., None])[..., 0]
     np.testing.assert_allclose(off + step.reshape(off.shape), joints, atol=1e-4)
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cvsf.multiview.rig import Calibration, from_plain, pans, rows_of_rig, to_plain
+from cvsf.multiview.rig import Calibration, from_plain, to_plain
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration, made_rig
 
@@ -87,8 +87,8 @@ def test_pixels_of_a_distorted_lens_are_taken_back_to_those_of_a_straight_one() 
 
 def test_panning_cameras_at_one_instant_are_those_that_stood_still_then() -> None:
     moving, joints = made_calibration(made_rig(instants=5)), some_joints()
-    now = rows_of_rig(moving, 3)
-    assert pans(moving.rig)
-    assert not pans(now.rig)
+    now = moving.rows(3)
+    assert moving.rig.is_panning
+    assert not now.rig.is_panning
     np.testing.assert_allclose(now.rig.project(joints)[3], moving.rig.project(joints)[3])
     np.testing.assert_allclose(moving.rig.centres, np.repeat(now.rig.centres[None], 5, 0))

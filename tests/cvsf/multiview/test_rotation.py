@@ -1,4 +1,4 @@
-"""Rotations: by a vector, between two, nearest to a matrix, and over points."""
+"""Rotations by a vector, between two, nearest to a matrix; alignment of points."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -15,9 +15,10 @@ def test_a_rotation_is_recovered_from_its_rotation_vector_and_from_moved_points(
     assert np.allclose(turn(turned_by(end, start)) @ start, end, atol=1e-9)
     points = random.normal(size=(50, 8, 3))
     moved = points @ np.swapaxes(end, -1, -2) + vectors[:, None]
-    rotation, shift = align(points, moved, np.ones((50, 8)))
-    assert angle_between(rotation, end).max() < 1e-4
-    assert np.allclose(shift, vectors)
+    found = align(points, moved)
+    assert angle_between(found.R, end).max() < 1e-4
+    assert np.allclose(found.t, vectors)
+    assert (found.scale == 1).all()
 
 
 def test_a_rotation_vector_gives_the_matrix_that_scipy_gives() -> None:
@@ -52,6 +53,20 @@ def test_points_without_weight_do_not_change_how_the_others_are_aligned() -> Non
     moved = points @ rotation.T + [1.0, 2.0, 3.0]
     moved[4] += 100
     weight = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0])
-    found, shift = align(points, moved, weight)
-    np.testing.assert_allclose(found, rotation, atol=1e-9)
-    np.testing.assert_allclose(shift, [1.0, 2.0, 3.0], atol=1e-9)
+    for outlier in (moved[4], np.nan):
+        moved[4] = outlier
+        found = align(points, moved, weight)
+        np.testing.assert_allclose(found.R, rotation, atol=1e-9)
+        np.testing.assert_allclose(found.t, [1.0, 2.0, 3.0], atol=1e-9)
+
+
+def test_points_turned_scaled_and_shifted_are_aligned_with_where_they_came_from() -> None:
+    random = np.random.default_rng(1)
+    points, rotation = random.normal(size=(4, 3)), turn(np.array([0.4, -2.0, 1.0]))
+    target = 2.5 * points @ rotation.T + [10.0, -3.0, 1.0]
+    target[3] = 1e6
+    found = align(points[None], target, np.array([[1.0, 1.0, 1.0, 0.0]]), scale=True)
+    np.testing.assert_allclose(found.R[0], rotation, atol=1e-9)
+    np.testing.assert_allclose(found.t[0], [10.0, -3.0, 1.0], atol=1e-9)
+    np.testing.assert_allclose(found.scale, 2.5)
+    np.testing.assert_allclose(found.apply(points)[0, :3], target[:3], atol=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.reprojection import Pixels
+from cvsf.multiview.reprojection import WeightedKeypoints
 from cvsf.multiview.weak_perspective import mean_body, mean_bone, roots_in_views
 from cvsf.skeleton import H36M_16
 
@@ -49,17 +49,17 @@ def test_a_flat_body_is_placed_by_its_size_and_four_joints_give_no_distance() ->
     body = np.random.default_rng(1).normal(size=(1, len(H36M_16), 3)) * [1, 1, 0]
     centre, focal, place = np.array([[960.0, 540.0]]), np.array([1500.0]), [2.0, -1.0, 20.0]
     local = body + place
-    pixels = Pixels(
+    pixels = WeightedKeypoints(
         keypoints_px=(focal * local[..., :2] / local[..., 2:] + centre)[:, None],
-        trust=np.ones((1, 1, len(H36M_16))),
+        weight=np.ones((1, 1, len(H36M_16))),
         extent_px=np.full((1, 1), 300.0),
-        noise=0.01,
+        noise_share=0.01,
     )
     roots, sized = roots_in_views(pixels, centre, body, np.eye(3)[None], focal)
     assert sized.all()
     np.testing.assert_allclose(roots[0, 0], place, rtol=1e-9)
     few = np.where(np.arange(len(H36M_16)) < 4, 1.0, 0.0)[None, None]
-    roots, sized = roots_in_views(replace(pixels, trust=few), centre, body, np.eye(3)[None], focal)
+    roots, sized = roots_in_views(replace(pixels, weight=few), centre, body, np.eye(3)[None], focal)
     assert not sized.any()
     assert roots[0, 0, 2] == pytest.approx(1)
 
@@ -76,11 +76,11 @@ def test_a_body_seen_half_as_large_is_placed_twice_as_far_away() -> None:
     centre, focal = np.array([[960.0, 540.0]]), np.array([1500.0])
     places = []
     for size in (100.0, 50.0):
-        pixels = Pixels(
+        pixels = WeightedKeypoints(
             keypoints_px=(size * body[..., :2] + centre)[:, None],
-            trust=np.ones((1, 1, len(H36M_16))),
+            weight=np.ones((1, 1, len(H36M_16))),
             extent_px=np.full((1, 1), 300.0),
-            noise=0.01,
+            noise_share=0.01,
         )
         places.append(roots_in_views(pixels, centre, body, np.eye(3)[None], focal)[0][0, 0])
     np.testing.assert_allclose(places[0], [0, 0, 15], atol=1e-9)

@@ -9,9 +9,9 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.residuals import bones_of
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.weak_perspective import mean_bone
-from cvsf.reconstruction.reconstruct import cameras_of, place, stance_of
+from cvsf.reconstruction.reconstruct import calibrated_body_prior, reconstruct
 from cvsf.skeleton import H36M_16
-from tests.support.made_calibration import made_calibration, made_rig
+from tests.support.made_calibration import made_calibration
 from tests.support.reconstruction_errors import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed, rehearsed
 
@@ -50,7 +50,7 @@ def found(walk: Rehearsed) -> Calibration:
 def test_an_instant_that_no_view_saw_has_no_skeleton(walk: Rehearsed, found: Calibration) -> None:
     confidence = walk.confidence.copy()
     confidence[7] = 0
-    placed = place(walk.seen(confidence=confidence), found)
+    placed = reconstruct(walk.seen(confidence=confidence), found)
     assert np.isnan(placed.joints[7]).all()
     assert np.isfinite(np.delete(placed.joints, 7, 0)).all()
 
@@ -66,7 +66,7 @@ def test_a_view_with_left_and_right_exchanged_does_not_raise_the_error(
     keypoints[5:15, 1, pairs[0]] = walk.keypoints_px[5:15, 1, pairs[1]]
     keypoints[5:15, 1, pairs[1]] = walk.keypoints_px[5:15, 1, pairs[0]]
     seen = walk.seen(keypoints_px=keypoints)
-    assert errors_mm(walk, found, place(seen, found))[0] < 1.1 * limit_mm(walk)
+    assert errors_mm(walk, found, reconstruct(seen, found))[0] < 1.1 * limit_mm(walk)
 
 
 def test_views_in_another_order_and_unknown_ones_give_the_same_skeletons(
@@ -75,7 +75,7 @@ def test_views_in_another_order_and_unknown_ones_give_the_same_skeletons(
     few = seen.take(slice(0, 3))
     other = few.of_views([2, 0, 3, 1, 0])
     strange = replace(other, cameras=(*other.cameras[:4], "elsewhere"))
-    wanted, placed = place(few, found), place(strange, found)
+    wanted, placed = reconstruct(few, found), reconstruct(strange, found)
     np.testing.assert_allclose(placed.joints, wanted.joints, atol=1e-6)
     np.testing.assert_allclose(placed.residual_share, wanted.residual_share, atol=1e-6)
 
@@ -86,7 +86,10 @@ def test_one_view_gives_a_whole_skeleton_with_larger_deviations_than_four(
     few = seen.take(slice(0, 3))
     confidence = few.confidence.copy()
     confidence[:, 1:] = 0
-    alone, together = place(replace(few, confidence=confidence), found), place(few, found)
+    alone, together = (
+        reconstruct(replace(few, confidence=confidence), found),
+        reconstruct(few, found),
+    )
     assert np.isfinite(alone.joints).all()
     assert (alone.views_seen == 1).all()
     assert (together.views_seen == VIEWS).all()
@@ -94,21 +97,10 @@ def test_one_view_gives_a_whole_skeleton_with_larger_deviations_than_four(
     assert np.isnan(alone.residual_share[:, 1:]).all()
 
 
-@pytest.mark.parametrize("instants", [None, 4])
-def test_a_rig_written_as_cameras_of_an_adjustment_sees_the_same_pixels(
-    instants: int | None,
-) -> None:
-    rig = made_rig(instants=instants, radial=0.05)
-    joints = np.random.default_rng(0).normal(0, 1, (4, len(H36M_16), 3))
-    cameras = cameras_of(rig)
-    assert cameras.pan == (instants is not None)
-    np.testing.assert_allclose(cameras.project(joints), rig.project(joints), atol=1e-6)
-
-
 def test_bones_of_both_sides_enter_with_their_mean_length(
     seen: LiftedObservations, found: Calibration
 ) -> None:
-    lengths = stance_of(seen.take(slice(0, 2)), found).lengths
+    lengths = calibrated_body_prior(seen.take(slice(0, 2)), found).lengths
     bones = bones_of(H36M_16)
     thighs = [
         b for b, (_, child) in enumerate(H36M_16.bones) if H36M_16.joints[child][1:] == "knee"

@@ -11,7 +11,7 @@ from cvsf.multiview.rig import to_plain
 from cvsf.session.calibrations import (
     CAMERAS,
     EVENT_NAME,
-    Held,
+    CalibrationUpdate,
     calibrations,
     cameras_file,
     from_event,
@@ -25,8 +25,8 @@ from tests.support.made_calibration import made_calibration
 from tests.support.material import make_frame
 
 
-def held(number: int, noise_share: float = 0.01) -> Held:
-    return Held(
+def held(number: int, noise_share: float = 0.01) -> CalibrationUpdate:
+    return CalibrationUpdate(
         t_ns=1_000 * number,
         number=number,
         cause="first" if number == 1 else "moved",
@@ -70,9 +70,9 @@ def test_the_calibrations_of_a_session_come_in_order_and_a_damaged_one_is_left_o
 def test_the_file_beside_a_session_holds_the_cameras_and_their_number(tmp_path: Path) -> None:
     path = tmp_path / CAMERAS
     path.write_bytes(cameras_file(to_event(held(7))))
-    found, number = read_cameras(path)
-    assert number == 7
-    np.testing.assert_array_equal(found.rig.focal_px, made_calibration().rig.focal_px)
+    found = read_cameras(path)
+    assert (found.number, found.cause, found.t_ns) == (7, "known", 0)
+    np.testing.assert_array_equal(found.calibration.rig.focal_px, made_calibration().rig.focal_px)
 
 
 @pytest.mark.parametrize(

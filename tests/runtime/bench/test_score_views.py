@@ -9,9 +9,9 @@ import pytest
 
 from capture.simulator.scene import aim
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.multiview.triangulation import projection_of
-from cvsf.session.calibrations import Held, to_event
+from cvsf.session.calibrations import CalibrationUpdate, to_event
 from cvsf.session.reader import SessionReader
 from cvsf.session.statistics import Recordable
 from cvsf.session.writer import SessionWriter
@@ -58,7 +58,7 @@ def known() -> Known:
     calibration = Calibration(
         rig=rig,
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        sureness=Sureness(
+        uncertainty=Uncertainty(
             rotation_deg=none, position_share=none, focal_share=none, reprojection_px=none,
             reprojection_share=none,
         ),
@@ -84,7 +84,7 @@ def skeleton_of(pose: MultiviewPose, joints: Any, **changes: Any) -> Skeleton:
 
 
 def scored(
-    known: Known, folder: Path, skeletons: list[Skeleton], held: Held | None = None
+    known: Known, folder: Path, skeletons: list[Skeleton], held: CalibrationUpdate | None = None
 ) -> dict[str, Errors]:
     writer = SessionWriter(folder, recording="poses")
     if held:
@@ -111,7 +111,9 @@ def test_without_skeletons_the_lifter_and_the_true_cameras_are_scored_all_the_sa
 def test_skeletons_of_the_true_world_at_any_scale_are_without_error(
     known: Known, tmp_path: Path
 ) -> None:
-    held = Held(t_ns=0, number=4, cause="first", moved=(), calibration=known.calibration)
+    held = CalibrationUpdate(
+        t_ns=0, number=4, cause="first", moved=(), calibration=known.calibration
+    )
     skeletons = [
         skeleton_of(pose, 0.37 * joints, frame_of_reference="world", calibration=4)
         for pose, joints in zip(known.take.poses(), known.take.joints, strict=True)

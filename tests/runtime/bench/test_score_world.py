@@ -10,9 +10,9 @@ from cvsf.skeleton import H36M_16
 from runtime.bench.score_world import (
     Real,
     Take,
+    align_known,
     first_world_s,
     one_view_share,
-    rigid,
     score_bump,
     score_world,
 )
@@ -76,7 +76,7 @@ def test_a_rigid_motion_is_found_from_the_points_that_are_known() -> None:
     points = np.random.default_rng(1).normal(size=(30, 3))
     onto = points @ turned(-0.4).T + [1.0, 2.0, 3.0]
     points[3] = onto[7] = np.nan
-    turn, shift = rigid(points, onto)
+    _, turn, shift = align_known(points, onto)
     assert turn == pytest.approx(turned(-0.4), abs=1e-9)
     assert shift == pytest.approx([1, 2, 3], abs=1e-9)
 

@@ -3,8 +3,9 @@
 import pytest
 
 from cvsf.multiview.rig import Calibration
-from runtime.calibration.online_calibrator import Surveying, known_scale
+from runtime.calibration.online_calibrator import OnlineCalibrator, known_scale
 from tests.support.filmed import HZ, Filmed, film_skier
+from tests.support.instants import instants_of
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +17,9 @@ def take() -> Filmed:
 @pytest.fixture(scope="session")
 def known(take: Filmed) -> Calibration:
     """What was found from the first 5.5 s, in metres."""
-    surveying, found = Surveying(), []
-    surveying.scale_of = known_scale({"height_m": 1.75})
-    for n in range(round(5.5 * HZ)):
-        surveying.see(take.observations.take(slice(n, n + 1)))
-        found += surveying.think()
+    calibrator, found = OnlineCalibrator(), []
+    calibrator.scale_of = known_scale({"height_m": 1.75})
+    for seen in instants_of(take.observations)[: round(5.5 * HZ)]:
+        calibrator.add(seen)
+        found += calibrator.update()
     return found[-1].calibration

@@ -11,15 +11,16 @@ from cvsf.multiview.rig import from_plain
 from runtime.calibration import calibrator_process
 from runtime.calibration.observation_codec import to_map
 from tests.support.filmed import HZ, Filmed
+from tests.support.instants import instants_of
 from tests.support.product import processes, until
 
 
 def test_a_killed_hub_leaves_no_calibration_process() -> None:
     story = (
         "import os, sys, time\n"
-        "from runtime.calibration.calibrator_client import Survey\n"
-        "survey = Survey({}, 1.0, 20.0)\n"
-        "print(survey._process.pid, flush=True)\n"
+        "from runtime.calibration.calibrator_client import CalibratorClient\n"
+        "client = CalibratorClient({}, 1.0, 20.0)\n"
+        "print(client._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", story], stdout=subprocess.PIPE, text=True) as hub:
@@ -53,14 +54,14 @@ def test_the_calibrator_ends_with_0_when_its_hub_closes_the_socket() -> None:
         assert process.wait(20) == 0
 
 
-def test_an_unknown_word_is_logged_and_the_next_instants_are_calibrated_all_the_same(
+def test_an_unknown_message_is_logged_and_the_next_instants_are_calibrated_all_the_same(
     take: Filmed,
 ) -> None:
     with calibrator() as (end, process):
         end.send(pack({"kind": "dance"}))
         end.send(pack({"kind": "begin", "scale": {"height_m": 1.75}, "first_s": 1.0}))
-        for n in range(3 * HZ):
-            end.send(pack(to_map(take.observations.take(slice(n, n + 1)))))
+        for seen in instants_of(take.observations)[: 3 * HZ]:
+            end.send(pack(to_map(seen)))
         while (told := unpack(end.recv(1 << 20), trusted=True))["kind"] == "refused":
             assert told["reason"]
         assert (told["kind"], told["cause"], told["losses"]) == ("found", "first", 0)
@@ -68,4 +69,4 @@ def test_an_unknown_word_is_logged_and_the_next_instants_are_calibrated_all_the_
         end.close()
         assert process.wait(20) == 0
         assert process.stderr
-        assert "unknown word from the hub" in process.stderr.read()
+        assert "unknown message from the hub" in process.stderr.read()

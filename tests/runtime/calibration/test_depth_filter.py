@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from runtime.calibration.depth_filter import Depth
+from runtime.calibration.depth_filter import DepthFilter
 
 
 def test_a_distance_from_size_alone_is_filtered_along_the_ray_only() -> None:
-    random, depth = np.random.default_rng(0), Depth()
+    random, depth = np.random.default_rng(0), DepthFilter()
     centre = np.array([0.0, 0.0, 1.0])
     truly = [np.array([0.4, 8 + 2 * t, 1.0]) for t in np.arange(0, 3, 0.05)]
     for n in range(20):
-        depth.note(truly[n], n * 0.05)
+        depth.measured(truly[n], n * 0.05)
     off, raw = [], []
     for n in range(20, 60):
         told = centre + (truly[n] - centre) * random.normal(1, 0.03)
@@ -23,9 +23,9 @@ def test_a_distance_from_size_alone_is_filtered_along_the_ray_only() -> None:
 
 
 def test_where_size_and_motion_agree_the_skeleton_is_not_moved() -> None:
-    depth, centre = Depth(), np.array([0.0, 0.0, 1.0])
+    depth, centre = DepthFilter(), np.array([0.0, 0.0, 1.0])
     at = [np.array([0.0, 6 + 1.5 * t, 1.0]) for t in np.arange(0, 1, 0.05)]
     for n in range(12):
-        depth.note(at[n], n * 0.05)
+        depth.measured(at[n], n * 0.05)
     for n in range(12, 20):
         assert np.linalg.norm(depth.shift(at[n], centre, n * 0.05)) < 0.01

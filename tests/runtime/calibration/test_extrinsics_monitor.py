@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from capture.simulator.scene import aim, turned
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.skeleton import H36M_16
-from runtime.calibration.extrinsics_monitor import Vigil
+from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
 from tests.support.filmed import HZ, SIZE, Filmed, film_skier
+from tests.support.instants import instants_of
 
 KNOCK_S, KNOCKED = 2.0, 2
 
@@ -36,63 +37,67 @@ def calibration(take: Filmed) -> Calibration:
         radial=none,
         delay_s=none,
     )
-    sure = Sureness(
+    sure = Uncertainty(
         rotation_deg=none, position_share=none, focal_share=none, reprojection_px=none,
         reprojection_share=none,
     )  # fmt: skip
     body = Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones)))
-    return Calibration(rig=rig, body=body, sureness=sure, instants=200, noise_share=0.01)
+    return Calibration(rig=rig, body=body, uncertainty=sure, instants=200, noise_share=0.01)
 
 
 def watched(
-    vigil: Vigil, take: Filmed, first_s: float, last_s: float, doubted: tuple[str, ...] = ()
+    monitor: ExtrinsicsMonitor,
+    take: Filmed,
+    first_s: float,
+    last_s: float,
+    excluded: tuple[str, ...] = (),
 ) -> list[tuple[float, str, float]]:
-    """When which camera was doubted, and since when, in seconds of the take."""
+    """When which camera was excluded, and since when, in seconds of the take."""
     found = []
     begun_s = take.observations.t_s[0]
+    instants = instants_of(take.observations)
     for n in range(round(first_s * HZ), round(last_s * HZ)):
-        seen = take.observations.take(slice(n, n + 1))
-        if said := vigil.see(seen, take.joints[n : n + 1], doubted):
-            found.append((float(seen.t_s[0] - begun_s), said[0], said[1] - begun_s))
+        if moved := monitor.add(instants[n], take.joints[n], excluded):
+            found.append((instants[n].t_s - begun_s, moved[0], moved[1] - begun_s))
     return found
 
 
 def test_cameras_that_stand_still_are_never_reported_as_moved(
     take: Filmed, calibration: Calibration
 ) -> None:
-    vigil = Vigil(calibration)
-    assert watched(vigil, take, 0, KNOCK_S) == []
-    assert vigil.unclear_s == 0
-    assert (vigil.recent() < 0.04).all()
-    assert (vigil.recent() > 0).any()
+    monitor = ExtrinsicsMonitor(calibration)
+    assert watched(monitor, take, 0, KNOCK_S) == []
+    assert monitor.unclear_s == 0
+    assert (monitor.recent() < 0.04).all()
+    assert (monitor.recent() > 0).any()
 
 
 def test_a_knocked_camera_is_named_within_a_second_with_the_moment_of_the_knock(
     take: Filmed, calibration: Calibration
 ) -> None:
-    vigil = Vigil(calibration)
-    at_s, camera, since_s = watched(vigil, take, 0, 4)[0]
+    monitor = ExtrinsicsMonitor(calibration)
+    at_s, camera, since_s = watched(monitor, take, 0, 4)[0]
     assert camera == f"cam{KNOCKED}"
     assert KNOCK_S < at_s < KNOCK_S + 1
     assert since_s == pytest.approx(KNOCK_S, abs=1.5 / HZ)
-    assert vigil.recent().argmax() == KNOCKED
-    assert not vigil.fits(camera)
+    assert monitor.recent().argmax() == KNOCKED
+    assert not monitor.fits(camera)
 
 
 def test_a_camera_reported_already_is_not_named_again(
     take: Filmed, calibration: Calibration
 ) -> None:
-    assert watched(Vigil(calibration), take, 0, 4, (f"cam{KNOCKED}",)) == []
+    assert watched(ExtrinsicsMonitor(calibration), take, 0, 4, (f"cam{KNOCKED}",)) == []
 
 
 def test_a_camera_fits_again_once_its_pictures_are_right_for_the_whole_window(
     take: Filmed, calibration: Calibration
 ) -> None:
-    vigil, camera = Vigil(calibration), f"cam{KNOCKED}"
-    watched(vigil, take, 0, 0.3)
-    assert not vigil.fits(camera)  # too early to say
-    watched(vigil, take, 0.3, 1.5)
-    assert vigil.fits(camera)
+    monitor, camera = ExtrinsicsMonitor(calibration), f"cam{KNOCKED}"
+    watched(monitor, take, 0, 0.3)
+    assert not monitor.fits(camera)  # too early to say
+    watched(monitor, take, 0.3, 1.5)
+    assert monitor.fits(camera)
 
 
 def test_a_camera_without_observations_neither_fits_nor_disagrees(
@@ -101,8 +106,8 @@ def test_a_camera_without_observations_neither_fits_nor_disagrees(
     blind = replace(
         take, observations=replace(take.observations, confidence=take.observations.confidence * 0)
     )
-    vigil = Vigil(calibration)
-    assert vigil.recent().tolist() == [0, 0, 0, 0]
-    assert watched(vigil, blind, 0, 1.5) == []
-    assert vigil.recent().tolist() == [0, 0, 0, 0]
-    assert not any(vigil.fits(camera) for camera in calibration.rig.cameras)
+    monitor = ExtrinsicsMonitor(calibration)
+    assert monitor.recent().tolist() == [0, 0, 0, 0]
+    assert watched(monitor, blind, 0, 1.5) == []
+    assert monitor.recent().tolist() == [0, 0, 0, 0]
+    assert not any(monitor.fits(camera) for camera in calibration.rig.cameras)

@@ -17,12 +17,12 @@ def test_a_better_calibration_stays_in_the_world_of_the_one_before(known: Calibr
     other = replace(known, rig=known.rig.moved(turn, np.array([3.0, -2.0, 0.5]), 1.0))
     joints = random.uniform(-2, 2, (20, 16, 3))
     there = joints @ turn.T + np.array([3.0, -2.0, 0.5])
-    for settled in (False, True):
-        again = continued(other, known, known.rig.cameras, (there, joints), settled=settled)
+    for final in (False, True):
+        again = continued(other, known, known.rig.cameras, (there, joints), final=final)
         np.testing.assert_allclose(again.rig.centres, known.rig.centres, atol=1e-6)
         np.testing.assert_allclose(again.rig.view_from_world, known.rig.view_from_world, atol=1e-6)
     larger = replace(known, rig=known.rig.moved(np.eye(3), np.zeros(3), 1.1))
-    kept = continued(larger, known, known.rig.cameras, (1.1 * joints, joints), settled=True)
+    kept = continued(larger, known, known.rig.cameras, (1.1 * joints, joints), final=True)
     np.testing.assert_allclose(kept.rig.centres, known.rig.centres, atol=1e-6)
 
 
@@ -31,7 +31,7 @@ def test_before_the_scale_is_final_that_of_the_later_calibration_stays(
 ) -> None:
     larger = replace(known, rig=known.rig.moved(np.eye(3), np.zeros(3), 1.1))
     joints = np.random.default_rng(0).uniform(-2, 2, (20, 16, 3))
-    kept = continued(larger, known, known.rig.cameras, (1.1 * joints, 1.1 * joints), settled=False)
+    kept = continued(larger, known, known.rig.cameras, (1.1 * joints, 1.1 * joints), final=False)
     np.testing.assert_allclose(kept.rig.centres, larger.rig.centres, atol=1e-9)
     assert kept.scale_source == larger.scale_source
 
@@ -40,5 +40,5 @@ def test_the_bones_of_the_body_are_scaled_to_a_world_of_final_scale(known: Calib
     rig = known.rig.moved(np.eye(3), np.zeros(3), 2.0)
     double = replace(known, rig=rig, body=replace(known.body, bones=2 * known.body.bones))
     joints = np.random.default_rng(0).uniform(-2, 2, (20, 16, 3))
-    kept = continued(double, known, known.rig.cameras, (2 * joints, joints), settled=True)
+    kept = continued(double, known, known.rig.cameras, (2 * joints, joints), final=True)
     np.testing.assert_allclose(kept.body.bones, known.body.bones, rtol=1e-6)

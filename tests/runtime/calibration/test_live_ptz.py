@@ -10,9 +10,10 @@ from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.world_frame import Scale
 from cvsf.evaluation.metrics import mpjpe
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import pans
-from runtime.calibration.live_ptz import Pursued
-from runtime.calibration.online_calibrator import Found, Surveying
+from cvsf.session.calibrations import CalibrationUpdate
+from runtime.calibration.live_ptz import LivePtz
+from runtime.calibration.online_calibrator import OnlineCalibrator
+from tests.support.instants import instants_of
 from tests.support.rehearsed import Rehearsed, rehearsed
 
 STATURE_M = 1.7
@@ -28,52 +29,55 @@ def seen(walk: Rehearsed) -> LiftedObservations:
     return walk.seen()
 
 
-def shown(surveyor: Surveying, seen: LiftedObservations, rows: range) -> list[tuple[int, Found]]:
-    """What it finds, and after which instant, shown one instant after another."""
-    found: list[tuple[int, Found]] = []
+def shown(
+    calibrator: OnlineCalibrator, seen: LiftedObservations, rows: range
+) -> list[tuple[int, CalibrationUpdate]]:
+    """Its updates, and after which instant, one instant after another."""
+    found: list[tuple[int, CalibrationUpdate]] = []
+    instants = instants_of(seen)
     for row in rows:
-        surveyor.see(seen.take(slice(row, row + 1)))
-        found += [(row, news) for news in surveyor.think()]
+        calibrator.add(instants[row])
+        found += [(row, update) for update in calibrator.update()]
     return found
 
 
 @pytest.mark.slow
-def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_pursued(
+def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_tracked(
     walk: Rehearsed, seen: LiftedObservations
 ) -> None:
-    surveyor = Surveying()
-    surveyor.scale_of = lambda cameras: Scale(height_m=STATURE_M)
-    first = shown(surveyor, seen, range(30))
+    calibrator = OnlineCalibrator()
+    calibrator.scale_of = lambda cameras: Scale(height_m=STATURE_M)
+    first = shown(calibrator, seen, range(30))
     assert first
-    assert not pans(first[0][1].calibration.rig)  # in two seconds they hardly turn
-    surveyor.lose(float(seen.t_s[30]))
-    later = shown(surveyor, seen, range(30, 150))
+    assert not first[0][1].calibration.rig.is_panning  # in two seconds they hardly turn
+    calibrator.all_lost(float(seen.t_s[30]))
+    later = shown(calibrator, seen, range(30, 150))
     assert later
-    row, news = later[0]
-    assert pans(news.calibration.rig)
+    row, update = later[0]
+    assert update.calibration.rig.is_panning
     assert len(later) == 1  # their tripods are known from then on
-    pursued = Pursued(news.calibration)
-    errors = []
+    ptz = LivePtz(update.calibration)
+    errors, instants = [], instants_of(seen)
     for at in range(row + 1, row + 41):
-        one = seen.take(slice(at, at + 1))
-        joints = pursued.place(one).joints @ np.swapaxes(pursued.now.rig.view_from_world, -1, -2)
+        one = instants[at]
+        joints = ptz.reconstruct(one).joints @ np.swapaxes(ptz.now.rig.view_from_world, -1, -2)
         errors.append(mpjpe(joints * 1000, walk.in_views_mm[at]).mean())
-        assert not pursued.lost(float(seen.t_s[at]))
+        assert not ptz.lost(float(seen.t_s[at]))
     assert np.median(errors) < 60
 
 
 @pytest.mark.slow
 def test_views_that_do_not_fit_for_two_seconds_are_lost(seen: LiftedObservations) -> None:
-    pursued = Pursued(calibrate(seen.take(slice(0, 60)), moving="panning"))
-    random = np.random.default_rng(0)
+    ptz = LivePtz(calibrate(seen.take(slice(0, 60)), moving="panning"))
+    random, instants = np.random.default_rng(0), instants_of(seen)
     for row in range(60, 120):
-        one = seen.take(slice(row, row + 1))
-        keypoints = one.keypoints_px.copy()
-        keypoints = random.permuted(keypoints, axis=2)
-        pursued.place(replace(one, keypoints_px=keypoints) if row > 70 else one)
-    assert pursued.lost(float(seen.t_s[119]))
+        one = instants[row]
+        keypoints = random.permuted(one.pose.keypoints_px, axis=1)
+        mixed = replace(one, pose=replace(one.pose, keypoints_px=keypoints))
+        ptz.reconstruct(mixed if row > 70 else one)
+    assert ptz.lost(float(seen.t_s[119]))
 
 
-def test_cameras_that_stand_still_need_no_pursuit(tmp_path: Path) -> None:
+def test_cameras_that_stand_still_need_no_tracking(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="still"):
-        Pursued(calibrate(rehearsed(tmp_path).seen()))
+        LivePtz(calibrate(rehearsed(tmp_path).seen()))

@@ -9,27 +9,30 @@ import pytest
 from cvsf.calibration.world_frame import Scale
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
-from cvsf.reconstruction.reconstruct import place
-from runtime.calibration.observation_codec import arranged
-from runtime.calibration.online_calibrator import Found, Surveying, known_scale
+from cvsf.reconstruction.reconstruct import reconstruct
+from cvsf.session.calibrations import CalibrationUpdate
+from runtime.calibration.online_calibrator import OnlineCalibrator, known_scale
 from tests.support.filmed import HZ, Filmed, rooted_mm
+from tests.support.instants import instants_of
 
 STATURE_M = 1.75
 
 
-def _shown(surveying: Surveying, seen: LiftedObservations, first: int, last: int) -> list[Found]:
-    """What is found while the instants come in, as soon as it can be."""
+def _shown(
+    calibrator: OnlineCalibrator, seen: LiftedObservations, first: int, last: int
+) -> list[CalibrationUpdate]:
+    """The updates while the instants come in, as soon as there are any."""
     found = []
-    for n in range(first, last):
-        surveying.see(seen.take(slice(n, n + 1)))
-        found += surveying.think()
+    for instant in instants_of(seen)[first:last]:
+        calibrator.add(instant)
+        found += calibrator.update()
     return found
 
 
-def _begun(take: Filmed, seconds: float) -> list[Found]:
-    surveying = Surveying()
-    surveying.scale_of = known_scale({"height_m": STATURE_M})
-    return _shown(surveying, take.observations, 0, round(seconds * HZ))
+def _begun(take: Filmed, seconds: float) -> list[CalibrationUpdate]:
+    calibrator = OnlineCalibrator()
+    calibrator.scale_of = known_scale({"height_m": STATURE_M})
+    return _shown(calibrator, take.observations, 0, round(seconds * HZ))
 
 
 @pytest.mark.slow
@@ -41,7 +44,7 @@ def test_a_second_of_movement_gives_metres_and_more_of_it_stays_in_the_same_worl
     assert found[0].calibration.instants <= 2 * HZ
     assert {one.calibration.scale_source for one in found} == {"height"}
     still = take.observations.take(slice(0, round(5.5 * HZ)))
-    placed = [place(still, one.calibration).joints for one in found]
+    placed = [reconstruct(still, one.calibration).joints for one in found]
     errors = [rooted_mm(joints, take.joints[: len(joints)]) for joints in placed]
     assert errors[0] < 45
     assert errors[-1] < 25
@@ -51,12 +54,12 @@ def test_a_second_of_movement_gives_metres_and_more_of_it_stays_in_the_same_worl
 
 
 def test_a_knocked_camera_is_found_in_its_new_place(take: Filmed, known: Calibration) -> None:
-    surveying = Surveying()
-    surveying.hold(known)
+    calibrator = OnlineCalibrator()
+    calibrator.resume(known)
     knocked_s = float(take.observations.t_s[6 * HZ])
-    assert _shown(surveying, take.observations, 5 * HZ, 6 * HZ + 10) == []
-    surveying.doubt("cam2", knocked_s)
-    found = _shown(surveying, take.observations, 6 * HZ + 10, 7 * HZ + 10)
+    assert _shown(calibrator, take.observations, 5 * HZ, 6 * HZ + 10) == []
+    calibrator.camera_moved("cam2", knocked_s)
+    found = _shown(calibrator, take.observations, 6 * HZ + 10, 7 * HZ + 10)
     assert found[0].cause == "moved"
     assert found[0].moved == ("cam2",)
     before, after = known.rig, found[0].calibration.rig
@@ -66,21 +69,20 @@ def test_a_knocked_camera_is_found_in_its_new_place(take: Filmed, known: Calibra
 
 
 def test_observations_without_a_solution_give_a_reason_and_no_calibration(take: Filmed) -> None:
-    surveying = Surveying()
-    one = take.observations.take(slice(0, 1))
-    alone = arranged(one, one.cameras, without=one.cameras[1:])
+    calibrator = OnlineCalibrator()
+    one = instants_of(take.observations)[0]
+    alone = one.arranged(one.pose.cameras, without=one.pose.cameras[1:])
     for _ in range(40):
-        surveying.see(alone)
-    assert surveying.think() == []
-    assert surveying.reason == ""
+        calibrator.add(alone)
+    assert calibrator.update() == []
+    assert calibrator.reason == ""
     wild = take.observations.take(slice(0, 60))
     noise = np.random.default_rng(0).uniform(0, 480, wild.keypoints_px.shape).astype(np.float32)
-    for n in range(60):
-        shown = wild.take(slice(n, n + 1))
-        surveying.see(replace(shown, keypoints_px=noise[n : n + 1]))
-    assert surveying.think() == []
-    assert surveying.reason
-    assert surveying.news_of_refusal
+    for instant in instants_of(replace(wild, keypoints_px=noise)):
+        calibrator.add(instant)
+    assert calibrator.update() == []
+    assert calibrator.reason
+    assert calibrator.new_refusal
 
 
 def test_a_known_distance_to_a_camera_that_is_not_there_is_refused() -> None:

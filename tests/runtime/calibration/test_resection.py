@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from cvsf.multiview.rig import Calibration
-from runtime.calibration.observation_codec import arranged
 from runtime.calibration.reprojection_error import triangulated
 from runtime.calibration.resection import resected
 from tests.support.filmed import Filmed
@@ -14,7 +13,7 @@ from tests.support.filmed import Filmed
 def test_a_camera_that_was_moved_is_found_in_its_new_place(
     take: Filmed, known: Calibration
 ) -> None:
-    seen = arranged(take.observations.take(slice(0, 40)), known.rig.cameras)
+    seen = take.observations.take(slice(0, 40))
     joints = triangulated(known.rig, seen, [0, 1, 3])
     elsewhere = known.rig.moved(np.eye(3), np.array([1.5, -0.7, 0.2]), 1.0)
     found = resected(
@@ -25,7 +24,7 @@ def test_a_camera_that_was_moved_is_found_in_its_new_place(
 
 
 def test_a_view_of_random_keypoints_gives_no_camera(take: Filmed, known: Calibration) -> None:
-    seen = arranged(take.observations.take(slice(0, 40)), known.rig.cameras)
+    seen = take.observations.take(slice(0, 40))
     joints = triangulated(known.rig, seen, [0, 1, 3])
     other = np.random.default_rng(1).uniform(0, 480, seen.keypoints_px[:, 2].shape)
     assert resected(known.rig, 2, joints, other, seen.confidence[:, 2]) is None
@@ -35,7 +34,7 @@ def test_a_view_of_random_keypoints_gives_no_camera(take: Filmed, known: Calibra
 def test_a_turned_camera_is_found_where_it_stands_and_its_zoom_is_kept(
     take: Filmed, known: Calibration
 ) -> None:
-    seen = arranged(take.observations.take(slice(0, 40)), known.rig.cameras)
+    seen = take.observations.take(slice(0, 40))
     joints = triangulated(known.rig, seen, [0, 1, 3])
     c, s = np.cos(0.1), np.sin(0.1)
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])  # about the camera's own vertical

@@ -5,8 +5,8 @@ import io
 import numpy as np
 from rich.console import Console
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
-from cvsf.session.calibrations import Held
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.session.calibrations import CalibrationUpdate
 from cvsf.session.reader import Manifest, SegmentRecord
 from cvsf.skeleton import H36M_16
 from runtime.commands.calibration_table import calibrations_table
@@ -25,7 +25,7 @@ def calibration(*focal_px: float, off_px: tuple[float, ...], scale_source: str) 
         radial=none,
         delay_s=none,
     )
-    sure = Sureness(
+    sure = Uncertainty(
         rotation_deg=none,
         position_share=none,
         focal_share=none,
@@ -35,14 +35,14 @@ def calibration(*focal_px: float, off_px: tuple[float, ...], scale_source: str) 
     return Calibration(
         rig=rig,
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        sureness=sure,
+        uncertainty=sure,
         instants=120,
         noise_share=0.01,
         scale_source=scale_source,
     )
 
 
-def rows(found: list[Held], manifest: Manifest) -> list[list[str]]:
+def rows(found: list[CalibrationUpdate], manifest: Manifest) -> list[list[str]]:
     """The table's rows in words, parted where two spaces are."""
     console = Console(width=160, file=io.StringIO(), record=True)
     console.print(calibrations_table(found, manifest))
@@ -52,14 +52,14 @@ def rows(found: list[Held], manifest: Manifest) -> list[list[str]]:
 
 def test_a_row_shows_time_cause_error_and_scale_source() -> None:
     found = [
-        Held(
+        CalibrationUpdate(
             t_ns=5_500_000_000,
             number=1,
             cause="first",
             moved=(),
             calibration=calibration(800.4, 1199.6, off_px=(1.2, 2.7), scale_source="height"),
         ),
-        Held(
+        CalibrationUpdate(
             t_ns=12_000_000_000,
             number=2,
             cause="moved",

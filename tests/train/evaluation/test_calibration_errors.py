@@ -9,9 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.multiview.triangulation import projection_of
-from cvsf.reconstruction.reconstruct import Placed
+from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
 from train.data.ground_truth import Cameras, Reality
@@ -83,7 +83,7 @@ def observations(**changed: Any) -> LiftedObservations:
     return replace(seen, **changed)
 
 
-def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Placed]:
+def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Reconstruction]:
     """The true cameras and bodies in metres, in a world that is tilted and elsewhere."""
     turn, shift = cameras()
     rig = Rig(
@@ -104,7 +104,7 @@ def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Pla
         Calibration(
             rig=rig.moved(tilt, away, 0.001),
             body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-            sureness=Sureness(
+            uncertainty=Uncertainty(
                 rotation_deg=none,
                 position_share=none,
                 focal_share=none,
@@ -114,7 +114,7 @@ def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Pla
             instants=FRAMES,
             noise_share=0.01,
         ),
-        Placed(
+        Reconstruction(
             joints=joints,
             deviation=np.zeros((FRAMES, JOINTS)),
             views_seen=np.full((FRAMES, JOINTS), VIEWS),

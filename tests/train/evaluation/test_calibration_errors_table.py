@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.skeleton import H36M_16
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.calibration_errors_table import show_rig, show_summary
@@ -47,7 +47,7 @@ def outcome(delay_s: float = 0.0) -> Outcome:
             delay_s=np.array([0, delay_s]),
         ),
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        sureness=Sureness(
+        uncertainty=Uncertainty(
             rotation_deg=np.array([0.5, 0.7]),
             position_share=np.array([0.012, 0.02]),
             focal_share=np.array([0.03, 0.04]),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Sureness
+from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.skeleton import H36M_16
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.calibration_errors import Errors
@@ -27,7 +27,7 @@ def calibration(scale_source: str = "adult") -> Calibration:
             delay_s=two,
         ),
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        sureness=Sureness(
+        uncertainty=Uncertainty(
             rotation_deg=two,
             position_share=two,
             focal_share=two,
