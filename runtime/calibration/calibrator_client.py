@@ -11,9 +11,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from cvsf.calibration.metric_scale import Scale
 from cvsf.messages import pack, unpack
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, from_plain, to_plain
@@ -42,8 +43,8 @@ class News:
 class Survey:
     """A surveyor's process; every method belongs to the hub's main thread."""
 
-    def __init__(self, scale: Mapping[str, Any], first_s: float, most_hz: float) -> None:
-        self._begin = {"kind": "begin", "scale": dict(scale), "first_s": first_s}
+    def __init__(self, scale: Scale, first_s: float, most_hz: float) -> None:
+        self._begin = {"kind": "begin", "scale": asdict(scale), "first_s": first_s}
         self._least_ns = round(1e9 / most_hz)
         self._told_ns = 0
         self._held: Calibration | None = None

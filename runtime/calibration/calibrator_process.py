@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from cvsf.calibration.metric_scale import scale_from_plain
 from cvsf.messages import pack, unpack
 from cvsf.multiview.rig import from_plain, to_plain
 from cvsf.system.log import start_log
 from runtime.calibration.observation_codec import from_map
-from runtime.calibration.online_calibrator import Surveying, known_scale
+from runtime.calibration.online_calibrator import Surveying
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def _obey(surveying: Surveying, told: Mapping[str, Any]) -> None:
         case "seen":
             surveying.see(from_map(told))
         case "begin":
-            surveying.scale_of = known_scale(told["scale"])
+            surveying.scale = scale_from_plain(told["scale"])
             surveying.first_s = float(told["first_s"])
         case "hold":
             surveying.hold(from_plain(told["cameras"]))

@@ -14,7 +14,7 @@ from cvsf.session.reader import MANIFEST, SessionReader
 from runtime.calibration.calibrator_client import News
 
 
-class Known:
+class KnownCameras:
     """Stands where a survey stands, and finds nothing by itself."""
 
     reason = "the session holds none"
@@ -46,12 +46,12 @@ class Known:
         """Nothing is held."""
 
 
-def known_cameras(path: Path) -> Known:
+def known_cameras(path: Path) -> KnownCameras:
     """The calibrations of a recorded session, or of one `cameras.json`; a Refusal if unreadable."""
     if path.is_dir() or path.name == MANIFEST:
         found = calibrations(SessionReader(path))
-        return Known(
+        return KnownCameras(
             (held.t_ns, News(calibration=held.calibration, cause=held.cause, moved=held.moved))
             for held in found
         )
-    return Known([(0, News(calibration=read_cameras(path)[0], cause="known"))])
+    return KnownCameras([(0, News(calibration=read_cameras(path)[0], cause="known"))])

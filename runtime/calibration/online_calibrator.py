@@ -6,17 +6,16 @@ world.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.ptz import LEAST_PANNING
-from cvsf.calibration.world_frame import Scale, stand
+from cvsf.calibration.world_frame import stand
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans, rows_of_rig
 from cvsf.reconstruction.reconstruct import place
@@ -58,27 +57,11 @@ class Found:
     moved: tuple[str, ...] = ()  # cameras found in a new place
 
 
-def known_scale(told: Mapping[str, Any]) -> Callable[[tuple[str, ...]], Scale]:
-    """What the user knows in metres, once the order of the cameras is known."""
-
-    def scale_of(cameras: tuple[str, ...]) -> Scale:
-        if told.get("distance"):
-            one, other, metres = told["distance"]
-            if not {one, other} <= set(cameras):
-                raise Undetermined(f"{one} and {other}, whose distance is known, see too little")
-            return Scale(cameras=(cameras.index(one), cameras.index(other), float(metres)))
-        if told.get("bone"):
-            return Scale(bone=(told["bone"][0], float(told["bone"][1])))
-        return Scale(height_m=told.get("height_m"))
-
-    return scale_of
-
-
 class Surveying:
     """The surveyor's mind: what it has seen, and what it holds to be true."""
 
     def __init__(self) -> None:
-        self.scale_of: Callable[[tuple[str, ...]], Scale] = lambda cameras: Scale()
+        self.scale = Scale()  # what the user knows in metres
         self.first_s = 1.0
         self.reason = ""  # why there is no calibration yet
         self.news_of_refusal = False
@@ -189,7 +172,7 @@ class Surveying:
             if not is_new and off > _BETTER_FIT * fit(held.rig, seen):
                 return None
         some = seen.take(np.unique(np.linspace(0, len(seen) - 1, _PLACED).round().astype(int)))
-        found = stand(found, place(some, found), self.scale_of(found.rig.cameras))
+        found = stand(found, place(some, found), self.scale)
         return self._in_world_of(held, found) if held and not pans(held.rig) else found
 
     def _still(self, seen: LiftedObservations) -> tuple[Calibration, float]:
@@ -218,7 +201,7 @@ class Surveying:
                 f"expected {_PANNING_UNSURE:.0%}; let the athlete move longer"
             )
         placed = place(recent, found)
-        found = stand(found, placed, self.scale_of(found.rig.cameras))
+        found = stand(found, placed, self.scale)
         return rows_of_rig(found, slice(-1, None))
 
     def _known_views(self) -> LiftedObservations:

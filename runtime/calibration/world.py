@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cvsf.engine.engine import Lifted
+from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans
@@ -25,11 +26,9 @@ from cvsf.system.errors import Refusal
 from runtime.calibration.calibrator_client import News, Survey
 from runtime.calibration.depth_filter import Depth
 from runtime.calibration.extrinsics_monitor import Vigil
-from runtime.calibration.known_cameras import Known
+from runtime.calibration.known_cameras import KnownCameras
 from runtime.calibration.live_ptz import Pursued
-from runtime.calibration.metric_scale import measures
 from runtime.calibration.observation_codec import arranged, seen_now
-from runtime.config import HubConfig
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,9 @@ class World:
     """The cameras that hold now, and the skeletons among them; belongs to the hub's main thread."""
 
     def __init__(
-        self, survey: Survey | Known | None, on_found: Callable[[Held], None] = lambda held: None
+        self,
+        survey: Survey | KnownCameras | None,
+        on_found: Callable[[Held], None] = lambda held: None,
     ) -> None:
         self._survey, self._on_found = survey, on_found
         self._vigil: Vigil | None = None  # over cameras that stand still
@@ -252,12 +253,12 @@ class World:
 
 
 def found_world(
-    config: HubConfig, known: Known | None, session: Path, on_found: Callable[[Held], None]
+    config: HubConfig, known: KnownCameras | None, session: Path, on_found: Callable[[Held], None]
 ) -> World:
     """The world as the settings want it; a hub started anew goes on in the one there was."""
-    survey: Survey | Known | None = known
+    survey: Survey | KnownCameras | None = known
     if known is None and config.calibrate:
-        survey = Survey(measures(config), config.survey_first_s, config.survey_hz)
+        survey = Survey(config.scale, config.survey_first_s, config.survey_hz)
     world = World(survey, on_found)
     if isinstance(survey, Survey) and (session / CAMERAS).exists():
         try:

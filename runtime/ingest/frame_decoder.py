@@ -16,7 +16,7 @@ _FROZEN_NS = 500_000_000
 _END_OF_TIME_NS = 1 << 63
 
 
-class Pictures:
+class FrameDecoder:
     """Knows each camera's last picture, so that one which only repeats itself is noticed."""
 
     def __init__(self, max_uncertainty_ms: float) -> None:

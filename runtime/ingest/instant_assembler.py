@@ -8,21 +8,21 @@ from collections.abc import Callable
 from statistics import median_high
 from typing import Any
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame
-from runtime.config import HubConfig
 from runtime.ingest.camera_connection import Link
-from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.instant_queue import InstantQueue
 from runtime.ingest.receiver import Receiver
 from runtime.ingest.synchroniser import Group, Slots, Steps
 
 log = logging.getLogger(__name__)
 
 
-class Gathering:
+class InstantAssembler:
     """The frames that still wait for those of other cameras."""
 
     def __init__(
-        self, config: HubConfig, inbox: Inbox, *, cams: int, now_ns: Callable[[], int]
+        self, config: HubConfig, inbox: InstantQueue, *, cams: int, now_ns: Callable[[], int]
     ) -> None:
         self._absent_s, self._inbox, self._cams, self._now_ns = (
             config.absent_s, inbox, cams, now_ns,

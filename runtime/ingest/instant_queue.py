@@ -12,7 +12,7 @@ from runtime.ingest.synchroniser import Group
 _HICCUP = 3  # live groups in a row that may wait behind others
 
 
-class Inbox:
+class InstantQueue:
     """A queue that drops live groups nobody had time for, and counts them."""
 
     def __init__(self) -> None:

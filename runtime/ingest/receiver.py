@@ -9,13 +9,14 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import zmq
 
 from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
 from cvsf.session.statistics import Source
+from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket
 from runtime.ingest.camera_connection import (
     NOT_KEPT,
@@ -54,18 +55,23 @@ class Receiver:
         on_frame: Callable[[Frame, Link], bool],
         on_idle: Callable[[], bool],
         on_bye: Callable[[Link], None],
+        resume: Mapping[Source, OnDisk] | None = None,
     ) -> None:
         self.hub_id = uuid.uuid4().hex[:12]
         self.links: dict[str, Link] = {}  # the present run of each camera
         self.runs: dict[Source, Link] = {}
         self.garbage: Counter[str] = Counter()
-        self.resume: dict[Source, OnDisk] = {}  # what a restarted hub finds
+        self.resume = resume or {}  # what a restarted hub finds
         self._now_ns, self._deaf = now_ns, False
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
         self._claims: dict[Source, float] = {}
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._router = hub_socket(self._context, host, port)
+        try:
+            self._router = hub_socket(self._context, host, port)
+        except Refusal:
+            self._context.destroy(0)
+            raise
         self.port = int(self._router.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
         self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
 

@@ -30,7 +30,7 @@ Stamp = tuple[object, ...]
 """What the live link and its engine look like from outside: another stamp deserves another try."""
 
 
-class Serving:
+class HotSwap:
     """The lifter of the hub; `engine`, `take` and `views` belong to the main thread."""
 
     def __init__(

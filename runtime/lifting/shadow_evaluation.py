@@ -17,12 +17,12 @@ from typing import Any
 
 from cvsf.engine.engine import Engine, Lifted
 from cvsf.engine.manifest import read_manifest
+from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose
 from cvsf.registry.registry import Registry
 from cvsf.registry.verification import open_whole
 from cvsf.system.errors import Refusal
-from runtime.config import HubConfig
-from runtime.lifting.hot_swap import Serving
+from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.label_free_metrics import LEAST, Window, measured, whole_views
 from runtime.lifting.malloc import apart
 from runtime.lifting.pose_assembly import JOINED_SET
@@ -42,10 +42,10 @@ class _Sample:
     engine: str
 
 
-class Drift:
+class ShadowEvaluation:
     """The comparison of two engines; `see` and `change` belong to the hub's main thread."""
 
-    def __init__(self, serving: Serving, config: HubConfig) -> None:
+    def __init__(self, serving: HotSwap, config: HubConfig) -> None:
         self._serving, self._config = serving, config
         self._registry: Registry = serving.registry
         self._of = max(LEAST, round(config.drift_window_s * config.drift_hz))

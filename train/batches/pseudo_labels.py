@@ -13,7 +13,8 @@ import torch
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.world_frame import Scale, footing, move, stood
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import footing, move, stood
 from cvsf.model.geometry import unit_length
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.multiview.observations import Lift, LiftedObservations, lift_observations

@@ -13,7 +13,8 @@ import numpy as np
 
 from cvsf.calibration.calibrate import Moving, calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.world_frame import Scale, footing, move, stood
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import footing, move, stood
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, pans, to_plain
 from cvsf.multiview.triangulation import triangulate

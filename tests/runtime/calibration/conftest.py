@@ -2,8 +2,9 @@
 
 import pytest
 
+from cvsf.calibration.metric_scale import Scale
 from cvsf.multiview.rig import Calibration
-from runtime.calibration.online_calibrator import Surveying, known_scale
+from runtime.calibration.online_calibrator import Surveying
 from tests.support.filmed import HZ, Filmed, film_skier
 
 
@@ -17,7 +18,7 @@ def take() -> Filmed:
 def known(take: Filmed) -> Calibration:
     """What was found from the first 5.5 s, in metres."""
     surveying, found = Surveying(), []
-    surveying.scale_of = known_scale({"height_m": 1.75})
+    surveying.scale = Scale(height_m=1.75)
     for n in range(round(5.5 * HZ)):
         surveying.see(take.observations.take(slice(n, n + 1)))
         found += surveying.think()

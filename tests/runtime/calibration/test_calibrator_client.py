@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.metric_scale import Scale
+from cvsf.hub_config import HubConfig
 from cvsf.messages import unpack
 from cvsf.multiview.rig import Calibration
 from cvsf.session.calibrations import (
@@ -31,7 +33,6 @@ from cvsf.system.disk import Storage
 from runtime.calibration import calibrator_process
 from runtime.calibration.calibrator_client import News, Survey
 from runtime.calibration.known_cameras import known_cameras
-from runtime.config import HubConfig
 from runtime.recording.recorder import Recorder
 from tests.support.filmed import HZ, Filmed, film_skier
 from tests.support.material import make_pose
@@ -50,7 +51,7 @@ def found(take: Filmed) -> Calibration:
 
 @pytest.fixture
 def survey() -> Iterator[Survey]:
-    survey = Survey({"height_m": 1.75}, first_s=1.0, most_hz=HZ)
+    survey = Survey(Scale(height_m=1.75), first_s=1.0, most_hz=HZ)
     yield survey
     survey.close()
 

@@ -17,8 +17,9 @@ from tests.support.product import processes, until
 def test_a_killed_hub_leaves_no_calibration_process() -> None:
     story = (
         "import os, sys, time\n"
+        "from cvsf.calibration.metric_scale import Scale\n"
         "from runtime.calibration.calibrator_client import Survey\n"
-        "survey = Survey({}, 1.0, 20.0)\n"
+        "survey = Survey(Scale(), 1.0, 20.0)\n"
         "print(survey._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

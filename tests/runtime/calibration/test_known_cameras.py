@@ -7,14 +7,14 @@ import pytest
 from cvsf.multiview.rig import Calibration
 from cvsf.system.errors import Refusal
 from runtime.calibration.calibrator_client import News
-from runtime.calibration.known_cameras import Known, known_cameras
+from runtime.calibration.known_cameras import KnownCameras, known_cameras
 from tests.support.filmed import Filmed
 
 
 def test_a_known_calibration_is_given_from_its_time_on_and_a_bad_file_is_refused(
     tmp_path: Path, known: Calibration
 ) -> None:
-    later = Known([(5, News(calibration=known, cause="first"))])
+    later = KnownCameras([(5, News(calibration=known, cause="first"))])
     assert later.news(4) == []
     assert [news.cause for news in later.news(5)] == ["first"]
     assert later.news(6) == []
@@ -28,7 +28,7 @@ def test_a_known_calibration_is_given_from_its_time_on_and_a_bad_file_is_refused
 def test_what_is_seen_or_lost_changes_nothing_of_known_cameras(
     take: Filmed, known: Calibration
 ) -> None:
-    cameras = Known([(5, News(calibration=known, cause="first"))])
+    cameras = KnownCameras([(5, News(calibration=known, cause="first"))])
     cameras.see(take.observations.take(slice(0, 1)), 0)
     cameras.doubt("cam0", 0.0)
     cameras.lose(0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.world_frame import Scale
+from cvsf.calibration.metric_scale import Scale
 from cvsf.evaluation.metrics import mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import pans
@@ -42,7 +42,7 @@ def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_pursued(
     walk: Rehearsed, seen: LiftedObservations
 ) -> None:
     surveyor = Surveying()
-    surveyor.scale_of = lambda cameras: Scale(height_m=STATURE_M)
+    surveyor.scale = Scale(height_m=STATURE_M)
     first = shown(surveyor, seen, range(30))
     assert first
     assert not pans(first[0][1].calibration.rig)  # in two seconds they hardly turn

@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cvsf.calibration.world_frame import Scale
+from cvsf.calibration.metric_scale import Scale
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import place
 from runtime.calibration.observation_codec import arranged
-from runtime.calibration.online_calibrator import Found, Surveying, known_scale
+from runtime.calibration.online_calibrator import Found, Surveying
 from tests.support.filmed import HZ, Filmed, rooted_mm
 
 STATURE_M = 1.75
@@ -28,7 +28,7 @@ def _shown(surveying: Surveying, seen: LiftedObservations, first: int, last: int
 
 def _begun(take: Filmed, seconds: float) -> list[Found]:
     surveying = Surveying()
-    surveying.scale_of = known_scale({"height_m": STATURE_M})
+    surveying.scale = Scale(height_m=STATURE_M)
     return _shown(surveying, take.observations, 0, round(seconds * HZ))
 
 
@@ -81,13 +81,3 @@ def test_observations_without_a_solution_give_a_reason_and_no_calibration(take: 
     assert surveying.think() == []
     assert surveying.reason
     assert surveying.news_of_refusal
-
-
-def test_a_known_distance_to_a_camera_that_is_not_there_is_refused() -> None:
-    cameras = ("left", "right", "top")
-    assert known_scale({})(cameras) == Scale()
-    assert known_scale({"bone": ["thigh", 0.44]})(cameras) == Scale(bone=("thigh", 0.44))
-    told = {"distance": ["left", "top", 7.5]}
-    assert known_scale(told)(cameras) == Scale(cameras=(0, 2, 7.5))
-    with pytest.raises(Exception, match="top"):
-        known_scale(told)(("left", "right"))

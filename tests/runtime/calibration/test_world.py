@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.world_frame import Scale, stand
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import stand
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import place
 from cvsf.session.calibrations import Held
 from runtime.calibration.calibrator_client import News
-from runtime.calibration.known_cameras import Known
+from runtime.calibration.known_cameras import KnownCameras
 from runtime.calibration.world import World
 from runtime.lifting.lift import lift
 from tests.support.filmed import HZ, Filmed, engine, film_skier, rooted_mm
@@ -33,7 +34,7 @@ def cameras(take: Filmed) -> Calibration:
 
 
 def _world(cameras: Calibration) -> World:
-    return World(Known([(0, News(calibration=cameras, cause="known"))]))
+    return World(KnownCameras([(0, News(calibration=cameras, cause="known"))]))
 
 
 def _placed(world: World, pose: MultiviewPose) -> Skeleton | None:
@@ -48,7 +49,7 @@ def _blind(pose: MultiviewPose, *views: int) -> MultiviewPose:
 
 
 def test_without_cameras_a_skeleton_stays_in_the_bodys_own_frame(take: Filmed) -> None:
-    for world in (World(None), World(Known([]))):
+    for world in (World(None), World(KnownCameras([]))):
         skeleton = _placed(world, take.poses()[0])
         assert skeleton is not None
         assert (skeleton.frame_of_reference, skeleton.scale_source) == ("canonical", "unit")
@@ -56,14 +57,14 @@ def test_without_cameras_a_skeleton_stays_in_the_bodys_own_frame(take: Filmed) -
         assert world.about() is None
         world.close()
     assert World(None).figures() == {"world": None}
-    assert "waiting_for" in World(Known([])).figures()["world"]
+    assert "waiting_for" in World(KnownCameras([])).figures()["world"]
 
 
 def test_with_cameras_it_is_in_metres_where_the_skier_is(
     take: Filmed, cameras: Calibration
 ) -> None:
     told: list[Held] = []
-    world = World(Known([(0, News(calibration=cameras, cause="known"))]), told.append)
+    world = World(KnownCameras([(0, News(calibration=cameras, cause="known"))]), told.append)
     skeletons = [_placed(world, pose) for pose in take.poses()[: 4 * HZ]]
     assert all(s is not None and s.measured for s in skeletons)
     joints = np.array([s.joints for s in skeletons if s], np.float64)
