@@ -36,8 +36,8 @@ class InstantAssembler:
         """A frame came; the instants that are complete because of it go on."""
         if frame.trigger is not None and link.lossless:
             if not self._steps.add(frame):
-                link.taken = frame.seq
-            link.last_trigger = frame.trigger
+                link.process(frame.seq)
+            link.play(frame.trigger)
             self._end_beyond_shortest(receiver)
             self._step(receiver)
         else:
@@ -79,8 +79,7 @@ class InstantAssembler:
         last = self._steps.last_trigger
         for link in receiver.links.values():
             if last is not None and link.last_trigger > last and link.stop_reason is None:
-                link.stop_reason = f"a shorter file has ended after {last + 1} pictures"
-                link.taken = link.received
+                link.stop(f"a shorter file has ended after {last + 1} pictures")
                 log.warning(
                     "file goes on where a shorter one has ended, stopping there",
                     extra={"camera": link.camera, "instants": last + 1},
