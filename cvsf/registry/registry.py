@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cvsf.engine.engine import SHIPPED
-from cvsf.engine.manifest import LIFTER, MANIFEST, Manifest, read_manifest
+from cvsf.engine.manifest import FILES, GOLDEN, LIFTER, MANIFEST, Manifest, read_manifest
 from cvsf.registry.history import (
     Promotion,
     append,
@@ -24,7 +24,7 @@ from cvsf.registry.history import (
     read_intent,
     rolled_back_from,
 )
-from cvsf.registry.verification import is_id, open_whole, read_whole, require_id
+from cvsf.registry.verification import is_id, marks, open_whole, read_whole, require_id
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
 
@@ -63,6 +63,16 @@ class Registry:
     def live_id(self) -> str:
         """Name of the live engine."""
         return self._linked() or shipped_id()
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """Another value whenever the live link or a file of its engine has changed; cheap."""
+        try:
+            folder = self.live()
+            files = (folder / name for name in (MANIFEST, *FILES.values(), GOLDEN))
+            link = (self.models / LIVE).lstat()
+            return str(folder), link.st_ino, link.st_mtime_ns, *marks(*files)
+        except (Refusal, OSError) as error:
+            return (str(error),)
 
     def folder(self, id: str) -> Path:
         """Folder of the engine with that name; a Refusal names those that are there."""
@@ -212,7 +222,8 @@ class Registry:
         for path in sorted(folder.iterdir()):
             if path.is_file() and not path.name.startswith("."):
                 shutil.copyfile(path, draft / path.name)
-                _sync(draft / path.name)
+                with (draft / path.name).open("rb") as copy:
+                    self._storage.sync(copy.fileno())
         read_whole(draft)
         self._storage.sync_folder(draft)
         self._storage.rename(draft, place)
@@ -229,7 +240,9 @@ class Registry:
             before, is_broken = shipped_id(), True
         last = history[-1].engine if history else shipped_id()
         if last != before:  # a writer was killed between the link and the line
-            self._note(before, last, why if id == before else "found live", rolled_back=False)
+            reason = why if id == before else "found live"
+            missing = self._promotion(before, last, reason, rolled_back=False)
+            append(self._storage, self.models, missing)
         if id == before and not is_broken:
             return
         for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
@@ -254,11 +267,6 @@ class Registry:
             if intent.engine == self._linked() and intent not in history[-1:]:
                 append(self._storage, self.models, intent)
         (self.models / _INTENT).unlink(missing_ok=True)
-
-    def _note(self, id: str, before: str, why: str, *, rolled_back: bool) -> None:
-        append(
-            self._storage, self.models, self._promotion(id, before, why, rolled_back=rolled_back)
-        )
 
     def _promotion(self, id: str, before: str, why: str, *, rolled_back: bool) -> Promotion:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -288,8 +296,3 @@ def _entry(id: str, folder: Path, live: str) -> Entry:
     except (Refusal, OSError) as error:
         trouble = str(error)
     return Entry(id=id, folder=folder, manifest=manifest, is_live=id == live, trouble=trouble)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        Storage().sync(file.fileno())

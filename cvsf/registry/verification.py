@@ -4,6 +4,7 @@ What fails is never served: a Refusal says in one sentence what was found and wh
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from cvsf.engine.engine import Engine, check_golden, load_engine
@@ -26,6 +27,16 @@ def require_id(name: str) -> str:
             "underscores, as `cvsf compile` gives"
         )
     return name
+
+
+def marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
+    """Inode, size and time of each file that is there."""
+    found = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def read_whole(folder: Path) -> Manifest:

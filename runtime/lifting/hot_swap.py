@@ -24,10 +24,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
 _RETIRED = 4  # engines that may wait for a calm moment to be let go of
-_FILES = ("manifest.json", "lifter.onnx", "lifter_fp16.onnx", "golden.npz")
-
-Stamp = tuple[object, ...]
-"""What the live link and its engine look like from outside: another stamp deserves another try."""
 
 
 class HotSwap:
@@ -44,7 +40,7 @@ class HotSwap:
         self.choice: Choice = choose(kind)
         self._plans, self._threads = plans, threads
         self._said: set[tuple[str, str]] = set()
-        self._tried: Stamp = ()
+        self._tried: tuple[object, ...] = ()  # fingerprint of the last try
         self._planned = ""  # the engine whose plan was last asked for
         self._ready: Engine | None = None
         self._lock = threading.Lock()
@@ -114,7 +110,7 @@ class HotSwap:
 
     def _first(self) -> Engine:
         """The live engine, else the one before it, else the one inside the package."""
-        self._tried = self._stamp()
+        self._tried = self.registry.fingerprint()
         for name, find in (("live", self.registry.live), ("before", self._before)):
             try:
                 folder = find()
@@ -139,26 +135,12 @@ class HotSwap:
             if self._freed.is_set():
                 self._freed.clear()
                 give_back()
-            stamp = self._stamp()
-            if stamp != self._tried:
-                self._tried = stamp
+            fingerprint = self.registry.fingerprint()
+            if fingerprint != self._tried:
+                self._tried = fingerprint
                 self._try()
             if self.choice.backend == "tensorrt":
                 self._plan_if_due()
-
-    def _stamp(self) -> Stamp:
-        """The live link and its files as they are now; reading that costs next to nothing."""
-        link = self.registry.models / "live"
-        try:
-            folder = self.registry.live()
-            seen = [(s.st_ino, s.st_size, s.st_mtime_ns) for s in (link.lstat(),)]
-            for name in _FILES:
-                with suppress(FileNotFoundError):
-                    of = (folder / name).stat()
-                    seen.append((of.st_ino, of.st_size, of.st_mtime_ns))
-            return (str(folder), *seen)
-        except (Refusal, OSError) as error:
-            return (str(error),)
 
     def _try(self) -> None:
         """Make the live engine ready, or say why it cannot serve."""
