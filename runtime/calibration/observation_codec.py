@@ -12,24 +12,21 @@ import numpy as np
 from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.skeleton import JointSet, joint_set, remap
+from cvsf.skeleton import JointSet, joint_set
 
 _PER_INSTANT = ("image_px", "keypoints_px", "confidence", "canonical", "view_from_canonical")
 
 
 def seen_now(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedObservations:
     """The instant, in the joint set of the lifter."""
-    keypoints, confidence = pose.keypoints_px, pose.confidence
-    if pose.joint_set != names.name:
-        source = joint_set(pose.joint_set).joints
-        keypoints, confidence = remap(keypoints, confidence, source, names.joints)
+    pose = pose.in_joint_set(names)
     return LiftedObservations(
         joint_set=names,
         cameras=pose.cameras,
         image_px=pose.image_px[None],
         t_s=np.array([pose.t_ns * 1e-9]),
-        keypoints_px=keypoints[None],
-        confidence=confidence[None],
+        keypoints_px=pose.keypoints_px[None],
+        confidence=pose.confidence[None],
         canonical=lifted.canonical[None],
         view_from_canonical=lifted.view_from_canonical[None],
     )
