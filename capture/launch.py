@@ -125,7 +125,8 @@ def capture(
     }
     epoch_ns = time.time_ns()
     nodes = [
-        Child(s.camera, _words("node", for_nodes | _place(s, epoch_ns)), speaks=True) for s in specs
+        Child(s.camera, _words("node", for_nodes | _camera(s, epoch_ns)), speaks=True)
+        for s in specs
     ]
     code = supervise(own_hub, nodes, duration)
     if truth and code == 0:
@@ -148,7 +149,7 @@ def _in_memory(settings: HubConfig) -> int:
 
 
 def _recorded(specs: Sequence[SourceSpec]) -> str | None:
-    """The session that is played again: it knows where its cameras stood."""
+    """The session that is replayed: it holds its cameras' calibrations."""
     scheme, _, rest = specs[0].uri.partition(":")
     return rest.partition("?")[0] if scheme == "session" else None
 
@@ -158,8 +159,8 @@ def _check_above_0(option: str, value: float | None, unit: str) -> None:
         raise Refusal(f"{option} is {value:g}, expected {unit} above 0")
 
 
-def _place(spec: SourceSpec, epoch_ns: int) -> dict[str, object]:
-    """What sets one camera apart; a session's frames keep the times they have."""
+def _camera(spec: SourceSpec, epoch_ns: int) -> dict[str, object]:
+    """The options of one camera's node; a session's frames keep their recorded times."""
     is_recorded = spec.uri.startswith("session:")
     return {
         "--camera": spec.camera,

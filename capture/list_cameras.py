@@ -1,6 +1,6 @@
-"""`cvsf cameras`: which cameras there are, what they see, and what they shall be called.
+"""`cvsf cameras`: lists the cameras, shows their pictures and gives them names.
 
-Looking changes nothing; a name is kept in the data folder and means the camera, not its socket.
+A name is kept in the data folder and means the camera, not the socket it is plugged into.
 """
 
 import json
@@ -25,8 +25,10 @@ from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)
 
-_SETTLE_S = 1.0  # a webcam's first pictures are dark until its exposure has settled
+_SETTLE_S = 1.0
+"""A webcam's first pictures are dark until its exposure has settled; a guess, not measured."""
 _FIRST_S = 5.0
+"""Longest wait for the first picture; a guess, not measured."""
 _TILE_PX = (480, 360)
 
 
@@ -119,7 +121,7 @@ def _preview(specs: list[SourceSpec], folder: Path) -> dict[str, Path]:
 
 
 def _one_picture(spec: SourceSpec) -> Exposure:
-    """What the camera sees once it has settled; a file's first frame."""
+    """A picture of the camera once its exposure has settled; a file's first frame."""
     camera = open_source(spec.uri, SourceConfig())
     started_s, kept = time.monotonic(), None
     try:

@@ -92,7 +92,7 @@ class HubConfig(BaseModel):
 
 
 def load_hub_config(path: Path | None, given: Mapping[str, Any]) -> HubConfig:
-    """The `[hub]` table overruled by what was given as options; a Refusal says what is wrong."""
+    """The `[hub]` table overruled by what was given as options; a Refusal names what is wrong."""
     settings = load_table(path, "hub", HubConfig, given)
     require_loopback(settings.host, "the hub")
     return settings

@@ -1,6 +1,6 @@
-"""The hub's door: `cvsf hub`.
+"""`cvsf hub`.
 
-Refuses with a sentence before the first frame, seals everything on SIGTERM, SIGINT or when its
+Refuses with a sentence before the first frame; seals the session on SIGTERM, SIGINT or when its
 lifeline closes.
 """
 
@@ -58,7 +58,7 @@ def hub(
     ] = None,
     lifeline: Annotated[bool, typer.Option("--lifeline", help="Stop when stdin closes.")] = False,
 ) -> None:
-    """Run a hub; its last line of standard output under --headless is the final account."""
+    """Run a hub; its last line of standard output under --headless is the final stats."""
     settings = load_hub_config(config, given)
     known = known_cameras(cameras) if cameras else None
     from runtime.hub import Hub, load_networks  # once nothing cheap is left to refuse

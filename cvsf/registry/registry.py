@@ -1,7 +1,7 @@
 """The engines of an installation: one folder each, and which of them is live.
 
-`models/live` is a relative link replaced in one step: whoever reads it sees a whole engine, the old
-one or the new, whenever the writer dies.
+`models/live` is a relative link replaced in one step: a reader finds a whole engine, the old one or
+the new, whenever the writer dies.
 """
 
 import fcntl
@@ -95,11 +95,11 @@ class Registry:
         )[::-1]
 
     def history(self) -> list[Promotion]:
-        """Every promotion, oldest first; a line that was torn by a power cut is left out."""
+        """Every promotion, oldest first; a line that was damaged by a power cut is left out."""
         return read_history(self.models)
 
     def rolled_back_from(self) -> set[str]:
-        """Engines that were found wanting: nothing automatic may promote them again."""
+        """Engines that were rolled back from: nothing automatic may promote them again."""
         return rolled_back_from(self.history())
 
     def before(self) -> str | None:
@@ -115,30 +115,28 @@ class Registry:
             return self._take_in(folder)
 
     def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
-        """Make the engine live, once it has shown that it is whole and gives its golden vectors;
-        given what it comes `instead_of`, a Refusal where that is live no more.
+        """Make the engine live after it was verified; a Refusal where the engine it comes
+        `instead_of`, if one is named, is not live any more.
         """
         with self._writing():
             self._expect(instead_of, id)
             self._promote(id, why, rolled_back=False)
 
     def roll_back(self, why: str, instead_of: str | None = None) -> str:
-        """Make the engine live that was so before the present one; its name."""
+        """Make the previous engine live again; its name."""
         with self._writing():
             self._expect(instead_of)
             id = self.before()
             if id is None:
                 raise Refusal(
-                    f"{self.models} knows no engine from before {self.live_id()} that could serve; "
+                    f"{self.models} holds no engine from before {self.live_id()} that could serve; "
                     "promote one by its name"
                 )
             self._promote(id, why, rolled_back=True)
             return id
 
     def rotate(self, keep: int) -> list[str]:
-        """Remove all engines but the live one, the one before it and the `keep` newest; their
-        names.
-        """
+        """Remove all but the live engine, the previous one and the `keep` newest; their names."""
         with self._writing():
             here = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
             kept = {self.live_id(), self.before(), *(one.id for one in here[:keep])}
@@ -154,7 +152,7 @@ class Registry:
         return _entry(id, folder, "").trouble is None
 
     def _expect(self, *live: str | None) -> None:
-        """Refusal if something else is live: somebody chose it meanwhile."""
+        """Refusal if another engine is live: it was promoted meanwhile."""
         if live[0] is not None and self.live_id() not in live:
             raise Refusal(
                 f"{self.live_id()} was made live meanwhile, expected {live[0]}; "
@@ -191,12 +189,12 @@ class Registry:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """While nobody else writes."""
+        """While no other process writes."""
         try:
             self.models.mkdir(parents=True, exist_ok=True)
             with (self.models / _LOCK).open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                for prefix in (_INCOMING, _REMOVED):  # of a writer that was killed
+                for prefix in (_INCOMING, _REMOVED):  # left by a killed writer
                     for left in self.models.glob(f"{prefix}*"):
                         shutil.rmtree(left)
                 self._finish()
@@ -236,7 +234,7 @@ class Registry:
         history, is_broken = self.history(), False
         try:
             before = self.live_id()
-        except Refusal:  # what it points at is no engine, so the package's served
+        except Refusal:  # the link points at no engine, so the package's served
             before, is_broken = shipped_id(), True
         last = history[-1].engine if history else shipped_id()
         if last != before:  # a writer was killed between the link and the line
@@ -256,8 +254,8 @@ class Registry:
         self._storage.rename(fresh, self.models / LIVE)
         self._storage.sync_folder(self.models)
         self._finish()
-        said = "engine rolled back" if rolled_back else "engine promoted"
-        log.info(said, extra={"engine": id, "before": before, "why": why})
+        event = "engine rolled back" if rolled_back else "engine promoted"
+        log.info(event, extra={"engine": id, "before": before, "why": why})
 
     def _finish(self) -> None:
         """Write the line of a promotion whose link is there; a killed writer left that to do."""
@@ -273,7 +271,7 @@ class Registry:
         return Promotion(at=now, engine=id, before=before, why=why, rolled_back=rolled_back)
 
     def _remove(self, folder: Path) -> None:
-        """Take the engine away; half removed it has no name that anybody reads."""
+        """Remove the engine; while it is half removed, its folder has a name that is not read."""
         gone = folder.with_name(f"{_REMOVED}{folder.name}")
         self._storage.rename(folder, gone)
         shutil.rmtree(gone)

@@ -1,6 +1,7 @@
-"""Whether an engine is what it says it is: its name, bytes, joints and golden vectors.
+"""Verification of an engine: its name, bytes, joint set and golden vectors.
 
-What fails is never served: a Refusal says in one sentence what was found and what was expected.
+An engine that fails is never served: a Refusal names in one sentence what was found and what was
+expected.
 """
 
 import re
@@ -40,7 +41,7 @@ def marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
 
 
 def read_whole(folder: Path) -> Manifest:
-    """The card of an engine folder, every file it vouches for having the bytes it says."""
+    """The manifest of an engine folder, whose files have the hashes that it names."""
     manifest = read_manifest(folder)
     for precision in manifest.precisions:
         verified_file(folder, manifest, precision)
@@ -49,8 +50,8 @@ def read_whole(folder: Path) -> Manifest:
 
 
 def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
-    """The engine of that name on ONNX Runtime, once its bytes, its joints and its golden vectors
-    are as they should be.
+    """The engine of that name on ONNX Runtime, after its bytes, joint set and golden vectors have
+    been verified.
     """
     manifest = read_manifest(folder)
     if manifest.id != id:
@@ -59,7 +60,7 @@ def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
         )
     if manifest.joint_set != joints:
         raise Refusal(
-            f"{folder} speaks of the joints {manifest.joint_set}, expected {joints}; "
+            f"{folder} has the joint set {manifest.joint_set}, expected {joints}; "
             "compile an engine of that joint set"
         )
     engine = load_engine(folder, threads)

@@ -1,7 +1,7 @@
-"""One run of one camera's node as the hub knows it, and what became of each of its frames.
+"""The hub's connection to one run of one camera's node, and the fate of each of its frames.
 
-A frame's fate is counted once and in order, when nothing can change it any more: it is on disk, or
-it never will be.
+A frame's fate is counted once and in order, when it is final: the frame is on disk, or never will
+be.
 """
 
 import time
@@ -16,8 +16,11 @@ from cvsf.wire import CAMERA_NAME
 
 RECORDED, NOT_KEPT = "recorded", "not kept"
 _MOST_PIXELS = 1 << 25
+"""In one picture, 33 megapixels: four times 4K; a guess, not measured."""
 _MOST_HZ = 1000
+"""Pictures a second of one camera; a guess, not measured."""
 _MOST = 1 << 53
+"""The largest number counted to: every JSON reader still has it exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ class Link:
     durable: int = -1  # everything up to here is on disk, or known never to be
     taken: int = -1  # everything up to here is processed, or never will be
     on_disk: int = -1
-    pending: deque[tuple[int, str]] = field(default_factory=deque)  # seq, what will become of it
+    pending: deque[tuple[int, str]] = field(default_factory=deque)  # seq and fate to be
     fates: Counter[str] = field(default_factory=Counter)  # of frames up to `durable`
     frames: int = 0
     repeated: int = 0
@@ -116,7 +119,7 @@ class Link:
         return True
 
     def take_in(self, seq: int, fate: str) -> None:
-        """The next frame was received, and this will become of it."""
+        """The next frame was received and will have that fate."""
         self.frames += 1
         self.pending.append((seq, fate))
         self.received = seq
@@ -142,7 +145,7 @@ class Link:
         self.acknowledged, self.acknowledged_s = self.progress, time.monotonic()
 
     def settle(self) -> None:
-        """Count the frames whose fate is known by now."""
+        """Count the frames whose fate is final by now."""
         while self.pending and (
             self.pending[0][1] != RECORDED or self.pending[0][0] <= self.on_disk
         ):
@@ -152,7 +155,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDisk:
-    """What a session holds of one run of a node when the hub opens it."""
+    """The frames of one run of a node that a session holds when the hub opens it."""
 
     last: int  # seq
     frames: int
@@ -190,7 +193,7 @@ def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Lin
         link.received = link.durable = link.taken = link.on_disk = known.last
         link.fates = report.fates.copy()
         link.fates[RECORDED] = known.frames
-    elif report.acknowledged:  # by the hub of another session
+    elif report.acknowledged:  # acknowledged by the hub of another session
         link.exposed_before = report.exposed - report.in_ring
         link.dropped_before = report.dropped
         link.report = replace(report, fates=Counter())
@@ -198,7 +201,7 @@ def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Lin
 
 
 def found_on_disk(manifest: Manifest) -> dict[Source, OnDisk]:
-    """What a session that is continued holds already."""
+    """The frames of each run that a continued session holds already."""
     found: dict[Source, OnDisk] = {}
     for segment in manifest.segments:
         for camera, ranges in segment.ranges.items():

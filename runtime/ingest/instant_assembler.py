@@ -1,4 +1,4 @@
-"""Frames to instants as they arrive: live ones by slot and deadline, files in step, into the inbox.
+"""Frames to instants: live ones by slot and deadline, files in step; complete ones are queued.
 
 Everything here belongs to the receiver's thread.
 """
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class InstantAssembler:
-    """The frames that still wait for those of other cameras."""
+    """Holds frames until those of the other cameras have come, or cannot come any more."""
 
     def __init__(
-        self, config: HubConfig, inbox: InstantQueue, *, cams: int, now_ns: Callable[[], int]
+        self, config: HubConfig, queue: InstantQueue, *, cams: int, now_ns: Callable[[], int]
     ) -> None:
-        self._absent_s, self._inbox, self._cams, self._now_ns = (
-            config.absent_s, inbox, cams, now_ns,
+        self._absent_s, self._queue, self._cams, self._now_ns = (
+            config.absent_s, queue, cams, now_ns,
         )  # fmt: skip
         self._slots = Slots(
             min_deadline_ms=config.min_deadline_ms, max_deadline_ms=config.max_deadline_ms
@@ -33,7 +33,7 @@ class InstantAssembler:
         self._steps = Steps()
 
     def take(self, receiver: Receiver, frame: Frame, link: Link) -> None:
-        """A frame came; the instants that are complete because of it go on."""
+        """Add a frame; the instants that are complete because of it are queued."""
         if frame.trigger is not None and link.lossless:
             if not self._steps.add(frame):
                 link.process(frame.seq)
@@ -57,7 +57,7 @@ class InstantAssembler:
         return self._slots.waits or self._steps.waits
 
     def end(self, receiver: Receiver, link: Link) -> None:
-        """A node said goodbye."""
+        """A node has ended."""
         if not link.lossless:
             return
         self._steps.end(link.camera)
@@ -75,7 +75,7 @@ class InstantAssembler:
         }
 
     def _end_beyond_shortest(self, receiver: Receiver) -> None:
-        """Stop the files that go on where a shorter one has ended, and say so once."""
+        """Stop the files that are longer than the shortest, and log each once."""
         last = self._steps.last_trigger
         for link in receiver.links.values():
             if last is not None and link.last_trigger > last and link.stop_reason is None:
@@ -95,4 +95,4 @@ class InstantAssembler:
 
     def _offer(self, groups: list[Group], *, lossless: bool) -> None:
         for group in groups:
-            self._inbox.put(group, lossless=lossless)
+            self._queue.put(group, lossless=lossless)

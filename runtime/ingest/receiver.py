@@ -32,13 +32,22 @@ from runtime.ingest.frame_decoder import trouble_with
 log = logging.getLogger(__name__)
 
 _ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
+"""Between acks of a run with progress, and of one without; a guess, not measured."""
 _CLAIM_S, _SILENT_S = 2.0, 1.0
+"""A new run takes over a camera that is silent for so long; where the old run is not, the new one
+is refused after claiming the name for so long. A guess, not measured.
+"""
 _MOST_CAMERAS = 64
 _WATCHFUL_MS, _CALM_MS = 4, 20
-"""How long to wait for messages while frames wait for others, and while none do."""
+"""Longest wait for messages while frames wait for others, and while none do; a guess, not measured:
+the first adds to an instant's latency where a camera is absent.
+"""
 _LOSSLESS_SILENCE_S = 5.0
+"""A camera that plays a file counts as absent after so long; a guess, not measured."""
 _PARTING_S = 3.0
-"""A hub that nobody stops by then speaks again each second: it waits for other cameras."""
+"""A hub whose cameras have all ended prints no stats for so long: it is usually stopped by then. If
+it is not, it waits for other cameras. A guess, not measured.
+"""
 
 
 class Receiver:
