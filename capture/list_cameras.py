@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 import typer
+from jaxtyping import UInt8
 from rich.console import Console
 from rich.table import Table
 
@@ -138,7 +139,7 @@ def _one_picture(spec: SourceSpec) -> Exposure:
     return kept
 
 
-def contact_sheet(jpegs: list[bytes]) -> npt.NDArray[np.uint8]:
+def contact_sheet(jpegs: list[bytes]) -> UInt8[npt.NDArray[np.uint8], "height width 3"]:
     """The pictures side by side, each whole in its tile."""
     import cv2
 

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
+from jaxtyping import UInt8
 
 from cvsf.messages import Frame
+
+Picture = npt.NDArray[np.uint8]
 
 _FROZEN_NS = 500_000_000
 """A camera whose picture stays the same for longer is frozen; a guess, not measured."""
@@ -30,8 +33,8 @@ class FrameDecoder:
         """The frames that can be used, in the order of their cameras' names."""
         return {c: f for c, f in sorted(frames.items()) if self._is_usable(f)}
 
-    def decode(self, frames: Mapping[str, Frame]) -> dict[str, npt.NDArray[np.uint8]]:
-        """BGR pixels (H, W, 3) of every picture that decodes; headers were checked on receipt."""
+    def decode(self, frames: Mapping[str, Frame]) -> dict[str, UInt8[Picture, "_ _ 3"]]:
+        """BGR pixels of every picture that decodes; headers were checked on receipt."""
         pixels = {}
         for camera, frame in frames.items():
             try:

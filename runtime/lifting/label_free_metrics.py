@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
 from cvsf.evaluation.metrics import Real, multiview_agreement
 from cvsf.messages import MultiviewPose
-from cvsf.skeleton import joint_set
+from cvsf.skeleton import Array, joint_set
 
 MEASURES = ("agreement", "reprojection")
 """By which engines are compared on the same instants."""
@@ -38,7 +39,7 @@ class Measured:
 
     agreement: float  # distance of the views' poses from their mean, over its RMS radius
     reprojection: float  # of each view's pose, best scale and place, over the size in the picture
-    bones: Real  # (views, bones) lengths, trunk + leg = 1
+    bones: Float[Real, "V bones"]  # lengths, trunk + leg = 1
 
 
 _NO_BODY = 100.0
@@ -131,8 +132,10 @@ def _summary(of: deque[Measured]) -> dict[str, Any]:
     }
 
 
-def _reprojection_error(flat: Real, keypoints_px: Real, confidence: Real) -> Real:
-    """Distance (V,) of poses from keypoints at the best scale and shift, RMS over RMS."""
+def _reprojection_error(
+    flat: Float[Real, "V J 2"], keypoints_px: Float[Array, "V J 2"], confidence: Float[Real, "V J"]
+) -> Float[Real, "V"]:
+    """Distance of poses from keypoints at the best scale and shift, RMS over RMS."""
     weight = (confidence / np.maximum(confidence.sum(-1, keepdims=True), _TINY))[..., None]
     flat = flat - (weight * flat).sum(-2, keepdims=True)
     observed = keypoints_px - (weight * keypoints_px).sum(-2, keepdims=True)
