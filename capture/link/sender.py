@@ -117,7 +117,7 @@ class Sender:
         self.state["ended"] = ended
         self._closing.set()
         self._nudge()
-        self._thread.join(2.0)
+        self._thread.join()  # its sockets must not be destroyed under it: ZeroMQ would abort
         self._wake.close(0)
         self._context.destroy(0)
 
