@@ -60,7 +60,7 @@ class Node:
         self.clock: HubClock | None = None
 
     def begin(self, line: bytes) -> None:
-        """Start filming; the line is CLOCK_MONOTONIC of the start of files at their own rate."""
+        """Take the word to film: CLOCK_MONOTONIC of the start of files at their own rate."""
         self.start_ns = int(line)
         self.may_film.set()
 

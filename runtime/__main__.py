@@ -94,7 +94,7 @@ def hub(
 
 
 def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
-    """End the process: a hub that lost a thread is worse than none, and its starter restarts it."""
+    """End: a hub that lost a thread is worse than none, and its starter restarts it."""
     name = trouble.thread.name if trouble.thread else "?"
     log.critical(
         "thread failed, the hub ends", extra={"thread_name": name}, exc_info=trouble.exc_value
