@@ -1,6 +1,6 @@
 """The door of `cvsf-capture`.
 
-Ctrl-C and SIGTERM end it well from the start, so what is heavy to load is loaded afterwards.
+Ctrl-C and SIGTERM are handled from the start, so heavy modules are imported afterwards.
 """
 
 from cvsf.system.shutdown import leave_on_signal

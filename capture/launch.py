@@ -4,12 +4,14 @@ Whatever can be refused is refused here or by the hub before the first frame.
 """
 
 import importlib.metadata
+import json
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,12 +20,14 @@ from capture.open_source import SourceSpec, find_sources
 from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
 from capture.supervisor import Child, supervise
+from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import say
+from cvsf.system.options import with_options
 from cvsf.system.processes import FRAMES_PORT, command
-from cvsf.system.settings import data_folder, load_table, read_tables
-from cvsf.wire import LAST_PORT, parse_host
+from cvsf.system.settings import data_folder, load_table
+from cvsf.wire import parse_host
 
 _BUILT_FOR = {"sim": "sim-skier"}
 """Sources whose 2D bundle comes with the package; any other source takes the hub's default."""
@@ -44,7 +48,9 @@ def _say_version(asked: bool) -> None:
         raise typer.Exit
 
 
+@with_options(HubConfig, HUB_FLAGS)
 def capture(
+    *,
     cams: Annotated[int, typer.Option(help="How many cameras.")],
     source: Annotated[
         str | None,
@@ -52,11 +58,6 @@ def capture(
     ] = None,
     hub: Annotated[str | None, typer.Option(help="HOST of a hub that runs already.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file, tables capture and hub.")] = None,
-    detector: Annotated[str | None, typer.Option(help="2D bundle: its name or its folder.")] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="auto, onnxruntime or tensorrt: what runs the lifter.")
-    ] = None,
-    record: Annotated[str | None, typer.Option(help="frames, poses or none.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
@@ -73,24 +74,8 @@ def capture(
     ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder of sessions, models, bundles.")] = None,
     names: Annotated[str | None, typer.Option(help="Camera names, comma between.")] = None,
-    height: Annotated[
-        float | None, typer.Option(help="The athlete's stature in metres, which makes the metre.")
-    ] = None,
-    bone: Annotated[str | None, typer.Option(help="Or a bone's length: thigh=0.45.")] = None,
-    distance: Annotated[
-        str | None, typer.Option(help="Or how far apart two cameras stand: cam0,cam2=7.5.")
-    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
-    host: Annotated[str | None, typer.Option(help="Address the hub binds.")] = None,
-    frames_port: Annotated[
-        int | None, typer.Option(min=1, max=LAST_PORT, help="Where nodes connect.")
-    ] = None,
-    skeletons_port: Annotated[
-        int | None, typer.Option(min=1, max=LAST_PORT, help="Where ZeroMQ clients connect.")
-    ] = None,
-    web_port: Annotated[
-        int | None, typer.Option(min=1, max=LAST_PORT, help="Page and WebSocket clients.")
-    ] = None,
+    given: dict[str, Any],
     version: Annotated[
         bool,
         typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True),
@@ -109,39 +94,38 @@ def capture(
         check(asked)
     elif truth:
         raise Refusal("--truth is what the simulator knows and real cameras do not; leave it out")
-    anchor_ns = time.time_ns() - time.monotonic_ns()
-    shared: dict[str, object] = {"--config": config and config.absolute(), "--lifeline": True}
-    for_hub: dict[str, object] = {
-        "--cams": cams,
-        "--detector": _bundle_for(specs, detector),
-        "--engine": engine,
-        "--record": record,
-        "--session": session_folder(folder, name),
-        "--data": folder,
-        "--host": host,
-        "--frames-port": frames_port,
-        "--skeletons-port": skeletons_port,
-        "--web-port": web_port,
-        "--offline": offline,
-        "--height": height,
-        "--bone": bone,
-        "--distance": distance,
-        "--cameras": _recorded(specs),
-        "--headless": headless,
-        "--anchor-ns": anchor_ns,
-    }
+    session, own_hub = session_folder(folder, name), None
+    if hub is None:
+        if bundle := _bundle_for(specs, given.get("detector")):
+            given["detector"] = bundle
+        settings = load_hub_config(config, given)
+        hub = f"127.0.0.1:{settings.frames_port}"
+        settings_file = _in_memory(settings)
+        for_hub: dict[str, object] = {
+            "--config": f"/dev/fd/{settings_file}",
+            "--cams": cams,
+            "--session": session,
+            "--data": folder,
+            "--offline": offline,
+            "--cameras": _recorded(specs),
+            "--headless": headless,
+            "--anchor-ns": time.time_ns() - time.monotonic_ns(),
+            "--lifeline": True,
+        }
+        own_hub = Child("hub", _words("hub", for_hub), inherits=(settings_file,))
     for_nodes: dict[str, object] = {
-        "--hub": f"127.0.0.1:{frames_port or _configured_port(config)}" if hub is None else hub,
+        "--config": config and config.absolute(),
+        "--lifeline": True,
+        "--hub": hub,
         "--size": size,
         "--fps": fps,
         "--seed": seed,
         "--truth": truth and truth.absolute(),
         "--realtime": realtime,
     }
-    own_hub = Child("hub", _words("hub", shared | for_hub)) if hub is None else None
     epoch_ns = time.time_ns()
     nodes = [
-        Child(s.camera, _words("node", shared | for_nodes | _place(s, epoch_ns)), speaks=True)
+        Child(s.camera, _words("node", for_nodes | _camera(s, epoch_ns)), speaks=True)
         for s in specs
     ]
     code = supervise(own_hub, nodes, duration)
@@ -153,8 +137,19 @@ def capture(
     sys.exit(code)
 
 
+def _in_memory(settings: HubConfig) -> int:
+    """The descriptor of a file without a name that holds the `[hub]` table, whole and checked.
+
+    Only this user's processes can open it, at every start of the hub anew; it is gone when the
+    last of them ends, however that happens.
+    """
+    descriptor = os.memfd_create("hub-config")
+    os.write(descriptor, json.dumps({"hub": settings.model_dump()}).encode())
+    return descriptor
+
+
 def _recorded(specs: Sequence[SourceSpec]) -> str | None:
-    """The session that is played again: it knows where its cameras stood."""
+    """The session that is replayed: it holds its cameras' calibrations."""
     scheme, _, rest = specs[0].uri.partition(":")
     return rest.partition("?")[0] if scheme == "session" else None
 
@@ -164,21 +159,14 @@ def _check_above_0(option: str, value: float | None, unit: str) -> None:
         raise Refusal(f"{option} is {value:g}, expected {unit} above 0")
 
 
-def _place(spec: SourceSpec, epoch_ns: int) -> dict[str, object]:
-    """What sets one camera apart; a session's frames keep the times they have."""
+def _camera(spec: SourceSpec, epoch_ns: int) -> dict[str, object]:
+    """The options of one camera's node; a session's frames keep their recorded times."""
     is_recorded = spec.uri.startswith("session:")
     return {
         "--camera": spec.camera,
         "--uri": spec.uri,
         "--epoch-ns": 0 if is_recorded else epoch_ns,
     }
-
-
-def _configured_port(config: Path | None) -> int:
-    """Where the file has the hub listen; what is wrong there the hub refuses by its key."""
-    table = read_tables(config).get("hub") if config else None
-    port = table.get("frames_port") if isinstance(table, dict) else None
-    return port if isinstance(port, int) and 0 < port <= LAST_PORT else FRAMES_PORT
 
 
 def _words(name: str, given: Mapping[str, object]) -> list[str]:

@@ -1,6 +1,6 @@
-"""`cvsf cameras`: which cameras there are, what they see, and what they shall be called.
+"""`cvsf cameras`: lists the cameras, shows their pictures and gives them names.
 
-Looking changes nothing; a name is kept in the data folder and means the camera, not its socket.
+A name is kept in the data folder and means the camera, not the socket it is plugged into.
 """
 
 import json
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 import typer
+from jaxtyping import UInt8
 from rich.console import Console
 from rich.table import Table
 
@@ -25,8 +26,10 @@ from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)
 
-_SETTLE_S = 1.0  # a webcam's first pictures are dark until its exposure has settled
+_SETTLE_S = 1.0
+"""A webcam's first pictures are dark until its exposure has settled; a guess, not measured."""
 _FIRST_S = 5.0
+"""Longest wait for the first picture; a guess, not measured."""
 _TILE_PX = (480, 360)
 
 
@@ -119,7 +122,7 @@ def _preview(specs: list[SourceSpec], folder: Path) -> dict[str, Path]:
 
 
 def _one_picture(spec: SourceSpec) -> Exposure:
-    """What the camera sees once it has settled; a file's first frame."""
+    """A picture of the camera once its exposure has settled; a file's first frame."""
     camera = open_source(spec.uri, SourceConfig())
     started_s, kept = time.monotonic(), None
     try:
@@ -136,7 +139,7 @@ def _one_picture(spec: SourceSpec) -> Exposure:
     return kept
 
 
-def contact_sheet(jpegs: list[bytes]) -> npt.NDArray[np.uint8]:
+def contact_sheet(jpegs: list[bytes]) -> UInt8[npt.NDArray[np.uint8], "height width 3"]:
     """The pictures side by side, each whole in its tile."""
     import cv2
 

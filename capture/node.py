@@ -1,7 +1,7 @@
-"""One camera node: source to stamped frame to hub, reopening what dies, until told to stop.
+"""One camera node: source to stamped frame to hub, reopening what dies, until asked to stop.
 
-Stdin is the lifeline of a node with `--lifeline`: a line there lets it film, and when whoever
-started it dies, stdin closes and the node stops.
+Stdin is the lifeline of a node with `--lifeline`: a line there lets it film, and when the process
+that started it dies, stdin closes and the node stops.
 """
 
 import logging
@@ -38,12 +38,13 @@ from cvsf.wire import parse_host
 log = logging.getLogger(__name__)
 
 _READ_S = 0.2
+"""Longest wait for a picture before a request to stop is looked at; a guess, not measured."""
 _ALONE_S = 3.0
-"""A hub that has not answered for so long is worth a word."""
+"""A hub that does not answer for longer is logged; a guess, not measured."""
 
 
 class Node:
-    """A camera's name, its place on the hub's clock, and the story of its frames."""
+    """One camera: its source, its offset to the hub's clock, and the sending of its frames."""
 
     def __init__(
         self, camera: str, uri: str, endpoint: str, source: SourceConfig, epoch_ns: int
@@ -64,7 +65,7 @@ class Node:
         self.may_film.set()
 
     def open(self) -> Source:
-        """The source, once everybody else is ready as well."""
+        """The source, once all other cameras are ready as well."""
         source = open_source(self.uri, self.source_config)
         stop_on_signal(self.stop)
         say({"camera": self.camera, "open": True})
@@ -77,7 +78,7 @@ class Node:
         return source
 
     def run(self, source: Source, config: CaptureConfig) -> dict[str, object]:
-        """Film until the source ends or `stop` is set; the final account."""
+        """Film until the source ends or `stop` is set; the final count of exposures."""
         self.lossless = source.pace == "lossless"
         identity: dict[str, object] = {
             "camera": self.camera,
@@ -127,14 +128,14 @@ class Node:
 
     def _await_hub(self) -> None:
         assert self.clock is not None
-        since_s, told = time.monotonic(), False
+        since_s, is_logged = time.monotonic(), False
         while not self.stop.is_set() and not self.clock.wait(0.1):
-            if not told and time.monotonic() - since_s > _ALONE_S:
-                told = True
+            if not is_logged and time.monotonic() - since_s > _ALONE_S:
+                is_logged = True
                 log.warning("no hub answers yet", extra={"hub": self.endpoint})
 
     def _reopen(self, source: Source, sender: Sender, config: CaptureConfig, why: str) -> Source:
-        """The camera again, however long it takes; said once when it goes and once when it is
+        """The camera again, however long it takes; logged once when it is lost and once when it is
         back.
         """
         log.warning("camera lost", extra={"camera": self.camera, "reason": why})
@@ -160,7 +161,7 @@ class Node:
         missed = exposure.missed
         if self.seq < 0 and not is_media:
             if exposure.raw_ns < self.begun_ns:
-                return  # the camera ran before anybody was to film
+                return  # taken before filming began
             missed = 0
         if missed:
             self.seq += missed
@@ -206,7 +207,7 @@ def node(
     epoch_ns: Annotated[int, typer.Option(help="Hub time of a file's first picture.")] = 0,
     lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
 ) -> None:
-    """Run one camera; a line of standard output when it films, and its account as the last."""
+    """Run one camera; a line on standard output when it films, its exposure count as the last."""
     room = load_table(config, "capture", CaptureConfig)
     source = SourceConfig(
         size=parse_size(size),

@@ -1,4 +1,4 @@
-"""From what was typed to open cameras: which sources are meant, and opening one by its address.
+"""Which sources the user means, and opening one by its address.
 
 Finding refuses with a sentence before anything starts.
 """
@@ -114,7 +114,7 @@ def _found(source: str | None, cams: int, data: Path | None) -> list[Found]:
 
 
 def _named(part: str, data: Path | None) -> list[Found]:
-    """The camera that `cvsf cameras --name` called so."""
+    """The camera with the name that `cvsf cameras --name` gave it."""
     from capture.sources import rtsp, v4l2_devices
 
     named = v4l2_devices.read_names(data)

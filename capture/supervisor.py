@@ -38,6 +38,7 @@ class Child:
 
     name: str
     command: list[str]
+    inherits: tuple[int, ...] = ()  # file descriptors its command names, open at every start
     speaks: bool = False  # its standard output is for us; else it is told a descriptor to say ready
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
@@ -63,7 +64,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=theirs if self.speaks else None,
             start_new_session=True,
-            pass_fds=() if self.speaks else (theirs,),
+            pass_fds=self.inherits if self.speaks else (*self.inherits, theirs),
         )
         os.close(theirs)
         self.started_s, self.restart_at_s = time.monotonic(), None

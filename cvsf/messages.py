@@ -6,14 +6,14 @@ year's session still trains tonight. Nothing here is ever unpickled.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.skeleton import Array, joint_set
+from cvsf.skeleton import Array, JointSet, joint_set, remap
 
 SCHEMA = 1
 MAX_HEADER_BYTES = 4096
@@ -96,6 +96,14 @@ class MultiviewPose:
         _require(self.image_px, "image_px", (views, 2))
         _require(self.keypoints_px, "keypoints_px", (views, joints, 2))
         _require(self.confidence, "confidence", (views, joints))
+
+    def in_joint_set(self, target: JointSet) -> "MultiviewPose":
+        """The pose in another joint set, as `cvsf.skeleton.remap`; itself if that is its own."""
+        if self.joint_set == target.name:
+            return self
+        source = joint_set(self.joint_set).joints
+        keypoints, confidence = remap(self.keypoints_px, self.confidence, source, target.joints)
+        return replace(self, keypoints_px=keypoints, confidence=confidence, joint_set=target.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

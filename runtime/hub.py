@@ -1,4 +1,4 @@
-"""The hub: receive -> synchronise -> detect -> lift -> stream, record; until told to stop.
+"""The hub: receive -> synchronise -> detect -> lift -> stream, record; until asked to stop.
 
 Every instant that is looked at leaves a record of which frames it was, so that it can be played
 again.
@@ -7,30 +7,32 @@ again.
 import logging
 import threading
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 from rich.live import Live
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame, Skeleton
 from cvsf.skeleton import joint_set
 from cvsf.system.jsonl import say
 from runtime.calibration.known_cameras import KnownCameras
 from runtime.calibration.world import start_world
-from runtime.config import HubConfig
 from runtime.detection.bundle import DEFAULT, load_bundle
 from runtime.detection.detector import Detector
 from runtime.ingest.camera_connection import Link
-from runtime.ingest.frame_decoder import Pictures
-from runtime.ingest.instant_assembler import Gathering
-from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.frame_decoder import FrameDecoder
+from runtime.ingest.instant_assembler import InstantAssembler
+from runtime.ingest.instant_queue import InstantQueue
 from runtime.ingest.receiver import Receiver
 from runtime.ingest.synchroniser import Group
-from runtime.lifting.hot_swap import Serving
+from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.lift import lift
 from runtime.lifting.pose_assembly import JOINED_SET, join
-from runtime.lifting.shadow_evaluation import Drift
+from runtime.lifting.shadow_evaluation import ShadowEvaluation
 from runtime.recording.recorder import Recorder
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
@@ -44,55 +46,69 @@ log = logging.getLogger(__name__)
 _USUAL_BYTES_S = 1.5e6  # of a camera, for the first estimate of the free recording time
 
 
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What takes seconds to load, and can be refused: the detector and the lifter's engine."""
+
+    detector: Detector
+    hot_swap: HotSwap
+
+
+def load_networks(config: HubConfig, data: Path, *, offline: bool) -> Networks:
+    """The networks that the settings name; a Refusal says which cannot be used, and why."""
+    bundle = load_bundle(config.detector or DEFAULT, data, offline)
+    plans = data / "plans"
+    return Networks(
+        detector=Detector(bundle, config.detector_threads, kind=config.engine, plans=plans),
+        hot_swap=HotSwap(data / "models", plans, config.engine, config.lifter_threads),
+    )
+
+
 class Hub:
     """Everything between the wire and the clients, for one session."""
 
     def __init__(
         self,
         config: HubConfig,
-        data: Path,
+        session: Path,
+        networks: Networks,
         *,
         cams: int,
-        offline: bool,
         anchor_ns: int,
         known: KnownCameras | None = None,
     ) -> None:
+        """Open the session and bind the ports; a Refusal leaves neither."""
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
-        self.stages, self.figures, self.inbox = Stages(), Figures(), Inbox()
-        self.gathering = Gathering(config, self.inbox, cams=cams, now_ns=self.now_ns)
-        self.pictures = Pictures(config.max_uncertainty_ms)
-        self.serving = Serving(
-            data / "models", data / "plans", config.engine, config.lifter_threads
-        )
-        self.drift = Drift(self.serving, config)
-        bundle = load_bundle(config.detector or DEFAULT, data, offline)
-        self.detector = Detector(
-            bundle, config.detector_threads, kind=config.engine, plans=data / "plans"
-        )
-        self._known = known
-        self._told: tuple[tuple[str, ...], int, str] | None = None
-        self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
-        self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
-        self.receiver = Receiver(
-            config.host,
-            config.frames_port,
-            now_ns=self.now_ns,
-            on_frame=self._take,
-            on_idle=lambda: self.gathering.expire(self.receiver),
-            on_bye=lambda link: self.gathering.end(self.receiver, link),
-        )
-
-    def record_into(self, session: Path) -> None:
-        """Open the session, once nothing else can be refused."""
-        self.recorder = Recorder(
-            session,
-            self.config,
-            on_durable=self.receiver.mark_durable,
-            min_free_bytes=round(self.config.min_free_gb * 1e9),
-        )
-        self.receiver.resume = self.recorder.resume
-        self.world = start_world(self.config, self._known, session, self.recorder.put_calibration)
+        self.detector, self.hot_swap = networks.detector, networks.hot_swap
+        self.stages, self.figures, self.queue = Stages(), Figures(), InstantQueue()
+        self.assembler = InstantAssembler(config, self.queue, cams=cams, now_ns=self.now_ns)
+        self.decoder = FrameDecoder(config.max_uncertainty_ms)
+        self.shadow = ShadowEvaluation(self.hot_swap, config)
+        self._published: tuple[tuple[str, ...], int, str] | None = None
+        with ExitStack() as on_refusal:
+            self.recorder = Recorder(
+                session,
+                config,
+                on_durable=lambda on_disk: self.receiver.mark_durable(on_disk),
+                min_free_bytes=round(config.min_free_gb * 1e9),
+            )
+            on_refusal.callback(self.recorder.close)
+            self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
+            on_refusal.callback(self.streamer.close)
+            self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
+            on_refusal.callback(self.web.close)
+            self.receiver = Receiver(
+                config.host,
+                config.frames_port,
+                resume=self.recorder.resume,
+                now_ns=self.now_ns,
+                on_frame=self._take,
+                on_idle=lambda: self.assembler.expire(self.receiver),
+                on_bye=lambda link: self.assembler.end(self.receiver, link),
+            )
+            on_refusal.pop_all()
+        self.world = start_world(config, known, session, self.recorder.put_calibration)
 
     def now_ns(self) -> int:
         """The hub's clock: monotonic, set to the wall clock once."""
@@ -103,7 +119,7 @@ class Hub:
     def _take(self, frame: Frame, link: Link) -> bool:
         """Whether the frame will be on disk."""
         is_kept = self.recorder.put(frame)
-        self.gathering.take(self.receiver, frame, link)
+        self.assembler.take(self.receiver, frame, link)
         return is_kept
 
     # on the main thread
@@ -111,9 +127,9 @@ class Hub:
     def run(self, stop: threading.Event, *, headless: bool) -> dict[str, Any]:
         """Work until `stop`, showing the figures each second; the last figures."""
         self.receiver.start()
-        self.serving.start()
+        self.hot_swap.start()
         self.detector.plan_beside()
-        self.drift.start()
+        self.shadow.start()
         self._say_where()
         shown = Live(refresh_per_second=2, transient=True) if not headless else None
         if shown:
@@ -121,7 +137,7 @@ class Hub:
         report_at = time.monotonic() + 1.0
         try:
             while not stop.is_set():
-                group = self.inbox.get(0.1)
+                group = self.queue.get(0.1)
                 if group:
                     self.process(group)
                 self._change_engine()
@@ -149,31 +165,32 @@ class Hub:
 
     def _change_engine(self) -> None:
         """Between two instants: the next engine, if it is ready."""
-        if before := self.serving.take(calm=self.inbox.is_empty):
-            self.recorder.put_event("engine", engine=self.serving.engine.id, before=before.id)
-            self.drift.change(before)
+        if before := self.hot_swap.take(calm=self.queue.is_empty):
+            self.recorder.put_event("engine", engine=self.hot_swap.engine.id, before=before.id)
+            self.shadow.change(before)
 
     def process(self, group: Group) -> Skeleton | None:
         """One instant from its frames to clients and disk."""
         stages = self.stages
-        frames = self.pictures.usable(group.frames)
+        frames = self.decoder.usable(group.frames)
         with stages("decode"):
-            pixels = self.pictures.decode(frames)
+            pixels = self.decoder.decode(frames)
         people = self.detector.detect(pixels, group.t_ns, stages)
         instant = group.instant(self.recorder.next_instant())
         with stages("join"):
             cameras = tuple(sorted(set(group.expected) | set(group.frames)))
-            self.serving.views = len(cameras)
+            self.hot_swap.views = len(cameras)
             pose = join(instant, cameras, people, frames, self.detector)
         with stages("lift"):
-            lifted, skeleton = lift(self.serving.engine, pose, group.uncertainty_ns) or (None, None)
+            engine = self.hot_swap.engine
+            lifted, skeleton = lift(engine, pose, group.uncertainty_ns) or (None, None)
         with stages("place"):
             if lifted and skeleton:
                 skeleton = self.world.reconstruct(pose, lifted, skeleton)
         if lifted:
-            self.drift.see(pose, lifted)
+            self.shadow.see(pose, lifted)
         with stages("publish"):
-            self._tell_about(cameras)
+            self._publish_about(cameras)
             if skeleton:
                 self.streamer.send(skeleton)
                 self.web.send(skeleton)
@@ -194,33 +211,33 @@ class Hub:
         stages.end_instant()
         return skeleton
 
-    def _tell_about(self, cameras: tuple[str, ...]) -> None:
-        now = (cameras, self.world.changes, self.serving.engine.id)
-        if now != self._told:
-            self._told = now
-            told = about(
+    def _publish_about(self, cameras: tuple[str, ...]) -> None:
+        now = (cameras, self.world.changes, self.hot_swap.engine.id)
+        if now != self._published:
+            self._published = now
+            described = about(
                 joint_set(JOINED_SET),
                 cameras,
-                self.serving.engine.id,
+                self.hot_swap.engine.id,
                 detector=self.detector.name,
                 world=self.world.about(),
             )
-            self.streamer.about = told
-            self.web.about = told
+            self.streamer.about = described
+            self.web.about = described
 
     def read_figures(self, *, final: bool = False) -> dict[str, Any]:
         """The stats of this second."""
-        self.figures.left_out = self.pictures.left_out
+        self.figures.left_out = self.decoder.left_out
         return self.figures.read(
             self.receiver,
             {
                 "latency_ms": self.stages.percentiles(),
-                "instants_skipped": self.inbox.skipped,
-                **self.gathering.figures(),
+                "instants_skipped": self.queue.skipped,
+                **self.assembler.figures(),
                 "refused": dict(self.receiver.garbage),
                 "detector": self.detector.name,
-                **self.serving.figures(),
-                **self.drift.figures(),
+                **self.hot_swap.figures(),
+                **self.shadow.figures(),
                 **self.world.figures(),
                 **self.recorder.figures(),
             },
@@ -244,11 +261,11 @@ class Hub:
     def finish(self) -> dict[str, Any]:
         """What still waits is looked at if it must not be lost, then everything is sealed."""
         self.receiver.take_no_more()
-        while group := self.inbox.get(0.0):
+        while group := self.queue.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):
                 self.process(group)
-        self.serving.close()
-        self.drift.close()
+        self.hot_swap.close()
+        self.shadow.close()
         self.world.close()
         self.recorder.close()
         self.receiver.close()

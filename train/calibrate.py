@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from cvsf.calibration.calibrate import Moving
-from cvsf.calibration.world_frame import SEGMENTS, Scale
+from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.engine.engine import load_engine
 from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
@@ -129,7 +129,7 @@ def _scale(height: float | None, bone: str, distance: str, names: tuple[str, ...
             ends = [name.strip() for name in pair.split(",")]
             if len(ends) != 2 or len(set(ends) & set(names)) != 2:
                 raise Refusal(f"--distance is between {pair!r}, expected two of {', '.join(names)}")
-            return Scale(cameras=(names.index(ends[0]), names.index(ends[1]), metres))
+            return Scale(cameras=(ends[0], ends[1], metres))
         if height is not None and not _LEAST_M <= height <= _MOST_M:
             raise Refusal(f"--height is {height} m, expected {_LEAST_M} to {_MOST_M}")
         return Scale(height_m=height)

@@ -1,9 +1,9 @@
-"""How far the hub's clock is from this node's: measured, never corrected.
+"""The offset of the hub's clock to this node's: estimated, never corrected.
 
 Waves of probes; of each wave the quickest round trip counts, and a weighted line through the last
 minute gives offset and skew. A step of either clock starts the line anew and raises `sync_epoch`. A
-constant asymmetry of the two directions cannot be seen; half the round trip bounds it and is what
-`uncertainty_ns` says.
+constant asymmetry of the two directions cannot be measured; half the round trip bounds it and is
+`uncertainty_ns`.
 """
 
 import threading
@@ -19,9 +19,17 @@ from cvsf.messages import pack, unpack
 from cvsf.wire import envelope, node_socket
 
 _PROBES, _FIRST_GAP_S, _GAP_S, _WAVE_EVERY_S = 8, 0.005, 0.064, 2.0
+"""Probes of a wave, seconds between them in the first wave and later, and between waves; a guess,
+not measured.
+"""
 _MEMORY_NS = 60 * 10**9
+"""Waves older than that are left out of the line; a guess, not measured."""
+_LEAST_NS = 10e9
+"""The slope of a shorter line is noise, and the skew counts as 0; a guess, not measured."""
 _MAX_SKEW = 200e-6
+"""Twice the 100 ppm that a bad quartz is off by; a guess, not measured."""
 _STEP_WAVES, _STEP_NS = 3, 5_000_000
+"""Outliers in a row, by more than that, which mean that a clock was set; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +61,26 @@ class OffsetLine:
 
     def __init__(self) -> None:
         self._waves: deque[Wave] = deque()
-        self._strangers: list[Wave] = []
+        self._outliers: list[Wave] = []
         self._epoch = 0
         self.estimate: Estimate | None = None
 
     def add(self, wave: Wave) -> None:
-        """Take a wave in; `estimate` follows."""
-        if self.estimate is not None and self._is_stranger(wave):
-            self._strangers.append(wave)
-            if len(self._strangers) < _STEP_WAVES:
+        """Add a wave and update `estimate`."""
+        if self.estimate is not None and self._is_outlier(wave):
+            self._outliers.append(wave)
+            if len(self._outliers) < _STEP_WAVES:
                 return
-            self._waves = deque(self._strangers)
+            self._waves = deque(self._outliers)
             self._epoch += 1
         else:
             self._waves.append(wave)
-        self._strangers = []
+        self._outliers = []
         while wave.at_ns - self._waves[0].at_ns > _MEMORY_NS:
             self._waves.popleft()
         self.estimate = self._fit()
 
-    def _is_stranger(self, wave: Wave) -> bool:
+    def _is_outlier(self, wave: Wave) -> bool:
         assert self.estimate is not None
         error = abs(wave.offset_ns - self.estimate.offset_at(wave.at_ns))
         return error > max(_STEP_NS, wave.round_trip_ns)
@@ -84,9 +92,8 @@ class OffsetLine:
         weight = 1 / np.square([max(w.round_trip_ns, 1000) for w in self._waves])
         t_mean, y_mean = np.average(t, weights=weight), np.average(y, weights=weight)
         spread = float(np.sum(weight * (t - t_mean) ** 2))
-        # a line needs time to lean on: below ten seconds the offset alone is safer
         skew = 0.0
-        if -t[0] > 10e9 and spread > 0:
+        if -t[0] > _LEAST_NS and spread > 0:
             slope = float(np.sum(weight * (t - t_mean) * (y - y_mean)) / spread)
             skew = float(np.clip(slope, -_MAX_SKEW, _MAX_SKEW))
         offset = last.offset_ns + round(float(y_mean - skew * t_mean))
@@ -147,7 +154,7 @@ class HubClock:
         return best
 
     def _answer(self, socket: "zmq.Socket[bytes]", sent_ns: int) -> Wave | None:
-        """The answer to this very probe; older ones are thrown away."""
+        """The echo of this probe; echoes of older ones are ignored."""
         until = time.monotonic() + 0.5
         while (left := until - time.monotonic()) > 0 and not self._stop.is_set():
             if not socket.poll(round(left * 1e3) + 1):

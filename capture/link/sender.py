@@ -1,9 +1,9 @@
 """Frames from a node to its hub: a bounded ring, resent until the hub has them on disk, every loss
 counted.
 
-A frame leaves the ring when the hub says durable, or, when the ring is full, as the oldest one,
-counted. Each frame names the one before it in the ring (`after`), so the hub sees a hole that a
-broken connection tore and waits for the resend, and does not wait for frames that no longer exist.
+A frame leaves the ring when the hub reports it durable, or, when the ring is full, as the oldest
+one, counted. Each frame names the one before it in the ring (`after`): the hub detects a gap that a
+broken connection left and waits for the resend, but not for frames that no longer exist.
 """
 
 import logging
@@ -20,11 +20,16 @@ from cvsf.wire import envelope, node_socket
 
 log = logging.getLogger(__name__)
 
-_WINDOW = 64  # frames sent and not yet received: enough for 0.5 s at 120 Hz
-_LOSSLESS_AHEAD = 8  # frames sent and not yet taken, for sources that wait
-_LOSSLESS_WAITING = 32  # frames in the ring before such a source has to wait
+_WINDOW = 64
+"""Frames sent and not yet received: 0.5 s at 120 Hz; a guess, not measured."""
+_LOSSLESS_AHEAD, _LOSSLESS_WAITING = 8, 32
+"""Of sources that wait: frames sent and not yet processed, and frames in the ring before the source
+has to wait; a guess, not measured.
+"""
 _STALLED_S = 1.0
+"""Frames are sent again after so long without progress; a guess, not measured."""
 _REPORT_EVERY_S, _GREET_EVERY_S = 0.5, 0.1
+"""Between reports, and before the hub has answered; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Sender:
             return not self._lossless or len(self._ring) < _LOSSLESS_WAITING
 
     def put(self, frame: Frame) -> None:
-        """Take a frame in; never blocks."""
+        """Queue a frame; never blocks."""
         with self._lock:
             self.exposed += 1
             self._ring.append(_Waiting(frame.seq, to_header(frame), frame.jpeg))
@@ -83,7 +88,7 @@ class Sender:
         self._nudge()
 
     def count_dropped(self, reason: str, frames: int) -> None:
-        """Account for exposures that never became a frame."""
+        """Count exposures that never became a frame."""
         with self._lock:
             self.exposed += frames
             self.dropped[reason] += frames
@@ -91,7 +96,7 @@ class Sender:
     def account(self) -> dict[str, Any]:
         """Where every exposure is: exposed = acknowledged + dropped + in_ring, at any moment.
 
-        `fates` is what the hub says of the acknowledged ones, for the next hub to go on counting.
+        `fates` are the acknowledged ones as the hub counts them, for the next hub to continue.
         """
         with self._lock:
             return {
@@ -103,7 +108,7 @@ class Sender:
             }
 
     def close(self, *, ended: bool, drain_s: float) -> None:
-        """Wait for the hub to have everything, at most that long, say goodbye and stop."""
+        """Wait for the hub to have everything, at most that long, send a bye and stop."""
         self.state["state"] = "stopping"
         self._report_at_s = 0.0
         self._nudge()
@@ -112,7 +117,7 @@ class Sender:
         self.state["ended"] = ended
         self._closing.set()
         self._nudge()
-        self._thread.join(2.0)
+        self._thread.join()  # its sockets must not be destroyed under it: ZeroMQ would abort
         self._wake.close(0)
         self._context.destroy(0)
 
@@ -147,12 +152,12 @@ class Sender:
             self._send(hub, self._report("bye"))
 
     def _listen(self, hub: "zmq.Socket[bytes]") -> None:
-        """Take every message that has come."""
+        """Handle every message that has come."""
         while hub.poll(0):
             try:
-                self._hear(unpack(hub.recv()))
+                self._handle(unpack(hub.recv()))
             except (ValueError, KeyError, TypeError):
-                log.warning("the hub said something that is not of this protocol")
+                log.warning("the hub sent a message that is not of this protocol")
 
     def _report(self, kind: str) -> dict[str, object]:
         return envelope(kind, **(self._identity | self.account() | self.state))
@@ -161,7 +166,7 @@ class Sender:
         try:
             hub.send(pack(message), zmq.DONTWAIT)
         except zmq.Again:
-            return  # nobody listens yet; reports come again
+            return  # not connected yet; reports are repeated
 
     def _send_window(self, hub: "zmq.Socket[bytes]") -> None:
         """Send frames in order while the hub keeps up."""
@@ -193,7 +198,7 @@ class Sender:
             (i for i, w in enumerate(self._ring) if w.seq > self._received), len(self._ring)
         )
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
         if kind == "stop":
             self.stop_asked = str(message.get("reason"))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float, Int
 
 from cvsf.calibration.gravity import estimate_up
+from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.multiview.rig import Body, Calibration, Real, Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import JointSet
@@ -18,17 +19,7 @@ from cvsf.skeleton import JointSet
 ADULT_M = 1.70
 """The stature assumed where nothing is known; its standard deviation among adults is 6 %."""
 
-SEGMENTS = {
-    "thigh": (0.245, (("lhip", "lknee"), ("rhip", "rknee"))),
-    "shin": (0.246, (("lknee", "lankle"), ("rknee", "rankle"))),
-    "upper_arm": (0.186, (("lshoulder", "lelbow"), ("rshoulder", "relbow"))),
-    "forearm": (0.146, (("lelbow", "lwrist"), ("relbow", "rwrist"))),
-    "trunk": (0.288, (("hip", "spine", "thorax"),)),
-}
-"""Share of the stature and chains of joints: Drillis & Contini (1966), as printed in Winter,
-Biomechanics and Motor Control of Human Movement."""
-
-_FOOT = 0.039  # ankle above the sole, of the stature; same source
+_FOOT = 0.039  # ankle above the sole, of the stature; Winter, as for the segments
 _TO_CROWN = ("thorax", "head")
 _WHOLE = 1 - _FOOT  # ankle to crown
 # guesses, not measured
@@ -37,33 +28,6 @@ _SEEN_SHARE = 0.05  # of the instants, in two views: the least for a joint to gi
 _NEAR_M = 1.0  # of the first position: whose ground the origin lies on
 _FIRST = 10  # instants that are near it in any case
 _LOWEST = 10.0  # percentile of the lower ankle that stands on the ground
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """What is known in metres: one of these, or nothing and the athlete counts as an adult."""
-
-    height_m: float | None = None  # stature
-    bone: tuple[str, float] | None = None  # name of a segment, metres
-    cameras: tuple[int, int, float] | None = None  # two views and the metres between them
-
-    def __post_init__(self) -> None:
-        given = [g for g in (self.height_m, self.bone, self.cameras) if g is not None]
-        if len(given) > 1:
-            raise ValueError("a scale is a height, a bone or a camera distance, expected one")
-        for value in given:
-            metres = value if isinstance(value, float | int) else value[-1]
-            if not 0 < metres < np.inf:
-                raise ValueError(f"a scale is {metres} m, expected a length")
-
-    @property
-    def source(self) -> str:
-        """The word that skeletons carry."""
-        if self.height_m is not None:
-            return "height"
-        if self.bone is not None:
-            return "bone"
-        return "adult" if self.cameras is None else "distance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +123,10 @@ def _metres(
 ) -> float:
     """Metres of one unit of the calibration."""
     if scale.cameras is not None:
-        i, j, metres = scale.cameras
+        *pair, metres = scale.cameras
+        if not set(pair) <= set(calibration.rig.cameras):
+            raise ValueError(f"{' and '.join(pair)}, whose distance is known, see too little")
+        i, j = (calibration.rig.cameras.index(camera) for camera in pair)
         apart = np.linalg.norm(
             calibration.rig.centres[..., i, :] - calibration.rig.centres[..., j, :], axis=-1
         )

@@ -19,7 +19,7 @@ from cvsf.engine.onnx_backend import OnnxSession, Session, has_cuda
 from cvsf.engine.plan_cache import Plans, Profile
 from cvsf.engine.tensorrt_api import unavailable
 from cvsf.messages import MultiviewPose
-from cvsf.skeleton import Array, JointSet, joint_set, remap
+from cvsf.skeleton import Array, JointSet, joint_set
 from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -95,11 +95,8 @@ class Engine:
         """One instant, any number of views up to the manifest's; another joint set is read as the
         engine's.
         """
-        keypoints, confidence = pose.keypoints_px, pose.confidence
-        if pose.joint_set != self.manifest.joint_set:
-            source = joint_set(pose.joint_set).joints
-            keypoints, confidence = remap(keypoints, confidence, source, self.joint_set.joints)
-        many = self.lift_many(keypoints[None], confidence[None], pose.image_px[None])
+        pose = pose.in_joint_set(self.joint_set)
+        many = self.lift_many(pose.keypoints_px[None], pose.confidence[None], pose.image_px[None])
         return Lifted(**{name: array[0] for name, array in many.items()})
 
     def lift_many(

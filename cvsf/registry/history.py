@@ -1,6 +1,6 @@
-"""Which engine was live when and why: `models/history.jsonl`, a line per promotion.
+"""Which engine was live when and why: `models/history.jsonl`, a line for each promotion.
 
-The link says what is live; this says how it came to be, and where a roll-back goes.
+The link names the live engine; the history gives the reason, and the target of a roll-back.
 """
 
 import json
@@ -21,11 +21,11 @@ class Promotion:
     engine: str
     before: str  # live until then
     why: str
-    rolled_back: bool  # because the one before was found wanting
+    rolled_back: bool  # because the previous one was found worse
 
 
 def read_history(models: Path) -> list[Promotion]:
-    """The promotions, oldest first, without lines that are not whole."""
+    """The promotions, oldest first, without damaged lines."""
     try:
         content = (models / HISTORY).read_bytes()
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def read_intent(path: Path) -> Promotion | None:
 
 
 def append(storage: Storage, models: Path, promotion: Promotion) -> None:
-    """Add a line; a torn line from before does not swallow it."""
+    """Add a line; damaged lines are removed."""
     path = models / HISTORY
     content = path.read_bytes() if path.exists() else b""
     lines = [line for line in content.splitlines() if _promotion(line)]
@@ -52,7 +52,7 @@ def append(storage: Storage, models: Path, promotion: Promotion) -> None:
 
 
 def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
-    """The engines that led to the live one, it last; what was rolled back is forgotten."""
+    """The engines that led to the live one, which is last; those rolled back from are left out."""
     line = [history[0].before if history else first]
     for one in history:
         if one.rolled_back and one.engine in line:
@@ -66,7 +66,7 @@ def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
 
 
 def rolled_back_from(history: Sequence[Promotion]) -> set[str]:
-    """Every engine that was ever found wanting."""
+    """Every engine that was ever rolled back from."""
     return {one.before for one in history if one.rolled_back}
 
 

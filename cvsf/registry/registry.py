@@ -1,7 +1,7 @@
 """The engines of an installation: one folder each, and which of them is live.
 
-`models/live` is a relative link replaced in one step: whoever reads it sees a whole engine, the old
-one or the new, whenever the writer dies.
+`models/live` is a relative link replaced in one step: a reader finds a whole engine, the old one or
+the new, whenever the writer dies.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cvsf.engine.engine import SHIPPED
-from cvsf.engine.manifest import LIFTER, MANIFEST, Manifest, read_manifest
+from cvsf.engine.manifest import FILES, GOLDEN, LIFTER, MANIFEST, Manifest, read_manifest
 from cvsf.registry.history import (
     Promotion,
     append,
@@ -24,7 +24,7 @@ from cvsf.registry.history import (
     read_intent,
     rolled_back_from,
 )
-from cvsf.registry.verification import is_id, open_whole, read_whole, require_id
+from cvsf.registry.verification import is_id, marks, open_whole, read_whole, require_id
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
 
@@ -64,6 +64,16 @@ class Registry:
         """Name of the live engine."""
         return self._linked() or shipped_id()
 
+    def fingerprint(self) -> tuple[object, ...]:
+        """Another value whenever the live link or a file of its engine has changed; cheap."""
+        try:
+            folder = self.live()
+            files = (folder / name for name in (MANIFEST, *FILES.values(), GOLDEN))
+            link = (self.models / LIVE).lstat()
+            return str(folder), link.st_ino, link.st_mtime_ns, *marks(*files)
+        except (Refusal, OSError) as error:
+            return (str(error),)
+
     def folder(self, id: str) -> Path:
         """Folder of the engine with that name; a Refusal names those that are there."""
         require_id(id)
@@ -85,11 +95,11 @@ class Registry:
         )[::-1]
 
     def history(self) -> list[Promotion]:
-        """Every promotion, oldest first; a line that was torn by a power cut is left out."""
+        """Every promotion, oldest first; a line that was damaged by a power cut is left out."""
         return read_history(self.models)
 
     def rolled_back_from(self) -> set[str]:
-        """Engines that were found wanting: nothing automatic may promote them again."""
+        """Engines that were rolled back from: nothing automatic may promote them again."""
         return rolled_back_from(self.history())
 
     def before(self) -> str | None:
@@ -105,30 +115,28 @@ class Registry:
             return self._take_in(folder)
 
     def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
-        """Make the engine live, once it has shown that it is whole and gives its golden vectors;
-        given what it comes `instead_of`, a Refusal where that is live no more.
+        """Make the engine live after it was verified; a Refusal where the engine it comes
+        `instead_of`, if one is named, is not live any more.
         """
         with self._writing():
             self._expect(instead_of, id)
             self._promote(id, why, rolled_back=False)
 
     def roll_back(self, why: str, instead_of: str | None = None) -> str:
-        """Make the engine live that was so before the present one; its name."""
+        """Make the previous engine live again; its name."""
         with self._writing():
             self._expect(instead_of)
             id = self.before()
             if id is None:
                 raise Refusal(
-                    f"{self.models} knows no engine from before {self.live_id()} that could serve; "
+                    f"{self.models} holds no engine from before {self.live_id()} that could serve; "
                     "promote one by its name"
                 )
             self._promote(id, why, rolled_back=True)
             return id
 
     def rotate(self, keep: int) -> list[str]:
-        """Remove all engines but the live one, the one before it and the `keep` newest; their
-        names.
-        """
+        """Remove all but the live engine, the previous one and the `keep` newest; their names."""
         with self._writing():
             here = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
             kept = {self.live_id(), self.before(), *(one.id for one in here[:keep])}
@@ -144,7 +152,7 @@ class Registry:
         return _entry(id, folder, "").trouble is None
 
     def _expect(self, *live: str | None) -> None:
-        """Refusal if something else is live: somebody chose it meanwhile."""
+        """Refusal if another engine is live: it was promoted meanwhile."""
         if live[0] is not None and self.live_id() not in live:
             raise Refusal(
                 f"{self.live_id()} was made live meanwhile, expected {live[0]}; "
@@ -181,12 +189,12 @@ class Registry:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """While nobody else writes."""
+        """While no other process writes."""
         try:
             self.models.mkdir(parents=True, exist_ok=True)
             with (self.models / _LOCK).open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                for prefix in (_INCOMING, _REMOVED):  # of a writer that was killed
+                for prefix in (_INCOMING, _REMOVED):  # left by a killed writer
                     for left in self.models.glob(f"{prefix}*"):
                         shutil.rmtree(left)
                 self._finish()
@@ -212,7 +220,8 @@ class Registry:
         for path in sorted(folder.iterdir()):
             if path.is_file() and not path.name.startswith("."):
                 shutil.copyfile(path, draft / path.name)
-                _sync(draft / path.name)
+                with (draft / path.name).open("rb") as copy:
+                    self._storage.sync(copy.fileno())
         read_whole(draft)
         self._storage.sync_folder(draft)
         self._storage.rename(draft, place)
@@ -225,11 +234,13 @@ class Registry:
         history, is_broken = self.history(), False
         try:
             before = self.live_id()
-        except Refusal:  # what it points at is no engine, so the package's served
+        except Refusal:  # the link points at no engine, so the package's served
             before, is_broken = shipped_id(), True
         last = history[-1].engine if history else shipped_id()
         if last != before:  # a writer was killed between the link and the line
-            self._note(before, last, why if id == before else "found live", rolled_back=False)
+            reason = why if id == before else "found live"
+            missing = self._promotion(before, last, reason, rolled_back=False)
+            append(self._storage, self.models, missing)
         if id == before and not is_broken:
             return
         for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
@@ -243,8 +254,8 @@ class Registry:
         self._storage.rename(fresh, self.models / LIVE)
         self._storage.sync_folder(self.models)
         self._finish()
-        said = "engine rolled back" if rolled_back else "engine promoted"
-        log.info(said, extra={"engine": id, "before": before, "why": why})
+        event = "engine rolled back" if rolled_back else "engine promoted"
+        log.info(event, extra={"engine": id, "before": before, "why": why})
 
     def _finish(self) -> None:
         """Write the line of a promotion whose link is there; a killed writer left that to do."""
@@ -255,17 +266,12 @@ class Registry:
                 append(self._storage, self.models, intent)
         (self.models / _INTENT).unlink(missing_ok=True)
 
-    def _note(self, id: str, before: str, why: str, *, rolled_back: bool) -> None:
-        append(
-            self._storage, self.models, self._promotion(id, before, why, rolled_back=rolled_back)
-        )
-
     def _promotion(self, id: str, before: str, why: str, *, rolled_back: bool) -> Promotion:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         return Promotion(at=now, engine=id, before=before, why=why, rolled_back=rolled_back)
 
     def _remove(self, folder: Path) -> None:
-        """Take the engine away; half removed it has no name that anybody reads."""
+        """Remove the engine; while it is half removed, its folder has a name that is not read."""
         gone = folder.with_name(f"{_REMOVED}{folder.name}")
         self._storage.rename(folder, gone)
         shutil.rmtree(gone)
@@ -288,8 +294,3 @@ def _entry(id: str, folder: Path, live: str) -> Entry:
     except (Refusal, OSError) as error:
         trouble = str(error)
     return Entry(id=id, folder=folder, manifest=manifest, is_live=id == live, trouble=trouble)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        Storage().sync(file.fileno())

@@ -1,9 +1,11 @@
-"""Whether an engine is what it says it is: its name, bytes, joints and golden vectors.
+"""Verification of an engine: its name, bytes, joint set and golden vectors.
 
-What fails is never served: a Refusal says in one sentence what was found and what was expected.
+An engine that fails is never served: a Refusal names in one sentence what was found and what was
+expected.
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from cvsf.engine.engine import Engine, check_golden, load_engine
@@ -28,8 +30,18 @@ def require_id(name: str) -> str:
     return name
 
 
+def marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
+    """Inode, size and time of each file that is there."""
+    found = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
 def read_whole(folder: Path) -> Manifest:
-    """The card of an engine folder, every file it vouches for having the bytes it says."""
+    """The manifest of an engine folder, whose files have the hashes that it names."""
     manifest = read_manifest(folder)
     for precision in manifest.precisions:
         verified_file(folder, manifest, precision)
@@ -38,8 +50,8 @@ def read_whole(folder: Path) -> Manifest:
 
 
 def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
-    """The engine of that name on ONNX Runtime, once its bytes, its joints and its golden vectors
-    are as they should be.
+    """The engine of that name on ONNX Runtime, after its bytes, joint set and golden vectors have
+    been verified.
     """
     manifest = read_manifest(folder)
     if manifest.id != id:
@@ -48,7 +60,7 @@ def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
         )
     if manifest.joint_set != joints:
         raise Refusal(
-            f"{folder} speaks of the joints {manifest.joint_set}, expected {joints}; "
+            f"{folder} has the joint set {manifest.joint_set}, expected {joints}; "
             "compile an engine of that joint set"
         )
     engine = load_engine(folder, threads)

@@ -3,6 +3,7 @@
 A misspelt key is an error with its name, never a setting that silently does nothing.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -42,12 +43,13 @@ def load_table(
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """The tables of a configuration file; a Refusal says what is wrong with it."""
+    """The tables of a configuration file, TOML or JSON; a Refusal says what is wrong with it."""
     try:
-        tables = tomllib.loads(path.read_text())
+        text = path.read_text()
+        tables = json.loads(text) if text.startswith("{") else tomllib.loads(text)
     except OSError as error:
         raise Refusal(f"configuration {path} cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise Refusal(f"configuration {path} is not TOML: {error}") from None
     if unknown := sorted(set(tables) - set(TABLES)):
         expected = " or ".join(f"[{name}]" for name in TABLES)

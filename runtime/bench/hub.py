@@ -20,12 +20,12 @@ import zmq
 from rich.console import Console
 from rich.table import Table
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame, pack, to_header
 from cvsf.session.reader import SessionReader
 from cvsf.wire import envelope, node_socket
 from runtime.bench.harness import free_ports, rehearse
-from runtime.config import HubConfig
-from runtime.hub import Hub
+from runtime.hub import Hub, load_networks
 
 _PERIOD_NS = 100_000_000  # of the film: a rate that two cores render in this size
 _VIEWS, _SIZE, _WARM_UP = 4, (1280, 720), 20
@@ -80,8 +80,8 @@ def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict
         min_deadline_ms=1000,
         absent_s=60,
     )
-    hub = Hub(config, data, cams=_VIEWS, offline=True, anchor_ns=0)
-    hub.record_into(data / "fed")
+    networks = load_networks(config, data, offline=True)
+    hub = Hub(config, data / "fed", networks, cams=_VIEWS, anchor_ns=0)
     hub.receiver.start()
     with zmq.Context() as context, node_socket(context, f"tcp://127.0.0.1:{frames_port}") as node:
         rows = _feed(hub, node, pictures, instants)
@@ -124,7 +124,7 @@ def _feed(
         for frame in shown.values():
             sent = replace(frame, boot_id="bench", seq=k, t_ns=begun_ns + k * _PERIOD_NS)
             node.send_multipart([pack(to_header(sent) | {"after": k - 1}), sent.jpeg])
-        group = hub.inbox.get(5.0)
+        group = hub.queue.get(5.0)
         assert group is not None, "the hub formed no instant"
         hub.process(group)
         row = dict(hub.stages.last)

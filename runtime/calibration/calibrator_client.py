@@ -11,8 +11,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from cvsf.calibration.metric_scale import Scale
 from cvsf.messages import pack, unpack
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.session.calibrations import CalibrationUpdate, from_event
@@ -32,8 +34,8 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THR
 class CalibratorClient:
     """A calibration process; every method belongs to the hub's main thread."""
 
-    def __init__(self, scale: Mapping[str, Any], first_s: float, most_hz: float) -> None:
-        self._begin = {"kind": "begin", "scale": dict(scale), "first_s": first_s}
+    def __init__(self, scale: Scale, first_s: float, most_hz: float) -> None:
+        self._begin = {"kind": "begin", "scale": asdict(scale), "first_s": first_s}
         self._least_ns = round(1e9 / most_hz)
         self._sent_ns = 0
         self._current: Calibration | None = None

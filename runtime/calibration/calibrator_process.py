@@ -14,12 +14,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from cvsf.calibration.metric_scale import scale_from_plain
 from cvsf.messages import pack, unpack
 from cvsf.multiview.rig import from_plain
 from cvsf.session.calibrations import to_event
 from cvsf.system.log import start_log
 from runtime.calibration.observation_codec import from_map
-from runtime.calibration.online_calibrator import OnlineCalibrator, known_scale
+from runtime.calibration.online_calibrator import OnlineCalibrator
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def _handle(calibrator: OnlineCalibrator, message: Mapping[str, Any]) -> None:
         case "seen":
             calibrator.add(from_map(message))
         case "begin":
-            calibrator.scale_of = known_scale(message["scale"])
+            calibrator.scale = scale_from_plain(message["scale"])
             calibrator.first_s = float(message["first_s"])
         case "hold":
             calibrator.resume(from_plain(message["cameras"]))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose, from_header, to_header
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.skeleton import Array, JointSet, joint_set, remap
+from cvsf.skeleton import Array, JointSet, joint_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +58,10 @@ class LiftedPose:
 
 def lifted_pose(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedPose:
     """The instant in the joint set of the lifter."""
-    if pose.joint_set != names.name:
-        source = joint_set(pose.joint_set).joints
-        keypoints, confidence = remap(pose.keypoints_px, pose.confidence, source, names.joints)
-        pose = replace(pose, keypoints_px=keypoints, confidence=confidence, joint_set=names.name)
     return LiftedPose(
-        pose=pose, canonical=lifted.canonical, view_from_canonical=lifted.view_from_canonical
+        pose=pose.in_joint_set(names),
+        canonical=lifted.canonical,
+        view_from_canonical=lifted.view_from_canonical,
     )
 
 

@@ -6,17 +6,16 @@ world frame.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.ptz import LEAST_PANNING
-from cvsf.calibration.world_frame import Scale, to_world_frame
+from cvsf.calibration.world_frame import to_world_frame
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import reconstruct
@@ -56,27 +55,11 @@ _STILL_ERROR = 0.015
 """Error below which cameras that were lost once count as standing still."""
 
 
-def known_scale(told: Mapping[str, Any]) -> Callable[[tuple[str, ...]], Scale]:
-    """What the user knows in metres, once the order of the cameras is known."""
-
-    def scale_of(cameras: tuple[str, ...]) -> Scale:
-        if told.get("distance"):
-            one, other, metres = told["distance"]
-            if not {one, other} <= set(cameras):
-                raise Undetermined(f"{one} and {other}, whose distance is known, see too little")
-            return Scale(cameras=(cameras.index(one), cameras.index(other), float(metres)))
-        if told.get("bone"):
-            return Scale(bone=(told["bone"][0], float(told["bone"][1])))
-        return Scale(height_m=told.get("height_m"))
-
-    return scale_of
-
-
 class OnlineCalibrator:
     """Keyframes and the current calibration."""
 
     def __init__(self) -> None:
-        self.scale_of: Callable[[tuple[str, ...]], Scale] = lambda cameras: Scale()
+        self.scale = Scale()  # what the user knows in metres
         self.first_s = 1.0
         self.reason = ""  # why there is no calibration yet
         self.new_refusal = False
@@ -194,7 +177,7 @@ class OnlineCalibrator:
 
     def _in_world_frame(self, seen: LiftedObservations, found: Calibration) -> Calibration:
         skeletons = reconstruct(seen, found)
-        return to_world_frame(found, skeletons, self.scale_of(found.rig.cameras))
+        return to_world_frame(found, skeletons, self.scale)
 
     def _still(self, seen: LiftedObservations) -> tuple[Calibration, float]:
         """Cameras that stand still, and their reprojection error."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
+from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
@@ -28,9 +29,7 @@ from runtime.calibration.depth_filter import DepthFilter
 from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
 from runtime.calibration.known_cameras import KnownCameras
 from runtime.calibration.live_ptz import LivePtz
-from runtime.calibration.metric_scale import measures
 from runtime.calibration.observation_codec import LiftedPose, lifted_pose, stack
-from runtime.config import HubConfig
 
 Real = npt.NDArray[np.float64]
 
@@ -269,7 +268,7 @@ def start_world(
     """The world by the settings; a restarted hub continues in the world of its session."""
     calibrator: CalibratorClient | KnownCameras | None = known
     if known is None and config.calibrate:
-        calibrator = CalibratorClient(measures(config), config.survey_first_s, config.survey_hz)
+        calibrator = CalibratorClient(config.scale, config.survey_first_s, config.survey_hz)
     world = World(calibrator, on_update)
     if isinstance(calibrator, CalibratorClient) and (session / CAMERAS).exists():
         try:

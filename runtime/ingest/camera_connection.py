@@ -1,7 +1,7 @@
-"""One run of one camera's node as the hub knows it, and what became of each of its frames.
+"""The hub's connection to one run of one camera's node, and the fate of each of its frames.
 
-A frame's fate is counted once and in order, when nothing can change it any more: it is on disk, or
-it never will be.
+A frame's fate is counted once and in order, when it is final: the frame is on disk, or never will
+be.
 """
 
 import time
@@ -16,25 +16,28 @@ from cvsf.wire import CAMERA_NAME
 
 RECORDED, NOT_KEPT = "recorded", "not kept"
 _MOST_PIXELS = 1 << 25
+"""In one picture, 33 megapixels: four times 4K; a guess, not measured."""
 _MOST_HZ = 1000
+"""Pictures a second of one camera; a guess, not measured."""
 _MOST = 1 << 53
+"""The largest number counted to: every JSON reader still has it exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a node says that it stands."""
+    """A node's own count of its exposures."""
 
     exposed: int = 0
     acknowledged: int = 0
     in_ring: int = 0
     clock_error_ns: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    fates: Counter[str] = field(default_factory=Counter)  # as the hub told last
+    fates: Counter[str] = field(default_factory=Counter)  # as the last ack had them
     state: str = ""
 
 
 def read_report(header: Mapping[str, Any]) -> Report:
-    """What is in the map of a report; ValueError, TypeError for what cannot be meant."""
+    """The report in a map; ValueError or TypeError where a value is impossible."""
     names = ("exposed", "acknowledged", "in_ring", "clock_error_ns")
     return Report(
         **{name: whole(header.get(name, 0)) for name in names},
@@ -44,8 +47,8 @@ def read_report(header: Mapping[str, Any]) -> Report:
     )
 
 
-def _counted(told: Mapping[str, int]) -> Counter[str]:
-    return Counter({str(reason): whole(number) for reason, number in dict(told).items()})
+def _counted(counts: Mapping[str, int]) -> Counter[str]:
+    return Counter({str(reason): whole(number) for reason, number in dict(counts).items()})
 
 
 def whole(number: object, least: int = 0) -> int:
@@ -57,7 +60,7 @@ def whole(number: object, least: int = 0) -> int:
 
 @dataclass(slots=True)
 class Link:
-    """Belongs to the receiver's thread, but for `on_disk` and `taken`, which others write."""
+    """One run of a node. Only its methods write, on the receiver's thread; any thread may read."""
 
     camera: str
     boot_id: str
@@ -68,27 +71,81 @@ class Link:
     fps: float
     lossless: bool
     in_step: bool
-    heard_s: float
+    heard_s: float  # monotonic, of the last message
     exposed_before: int = 0  # what another session has of this run
     dropped_before: Counter[str] = field(default_factory=Counter)
     received: int = -1
     durable: int = -1  # everything up to here is on disk, or known never to be
-    taken: int = -1
+    taken: int = -1  # everything up to here is processed, or never will be
     on_disk: int = -1
-    pending: deque[tuple[int, str]] = field(default_factory=deque)  # seq, what will become of it
+    pending: deque[tuple[int, str]] = field(default_factory=deque)  # seq and fate to be
     fates: Counter[str] = field(default_factory=Counter)  # of frames up to `durable`
     frames: int = 0
     repeated: int = 0
     out_of_order: int = 0
     ended: bool = False
     gone: bool = False
-    told: tuple[int, int, int] = (-2, -2, -2)
-    told_s: float = 0.0
+    acknowledged: tuple[int, int, int] = (-2, -2, -2)  # received, durable, taken in the last ack
+    acknowledged_s: float = 0.0
     last_trigger: int = -1
-    stop_reason: str | None = None  # told to the node until it ends
+    stop_reason: str | None = None  # sent to the node until it ends
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """received, durable and taken, as an ack carries them."""
+        return self.received, self.durable, self.taken
+
+    def hear(self, address: bytes, report: Report | None = None) -> None:
+        """A message of the node came, perhaps with a report."""
+        self.address, self.heard_s = address, time.monotonic()
+        self.report = report or self.report
+
+    def come_back(self) -> None:
+        """The node was given up too early."""
+        self.gone = False
+
+    def leave(self, *, ended: bool) -> None:
+        """The node ends: because its source did, or because it was stopped."""
+        self.gone, self.ended = True, ended
+
+    def is_next(self, seq: int, after: int) -> bool:
+        """Whether the frame that follows `after` is new and leaves no hole; counted if not."""
+        if seq <= self.received:
+            self.repeated += 1
+            return False
+        if after > self.received:
+            self.out_of_order += 1  # behind a hole that the resend fills
+            return False
+        return True
+
+    def take_in(self, seq: int, fate: str) -> None:
+        """The next frame was received and will have that fate."""
+        self.frames += 1
+        self.pending.append((seq, fate))
+        self.received = seq
+
+    def play(self, trigger: int) -> None:
+        """A frame of that common trigger came."""
+        self.last_trigger = trigger
+
+    def process(self, seq: int) -> None:
+        """Everything up to that frame is processed; a source that waits may send another."""
+        self.taken = max(self.taken, seq)
+
+    def store(self, seq: int) -> None:
+        """Every frame up to that one which will be recorded is on disk."""
+        self.on_disk = seq
+
+    def stop(self, reason: str) -> None:
+        """Have the node end; what it has sent is taken."""
+        self.stop_reason, self.taken = reason, self.received
+
+    def acknowledge(self) -> None:
+        """An ack of the present progress goes out."""
+        self.acknowledged, self.acknowledged_s = self.progress, time.monotonic()
 
     def settle(self) -> None:
-        """Count the frames whose fate is known by now."""
+        """Count the frames whose fate is final by now."""
         while self.pending and (
             self.pending[0][1] != RECORDED or self.pending[0][0] <= self.on_disk
         ):
@@ -98,16 +155,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDisk:
-    """What a session holds of one run of a node when the hub opens it."""
+    """The frames of one run of a node that a session holds when the hub opens it."""
 
     last: int  # seq
     frames: int
 
 
 def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Link:
-    """The link of a run heard for the first time; ValueError says why such a camera cannot be.
+    """The link of a new run; ValueError names what is impossible in its first message.
 
-    A restarted hub goes on counting where the disk and the node say that the killed one was.
+    A restarted hub goes on counting from what the disk holds and the node reports.
     """
     camera, boot_id, fps = header["camera"], header["boot_id"], float(header["fps"])
     width_px, height_px = whole(header["width_px"], 1), whole(header["height_px"], 1)
@@ -136,7 +193,7 @@ def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Lin
         link.received = link.durable = link.taken = link.on_disk = known.last
         link.fates = report.fates.copy()
         link.fates[RECORDED] = known.frames
-    elif report.acknowledged:  # by the hub of another session
+    elif report.acknowledged:  # acknowledged by the hub of another session
         link.exposed_before = report.exposed - report.in_ring
         link.dropped_before = report.dropped
         link.report = replace(report, fates=Counter())
@@ -144,7 +201,7 @@ def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Lin
 
 
 def found_on_disk(manifest: Manifest) -> dict[Source, OnDisk]:
-    """What a session that is continued holds already."""
+    """The frames of each run that a continued session holds already."""
     found: dict[Source, OnDisk] = {}
     for segment in manifest.segments:
         for camera, ranges in segment.ranges.items():

@@ -1,6 +1,6 @@
-"""Where every exposure of a camera is: on disk, not kept, dropped, or still with its node.
+"""The place of every exposure of a camera: on disk, not kept, dropped, or still with its node.
 
-All runs of its node and all hubs of the session are in it; what nobody can tell any more counts as
+It covers all runs of its node and all hubs of the session. An exposure without a record counts as
 dropped.
 """
 
@@ -36,9 +36,9 @@ class Account:
         )
 
     def explained(self, rest: str) -> "Account":
-        """The same, with what no reason was told for under `rest`."""
-        untold = self.dropped - self.reasons.total()
-        return self + Account(reasons=Counter({rest: max(untold, 0)}))
+        """The same, with the drops without a reason under `rest`."""
+        unexplained = self.dropped - self.reasons.total()
+        return self + Account(reasons=Counter({rest: max(unexplained, 0)}))
 
 
 def account(
@@ -51,14 +51,14 @@ def account(
 ) -> Account:
     """The sum over the runs of a camera.
 
-    `present` is the one that this hub hears, `before` what it found on disk.
+    `present` is the run that is connected now, `before` holds those found on disk at the start.
     """
     total = Account()
     for (name, _), link in runs.items():
         if name == camera and link is present:
-            total += _settled(link, returns=True) if final or link.gone else _told(link)
+            total += _counted(link, returns=True) if final or link.gone else _reported(link)
         elif name == camera:
-            total += _settled(link, returns=False)
+            total += _counted(link, returns=False)
     for run, found in before.items():
         if run[0] == camera and run not in runs:
             lost = Counter({"lost with an earlier run": found.last + 1 - found.frames})
@@ -66,8 +66,8 @@ def account(
     return total
 
 
-def _told(link: Link) -> Account:
-    """As its node last said, which agrees with itself at any moment."""
+def _reported(link: Link) -> Account:
+    """By its node's last report, which is consistent at any moment."""
     report = link.report
     return Account(
         exposed=report.exposed - link.exposed_before,
@@ -78,8 +78,8 @@ def _told(link: Link) -> Account:
     ).explained("lost with a killed hub")
 
 
-def _settled(link: Link, *, returns: bool) -> Account:
-    """As the hub knows by itself, of a node that has ended or died, or that outlives the hub."""
+def _counted(link: Link, *, returns: bool) -> Account:
+    """By the hub's own count: of a node that has ended or died, or that outlives the hub."""
     exposed = max(link.report.exposed, link.received + 1) - link.exposed_before
     reasons = _reasons(link, link.fates)
     rest = max(exposed - link.fates[RECORDED] - link.fates[NOT_KEPT] - reasons.total(), 0)

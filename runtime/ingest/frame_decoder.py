@@ -1,6 +1,6 @@
-"""Which frames of an instant may be looked at, and their pixels.
+"""The frames of an instant that can be used, and their pixels.
 
-A frame that is left out is counted with its camera and its reason; it is on disk all the same.
+A frame that is left out is counted with its camera and its reason; it is recorded all the same.
 """
 
 from collections import Counter
@@ -9,15 +9,20 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
+from jaxtyping import UInt8
 
 from cvsf.messages import Frame
 
+Picture = npt.NDArray[np.uint8]
+
 _FROZEN_NS = 500_000_000
+"""A camera whose picture stays the same for longer is frozen; a guess, not measured."""
 _END_OF_TIME_NS = 1 << 63
+"""Times are signed 64 bit numbers on disk."""
 
 
-class Pictures:
-    """Knows each camera's last picture, so that one which only repeats itself is noticed."""
+class FrameDecoder:
+    """Remembers each camera's last picture, so that a frozen camera is detected."""
 
     def __init__(self, max_uncertainty_ms: float) -> None:
         self._max_uncertainty_ns = max_uncertainty_ms * 1e6
@@ -25,11 +30,11 @@ class Pictures:
         self.left_out: Counter[str] = Counter()
 
     def usable(self, frames: Mapping[str, Frame]) -> dict[str, Frame]:
-        """The frames worth looking at, in the order of their names."""
-        return {c: f for c, f in sorted(frames.items()) if self._is_worth_it(f)}
+        """The frames that can be used, in the order of their cameras' names."""
+        return {c: f for c, f in sorted(frames.items()) if self._is_usable(f)}
 
-    def decode(self, frames: Mapping[str, Frame]) -> dict[str, npt.NDArray[np.uint8]]:
-        """BGR pixels of every picture that decodes; the headers were checked at the door."""
+    def decode(self, frames: Mapping[str, Frame]) -> dict[str, UInt8[Picture, "_ _ 3"]]:
+        """BGR pixels of every picture that decodes; headers were checked on receipt."""
         pixels = {}
         for camera, frame in frames.items():
             try:
@@ -38,7 +43,7 @@ class Pictures:
                 self.left_out[f"{camera}: broken picture"] += 1
         return pixels
 
-    def _is_worth_it(self, frame: Frame) -> bool:
+    def _is_usable(self, frame: Frame) -> bool:
         checksum, since_ns = self._last.get(frame.camera, (None, 0))
         if frame.crc32 != checksum:
             self._last[frame.camera] = (frame.crc32, frame.t_ns)
@@ -52,7 +57,7 @@ class Pictures:
 
 
 def trouble_with(frame: Frame, size_px: tuple[int, int]) -> str | None:
-    """Why a picture may not be decoded, if it may not: never by decoding it."""
+    """Why a picture must not be decoded, None if it may be; found without decoding it."""
     if not 0 <= frame.t_ns < _END_OF_TIME_NS:
         return "impossible time"
     if not frame.intact():

@@ -1,4 +1,4 @@
-"""Frames to instants as they arrive: live ones by slot and deadline, files in step, into the inbox.
+"""Frames to instants: live ones by slot and deadline, files in step; complete ones are queued.
 
 Everything here belongs to the receiver's thread.
 """
@@ -8,24 +8,24 @@ from collections.abc import Callable
 from statistics import median_high
 from typing import Any
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame
-from runtime.config import HubConfig
 from runtime.ingest.camera_connection import Link
-from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.instant_queue import InstantQueue
 from runtime.ingest.receiver import Receiver
 from runtime.ingest.synchroniser import Group, Slots, Steps
 
 log = logging.getLogger(__name__)
 
 
-class Gathering:
-    """The frames that still wait for those of other cameras."""
+class InstantAssembler:
+    """Holds frames until those of the other cameras have come, or cannot come any more."""
 
     def __init__(
-        self, config: HubConfig, inbox: Inbox, *, cams: int, now_ns: Callable[[], int]
+        self, config: HubConfig, queue: InstantQueue, *, cams: int, now_ns: Callable[[], int]
     ) -> None:
-        self._absent_s, self._inbox, self._cams, self._now_ns = (
-            config.absent_s, inbox, cams, now_ns,
+        self._absent_s, self._queue, self._cams, self._now_ns = (
+            config.absent_s, queue, cams, now_ns,
         )  # fmt: skip
         self._slots = Slots(
             min_deadline_ms=config.min_deadline_ms, max_deadline_ms=config.max_deadline_ms
@@ -33,11 +33,11 @@ class Gathering:
         self._steps = Steps()
 
     def take(self, receiver: Receiver, frame: Frame, link: Link) -> None:
-        """A frame came; the instants that are complete because of it go on."""
+        """Add a frame; the instants that are complete because of it are queued."""
         if frame.trigger is not None and link.lossless:
             if not self._steps.add(frame):
-                link.taken = frame.seq
-            link.last_trigger = frame.trigger
+                link.process(frame.seq)
+            link.play(frame.trigger)
             self._end_beyond_shortest(receiver)
             self._step(receiver)
         else:
@@ -57,7 +57,7 @@ class Gathering:
         return self._slots.waits or self._steps.waits
 
     def end(self, receiver: Receiver, link: Link) -> None:
-        """A node said goodbye."""
+        """A node has ended."""
         if not link.lossless:
             return
         self._steps.end(link.camera)
@@ -75,12 +75,11 @@ class Gathering:
         }
 
     def _end_beyond_shortest(self, receiver: Receiver) -> None:
-        """Stop the files that go on where a shorter one has ended, and say so once."""
+        """Stop the files that are longer than the shortest, and log each once."""
         last = self._steps.last_trigger
         for link in receiver.links.values():
             if last is not None and link.last_trigger > last and link.stop_reason is None:
-                link.stop_reason = f"a shorter file has ended after {last + 1} pictures"
-                link.taken = link.received
+                link.stop(f"a shorter file has ended after {last + 1} pictures")
                 log.warning(
                     "file goes on where a shorter one has ended, stopping there",
                     extra={"camera": link.camera, "instants": last + 1},
@@ -96,4 +95,4 @@ class Gathering:
 
     def _offer(self, groups: list[Group], *, lossless: bool) -> None:
         for group in groups:
-            self._inbox.put(group, lossless=lossless)
+            self._queue.put(group, lossless=lossless)

@@ -1,7 +1,7 @@
-"""Groups on their way from the receiver's thread to the pose loop.
+"""Groups on their way from the receiver's thread to the main thread.
 
-Of live cameras the newest, of files all of them, in order. One hiccup loses nothing: a few live
-groups in a row may wait behind others, but not for long.
+Files: all groups, in order. Live cameras: the newest. A short delay of the main thread loses
+nothing, because a few live groups in a row may wait behind others.
 """
 
 import threading
@@ -9,11 +9,12 @@ from collections import deque
 
 from runtime.ingest.synchroniser import Group
 
-_HICCUP = 3  # live groups in a row that may wait behind others
+_MOST_BEHIND = 3
+"""Live groups in a row that may wait behind others; a guess, not measured."""
 
 
-class Inbox:
-    """A queue that drops live groups nobody had time for, and counts them."""
+class InstantQueue:
+    """A queue that drops live groups when the main thread is too slow, and counts them."""
 
     def __init__(self) -> None:
         self._groups: deque[tuple[Group, bool]] = deque()
@@ -22,10 +23,10 @@ class Inbox:
         self.skipped = 0
 
     def put(self, group: Group, *, lossless: bool) -> None:
-        """Add a group; live ones push out those before them once too many in a row had to wait."""
+        """Add a group; a live one replaces those before it once too many in a row waited."""
         with self._ready:
             self._behind = self._behind + 1 if self._groups else 0
-            if not lossless and self._behind > _HICCUP:
+            if not lossless and self._behind > _MOST_BEHIND:
                 waiting = len(self._groups)
                 self._groups = deque((g, kept) for g, kept in self._groups if kept)
                 self.skipped += waiting - len(self._groups)

@@ -1,21 +1,22 @@
 """The hub's end of the wire: every frame accepted once and in order, or counted with a reason.
 
-A thread owns the ROUTER. Frames go on to whoever was named at the start; nodes hear what was
-received, what is on disk and what is done with.
+A thread owns the ROUTER and the links. Frames go to a callback; nodes get acks of what was
+received, what is on disk and what is processed.
 """
 
 import logging
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import zmq
 
 from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
 from cvsf.session.statistics import Source
+from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket
 from runtime.ingest.camera_connection import (
     NOT_KEPT,
@@ -31,18 +32,27 @@ from runtime.ingest.frame_decoder import trouble_with
 log = logging.getLogger(__name__)
 
 _ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
+"""Between acks of a run with progress, and of one without; a guess, not measured."""
 _CLAIM_S, _SILENT_S = 2.0, 1.0
+"""A new run takes over a camera that is silent for so long; where the old run is not, the new one
+is refused after claiming the name for so long. A guess, not measured.
+"""
 _MOST_CAMERAS = 64
 _WATCHFUL_MS, _CALM_MS = 4, 20
-"""How long to wait for messages while frames wait for others, and while none do."""
+"""Longest wait for messages while frames wait for others, and while none do; a guess, not measured:
+the first adds to an instant's latency where a camera is absent.
+"""
 _LOSSLESS_SILENCE_S = 5.0
+"""A camera that plays a file counts as absent after so long; a guess, not measured."""
 _PARTING_S = 3.0
-"""A hub that nobody stops by then speaks again each second: it waits for other cameras."""
+"""A hub whose cameras have all ended prints no stats for so long: it is usually stopped by then. If
+it is not, it waits for other cameras. A guess, not measured.
+"""
 
 
 class Receiver:
-    """Keeps a link per camera; `on_frame` and `on_idle` are called on its thread, the rest may
-    come from any.
+    """Keeps a link per camera. The callbacks run on its thread; its methods may be called from
+    any.
     """
 
     def __init__(
@@ -54,18 +64,25 @@ class Receiver:
         on_frame: Callable[[Frame, Link], bool],
         on_idle: Callable[[], bool],
         on_bye: Callable[[Link], None],
+        resume: Mapping[Source, OnDisk] | None = None,
     ) -> None:
         self.hub_id = uuid.uuid4().hex[:12]
         self.links: dict[str, Link] = {}  # the present run of each camera
         self.runs: dict[Source, Link] = {}
         self.garbage: Counter[str] = Counter()
-        self.resume: dict[Source, OnDisk] = {}  # what a restarted hub finds
-        self._now_ns, self._deaf = now_ns, False
+        self.resume = resume or {}  # what a restarted hub finds
+        self._now_ns, self._is_full = now_ns, False
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
         self._claims: dict[Source, float] = {}
+        self._stored: deque[tuple[Source, int]] = deque()  # for the thread to enter in its links
+        self._processed: deque[tuple[Source, int]] = deque()
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._router = hub_socket(self._context, host, port)
+        try:
+            self._router = hub_socket(self._context, host, port)
+        except Refusal:
+            self._context.destroy(0)
+            raise
         self.port = int(self._router.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
         self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
 
@@ -74,10 +91,10 @@ class Receiver:
 
     def take_no_more(self) -> None:
         """Leave further frames in their nodes' rings."""
-        self._deaf = True
+        self._is_full = True
 
     def close(self) -> None:
-        """Tell the nodes what is on disk by now, and end."""
+        """Acknowledge what is on disk by now, and end."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -104,17 +121,13 @@ class Receiver:
             )
         )
 
-    def mark_durable(self, on_disk: dict[Source, int]) -> None:
-        """What the recorder has on disk."""
-        for run, seq in on_disk.items():
-            if link := self.runs.get(run):
-                link.on_disk = seq
+    def mark_durable(self, on_disk: Mapping[Source, int]) -> None:
+        """Note the last frame of each run that the recorder has on disk."""
+        self._stored.extend(on_disk.items())
 
     def mark_taken(self, frame: Frame) -> None:
-        """This frame is done with; a source that waits may send another."""
-        link = self.links.get(frame.camera)
-        if link and link.boot_id == frame.boot_id:
-            link.taken = max(link.taken, frame.seq)
+        """Note that the frame is processed; a source that waits may send another."""
+        self._processed.append(((frame.camera, frame.boot_id), frame.seq))
 
     def _run(self) -> None:
         acks_at, waits = 0.0, False
@@ -125,18 +138,18 @@ class Receiver:
                         parts = self._router.recv_multipart(zmq.DONTWAIT)
                     except zmq.Again:
                         break
-                    self._hear(parts)
+                    self._receive(parts)
             waits = self._on_idle()
             if time.monotonic() >= acks_at:
                 self._acknowledge()
                 acks_at = time.monotonic() + _ACK_EVERY_S
         while self._router.poll(0):
-            self._hear(self._router.recv_multipart())
+            self._receive(self._router.recv_multipart())
+        self._settle()
         for link in self.runs.values():
-            link.settle()
-            self._tell_ack(link)
+            self._send_ack(link)
 
-    def _hear(self, parts: list[bytes]) -> None:
+    def _receive(self, parts: list[bytes]) -> None:
         address, *body = parts
         if not 1 <= len(body) <= 2:
             self.garbage["wrong number of parts"] += 1
@@ -154,15 +167,14 @@ class Receiver:
         kind = header.get("kind")
         if kind == "probe":
             echo = envelope("echo", sent_ns=int(header["sent_ns"]), hub_ns=self._now_ns())
-            self._tell(address, echo)
+            self._send(address, echo)
         elif kind == "frame" and jpeg is not None:
             self._take_frame(address, header, jpeg)
         elif kind in ("report", "bye") and (link := self._link(address, header)):
-            link.heard_s = time.monotonic()
             if kind == "bye":
-                link.gone, link.ended = True, bool(header.get("ended"))
+                link.leave(ended=bool(header.get("ended")))
                 self._on_bye(link)
-            self._tell_ack(link)
+            self._send_ack(link)
         elif kind not in ("report", "bye"):
             self.garbage["unknown kind"] += 1
 
@@ -171,7 +183,7 @@ class Receiver:
         camera, boot_id = header["camera"], header["boot_id"]
         link = self.links.get(camera)
         if link and link.boot_id == boot_id:
-            link.address, link.report = address, read_report(header)
+            link.hear(address, read_report(header))
             return link
         if link and not link.gone and time.monotonic() - link.heard_s < _SILENT_S:
             first_s = self._claims.setdefault((camera, boot_id), time.monotonic())
@@ -190,8 +202,9 @@ class Receiver:
             self._refuse(address, "too many cameras", reason)
             return None
         link = self.runs.get(run)
-        if link:  # it was taken for dead
-            link.address, link.report, link.gone = address, read_report(header), False
+        if link:  # it was given up too early
+            link.hear(address, read_report(header))
+            link.come_back()
         else:
             try:
                 link = meet(address, header, self.resume.get(run))
@@ -206,22 +219,16 @@ class Receiver:
         return link
 
     def _take_frame(self, address: bytes, header: dict[str, Any], jpeg: bytes) -> None:
-        if self._deaf:
+        if self._is_full:
             return  # the node's ring keeps the frame
         link = self.links.get(header["camera"])
         if link is None or link.boot_id != header.get("boot_id"):
             self.garbage["frame of an unknown camera"] += 1  # sent again once its report has come
             return
-        link.address, link.heard_s = address, time.monotonic()
+        link.hear(address)
         seq, after = whole(header["seq"]), whole(header.get("after", -1), -1)
-        if seq <= link.received:
-            link.repeated += 1
-        elif after > link.received:
-            link.out_of_order += 1  # behind a hole that the resend fills
-        else:
-            link.frames += 1
-            link.pending.append((seq, self._fate(link, header, jpeg, seq)))
-            link.received = seq
+        if link.is_next(seq, after):
+            link.take_in(seq, self._fate(link, header, jpeg, seq))
 
     def _fate(self, link: Link, header: dict[str, Any], jpeg: bytes, seq: int) -> str:
         """What will become of a frame: recorded, not kept, or why it is refused."""
@@ -231,24 +238,35 @@ class Receiver:
         except ValueError:
             trouble = "malformed header"
         if trouble:
-            link.taken = max(link.taken, seq)
+            link.process(seq)
             return trouble
         return RECORDED if self._on_frame(frame, link) else NOT_KEPT
 
     def _acknowledge(self) -> None:
+        self._settle()
         now = time.monotonic()
         for link in self.runs.values():
-            link.settle()
-            stands = (link.received, link.durable, link.taken)
-            if link.gone and stands == link.told:
-                continue
-            if stands != link.told or now - link.told_s > _ACK_AT_LEAST_S:
-                self._tell_ack(link)
+            is_new = link.progress != link.acknowledged
+            if is_new or (not link.gone and now - link.acknowledged_s > _ACK_AT_LEAST_S):
+                self._send_ack(link)
                 if link.stop_reason and not link.gone:
-                    self._tell(link.address, envelope("stop", reason=link.stop_reason))
+                    self._send(link.address, envelope("stop", reason=link.stop_reason))
 
-    def _tell_ack(self, link: Link) -> None:
-        link.told, link.told_s = (link.received, link.durable, link.taken), time.monotonic()
+    def _settle(self) -> None:
+        """Enter in the links what other threads have noted, and count the fates known by now."""
+        while self._processed:
+            run, seq = self._processed.popleft()
+            if (link := self.runs.get(run)) and link is self.links.get(run[0]):
+                link.process(seq)
+        while self._stored:
+            run, seq = self._stored.popleft()
+            if link := self.runs.get(run):
+                link.store(seq)
+        for link in self.runs.values():
+            link.settle()
+
+    def _send_ack(self, link: Link) -> None:
+        link.acknowledge()
         ack = envelope(
             "ack",
             hub_id=self.hub_id,
@@ -259,13 +277,13 @@ class Receiver:
             taken=link.taken,
             fates=dict(link.fates),
         )
-        self._tell(link.address, ack)
+        self._send(link.address, ack)
 
     def _refuse(self, address: bytes, what: str, reason: str) -> None:
         self.garbage[what] += 1
-        self._tell(address, envelope("refused", reason=reason))
+        self._send(address, envelope("refused", reason=reason))
 
-    def _tell(self, address: bytes, message: dict[str, object]) -> None:
+    def _send(self, address: bytes, message: dict[str, object]) -> None:
         try:
             self._router.send_multipart([address, pack(message)], zmq.DONTWAIT)
         except zmq.ZMQError:

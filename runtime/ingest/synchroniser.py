@@ -1,8 +1,8 @@
 """Frames to instants: which pictures belong to one moment.
 
-Live cameras by slot and deadline, so that a dead camera costs the others nothing; sources played in
-step by their trigger number, so that nothing is lost. An instant goes out at most once and never
-before an earlier one.
+Live cameras by slot and deadline, so that a dead camera does not delay the others for long; sources
+played in step by their trigger number, so that nothing is lost. An instant goes out at most once
+and never before an earlier one.
 """
 
 from collections import deque
@@ -14,9 +14,13 @@ import numpy as np
 from cvsf.messages import Frame, Instant
 
 _LAG_MARGIN_NS = 5_000_000
+"""Added to the 99th percentile of the lags, which makes the deadline; a guess, not measured."""
 _AHEAD_NS = 20_000_000
-"""More than any measured clock is off by: a picture cannot come before it was taken."""
+"""A frame whose time is so far ahead of the hub's clock has a wrong clock: a picture cannot come
+before it was taken. A guess, not measured.
+"""
 _LAGS, _LOOK_EVERY = 400, 100
+"""Lags remembered, and noted between two changes of the deadline; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ class Slots:
     def add(
         self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]
     ) -> list[Group]:
-        """Take a frame in; the groups that are complete because of it, oldest first."""
+        """Add a frame; the groups that are complete because of it, oldest first."""
         if frame.t_ns > now_ns + _AHEAD_NS:
             self.ahead += 1  # it would make every other camera's frames late
             return []
@@ -152,7 +156,7 @@ class Steps:
         return any(self._waiting.values())
 
     def end(self, camera: str) -> None:
-        """This camera gives nothing more."""
+        """The camera gives no more frames."""
         self._ended.add(camera)
         self._waiting.setdefault(camera, deque())
 

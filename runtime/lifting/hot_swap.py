@@ -1,7 +1,7 @@
-"""The engine that serves, and the next one: noticed, loaded, proved and warmed beside the hub.
+"""The live engine and its successor, which is loaded, verified and warmed beside the main thread.
 
-The main thread only ever takes what is ready, between two instants. Whatever fails, the engine that
-serves goes on serving, and the hub says why.
+The main thread takes an engine that is ready between two instants. Where a step fails, the present
+engine stays, and the hub reports why.
 """
 
 import logging
@@ -23,15 +23,13 @@ from runtime.lifting.pose_assembly import JOINED_SET
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
-_RETIRED = 4  # engines that may wait for a calm moment to be let go of
-_FILES = ("manifest.json", "lifter.onnx", "lifter_fp16.onnx", "golden.npz")
-
-Stamp = tuple[object, ...]
-"""What the live link and its engine look like from outside: another stamp deserves another try."""
+"""Between two looks at the registry; a guess, not measured."""
+_RETIRED = 4
+"""Engines that may wait for a calm moment to be closed; a guess, not measured."""
 
 
-class Serving:
-    """The lifter of the hub; `engine`, `take` and `views` belong to the main thread."""
+class HotSwap:
+    """The hub's lifter; `engine`, `take` and `views` belong to the main thread."""
 
     def __init__(
         self, models: Path, plans: Path, kind: Kind = "auto", threads: int = 1, views: int = 0
@@ -40,12 +38,12 @@ class Serving:
         self.views = views  # of the present instants; 0 is not known yet
         self.swaps = 0
         self.trouble: str | None = None
-        self.plan: str | None = None  # what is being done to a plan
+        self.plan: str | None = None  # progress of the plan that is being built
         self.choice: Choice = choose(kind)
         self._plans, self._threads = plans, threads
-        self._said: set[tuple[str, str]] = set()
-        self._tried: Stamp = ()
-        self._planned = ""  # the engine whose plan was last asked for
+        self._reported: set[tuple[str, str]] = set()
+        self._tried: tuple[object, ...] = ()  # fingerprint of the last try
+        self._planned = ""  # the engine whose plan was last requested
         self._ready: Engine | None = None
         self._lock = threading.Lock()
         self._retired: deque[Engine] = deque()
@@ -60,17 +58,17 @@ class Serving:
 
     @property
     def backend(self) -> str:
-        """What runs the engine that serves."""
+        """What runs the present engine."""
         return self.engine.backend
 
     def start(self) -> None:
-        """Look out for promotions from now on."""
+        """Watch for promotions from now on."""
         self._work("engines", self._look)
 
     def take(self, *, calm: bool) -> Engine | None:
-        """Serve with the next engine if it is ready; then the one that served until now.
+        """Swap to the next engine if it is ready; then the previous one is returned.
 
-        What nobody uses any more is let go of when the hub is `calm`: that takes milliseconds.
+        Unused engines are closed when the hub is `calm`, because that takes milliseconds.
         """
         if calm or len(self._retired) > _RETIRED:
             with suppress(IndexError):
@@ -81,17 +79,17 @@ class Serving:
         with self._lock:
             fresh, self._ready = self._ready, None
             if fresh is None:
-                return None  # taken back just now
-            before, self.engine = self.engine, fresh
+                return None  # withdrawn just now
+            previous, self.engine = self.engine, fresh
         self.swaps += 1
         log.info(
             "engine swapped",
-            extra={"engine": fresh.id, "before": before.id, "backend": fresh.backend},
+            extra={"engine": fresh.id, "before": previous.id, "backend": fresh.backend},
         )
-        return before
+        return previous
 
     def retire(self, engine: Engine) -> None:
-        """Have the main thread let go of an engine that nobody uses any more; from any thread."""
+        """Have the main thread close an engine that is not used any more; from any thread."""
         self._retired.append(engine)
 
     def figures(self) -> dict[str, Any]:
@@ -105,7 +103,7 @@ class Serving:
         }
 
     def close(self) -> None:
-        """Look out no more; what is being loaded is waited for, a plan is given up."""
+        """Stop watching; an engine that is being loaded is waited for, a plan is given up."""
         self._stop.set()
         for worker in self._workers:
             worker.join()
@@ -113,22 +111,22 @@ class Serving:
     # on the main thread, before the first instant
 
     def _first(self) -> Engine:
-        """The live engine, else the one before it, else the one inside the package."""
-        self._tried = self._stamp()
-        for name, find in (("live", self.registry.live), ("before", self._before)):
+        """The live engine, else the previous one, else the one inside the package."""
+        self._tried = self.registry.fingerprint()
+        for name, find in (("live", self.registry.live), ("before", self._previous)):
             try:
                 folder = find()
                 if folder is not None:
                     return self._opened(folder, folder_id(folder))
             except (Refusal, OSError) as error:
-                self._tell(name, str(error))
+                self._report(name, str(error))
         return self._opened(SHIPPED, folder_id(SHIPPED))
 
     def _opened(self, folder: Path, id: str) -> Engine:
         with apart():
             return open_whole(folder, id, JOINED_SET, self._threads)
 
-    def _before(self) -> Path | None:
+    def _previous(self) -> Path | None:
         id = self.registry.before()
         return self.registry.folder(id) if id else None
 
@@ -139,45 +137,31 @@ class Serving:
             if self._freed.is_set():
                 self._freed.clear()
                 give_back()
-            stamp = self._stamp()
-            if stamp != self._tried:
-                self._tried = stamp
+            fingerprint = self.registry.fingerprint()
+            if fingerprint != self._tried:
+                self._tried = fingerprint
                 self._try()
             if self.choice.backend == "tensorrt":
                 self._plan_if_due()
 
-    def _stamp(self) -> Stamp:
-        """The live link and its files as they are now; reading that costs next to nothing."""
-        link = self.registry.models / "live"
-        try:
-            folder = self.registry.live()
-            seen = [(s.st_ino, s.st_size, s.st_mtime_ns) for s in (link.lstat(),)]
-            for name in _FILES:
-                with suppress(FileNotFoundError):
-                    of = (folder / name).stat()
-                    seen.append((of.st_ino, of.st_size, of.st_mtime_ns))
-            return (str(folder), *seen)
-        except (Refusal, OSError) as error:
-            return (str(error),)
-
     def _try(self) -> None:
-        """Make the live engine ready, or say why it cannot serve."""
+        """Make the live engine ready, or report why it cannot serve."""
         id = "live"
         try:
             folder, id = self.registry.live(), self.registry.live_id()
             if not self._serves(id):
                 self._offer(self._opened(folder, id), folder)
         except (Refusal, OSError) as error:
-            self._tell(id, str(error))
-        except Exception as error:  # whatever a runtime raises, the next promotion is noticed
-            self._tell(id, _in_one_line(error))
+            self._report(id, str(error))
+        except Exception as error:  # whatever a runtime raises, the next promotion is handled
+            self._report(id, _in_one_line(error))
 
     def _serves(self, id: str) -> bool:
-        """Whether the wanted engine serves already; what is ready instead of it is taken back."""
+        """Whether the wanted engine serves already; another one that is ready is withdrawn."""
         with self._lock:
             self._wanted, ready = id, self._ready
             if ready and ready.id == id:
-                return True  # it is on its way
+                return True  # the main thread takes it next
             if id != self.engine.id:
                 return False
             unused, self._ready = ready, None
@@ -187,8 +171,8 @@ class Serving:
         return True
 
     def _offer(self, engine: Engine, folder: Path) -> None:
-        """Hand the engine over once it has lifted so many views as there are now, unless another is
-        wanted by then.
+        """Make the engine ready once it has lifted as many views as there are now, unless another
+        one is wanted by then.
         """
         try:
             views, most = max(self.views, 1), engine.manifest.max_views
@@ -213,7 +197,7 @@ class Serving:
             self.retire(unused)
 
     def _plan_if_due(self) -> None:
-        """Have the plan built of the engine that serves; one at a time."""
+        """Build the plan of the present engine; one plan at a time."""
         id = self.engine.id
         if id not in (self._planned, "") and self.plan is None and self._wanted == id:
             self._planned, self.plan = id, "waiting"
@@ -222,7 +206,7 @@ class Serving:
     def _build(self, id: str) -> None:
         try:
             folder = self.registry.folder(id)
-            engine = open_tensorrt(folder, self._plans, self._tell_plan)
+            engine = open_tensorrt(folder, self._plans, self._report_plan)
             try:
                 check_golden(engine, folder)
             except BaseException:
@@ -232,22 +216,22 @@ class Serving:
         except _GivenUpError:
             pass
         except (Refusal, OSError) as error:
-            self._tell(id, str(error))
+            self._report(id, str(error))
         except Exception as error:  # as above
-            self._tell(id, _in_one_line(error))
+            self._report(id, _in_one_line(error))
         finally:
             self.plan = None
 
-    def _tell_plan(self, doing: str, share: float) -> None:
+    def _report_plan(self, doing: str, share: float) -> None:
         if self._stop.is_set():
             raise _GivenUpError
         self.plan = f"{doing} {100 * share:.0f} %"
 
-    def _tell(self, id: str, reason: str) -> None:
-        """Say once why an engine does not serve."""
+    def _report(self, id: str, reason: str) -> None:
+        """Log once why an engine does not serve."""
         self.trouble = reason
-        if (id, reason) not in self._said:
-            self._said.add((id, reason))
+        if (id, reason) not in self._reported:
+            self._reported.add((id, reason))
             log.error("engine refused", extra={"engine": id, "reason": reason})
 
     def _work(self, name: str, act: Callable[[], None]) -> None:
@@ -261,11 +245,11 @@ class _GivenUpError(Exception):
 
 
 def _in_one_line(error: Exception) -> str:
-    """What a library raised, as a sentence's worth."""
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    """The first line of a library's error, with its type."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def folder_id(folder: Path) -> str:
-    """The name an engine's folder should carry: its own, or for the shipped one its manifest's."""
+    """The id of the engine in a folder: its name, for the shipped one the manifest's id."""
     return read_manifest(folder).id if folder == SHIPPED else folder.name

@@ -1,8 +1,7 @@
-"""How well a lifter does on what the hub sees, without a label: its views against each other, its
-bones against themselves, its poses against the pictures.
+"""A lifter's quality without labels: agreement of the views, spread of bone lengths, reprojection.
 
-All three are shares, the lower the better. A lifter that says the same of everybody agrees with
-itself perfectly; the pictures give it away.
+All three are shares, the lower the better. A lifter with the same output for every input has
+perfect agreement; only its reprojection error shows that it is useless.
 """
 
 from collections import deque
@@ -10,63 +9,76 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
 from cvsf.evaluation.metrics import Real, multiview_agreement
 from cvsf.messages import MultiviewPose
-from cvsf.skeleton import joint_set
+from cvsf.skeleton import Array, joint_set
 
 MEASURES = ("agreement", "reprojection")
 """By which engines are compared on the same instants."""
-_SURE, _MOST_JOINTS = 0.3, 0.75
+_LEAST_CONFIDENCE, _MOST_JOINTS = 0.3, 0.75
+"""A view is whole if it has more than this confidence in at least this share of the joints; a
+guess, not measured.
+"""
 _BLOCKS = 20
-"""Into which a window is cut for its doubt: neighbouring instants are nearly the same."""
+"""Parts of a window whose means give its standard error: neighbouring instants are nearly the same,
+so their number would make it too small. A guess, not measured.
+"""
 LEAST = _BLOCKS
 """Instants that a window must hold to be compared."""
-_DOUBTS = 2.0
+_STANDARD_ERRORS = 2.0
+"""By which an engine must be worse than the margin: 98 % of normal errors are within."""
 _TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one engine made of one instant."""
+    """The label-free metrics of one engine on one instant."""
 
     agreement: float  # distance of the views' poses from their mean, over its RMS radius
     reprojection: float  # of each view's pose, best scale and place, over the size in the picture
-    bones: Real  # (views, bones) lengths, trunk + leg = 1
+    bones: Float[Real, "V bones"]  # lengths, trunk + leg = 1
 
 
 _NO_BODY = 100.0
-"""Where a joint that is no number is put, in trunks and legs: as wrong as can be."""
+"""Coordinate of a joint that is not finite, in trunks and legs: wrong by any measure."""
 
 
 def whole_views(pose: MultiviewPose) -> list[int]:
-    """The views that see nearly all of the person."""
-    return [int(v) for v in np.flatnonzero((pose.confidence > _SURE).mean(1) >= _MOST_JOINTS)]
+    """The views with nearly all joints of the person."""
+    return [
+        int(v)
+        for v in np.flatnonzero((pose.confidence > _LEAST_CONFIDENCE).mean(1) >= _MOST_JOINTS)
+    ]
 
 
 def measured(pose: MultiviewPose, lifted: Lifted, views: list[int]) -> Measured:
-    """The instant in those views as the engine lifted it."""
-    canonical, sure = lifted.canonical[views].astype(float), pose.confidence[views].astype(float)
+    """The metrics of the instant in those views, as the engine lifted it."""
+    canonical = lifted.canonical[views].astype(float)
+    confidence = pose.confidence[views].astype(float)
     parent, child = (list(e) for e in zip(*joint_set(pose.joint_set).bones, strict=True))
     canonical = np.nan_to_num(canonical, nan=_NO_BODY, posinf=_NO_BODY, neginf=-_NO_BODY)
     turned = canonical @ np.nan_to_num(np.swapaxes(lifted.view_from_canonical[views], -1, -2))
     return Measured(
-        agreement=float(multiview_agreement(canonical, sure)),
-        reprojection=float(_misfit(turned[..., :2], pose.keypoints_px[views], sure).mean()),
+        agreement=float(multiview_agreement(canonical, confidence)),
+        reprojection=float(
+            _reprojection_error(turned[..., :2], pose.keypoints_px[views], confidence).mean()
+        ),
         bones=np.linalg.norm(canonical[:, child] - canonical[:, parent], axis=-1),
     )
 
 
 class Window:
-    """The last so many instants, measured with the engine that serves and with the one before."""
+    """The last instants, measured with the live engine and with the previous one."""
 
     def __init__(self, instants: int) -> None:
         self._present: deque[Measured] = deque(maxlen=instants)
         self._before: deque[Measured] = deque(maxlen=instants)
 
     def note(self, present: Measured, before: Measured | None) -> None:
-        """Take an instant in; instants that only one of two engines measured are not compared."""
+        """Add an instant; instants that only one of two engines measured are not compared."""
         if before is None:
             self._before.clear()
         elif len(self._before) < len(self._present):
@@ -85,16 +97,16 @@ class Window:
         return len(self._before) == self._present.maxlen
 
     def present(self) -> dict[str, Any]:
-        """Means of the engine that serves."""
+        """Means of the live engine."""
         return _summary(self._present)
 
     def before(self) -> dict[str, Any]:
-        """Means of the engine before, on the same instants."""
+        """Means of the previous engine, on the same instants."""
         return _summary(self._before)
 
     def worse(self, margin: float) -> str | None:
-        """By which measure the serving engine is worse than the other by more than the margin,
-        beyond doubt.
+        """The measure by which the live engine is worse than the previous one by more than the
+        margin and two standard errors; None if there is none.
         """
         for name in MEASURES:
             ours, theirs = (
@@ -102,8 +114,8 @@ class Window:
             )
             over = ours - (1 + margin) * theirs
             parts = np.array([part.mean() for part in np.array_split(over, _BLOCKS)])
-            doubt = parts.std(ddof=1) / np.sqrt(len(parts))
-            if over.mean() - _DOUBTS * doubt > 0:
+            standard_error = parts.std(ddof=1) / np.sqrt(len(parts))
+            if over.mean() - _STANDARD_ERRORS * standard_error > 0:
                 share = 100 * (ours.mean() / max(theirs.mean(), _TINY) - 1)
                 return f"{name} {share:.0f} % worse over {len(ours)} instants"
         return None
@@ -120,13 +132,15 @@ def _summary(of: deque[Measured]) -> dict[str, Any]:
     }
 
 
-def _misfit(flat: Real, keypoints_px: Real, sure: Real) -> Real:
-    """Distance (V,) between poses and pictures at the best scale and place, RMS over RMS."""
-    weight = (sure / np.maximum(sure.sum(-1, keepdims=True), _TINY))[..., None]
+def _reprojection_error(
+    flat: Float[Real, "V J 2"], keypoints_px: Float[Array, "V J 2"], confidence: Float[Real, "V J"]
+) -> Float[Real, "V"]:
+    """Distance of poses from keypoints at the best scale and shift, RMS over RMS."""
+    weight = (confidence / np.maximum(confidence.sum(-1, keepdims=True), _TINY))[..., None]
     flat = flat - (weight * flat).sum(-2, keepdims=True)
-    seen = keypoints_px - (weight * keypoints_px).sum(-2, keepdims=True)
+    observed = keypoints_px - (weight * keypoints_px).sum(-2, keepdims=True)
     size = (weight * np.square(flat)).sum((-2, -1))
-    scale = (weight * flat * seen).sum((-2, -1)) / np.maximum(size, _TINY)
-    apart = seen - scale[:, None, None] * flat
-    spread = np.maximum((weight * np.square(seen)).sum((-2, -1)), _TINY)
+    scale = (weight * flat * observed).sum((-2, -1)) / np.maximum(size, _TINY)
+    apart = observed - scale[:, None, None] * flat
+    spread = np.maximum((weight * np.square(observed)).sum((-2, -1)), _TINY)
     return np.asarray(np.sqrt((weight * np.square(apart)).sum((-2, -1)) / spread))

@@ -9,13 +9,13 @@ from cvsf.messages import MultiviewPose, Skeleton
 def lift(
     engine: Engine, pose: MultiviewPose, uncertainty_ns: int
 ) -> tuple[Lifted, Skeleton | None] | None:
-    """Every view's pose and the skeleton of this very instant, None when no view saw anybody; no
-    skeleton either where the engine gives what is no number.
+    """The lifter's outputs and the skeleton of the instant; None where no view detected a person.
 
-    `measured` from two views on; a single view gives the lifter's guess, flagged as predicted.
+    There is no skeleton either where an output is not finite. From two views on a skeleton is
+    `measured`; one of a single view is the lifter's prediction.
     """
-    seen = tuple(c for c, row in zip(pose.cameras, pose.confidence, strict=True) if row.any())
-    if not seen:
+    views = tuple(c for c, row in zip(pose.cameras, pose.confidence, strict=True) if row.any())
+    if not views:
         return None
     lifted = engine.lift(pose)
     if not np.isfinite(lifted.fused).all():
@@ -27,8 +27,8 @@ def lift(
         engine=engine.id,
         joints=lifted.fused,
         confidence=lifted.fused_confidence,
-        views=seen,
-        measured=len(seen) > 1,
+        views=views,
+        measured=len(views) > 1,
         joint_set=engine.joint_set.name,
         person_id=pose.person_id,
     )

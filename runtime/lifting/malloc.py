@@ -1,6 +1,7 @@
-"""The memory of engines that come and go: apart from what the hub uses all day, and given back.
+"""Memory of engines that are swapped: kept apart from the hub's other memory, and returned.
 
-glibc's own; with another C library nothing is done, and nothing but memory is different.
+By glibc's mallopt and malloc_trim; with another C library nothing is done, and only the memory use
+differs.
 """
 
 import ctypes
@@ -9,7 +10,9 @@ from contextlib import contextmanager, suppress
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt
 _APART_BYTES = 256 << 10
-_TOGETHER_BYTES = 32 << 20  # what glibc comes to by itself where pictures are allocated and freed
+"""Blocks from this size on get pages of their own while an engine loads; a guess, not measured."""
+_TOGETHER_BYTES = 32 << 20
+"""The threshold otherwise: the most that glibc itself comes to (mallopt(3))."""
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Whether the day shows that the night helped: the engine that serves and the one before it, on the
-same instants, a few a minute.
+"""Shadow evaluation: the live engine and the previous one on the same instants.
 
-Beside the hub's main thread, which only hands instants over. Where the engine that serves is worse
-beyond doubt, the registry goes back to the one before, once, and the hub follows.
+It runs beside the hub's main thread, which only hands instants over. Where the live engine is worse
+by more than the margin and two standard errors, the registry is rolled back, once, and the hub
+follows.
 """
 
 import json
@@ -17,12 +17,12 @@ from typing import Any
 
 from cvsf.engine.engine import Engine, Lifted
 from cvsf.engine.manifest import read_manifest
+from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose
 from cvsf.registry.registry import Registry
 from cvsf.registry.verification import open_whole
 from cvsf.system.errors import Refusal
-from runtime.config import HubConfig
-from runtime.lifting.hot_swap import Serving
+from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.label_free_metrics import LEAST, Window, measured, whole_views
 from runtime.lifting.malloc import apart
 from runtime.lifting.pose_assembly import JOINED_SET
@@ -30,9 +30,11 @@ from runtime.lifting.pose_assembly import JOINED_SET
 log = logging.getLogger(__name__)
 
 QUALITY = "quality.jsonl"
-_LONGEST_BYTES = 4 << 20  # then it is put aside as quality.old.jsonl, and the one before goes
+_LONGEST_BYTES = 4 << 20
+"""A longer file is renamed to quality.old.jsonl, which it replaces; a guess, not measured."""
 _MINUTE_S = 60.0
 _WAKE_S = 1.0
+"""Longest wait for an instant before the minute is looked at; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,10 @@ class _Sample:
     engine: str
 
 
-class Drift:
+class ShadowEvaluation:
     """The comparison of two engines; `see` and `change` belong to the hub's main thread."""
 
-    def __init__(self, serving: Serving, config: HubConfig) -> None:
+    def __init__(self, serving: HotSwap, config: HubConfig) -> None:
         self._serving, self._config = serving, config
         self._registry: Registry = serving.registry
         self._of = max(LEAST, round(config.drift_window_s * config.drift_hz))
@@ -58,14 +60,14 @@ class Drift:
         self._failed_of = ""
         self._begin(serving.engine.id)
         self._before: Engine | None = None
-        self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="shadow evaluation", daemon=True)
 
     def start(self) -> None:
         """Measure from now on."""
         self._thread.start()
 
     def see(self, pose: MultiviewPose, lifted: Lifted) -> None:
-        """An instant that was lifted; taken now and then, where two views see the whole person."""
+        """Offer a lifted instant; `drift_hz` a second are taken, of a person whole in two views."""
         now_s = time.monotonic()
         if now_s >= self._due_s and len(whole_views(pose)) > 1:
             self._due_s = now_s + 1 / self._config.drift_hz
@@ -73,7 +75,7 @@ class Drift:
             self._wake.set()
 
     def change(self, before: Engine) -> None:
-        """Another engine serves; this one did until now, and may be what it is compared with."""
+        """The engines were swapped; the live one may be compared with this previous one."""
         self._left.append(before)
         self._wake.set()
 
@@ -101,18 +103,18 @@ class Drift:
                 while self._samples:
                     self._measure(self._samples.popleft())
             except Exception as error:  # whatever a runtime raises, the next instant is measured
-                self._say_failed(error)
+                self._log_failure(error)
             if time.monotonic() >= self._minute_s:
                 self._note_minute()
 
-    def _say_failed(self, error: Exception) -> None:
-        """Say once for each engine that it could not be measured."""
+    def _log_failure(self, error: Exception) -> None:
+        """Log once for each engine that it could not be measured."""
         if self._failed_of != self._engine:
             self._failed_of = self._engine
             log.error("quality not measured", extra={"engine": self._engine}, exc_info=error)
 
     def _begin(self, engine: str) -> None:
-        """Measure anew: another engine serves, or is compared with."""
+        """Start anew: the live engine or the previous one is another now."""
         self._engine = engine
         self._window = Window(self._of)
         self._minute, self._minute_s = self._one_minute(), time.monotonic() + _MINUTE_S
@@ -130,7 +132,7 @@ class Drift:
         self._choose(left)
 
     def _choose(self, left: Engine | None) -> None:
-        """The engine to compare with: the one a roll-back would go to, if it is an older one."""
+        """Choose the previous engine: the one a roll-back would go to, if it is an older one."""
         wanted, kept = self._wanted(), self._before
         self._before = None
         for engine in (kept, left):
@@ -144,8 +146,8 @@ class Drift:
                 with apart():
                     self._before = open_whole(self._registry.folder(wanted), wanted, JOINED_SET)
             except (Refusal, OSError) as error:
-                said = {"engine": wanted, "reason": str(error)}
-                log.warning("engine before cannot be compared with", extra=said)
+                fields = {"engine": wanted, "reason": str(error)}
+                log.warning("previous engine cannot be compared with", extra=fields)
 
     def _wanted(self) -> str | None:
         try:
@@ -173,7 +175,7 @@ class Drift:
             self._roll_back(worse)
 
     def _roll_back(self, why: str) -> None:
-        """Go back, once: the window begins anew whatever comes of it."""
+        """Roll back, once: the window starts anew even where it fails."""
         bad, before = self._engine, self._before
         self._begin(bad)
         self._insisted = True
@@ -199,7 +201,7 @@ class Drift:
         }
 
     def _note_minute(self) -> None:
-        """A line for the minute, so that days can be compared with days."""
+        """Append a line for the minute, so that days can be compared."""
         self._minute_s = time.monotonic() + _MINUTE_S
         if len(self._minute):
             said = self._said(self._minute)

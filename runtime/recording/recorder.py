@@ -14,6 +14,7 @@ from errno import errorcode
 from pathlib import Path
 from typing import Any
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame
 from cvsf.session.calibrations import EVENT_NAME, CalibrationUpdate, to_event
 from cvsf.session.reader import MANIFEST
@@ -21,7 +22,6 @@ from cvsf.session.statistics import Recordable, Source
 from cvsf.session.writer import SessionWriter, size_bytes
 from cvsf.system.disk import Storage
 from cvsf.system.errors import Refusal
-from runtime.config import HubConfig
 from runtime.ingest.camera_connection import OnDisk, found_on_disk
 from runtime.recording.disk_space import Room
 

@@ -1,5 +1,7 @@
 """`cvsf-capture`: what is refused before the first process starts."""
 
+import math
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from capture.launch import capture
+from capture.supervisor import Child
+from cvsf.hub_config import HubConfig, load_hub_config
 from cvsf.system.errors import Refusal
 
 app = typer.Typer()
@@ -40,6 +44,54 @@ def test_an_option_that_cannot_be_is_refused_before_any_process_starts(
             app, ["--cams", "1", "--data", str(tmp_path), *given], catch_exceptions=False
         )
     assert not (tmp_path / "sessions").exists()
+
+
+def test_the_hub_gets_its_whole_configuration_checked_in_a_file_it_can_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Child | None] = []
+
+    def supervise(hub: Child | None, nodes: list[Child], duration: float | None) -> int:
+        started.append(hub)
+        return 0
+
+    monkeypatch.setattr("capture.launch.supervise", supervise)
+    file = tmp_path / "cvsf.toml"
+    file.write_text("[hub]\nrecord = 'poses'\nsurvey_hz = inf\nweb_port = 7000\n")
+    words = ["--cams", "1", "--source", "sim", "--data", str(tmp_path), "--config", str(file)]
+    words += ["--web-port", "7001", "--bone", "thigh=0.45"]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    (hub,) = started
+    assert hub is not None
+    path = Path(hub.command[hub.command.index("--config") + 1])
+    expected = HubConfig(
+        record="poses",
+        survey_hz=math.inf,
+        web_port=7001,
+        bone="thigh=0.45",
+        detector="sim-skier",
+    )
+    for _ in range(2):  # a hub that is started anew reads it again
+        assert load_hub_config(path, {}) == expected
+    (descriptor,) = hub.inherits
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--record", "all"], "^--record is 'all'"),
+        (["--web-port", "70000"], "^--web-port is 70000"),
+        (["--height", "182"], "^--height is 182"),
+        (["--host", "0.0.0.0"], "is open to other machines"),
+    ],
+)
+def test_what_the_hub_would_refuse_is_refused_before_it_starts(
+    tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    given = ["--cams", "1", "--source", "sim", "--data", str(tmp_path), *words]
+    with pytest.raises(Refusal, match=sentence):
+        CliRunner().invoke(app, given, catch_exceptions=False)
 
 
 def test_the_version_is_printed_without_a_camera() -> None:

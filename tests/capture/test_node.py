@@ -41,7 +41,8 @@ class Hub:
 
     def _take(self, frame: Frame, link: Link) -> bool:
         self.frames.append(frame)
-        link.on_disk = link.taken = frame.seq
+        link.store(frame.seq)
+        link.process(frame.seq)
         return True
 
     @property

@@ -17,7 +17,7 @@ from cvsf.messages import (
     to_header,
     unpack,
 )
-from cvsf.skeleton import H36M_16
+from cvsf.skeleton import COCO_17, H36M_16, remap
 
 
 def pose(views: int = 3) -> MultiviewPose:
@@ -75,6 +75,16 @@ def test_a_pose_with_a_missing_joint_is_refused() -> None:
     header["confidence"] = header["confidence"][:, 1:]
     with pytest.raises(ValueError, match="confidence is"):
         from_header(MultiviewPose, header)
+
+
+def test_a_pose_is_read_in_another_joint_set_and_is_itself_in_its_own() -> None:
+    own = pose()
+    assert own.in_joint_set(H36M_16) is own
+    other = own.in_joint_set(COCO_17)
+    keypoints, confidence = remap(own.keypoints_px, own.confidence, H36M_16.joints, COCO_17.joints)
+    assert (other.joint_set, other.t_ns, other.cameras) == ("coco-17", own.t_ns, own.cameras)
+    assert np.array_equal(other.keypoints_px, keypoints)
+    assert np.array_equal(other.confidence, confidence)
 
 
 def test_a_pose_that_is_not_finite_is_refused() -> None:

@@ -3,12 +3,16 @@
 import importlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
 
+from capture.launch import capture
 from cvsf.cli import BENCHES, COMMANDS
+from cvsf.hub_config import HUB_FLAGS
+from runtime.__main__ import hub
 from tests.support.keys import LIST, check, committed, paths
 
 JSON_WITHOUT_THE_OPTION = {
@@ -32,6 +36,17 @@ def test_every_command_and_bench_is_in_the_list_and_can_speak_json() -> None:
     assert {one.split()[1].rstrip(",") for one in listed if one.startswith("cvsf ")} == known
 
 
+@pytest.mark.parametrize(("name", "command"), [("cvsf-capture", capture), ("cvsf hub", hub)])
+def test_a_command_with_shared_options_has_the_listed_flags(
+    name: str, command: Callable[..., None]
+) -> None:
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    found = sorted(word for one in typer.main.get_command(app).params for word in one.opts)
+    assert found == committed()["flags"][name]
+    assert set(HUB_FLAGS.values()) <= set(found)
+
+
 def test_every_name_of_the_list_is_asserted_in_one_of_these_files() -> None:
     texts = [path.read_text() for path in Path(__file__).parent.glob("test_keys*.py")]
     assert len(texts) > 1
@@ -41,7 +56,7 @@ def test_every_name_of_the_list_is_asserted_in_one_of_these_files() -> None:
 
 
 def test_the_list_is_sorted_and_has_no_key_twice() -> None:
-    for section in ("json", "messages", "config"):
+    for section in ("json", "messages", "config", "flags"):
         assert list(committed()[section]) == sorted(committed()[section])
         for name, listed in committed()[section].items():
             assert listed == sorted(set(listed)), name

@@ -24,6 +24,7 @@ from cvsf.engine import plan_builder
 from cvsf.engine.engine import SHIPPED
 from cvsf.engine.manifest import read_manifest
 from cvsf.engine.plan_cache import CARD, Plans
+from cvsf.hub_config import HubConfig
 from cvsf.messages import unpack
 from cvsf.registry.history import HISTORY
 from cvsf.session.reader import SessionReader
@@ -38,7 +39,6 @@ from runtime.commands.headless_browser import find_chromium
 from runtime.commands.models import models, promote
 from runtime.commands.sessions import sessions
 from runtime.commands.watch import watch
-from runtime.config import HubConfig
 from runtime.detection.bundle import SIMULATED, load_bundle
 from runtime.streaming.json_codec import spoken
 from tests.support.engines import tiny

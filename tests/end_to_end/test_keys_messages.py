@@ -16,15 +16,15 @@ import zmq
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import pack, to_header, unpack
 from cvsf.registry.registry import Registry
 from cvsf.skeleton import H36M_16
 from cvsf.wire import envelope, hub_socket, node_socket
-from runtime.config import HubConfig
 from runtime.detection.bundle import SIMULATED
 from runtime.ingest.receiver import Receiver
-from runtime.lifting.hot_swap import Serving
-from runtime.lifting.shadow_evaluation import QUALITY, Drift
+from runtime.lifting.hot_swap import HotSwap
+from runtime.lifting.shadow_evaluation import QUALITY, ShadowEvaluation
 from runtime.recording.recorder import Recorder
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
@@ -243,8 +243,8 @@ def test_quality_is_reported_and_written_each_minute_with_the_listed_keys(tmp_pa
         made = tiny(tmp_path / name, name, spread=spread, created="2026-11-24T02:00:00+00:00")
         registry.take_in(made)
         registry.promote(name, "for a test")
-    serving = Serving(registry.models, tmp_path / "plans")
-    drift = Drift(serving, HubConfig(drift_hz=500, drift_window_s=0.08))
+    serving = HotSwap(registry.models, tmp_path / "plans")
+    drift = ShadowEvaluation(serving, HubConfig(drift_hz=500, drift_window_s=0.08))
     drift.start()
     told: list[dict[str, Any]] = []
 

@@ -1,5 +1,6 @@
 """The hub in one process: instants in, skeletons, a session and figures out."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,12 @@ import simplejpeg
 from capture.simulator.renderer import Painter
 from capture.simulator.scene import make_slope, place_camera
 from capture.simulator.shots import film, set_stage
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame
 from cvsf.session.reader import SessionReader
+from cvsf.system.errors import Refusal
 from runtime.bench.harness import free_ports
-from runtime.config import HubConfig
-from runtime.hub import Hub
+from runtime.hub import Hub, load_networks
 from runtime.ingest.camera_connection import meet
 from runtime.ingest.synchroniser import Group
 from tests.support.material import make_frame
@@ -35,8 +37,8 @@ def opened(folder: Path) -> Iterator[Hub]:
         calibrate=False,
         min_free_gb=0,
     )
-    hub = Hub(config, folder, cams=len(CAMERAS), offline=True, anchor_ns=0)
-    hub.record_into(folder / "session")
+    networks = load_networks(config, folder, offline=True)
+    hub = Hub(config, folder / "session", networks, cams=len(CAMERAS), anchor_ns=0)
     hub.receiver.start()
     try:
         yield hub
@@ -88,6 +90,18 @@ def test_every_instant_is_measured_recorded_and_counted(
     assert reader.manifest.sealed
 
 
+def test_a_hub_whose_port_is_taken_leaves_no_session_and_no_bound_port(tmp_path: Path) -> None:
+    with opened(tmp_path / "first") as first:
+        other = first.config.model_copy(update=dict.fromkeys(("skeletons_port", "web_port"), 0))
+        networks = load_networks(other, tmp_path, offline=True)
+        running = set(threading.enumerate())
+        with pytest.raises(Refusal, match="frames"):
+            Hub(other, tmp_path / "second", networks, cams=1, anchor_ns=0)
+        assert set(threading.enumerate()) == running
+        first.finish()
+    assert not (tmp_path / "second").exists()
+
+
 def test_an_instant_with_nobody_in_it_is_recorded_without_a_skeleton(tmp_path: Path) -> None:
     grey = bytes(simplejpeg.encode_jpeg(np.full((240, 320, 3), 90, np.uint8)))
     frames = {c: make_frame(c, 0, grey, width_px=320, height_px=240) for c in CAMERAS}
@@ -129,7 +143,7 @@ def test_at_the_end_what_waits_is_looked_at_where_files_must_not_lose_anything(
             link = meet(b"", {**said, "width_px": SIZE[0], "height_px": SIZE[1]}, None)
             hub.receiver.links[camera] = hub.receiver.runs[camera, "a"] = link
         for frames in skiing:
-            hub.inbox.put(group(frames), lossless=pace == "lossless")
+            hub.queue.put(group(frames), lossless=pace == "lossless")
         final = hub.finish()
     assert final["instants"] == instants
     assert final["instants_full"] == instants

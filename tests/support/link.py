@@ -84,7 +84,7 @@ class Hub:
     def _take(self, taken: Frame, link: Link) -> bool:
         self.frames.append(taken)
         if self.durable:
-            link.on_disk = taken.seq
+            link.store(taken.seq)
         return True
 
     @property

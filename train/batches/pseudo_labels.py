@@ -13,7 +13,8 @@ import torch
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.world_frame import Scale, find_world_frame
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import find_world_frame
 from cvsf.model.geometry import unit_length
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.multiview.observations import Lift, LiftedObservations, lift_observations

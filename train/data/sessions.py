@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from cvsf.messages import MultiviewPose
+from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
-from cvsf.skeleton import H36M_16, joint_set, remap
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from train.data.instants import MAX_VIEWS, Instants
 
@@ -43,23 +42,13 @@ def read_session(folder: Path) -> Iterator[Instants]:
 
 
 def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Instants:
-    shape = (len(poses), len(cameras), len(H36M_16))
-    keypoints, confidence = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
-    image = np.zeros((*shape[:2], 2), np.float32)
-    for row, pose in enumerate(poses):
-        place = [cameras.index(camera) for camera in pose.cameras]
-        source = joint_set(pose.joint_set).joints
-        keypoints[row, place], confidence[row, place] = remap(
-            pose.keypoints_px, pose.confidence, source, H36M_16.joints
-        )
-        image[row, place] = pose.image_px
-    broken = ~(np.isfinite(keypoints).all(-1) & np.isfinite(confidence))
+    found = stack_poses(poses, H36M_16, cameras)
     return Instants(
-        keypoints_px=np.where(broken[..., None], 0, keypoints),
-        confidence=np.where(broken, 0, confidence).clip(0, 1),
-        image_px=image,
+        keypoints_px=found.keypoints_px,
+        confidence=found.confidence.clip(0, 1),
+        image_px=found.image_px,
         session=(session,) * len(poses),
         subject=("",) * len(poses),
-        t_s=np.array([pose.t_ns for pose in poses]) / 1e9,
-        cameras=tuple(cameras),
+        t_s=found.t_s,
+        cameras=found.cameras,
     )

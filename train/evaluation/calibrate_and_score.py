@@ -13,7 +13,8 @@ import numpy as np
 
 from cvsf.calibration.calibrate import Moving, calibrate
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.world_frame import Scale, find_world_frame
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import find_world_frame
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate

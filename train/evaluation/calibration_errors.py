@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.calibration.world_frame import SEGMENTS
+from cvsf.calibration.metric_scale import SEGMENTS
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.rig import Calibration, Real

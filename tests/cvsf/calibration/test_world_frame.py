@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cvsf.calibration.world_frame import Scale, find_world_frame, stature_of, to_world_frame
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import find_world_frame, stature_of, to_world_frame
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
@@ -96,7 +97,7 @@ def test_a_bone_or_a_camera_distance_gives_the_same_metres() -> None:
     apart = float(np.linalg.norm(rig.centres[2] - rig.centres[0]))
     for scale, source in (
         (Scale(bone=("thigh", 0.245 * STATURE)), "bone"),
-        (Scale(cameras=(0, 2, apart)), "distance"),
+        (Scale(cameras=("cam0", "cam2", apart)), "distance"),
     ):
         here = find_world_frame(calibration, placed, scale)
         assert here.source == source
@@ -156,7 +157,7 @@ def test_panning_cameras_are_placed_in_the_world_like_still_ones() -> None:
         focal_px=np.full((FRAMES, VIEWS), 900.0),
     )
     calibration, placed = found(joints, moving)
-    upright = to_world_frame(calibration, placed, Scale(cameras=(0, 2, 12.0)))
+    upright = to_world_frame(calibration, placed, Scale(cameras=("cam0", "cam2", 12.0)))
     np.testing.assert_allclose(upright.rig.centres[:, :, 2], 1.5, atol=5e-3)
 
 
@@ -176,6 +177,8 @@ def test_a_scale_that_is_no_length_or_a_bone_nobody_saw_is_refused() -> None:
     calibration, placed = found(athlete(), cameras())
     with pytest.raises(ValueError, match="expected one of thigh"):
         to_world_frame(calibration, placed, Scale(bone=("nose", 0.1)))
+    with pytest.raises(ValueError, match="cam0 and top, whose distance is known, see too little"):
+        to_world_frame(calibration, placed, Scale(cameras=("cam0", "top", 7.5)))
     placed.views_seen[:] = 1
     with pytest.raises(ValueError, match="no two cameras"):
         to_world_frame(calibration, placed, Scale(bone=("thigh", 0.4)))

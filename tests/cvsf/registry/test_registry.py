@@ -64,6 +64,24 @@ def test_without_a_registry_the_shipped_engine_is_live(registry: Registry) -> No
         registry.roll_back("none there")
 
 
+def test_the_fingerprint_changes_with_the_link_and_with_every_file_of_the_live_engine(
+    registry: Registry, taken_in: Callable[[str], str]
+) -> None:
+    seen = [registry.fingerprint(), registry.fingerprint()]
+    assert seen[0] == seen[1]
+    for id in ("a", "b"):
+        registry.promote(taken_in(id), "test")
+        seen.append(registry.fingerprint())
+    for name in (MANIFEST, LIFTER, GOLDEN):
+        path = registry.live() / name
+        path.write_bytes(path.read_bytes() + b" ")
+        seen.append(registry.fingerprint())
+    (registry.models / LIVE).unlink()
+    (registry.models / LIVE).symlink_to("../elsewhere")
+    seen.append(registry.fingerprint())
+    assert len(set(seen)) == len(seen) - 1
+
+
 def test_a_promotion_is_read_back_and_rolled_back(
     registry: Registry, taken_in: Callable[[str], str]
 ) -> None:

@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 from capture.config import CaptureConfig
+from cvsf.hub_config import HubConfig
 from cvsf.system.errors import Refusal
 from cvsf.system.settings import data_folder, load_table
-from runtime.config import HubConfig
 from tests.support.paths import ROOT
 
 SHIPPED = ROOT / "deploy" / "cvsf.toml"
@@ -40,6 +40,7 @@ def test_a_setting_given_on_the_command_line_overrules_the_file() -> None:
         ("hub = 5", "hub is 5, expected a table"),
         ("[night]", "night is unknown"),
         ("[hub", "is not TOML"),
+        ('{"hub": {"web_prot": 1}}', "hub.web_prot is 1"),
     ],
 )
 def test_a_settings_file_with_a_mistake_is_refused_with_its_key(

@@ -2,8 +2,9 @@
 
 import pytest
 
+from cvsf.calibration.metric_scale import Scale
 from cvsf.multiview.rig import Calibration
-from runtime.calibration.online_calibrator import OnlineCalibrator, known_scale
+from runtime.calibration.online_calibrator import OnlineCalibrator
 from tests.support.filmed import HZ, Filmed, film_skier
 from tests.support.instants import instants_of
 
@@ -18,7 +19,7 @@ def take() -> Filmed:
 def known(take: Filmed) -> Calibration:
     """What was found from the first 5.5 s, in metres."""
     calibrator, found = OnlineCalibrator(), []
-    calibrator.scale_of = known_scale({"height_m": 1.75})
+    calibrator.scale = Scale(height_m=1.75)
     for seen in instants_of(take.observations)[: round(5.5 * HZ)]:
         calibrator.add(seen)
         found += calibrator.update()

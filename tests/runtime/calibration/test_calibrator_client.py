@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
+from cvsf.hub_config import HubConfig
 from cvsf.messages import unpack
 from cvsf.multiview.rig import Calibration
 from cvsf.session.calibrations import (
@@ -32,7 +33,6 @@ from runtime.calibration import calibrator_process
 from runtime.calibration.calibrator_client import CalibratorClient
 from runtime.calibration.known_cameras import known_cameras
 from runtime.calibration.observation_codec import LiftedPose
-from runtime.config import HubConfig
 from runtime.recording.recorder import Recorder
 from tests.support.filmed import HZ, Filmed, film_skier
 from tests.support.instants import instants_of
@@ -52,7 +52,7 @@ def found(take: Filmed) -> Calibration:
 
 @pytest.fixture
 def client() -> Iterator[CalibratorClient]:
-    client = CalibratorClient({"height_m": 1.75}, first_s=1.0, most_hz=HZ)
+    client = CalibratorClient(Scale(height_m=1.75), first_s=1.0, most_hz=HZ)
     yield client
     client.close()
 

@@ -18,8 +18,9 @@ from tests.support.product import processes, until
 def test_a_killed_hub_leaves_no_calibration_process() -> None:
     story = (
         "import os, sys, time\n"
+        "from cvsf.calibration.metric_scale import Scale\n"
         "from runtime.calibration.calibrator_client import CalibratorClient\n"
-        "client = CalibratorClient({}, 1.0, 20.0)\n"
+        "client = CalibratorClient(Scale(), 1.0, 20.0)\n"
         "print(client._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

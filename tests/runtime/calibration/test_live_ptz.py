@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.world_frame import Scale
+from cvsf.calibration.metric_scale import Scale
 from cvsf.evaluation.metrics import mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.session.calibrations import CalibrationUpdate
@@ -46,7 +46,7 @@ def test_cameras_that_did_not_hold_are_sought_as_panning_ones_and_tracked(
     walk: Rehearsed, seen: LiftedObservations
 ) -> None:
     calibrator = OnlineCalibrator()
-    calibrator.scale_of = lambda cameras: Scale(height_m=STATURE_M)
+    calibrator.scale = Scale(height_m=STATURE_M)
     first = shown(calibrator, seen, range(30))
     assert first
     assert not first[0][1].calibration.rig.is_panning  # in two seconds they hardly turn

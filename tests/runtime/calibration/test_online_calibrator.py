@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cvsf.calibration.world_frame import Scale
+from cvsf.calibration.metric_scale import Scale
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.session.calibrations import CalibrationUpdate
-from runtime.calibration.online_calibrator import OnlineCalibrator, known_scale
+from runtime.calibration.online_calibrator import OnlineCalibrator
 from tests.support.filmed import HZ, Filmed, rooted_mm
 from tests.support.instants import instants_of
 
@@ -31,7 +31,7 @@ def _shown(
 
 def _begun(take: Filmed, seconds: float) -> list[CalibrationUpdate]:
     calibrator = OnlineCalibrator()
-    calibrator.scale_of = known_scale({"height_m": STATURE_M})
+    calibrator.scale = Scale(height_m=STATURE_M)
     return _shown(calibrator, take.observations, 0, round(seconds * HZ))
 
 
@@ -83,13 +83,3 @@ def test_observations_without_a_solution_give_a_reason_and_no_calibration(take: 
     assert calibrator.update() == []
     assert calibrator.reason
     assert calibrator.new_refusal
-
-
-def test_a_known_distance_to_a_camera_that_is_not_there_is_refused() -> None:
-    cameras = ("left", "right", "top")
-    assert known_scale({})(cameras) == Scale()
-    assert known_scale({"bone": ["thigh", 0.44]})(cameras) == Scale(bone=("thigh", 0.44))
-    told = {"distance": ["left", "top", 7.5]}
-    assert known_scale(told)(cameras) == Scale(cameras=(0, 2, 7.5))
-    with pytest.raises(Exception, match="top"):
-        known_scale(told)(("left", "right"))

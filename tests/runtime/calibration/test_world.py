@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.world_frame import Scale, to_world_frame
+from cvsf.calibration.metric_scale import Scale
+from cvsf.calibration.world_frame import to_world_frame
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import reconstruct

@@ -1,5 +1,7 @@
 """One run of a camera's node as the hub knows it: its frames, its report, what is on disk."""
 
+import ast
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -8,12 +10,14 @@ from cvsf.session.reader import FrameRange, Manifest, SegmentRecord
 from runtime.ingest.camera_connection import (
     NOT_KEPT,
     RECORDED,
+    Link,
     OnDisk,
     found_on_disk,
     meet,
     read_report,
     whole,
 )
+from tests.support.paths import ROOT
 
 
 def report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:
@@ -24,12 +28,24 @@ def report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:
 def test_frames_wait_for_those_before_them_to_be_on_disk() -> None:
     link = meet(b"", report(), None)
     for seq, fate in enumerate([NOT_KEPT, RECORDED, "wrong size", RECORDED]):
-        link.pending.append((seq, fate))
+        link.take_in(seq, fate)
     link.settle()
     assert link.durable == 0
-    link.on_disk = 1
+    link.store(1)
     link.settle()
     assert (link.durable, dict(link.fates)) == (2, {NOT_KEPT: 1, RECORDED: 1, "wrong size": 1})
+
+
+def test_only_a_link_writes_its_fields() -> None:
+    names = {f.name for f in fields(Link)}
+    written = [
+        f"{path.name}:{node.lineno}"
+        for path in (ROOT / "runtime").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if node.attr in names and isinstance(node.value, ast.Name) and node.value.id == "link"
+    ]
+    assert all(place.startswith("camera_connection.py:") for place in written), written
 
 
 def test_what_a_session_holds_is_summed_over_its_segments() -> None:

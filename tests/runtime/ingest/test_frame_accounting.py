@@ -22,7 +22,7 @@ def taken(link: Link, fates: list[str]) -> Link:
     for fate in fates:
         link.received += 1
         link.pending.append((link.received, fate))
-    link.on_disk = link.received
+    link.store(link.received)
     link.settle()
     return link
 

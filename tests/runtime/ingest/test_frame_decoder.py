@@ -3,7 +3,7 @@
 import numpy as np
 import simplejpeg
 
-from runtime.ingest.frame_decoder import Pictures
+from runtime.ingest.frame_decoder import FrameDecoder
 from tests.support.material import make_frame
 
 
@@ -12,7 +12,7 @@ def jpeg(grey: int) -> bytes:
 
 
 def test_a_view_that_freezes_is_left_out_and_counted_until_it_moves_again() -> None:
-    pictures = Pictures(max_uncertainty_ms=300)
+    pictures = FrameDecoder(max_uncertainty_ms=300)
     still = jpeg(100)
     looked_at = [
         bool(pictures.usable({"cam0": make_frame("cam0", seq, still)})) for seq in range(20)
@@ -23,7 +23,7 @@ def test_a_view_that_freezes_is_left_out_and_counted_until_it_moves_again() -> N
 
 
 def test_a_picture_whose_moment_is_not_known_is_left_out_and_counted() -> None:
-    pictures = Pictures(max_uncertainty_ms=20)
+    pictures = FrameDecoder(max_uncertainty_ms=20)
     frames = {
         "cam0": make_frame("cam0", 0, jpeg(1), uncertainty_ns=19_000_000),
         "cam1": make_frame("cam1", 0, jpeg(2), uncertainty_ns=21_000_000),
@@ -33,7 +33,7 @@ def test_a_picture_whose_moment_is_not_known_is_left_out_and_counted() -> None:
 
 
 def test_a_broken_picture_is_left_out_and_the_others_are_decoded() -> None:
-    pictures = Pictures(max_uncertainty_ms=300)
+    pictures = FrameDecoder(max_uncertainty_ms=300)
     frames = {"cam0": make_frame(), "cam1": make_frame("cam1", 0, jpeg(200))}
     (decoded,) = pictures.decode(frames).values()
     assert decoded.shape == (48, 64, 3)

@@ -2,18 +2,18 @@
 
 import threading
 
-from runtime.ingest.instant_queue import Inbox
+from runtime.ingest.instant_queue import InstantQueue
 from runtime.ingest.synchroniser import Group
 
 GROUPS = [Group(frames={}, expected=(f"cam{i}",)) for i in range(6)]
 
 
-def emptied(inbox: Inbox) -> list[Group]:
+def emptied(inbox: InstantQueue) -> list[Group]:
     return list(iter(lambda: inbox.get(0.0), None))
 
 
 def test_of_live_groups_only_the_newest_waits_and_the_others_are_counted() -> None:
-    inbox = Inbox()
+    inbox = InstantQueue()
     for group in GROUPS:
         inbox.put(group, lossless=False)
     assert emptied(inbox) == GROUPS[-1:]
@@ -21,7 +21,7 @@ def test_of_live_groups_only_the_newest_waits_and_the_others_are_counted() -> No
 
 
 def test_two_live_groups_that_wait_are_both_kept() -> None:
-    inbox = Inbox()
+    inbox = InstantQueue()
     for group in GROUPS[:2]:
         inbox.put(group, lossless=False)
     assert emptied(inbox) == GROUPS[:2]
@@ -32,7 +32,7 @@ def test_two_live_groups_that_wait_are_both_kept() -> None:
 
 
 def test_of_files_every_group_waits_in_order_whatever_is_live_beside() -> None:
-    inbox = Inbox()
+    inbox = InstantQueue()
     for group in GROUPS[:3]:
         inbox.put(group, lossless=True)
     inbox.put(GROUPS[3], lossless=False)
@@ -41,7 +41,7 @@ def test_of_files_every_group_waits_in_order_whatever_is_live_beside() -> None:
 
 
 def test_a_waiting_reader_is_woken_by_the_next_group() -> None:
-    inbox = Inbox()
+    inbox = InstantQueue()
     waker = threading.Timer(0.05, inbox.put, (GROUPS[0],), {"lossless": False})
     waker.start()
     assert inbox.get(5.0) is GROUPS[0]

@@ -16,7 +16,7 @@ from cvsf.registry.registry import Registry, shipped_id
 from cvsf.session.reader import read_manifest as read_session
 from cvsf.system.errors import Refusal
 from runtime.bench.fault_injection import SPOILT, put_live
-from runtime.lifting.hot_swap import Serving
+from runtime.lifting.hot_swap import HotSwap
 from tests.support.engines import tiny
 from tests.support.product import CAPTURE, running, until
 
@@ -36,15 +36,15 @@ def promote(registry: Registry, tmp_path: Path) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def serving(registry: Registry, promote: Callable[[str], None]) -> Iterator[Serving]:
+def serving(registry: Registry, promote: Callable[[str], None]) -> Iterator[HotSwap]:
     promote("good")
-    found = Serving(registry.models, registry.models / "plans", views=4)
+    found = HotSwap(registry.models, registry.models / "plans", views=4)
     found.start()
     yield found
     found.close()
 
 
-def serves(serving: Serving, id: str) -> bool:
+def serves(serving: HotSwap, id: str) -> bool:
     """Whether it comes to that, instants going by."""
 
     def changed() -> bool:
@@ -56,7 +56,7 @@ def serves(serving: Serving, id: str) -> bool:
 
 
 def test_a_promoted_engine_serves_and_so_does_the_one_gone_back_to(
-    registry: Registry, serving: Serving, promote: Callable[[str], None]
+    registry: Registry, serving: HotSwap, promote: Callable[[str], None]
 ) -> None:
     assert serving.engine.id == "good"
     promote("better")
@@ -68,7 +68,7 @@ def test_a_promoted_engine_serves_and_so_does_the_one_gone_back_to(
 
 
 def test_the_engine_stays_until_the_promoted_one_is_taken(
-    serving: Serving, promote: Callable[[str], None]
+    serving: HotSwap, promote: Callable[[str], None]
 ) -> None:
     promote("better")
     assert until(lambda: serving._ready is not None, 20)
@@ -79,7 +79,7 @@ def test_the_engine_stays_until_the_promoted_one_is_taken(
 @pytest.mark.parametrize("case", SPOILT)
 def test_a_spoilt_engine_is_refused_once_and_the_old_one_serves(
     registry: Registry,
-    serving: Serving,
+    serving: HotSwap,
     tmp_path: Path,
     case: str,
     caplog: pytest.LogCaptureFixture,
@@ -102,7 +102,7 @@ def test_a_spoilt_engine_is_refused_once_and_the_old_one_serves(
 
 
 def test_an_engine_for_too_few_views_is_refused(
-    registry: Registry, serving: Serving, tmp_path: Path
+    registry: Registry, serving: HotSwap, tmp_path: Path
 ) -> None:
     narrow = tiny(tmp_path / "narrow", "narrow")
     card = json.loads((narrow / MANIFEST).read_text())
@@ -126,7 +126,7 @@ def test_a_hub_whose_live_engine_is_broken_starts_with_the_one_before(
     if harm == "no link":
         (registry.models / "live").unlink()
         (registry.models / "live").mkdir()
-    serving = Serving(registry.models, registry.models / "plans")
+    serving = HotSwap(registry.models, registry.models / "plans")
     assert serving.engine.id == (shipped_id() if harm == "no link" else "first")
     assert serving.trouble
 
@@ -137,7 +137,7 @@ def test_a_hub_without_any_good_engine_serves_the_shipped_one(
     promote("only")
     for folder in ("only", shipped_id()):
         (registry.models / folder / LIFTER).write_bytes(b"not a network")
-    serving = Serving(registry.models, registry.models / "plans")
+    serving = HotSwap(registry.models, registry.models / "plans")
     assert serving.engine.id == shipped_id()
     serving.engine.warm(2)
     assert serving.trouble
@@ -145,7 +145,7 @@ def test_a_hub_without_any_good_engine_serves_the_shipped_one(
 
 def test_tensorrt_is_refused_where_it_cannot_run(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="TensorRT"):
-        Serving(tmp_path / "models", tmp_path / "plans", "tensorrt")
+        HotSwap(tmp_path / "models", tmp_path / "plans", "tensorrt")
 
 
 def test_a_running_hub_takes_a_promoted_engine_and_loses_no_instant_of_its_order(
@@ -197,7 +197,7 @@ def test_the_plan_takes_over_from_onnx_runtime_and_one_that_fails_changes_nothin
     registry: Registry,
     planning: list[Path],
     promote: Callable[[str], None],
-    serving: Serving,
+    serving: HotSwap,
 ) -> None:
     first = serving.engine
     assert until(lambda: serving.take(calm=True) is first, 20)

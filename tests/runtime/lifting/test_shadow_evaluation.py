@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose
 from cvsf.registry.registry import Registry, shipped_id
-from runtime.config import HubConfig
-from runtime.lifting.hot_swap import Serving
-from runtime.lifting.shadow_evaluation import QUALITY, Drift
+from runtime.lifting.hot_swap import HotSwap
+from runtime.lifting.shadow_evaluation import QUALITY, ShadowEvaluation
 from tests.support.engines import tiny
 from tests.support.product import until
 
@@ -34,17 +34,17 @@ class Hub:
     """Instants for a drift, as the hub's main thread gives them."""
 
     def __init__(self, registry: Registry, config: HubConfig) -> None:
-        self.serving = Serving(registry.models, registry.models / "plans")
-        self.drift = Drift(self.serving, config)
+        self.hot_swap = HotSwap(registry.models, registry.models / "plans")
+        self.shadow = ShadowEvaluation(self.hot_swap, config)
         self.random = np.random.default_rng(1)
-        self.serving.start()
-        self.drift.start()
+        self.hot_swap.start()
+        self.shadow.start()
 
     def instant(self) -> None:
-        if before := self.serving.take(calm=True):
-            self.drift.change(before)
+        if before := self.hot_swap.take(calm=True):
+            self.shadow.change(before)
         pose = seen(self.random)
-        self.drift.see(pose, self.serving.engine.lift(pose))
+        self.shadow.see(pose, self.hot_swap.engine.lift(pose))
         time.sleep(0.002)
 
     def until(self, happened: Callable[[], bool]) -> bool:
@@ -57,12 +57,12 @@ class Hub:
 
     @property
     def quality(self) -> dict[str, object]:
-        found: dict[str, object] = self.drift.figures()["quality"]
+        found: dict[str, object] = self.shadow.figures()["quality"]
         return found
 
     def close(self) -> None:
-        self.serving.close()
-        self.drift.close()
+        self.hot_swap.close()
+        self.shadow.close()
 
 
 def seen(random: np.random.Generator, views: int = 3, sure: float = 0.9) -> MultiviewPose:
@@ -91,7 +91,7 @@ def test_a_bad_engine_is_rolled_back_once_and_stays_when_promoted_again_by_hand(
     last = registry.history()[-1]
     assert (last.before, last.engine) == ("bad", "good")
     assert "agreement" in last.why
-    assert hub.until(lambda: hub.serving.engine.id == "good")
+    assert hub.until(lambda: hub.hot_swap.engine.id == "good")
     assert hub.until(lambda: hub.quality["engine"] == "good")
     told = hub.quality["rolled_back"]
     assert isinstance(told, dict)
@@ -107,14 +107,14 @@ def test_a_better_engine_stays_and_its_quality_is_written_to_a_file(
     registry: Registry, hub: Hub
 ) -> None:
     registry.promote("better", "the night was right")
-    assert hub.until(lambda: hub.quality.get("engine") == "better" and hub.drift._window.is_full)
+    assert hub.until(lambda: hub.quality.get("engine") == "better" and hub.shadow._window.is_full)
     assert until(lambda: hub.quality["before"] is not None)
     before = hub.quality["before"]
     assert isinstance(before, dict)
     assert before["engine"] == "good"
     assert float(str(hub.quality["agreement"])) < before["agreement"]
-    hub.drift.close()
-    hub.drift._note_minute()
+    hub.shadow.close()
+    hub.shadow._note_minute()
     assert registry.live_id() == "better"
     lines = (registry.models / QUALITY).read_text().splitlines()
     engines = [json.loads(line)["engine"] for line in lines]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame, Instant
 from cvsf.session.reader import SessionReader, read_manifest
 from cvsf.session.statistics import Source
 from cvsf.system.disk import Bytes, Storage
 from cvsf.system.errors import Refusal
-from runtime.config import HubConfig
 from runtime.ingest.camera_connection import OnDisk
 from runtime.recording.recorder import Recorder
 from tests.support import material

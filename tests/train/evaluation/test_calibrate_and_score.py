@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibration.world_frame import Scale
+from cvsf.calibration.metric_scale import Scale
 from tests.support.filmed import engine
 from tests.support.walkers import walkers
 from train.data.calibration_input import Filmed, read_reel

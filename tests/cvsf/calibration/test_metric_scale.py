@@ -1,10 +1,13 @@
 """What the user knows in metres, as typed."""
 
+from dataclasses import asdict
+
 import pytest
 
+from cvsf.calibration.metric_scale import Scale, scale_from_plain
+from cvsf.hub_config import HubConfig
+from cvsf.messages import pack, unpack
 from cvsf.system.errors import Refusal
-from runtime.calibration.metric_scale import measures
-from runtime.config import HubConfig
 
 
 @pytest.mark.parametrize(
@@ -25,12 +28,20 @@ def test_a_stature_bone_or_distance_that_cannot_be_is_refused(
     given: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(Refusal, match=sentence):
-        measures(HubConfig.model_validate(given))
+        HubConfig.model_validate(given)
 
 
-def test_a_stature_bone_or_distance_is_read_as_typed() -> None:
-    assert measures(HubConfig()) == {}
-    assert measures(HubConfig(height_m=1.82)) == {"height_m": 1.82}
-    assert measures(HubConfig(bone="thigh=0.45")) == {"bone": ["thigh", 0.45]}
-    told = {"distance": ["left", "top", 7.5]}
-    assert measures(HubConfig(camera_distance="left,top=7.5")) == told
+@pytest.mark.parametrize(
+    ("given", "scale"),
+    [
+        ({}, Scale()),
+        ({"height_m": 1.82}, Scale(height_m=1.82)),
+        ({"bone": "thigh=0.45"}, Scale(bone=("thigh", 0.45))),
+        ({"camera_distance": "left,top=7.5"}, Scale(cameras=("left", "top", 7.5))),
+    ],
+)
+def test_a_stature_bone_or_distance_is_read_as_typed_and_travels_unchanged(
+    given: dict[str, object], scale: Scale
+) -> None:
+    assert HubConfig.model_validate(given).scale == scale
+    assert scale_from_plain(unpack(pack(asdict(scale)))) == scale

@@ -1,0 +1,66 @@
+"""Command-line options made from the fields of a settings model.
+
+A flag and its TOML key share type, default, limits and help, all written once, in the model.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Command = Callable[..., None]
+
+
+def with_options(kind: type[BaseModel], flags: Mapping[str, str]) -> Callable[[Command], Command]:
+    """Give a command one option for each field in `flags` (field: flag), all of them optional.
+
+    The command takes the fields that the user set as `given`, in the place of that parameter.
+    """
+    keys = {flag.removeprefix("--").replace("-", "_"): key for key, flag in flags.items()}
+    shared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_annotation(kind.model_fields[key], flags[key]),
+        )
+        for name, key in keys.items()
+    ]
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        parameters = []
+        for parameter in signature.parameters.values():
+            parameters += shared if parameter.name == "given" else [parameter]
+
+        @wraps(command)
+        def run(**words: Any) -> None:
+            typed = {key: words.pop(name, None) for name, key in keys.items()}
+            command(given={k: v for k, v in typed.items() if v is not None}, **words)
+
+        vars(run)["__signature__"] = signature.replace(parameters=parameters)
+        return run
+
+    return decorate
+
+
+def _annotation(field: FieldInfo, flag: str) -> Any:
+    """The option of a field: values outside the model's limits are left to the model to refuse."""
+    is_choice = get_origin(field.annotation) is Literal
+    least, most = (
+        next((getattr(limit, end) for limit in field.metadata if hasattr(limit, end)), None)
+        for end in ("ge", "le")
+    )
+    metavar = None
+    if is_choice:
+        metavar = "|".join(get_args(field.annotation))
+    elif least is not None and most is not None:
+        metavar = f"{least}..{most}"
+    default = "" if field.default is None else f" [default: {field.default}]"
+    option = typer.Option(flag, help=f"{field.description}{default}", metavar=metavar)
+    typed: Any = str if is_choice else field.annotation
+    return Annotated[typed | None, option]
