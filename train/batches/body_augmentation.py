@@ -1,4 +1,4 @@
-"""Bodies that move in ways nobody recorded: recorded poses recombined, bent, stretched and tilted.
+"""Synthetic bodies: recorded poses recombined, bent and stretched.
 
 A pose is kept as bones in its own body frame, so upper and lower halves of different frames fit
 together.
@@ -42,8 +42,8 @@ class _Draw:
         return torch.empty(self._count).uniform_(low, high, generator=self._random)
 
 
-class _Mood(NamedTuple):
-    """What all joints of a body do together; angles in radians, shares 0 or 1."""
+class _Posture(NamedTuple):
+    """What all joints of a body share; angles in radians, shares 0 or 1."""
 
     tuck: Tensor
     both: Tensor  # both legs alike
@@ -53,25 +53,25 @@ class _Mood(NamedTuple):
     arms: Tensor  # moved at all
 
 
-def _bend(joint: str, mood: _Mood, draw: _Draw) -> Tensor:
+def _bend(joint: str, posture: _Posture, draw: _Draw) -> Tensor:
     """Angles (N, 3) about forward, left and up of the bone that ends in `joint`."""
     angle = torch.stack([draw.normal(6), draw.normal(6), draw.normal(6)], -1)
-    none = torch.zeros_like(mood.tuck)
-    alone = 1 - mood.both
+    none = torch.zeros_like(posture.tuck)
+    alone = 1 - posture.both
     if joint == "spine":
-        return angle + torch.stack([mood.lean, mood.trunk, mood.twist], -1)
+        return angle + torch.stack([posture.lean, posture.trunk, posture.twist], -1)
     if joint[1:] == "knee":
-        lifted = mood.both * mood.tuck + alone * draw.some(0.5) * draw.between(0, 75)
-        aside = mood.lean * 0.5 + draw.some(0.4) * draw.normal(15)
+        lifted = posture.both * posture.tuck + alone * draw.some(0.5) * draw.between(0, 75)
+        aside = posture.lean * 0.5 + draw.some(0.4) * draw.normal(15)
         return angle + torch.stack([aside, -lifted, none], -1)
     if joint[1:] == "ankle":
-        bent = mood.both * mood.tuck * draw.between(50, 80) / math.radians(45)
+        bent = posture.both * posture.tuck * draw.between(50, 80) / math.radians(45)
         bent = bent + alone * draw.some(0.5) * draw.between(0, 70)
         return angle + torch.stack([none, bent, none], -1)
     if joint[1:] == "elbow":
         side = 1.0 if joint[0] == "l" else -1.0
-        spread = side * mood.arms * draw.between(0, 70) + draw.normal(12)
-        raised = mood.arms * draw.between(-20, 80) + draw.normal(12)
+        spread = side * posture.arms * draw.between(0, 70) + draw.normal(12)
+        raised = posture.arms * draw.between(-20, 80) + draw.normal(12)
         return angle + torch.stack([spread, -raised, draw.normal(12)], -1)
     if joint[1:] == "wrist":
         return angle + torch.stack([none, -draw.some(0.4) * draw.between(0, 80), none], -1)
@@ -99,8 +99,8 @@ class Bodies:
         frames[1] = torch.where(same, frames[0], frames[1])
         bones = torch.where(self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]])
         bones = self._resized(self._mirrored(bones, random), random)
-        changed = strung(bones, self.joint_set, random_bends(count, self.joint_set, random))
-        plain = strung(bones, self.joint_set)
+        changed = from_bones(bones, self.joint_set, random_bends(count, self.joint_set, random))
+        plain = from_bones(bones, self.joint_set)
         bent = torch.rand(count, generator=random) < 0.65
         bent &= knees_bend_back(changed, self.joint_set)
         return torch.where(bent[:, None, None], changed, plain)
@@ -121,10 +121,10 @@ class Bodies:
 
 
 def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Tensor:
-    """A rotation (N, J, 3, 3) for every bone (and what hangs on it), in body axes."""
+    """A rotation (N, J, 3, 3) for every bone and all bones after it, in body axes."""
     draw = _Draw(count, random)
     tuck = draw.some(0.4) * draw.between(0, 75)
-    mood = _Mood(
+    posture = _Posture(
         tuck=tuck,
         both=draw.some(0.5),
         trunk=draw.some(0.5) * draw.between(-10, 70) + tuck * 0.4,
@@ -132,14 +132,14 @@ def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Te
         twist=draw.some(0.5) * draw.normal(20),
         arms=draw.some(0.5),
     )
-    angle = torch.stack([_bend(name, mood, draw) for name in joint_set.joints], 1)
+    angle = torch.stack([_bend(name, posture, draw) for name in joint_set.joints], 1)
     turns = [rotation_about(axis, angle[..., axis]) for axis in range(3)]
     return turns[2] @ turns[0] @ turns[1]
 
 
-def strung(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> Tensor:
-    """Joints (*batch, J, 3) from bones that hang on each other, the root at 0; bends are
-    (*batch, J, 3, 3).
+def from_bones(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> Tensor:
+    """Joints (*batch, J, 3) from bones (*batch, J, 3), the root at 0; `bends` (*batch, J, 3, 3)
+    rotates each bone and all bones after it.
     """
     at: list[Tensor] = []
     turned: list[Tensor] = []
@@ -156,7 +156,7 @@ def strung(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> T
 
 
 def knees_bend_back(joints: Tensor, joint_set: JointSet) -> Tensor:
-    """Which bodies (*batch,) have knees that bend the way knees do, or hardly bend."""
+    """Which bodies (*batch,) have knees that bend backwards, as knees do, or hardly bend."""
     at = {name: joints[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"])
     fine = torch.ones(joints.shape[:-2], dtype=torch.bool)

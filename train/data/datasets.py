@@ -12,7 +12,7 @@ from typing import Protocol
 from cvsf.system.errors import Refusal
 from train.data.dataset_recording import Split
 from train.data.human36m import read_human36m
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.mpi_inf_3dhp import read_mpi_inf_3dhp
 from train.data.skipose import read_skipose
 
@@ -22,7 +22,7 @@ class Read(Protocol):
 
     def __call__(
         self, folder: Path, split: Split, *, truth_2d: bool = False
-    ) -> Iterator[Instants]: ...
+    ) -> Iterator[Recordings]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 
 def published(
     folder: Path, name: str | None, split: Split, *, truth_2d: bool = False
-) -> Iterator[Instants]:
+) -> Iterator[Recordings]:
     """The sessions of a dataset's split, one at a time; without a name the folder's layout tells.
 
     `truth_2d` takes the labels' own 2D for the detector's, at confidence 1.

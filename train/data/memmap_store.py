@@ -7,46 +7,36 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.skeleton import Array
+from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
-from train.data.instants import Instants, Placement
+from train.data.instants import PseudoLabels, Recordings
 from train.data.temporal_windows import one_clock
 
 log = logging.getLogger(__name__)
 
-_PLACED = tuple(f"placed_{f.name}" for f in fields(Placement))
-_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm", *_PLACED)
+_LABELS = ("placed_joints", "placed_deviation", "placed_residual", "placed_camera")
+_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm", *_LABELS)
 _OURS = re.compile(rf"\d{{5}}-({'|'.join(_ARRAYS)})\.npy|index\.npz")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Some instants of a store, all with the views of its largest session."""
-
-    keypoints_px: Array  # (B, V, J, 2)
-    confidence: Array  # (B, V, J)
-    image_px: Array  # (B, V, 2)
-    joints_mm: Array | None  # (B, V, J, 3), where every part has a truth
-    placed: Placement | None  # where every part was placed
 
 
 @dataclass(slots=True)
 class Store:
-    """Memory-mapped instants, each seen by two views or more."""
+    """Memory-mapped instants, each observed by two views or more."""
 
     sessions: tuple[str, ...]
     sha256: str  # of all that is in it
     views: int
     has_truth: bool
-    is_placed: bool
+    has_pseudo_labels: bool
     clock: npt.NDArray[np.float64]  # when each instant was, takes far apart
     _parts: list[dict[str, Array]]
     _ends: npt.NDArray[np.int64]
@@ -54,7 +44,7 @@ class Store:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def rows(self, index: npt.NDArray[np.int64]) -> Rows:
+    def rows(self, index: npt.NDArray[np.int64]) -> Recordings:
         """The instants of those numbers, in that order."""
         part_of = np.searchsorted(self._ends, index, side="right")
         found: dict[str, Array] = {}
@@ -68,12 +58,17 @@ class Store:
                     shape = (len(index), self.views, *taken.shape[2:])
                     found[name] = np.zeros(shape, np.float32)
                 found[name][at, : taken.shape[1]] = taken
-        return Rows(
+        return Recordings(
+            joint_set=H36M_16,
+            cameras=tuple(f"cam{view}" for view in range(self.views)),
             keypoints_px=found["keypoints_px"],
             confidence=found["confidence"],
             image_px=found["image_px"],
-            joints_mm=found.get("joints_mm"),
-            placed=Placement(*(found[name] for name in _PLACED)) if self.is_placed else None,
+            t_s=self.clock[index],
+            session=("",) * len(index),
+            subject=("",) * len(index),
+            truth=GroundTruth(joints_mm=found.get("joints_mm")),
+            pseudo_labels=_labels_from(found) if self.has_pseudo_labels else None,
         )
 
 
@@ -87,7 +82,7 @@ def check_store(folder: Path) -> None:
         )
 
 
-def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = False) -> None:
+def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = False) -> None:
     """Write what two views saw (and, labelled, whose truth is whole), part by part, and an index;
     Refusal if that is nothing.
     """
@@ -104,27 +99,27 @@ def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = Fal
             whole = np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
             untrue.update(part.take(rows & ~whole).session)
             rows &= whole
-        seen = part.take(rows)
+        kept = part.take(rows)
         found.update(dict.fromkeys(part.session, 0))
-        found.update(seen.session)
-        if not len(seen):
+        found.update(kept.session)
+        if not len(kept):
             continue
         arrays: dict[str, Array | None] = {
-            "keypoints_px": seen.keypoints_px,
-            "confidence": seen.confidence,
-            "image_px": seen.image_px,
-            "joints_mm": seen.truth.joints_mm,
+            "keypoints_px": kept.keypoints_px,
+            "confidence": kept.confidence,
+            "image_px": kept.image_px,
+            "joints_mm": kept.truth.joints_mm,
         }
-        if seen.placed is not None:
-            arrays |= {name: getattr(seen.placed, name.removeprefix("placed_")) for name in _PLACED}
+        if kept.pseudo_labels is not None:
+            arrays |= _stored(kept.pseudo_labels)
         for name, array in arrays.items():
             if array is not None:
                 stored = np.ascontiguousarray(array, np.float32)
                 np.save(_path(folder, len(lengths), name), stored)
                 content.update(stored.data)
-        lengths.append(len(seen))
-        takes += seen.session
-        times.append(seen.t_s)
+        lengths.append(len(kept))
+        takes += kept.session
+        times.append(kept.t_s)
     sessions = _named(found, untrue, labelled=labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
@@ -153,10 +148,29 @@ def open_store(folder: Path) -> Store:
         sha256,
         max(part["confidence"].shape[1] for part in parts),
         all("joints_mm" in part for part in parts),
-        all(name in part for part in parts for name in _PLACED),
+        all(name in part for part in parts for name in _LABELS),
         clock,
         parts,
         np.cumsum(lengths),
+    )
+
+
+def _stored(labels: PseudoLabels) -> dict[str, Array]:
+    """Pseudo-labels by the names they have on disk."""
+    camera = np.concatenate([labels.up, labels.focal_px[..., None]], -1)
+    arrays = labels.joints, labels.deviation, labels.residual, camera
+    return dict(zip(_LABELS, arrays, strict=True))
+
+
+def _labels_from(found: Mapping[str, Array]) -> PseudoLabels:
+    """What `_stored` gave."""
+    joints, deviation, residual, camera = (found[name] for name in _LABELS)
+    return PseudoLabels(
+        joints=joints,
+        deviation=deviation,
+        residual=residual,
+        up=camera[..., :3],
+        focal_px=camera[..., 3],
     )
 
 
@@ -166,14 +180,16 @@ def _named(found: Counter[str], untrue: Counter[str], *, labelled: bool) -> list
     if not kept:
         what = ", with a truth that is whole," if labelled else ""
         raise Refusal(
-            f"no instant{what} was seen by two views; learning needs at least two cameras "
+            f"no instant{what} was observed by two views; learning needs at least two cameras "
             "that see the person"
         )
     for name in found:
         if not found[name] and untrue[name]:
             log.warning("session skipped: its truth is not whole", extra={"session": name})
         elif not found[name]:
-            log.warning("session skipped: no instant seen by two views", extra={"session": name})
+            log.warning(
+                "session skipped: no instant observed by two views", extra={"session": name}
+            )
     return kept
 
 

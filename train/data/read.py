@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.system.errors import Refusal
-from train.data.instants import Instants, joined
+from train.data.instants import Recordings, joined
 from train.data.npz import read_file
 from train.data.sessions import read_session
 
 
-def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
+def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
     """The instants of files and session folders, part by part."""
     if not paths:
         raise Refusal("nothing to read; expected multi-view .npz files or session folders")
@@ -30,7 +30,7 @@ def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
         )
 
 
-def read_instants(paths: Sequence[Path]) -> Instants:
+def read_instants(paths: Sequence[Path]) -> Recordings:
     """All of them in one table."""
     return joined(list(read_parts(paths)))
 
@@ -42,11 +42,11 @@ class Choice:
     names: tuple[str, ...] = ()
     without: bool = False
 
-    def learned(self, part: Instants) -> Instants:
+    def learned(self, part: Recordings) -> Recordings:
         """What of a part is learned from."""
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
-    def kept_back(self, part: Instants) -> Instants:
+    def kept_back(self, part: Recordings) -> Recordings:
         """What of a part is only reported on; everything where nobody is kept back."""
         kept = [not self.names or not self._chosen(s) for s in part.subject]
         return part.take(np.array(kept, bool))

@@ -1,6 +1,6 @@
-"""Recorded sessions: the 2D poses a hub saw, a stretch at a time.
+"""Recorded sessions: the 2D poses of a hub, a stretch at a time.
 
-Cameras keep their place on the view axis, whichever of them saw the person.
+Cameras keep their index on the view axis, whether or not they observed the person.
 """
 
 import logging
@@ -14,15 +14,15 @@ from cvsf.messages import MultiviewPose
 from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16, joint_set, remap
 from cvsf.system.errors import Refusal
-from train.data.instants import MAX_VIEWS, Instants
+from train.data.instants import MAX_VIEWS, Recordings
 
 log = logging.getLogger(__name__)
 
 _STRETCH = 20_000
-"""Instants read at a time: some 17 minutes."""
+"""Instants read at a time, some 17 minutes of 20 Hz; a guess, not measured."""
 
 
-def read_session(folder: Path) -> Iterator[Instants]:
+def read_session(folder: Path) -> Iterator[Recordings]:
     """A session in stretches, none if it holds no poses; Refusal if it has too many cameras."""
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded
@@ -38,28 +38,29 @@ def read_session(folder: Path) -> Iterator[Instants]:
                 f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}; "
                 "leave it out, or record with fewer"
             )
-        yield _instants(stretch, cameras, folder.name)
+        yield _observations(stretch, cameras, folder.name)
         stretch = list(islice(poses, _STRETCH))
 
 
-def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Instants:
+def _observations(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Recordings:
     shape = (len(poses), len(cameras), len(H36M_16))
     keypoints, confidence = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
     image = np.zeros((*shape[:2], 2), np.float32)
     for row, pose in enumerate(poses):
-        place = [cameras.index(camera) for camera in pose.cameras]
+        views = [cameras.index(camera) for camera in pose.cameras]
         source = joint_set(pose.joint_set).joints
-        keypoints[row, place], confidence[row, place] = remap(
+        keypoints[row, views], confidence[row, views] = remap(
             pose.keypoints_px, pose.confidence, source, H36M_16.joints
         )
-        image[row, place] = pose.image_px
+        image[row, views] = pose.image_px
     broken = ~(np.isfinite(keypoints).all(-1) & np.isfinite(confidence))
-    return Instants(
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=tuple(cameras),
         keypoints_px=np.where(broken[..., None], 0, keypoints),
         confidence=np.where(broken, 0, confidence).clip(0, 1),
         image_px=image,
         session=(session,) * len(poses),
         subject=("",) * len(poses),
         t_s=np.array([pose.t_ns for pose in poses]) / 1e9,
-        cameras=tuple(cameras),
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cvsf.system.errors import Refusal
 from train.data.datasets import published
-from train.data.instants import Instants, joined
+from train.data.instants import Recordings, joined
 from train.data.read import Choice, read_parts
 
 
@@ -23,10 +23,10 @@ class KeptBack:
     most: int
     every: int = 1
     offset: int = 0
-    parts: list[Instants] = field(default_factory=list)
+    parts: list[Recordings] = field(default_factory=list)
     _rows: list[npt.NDArray[np.intp]] = field(default_factory=list)  # numbers among all added
 
-    def add(self, part: Instants) -> None:
+    def add(self, part: Recordings) -> None:
         """One more part; when there are too many, every other instant of all goes."""
         self._keep(np.arange(self.offset, self.offset + len(part)), part)
         self.offset += len(part)
@@ -37,14 +37,14 @@ class KeptBack:
             for rows, fewer in kept:
                 self._keep(rows, fewer)
 
-    def _keep(self, rows: npt.NDArray[np.intp], part: Instants) -> None:
+    def _keep(self, rows: npt.NDArray[np.intp], part: Recordings) -> None:
         """The instants whose number is a multiple of the stride."""
         wanted = rows % self.every == 0
         if wanted.any():
             self._rows.append(rows[wanted])
             self.parts.append(part.take(wanted))
 
-    def instants(self) -> Instants:
+    def instants(self) -> Recordings:
         """At most `most` of those kept that show somebody; Refusal if there are none."""
         shown = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
         parts = [part for part in shown if len(part)]
@@ -55,7 +55,9 @@ class KeptBack:
         return whole.take(np.unique(rows))
 
 
-def divide(parts: Iterable[Instants], choice: Choice, kept_back: KeptBack) -> Iterator[Instants]:
+def divide(
+    parts: Iterable[Recordings], choice: Choice, kept_back: KeptBack
+) -> Iterator[Recordings]:
     """The learned share of every part; Refusal at the end if a chosen subject never came."""
     there: set[str] = set()
     learned = 0
@@ -82,7 +84,7 @@ class Material:
     choice: Choice
     truth_2d: bool = False  # of a dataset: 2D that no detector found
 
-    def parts(self, kept_back: KeptBack) -> Iterator[Instants]:
+    def parts(self, kept_back: KeptBack) -> Iterator[Recordings]:
         """What is learned from, part by part; what is not goes to `kept_back`."""
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)
