@@ -84,7 +84,7 @@ def process_group(device: str, batch_instants: int) -> Iterator[ProcessGroup]:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
     if cuda and not torch.cuda.is_available():
-        raise Refusal("device is cuda and torch sees none; expected a GPU, or device cpu")
+        raise Refusal("device is cuda and torch finds none; expected a GPU, or device cpu")
     where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else None
     if where:
         torch.cuda.set_device(where)

@@ -36,7 +36,7 @@ class ScoredSession:
     poses: list[MultiviewPose]
     skeletons: list[Skeleton | None]
     truth: GroundTruth
-    in_view: npt.NDArray[np.bool_]  # (N, V) the camera really shows the person
+    in_view: npt.NDArray[np.bool_]  # (N, V) the person is really in its picture
     moved: npt.NDArray[np.bool_]  # (N, V) the camera no longer looks as at its first exposure
     limit_mm: Real  # (N, J, 3) triangulated with the true cameras
 

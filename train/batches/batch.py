@@ -145,7 +145,7 @@ def batch_of(
 
 
 def mirrored(batch: Batch, flip: Tensor) -> Batch:
-    """The instants of a mask `flip` (B,) as a mirror would show them."""
+    """The instants of a mask `flip` (B,) mirrored, left and right exchanged."""
     order = list(H36M_16.mirrored)
     across, sides = _MIRROR_VIEW.to(batch.plane), _MIRROR_BODY.to(batch.plane)
     poses, points = flip[:, None, None], flip[:, None, None, None]

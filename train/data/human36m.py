@@ -45,7 +45,7 @@ ACTIONS = (
 _RATE_HZ = 50.0
 _OTHER_NAMES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}
 _NO_VIDEO = {("S11", "Directions", "54138969")}
-"""Its video is broken in the download, so nobody has a detection there."""
+"""Its video is broken in the download, so there is no detection."""
 _RECORDED = 32
 _USED = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """Of the joints recorded, those of h36m-17 in its order; the others repeat one or lie beyond."""

@@ -1,4 +1,4 @@
-"""The pictures that cameras took at some instants, where there are any: of a clip or a session.
+"""The pictures of some instants, where there are any: of a clip or a session.
 
 A multi-view file has none, and a session recorded without frames has none either.
 """
@@ -55,7 +55,7 @@ def _of_session(folder: Path, cameras: Sequence[str], rows: Sequence[int]) -> St
     }
     found: Stills = {}
     for frame in reader.frames():
-        place = wanted.get((frame.camera, frame.boot_id, frame.seq))
-        if place is not None:
-            found[place] = simplejpeg.decode_jpeg(frame.jpeg, "RGB")
+        row_and_view = wanted.get((frame.camera, frame.boot_id, frame.seq))
+        if row_and_view is not None:
+            found[row_and_view] = simplejpeg.decode_jpeg(frame.jpeg, "RGB")
     return found

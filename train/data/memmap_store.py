@@ -1,6 +1,6 @@
-"""Instants on disk, drawn by row: what a training run learns from, however many sessions there are.
+"""Recordings on disk, drawn by row: what a training run learns from, of any number of sessions.
 
-One part is in memory while it is written, none while they are read; a batch touches only its rows.
+One part is in memory while it is written, none while they are read; a batch reads only its rows.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ _OURS = re.compile(rf"\d{{5}}-({'|'.join(_ARRAYS)})\.npy|index\.npz")
 
 @dataclass(slots=True)
 class Store:
-    """Memory-mapped instants, each observed by two views or more."""
+    """Memory-mapped recordings of N instants, each observed by two views or more."""
 
     sessions: tuple[str, ...]
-    sha256: str  # of all that is in it
-    views: int
-    has_truth: bool
+    sha256: str  # of all arrays
+    views: int  # of the session with the most; those of others are padded with confidence 0
+    has_truth: bool  # every part has joints_mm
     has_pseudo_labels: bool
-    clock: npt.NDArray[np.float64]  # when each instant was, takes far apart
+    clock: npt.NDArray[np.float64]  # (N,) seconds, rising; sessions are far apart
     _parts: list[dict[str, Array]]
     _ends: npt.NDArray[np.int64]
 
@@ -45,7 +45,9 @@ class Store:
         return int(self._ends[-1])
 
     def rows(self, index: npt.NDArray[np.int64]) -> Recordings:
-        """The instants of those numbers, in that order."""
+        """The instants of those numbers (B,), in that order; `t_s` is the store's clock, and sessions,
+        subjects and the names of cameras are not kept.
+        """
         part_of = np.searchsorted(self._ends, index, side="right")
         found: dict[str, Array] = {}
         for number in np.unique(part_of):
@@ -73,7 +75,7 @@ class Store:
 
 
 def check_store(folder: Path) -> None:
-    """Refusal if a folder holds what no store does: it is about to be written anew."""
+    """Refusal if a folder holds files that are not a store's, for it is about to be overwritten."""
     strange = [p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name)]
     if strange:
         raise Refusal(
@@ -83,21 +85,21 @@ def check_store(folder: Path) -> None:
 
 
 def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = False) -> None:
-    """Write what two views saw (and, labelled, whose truth is whole), part by part, and an index;
-    Refusal if that is nothing.
+    """Write the instants observed by two views (and, labelled, with a whole truth), part by part, and
+    an index; Refusal if there are none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()
-    untrue: Counter[str] = Counter()
+    without_truth: Counter[str] = Counter()
     lengths: list[int] = []
-    takes: list[str] = []
+    names: list[str] = []
     times: list[npt.NDArray[np.float64]] = []
     content = hashlib.sha256()
     for part in parts:
         rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
         if labelled and part.truth.joints_mm is not None:
             whole = np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
-            untrue.update(part.take(rows & ~whole).session)
+            without_truth.update(part.take(rows & ~whole).session)
             rows &= whole
         kept = part.take(rows)
         found.update(dict.fromkeys(part.session, 0))
@@ -118,13 +120,13 @@ def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = F
                 np.save(_path(folder, len(lengths), name), stored)
                 content.update(stored.data)
         lengths.append(len(kept))
-        takes += kept.session
+        names += kept.session
         times.append(kept.t_s)
-    sessions = _named(found, untrue, labelled=labelled)
+    sessions = _named(found, without_truth, labelled=labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
         "sessions": np.array(sessions, np.str_),
-        "clock": one_clock(takes, np.concatenate(times)),
+        "clock": one_clock(names, np.concatenate(times)),
         "sha256": np.array(content.hexdigest()),
     }
     np.savez(folder / "index.npz", allow_pickle=False, **index)
@@ -174,17 +176,17 @@ def _labels_from(found: Mapping[str, Array]) -> PseudoLabels:
     )
 
 
-def _named(found: Counter[str], untrue: Counter[str], *, labelled: bool) -> list[str]:
-    """The sessions that are learned from; those that are not are named in the log, with why."""
+def _named(found: Counter[str], without_truth: Counter[str], *, labelled: bool) -> list[str]:
+    """The sessions that are learned from; the log names the others, with the reason."""
     kept = [name for name, count in found.items() if count]
     if not kept:
         what = ", with a truth that is whole," if labelled else ""
         raise Refusal(
             f"no instant{what} was observed by two views; learning needs at least two cameras "
-            "that see the person"
+            "that observe the person"
         )
     for name in found:
-        if not found[name] and untrue[name]:
+        if not found[name] and without_truth[name]:
             log.warning("session skipped: its truth is not whole", extra={"session": name})
         elif not found[name]:
             log.warning(

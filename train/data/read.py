@@ -1,6 +1,6 @@
-"""Recordings of any kind as instants: the one place that tells a file from a session.
+"""Recordings of multi-view files and session folders, part by part.
 
-Parts come one at a time, so that what is learned from need never be in memory together.
+Parts come one at a time, so that training data need never be in memory together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from train.data.sessions import read_session
 
 
 def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
-    """The instants of files and session folders, part by part."""
+    """The recordings of files and session folders; Refusal if there are none."""
     if not paths:
         raise Refusal("nothing to read; expected multi-view .npz files or session folders")
     found = False
@@ -31,7 +31,7 @@ def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
 
 
 def read_instants(paths: Sequence[Path]) -> Recordings:
-    """All of them in one table."""
+    """All of them as one."""
     return joined(list(read_parts(paths)))
 
 
@@ -43,11 +43,11 @@ class Choice:
     without: bool = False
 
     def learned(self, part: Recordings) -> Recordings:
-        """What of a part is learned from."""
+        """The instants of a part that are learned from."""
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
     def kept_back(self, part: Recordings) -> Recordings:
-        """What of a part is only reported on; everything where nobody is kept back."""
+        """The instants of a part that are only reported on; all of them where no subject is named."""
         kept = [not self.names or not self._chosen(s) for s in part.subject]
         return part.take(np.array(kept, bool))
 
@@ -56,7 +56,7 @@ class Choice:
 
 
 def choice(subjects: str, not_subjects: str) -> Choice:
-    """From the words of a command."""
+    """From a command's options; Refusal if they contradict or name no subject."""
     if subjects and not_subjects:
         raise Refusal("--subjects and --not-subjects exclude each other; give one of them")
     given = subjects or not_subjects

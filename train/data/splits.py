@@ -1,6 +1,6 @@
-"""What is learned from and what is only reported on, told apart while recordings are read.
+"""Instants to learn from and instants only to report on, split while recordings are read.
 
-The first goes to disk as it comes; of the second a bounded number of instants is kept.
+The first go to disk as they come; of the second a bounded number is kept in memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,9 +45,9 @@ class KeptBack:
             self.parts.append(part.take(wanted))
 
     def instants(self) -> Recordings:
-        """At most `most` of those kept that show somebody; Refusal if there are none."""
-        shown = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
-        parts = [part for part in shown if len(part)]
+        """At most `most` of those kept in which a person was detected; Refusal if there are none."""
+        detected = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
+        parts = [part for part in detected if len(part)]
         if not parts:
             raise Refusal("no instant of a person is left to report on; learn from fewer subjects")
         whole = joined(parts)
@@ -58,7 +58,7 @@ class KeptBack:
 def divide(
     parts: Iterable[Recordings], choice: Choice, kept_back: KeptBack
 ) -> Iterator[Recordings]:
-    """The learned share of every part; Refusal at the end if a chosen subject never came."""
+    """Of every part what is learned from; Refusal at the end if a named subject was in none."""
     there: set[str] = set()
     learned = 0
     for part in parts:
@@ -77,7 +77,7 @@ def divide(
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a command was given to learn from."""
+    """The recordings that a command was given, and which subjects are learned from."""
 
     paths: list[Path]
     dataset: Path | None
@@ -85,7 +85,7 @@ class Material:
     truth_2d: bool = False  # of a dataset: 2D that no detector found
 
     def parts(self, kept_back: KeptBack) -> Iterator[Recordings]:
-        """What is learned from, part by part; what is not goes to `kept_back`."""
+        """What is learned from, part by part; the rest goes to `kept_back`."""
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)
             return

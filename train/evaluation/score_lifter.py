@@ -24,7 +24,7 @@ from cvsf.evaluation.metrics import (
 from cvsf.model.fusion import refined_confidence
 from cvsf.skeleton import H36M_16, Array
 from train.data.instants import Recordings
-from train.data.temporal_windows import one_clock, shown_around
+from train.data.temporal_windows import one_clock, windows
 
 Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
@@ -46,7 +46,7 @@ def score(
     def shown(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
         if frames == 1:
             return keypoints, confidence
-        return shown_around(keypoints, confidence, clock, frames)
+        return windows(keypoints, confidence, clock, frames)
 
     clock = one_clock(instants.session, instants.t_s)
     seen_2d = shown(instants.keypoints_px, instants.confidence)
