@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -46,8 +47,8 @@ class ProcessGroup:
         """Whether this process reads, writes and reports."""
         return self.rank == 0
 
-    def shard(self, rows: Tensor) -> Tensor:
-        """This process's slice (B / size, ...) of a global batch (B, ...)."""
+    def shard(self, rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "part ..."]:
+        """This process's slice of a global batch."""
         return rows.tensor_split(self.size)[self.rank]
 
     def data_parallel(self, model: nn.Module) -> nn.Module:

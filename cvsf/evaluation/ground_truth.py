@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from cvsf.multiview.rig import Rig
 from cvsf.skeleton import COCO_17, H36M_16, Array, remap
@@ -26,13 +27,16 @@ CLIP_JOINTS = tuple(j for j, name in enumerate(H36M_16.joints) if name[1:] in _L
 class GroundTruth:
     """The truth of N instants and V views, joint set h36m-16; a joint that is not known is NaN."""
 
-    joints_mm: Real | None = None  # (N, V, J, 3) in each view's own axes
-    keypoints_px: Array | None = None  # (N, V, J, 2) where the joints really project
-    head_px: Array | None = None  # (N, V) thorax to head: the joint detection rate's unit
-    rig: Rig | None = None  # in mm; rotations, translations and focal lengths of every instant
-    undistorted_px: Real | None = None
-    """(N, V, J, 2) the observed keypoints as the rig without distortion shows them; None: as
-    observed."""
+    joints_mm: Float[Real, "N V J 3"] | None = None
+    """In each view's own axes."""
+    keypoints_px: Float[Array, "N V J 2"] | None = None
+    """Where the joints really project."""
+    head_px: Float[Array, "N V"] | None = None
+    """From thorax to head, the unit of the joint detection rate."""
+    rig: Rig | None = None
+    """In mm, with rotations, translations and focal lengths of every instant."""
+    undistorted_px: Float[Real, "N V J 2"] | None = None
+    """The observed keypoints as the rig without distortion shows them; None: as observed."""
     scored: tuple[int, ...] = tuple(range(len(H36M_16)))  # joints that errors are taken of
 
     def take(self, rows: Index) -> "GroundTruth":
@@ -53,8 +57,8 @@ class GroundTruth:
         return self._changed(rig, lambda array: array[:, index])
 
     @property
-    def world_mm(self) -> npt.NDArray[np.float64]:
-        """Joints (N, J, 3) in the rig's world, mean over the views; ValueError without a rig."""
+    def world_mm(self) -> Float[npt.NDArray[np.float64], "N J 3"]:
+        """Joints in the rig's world, mean over the views; ValueError without a rig."""
         if self.rig is None or self.joints_mm is None:
             raise ValueError("the truth has no cameras or no joints, so none in their world")
         local = self.joints_mm - self.rig.translation[:, :, None]
@@ -122,11 +126,13 @@ def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> Gro
     )
 
 
-def clip_ground_truth(cameras: Sequence[Mapping[str, Any]], world_mm: Real) -> GroundTruth:
+def clip_ground_truth(
+    cameras: Sequence[Mapping[str, Any]], world_mm: Float[Real, "N 17 3"]
+) -> GroundTruth:
     """The pseudo truth of a filmed clip: one detector's calibrated triangulation.
 
-    `cameras` are the entries of its `cameras.json` (K, R, t_mm), `world_mm` (N, 17, 3) its joints
-    in joint set coco-17. The focal length is that along x; distortion is left to the caller.
+    `cameras` are the entries of its `cameras.json` (K, R, t_mm), `world_mm` its joints in
+    joint set coco-17. The focal length is that along x; distortion is left to the caller.
     """
     joints, known = remap(
         np.nan_to_num(world_mm),

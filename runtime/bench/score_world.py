@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float
 
 from cvsf.evaluation.ground_truth import GroundTruth, read_ground_truth
 from cvsf.evaluation.truth_rows import truth_rows
@@ -32,17 +33,17 @@ _WORLD = "world"
 class ScoredSession:
     """The N instants of a session that the truth knows."""
 
-    t_s: Real  # (N,) hub clock
+    t_s: Float[Real, "N"]  # hub clock
     poses: list[MultiviewPose]
     skeletons: list[Skeleton | None]
     truth: GroundTruth
-    in_view: npt.NDArray[np.bool_]  # (N, V) the person is really in its picture
-    moved: npt.NDArray[np.bool_]  # (N, V) the camera no longer looks as at its first exposure
-    limit_mm: Real  # (N, J, 3) triangulated with the true cameras
+    in_view: Bool[npt.NDArray[np.bool_], "N V"]  # the person is really in its picture
+    moved: Bool[npt.NDArray[np.bool_], "N V"]  # the camera no longer looks as at its first exposure
+    limit_mm: Float[Real, "N J 3"]  # triangulated with the true cameras
 
     @property
-    def world(self) -> Real:
-        """The true joints (N, J, 3) in metres."""
+    def world(self) -> Float[Real, "N J 3"]:
+        """The true joints in metres."""
         return self.truth.world_mm / 1e3
 
     def rows(self, *, measured: bool) -> list[int]:
@@ -53,8 +54,8 @@ class ScoredSession:
             if s and s.frame_of_reference == _WORLD and s.measured is measured
         ]
 
-    def joints(self, rows: list[int]) -> Real:
-        """The skeletons of those instants (n, J, 3)."""
+    def joints(self, rows: list[int]) -> Float[Real, "rows J 3"]:
+        """The skeletons of those instants."""
         found = [s.joints for n in rows if (s := self.skeletons[n])]
         return np.array(found, np.float64).reshape(-1, len(H36M_16), 3)
 

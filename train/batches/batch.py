@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cvsf.model.fusion import aim
@@ -29,14 +30,14 @@ _MIRROR_BODY = torch.tensor([1.0, -1.0, 1.0])  # y of the body frame: left and r
 
 
 class Batch(NamedTuple):
-    """B instants of V views; windows have an axis T before J. A body only where one is a target."""
+    """B instants of V views, or of windows of T frames; a body only where one is the target."""
 
-    plane: Tensor  # (B, V, J, 2) image plane of a camera aimed at its person, focal length 1
-    confidence: Tensor  # (B, V, J)
-    input_confidence: Tensor  # (B, V, J) what the lifter is given: 0 for hidden joints
-    canonical: Tensor | None = None  # (B, J, 3) body frame, unit scale
-    view_from_canonical: Tensor | None = None  # (B, V, 3, 3)
-    joint_weight: Tensor | None = None  # (B, V, J) of the body's joints in the loss; None: 1
+    plane: Float[Tensor, "B V *T J 2"]  # image plane of a camera aimed at its person
+    confidence: Float[Tensor, "B V *T J"]
+    input_confidence: Float[Tensor, "B V *T J"]  # what the lifter is given: 0 for hidden joints
+    canonical: Float[Tensor, "B J 3"] | None = None  # body frame, unit scale
+    view_from_canonical: Float[Tensor, "B V 3 3"] | None = None
+    joint_weight: Float[Tensor, "B V J"] | None = None  # of the body in the loss; None: all 1
     rehearsal: "Batch | None" = None  # synthetic views with the parent's answers as the target
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -144,8 +145,8 @@ def batch_of(
     return Batch(aimed.plane, confidence, confidence, canonical, body.mT)
 
 
-def mirrored(batch: Batch, flip: Tensor) -> Batch:
-    """The instants of a mask `flip` (B,) mirrored, left and right exchanged."""
+def mirrored(batch: Batch, flip: Bool[Tensor, "B"]) -> Batch:
+    """The instants of the mask `flip` mirrored, left and right exchanged."""
     order = list(H36M_16.mirrored)
     across, sides = _MIRROR_VIEW.to(batch.plane), _MIRROR_BODY.to(batch.plane)
     poses, points = flip[:, None, None], flip[:, None, None, None]
@@ -159,8 +160,8 @@ def mirrored(batch: Batch, flip: Tensor) -> Batch:
     return Batch(plane, confidence, confidence, canonical, rotation)
 
 
-def rolled(batch: Batch, angle: Tensor) -> Batch:
-    """The same instants by cameras rotated about their optical axes by `angle` (B, V), radians."""
+def rolled(batch: Batch, angle: Float[Tensor, "B V"]) -> Batch:
+    """The same instants by cameras rotated about their optical axes by `angle`, radians."""
     rotation = rotation_about(2, angle)
     plane = batch.plane @ rotation[..., :2, :2].mT
     if batch.view_from_canonical is None:

@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cvsf.model.geometry import TINY, body_from, cross, rotation_about, unit
@@ -79,9 +80,9 @@ def _bend(joint: str, posture: _Posture, draw: _Draw) -> Tensor:
 
 
 class Bodies:
-    """Draws poses (N, J, 3) in metres, pelvis at the origin, in body-level axes with z up."""
+    """Draws poses in metres, pelvis at the origin, in body-level axes with z up."""
 
-    def __init__(self, joints_mm: Tensor, joint_set: JointSet) -> None:
+    def __init__(self, joints_mm: Float[Tensor, "N J 3"], joint_set: JointSet) -> None:
         self.joint_set = joint_set
         joints = joints_mm.double() / 1000
         joints = (joints - joints[:, :1]) @ body_from(joints, joint_set).mT
@@ -92,7 +93,7 @@ class Bodies:
         self._lower = torch.tensor([j in lower for j in joint_set.joints])
         self._mirror = torch.tensor(joint_set.mirrored)
 
-    def draw(self, count: int, random: torch.Generator) -> Tensor:
+    def draw(self, count: int, random: torch.Generator) -> Float[Tensor, "{count} J 3"]:
         """`count` new poses; a third keep the angles of recorded ones."""
         frames = torch.randint(len(self._bones), (2, count), generator=random)
         same = torch.rand(count, generator=random) < 0.6
@@ -120,8 +121,10 @@ class Bodies:
         return unit(bones) * (wanted * (1 + spread) * size)[..., None]
 
 
-def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Tensor:
-    """A rotation (N, J, 3, 3) for every bone and all bones after it, in body axes."""
+def random_bends(
+    count: int, joint_set: JointSet, random: torch.Generator
+) -> Float[Tensor, "{count} J 3 3"]:
+    """A rotation for every bone and all bones after it, in body axes."""
     draw = _Draw(count, random)
     tuck = draw.some(0.4) * draw.between(0, 75)
     posture = _Posture(
@@ -137,10 +140,12 @@ def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Te
     return turns[2] @ turns[0] @ turns[1]
 
 
-def from_bones(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> Tensor:
-    """Joints (*batch, J, 3) from bones (*batch, J, 3), the root at 0; `bends` (*batch, J, 3, 3)
-    rotates each bone and all bones after it.
-    """
+def from_bones(
+    bones: Float[Tensor, "*batch J 3"],
+    joint_set: JointSet,
+    bends: Float[Tensor, "*batch J 3 3"] | None = None,
+) -> Float[Tensor, "*batch J 3"]:
+    """Joints from bones, the root at 0; `bends` rotates each bone and all bones after it."""
     at: list[Tensor] = []
     turned: list[Tensor] = []
     for child, parent in enumerate(joint_set.parents):
@@ -155,8 +160,10 @@ def from_bones(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) 
     return torch.stack(at, -2)
 
 
-def knees_bend_back(joints: Tensor, joint_set: JointSet) -> Tensor:
-    """Which bodies (*batch,) have knees that bend backwards, as knees do, or hardly bend."""
+def knees_bend_back(
+    joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
+) -> Bool[Tensor, "*batch"]:
+    """Which bodies have knees that bend backwards, as knees do, or hardly bend."""
     at = {name: joints[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"])
     fine = torch.ones(joints.shape[:-2], dtype=torch.bool)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float
 
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
@@ -239,6 +240,8 @@ def _in_views(observations: LiftedObservations, found: Calibration) -> PseudoLab
     )
 
 
-def extent(keypoints: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """The diagonal of the box around the joints (..., J, 2)."""
+def extent(
+    keypoints: Float[npt.NDArray[np.floating], "*batch J 2"],
+) -> Float[npt.NDArray[np.floating], "*batch"]:
+    """The diagonal of the box around the joints."""
     return np.asarray(np.linalg.norm(np.ptp(keypoints, axis=-2), axis=-1))

@@ -5,6 +5,7 @@ No recording is needed for it, so the first night at a venue forgets no more tha
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.skeleton import H36M_16
@@ -53,8 +54,8 @@ def with_rehearsal(
     return drawn
 
 
-def body_source(store: Store | None = None) -> Tensor:
-    """Bodies (N, J, 3) in mm that synthetic ones are made from: a standing person, and those of a
+def body_source(store: Store | None = None) -> Float[Tensor, "N J 3"]:
+    """Bodies in mm that synthetic ones are made from: a standing person, and those of a
     store's pseudo-labels.
     """
     standing = torch.tensor([STANDING[joint] for joint in H36M_16.joints], dtype=torch.float32)

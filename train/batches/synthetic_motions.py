@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.model.geometry import rotation_about
@@ -116,8 +117,8 @@ MOVEMENTS: Mapping[str, Callable[[float], Angles]] = {
 }  # fmt: skip
 
 
-def everyday() -> Tensor:
-    """Bodies (N, J, 3) in metres with the pelvis at the origin: every movement's phases in turn."""
+def everyday() -> Float[Tensor, "N J 3"]:
+    """Bodies in metres with the pelvis at the origin: every movement's phases in turn."""
     bones = torch.zeros(len(H36M_16), 3)
     for joint, length in ADULT_M.items():
         bones[H36M_16.index(joint)] = length * torch.tensor(_TOWARDS.get(joint, _DOWN))

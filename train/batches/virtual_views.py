@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.model.geometry import body_from, rotation_about, unit_length
@@ -33,17 +34,19 @@ _SWAPPED = (
 class Views:
     """Detections of B bodies in V views, and the truth."""
 
-    pose2d: Tensor  # (B, V, J, 2) image plane, arbitrary scale
-    confidence: Tensor  # (B, V, J)
-    truth2d: Tensor  # (B, V, J, 2) where the joints really project
-    canonical: Tensor  # (B, J, 3) body frame, unit scale
-    view_from_canonical: Tensor  # (B, V, 3, 3)
+    pose2d: Float[Tensor, "B V J 2"]  # image plane, arbitrary scale
+    confidence: Float[Tensor, "B V J"]
+    truth2d: Float[Tensor, "B V J 2"]  # where the joints really project
+    canonical: Float[Tensor, "B J 3"]  # body frame, unit scale
+    view_from_canonical: Float[Tensor, "B V 3 3"]
 
 
 class VirtualViews:
     """Draws `Views` without end."""
 
-    def __init__(self, joints_mm: Tensor, joint_set: JointSet, random: torch.Generator) -> None:
+    def __init__(
+        self, joints_mm: Float[Tensor, "N J 3"], joint_set: JointSet, random: torch.Generator
+    ) -> None:
         self.joint_set = joint_set
         self.random = random
         self._bodies = Bodies(joints_mm, joint_set)
@@ -53,8 +56,8 @@ class VirtualViews:
         """A new batch."""
         return self.observe(self._bodies.draw(instants, self.random), views)
 
-    def observe(self, joints: Tensor, views: int) -> Views:
-        """Bodies (B, J, 3) in metres, z up, as so many new cameras and a detector observe them."""
+    def observe(self, joints: Float[Tensor, "B J 3"], views: int) -> Views:
+        """Bodies in metres, z up, as so many new cameras and a detector observe them."""
         instants = len(joints)
         body = body_from(joints, self.joint_set)
         canonical = joints @ body.mT

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.engine.engine import Engine
 from cvsf.evaluation.ground_truth import GroundTruth
@@ -27,7 +28,7 @@ class CalibrationInput:
 
     name: str
     observations: LiftedObservations
-    fused: Array  # (N, J, 3) the lifter's own fusion, body frame
+    fused: Float[Array, "N J 3"]  # the lifter's own fusion, body frame
     truth: GroundTruth | None  # None where no joint is known
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int, Shaped
 
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.skeleton import H36M_16, Array, remap
@@ -48,20 +49,20 @@ def observations(
     session: str,
     subject: str,
     joints: Sequence[str],
-    joints_mm: npt.NDArray[Any],
-    keypoints_px: npt.NDArray[Any],
-    image_px: npt.NDArray[Any],
-    t_s: npt.NDArray[Any],
-    pictures: npt.NDArray[Any],
+    joints_mm: Float[npt.NDArray[Any], "N V S 3"],
+    keypoints_px: Float[npt.NDArray[Any], "N V S 2"],
+    image_px: Int[npt.NDArray[Any], "V 2"],
+    t_s: Shaped[npt.NDArray[Any], "N"],
+    pictures: Int[npt.NDArray[Any], "N"],
     detections: Sequence[Detections | None],
     truth_2d: bool,
 ) -> Recordings:
     """N frames of V views, labelled in S joints by name, in joint set h36m-16.
 
-    The labels `joints_mm` (N, V, S, 3) in each view's own axes and `keypoints_px` (N, V, S, 2) are
-    NaN where a camera does not show the person. `image_px` is (V, 2); `t_s` and `pictures`, the
-    number of each frame's picture as AlphaPose names it, are (N,). `detections` has one entry a
-    view, None where there is no picture; with `truth_2d` the labels' 2D stands for them.
+    The labels `joints_mm`, in each view's own axes, and `keypoints_px` are NaN where a camera does
+    not show the person. `pictures` is the number of each frame's picture as AlphaPose names it.
+    `detections` has one entry a view, None where there is no picture; with `truth_2d` the labels'
+    2D stands for them.
     """
     frames, views = keypoints_px.shape[:2]
     truth_px, truth_mm = (_remapped(labels, joints) for labels in (keypoints_px, joints_mm))

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
+from jaxtyping import UInt8
 
 from cvsf.session.reader import MANIFEST, SessionReader
 from train.data.clip import is_clip, video_of
 
-Picture = npt.NDArray[np.uint8]
+Picture = UInt8[npt.NDArray[np.uint8], "H W 3"]
 Stills = dict[tuple[int, int], Picture]
-"""Row and view: (H, W, 3) RGB."""
+"""RGB by row and view."""
 
 
 def stills(file: Path, cameras: Sequence[str], rows: Sequence[int]) -> Stills:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
 from cvsf.evaluation.ground_truth import PER_VIEW, GroundTruth
 from cvsf.multiview.observations import Observations
@@ -26,11 +27,15 @@ class PseudoLabels:
     the person's extent in the picture.
     """
 
-    joints: Array  # (N, V, J, 3) in each view's own axes
-    deviation: Array  # (N, V, J) one standard deviation
-    residual: Array  # (N, V, J, 2) observed minus projected, 0 where not observed
-    up: Array  # (N, V, 3) the world's vertical in the view's axes
-    focal_px: Array  # (N, V)
+    joints: Float[Array, "N V J 3"]
+    """In each view's own axes."""
+    deviation: Float[Array, "N V J"]
+    """One standard deviation."""
+    residual: Float[Array, "N V J 2"]
+    """Observed minus projected, 0 where not observed."""
+    up: Float[Array, "N V 3"]
+    """The world's vertical in the view's axes."""
+    focal_px: Float[Array, "N V"]
 
     def each(self, change: Callable[[Array], Array]) -> "PseudoLabels":
         """The same change made to every array."""
@@ -71,8 +76,8 @@ class Recordings(Observations):
             pseudo_labels=labels and labels.each(lambda array: array[:, index]),
         )
 
-    def one_view_each(self, view: npt.NDArray[np.int64]) -> Self:
-        """Of every instant one view, by its number (N,); the truth is left out."""
+    def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> Self:
+        """Of every instant one view, by its number; the truth is left out."""
         rows, labels = np.arange(len(self)), self.pseudo_labels
 
         def pick(array: Array) -> Array:

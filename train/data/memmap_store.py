@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.skeleton import H36M_16, Array
@@ -34,19 +35,20 @@ class Store:
 
     sessions: tuple[str, ...]
     sha256: str  # of all arrays
-    views: int  # of the session with the most; those of others are padded with confidence 0
+    views: int  # of the session with the most; others are padded with confidence 0
     has_truth: bool  # every part has joints_mm
     has_pseudo_labels: bool
-    clock: npt.NDArray[np.float64]  # (N,) seconds, rising; sessions are far apart
+    clock: Float[npt.NDArray[np.float64], "N"]  # seconds, rising; sessions are far apart
     _parts: list[dict[str, Array]]
-    _ends: npt.NDArray[np.int64]
+    _ends: Int[npt.NDArray[np.int64], "parts"]
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def rows(self, index: npt.NDArray[np.int64]) -> Recordings:
-        """The instants of those numbers (B,), in that order; `t_s` is the store's clock, and sessions,
-        subjects and the names of cameras are not kept.
+    def rows(self, index: Int[npt.NDArray[np.int64], "B"]) -> Recordings:
+        """The instants of those numbers, in that order.
+
+        `t_s` is the store's clock; sessions, subjects and the names of cameras are not kept.
         """
         part_of = np.searchsorted(self._ends, index, side="right")
         found: dict[str, Array] = {}
@@ -85,8 +87,8 @@ def check_store(folder: Path) -> None:
 
 
 def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = False) -> None:
-    """Write the instants observed by two views (and, labelled, with a whole truth), part by part, and
-    an index; Refusal if there are none.
+    """Write the instants observed by two views (and, labelled, with a whole truth), part by part,
+    and an index; Refusal if there are none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()

@@ -47,7 +47,7 @@ class Choice:
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
     def kept_back(self, part: Recordings) -> Recordings:
-        """The instants of a part that are only reported on; all of them where no subject is named."""
+        """The instants that are only reported on; all of them where no subject is named."""
         kept = [not self.names or not self._chosen(s) for s in part.subject]
         return part.take(np.array(kept, bool))
 

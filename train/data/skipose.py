@@ -30,7 +30,7 @@ CROP_PX = 256
 _RATE_HZ = 30.0
 _NEEDED = ("seq", "cam", "frame", "subj", "3D", "2D")
 _METRES_BELOW = 10.0
-"""A head is more than ten millimetres and less than ten metres from the hip: this gives the unit."""
+"""A head less than ten units from the hip is in metres, else in millimetres."""
 
 
 def read_skipose(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:

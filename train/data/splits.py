@@ -45,7 +45,7 @@ class KeptBack:
             self.parts.append(part.take(wanted))
 
     def instants(self) -> Recordings:
-        """At most `most` of those kept in which a person was detected; Refusal if there are none."""
+        """At most `most` of those kept that show a person; Refusal if there are none."""
         detected = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
         parts = [part for part in detected if len(part)]
         if not parts:

@@ -7,6 +7,7 @@ The body alone shows it: knees bend one way and elbows the other.
 import copy
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.model.geometry import cross, unit
@@ -25,7 +26,7 @@ def without_reflection(lifter: Lifter, batch: Batch, joint_set: JointSet) -> Lif
     return lifter
 
 
-def depth_sign(canonical: Tensor, joint_set: JointSet) -> float:
+def depth_sign(canonical: Float[Tensor, "*batch J 3"], joint_set: JointSet) -> float:
     """+1 if knees and elbows bend as a body's do, -1 if the poses are mirrored in depth."""
     at = {name: canonical[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"] + at["lshoulder"] - at["rshoulder"])

@@ -5,6 +5,7 @@ A label-free objective gets 2D and confidences and no truth.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cvsf.model.fusion import FusedLifter
@@ -41,7 +42,7 @@ class Objective(nn.Module):
         self.rehearsal_weight = config.rehearsal_weight
         self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
-    def forward(self, batch: Batch, weights: StageWeights) -> Tensor:
+    def forward(self, batch: Batch, weights: StageWeights) -> Float[Tensor, ""]:
         """The mean loss of a batch, its rehearsal included."""
         if batch.rehearsal is None:
             return self._of(batch, weights)
