@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ class Recordings(Observations):
         """Names of the recordings, each once, in order."""
         return tuple(dict.fromkeys(self.session))
 
-    def take(self, rows: npt.NDArray[Any] | slice) -> Self:
+    def take(self, rows: npt.NDArray[Any] | slice) -> "Recordings":
         """The instants of a mask, an index array or a slice."""
         index, labels = np.arange(len(self))[rows], self.pseudo_labels
         return replace(
@@ -67,7 +67,7 @@ class Recordings(Observations):
             pseudo_labels=labels and labels.each(lambda array: array[index]),
         )
 
-    def of_views(self, views: Sequence[int]) -> Self:
+    def of_views(self, views: Sequence[int]) -> "Recordings":
         """The same instants as only some of the cameras observed them."""
         index, labels = list(views), self.pseudo_labels
         return replace(
@@ -76,7 +76,7 @@ class Recordings(Observations):
             pseudo_labels=labels and labels.each(lambda array: array[:, index]),
         )
 
-    def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> Self:
+    def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> "Recordings":
         """Of every instant one view, by its number; the truth is left out."""
         rows, labels = np.arange(len(self)), self.pseudo_labels
 
@@ -93,7 +93,7 @@ class Recordings(Observations):
             pseudo_labels=labels and labels.each(pick),
         )
 
-    def of_subjects(self, names: Sequence[str], *, without: bool = False) -> Self:
+    def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Recordings":
         """The instants of (or of all but) the named subjects; Refusal if a name is unknown or
         nothing is left.
         """

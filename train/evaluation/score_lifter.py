@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.evaluation.ground_truth import GroundTruth, Real
 from cvsf.evaluation.metrics import (
     bone_stability,
     jdr,
@@ -72,7 +72,7 @@ def score(
     return facts
 
 
-def errors(predicted: Array, truth_mm: Array, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
+def errors(predicted: Array, truth_mm: Real, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
     """Means over the views (N, V) that saw the person."""
     predicted, truth = predicted[seen].astype(np.float64), truth_mm[seen].astype(np.float64)
     return {

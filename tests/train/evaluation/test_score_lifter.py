@@ -40,7 +40,7 @@ def answers(pose: Array, refined_px: Array | None = None) -> Lift:
 def of_one_body(instants: Recordings) -> tuple[Recordings, Array]:
     """The instants with one true body in all views, and that body."""
     assert instants.truth.joints_mm is not None
-    body = instants.truth.joints_mm[0, 0]
+    body = instants.truth.joints_mm[0, 0].astype(np.float32)
     joints = np.broadcast_to(body, instants.truth.joints_mm.shape)
     return replace(instants, truth=replace(instants.truth, joints_mm=joints)), body
 
