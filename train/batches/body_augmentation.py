@@ -14,7 +14,8 @@ from torch import Tensor
 from cvsf.model.geometry import TINY, body_from, cross, rotation_about, unit
 from cvsf.skeleton import JointSet
 
-# metres, of an adult of 1.75 m; recorded skeletons differ by a third in trunk and shoulders
+# metres, of an adult of 1.75 m, a guess; recorded skeletons differ by a third in trunk and
+# shoulders
 ADULT_M = {
     "rhip": 0.11, "rknee": 0.42, "rankle": 0.42, "lhip": 0.11, "lknee": 0.42, "lankle": 0.42,
     "spine": 0.24, "thorax": 0.24, "head": 0.28, "lshoulder": 0.18, "lelbow": 0.29,

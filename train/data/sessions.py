@@ -19,7 +19,7 @@ from train.data.instants import MAX_VIEWS, Recordings
 log = logging.getLogger(__name__)
 
 _STRETCH = 20_000
-"""Instants read at a time, some 17 minutes of 20 Hz; a guess, not measured."""
+"""Instants read at a time, some 17 minutes at 20 Hz; a guess, not measured."""
 
 
 def read_session(folder: Path) -> Iterator[Recordings]:

@@ -55,6 +55,34 @@ def test_rows_are_taken_by_mask_or_number_with_their_truth_and_pseudo_labels() -
         assert found.cameras == whole.cameras
 
 
+def test_views_are_taken_with_their_truth_and_pseudo_labels() -> None:
+    whole = instants(3, 3)
+    found = whole.of_views([2, 0])
+    assert found.cameras == ("cam2", "cam0")
+    assert found.session == whole.session
+    assert whole.pseudo_labels is not None
+    assert found.pseudo_labels is not None
+    assert whole.truth.joints_mm is not None
+    assert found.truth.joints_mm is not None
+    assert np.array_equal(found.keypoints_px, whole.keypoints_px[:, [2, 0]])
+    assert np.array_equal(found.truth.joints_mm, whole.truth.joints_mm[:, [2, 0]])
+    assert np.array_equal(found.pseudo_labels.up, whole.pseudo_labels.up[:, [2, 0]])
+
+
+def test_one_view_of_each_instant_is_taken_by_its_number() -> None:
+    whole = instants(3, 3)
+    found = whole.one_view_each(np.array([2, 0, 1]))
+    assert found.confidence.shape == (3, 1, JOINTS)
+    assert whole.pseudo_labels is not None
+    assert found.pseudo_labels is not None
+    for row, view in enumerate([2, 0, 1]):
+        assert np.array_equal(found.keypoints_px[row, 0], whole.keypoints_px[row, view])
+        assert np.array_equal(
+            found.pseudo_labels.joints[row, 0], whole.pseudo_labels.joints[row, view]
+        )
+    assert found.truth.joints_mm is None
+
+
 def test_subjects_are_chosen_by_name_or_by_all_but_their_name() -> None:
     both = joined([instants(3, 2), instants(2, 2, "ben")])
     assert both.sessions == ("of ann", "of ben")

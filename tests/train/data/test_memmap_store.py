@@ -1,6 +1,7 @@
 """Instants on disk come back as they were written, and are only there when they are asked for."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
-from train.data.instants import Recordings
+from train.data.instants import PseudoLabels, Recordings
 from train.data.memmap_store import open_store, write_store
 
 
@@ -63,6 +64,32 @@ def test_opening_a_large_store_loads_nothing_of_it(tmp_path: Path) -> None:
     found = store.rows(np.array([0, 2005]))
     assert not isinstance(found.keypoints_px, np.memmap)
     assert found.keypoints_px.shape == (2, 4, len(H36M_16), 2)
+
+
+def test_pseudo_labels_come_back_from_the_files_that_stores_have_always_had(
+    tmp_path: Path,
+) -> None:
+    part = instants(0, 5, 3, "a", truth=False)
+    random = np.random.default_rng(1)
+    shape = part.confidence.shape
+    labels = PseudoLabels(
+        joints=random.normal(size=(*shape, 3)).astype(np.float32),
+        deviation=random.uniform(size=shape).astype(np.float32),
+        residual=random.normal(size=(*shape, 2)).astype(np.float32),
+        up=random.normal(size=(*shape[:2], 3)).astype(np.float32),
+        focal_px=random.uniform(500, 2000, shape[:2]).astype(np.float32),
+    )
+    write_store([replace(part, pseudo_labels=labels)], tmp_path / "store")
+    camera = np.load(tmp_path / "store" / "00000-placed_camera.npy")
+    assert np.array_equal(camera[..., :3], labels.up)
+    assert np.array_equal(camera[..., 3], labels.focal_px)
+    store = open_store(tmp_path / "store")
+    assert store.has_pseudo_labels
+    order = np.array([4, 1, 1])
+    found = store.rows(order).pseudo_labels
+    assert found is not None
+    for name in ("joints", "deviation", "residual", "up", "focal_px"):
+        assert np.array_equal(getattr(found, name), getattr(labels, name)[order])
 
 
 def test_a_truth_that_some_part_lacks_is_no_truth(tmp_path: Path) -> None:
