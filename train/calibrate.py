@@ -23,7 +23,12 @@ from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
-from train.data.calibration_input import Filmed, Reel, read_reel
+from train.data.calibration_input import (
+    CalibrationInput,
+    calibration_inputs,
+    read_observations,
+)
+from train.data.instants import Recordings
 from train.data.read import choice
 from train.evaluation.calibrate_and_score import MOVING, Order, Outcome, solve
 from train.evaluation.calibration_errors_table import show_rig, show_summary
@@ -68,8 +73,8 @@ def calibrate(
         raise Refusal(f"--seconds is {seconds}, expected more than 0")
     if picture is not None:
         _check_picture(picture)
-    reel = read_reel(file, choice(subjects, not_subjects))
-    names = _names(reel, views)
+    observations = read_observations(file, choice(subjects, not_subjects))
+    names = _names(observations, views)
     order = Order(
         scale=_scale(height, bone, distance, names),
         offsets=offsets,
@@ -78,7 +83,8 @@ def calibrate(
     )
     loaded = load_engine(engine)
     outcomes, worst = [], None
-    for outcome, filmed in _solved(reel.sessions(loaded, len(names), seconds), order, len(reel)):
+    inputs = calibration_inputs(observations, loaded, len(names), seconds)
+    for outcome, filmed in _solved(inputs, order, len(observations.sessions)):
         _keep(outcome, file, out)
         outcomes.append(outcome)
         if worst is None or outcome.badness > worst[0].badness:
@@ -95,17 +101,17 @@ def calibrate(
 
 
 def _solved(
-    sessions: Iterator[Filmed], order: Order, count: int
-) -> Iterator[tuple[Outcome, Filmed]]:
+    sessions: Iterator[CalibrationInput], order: Order, count: int
+) -> Iterator[tuple[Outcome, CalibrationInput]]:
     """One session after the other, with a bar on standard error."""
     console = Console(stderr=True)
     for filmed in track(sessions, "Calibrating", count, console=console, transient=True):
         yield solve(filmed, order), filmed
 
 
-def _names(reel: Reel, views: int | None) -> tuple[str, ...]:
+def _names(observations: Recordings, views: int | None) -> tuple[str, ...]:
     """The cameras that are used; Refusal if they are not two."""
-    there = reel.cameras
+    there = observations.cameras
     wanted = len(there) if views is None else views
     if not 2 <= wanted <= len(there):
         raise Refusal(
@@ -190,7 +196,7 @@ def _plain(outcome: Outcome, path: Path) -> dict[str, Any]:
     return plain | kept
 
 
-def _draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
+def _draw(outcome: Outcome, filmed: CalibrationInput, file: Path, picture: Path) -> None:
     if outcome.found is None:
         raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
     from train.evaluation.calibration_figure import draw  # matplotlib is not of the base

@@ -1,9 +1,9 @@
-"""The processes of one training run under torchrun, or the only one there is.
+"""The process group of a training run under torchrun, or its only process.
 
 Every process draws the same global batch and takes its own slice, so how many there are changes no
 figure. On one machine: `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --rdzv-backend c10d
---rdzv-conf store_type=file --nproc-per-node 2 -m cvsf train ...`. Told to meet by a file, nothing
-listens but on loopback; with `--standalone` torchrun's own two ports listen on every address.
+--rdzv-conf store_type=file --nproc-per-node 2 -m cvsf train ...`. With a rendezvous by file, only
+loopback is listened on; with `--standalone` torchrun's own two ports listen on every address.
 """
 
 import os
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,14 +26,16 @@ from cvsf.system.errors import Refusal
 from cvsf.system.shutdown import die_with_starter
 
 _LOOPBACK = "127.0.0.1"
-_PATIENCE = timedelta(days=1)
-"""For one process to read, score and write while the others wait; torchrun ends them if it dies."""
-_FIRST_SPEAKS_S = 5.0
-"""A process that refuses leaves the first so long to say the same and torchrun to end them all."""
+_TIMEOUT = timedelta(days=1)
+"""For rank 0 to read, score and write while the others wait; torchrun ends them if it dies.
+A guess, not measured."""
+_RANK_0_FIRST_S = 5.0
+"""A process that refuses gives rank 0 so long to report the same error, and torchrun to end all.
+A guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Company:
+class ProcessGroup:
     """This process among those that train together."""
 
     rank: int = 0
@@ -40,15 +43,15 @@ class Company:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the process that reads, writes and reports."""
+    def is_rank_0(self) -> bool:
+        """Whether this process reads, writes and reports."""
         return self.rank == 0
 
-    def share(self, rows: Tensor) -> Tensor:
+    def shard(self, rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "part ..."]:
         """This process's slice of a global batch."""
         return rows.tensor_split(self.size)[self.rank]
 
-    def joined(self, model: nn.Module) -> nn.Module:
+    def data_parallel(self, model: nn.Module) -> nn.Module:
         """The model with its gradients averaged over all processes."""
         if self.size == 1:
             return model
@@ -64,8 +67,8 @@ class Company:
         return [float(v) for v in total / self.size]
 
     @contextmanager
-    def led(self) -> Iterator[None]:
-        """A block after which all wait for the slowest; if it fails in one, all leave."""
+    def together(self) -> Iterator[None]:
+        """A block after which all wait for the slowest; if it fails in one process, all exit."""
         failed = 1.0
         try:
             yield
@@ -77,46 +80,47 @@ class Company:
 
 
 @contextmanager
-def company(device: str, batch_instants: int) -> Iterator[Company]:
-    """This process's place among torchrun's, with a group for them while the block runs."""
+def process_group(device: str, batch_instants: int) -> Iterator[ProcessGroup]:
+    """The group of torchrun's processes while the block runs; Refusal if it cannot be formed."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
     if cuda and not torch.cuda.is_available():
-        raise Refusal("device is cuda and torch sees none; expected a GPU, or device cpu")
+        raise Refusal("device is cuda and torch finds none; expected a GPU, or device cpu")
     where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else None
     if where:
         torch.cuda.set_device(where)
     if size == 1:
-        yield Company(device=where or torch.device("cpu"))
+        yield ProcessGroup(device=where or torch.device("cpu"))
         return
-    die_with_starter()  # or they would go on beside those that go on for them
+    die_with_starter()  # or they would run on beside those that replace them
     if batch_instants % size:
         raise Refusal(
             f"batch_instants is {batch_instants}, expected a multiple of the {size} processes"
         )
-    _meet("nccl" if where else "gloo", size)
+    _form_group("nccl" if where else "gloo", size)
     try:
-        yield Company(rank=dist.get_rank(), size=size, device=where or torch.device("cpu"))
+        yield ProcessGroup(rank=dist.get_rank(), size=size, device=where or torch.device("cpu"))
     finally:
         dist.destroy_process_group()
 
 
 @contextmanager
-def one_voice(stop: threading.Event) -> Iterator[None]:
-    """What all processes refuse alike, the first says; any other only if it is left alone with it.
+def rank_0_errors(stop: threading.Event) -> Iterator[None]:
+    """Of a Refusal that all processes raise alike, only rank 0's is reported; one that another
+    process raises alone is reported by it.
 
-    Being ended by torchrun, as all are once one has left, sets `stop`.
+    torchrun ends all processes once one has exited, which sets `stop`.
     """
     try:
         yield
     except Refusal:
-        if os.environ.get("RANK", "0") != "0" and stop.wait(_FIRST_SPEAKS_S):
+        if os.environ.get("RANK", "0") != "0" and stop.wait(_RANK_0_FIRST_S):
             raise SystemExit(2) from None
         raise
 
 
 def leave() -> None:
-    """End this process at once if it is one of several, all it had to say being said.
+    """End this process at once if it is one of several, after its output is flushed.
 
     While Python is taken down, a thread of gloo that still holds a tensor wants the interpreter and
     aborts the process (pytorch/pytorch#179291): with its work done, torchrun would call it failed.
@@ -127,24 +131,24 @@ def leave() -> None:
         os._exit(0)
 
 
-def _meet(backend: str, size: int) -> None:
+def _form_group(backend: str, size: int) -> None:
     """Form the group; among processes of one machine by loopback alone."""
     if int(os.environ.get("LOCAL_WORLD_SIZE", "0")) != size:
-        dist.init_process_group(backend, timeout=_PATIENCE)
+        dist.init_process_group(backend, timeout=_TIMEOUT)
         return
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
     for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         os.environ.setdefault(variable, loopback)
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        dist.init_process_group(backend, timeout=_PATIENCE)
+        dist.init_process_group(backend, timeout=_TIMEOUT)
         return
     rank, port = int(os.environ["RANK"]), int(os.environ["MASTER_PORT"])
     store = _store(rank, port, size)
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
 
 
 def _store(rank: int, port: int, size: int) -> Any:
-    """Where processes find each other; torch's own would listen on every address."""
+    """The group's rendezvous; torch's own would listen on every address."""
     listener = None if rank else socket.create_server((_LOOPBACK, port))
     untyped: Any = dist
     return untyped.TCPStore(
@@ -152,6 +156,6 @@ def _store(rank: int, port: int, size: int) -> Any:
         port=port,
         world_size=size,
         is_master=listener is not None,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
         master_listen_fd=listener.detach() if listener else None,
     )

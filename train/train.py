@@ -24,14 +24,14 @@ from cvsf.engine.engine import SHIPPED
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.system.errors import Refusal
 from cvsf.system.shutdown import stop_on_signal
-from train.batches.pseudo_labels import Placer
+from train.batches.pseudo_labels import PseudoLabeller
 from train.checkpoint import Checkpoint, read_checkpoint, read_morph
 from train.config import TrainConfig, training_config
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.memmap_store import Store, check_store, open_store, write_store
 from train.data.read import choice
 from train.data.splits import KeptBack, Material
-from train.distributed import Company, company, leave, one_voice
+from train.distributed import ProcessGroup, leave, process_group, rank_0_errors
 from train.evaluation.lifter_table import computing, show
 from train.loop.preflight import CHECKPOINT, check
 from train.loop.run import METRICS, Task, lift_with, train_seed
@@ -112,7 +112,7 @@ class Order:
 def carry_out(order: Order) -> dict[str, Any] | None:
     """Train every seed and write its folder; the scores, in the process that reports."""
     with stoppable() as stop:
-        with one_voice(stop):
+        with rank_0_errors(stop):
             plan = training_config(order.config, order.variant)
             taught = read_checkpoint(order.parent) if order.parent else None
             inherited = taught.morphing() if taught else None
@@ -125,12 +125,12 @@ def carry_out(order: Order) -> dict[str, Any] | None:
                 parent=taught,
                 again=order.again,
             )
-            placer = _placer(plan, taught, behind)
+            labeller = _pseudo_labeller(plan, taught, behind)
         torch.set_num_threads(plan.threads)
         with (
-            one_voice(stop),
-            company(plan.device, plan.batch_instants) as us,
-            _prepared(order, plan, us, stop, placer) as (learned, kept_back),
+            rank_0_errors(stop),
+            process_group(plan.device, plan.batch_instants) as group,
+            _prepared(order, plan, group, stop, labeller) as (learned, kept_back),
         ):
             task = Task(
                 config=plan,
@@ -140,7 +140,7 @@ def carry_out(order: Order) -> dict[str, Any] | None:
                 parent=taught,
                 morph=behind,
                 again=order.again,
-                company=us,
+                group=group,
                 stop=stop,
             )
             runs = [train_seed(task, seed, _folder(order, seed)) for seed in range(order.seeds)]
@@ -152,22 +152,24 @@ def carry_out(order: Order) -> dict[str, Any] | None:
         "learned_from": len(learned),
         "reported_on": len(kept_back),
     }
-    if placer is not None:
-        facts |= {"sessions_placed": placer.placed, "sessions_left_out": placer.left_out}
+    if labeller is not None:
+        facts |= {"sessions_placed": labeller.labelled, "sessions_left_out": labeller.left_out}
     (order.out / METRICS).write_text(json.dumps(facts, indent=2) + "\n")
     return facts
 
 
-def _placer(plan: TrainConfig, parent: Checkpoint | None, morph: Morph | None) -> Placer | None:
-    """For variant stage3: what places its sessions, starting from the parent's lifter, if one is
-    given, or else the shipped one's.
+def _pseudo_labeller(
+    plan: TrainConfig, parent: Checkpoint | None, morph: Morph | None
+) -> PseudoLabeller | None:
+    """For variant stage3: pseudo-labels with the parent's lifter if one is given, else the shipped
+    one.
     """
     if plan.variant != "stage3":
         return None
     lifter = parent.lifter() if parent else None
     if lifter is None or lifter.shape.frames > 1:  # an instant is lifted at a time
         lifter = read_checkpoint(SHIPPED).lifter()
-    return Placer(lift_with(lifter), morph)
+    return PseudoLabeller(lift_with(lifter), morph)
 
 
 def _folder(order: Order, seed: int) -> Path:
@@ -189,38 +191,42 @@ def stoppable() -> Iterator[threading.Event]:
 
 @contextmanager
 def _prepared(
-    order: Order, config: TrainConfig, us: Company, stop: threading.Event, placer: Placer | None
-) -> Iterator[tuple[Store, Instants | None]]:
+    order: Order,
+    config: TrainConfig,
+    group: ProcessGroup,
+    stop: threading.Event,
+    labeller: PseudoLabeller | None,
+) -> Iterator[tuple[Store, Recordings | None]]:
     """What is learned from, on disk for as long as the block runs, and, in the process that
     reports, what is kept back.
     """
-    kept_back: Instants | None = None
+    kept_back: Recordings | None = None
     folder = order.out / _STORE
-    if us.leads:
+    if group.is_rank_0:
         check_store(folder)
     try:
-        with us.led():
-            if us.leads:
+        with group.together():
+            if group.is_rank_0:
                 shutil.rmtree(folder, ignore_errors=True)
                 thinned = KeptBack(config.report_instants)
                 parts = _until(stop, order.material.parts(thinned))
-                parts = placer.parts(parts) if placer else parts
+                parts = labeller.parts(parts) if labeller else parts
                 write_store(parts, folder, labelled=config.variant == "supervised")
                 kept_back = thinned.instants()
-        with us.led():
+        with group.together():
             learned = open_store(folder)
-        if us.leads and learned.views == 2:
+        if group.is_rank_0 and learned.views == 2:
             log.warning(
                 "two views leave depth against turn open (bas-relief): expect flatter or deeper "
                 "bodies than with three cameras or more"
             )
         yield learned, kept_back
     finally:
-        if us.leads:
+        if group.is_rank_0:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _until(stop: threading.Event, parts: Iterable[Instants]) -> Iterator[Instants]:
+def _until(stop: threading.Event, parts: Iterable[Recordings]) -> Iterator[Recordings]:
     for part in parts:
         if stop.is_set():
             raise Refusal("told to stop while reading; nothing was begun, start it again")

@@ -25,7 +25,7 @@ from cvsf.model.lifter import normalised
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
 from train.checkpoint import write_morph
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.read import choice
 from train.data.splits import KeptBack, Material
 from train.evaluation.score_lifter import over_pose_norm
@@ -95,9 +95,9 @@ def _prepared(material: Material) -> tuple[Poses, Poses]:
     """What is learned from, and what is reported on: subjects kept back, or the last tenth."""
     kept_back, learned = KeptBack(_REPORTED), KeptBack(_LEARNED)
     for part in material.parts(kept_back):
-        if part.truth.pixels is not None:
+        if part.truth.keypoints_px is not None:
             learned.add(part)
-    kept_back.parts = [part for part in kept_back.parts if part.truth.pixels is not None]
+    kept_back.parts = [part for part in kept_back.parts if part.truth.keypoints_px is not None]
     poses = _known(learned)
     if material.dataset or material.choice.names:
         return poses, _known(kept_back)
@@ -119,12 +119,12 @@ def _known(gathered: KeptBack) -> Poses:
     )
 
 
-def known_poses(instants: Instants) -> Poses:
+def known_poses(instants: Recordings) -> Poses:
     """Every view that found the person and whose true pixels are known."""
-    assert instants.truth.pixels is not None
-    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(instants.truth.pixels).all(-1))
+    assert instants.truth.keypoints_px is not None
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(instants.truth.keypoints_px).all(-1))
     rows = (instants.confidence > 0).any(-1) & known.any(-1)
-    truth: Array = np.where(known[..., None], instants.truth.pixels, np.float32(0))
+    truth: Array = np.where(known[..., None], instants.truth.keypoints_px, np.float32(0))
     return Poses(
         torch.from_numpy(instants.keypoints_px[rows]),
         torch.from_numpy(instants.confidence[rows]),

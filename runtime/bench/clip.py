@@ -16,17 +16,15 @@ import numpy.typing as npt
 import typer
 
 from cvsf.engine.engine import load_engine
+from cvsf.evaluation.ground_truth import clip_ground_truth
 from cvsf.messages import MultiviewPose
 from cvsf.session.reader import SessionReader
-from cvsf.skeleton import COCO_17, H36M_16, remap
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from runtime.bench.contact_sheet import write_sheet
 from runtime.bench.harness import rehearse
-from runtime.bench.score_views import Truth, score
+from runtime.bench.score_views import score
 
-_LIMBS = [
-    j for j in H36M_16.joints if j[1:] in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-]
 _BOX_MARGIN = 0.1  # of the joints' box: a person is larger than their joints
 
 
@@ -80,31 +78,16 @@ def _score(session: Path, cameras: list[dict[str, Any]], folder: Path) -> dict[s
     poses = list(SessionReader(session).poses())
     with np.load(folder / "movenet_2d_and_triangulated.npz") as file:
         world = file["tri3d_mm"].astype(np.float64)[: len(poses)]
-    joints, known = remap(
-        np.nan_to_num(world), np.isfinite(world).all(-1), COCO_17.joints, H36M_16.joints
-    )
-    joints_mm = np.where(known[..., None] > 0, joints.astype(np.float64), np.nan)
-    rotation = np.array([camera["R"] for camera in cameras])
-    shift = np.array([camera["t_mm"] for camera in cameras])
-    inside = np.array([camera["K"] for camera in cameras])
-    local = np.einsum("vij,nkj->nvki", rotation, joints_mm) + shift[:, None]
-    followed = _followed(poses, local, cameras)
-    truth = Truth(
-        joints_mm=local,
-        view_from_world=np.broadcast_to(rotation, (len(poses), *rotation.shape)),
-        projection=np.broadcast_to(
-            inside @ np.concatenate([rotation, shift[..., None]], -1),
-            (len(poses), len(cameras), 3, 4),
-        ),
-    )
-    limbs = [H36M_16.index(j) for j in _LIMBS]
-    errors = score(load_engine(), SessionReader(session), poses, truth, limbs)
+    truth = clip_ground_truth(cameras, world)
+    assert truth.joints_mm is not None
+    followed = _followed(poses, truth.joints_mm, cameras)
+    errors = score(load_engine(), SessionReader(session), poses, truth)
     errors["calibrated"] = errors.pop("calibrated_limit")
     return {"instants": len(poses), "followed_share": followed, **errors}
 
 
 def _followed(
-    poses: list[MultiviewPose], local: npt.NDArray[np.float64], cameras: list[dict[str, Any]]
+    poses: list[MultiviewPose], local: npt.NDArray[np.floating[Any]], cameras: list[dict[str, Any]]
 ) -> float:
     """Share of pictures where the box of the joints found holds the projected mid-hip."""
     held = []

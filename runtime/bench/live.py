@@ -21,7 +21,7 @@ from runtime.bench.harness import Rehearsal, Running, rehearsing
 from runtime.bench.score_world import (
     first_world_s,
     one_view_share,
-    read_take,
+    read_scored_session,
     score_bump,
     score_world,
 )
@@ -99,7 +99,7 @@ def _unplug(running: Running, cameras: list[str], after_s: float) -> None:
 
 
 def _scored(done: Rehearsal, truth_file: Path, knocked: str) -> dict[str, Any]:
-    take = read_take(done.session, truth_file)
+    take = read_scored_session(done.session, truth_file)
     share, alone = one_view_share(take)
     world = done.final["world"]
     found = {

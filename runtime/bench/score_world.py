@@ -1,6 +1,6 @@
-"""A session's world skeletons against the truth, after one rigid alignment of the whole take.
+"""A session's world skeletons against the truth, after one rigid alignment of the whole session.
 
-No scale is fitted: metres that are wrong count. What was predicted is scored apart.
+No scale is fitted: a wrong metre is an error. Predicted skeletons are scored apart.
 """
 
 from dataclasses import dataclass
@@ -9,33 +9,42 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float
 
+from cvsf.evaluation.ground_truth import GroundTruth, read_ground_truth
 from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
-from runtime.bench.score_views import read_truth
 
 Real = npt.NDArray[np.float64]
 
-_SHOWN = 0.5  # share of the joints that a view shows for the person to count as in it
-_KEPT_S = 1.0  # a camera is found again when it has been used for so long
+_VISIBLE = 0.5
+"""Share of the joints that must be visible in a view for the person to count as in it; a guess, not
+measured."""
+_RECOVERED_S = 1.0
+"""A camera is recovered when it has been used for so long; a guess, not measured."""
 _WORLD = "world"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
-    """The instants of a session that the truth knows, N of them."""
+class ScoredSession:
+    """The N instants of a session that the truth knows."""
 
-    t_s: Real  # (N,) hub clock
+    t_s: Float[Real, "N"]  # hub clock
     poses: list[MultiviewPose]
     skeletons: list[Skeleton | None]
-    world: Real  # (N, J, 3) what really happened, metres
-    shown: npt.NDArray[np.bool_]  # (N, V) cameras that really show the person
-    turned: npt.NDArray[np.bool_]  # (N, V) cameras that stand elsewhere than at first
-    limit: Real  # (N, J, 3) triangulated with the true cameras
+    truth: GroundTruth
+    in_view: Bool[npt.NDArray[np.bool_], "N V"]  # the person is really in its picture
+    moved: Bool[npt.NDArray[np.bool_], "N V"]  # the camera no longer looks as at its first exposure
+    limit_mm: Float[Real, "N J 3"]  # triangulated with the true cameras
+
+    @property
+    def world(self) -> Float[Real, "N J 3"]:
+        """The true joints in metres."""
+        return self.truth.world_mm / 1e3
 
     def rows(self, *, measured: bool) -> list[int]:
         """Instants with a world skeleton of that kind."""
@@ -45,112 +54,111 @@ class Take:
             if s and s.frame_of_reference == _WORLD and s.measured is measured
         ]
 
-    def joints(self, rows: list[int]) -> Real:
-        """The skeletons of those instants (n, J, 3)."""
+    def joints(self, rows: list[int]) -> Float[Real, "rows J 3"]:
+        """The skeletons of those instants."""
         found = [s.joints for n in rows if (s := self.skeletons[n])]
         return np.array(found, np.float64).reshape(-1, len(H36M_16), 3)
 
 
-def read_take(session: Path, truth_file: Path) -> Take:
-    """What the hub recorded beside what happened, joined by the exposure stamps."""
-    reader = SessionReader(session)
+def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
+    """What the hub recorded, with the truth of the same exposures."""
+    reader = SessionReader(folder)
     row_of = truth_rows(reader, truth_file)
     poses = [pose for pose in reader.poses() if pose.instant in row_of]
     skeletons = {s.instant: s for s in reader.skeletons()}
     rows = np.array([row_of[pose.instant] for pose in poses])
     with np.load(truth_file) as file:
-        truth = read_truth(file, rows)
-        shift = file["camera_t_mm"][rows].astype(np.float64)
-        shown = (file["confidence"][rows] > 0).mean(-1) > _SHOWN
-        filmed = file["raw_ns"][rows] > 0
-    local = truth.joints_mm - shift[:, :, None]
-    world = np.nanmean(np.einsum("nvji,nvkj->nvki", truth.view_from_world, local), 1)
-    first = truth.view_from_world[filmed.argmax(0), range(filmed.shape[1])]
-    alike = np.einsum("nvij,vij->nv", truth.view_from_world, first)
-    cameras = [f"cam{view}" for view in range(filmed.shape[1])]
+        truth = read_ground_truth(file, rows)
+        in_view = (file["confidence"][rows] > 0).mean(-1) > _VISIBLE
+        exposed = file["raw_ns"][rows] > 0
+    assert truth.rig is not None
+    rotations, cameras = truth.rig.view_from_world, truth.rig.cameras
+    first = rotations[exposed.argmax(0), range(len(cameras))]
+    alike = np.einsum("nvij,vij->nv", rotations, first)
     keypoints, confidence = (np.zeros((len(poses), len(cameras), len(H36M_16), n)) for n in (2, 1))
     for n, pose in enumerate(poses):
         views = [cameras.index(camera) for camera in pose.cameras]
         keypoints[n, views], confidence[n, views, :, 0] = pose.keypoints_px, pose.confidence
-    limit_mm = triangulate(keypoints, confidence[..., 0], truth.projection)
-    return Take(
+    limit_mm = triangulate(keypoints, confidence[..., 0], truth.rig.projection)
+    return ScoredSession(
         t_s=np.array([pose.t_ns for pose in poses]) * 1e-9,
         poses=poses,
         skeletons=[skeletons.get(pose.instant) for pose in poses],
-        world=world / 1e3,
-        shown=shown & filmed,
-        turned=filmed & (alike < 3 - 1e-6),
-        limit=np.asarray(limit_mm / 1e3, np.float64),
+        truth=truth,
+        in_view=in_view & exposed,
+        moved=exposed & (alike < 3 - 1e-6),
+        limit_mm=np.asarray(limit_mm, float),
     )
 
 
-def score_world(take: Take) -> dict[str, float]:
+def score_world(session: ScoredSession) -> dict[str, float]:
     """Errors of the measured skeletons; all are of one world."""
-    rows = take.rows(measured=True)
-    found, truth = take.joints(rows), take.world[rows]
+    rows, world = session.rows(measured=True), session.world
+    found, truth = session.joints(rows), world[rows]
     into = align_known(found.reshape(-1, 3), truth.reshape(-1, 3))
     aligned = into.apply(found)
     travelled = float(np.linalg.norm(np.diff(truth[:, 0], axis=0), axis=-1).sum())
     off = np.linalg.norm(aligned[:, 0] - truth[:, 0], axis=-1)
     up = into.R @ np.array([0.0, 0.0, 1.0])
-    predicted = take.rows(measured=False)
-    guessed = into.apply(take.joints(predicted))
+    predicted = session.rows(measured=False)
+    extrapolated = into.apply(session.joints(predicted))
     return {
         "mpjpe_mm": _mpjpe_mm(aligned, truth),
-        "limit_mm": _mpjpe_mm(take.limit[rows], truth),
+        "limit_mm": _mpjpe_mm(session.limit_mm[rows] / 1e3, truth),
         "root_error_m": float(off.mean()),
         "root_error_share": float(off.mean()) / max(travelled, 1e-9),
         "travelled_m": travelled,
         "up_error_deg": float(np.degrees(np.arccos(np.clip(up[2], -1, 1)))),
-        "one_view_mpjpe_mm": _mpjpe_mm(guessed, take.world[predicted]),
+        "one_view_mpjpe_mm": _mpjpe_mm(extrapolated, world[predicted]),
     }
 
 
-def first_world_s(take: Take) -> float:
+def first_world_s(session: ScoredSession) -> float:
     """From the first instant with the person in two views to the first skeleton in metres."""
-    rows = take.rows(measured=True)
-    several = [n for n, p in enumerate(take.poses) if p.confidence.any(-1).sum() > 1]
-    return float(take.t_s[rows[0]] - take.t_s[several[0]]) if rows else float("inf")
+    rows = session.rows(measured=True)
+    several = [n for n, p in enumerate(session.poses) if p.confidence.any(-1).sum() > 1]
+    return float(session.t_s[rows[0]] - session.t_s[several[0]]) if rows else float("inf")
 
 
-def score_bump(take: Take, camera: str) -> dict[str, float]:
-    """From the moment the camera was turned: until it was left out, until it is used for good."""
+def score_bump(session: ScoredSession, camera: str) -> dict[str, float]:
+    """Seconds from a camera's move until it is left out, and until it is used again for good."""
     view = int(camera.removeprefix("cam"))
-    turned = np.flatnonzero(take.turned[:, view])
+    moved = np.flatnonzero(session.moved[:, view])
     never = {"bump_noticed_s": float("inf"), "bump_recovered_s": float("inf")}
-    if not len(turned):
+    if not len(moved):
         return never
-    since_s = float(take.t_s[turned[0]])
+    since_s = float(session.t_s[moved[0]])
     used: list[tuple[float, bool]] = []
-    for n in range(turned[0], len(take.poses)):
-        pose, skeleton = take.poses[n], take.skeletons[n]
-        saw = camera in pose.cameras and pose.confidence[pose.cameras.index(camera)].any()
-        if saw and skeleton and skeleton.frame_of_reference == _WORLD:
-            used.append((float(take.t_s[n]) - since_s, camera in skeleton.views))
+    for n in range(moved[0], len(session.poses)):
+        pose, skeleton = session.poses[n], session.skeletons[n]
+        detected = camera in pose.cameras and pose.confidence[pose.cameras.index(camera)].any()
+        if detected and skeleton and skeleton.frame_of_reference == _WORLD:
+            used.append((float(session.t_s[n]) - since_s, camera in skeleton.views))
     left_out = [after_s for after_s, is_used in used if not is_used]
     if not left_out:
         return never
     until_s = next((t for t, is_used in reversed(used) if not is_used), 0.0)
     later = [t for t, is_used in used if is_used and t > until_s]
-    found = bool(later) and later[-1] - later[0] >= _KEPT_S
+    found = bool(later) and later[-1] - later[0] >= _RECOVERED_S
     return {
         "bump_noticed_s": left_out[0],
         "bump_recovered_s": later[0] if found else float("inf"),
     }
 
 
-def one_view_share(take: Take) -> tuple[float, int]:
-    """Share of the instants shown by one camera alone with a whole skeleton, and how many they are.
+def one_view_share(session: ScoredSession) -> tuple[float, int]:
+    """Share of the instants in the view of one camera alone that have a good skeleton, and how many
+    such instants there are.
 
-    In the world, flagged as predicted, and less sure than a measured one.
+    Good is whole, in the world, flagged as predicted, and of less confidence than measured ones.
     """
-    rows = take.rows(measured=True)
-    measured = [float(s.confidence.mean()) for n in rows if (s := take.skeletons[n])]
+    rows = session.rows(measured=True)
+    measured = [float(s.confidence.mean()) for n in rows if (s := session.skeletons[n])]
     usual = float(np.median(measured)) if measured else 0.0
     alone = [
         n
-        for n in range(rows[0] if rows else 0, len(take.poses))
-        if take.poses[n].image_px.any(-1).sum() == 1 and take.shown[n].sum() == 1
+        for n in range(rows[0] if rows else 0, len(session.poses))
+        if session.poses[n].image_px.any(-1).sum() == 1 and session.in_view[n].sum() == 1
     ]
     good = [
         s is not None
@@ -159,7 +167,7 @@ def one_view_share(take: Take) -> tuple[float, int]:
         and bool(np.isfinite(s.joints).all())
         and float(s.confidence.mean()) < usual
         for n in alone
-        for s in [take.skeletons[n]]
+        for s in [session.skeletons[n]]
     ]
     return (float(np.mean(good)) if good else 0.0), len(good)
 

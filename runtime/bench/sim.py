@@ -14,12 +14,12 @@ import numpy as np
 import typer
 
 from cvsf.engine.engine import Engine, load_engine
+from cvsf.evaluation.ground_truth import read_ground_truth
 from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.session.reader import SessionReader
-from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from runtime.bench.harness import rehearse
-from runtime.bench.score_views import SCORED, read_truth, score
+from runtime.bench.score_views import SCORED, score
 
 FIRST_UNSEEN = 1_000_000
 """Every seed below belongs to training."""
@@ -75,7 +75,7 @@ def _run(
     with np.load(truth_file) as file:
         rows = np.array([rows_of[pose.instant] for pose in poses])
         shown = (file["confidence"][rows] > 0).mean(-1) > 0.5
-        errors = score(engine, reader, poses, read_truth(file, rows), range(len(H36M_16)))
+        errors = score(engine, reader, poses, read_ground_truth(file, rows))
     due = [pose.instant for pose, views in zip(poses, shown, strict=True) if views.sum() > 1]
     steady = [line["instants_per_s"] for line in done.lines[:-1] if line["t_s"] > _SETTLED_S]
     return {

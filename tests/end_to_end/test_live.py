@@ -12,7 +12,7 @@ from cvsf.client import about, skeletons
 from cvsf.session.calibrations import CAMERAS, calibrations, read_cameras
 from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
-from runtime.bench.score_world import read_take, score_bump, score_world
+from runtime.bench.score_world import read_scored_session, score_bump, score_world
 from tests.support.product import CAPTURE, running, until
 
 # half the rate, so that the suite may share two cores with other work
@@ -37,9 +37,9 @@ def test_a_session_is_in_metres_within_seconds_notices_a_knocked_camera_and_repl
         run.process.wait(90)
     assert run.process.returncode == 0, run.said
     session = Path(run.lines[-1]["session"])
-    take = read_take(session, truth)
+    take = read_scored_session(session, truth)
     scored, bump = score_world(take), score_bump(take, "cam2")
-    in_metres, knocked = take.rows(measured=True)[0], np.flatnonzero(take.turned[:, 2])[0]
+    in_metres, knocked = take.rows(measured=True)[0], np.flatnonzero(take.moved[:, 2])[0]
     assert in_metres < knocked
     assert scored["mpjpe_mm"] < 60
     assert 0 < bump["bump_noticed_s"] < bump["bump_recovered_s"] < np.inf

@@ -67,7 +67,7 @@ def write_manifest() -> None:
     """The manifest of an engine compiled from a lifter that was never trained."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = start(TrainConfig(**NETWORK | {"variant": "baseline"}), H36M_16, 0)
-        compile_engine(fresh.at_rest(("people:0",)), Path(folder) / "engine", rounds=1)
+        compile_engine(fresh.checkpoint(("people:0",)), Path(folder) / "engine", rounds=1)
         (DATA / "engine").mkdir(exist_ok=True)
         manifest = read_manifest(Path(folder) / "engine")
         manifest.model_copy(update={"git_sha": None}).write(DATA / "engine")

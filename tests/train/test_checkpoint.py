@@ -23,7 +23,7 @@ from train.loop.optimise import start
 
 @pytest.fixture(scope="module")
 def begun() -> Checkpoint:
-    return start(TrainConfig(**SMALL), H36M_16, seed=3).at_rest(("a", "b"))
+    return start(TrainConfig(**SMALL), H36M_16, seed=3).checkpoint(("a", "b"))
 
 
 def test_a_checkpoint_comes_back_as_it_was_written(begun: Checkpoint, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.support.product import processes, until
 from tests.support.recordings import multiview, run
 from tests.support.walkers import walkers
 from train.checkpoint import Checkpoint, read_checkpoint
-from train.distributed import Company, company
+from train.distributed import ProcessGroup, process_group
 from train.train import train
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -41,14 +41,14 @@ PATIENCE_S = 60.0
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_the_slices_of_all_processes_are_the_batch_in_its_order(size: int) -> None:
     batch = torch.arange(8)
-    slices = [Company(rank=rank, size=size).share(batch) for rank in range(size)]
+    slices = [ProcessGroup(rank=rank, size=size).shard(batch) for rank in range(size)]
     assert torch.equal(torch.cat(slices), batch)
     assert {len(part) for part in slices} == {8 // size}
 
 
-def test_a_single_process_leads_and_its_means_are_its_own_values() -> None:
-    with company("cpu", 7) as alone:
-        assert (alone.rank, alone.size, alone.leads) == (0, 1, True)
+def test_a_single_process_is_rank_0_and_its_means_are_its_own_values() -> None:
+    with process_group("cpu", 7) as alone:
+        assert (alone.rank, alone.size, alone.is_rank_0) == (0, 1, True)
         assert alone.mean(3.0, -1.5) == [3.0, -1.5]
 
 
@@ -168,7 +168,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(tmp_path: Path, file:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "told to stop at step" in said
+    assert "stopped at step" in said
     assert not (out / "instants").exists()
     stopped = outcome(out)
     assert 60 <= stopped.step < 480
@@ -195,7 +195,7 @@ def test_interrupted_processes_leave_a_checkpoint(tmp_path: Path, file: Path) ->
     await_first_look(out, process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
-    assert said.count("told to stop at step") == 1
+    assert said.count("stopped at step") == 1
     assert outcome(out).step > 0
     assert not (out / "seed-1").exists()
     assert not (out / "instants").exists()

@@ -29,7 +29,7 @@ def made(runs: Path, config: str) -> None:
         run = start(training_config(config, variant), H36M_16, seed=seed)
         path = runs / variant / "seed-0" / CHECKPOINT
         path.parent.mkdir(parents=True)
-        replace(run.at_rest(("S1",)), scores={"test": {"n_mpjpe_mm": 1.0}}).write(path)
+        replace(run.checkpoint(("S1",)), scores={"test": {"n_mpjpe_mm": 1.0}}).write(path)
 
 
 def rows(runs: Path, config: str, *, truth_2d: bool = False) -> dict[str, Any]:

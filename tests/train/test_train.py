@@ -46,12 +46,14 @@ def test_a_variant_is_trained_scored_and_saved(tmp_path: Path, small: Path, vari
 @pytest.mark.slow
 def test_a_checkpoint_becomes_an_engine_that_can_be_scored(tmp_path: Path) -> None:
     file = multiview(tmp_path / "a.npz")
-    checkpoint = start(TrainConfig(**SMALL | {"variant": "baseline"}), H36M_16, 0).at_rest(("a",))
+    checkpoint = start(TrainConfig(**SMALL | {"variant": "baseline"}), H36M_16, 0).checkpoint(
+        ("a",)
+    )
     manifest = compile_engine(checkpoint, tmp_path / "engine", rounds=1)
     assert load_engine(tmp_path / "engine").id == manifest.id
     assert manifest.sessions == ("a",)
     parent = read_checkpoint(tmp_path / "engine")
-    child = start(TrainConfig(**SMALL), H36M_16, 1, parent).at_rest(("b",), parent)
+    child = start(TrainConfig(**SMALL), H36M_16, 1, parent).checkpoint(("b",), parent)
     assert child.parent == manifest.id
     assert child.sessions == ("a", "b")
     assert torch.equal(child.weights["stem.bias"], checkpoint.weights["stem.bias"])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.recordings import multiview, run
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.npz import read_file
 from train.train_keypoint_adapter import Poses, known_poses, learn_morph, morph_loss, train_morph
 from train.train_keypoint_adapter import report as morph_report
@@ -31,7 +31,7 @@ class Still(nn.Module):
 
 
 @pytest.fixture
-def instants(tmp_path: Path) -> Instants:
+def instants(tmp_path: Path) -> Recordings:
     return read_file(multiview(tmp_path / "a.npz"))
 
 
@@ -46,10 +46,10 @@ def poses(off_px: float, count: int = 2) -> Poses:
 
 
 def test_views_that_found_nobody_or_whose_truth_is_not_known_are_left_out(
-    instants: Instants,
+    instants: Recordings,
 ) -> None:
     instants.confidence[0, 1] = 0
-    pixels = instants.truth.pixels
+    pixels = instants.truth.keypoints_px
     assert pixels is not None
     pixels[2, 0] = np.nan
     pixels[3, 0, 4] = np.nan
@@ -84,7 +84,7 @@ def test_the_same_seed_learns_the_same_morph() -> None:
     assert not all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-def test_recordings_without_true_pixels_are_refused(tmp_path: Path, instants: Instants) -> None:
+def test_recordings_without_true_pixels_are_refused(tmp_path: Path, instants: Recordings) -> None:
     assert known_poses(replace(instants)).known.all()
     file = multiview(tmp_path / "b.npz", truth_px=np.full((24, 3, JOINTS, 2), np.nan))
     with pytest.raises(Refusal, match="no view with a person has truth pixels"):

@@ -85,10 +85,10 @@ def test_recordings_of_one_view_of_nobody_or_without_poses_are_refused(
     tmp_path: Path, file: Path, words: list[Any], kind: str
 ) -> None:
     if kind == "one view":
-        given, said = only(file, tmp_path / "one.npz", 1), "no instant was seen by two views"
+        given, said = only(file, tmp_path / "one.npz", 1), "no instant was observed by two views"
     elif kind == "nobody":
         given = record(tmp_path / "session", file, 3, nobody=True)
-        said = "no instant was seen by two views"
+        said = "no instant was observed by two views"
     else:
         given, said = no_poses(tmp_path / "session"), "holds no 2D poses"
     with pytest.raises(Refusal, match=said):
@@ -208,7 +208,7 @@ def test_synthetic_bodies_are_trained_on_in_either_precision(
 
 
 def a_checkpoint() -> Checkpoint:
-    return start(TrainConfig(**SMALL), H36M_16, 0).at_rest(("a",))
+    return start(TrainConfig(**SMALL), H36M_16, 0).checkpoint(("a",))
 
 
 def test_a_parent_of_other_joints_or_another_shape_is_refused(
@@ -218,7 +218,7 @@ def test_a_parent_of_other_joints_or_another_shape_is_refused(
     replace(a_checkpoint(), joint_set="coco-17").write(parent)
     with pytest.raises(Refusal, match="parent lifts joint set coco-17, expected h36m-16"):
         run(train, file, "--parent", parent, *words)
-    start(TrainConfig(**SMALL | {"width": 48}), H36M_16, 0).at_rest(("a",)).write(parent)
+    start(TrainConfig(**SMALL | {"width": 48}), H36M_16, 0).checkpoint(("a",)).write(parent)
     with pytest.raises(Refusal, match=r"parent is a lifter of width 48, expected width 32; give"):
         run(train, file, "--parent", parent, *words)
 

@@ -1,4 +1,4 @@
-"""Bodies that move in ways nobody recorded: recorded poses recombined, bent, stretched and tilted.
+"""Synthetic bodies: recorded poses recombined, bent and stretched.
 
 A pose is kept as bones in its own body frame, so upper and lower halves of different frames fit
 together.
@@ -8,12 +8,14 @@ import math
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cvsf.model.geometry import TINY, body_from, cross, rotation_about, unit
 from cvsf.skeleton import JointSet
 
-# metres, of an adult of 1.75 m; recorded skeletons differ by a third in trunk and shoulders
+# metres, of an adult of 1.75 m, a guess; recorded skeletons differ by a third in trunk and
+# shoulders
 ADULT_M = {
     "rhip": 0.11, "rknee": 0.42, "rankle": 0.42, "lhip": 0.11, "lknee": 0.42, "lankle": 0.42,
     "spine": 0.24, "thorax": 0.24, "head": 0.28, "lshoulder": 0.18, "lelbow": 0.29,
@@ -42,8 +44,8 @@ class _Draw:
         return torch.empty(self._count).uniform_(low, high, generator=self._random)
 
 
-class _Mood(NamedTuple):
-    """What all joints of a body do together; angles in radians, shares 0 or 1."""
+class _Posture(NamedTuple):
+    """What all joints of a body share; angles in radians, shares 0 or 1."""
 
     tuck: Tensor
     both: Tensor  # both legs alike
@@ -53,25 +55,25 @@ class _Mood(NamedTuple):
     arms: Tensor  # moved at all
 
 
-def _bend(joint: str, mood: _Mood, draw: _Draw) -> Tensor:
+def _bend(joint: str, posture: _Posture, draw: _Draw) -> Tensor:
     """Angles (N, 3) about forward, left and up of the bone that ends in `joint`."""
     angle = torch.stack([draw.normal(6), draw.normal(6), draw.normal(6)], -1)
-    none = torch.zeros_like(mood.tuck)
-    alone = 1 - mood.both
+    none = torch.zeros_like(posture.tuck)
+    alone = 1 - posture.both
     if joint == "spine":
-        return angle + torch.stack([mood.lean, mood.trunk, mood.twist], -1)
+        return angle + torch.stack([posture.lean, posture.trunk, posture.twist], -1)
     if joint[1:] == "knee":
-        lifted = mood.both * mood.tuck + alone * draw.some(0.5) * draw.between(0, 75)
-        aside = mood.lean * 0.5 + draw.some(0.4) * draw.normal(15)
+        lifted = posture.both * posture.tuck + alone * draw.some(0.5) * draw.between(0, 75)
+        aside = posture.lean * 0.5 + draw.some(0.4) * draw.normal(15)
         return angle + torch.stack([aside, -lifted, none], -1)
     if joint[1:] == "ankle":
-        bent = mood.both * mood.tuck * draw.between(50, 80) / math.radians(45)
+        bent = posture.both * posture.tuck * draw.between(50, 80) / math.radians(45)
         bent = bent + alone * draw.some(0.5) * draw.between(0, 70)
         return angle + torch.stack([none, bent, none], -1)
     if joint[1:] == "elbow":
         side = 1.0 if joint[0] == "l" else -1.0
-        spread = side * mood.arms * draw.between(0, 70) + draw.normal(12)
-        raised = mood.arms * draw.between(-20, 80) + draw.normal(12)
+        spread = side * posture.arms * draw.between(0, 70) + draw.normal(12)
+        raised = posture.arms * draw.between(-20, 80) + draw.normal(12)
         return angle + torch.stack([spread, -raised, draw.normal(12)], -1)
     if joint[1:] == "wrist":
         return angle + torch.stack([none, -draw.some(0.4) * draw.between(0, 80), none], -1)
@@ -79,9 +81,9 @@ def _bend(joint: str, mood: _Mood, draw: _Draw) -> Tensor:
 
 
 class Bodies:
-    """Draws poses (N, J, 3) in metres, pelvis at the origin, in body-level axes with z up."""
+    """Draws poses in metres, pelvis at the origin, in body-level axes with z up."""
 
-    def __init__(self, joints_mm: Tensor, joint_set: JointSet) -> None:
+    def __init__(self, joints_mm: Float[Tensor, "N J 3"], joint_set: JointSet) -> None:
         self.joint_set = joint_set
         joints = joints_mm.double() / 1000
         joints = (joints - joints[:, :1]) @ body_from(joints, joint_set).mT
@@ -92,15 +94,15 @@ class Bodies:
         self._lower = torch.tensor([j in lower for j in joint_set.joints])
         self._mirror = torch.tensor(joint_set.mirrored)
 
-    def draw(self, count: int, random: torch.Generator) -> Tensor:
+    def draw(self, count: int, random: torch.Generator) -> Float[Tensor, "{count} J 3"]:
         """`count` new poses; a third keep the angles of recorded ones."""
         frames = torch.randint(len(self._bones), (2, count), generator=random)
         same = torch.rand(count, generator=random) < 0.6
         frames[1] = torch.where(same, frames[0], frames[1])
         bones = torch.where(self._lower[:, None], self._bones[frames[0]], self._bones[frames[1]])
         bones = self._resized(self._mirrored(bones, random), random)
-        changed = strung(bones, self.joint_set, random_bends(count, self.joint_set, random))
-        plain = strung(bones, self.joint_set)
+        changed = from_bones(bones, self.joint_set, random_bends(count, self.joint_set, random))
+        plain = from_bones(bones, self.joint_set)
         bent = torch.rand(count, generator=random) < 0.65
         bent &= knees_bend_back(changed, self.joint_set)
         return torch.where(bent[:, None, None], changed, plain)
@@ -120,11 +122,13 @@ class Bodies:
         return unit(bones) * (wanted * (1 + spread) * size)[..., None]
 
 
-def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Tensor:
-    """A rotation (N, J, 3, 3) for every bone (and what hangs on it), in body axes."""
+def random_bends(
+    count: int, joint_set: JointSet, random: torch.Generator
+) -> Float[Tensor, "{count} J 3 3"]:
+    """A rotation for every bone and all bones after it, in body axes."""
     draw = _Draw(count, random)
     tuck = draw.some(0.4) * draw.between(0, 75)
-    mood = _Mood(
+    posture = _Posture(
         tuck=tuck,
         both=draw.some(0.5),
         trunk=draw.some(0.5) * draw.between(-10, 70) + tuck * 0.4,
@@ -132,15 +136,17 @@ def random_bends(count: int, joint_set: JointSet, random: torch.Generator) -> Te
         twist=draw.some(0.5) * draw.normal(20),
         arms=draw.some(0.5),
     )
-    angle = torch.stack([_bend(name, mood, draw) for name in joint_set.joints], 1)
+    angle = torch.stack([_bend(name, posture, draw) for name in joint_set.joints], 1)
     turns = [rotation_about(axis, angle[..., axis]) for axis in range(3)]
     return turns[2] @ turns[0] @ turns[1]
 
 
-def strung(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> Tensor:
-    """Joints (*batch, J, 3) from bones that hang on each other, the root at 0; bends are
-    (*batch, J, 3, 3).
-    """
+def from_bones(
+    bones: Float[Tensor, "*batch J 3"],
+    joint_set: JointSet,
+    bends: Float[Tensor, "*batch J 3 3"] | None = None,
+) -> Float[Tensor, "*batch J 3"]:
+    """Joints from bones, the root at 0; `bends` rotates each bone and all bones after it."""
     at: list[Tensor] = []
     turned: list[Tensor] = []
     for child, parent in enumerate(joint_set.parents):
@@ -155,8 +161,10 @@ def strung(bones: Tensor, joint_set: JointSet, bends: Tensor | None = None) -> T
     return torch.stack(at, -2)
 
 
-def knees_bend_back(joints: Tensor, joint_set: JointSet) -> Tensor:
-    """Which bodies (*batch,) have knees that bend the way knees do, or hardly bend."""
+def knees_bend_back(
+    joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
+) -> Bool[Tensor, "*batch"]:
+    """Which bodies have knees that bend backwards, as knees do, or hardly bend."""
     at = {name: joints[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"])
     fine = torch.ones(joints.shape[:-2], dtype=torch.bool)

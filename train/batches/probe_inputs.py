@@ -1,7 +1,7 @@
-"""Instants made up to ask engines, the same ones for every engine ever compiled.
+"""Probe inputs: synthetic instants that every engine ever compiled is run on.
 
-Bodies before one to sixteen cameras, nobody at all, joints far off, hidden and without a picture
-size.
+Bodies before one to sixteen cameras, no person at all, joints far off or hidden, pictures of
+unknown size.
 """
 
 from collections.abc import Iterator
@@ -27,27 +27,28 @@ STANDING = {
     "rshoulder": (0.05, -0.18, 0.46), "relbow": (0.15, -0.38, 0.32), "rwrist": (0.35, -0.42, 0.42),
 }  # fmt: skip
 
-Sample = dict[str, Tensor]
+Inputs = dict[str, Tensor]
+"""keypoints_px (1, V, J, 2), confidence (1, V, J) and image_px (1, V, 2)."""
 
 
-class Question(NamedTuple):
-    """Instants of one number of views, and in batches of how many an engine is asked them."""
+class ProbeInputs(NamedTuple):
+    """Instants of one number of views, and the batch sizes that an engine runs them in."""
 
-    rows: tuple[Sample, ...]
+    rows: tuple[Inputs, ...]
     batches: tuple[int, ...]
 
 
-def questions(joints: JointSet) -> Iterator[Question]:
+def probe_inputs(joints: JointSet) -> Iterator[ProbeInputs]:
     """Every number of views alone, and batches at the edges of buckets."""
     for views in (*range(1, GOLDEN_VIEWS), *range(GOLDEN_VIEWS + 1, MAX_VIEWS + 1)):
-        yield Question((golden_sample(views, joints, views),), (1,))
+        yield ProbeInputs((golden_sample(views, joints, views),), (1,))
     rows = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in (4, 14, 24)]
-    rows += [nobody(rows[0]), _far_off(rows[1]), _unsized(rows[2]), _one_view(rows[0])]
+    rows += [no_person(rows[0]), _far_off(rows[1]), _unsized(rows[2]), _one_view(rows[0])]
     edges = sorted({edge + by for edge in BUCKETS for by in (-1, 0, 1)} - {0})
-    yield Question(tuple(rows), (*edges,))
+    yield ProbeInputs(tuple(rows), (*edges,))
 
 
-def golden_sample(views: int, joints: JointSet, seed: int) -> Sample:
+def golden_sample(views: int, joints: JointSet, seed: int) -> Inputs:
     """A plausible instant: a body with raised arms and one hidden joint before `views` perspective
     cameras.
     """
@@ -66,34 +67,34 @@ def golden_sample(views: int, joints: JointSet, seed: int) -> Sample:
         keypoints[0, view] = 1300 * local[:, :2] / local[:, 2:] + [960, 540]
     keypoints += random.normal(0, 3, keypoints.shape)
     confidence = random.uniform(0.5, 1, (1, views, len(joints)))
-    confidence[0, -1, -1] = 0  # a joint nobody found there
+    confidence[0, -1, -1] = 0  # a joint that was not detected there
     confidence[0, 1:2] *= views < 5  # and, in the largest, a view without the person
     image = np.broadcast_to([1920.0, 1080.0], (1, views, 2))
     arrays = {"keypoints_px": keypoints, "confidence": confidence, "image_px": image}
     return {name: torch.tensor(array.copy(), dtype=torch.float32) for name, array in arrays.items()}
 
 
-def nobody(sample: Sample) -> Sample:
+def no_person(inputs: Inputs) -> Inputs:
     """Zeros: what is left is a function of the biases only."""
-    zeros = {name: torch.zeros_like(tensor) for name, tensor in sample.items()}
-    return zeros | {"image_px": sample["image_px"]}
+    zeros = {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
+    return zeros | {"image_px": inputs["image_px"]}
 
 
-def _far_off(sample: Sample) -> Sample:
-    """Hidden joints at absurd places, which must not matter, and one seen where it cannot be."""
-    pixels, confidence = sample["keypoints_px"].clone(), sample["confidence"].clone()
+def _far_off(inputs: Inputs) -> Inputs:
+    """Hidden joints at absurd places, which must not matter, and one detected in a wrong place."""
+    pixels, confidence = inputs["keypoints_px"].clone(), inputs["confidence"].clone()
     confidence[0, 0, 3:6], pixels[0, 0, 3:6] = 0.0, 9e5
     confidence[0, 2, 10:], pixels[0, 2, 10:] = 0.0, -9e5
     pixels[0, 1, -2] += 600.0
-    return sample | {"keypoints_px": pixels, "confidence": confidence}
+    return inputs | {"keypoints_px": pixels, "confidence": confidence}
 
 
-def _unsized(sample: Sample) -> Sample:
-    return sample | {"image_px": torch.zeros_like(sample["image_px"])}
+def _unsized(inputs: Inputs) -> Inputs:
+    return inputs | {"image_px": torch.zeros_like(inputs["image_px"])}
 
 
-def _one_view(sample: Sample) -> Sample:
-    """Seen by a single camera of those that are there."""
-    confidence = sample["confidence"].clone()
+def _one_view(inputs: Inputs) -> Inputs:
+    """Detected by a single one of the cameras."""
+    confidence = inputs["confidence"].clone()
     confidence[:, 1:] = 0
-    return sample | {"confidence": confidence}
+    return inputs | {"confidence": confidence}

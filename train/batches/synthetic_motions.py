@@ -1,18 +1,19 @@
 """People who walk, run, squat, lunge, jump, reach, throw, row and sit, by formula: what a lifter
-must still know after any night.
+must still lift well after any night.
 
-Angles are of everyday movement, of nobody in particular, and always the same.
+Joint angles are typical of everyday movement, a guess, and always the same.
 """
 
 import math
 from collections.abc import Callable, Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.model.geometry import rotation_about
 from cvsf.skeleton import H36M_16
-from train.batches.body_augmentation import ADULT_M, strung
+from train.batches.body_augmentation import ADULT_M, from_bones
 
 PHASES = 48  # of each movement
 
@@ -116,20 +117,20 @@ MOVEMENTS: Mapping[str, Callable[[float], Angles]] = {
 }  # fmt: skip
 
 
-def everyday() -> Tensor:
-    """Bodies (N, J, 3) in metres with the pelvis at the origin: every movement's phases in turn."""
+def everyday() -> Float[Tensor, "N J 3"]:
+    """Bodies in metres with the pelvis at the origin: every movement's phases in turn."""
     bones = torch.zeros(len(H36M_16), 3)
     for joint, length in ADULT_M.items():
         bones[H36M_16.index(joint)] = length * torch.tensor(_TOWARDS.get(joint, _DOWN))
-    told = [
+    phases = [
         angles(2 * math.pi * phase / PHASES)
         for angles in MOVEMENTS.values()
         for phase in range(PHASES)
     ]
-    degrees = torch.zeros(len(told), len(H36M_16), 3)
-    for row, angles in enumerate(told):
+    degrees = torch.zeros(len(phases), len(H36M_16), 3)
+    for row, angles in enumerate(phases):
         for joint, about in angles.items():
             degrees[row, H36M_16.index(joint)] = torch.tensor(about, dtype=torch.float32)
     turns = [rotation_about(axis, degrees[..., axis].deg2rad()) for axis in range(3)]
     bends = turns[2] @ turns[0] @ turns[1]
-    return strung(bones.expand(len(told), -1, -1), H36M_16, bends)
+    return from_bones(bones.expand(len(phases), -1, -1), H36M_16, bends)

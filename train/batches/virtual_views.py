@@ -1,21 +1,22 @@
-"""Endless virtual views: made-up bodies before made-up perspective cameras, seen by an imperfect 2D
-detector.
+"""Endless virtual views: synthetic bodies before random perspective cameras, with the errors of an
+imperfect 2D detector.
 
-Every batch is new and drawn from one torch generator, so a run is exactly resumable. Nothing here
-knows the simulator.
+Every batch is new and drawn from one torch generator, so a run is exactly resumable.
 """
 
 import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.model.geometry import body_from, rotation_about, unit_length
 from cvsf.skeleton import JointSet
 from train.batches.body_augmentation import Bodies
 
-# how often a joint is hidden, relative to the average, as bench/make_multiview.py has it
+# how often a joint is hidden, relative to the average, as bench/make_multiview.py has it; its
+# values are guesses, not measured
 _HIDDEN = {
     "hip": 0.1, "rhip": 0.4, "lhip": 0.4, "spine": 0.1, "thorax": 0.1, "head": 0.3,
     "lshoulder": 0.5, "rshoulder": 0.5, "rankle": 1.2, "lankle": 1.2, "lelbow": 1.3,
@@ -31,19 +32,21 @@ _SWAPPED = (
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """What V views saw of B bodies, and what was true."""
+    """Detections of B bodies in V views, and the truth."""
 
-    pose2d: Tensor  # (B, V, J, 2) image plane, arbitrary scale
-    confidence: Tensor  # (B, V, J)
-    truth2d: Tensor  # (B, V, J, 2) where the joints really project
-    canonical: Tensor  # (B, J, 3) body frame, unit scale
-    view_from_canonical: Tensor  # (B, V, 3, 3)
+    pose2d: Float[Tensor, "B V J 2"]  # image plane, arbitrary scale
+    confidence: Float[Tensor, "B V J"]
+    truth2d: Float[Tensor, "B V J 2"]  # where the joints really project
+    canonical: Float[Tensor, "B J 3"]  # body frame, unit scale
+    view_from_canonical: Float[Tensor, "B V 3 3"]
 
 
 class VirtualViews:
     """Draws `Views` without end."""
 
-    def __init__(self, joints_mm: Tensor, joint_set: JointSet, random: torch.Generator) -> None:
+    def __init__(
+        self, joints_mm: Float[Tensor, "N J 3"], joint_set: JointSet, random: torch.Generator
+    ) -> None:
         self.joint_set = joint_set
         self.random = random
         self._bodies = Bodies(joints_mm, joint_set)
@@ -51,21 +54,21 @@ class VirtualViews:
 
     def draw(self, instants: int, views: int) -> Views:
         """A new batch."""
-        return self.film(self._bodies.draw(instants, self.random), views)
+        return self.observe(self._bodies.draw(instants, self.random), views)
 
-    def film(self, joints: Tensor, views: int) -> Views:
-        """Bodies (B, J, 3) in metres, z up, as so many new cameras see them."""
+    def observe(self, joints: Float[Tensor, "B J 3"], views: int) -> Views:
+        """Bodies in metres, z up, as so many new cameras and a detector observe them."""
         instants = len(joints)
         body = body_from(joints, self.joint_set)
         canonical = joints @ body.mT
         view_from_world, distance = self._cameras(instants, views)
         view_from_canonical = view_from_world @ body.mT[:, None]
         shape = (instants, 1, len(self.joint_set), 3)
-        seen_joints = canonical[:, None] + 0.02 * self._normal(*shape) * self._uniform(
+        moved = canonical[:, None] + 0.02 * self._normal(*shape) * self._uniform(
             0, 1, instants, 1, 1, 1
         )
         truth2d = self._projected(canonical[:, None], view_from_canonical, distance)
-        pose2d = self._projected(seen_joints, view_from_canonical, distance)
+        pose2d = self._projected(moved, view_from_canonical, distance)
         pose2d, confidence = self._detected(pose2d)
         pose2d, confidence = self._without_midpoints(pose2d, confidence)
         scale = unit_length(canonical, self.joint_set)[:, None, None]
@@ -100,7 +103,7 @@ class VirtualViews:
         return (local[..., :2] - aside * local[..., 2:]) / depth
 
     def _detected(self, pose2d: Tensor) -> tuple[Tensor, Tensor]:
-        """What a detector of random quality says: make_multiview's errors, wider."""
+        """2D and confidence by a detector of random quality: make_multiview's errors, wider."""
         instants, views, joints, _ = pose2d.shape
         size = (pose2d.amax(-2) - pose2d.amin(-2)).norm(dim=-1)[..., None, None]
         bias = self._normal(instants, 1, joints, 2) * self._uniform(0.002, 0.012, instants, 1, 1, 1)

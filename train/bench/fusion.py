@@ -19,10 +19,10 @@ from torch import Tensor
 from cvsf.model.geometry import rotation_about
 from cvsf.model.losses import BASELINE, STAGE2, StageWeights
 from cvsf.skeleton import H36M_16
-from train.batches.batch import Sample
+from train.batches.batch import Batch
 from train.config import TrainConfig, training_config
 from train.loop.objectives import Objective
-from train.loop.optimise import Descent, start
+from train.loop.optimise import Run, start
 
 ROUNDS = TrainConfig().agreement_rounds
 """Of finding cameras and body before Eq. 2: as training does by default, not the paper's none."""
@@ -107,7 +107,7 @@ def _pieces(
     }
 
 
-def _step(run: Descent, objective: Objective, sample: Sample, weights: StageWeights) -> None:
+def _step(run: Run, objective: Objective, sample: Batch, weights: StageWeights) -> None:
     run.optimiser.zero_grad(set_to_none=True)
     _backward(objective(sample, weights))
     run.optimiser.step()
@@ -138,7 +138,7 @@ def _finished() -> float:
     return time.perf_counter()
 
 
-def _seen(instants: int) -> Sample:
+def _seen(instants: int) -> Batch:
     """Made-up bodies before level cameras all around, some joints badly found."""
     random = torch.Generator().manual_seed(0)
     bodies = 0.3 * torch.randn(instants, 1, len(H36M_16), 3, generator=random)
@@ -146,4 +146,4 @@ def _seen(instants: int) -> Sample:
     plane = (bodies @ rotation_about(1, azimuth).mT)[..., :2]
     plane = plane + 0.01 * torch.randn(plane.shape, generator=random)
     confidence = torch.rand(plane.shape[:-1], generator=random)
-    return Sample(plane, confidence, confidence)
+    return Batch(plane, confidence, confidence)

@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 
 import cvsf
 from cvsf.engine.manifest import sha256_of
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.messages import MultiviewPose
 from cvsf.session.reader import SessionReader
@@ -26,7 +27,7 @@ from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import joint_set
 from cvsf.system.errors import Refusal
 from cvsf.system.processes import command
-from train.data.instants import Instants, Truth, joined
+from train.data.instants import Recordings, joined
 from train.data.sessions import read_session
 
 _SIM_BUNDLE = Path(cvsf.__file__).parent / "shipped" / "bundles" / "sim-skier"
@@ -131,7 +132,7 @@ def shifted(model: onnx.ModelProto, cells: np.ndarray[Any, Any]) -> onnx.ModelPr
     return model
 
 
-def labelled(slope: Slope, session: Path) -> Instants:
+def labelled(slope: Slope, session: Path) -> Recordings:
     """A session's instants with what really happened at them."""
     truth_file = slope.truth / f"{session.name.rpartition('-')[2]}.npz"
     reader = SessionReader(session)
@@ -142,7 +143,7 @@ def labelled(slope: Slope, session: Path) -> Instants:
     with np.load(truth_file, allow_pickle=False) as file:
         rows = [rows_of[index] for index in indices if index in rows_of]
         joints_mm = file["joints_mm"][rows].astype(np.float32)
-    return replace(whole.take(known), truth=Truth(joints_mm=joints_mm))
+    return replace(whole.take(known), truth=GroundTruth(joints_mm=joints_mm))
 
 
 def poisoned(slope: Slope, folder: Path, how: str) -> Slope:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cvsf.skeleton import COCO_17, H36M_16, HALPE_26, MPII_16, Array, JointSet, remap
@@ -36,10 +37,10 @@ class _Person(BaseModel):
 _PEOPLE = TypeAdapter(list[_Person])
 
 
-def read_detections(path: Path, numbers: Sequence[int]) -> tuple[Array, Array]:
-    """Keypoints (N, J, 2) in pixels and confidence (N, J) of the pictures with these numbers, in
-    joint set h36m-16.
-    """
+def read_detections(
+    path: Path, numbers: Sequence[int]
+) -> tuple[Float[Array, "N J 2"], Float[Array, "N J"]]:
+    """Keypoints in pixels and confidence, joint set h36m-16, of the pictures with these numbers."""
     people = _read(path)
     joints = _joints(path, people)
     keypoints = np.zeros((len(numbers), len(joints), 2), np.float32)

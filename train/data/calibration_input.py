@@ -1,36 +1,35 @@
-"""What `cvsf calibrate` is given, one session at a time: what its cameras saw, lifted; the truth
-apart.
+"""What `cvsf calibrate` is given, one session at a time: lifted observations, and the truth apart.
 
-A multi-view file, a recorded session or a filmed clip: calibration sees the same of each.
+A multi-view file, a recorded session or a filmed clip: calibration gets the same of each.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.engine.engine import Engine
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 from train.data.clip import is_clip, read_clip
-from train.data.ground_truth import Reality, reality
-from train.data.instants import Instants, joined
+from train.data.instants import Recordings, joined
 from train.data.npz import read_file
 from train.data.read import Choice
 from train.data.sessions import read_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filmed:
+class CalibrationInput:
     """One session: what may be used, and what it is scored by."""
 
     name: str
     observations: LiftedObservations
-    fused: Array  # (N, J, 3) the lifter's own fusion, body frame
-    real: Reality | None
+    fused: Float[Array, "N J 3"]  # the lifter's own fusion, body frame
+    truth: GroundTruth | None  # None where no joint is known
 
     @property
     def duration_s(self) -> float:
@@ -38,70 +37,50 @@ class Filmed:
         return float(np.ptp(self.observations.t_s)) if len(self.observations) else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reel:
-    """All the sessions of one path, not lifted yet."""
-
-    instants: Instants
-    clip: Reality | None = None
-
-    def __len__(self) -> int:
-        return len(self.instants.sessions)
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """V names."""
-        return self.instants.cameras or tuple(
-            f"cam{view}" for view in range(self.instants.confidence.shape[1])
-        )
-
-    def sessions(
-        self, engine: Engine, views: int, seconds: float = float("inf")
-    ) -> Iterator[Filmed]:
-        """One after the other, of the first so many views and seconds."""
-        names = np.array(self.instants.session)
-        for name in self.instants.sessions:
-            part = self.instants.take(names == name)
-            real = self.clip or reality(part)
-            rows = np.argsort(part.t_s, kind="stable")
-            rows = rows[part.t_s[rows] - part.t_s.min() <= seconds]
-            part = replace(part.take(rows), cameras=self.cameras)
-            real = None if real is None else real.some(rows, slice(views))
-            yield _filmed(name, part, real, engine, views)
-
-
-def read_reel(path: Path, chosen: Choice) -> Reel:
-    """A file, a session or a clip; Refusal says what it is not."""
+def read_observations(path: Path, chosen: Choice) -> Recordings:
+    """All sessions of a file, a session folder or a clip; Refusal says why it is none of them."""
     if path.is_dir() and chosen.names:
         raise Refusal(f"{path} does not say who is in it; subjects are of multi-view files")
     if path.is_dir() and is_clip(path):
-        instants, real = read_clip(path)
-        return Reel(instants=instants, clip=real)
+        return read_clip(path)
     if path.is_dir():
         stretches = list(read_session(path))
         if not stretches:
             raise Refusal(f"{path} holds no 2D poses; record with --record frames or poses")
-        return Reel(instants=joined(stretches))
-    instants = chosen.learned(read_file(path))
-    if not len(instants):
+        return joined(stretches)
+    observations = chosen.learned(read_file(path))
+    if not len(observations):
         raise Refusal(f"no instant of {path} is of the chosen subjects; name fewer or others")
-    return Reel(instants=instants)
+    return observations
 
 
-def _filmed(name: str, part: Instants, real: Reality | None, engine: Engine, views: int) -> Filmed:
+def calibration_inputs(
+    observations: Recordings, engine: Engine, views: int, seconds: float = float("inf")
+) -> Iterator[CalibrationInput]:
+    """Each session's first views and seconds, lifted, in order of time; one session at a time."""
+    names = np.array(observations.session)
+    for name in observations.sessions:
+        rows = np.flatnonzero(names == name)
+        t_s = observations.t_s[rows]
+        rows = rows[np.argsort(t_s, kind="stable")]
+        rows = rows[observations.t_s[rows] - t_s.min() <= seconds]
+        yield _lifted(name, observations.take(rows).of_views(range(views)), engine)
+
+
+def _lifted(name: str, part: Recordings, engine: Engine) -> CalibrationInput:
     fused: list[Array] = []
 
-    def lift(*pixels: Array) -> dict[str, Array]:
-        lifted = engine.lift_many(*pixels)
+    def lift(*arrays: Array) -> dict[str, Array]:
+        lifted = engine.lift_many(*arrays)
         fused.append(lifted["fused"])
         return lifted
 
-    pixels = (part.keypoints_px, part.confidence, part.image_px)
-    first: tuple[Any, ...] = tuple(array[:, :views] for array in pixels)
-    seen = lift_observations(lift, engine.joint_set, part.cameras[:views], part.t_s, first)
-    return Filmed(
+    arrays = part.keypoints_px, part.confidence, part.image_px
+    joints_mm = part.truth.joints_mm
+    known = joints_mm is not None and bool(np.isfinite(joints_mm).any())
+    return CalibrationInput(
         name=name,
-        observations=seen,
+        observations=lift_observations(lift, engine.joint_set, part.cameras, part.t_s, arrays),
         fused=np.concatenate(fused),
-        real=real,
+        truth=part.truth if known else None,
     )

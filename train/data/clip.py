@@ -1,28 +1,25 @@
 """A filmed clip with a calibration to score by: given 2D poses, videos, `cameras.json`.
 
-Self-calibration is shown the 2D poses alone. The layout is that of `cvsf bench clip`; the pseudo
+Self-calibration uses the 2D poses alone. The layout is that of `cvsf bench clip`; the pseudo
 truth is one detector's calibrated triangulation.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cvsf.evaluation.ground_truth import clip_ground_truth
 from cvsf.multiview.rig import Real
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from cvsf.system.errors import Refusal
-from train.data.ground_truth import Cameras, Reality, joints_named
-from train.data.instants import Instants
+from train.data.instants import Recordings
 
 POSES = "movenet_2d_and_triangulated.npz"
 CAMERAS = "cameras.json"
-_LIMBS = [
-    j for j in H36M_16.joints if j[1:] in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-]
 
 
 def is_clip(folder: Path) -> bool:
@@ -30,13 +27,16 @@ def is_clip(folder: Path) -> bool:
     return (folder / POSES).is_file()
 
 
-def read_clip(folder: Path) -> tuple[Instants, Reality]:
-    """What the detector saw, and what the calibration says of it; Refusal if a file is amiss."""
+def read_clip(folder: Path) -> Recordings:
+    """The detector's 2D poses with the pseudo truth; Refusal if a file is missing or unreadable."""
     try:
         cameras: list[dict[str, Any]] = json.loads((folder / CAMERAS).read_text())
         with np.load(folder / POSES, allow_pickle=False) as file:
             found, world = file["kp2d"].astype(float), file["tri3d_mm"].astype(float)
-        return _instants(folder, cameras, found), _reality(cameras, found, world)
+        observations = _observations(folder, cameras, found)
+        undistorted = _undistorted(observations.keypoints_px.astype(float), cameras)
+        truth = replace(clip_ground_truth(cameras, world), undistorted_px=undistorted)
+        return replace(observations, truth=truth)
     except (OSError, ValueError, KeyError) as error:
         raise Refusal(
             f"{folder} has no readable {CAMERAS} and {POSES} that fit ({error}); "
@@ -44,10 +44,12 @@ def read_clip(folder: Path) -> tuple[Instants, Reality]:
         ) from None
 
 
-def _instants(folder: Path, cameras: list[dict[str, Any]], found: Real) -> Instants:
+def _observations(folder: Path, cameras: list[dict[str, Any]], found: Real) -> Recordings:
     keypoints, confidence = remap(found[..., :2], found[..., 2], COCO_17.joints, H36M_16.joints)
     sizes = [_video_size(folder, camera) for camera in cameras]
-    return Instants(
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=tuple(str(camera["camera"]) for camera in cameras),
         keypoints_px=keypoints,
         confidence=confidence.clip(0, 1),
         image_px=np.broadcast_to(
@@ -56,7 +58,6 @@ def _instants(folder: Path, cameras: list[dict[str, Any]], found: Real) -> Insta
         session=(folder.resolve().name,) * len(found),
         subject=("",) * len(found),
         t_s=np.arange(len(found)) / sizes[0][2],
-        cameras=tuple(str(camera["camera"]) for camera in cameras),
     )
 
 
@@ -83,39 +84,14 @@ def _video_size(folder: Path, camera: dict[str, Any]) -> tuple[float, float, flo
     return width, height, fps
 
 
-def _reality(cameras: list[dict[str, Any]], found: Real, world: Real) -> Reality:
-    joints, known = remap(
-        np.nan_to_num(world), np.asarray(np.isfinite(world).all(-1)), COCO_17.joints, H36M_16.joints
-    )
-    joints_mm = np.where(known[..., None] > 0, joints.astype(float), np.nan)
-    rotation = np.array([camera["R"] for camera in cameras])
-    shift = np.array([camera["t_mm"] for camera in cameras])
-    outside = np.concatenate([rotation, shift[..., None]], -1)
-    projection = np.array([camera["K"] for camera in cameras]) @ outside
-    instants = len(found)
-
-    def always(array: npt.NDArray[Any]) -> Real:
-        return np.broadcast_to(array, (instants, *array.shape)).astype(float)
-
-    keypoints, _ = remap(found[..., :2], found[..., 2], COCO_17.joints, H36M_16.joints)
-    return Reality(
-        joints_mm=np.einsum("vij,nkj->nvki", rotation, joints_mm) + shift[:, None],
-        cameras=Cameras(
-            view_from_world=always(rotation),
-            translation_mm=always(shift),
-            projection=always(projection),
-            straight_px=_straight(keypoints.astype(float), cameras),
-        ),
-        joints=joints_named(_LIMBS),
-    )
-
-
-def _straight(keypoints: Real, cameras: list[dict[str, Any]]) -> Real:
-    """Where pinholes of the same K would have shown the keypoints (N, V, J, 2)."""
-    straight = np.empty_like(keypoints)
+def _undistorted(keypoints_px: Real, cameras: list[dict[str, Any]]) -> Real:
+    """Where pinholes of focal length K[0, 0] would have shown keypoints (N, V, J, 2)."""
+    found = np.empty_like(keypoints_px)
     for view, camera in enumerate(cameras):
-        inside, bent = np.array(camera["K"]), np.array(camera["distortion"])
-        points = keypoints[:, view].reshape(-1, 1, 2)
-        flat = cv2.undistortPoints(points, inside, bent, P=inside)
-        straight[:, view] = flat.reshape(keypoints[:, view].shape)
-    return straight
+        inside, distortion = np.array(camera["K"]), np.array(camera["distortion"])
+        pinhole = inside.copy()
+        pinhole[1, 1] = inside[0, 0]
+        points = keypoints_px[:, view].reshape(-1, 1, 2)
+        flat = cv2.undistortPoints(points, inside, distortion, P=pinhole)
+        found[:, view] = flat.reshape(keypoints_px[:, view].shape)
+    return found

@@ -1,22 +1,24 @@
-"""One recording of a published dataset, and how it becomes instants.
+"""One recording of a published dataset, and how it becomes observations.
 
 What its labels say is truth only; the 2D is a detector's, unless the labels' own was asked for.
 """
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int, Shaped
 
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.skeleton import H36M_16, Array, remap
 from cvsf.system.errors import Refusal
 from train.data.alphapose import how_to_detect, read_detections
-from train.data.instants import Instants, Truth
+from train.data.instants import Recordings
 
 Split = Literal["train", "test"]
 
@@ -24,7 +26,7 @@ UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError),
     *(MemoryError, NotImplementedError, struct.error, zlib.error),
 )
-"""What the libraries raise that read a dataset's files, where a file is cut short or another."""
+"""What the libraries that read a dataset's files raise where a file is cut short or another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +37,6 @@ class Detections:
     pictures: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
-    """N frames seen by V cameras, S joints by name; a camera without the person is NaN."""
-
-    session: str
-    subject: str
-    joints: tuple[str, ...]
-    joints_mm: npt.NDArray[Any]  # (N, V, S, 3) in each view's own axes
-    pixels: npt.NDArray[Any]  # (N, V, S, 2)
-    image_px: npt.NDArray[Any]  # (V, 2)
-    t_s: npt.NDArray[Any]  # (N,)
-    pictures: npt.NDArray[Any]  # (N,) the number of each frame's picture, as AlphaPose names it
-    detections: tuple[Detections | None, ...]  # one a view; None where there is no picture
-
-
 def check_detections(found: Iterable[Detections | None]) -> None:
     """Refusal with the way to make the first that is not there."""
     for one in found:
@@ -57,53 +44,61 @@ def check_detections(found: Iterable[Detections | None]) -> None:
             raise Refusal(how_to_detect(one.path, one.pictures))
 
 
-def instants(takes: Iterable[Take], *, truth_2d: bool) -> Iterator[Instants]:
-    """Every take in the lifter's joints, one at a time."""
-    for take in takes:
-        yield _instants(take, truth_2d)
+def observations(
+    *,
+    session: str,
+    subject: str,
+    joints: Sequence[str],
+    joints_mm: Float[npt.NDArray[Any], "N V S 3"],
+    keypoints_px: Float[npt.NDArray[Any], "N V S 2"],
+    image_px: Int[npt.NDArray[Any], "V 2"],
+    t_s: Shaped[npt.NDArray[Any], "N"],
+    pictures: Int[npt.NDArray[Any], "N"],
+    detections: Sequence[Detections | None],
+    truth_2d: bool,
+) -> Recordings:
+    """N frames of V views, labelled in S joints by name, in joint set h36m-16.
 
-
-def _instants(take: Take, truth_2d: bool) -> Instants:
-    frames, views = take.pixels.shape[:2]
-    pixels, joints_mm = _truth(take, take.pixels), _truth(take, take.joints_mm)
+    The labels `joints_mm`, in each view's own axes, and `keypoints_px` are NaN where a camera does
+    not show the person. `pictures` is the number of each frame's picture as AlphaPose names it.
+    `detections` has one entry a view, None where there is no picture; with `truth_2d` the labels'
+    2D stands for them.
+    """
+    frames, views = keypoints_px.shape[:2]
+    truth_px, truth_mm = (_remapped(labels, joints) for labels in (keypoints_px, joints_mm))
     if truth_2d:
-        known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))
+        known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth_px).all(-1))
         confidence = np.asarray(known, np.float32)
-        keypoints = np.where(known[..., None], pixels, np.float32(0))
+        keypoints = np.where(known[..., None], truth_px, np.float32(0))
     else:
-        keypoints, confidence = _detected(take)
-        nobody = np.isnan(pixels).all((-2, -1))
-        keypoints[nobody], confidence[nobody] = 0, 0
-    head = H36M_16.index("head")
-    thorax = H36M_16.index("thorax")
-    return Instants(
+        confidence = np.zeros(truth_px.shape[:-1], np.float32)
+        keypoints = np.zeros_like(truth_px)
+        for view, found in enumerate(detections):
+            if found is not None:
+                keypoints[:, view], confidence[:, view] = read_detections(
+                    found.path, pictures.tolist()
+                )
+        absent = np.isnan(truth_px).all((-2, -1))
+        keypoints[absent], confidence[absent] = 0, 0
+    head, thorax = (truth_px[..., H36M_16.index(joint), :] for joint in ("head", "thorax"))
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=tuple(f"cam{view}" for view in range(views)),
         keypoints_px=keypoints,
         confidence=confidence,
-        image_px=np.broadcast_to(take.image_px.astype(np.float32), (frames, views, 2)),
-        session=(take.session,) * frames,
-        subject=(take.subject,) * frames,
-        t_s=take.t_s.astype(np.float64),
-        truth=Truth(
-            joints_mm=joints_mm,
-            pixels=pixels,
-            head_px=np.linalg.norm(pixels[..., head, :] - pixels[..., thorax, :], axis=-1),
+        image_px=np.broadcast_to(image_px.astype(np.float32), (frames, views, 2)),
+        session=(session,) * frames,
+        subject=(subject,) * frames,
+        t_s=t_s.astype(np.float64),
+        truth=GroundTruth(
+            joints_mm=truth_mm,
+            keypoints_px=truth_px,
+            head_px=np.linalg.norm(head - thorax, axis=-1),
         ),
     )
 
 
-def _truth(take: Take, values: npt.NDArray[Any]) -> Array:
-    there = np.ones(values.shape[:-1], np.float32)
-    read, known = remap(values, there, take.joints, H36M_16.joints)
-    read[known == 0] = np.nan
-    return read
-
-
-def _detected(take: Take) -> tuple[Array, Array]:
-    shape = (*take.pixels.shape[:2], len(H36M_16))
-    keypoints, confidence = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
-    for view, found in enumerate(take.detections):
-        if found is not None:
-            keypoints[:, view], confidence[:, view] = read_detections(
-                found.path, take.pictures.tolist()
-            )
-    return keypoints, confidence
+def _remapped(labels: npt.NDArray[Any], joints: Sequence[str]) -> Array:
+    found, known = remap(labels, np.ones(labels.shape[:-1], np.float32), joints, H36M_16.joints)
+    found[known == 0] = np.nan
+    return found

@@ -12,7 +12,7 @@ from typing import Protocol
 from cvsf.system.errors import Refusal
 from train.data.dataset_recording import Split
 from train.data.human36m import read_human36m
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.mpi_inf_3dhp import read_mpi_inf_3dhp
 from train.data.skipose import read_skipose
 
@@ -22,7 +22,7 @@ class Read(Protocol):
 
     def __call__(
         self, folder: Path, split: Split, *, truth_2d: bool = False
-    ) -> Iterator[Instants]: ...
+    ) -> Iterator[Recordings]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Dataset:
     title: str
     marks: tuple[str, ...]
     read: Read
-    sessions: Mapping[Split, int | None]  # how many there are; None where we do not know
+    sessions: Mapping[Split, int | None]  # how many there are; None where that is not published
 
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
@@ -61,17 +61,18 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 
 def published(
     folder: Path, name: str | None, split: Split, *, truth_2d: bool = False
-) -> Iterator[Instants]:
-    """The sessions of a dataset's split, one at a time; without a name the folder's layout tells.
+) -> Iterator[Recordings]:
+    """The sessions of a dataset's split, one at a time.
 
-    `truth_2d` takes the labels' own 2D for the detector's, at confidence 1.
+    Without a name the folder's layout says which dataset it is. `truth_2d` takes the labels' own 2D
+    for the detector's, at confidence 1.
     """
     known = DATASETS[recognised(folder) if name is None else _checked(folder, name)]
     return known.read(folder, split, truth_2d=truth_2d)
 
 
 def recognised(folder: Path) -> str:
-    """Which dataset a folder is; Refusal says what was looked for."""
+    """The name of the dataset in a folder; Refusal lists the marks that were looked for."""
     for name, dataset in DATASETS.items():
         if any(next(folder.glob(mark), None) is not None for mark in dataset.marks):
             return name

@@ -18,11 +18,10 @@ from train.data.dataset_recording import (
     UNREADABLE,
     Detections,
     Split,
-    Take,
     check_detections,
-    instants,
+    observations,
 )
-from train.data.instants import Instants
+from train.data.instants import Recordings
 
 SITE = "http://vision.imar.ro/human3.6m (free for academic use, a licence agreement is needed)"
 SUBJECTS: dict[Split, tuple[str, ...]] = {
@@ -46,26 +45,24 @@ ACTIONS = (
 _RATE_HZ = 50.0
 _OTHER_NAMES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}
 _NO_VIDEO = {("S11", "Directions", "54138969")}
-"""Its video is broken in the download, so nobody has a detection there."""
+"""Its video is broken in the download, so there is no detection."""
 _RECORDED = 32
 _USED = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """Of the joints recorded, those of h36m-17 in its order; the others repeat one or lie beyond."""
 
 
-def read_human36m(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Instants]:
+def read_human36m(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:
     """One session an action performed: "S9/Directions 1"."""
-    takes = [
+    recordings = [
         (subject, action) for subject in SUBJECTS[split] for action in _actions(folder, subject)
     ]
-    for subject, action in takes:
+    for subject, action in recordings:
         for kind in ("D2_Positions", "D3_Positions_mono"):
             for camera in CAMERAS:
                 _present(_pose_file(folder, subject, kind, action, camera))
         if not truth_2d:
             check_detections(_detections(folder, subject, action))
-    return instants(
-        (_take(folder, split, subject, action) for subject, action in takes), truth_2d=truth_2d
-    )
+    return (_recording(folder, split, subject, action, truth_2d) for subject, action in recordings)
 
 
 def action_of(session: str) -> str:
@@ -106,7 +103,7 @@ def _detections(folder: Path, subject: str, action: str) -> tuple[Detections | N
     )
 
 
-def _take(folder: Path, split: Split, subject: str, action: str) -> Take:
+def _recording(folder: Path, split: Split, subject: str, action: str, truth_2d: bool) -> Recordings:
     detections = _detections(folder, subject, action)
 
     def read(kind: str, axes: int) -> npt.NDArray[Any]:
@@ -122,16 +119,17 @@ def _take(folder: Path, split: Split, subject: str, action: str) -> Take:
     pixels, joints_mm = read("D2_Positions", 2), read("D3_Positions_mono", 3)
     frames = min(len(pixels), len(joints_mm))
     pictures = np.arange(frames) * EVERY[split]
-    return Take(
+    return observations(
         session=f"{subject}/{action}",
         subject=subject,
         joints=H36M_17.joints,
         joints_mm=joints_mm[:frames],
-        pixels=pixels[:frames],
+        keypoints_px=pixels[:frames],
         image_px=np.array(list(CAMERAS.values())),
         t_s=pictures / _RATE_HZ,
         pictures=pictures,
         detections=detections,
+        truth_2d=truth_2d,
     )
 
 

@@ -1,4 +1,4 @@
-"""The pictures that cameras took at some instants, where there are any: of a clip or a session.
+"""The pictures of some instants, where there are any: of a clip or a session.
 
 A multi-view file has none, and a session recorded without frames has none either.
 """
@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
+from jaxtyping import UInt8
 
 from cvsf.session.reader import MANIFEST, SessionReader
 from train.data.clip import is_clip, video_of
 
-Picture = npt.NDArray[np.uint8]
+Picture = UInt8[npt.NDArray[np.uint8], "H W 3"]
 Stills = dict[tuple[int, int], Picture]
-"""Row and view: (H, W, 3) RGB."""
+"""RGB by row and view."""
 
 
 def stills(file: Path, cameras: Sequence[str], rows: Sequence[int]) -> Stills:
@@ -55,7 +56,7 @@ def _of_session(folder: Path, cameras: Sequence[str], rows: Sequence[int]) -> St
     }
     found: Stills = {}
     for frame in reader.frames():
-        place = wanted.get((frame.camera, frame.boot_id, frame.seq))
-        if place is not None:
-            found[place] = simplejpeg.decode_jpeg(frame.jpeg, "RGB")
+        row_and_view = wanted.get((frame.camera, frame.boot_id, frame.seq))
+        if row_and_view is not None:
+            found[row_and_view] = simplejpeg.decode_jpeg(frame.jpeg, "RGB")
     return found

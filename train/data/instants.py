@@ -1,15 +1,18 @@
-"""What many cameras saw, for training and scoring: a table of instants, whatever it was read from.
+"""Observations as training and scoring use them: where they are from, the truth, pseudo-labels.
 
-2D and confidence are what a method may use; everything true is kept apart and only scored against.
+2D and confidence are what a label-free method may use; the truth is kept apart and only scored by.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
+from cvsf.evaluation.ground_truth import PER_VIEW, GroundTruth
+from cvsf.multiview.observations import Observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 
@@ -17,75 +20,82 @@ MAX_VIEWS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """What really was, in the lifter's joints; a joint the file lacks is NaN."""
+class PseudoLabels:
+    """Every joint as found with the session's own cameras (train.batches.pseudo_labels).
 
-    joints_mm: Array | None = None  # (N, V, J, 3) in each view's own axes
-    pixels: Array | None = None  # (N, V, J, 2)
-    head_px: Array | None = None  # (N, V)
-    view_from_world: Array | None = None  # (N, V, 3, 3)
-    translation_mm: Array | None = None  # (N, V, 3)
-    focal_px: Array | None = None  # (N, V)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where every joint was as its session's own cameras tell (train.batches.pseudo_labels), no
-    truth among it.
-
-    Trunk and leg of the athlete are 1; a residual is a share of the person's extent in the picture.
+    No truth is in it. The unit is the athlete's trunk and leg together; a residual is a share of
+    the person's extent in the picture.
     """
 
-    joints: Array  # (N, V, J, 3) in each view's own axes
-    deviation: Array  # (N, V, J) one standard deviation
-    residual: Array  # (N, V, J, 2) seen minus shown, 0 where not seen
-    camera: Array  # (N, V, 4) the world's up in the view's axes, and the focal length in pixels
+    joints: Float[Array, "N V J 3"]
+    """In each view's own axes."""
+    deviation: Float[Array, "N V J"]
+    """One standard deviation."""
+    residual: Float[Array, "N V J 2"]
+    """Observed minus projected, 0 where not observed."""
+    up: Float[Array, "N V 3"]
+    """The world's vertical in the view's axes."""
+    focal_px: Float[Array, "N V"]
+
+    def each(self, change: Callable[[Array], Array]) -> "PseudoLabels":
+        """The same change made to every array."""
+        return PseudoLabels(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instants:
-    """N instants of up to V views in joint set h36m-16; an absent view is confidence 0."""
+class Recordings(Observations):
+    """Observations in joint set h36m-16 of one or several sessions, with what is known of them."""
 
-    keypoints_px: Array  # (N, V, J, 2)
-    confidence: Array  # (N, V, J)
-    image_px: Array  # (N, V, 2)
     session: tuple[str, ...]  # (N,) where the instant was recorded
     subject: tuple[str, ...]  # (N,) who, "" where unknown
-    t_s: npt.NDArray[np.float64]  # (N,)
-    cameras: tuple[str, ...] = ()  # V names; none where a file has none
-    truth: Truth = Truth()
-    placed: Placement | None = None
-
-    def __len__(self) -> int:
-        return len(self.confidence)
+    truth: GroundTruth = field(default_factory=GroundTruth)
+    pseudo_labels: PseudoLabels | None = None
 
     @property
     def sessions(self) -> tuple[str, ...]:
         """Names of the recordings, each once, in order."""
         return tuple(dict.fromkeys(self.session))
 
-    def take(self, rows: npt.NDArray[Any]) -> "Instants":
-        """The instants of a mask or index array."""
-        index = np.flatnonzero(rows) if rows.dtype == bool else rows
-        truth = Truth(**{f.name: _rows(getattr(self.truth, f.name), index) for f in fields(Truth)})
-        placed = self.placed
-        if placed is not None:
-            placed = Placement(*(getattr(placed, f.name)[index] for f in fields(Placement)))
+    def take(self, rows: npt.NDArray[Any] | slice) -> "Recordings":
+        """The instants of a mask, an index array or a slice."""
+        index, labels = np.arange(len(self))[rows], self.pseudo_labels
         return replace(
-            self,
-            keypoints_px=self.keypoints_px[index],
-            confidence=self.confidence[index],
-            image_px=self.image_px[index],
+            Observations.take(self, index),
             session=tuple(self.session[i] for i in index),
             subject=tuple(self.subject[i] for i in index),
-            t_s=self.t_s[index],
-            truth=truth,
-            placed=placed,
+            truth=self.truth.take(index),
+            pseudo_labels=labels and labels.each(lambda array: array[index]),
         )
 
-    def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Instants":
-        """Those of (or all but) the named subjects; Refusal if a name is unknown or nothing is
-        left.
+    def of_views(self, views: Sequence[int]) -> "Recordings":
+        """The same instants as only some of the cameras observed them."""
+        index, labels = list(views), self.pseudo_labels
+        return replace(
+            Observations.of_views(self, index),
+            truth=self.truth.of_views(index),
+            pseudo_labels=labels and labels.each(lambda array: array[:, index]),
+        )
+
+    def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> "Recordings":
+        """Of every instant one view, by its number; the truth is left out."""
+        rows, labels = np.arange(len(self)), self.pseudo_labels
+
+        def pick(array: Array) -> Array:
+            return array[rows, view][:, None]
+
+        return replace(
+            self,
+            cameras=("any",),
+            keypoints_px=pick(self.keypoints_px),
+            confidence=pick(self.confidence),
+            image_px=pick(self.image_px),
+            truth=GroundTruth(),
+            pseudo_labels=labels and labels.each(pick),
+        )
+
+    def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Recordings":
+        """The instants of (or of all but) the named subjects; Refusal if a name is unknown or
+        nothing is left.
         """
         there = set(self.subject)
         if unknown := [name for name in names if name not in there]:
@@ -98,46 +108,43 @@ class Instants:
             raise Refusal("no instant is left after the choice of subjects; name fewer or others")
         return chosen
 
+    def _per_instant(self) -> tuple[str, ...]:
+        """Arrays with a leading axis of instants."""
+        return tuple(f.name for f in fields(Observations) if f.name not in ("joint_set", "cameras"))
 
-def joined(parts: Sequence[Instants]) -> Instants:
-    """All of them in one table, with the views of the largest."""
+
+def joined(parts: Sequence[Recordings]) -> Recordings:
+    """All of them in one table, with the views of the largest.
+
+    Only what is known of every part stays known. True cameras are those of one recording and are
+    left out, and so are pseudo-labels.
+    """
     if len(parts) == 1:
         return parts[0]
-    views = max(part.confidence.shape[1] for part in parts)
+    largest = max(parts, key=lambda part: part.confidence.shape[1])
+    views = largest.confidence.shape[1]
 
-    def stack(arrays: list[Array | None], fill: float = 0.0) -> Array | None:
+    def stack(arrays: Sequence[npt.NDArray[Any] | None], fill: float = 0.0) -> Any:
         if any(array is None for array in arrays):
             return None
         return np.concatenate([_padded(a, views, fill) for a in arrays if a is not None])
 
-    keypoints = stack([p.keypoints_px for p in parts])
-    confidence = stack([p.confidence for p in parts])
-    image = stack([p.image_px for p in parts])
-    assert keypoints is not None
-    assert confidence is not None
-    assert image is not None
-    return Instants(
-        keypoints_px=keypoints,
-        confidence=confidence,
-        image_px=image,
+    return Recordings(
+        joint_set=largest.joint_set,
+        cameras=largest.cameras,
+        keypoints_px=stack([p.keypoints_px for p in parts]),
+        confidence=stack([p.confidence for p in parts]),
+        image_px=stack([p.image_px for p in parts]),
         session=tuple(s for p in parts for s in p.session),
         subject=tuple(s for p in parts for s in p.subject),
         t_s=np.concatenate([p.t_s for p in parts]),
-        cameras=max((p.cameras for p in parts), key=len),
-        truth=Truth(
-            **{
-                f.name: stack([getattr(p.truth, f.name) for p in parts], np.nan)
-                for f in fields(Truth)
-            }
+        truth=GroundTruth(
+            **{name: stack([getattr(p.truth, name) for p in parts], np.nan) for name in PER_VIEW}
         ),
     )
 
 
-def _padded(array: Array, views: int, fill: float) -> Array:
+def _padded(array: npt.NDArray[Any], views: int, fill: float) -> npt.NDArray[Any]:
     width = [(0, 0)] * array.ndim
     width[1] = (0, views - array.shape[1])
     return np.pad(array, width, constant_values=fill)
-
-
-def _rows(array: Array | None, index: npt.NDArray[Any]) -> Array | None:
-    return None if array is None else array[index]

@@ -1,61 +1,55 @@
-"""Instants on disk, drawn by row: what a training run learns from, however many sessions there are.
+"""Recordings on disk, drawn by row: what a training run learns from, of any number of sessions.
 
-One part is in memory while it is written, none while they are read; a batch touches only its rows.
+One part is in memory while it is written, none while they are read; a batch reads only its rows.
 """
 
 import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
-from cvsf.skeleton import Array
+from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
-from train.data.instants import Instants, Placement
+from train.data.instants import PseudoLabels, Recordings
 from train.data.temporal_windows import one_clock
 
 log = logging.getLogger(__name__)
 
-_PLACED = tuple(f"placed_{f.name}" for f in fields(Placement))
-_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm", *_PLACED)
+_LABELS = ("placed_joints", "placed_deviation", "placed_residual", "placed_camera")
+_ARRAYS = ("keypoints_px", "confidence", "image_px", "joints_mm", *_LABELS)
 _OURS = re.compile(rf"\d{{5}}-({'|'.join(_ARRAYS)})\.npy|index\.npz")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Some instants of a store, all with the views of its largest session."""
-
-    keypoints_px: Array  # (B, V, J, 2)
-    confidence: Array  # (B, V, J)
-    image_px: Array  # (B, V, 2)
-    joints_mm: Array | None  # (B, V, J, 3), where every part has a truth
-    placed: Placement | None  # where every part was placed
 
 
 @dataclass(slots=True)
 class Store:
-    """Memory-mapped instants, each seen by two views or more."""
+    """Memory-mapped recordings of N instants, each observed by two views or more."""
 
     sessions: tuple[str, ...]
-    sha256: str  # of all that is in it
-    views: int
-    has_truth: bool
-    is_placed: bool
-    clock: npt.NDArray[np.float64]  # when each instant was, takes far apart
+    sha256: str  # of all arrays
+    views: int  # of the session with the most; others are padded with confidence 0
+    has_truth: bool  # every part has joints_mm
+    has_pseudo_labels: bool
+    clock: Float[npt.NDArray[np.float64], "N"]  # seconds, rising; sessions are far apart
     _parts: list[dict[str, Array]]
-    _ends: npt.NDArray[np.int64]
+    _ends: Int[npt.NDArray[np.int64], "parts"]
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def rows(self, index: npt.NDArray[np.int64]) -> Rows:
-        """The instants of those numbers, in that order."""
+    def rows(self, index: Int[npt.NDArray[np.int64], "B"]) -> Recordings:
+        """The instants of those numbers, in that order.
+
+        `t_s` is the store's clock; sessions, subjects and the names of cameras are not kept.
+        """
         part_of = np.searchsorted(self._ends, index, side="right")
         found: dict[str, Array] = {}
         for number in np.unique(part_of):
@@ -68,17 +62,22 @@ class Store:
                     shape = (len(index), self.views, *taken.shape[2:])
                     found[name] = np.zeros(shape, np.float32)
                 found[name][at, : taken.shape[1]] = taken
-        return Rows(
+        return Recordings(
+            joint_set=H36M_16,
+            cameras=tuple(f"cam{view}" for view in range(self.views)),
             keypoints_px=found["keypoints_px"],
             confidence=found["confidence"],
             image_px=found["image_px"],
-            joints_mm=found.get("joints_mm"),
-            placed=Placement(*(found[name] for name in _PLACED)) if self.is_placed else None,
+            t_s=self.clock[index],
+            session=("",) * len(index),
+            subject=("",) * len(index),
+            truth=GroundTruth(joints_mm=found.get("joints_mm")),
+            pseudo_labels=_labels_from(found) if self.has_pseudo_labels else None,
         )
 
 
 def check_store(folder: Path) -> None:
-    """Refusal if a folder holds what no store does: it is about to be written anew."""
+    """Refusal if a folder holds files that are not a store's, for it is about to be overwritten."""
     strange = [p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name)]
     if strange:
         raise Refusal(
@@ -87,49 +86,49 @@ def check_store(folder: Path) -> None:
         )
 
 
-def write_store(parts: Iterable[Instants], folder: Path, *, labelled: bool = False) -> None:
-    """Write what two views saw (and, labelled, whose truth is whole), part by part, and an index;
-    Refusal if that is nothing.
+def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = False) -> None:
+    """Write the instants observed by two views (and, labelled, with a whole truth), part by part,
+    and an index; Refusal if there are none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()
-    untrue: Counter[str] = Counter()
+    without_truth: Counter[str] = Counter()
     lengths: list[int] = []
-    takes: list[str] = []
+    names: list[str] = []
     times: list[npt.NDArray[np.float64]] = []
     content = hashlib.sha256()
     for part in parts:
         rows = np.asarray(part.confidence > 0).any(-1).sum(-1) > 1
         if labelled and part.truth.joints_mm is not None:
             whole = np.isfinite(part.truth.joints_mm).all((-2, -1)).any(-1)
-            untrue.update(part.take(rows & ~whole).session)
+            without_truth.update(part.take(rows & ~whole).session)
             rows &= whole
-        seen = part.take(rows)
+        kept = part.take(rows)
         found.update(dict.fromkeys(part.session, 0))
-        found.update(seen.session)
-        if not len(seen):
+        found.update(kept.session)
+        if not len(kept):
             continue
         arrays: dict[str, Array | None] = {
-            "keypoints_px": seen.keypoints_px,
-            "confidence": seen.confidence,
-            "image_px": seen.image_px,
-            "joints_mm": seen.truth.joints_mm,
+            "keypoints_px": kept.keypoints_px,
+            "confidence": kept.confidence,
+            "image_px": kept.image_px,
+            "joints_mm": kept.truth.joints_mm,
         }
-        if seen.placed is not None:
-            arrays |= {name: getattr(seen.placed, name.removeprefix("placed_")) for name in _PLACED}
+        if kept.pseudo_labels is not None:
+            arrays |= _stored(kept.pseudo_labels)
         for name, array in arrays.items():
             if array is not None:
                 stored = np.ascontiguousarray(array, np.float32)
                 np.save(_path(folder, len(lengths), name), stored)
                 content.update(stored.data)
-        lengths.append(len(seen))
-        takes += seen.session
-        times.append(seen.t_s)
-    sessions = _named(found, untrue, labelled=labelled)
+        lengths.append(len(kept))
+        names += kept.session
+        times.append(kept.t_s)
+    sessions = _named(found, without_truth, labelled=labelled)
     index: dict[str, Any] = {
         "lengths": np.array(lengths, np.int64),
         "sessions": np.array(sessions, np.str_),
-        "clock": one_clock(takes, np.concatenate(times)),
+        "clock": one_clock(names, np.concatenate(times)),
         "sha256": np.array(content.hexdigest()),
     }
     np.savez(folder / "index.npz", allow_pickle=False, **index)
@@ -153,27 +152,48 @@ def open_store(folder: Path) -> Store:
         sha256,
         max(part["confidence"].shape[1] for part in parts),
         all("joints_mm" in part for part in parts),
-        all(name in part for part in parts for name in _PLACED),
+        all(name in part for part in parts for name in _LABELS),
         clock,
         parts,
         np.cumsum(lengths),
     )
 
 
-def _named(found: Counter[str], untrue: Counter[str], *, labelled: bool) -> list[str]:
-    """The sessions that are learned from; those that are not are named in the log, with why."""
+def _stored(labels: PseudoLabels) -> dict[str, Array]:
+    """Pseudo-labels by the names they have on disk."""
+    camera = np.concatenate([labels.up, labels.focal_px[..., None]], -1)
+    arrays = labels.joints, labels.deviation, labels.residual, camera
+    return dict(zip(_LABELS, arrays, strict=True))
+
+
+def _labels_from(found: Mapping[str, Array]) -> PseudoLabels:
+    """What `_stored` gave."""
+    joints, deviation, residual, camera = (found[name] for name in _LABELS)
+    return PseudoLabels(
+        joints=joints,
+        deviation=deviation,
+        residual=residual,
+        up=camera[..., :3],
+        focal_px=camera[..., 3],
+    )
+
+
+def _named(found: Counter[str], without_truth: Counter[str], *, labelled: bool) -> list[str]:
+    """The sessions that are learned from; the log names the others, with the reason."""
     kept = [name for name, count in found.items() if count]
     if not kept:
         what = ", with a truth that is whole," if labelled else ""
         raise Refusal(
-            f"no instant{what} was seen by two views; learning needs at least two cameras "
-            "that see the person"
+            f"no instant{what} was observed by two views; learning needs at least two cameras "
+            "that observe the person"
         )
     for name in found:
-        if not found[name] and untrue[name]:
+        if not found[name] and without_truth[name]:
             log.warning("session skipped: its truth is not whole", extra={"session": name})
         elif not found[name]:
-            log.warning("session skipped: no instant seen by two views", extra={"session": name})
+            log.warning(
+                "session skipped: no instant observed by two views", extra={"session": name}
+            )
     return kept
 
 

@@ -1,7 +1,7 @@
 """MPI-INF-3DHP in the layout of its own download: one annotation file a sequence.
 
-Training sequences are seen by the chest-high cameras; a test sequence by one, of which only the
-frames marked valid count.
+Training sequences have the chest-high cameras, a test sequence one; of it only the frames marked
+valid count.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,10 @@ from train.data.dataset_recording import (
     UNREADABLE,
     Detections,
     Split,
-    Take,
     check_detections,
-    instants,
+    observations,
 )
-from train.data.instants import Instants
+from train.data.instants import Recordings
 
 SITE = "https://vcai.mpi-inf.mpg.de/3dhp-dataset (free for research, its licence must be accepted)"
 CAMERAS = (0, 2, 4, 7, 8)
@@ -98,7 +97,9 @@ _TEST_JOINTS = (
 """The 17 of the test set in its order (`relevant` of mpii_get_joint_set)."""
 
 
-def read_mpi_inf_3dhp(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Instants]:
+def read_mpi_inf_3dhp(
+    folder: Path, split: Split, *, truth_2d: bool = False
+) -> Iterator[Recordings]:
     """One session a sequence: "S1/Seq1", or "TS1" of the test set."""
     names = tuple(SEQUENCES if split == "train" else TEST_SEQUENCES)
     for name in names:
@@ -110,8 +111,8 @@ def read_mpi_inf_3dhp(folder: Path, split: Split, *, truth_2d: bool = False) -> 
             )
         if not truth_2d:
             check_detections(_detections(folder, name))
-    read = _train_take if split == "train" else _test_take
-    return instants((read(folder, name) for name in names), truth_2d=truth_2d)
+    read = _train_recording if split == "train" else _test_recording
+    return (read(folder, name, truth_2d) for name in names)
 
 
 def _annotation(folder: Path, name: str) -> Path:
@@ -133,21 +134,22 @@ def _detections(folder: Path, name: str) -> tuple[Detections, ...]:
     )
 
 
-def _train_take(folder: Path, name: str) -> Take:
+def _train_recording(folder: Path, name: str, truth_2d: bool) -> Recordings:
     path = _annotation(folder, name)
     pixels, joints_mm = _read_annotation(path)
-    shown = min(len(pixels), SEQUENCES[name].frames)
-    pictures = np.arange(0, shown, EVERY)
-    return Take(
+    filmed = min(len(pixels), SEQUENCES[name].frames)
+    pictures = np.arange(0, filmed, EVERY)
+    return observations(
         session=name,
         subject=name.partition("/")[0],
         joints=tuple(_JOINTS),
         joints_mm=joints_mm[pictures],
-        pixels=pixels[pictures],
+        keypoints_px=pixels[pictures],
         image_px=np.array([_TRAIN_PX] * len(CAMERAS)),
         t_s=pictures / SEQUENCES[name].rate_hz,
         pictures=pictures,
         detections=_detections(folder, name),
+        truth_2d=truth_2d,
     )
 
 
@@ -167,7 +169,7 @@ def _read_annotation(path: Path) -> tuple[Array, Array]:
     return pixels.astype(np.float32), joints_mm.astype(np.float32)
 
 
-def _test_take(folder: Path, name: str) -> Take:
+def _test_recording(folder: Path, name: str, truth_2d: bool) -> Recordings:
     path = _annotation(folder, name)
     try:
         with h5py.File(path) as file:
@@ -176,16 +178,17 @@ def _test_take(folder: Path, name: str) -> Take:
             joints_mm = _one_view(file["univ_annot3"], 3)[valid]
     except UNREADABLE as error:
         raise Refusal(_unreadable(path, "annot2, univ_annot3 and valid_frame", error)) from error
-    return Take(
+    return observations(
         session=name,
         subject=name,
         joints=_TEST_JOINTS,
         joints_mm=joints_mm,
-        pixels=pixels,
+        keypoints_px=pixels,
         image_px=np.array([TEST_SEQUENCES[name]]),
         t_s=valid / _TEST_RATE_HZ,
         pictures=valid + 1,  # img_000001.jpg is the first
         detections=_detections(folder, name),
+        truth_2d=truth_2d,
     )
 
 

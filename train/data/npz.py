@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.skeleton import H36M_16, Array, remap
+from cvsf.evaluation.ground_truth import read_ground_truth
+from cvsf.skeleton import H36M_16, remap
 from cvsf.system.errors import Refusal
-from train.data.instants import MAX_VIEWS, Instants, Truth
+from train.data.instants import MAX_VIEWS, Recordings
 
 _NEEDED = ("keypoints_px", "confidence", "joint_names", "image_px", "session", "t_s")
 
 
-def read_file(path: Path) -> Instants:
+def read_file(path: Path) -> Recordings:
     """A file of make_multiview's layout, any registered joints in any order; Refusal says what is
     wrong with it.
     """
@@ -44,11 +45,11 @@ def read_file(path: Path) -> Instants:
         raise Refusal(f"{path}: {error}") from error
 
 
-def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Instants:
+def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Recordings:
     names = [str(name) for name in found["joint_names"].ravel()]
-    frames, views, joints = _checked_shape(found, len(names))
+    frames, views = _checked_shape(found, len(names))
     confidence = found["confidence"].astype(np.float32)
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and not seen
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and not observed
         keypoints = found["keypoints_px"].astype(np.float32)
     if not np.isfinite(found["t_s"].astype(np.float64)).all():
         raise ValueError("t_s holds what is no number, expected seconds; make the file again")
@@ -59,18 +60,20 @@ def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Instants:
     )
     image = np.nan_to_num(found["image_px"].astype(np.float32), posinf=0)  # 0 is unknown
     image = np.broadcast_to(image, (frames, views, 2))
-    return Instants(
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=tuple(f"cam{view}" for view in range(views)),
         keypoints_px=keypoints,
         confidence=confidence,
         image_px=image,
         session=tuple(f"{stem}:{number}" for number in found["session"]),
         subject=_subjects(found, frames),
         t_s=found["t_s"].astype(np.float64),
-        truth=_truth(found, names, (frames, views, joints)),
+        truth=read_ground_truth(found),
     )
 
 
-def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int, int, int]:
+def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int, int]:
     shape = found["confidence"].shape
     if len(shape) != 3 or shape[2] != joints or found["keypoints_px"].shape != (*shape, 2):
         raise ValueError(
@@ -83,11 +86,11 @@ def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int
         raise ValueError(f"views is {shape[1]}, expected 1 to {MAX_VIEWS}")
     if found["image_px"].shape not in ((2,), (shape[1], 2)):
         raise ValueError(f"image_px is {found['image_px'].shape}, expected (2,) or ({shape[1]}, 2)")
-    wanted = {"session": shape[:1], "t_s": shape[:1], "subject": shape[:1], "head_px": shape[:2]}
+    wanted = {"session": shape[:1], "t_s": shape[:1], "subject": shape[:1]}
     for name, expected in wanted.items():
         if name in found and found[name].shape != expected:
             raise ValueError(f"{name} is {found[name].shape}, expected {expected}")
-    return shape[0], shape[1], shape[2]
+    return shape[0], shape[1]
 
 
 def _subjects(found: dict[str, npt.NDArray[Any]], frames: int) -> tuple[str, ...]:
@@ -99,41 +102,3 @@ def _subjects(found: dict[str, npt.NDArray[Any]], frames: int) -> tuple[str, ...
     return tuple(
         names[number] if 0 <= number < len(names) else str(number) for number in found["subject"]
     )
-
-
-def _truth(
-    found: dict[str, npt.NDArray[Any]], names: list[str], shape: tuple[int, int, int]
-) -> Truth:
-    def read(name: str, last: int) -> Array | None:
-        if name not in found:
-            return None
-        if found[name].shape != (*shape, last):
-            raise ValueError(f"{name} is {found[name].shape}, expected {(*shape, last)}")
-        values, known = remap(found[name], np.ones(shape, np.float32), names, H36M_16.joints)
-        values[known == 0] = np.nan
-        return values if np.isfinite(values).any() else None
-
-    head = found.get("head_px")
-    return Truth(
-        joints_mm=read("joints_mm", 3),
-        pixels=read("truth_px", 2),
-        head_px=None if head is None else head.astype(np.float32),
-        **_true_cameras(found, shape[:2]),
-    )
-
-
-def _true_cameras(
-    found: dict[str, npt.NDArray[Any]], shape: tuple[int, int]
-) -> dict[str, npt.NDArray[Any]]:
-    """All that a file says of its cameras, or nothing."""
-    wanted = {
-        "view_from_world": ("camera_R", (*shape, 3, 3)),
-        "translation_mm": ("camera_t_mm", (*shape, 3)),
-        "focal_px": ("focal_px", shape),
-    }
-    if any(name not in found for name, _ in wanted.values()):
-        return {}
-    for name, expected in wanted.values():
-        if found[name].shape != expected:
-            raise ValueError(f"{name} is {found[name].shape}, expected {expected}")
-    return {ours: found[name] for ours, (name, _) in wanted.items()}

@@ -1,6 +1,6 @@
-"""Recordings of any kind as instants: the one place that tells a file from a session.
+"""Recordings of multi-view files and session folders, part by part.
 
-Parts come one at a time, so that what is learned from need never be in memory together.
+Parts come one at a time, so that training data need never be in memory together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.system.errors import Refusal
-from train.data.instants import Instants, joined
+from train.data.instants import Recordings, joined
 from train.data.npz import read_file
 from train.data.sessions import read_session
 
 
-def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
-    """The instants of files and session folders, part by part."""
+def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
+    """The recordings of files and session folders; Refusal if there are none."""
     if not paths:
         raise Refusal("nothing to read; expected multi-view .npz files or session folders")
     found = False
@@ -30,8 +30,8 @@ def read_parts(paths: Sequence[Path]) -> Iterator[Instants]:
         )
 
 
-def read_instants(paths: Sequence[Path]) -> Instants:
-    """All of them in one table."""
+def read_instants(paths: Sequence[Path]) -> Recordings:
+    """All of them as one."""
     return joined(list(read_parts(paths)))
 
 
@@ -42,12 +42,12 @@ class Choice:
     names: tuple[str, ...] = ()
     without: bool = False
 
-    def learned(self, part: Instants) -> Instants:
-        """What of a part is learned from."""
+    def learned(self, part: Recordings) -> Recordings:
+        """The instants of a part that are learned from."""
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
-    def kept_back(self, part: Instants) -> Instants:
-        """What of a part is only reported on; everything where nobody is kept back."""
+    def kept_back(self, part: Recordings) -> Recordings:
+        """The instants that are only reported on; all of them where no subject is named."""
         kept = [not self.names or not self._chosen(s) for s in part.subject]
         return part.take(np.array(kept, bool))
 
@@ -56,7 +56,7 @@ class Choice:
 
 
 def choice(subjects: str, not_subjects: str) -> Choice:
-    """From the words of a command."""
+    """From a command's options; Refusal if they contradict or name no subject."""
     if subjects and not_subjects:
         raise Refusal("--subjects and --not-subjects exclude each other; give one of them")
     given = subjects or not_subjects

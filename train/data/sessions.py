@@ -1,6 +1,6 @@
-"""Recorded sessions: the 2D poses a hub saw, a stretch at a time.
+"""Recorded sessions: the 2D poses of a hub, a stretch at a time.
 
-Cameras keep their place on the view axis, whichever of them saw the person.
+Cameras keep their index on the view axis, whether or not they observed the person.
 """
 
 import logging
@@ -13,15 +13,15 @@ from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
-from train.data.instants import MAX_VIEWS, Instants
+from train.data.instants import MAX_VIEWS, Recordings
 
 log = logging.getLogger(__name__)
 
 _STRETCH = 20_000
-"""Instants read at a time: some 17 minutes."""
+"""Instants read at a time, some 17 minutes at 20 Hz; a guess, not measured."""
 
 
-def read_session(folder: Path) -> Iterator[Instants]:
+def read_session(folder: Path) -> Iterator[Recordings]:
     """A session in stretches, none if it holds no poses; Refusal if it has too many cameras."""
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded
@@ -37,13 +37,14 @@ def read_session(folder: Path) -> Iterator[Instants]:
                 f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}; "
                 "leave it out, or record with fewer"
             )
-        yield _instants(stretch, cameras, folder.name)
+        yield _observations(stretch, cameras, folder.name)
         stretch = list(islice(poses, _STRETCH))
 
 
-def _instants(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Instants:
+def _observations(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Recordings:
     found = stack_poses(poses, H36M_16, cameras)
-    return Instants(
+    return Recordings(
+        joint_set=found.joint_set,
         keypoints_px=found.keypoints_px,
         confidence=found.confidence.clip(0, 1),
         image_px=found.image_px,

@@ -1,7 +1,7 @@
 """Ski-PosePTZ in the layout of its own download: one labels.h5 a split, a row a picture.
 
-Cameras pan, tilt and zoom, and a moment is not seen by all of them: the rows of one frame are put
-together, and a camera without a row did not see the skier.
+Cameras pan, tilt and zoom. The rows of one frame are put together; a camera without a row did not
+show the skier.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,10 @@ from train.data.dataset_recording import (
     UNREADABLE,
     Detections,
     Split,
-    Take,
     check_detections,
-    instants,
+    observations,
 )
-from train.data.instants import Instants
+from train.data.instants import Recordings
 
 SITE = "https://www.epfl.ch/labs/cvlab/data/ski-poseptz-dataset (its licence must be accepted)"
 CAMERAS = range(6)
@@ -31,20 +30,18 @@ CROP_PX = 256
 _RATE_HZ = 30.0
 _NEEDED = ("seq", "cam", "frame", "subj", "3D", "2D")
 _METRES_BELOW = 10.0
-"""Nobody's head is ten metres from the hip, nor ten millimetres: this tells the unit."""
+"""A head less than ten units from the hip is in metres, else in millimetres."""
 
 
-def read_skipose(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Instants]:
+def read_skipose(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:
     """One session a subject's run: "1/seq_103"."""
     labels = _read_labels(folder / split / "labels.h5")
     runs = sorted({(int(s), int(n)) for s, n in zip(labels["subj"], labels["seq"], strict=True)})
-    takes = {run: _rows_of(labels, *run) for run in runs}
+    recordings = {run: _rows_of(labels, *run) for run in runs}
     if not truth_2d:
-        for (_, number), rows in takes.items():
+        for (_, number), rows in recordings.items():
             check_detections(_detections(folder, split, number, rows["cam"]))
-    return instants(
-        (_take(folder, split, run, rows) for run, rows in takes.items()), truth_2d=truth_2d
-    )
+    return (_recording(folder, split, run, rows, truth_2d) for run, rows in recordings.items())
 
 
 def _read_labels(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -74,36 +71,41 @@ def _rows_of(
 
 
 def _detections(
-    folder: Path, split: Split, number: int, seen_by: npt.NDArray[Any]
+    folder: Path, split: Split, number: int, with_rows: npt.NDArray[Any]
 ) -> tuple[Detections | None, ...]:
     def of(camera: int) -> Detections | None:
-        if camera not in seen_by:
+        if camera not in with_rows:
             return None
-        place = f"{split}/seq_{number:03d}/cam_{camera:02d}"
-        return Detections(folder / "detections" / f"{place}.json", f"--indir {place}")
+        folder_name = f"{split}/seq_{number:03d}/cam_{camera:02d}"
+        return Detections(folder / "detections" / f"{folder_name}.json", f"--indir {folder_name}")
 
     return tuple(of(camera) for camera in CAMERAS)
 
 
-def _take(
-    folder: Path, split: Split, run: tuple[int, int], rows: dict[str, npt.NDArray[Any]]
-) -> Take:
+def _recording(
+    folder: Path,
+    split: Split,
+    run: tuple[int, int],
+    rows: dict[str, npt.NDArray[Any]],
+    truth_2d: bool,
+) -> Recordings:
     subject, number = run
-    frames, place = np.unique(rows["frame"], return_inverse=True)
+    frames, row = np.unique(rows["frame"], return_inverse=True)
     joints_mm = np.full((len(frames), len(CAMERAS), len(H36M_17), 3), np.nan, np.float32)
     pixels = np.full((*joints_mm.shape[:3], 2), np.nan, np.float32)
-    joints_mm[place, rows["cam"]] = rows["3D"] * _mm_per_unit(rows["3D"])
-    pixels[place, rows["cam"]] = rows["2D"] * CROP_PX
-    return Take(
+    joints_mm[row, rows["cam"]] = rows["3D"] * _mm_per_unit(rows["3D"])
+    pixels[row, rows["cam"]] = rows["2D"] * CROP_PX
+    return observations(
         session=f"{subject}/seq_{number:03d}",
         subject=str(subject),
         joints=H36M_17.joints,
         joints_mm=joints_mm,
-        pixels=pixels,
+        keypoints_px=pixels,
         image_px=np.full((len(CAMERAS), 2), CROP_PX),
         t_s=frames / _RATE_HZ,
         pictures=frames,
         detections=_detections(folder, split, number, rows["cam"]),
+        truth_2d=truth_2d,
     )
 
 

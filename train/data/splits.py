@@ -1,6 +1,6 @@
-"""What is learned from and what is only reported on, told apart while recordings are read.
+"""Instants to learn from and instants only to report on, split while recordings are read.
 
-The first goes to disk as it comes; of the second a bounded number of instants is kept.
+The first go to disk as they come; of the second a bounded number is kept in memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cvsf.system.errors import Refusal
 from train.data.datasets import published
-from train.data.instants import Instants, joined
+from train.data.instants import Recordings, joined
 from train.data.read import Choice, read_parts
 
 
@@ -23,10 +23,10 @@ class KeptBack:
     most: int
     every: int = 1
     offset: int = 0
-    parts: list[Instants] = field(default_factory=list)
+    parts: list[Recordings] = field(default_factory=list)
     _rows: list[npt.NDArray[np.intp]] = field(default_factory=list)  # numbers among all added
 
-    def add(self, part: Instants) -> None:
+    def add(self, part: Recordings) -> None:
         """One more part; when there are too many, every other instant of all goes."""
         self._keep(np.arange(self.offset, self.offset + len(part)), part)
         self.offset += len(part)
@@ -37,17 +37,17 @@ class KeptBack:
             for rows, fewer in kept:
                 self._keep(rows, fewer)
 
-    def _keep(self, rows: npt.NDArray[np.intp], part: Instants) -> None:
+    def _keep(self, rows: npt.NDArray[np.intp], part: Recordings) -> None:
         """The instants whose number is a multiple of the stride."""
         wanted = rows % self.every == 0
         if wanted.any():
             self._rows.append(rows[wanted])
             self.parts.append(part.take(wanted))
 
-    def instants(self) -> Instants:
-        """At most `most` of those kept that show somebody; Refusal if there are none."""
-        shown = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
-        parts = [part for part in shown if len(part)]
+    def instants(self) -> Recordings:
+        """At most `most` of those kept that show a person; Refusal if there are none."""
+        detected = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
+        parts = [part for part in detected if len(part)]
         if not parts:
             raise Refusal("no instant of a person is left to report on; learn from fewer subjects")
         whole = joined(parts)
@@ -55,8 +55,10 @@ class KeptBack:
         return whole.take(np.unique(rows))
 
 
-def divide(parts: Iterable[Instants], choice: Choice, kept_back: KeptBack) -> Iterator[Instants]:
-    """The learned share of every part; Refusal at the end if a chosen subject never came."""
+def divide(
+    parts: Iterable[Recordings], choice: Choice, kept_back: KeptBack
+) -> Iterator[Recordings]:
+    """Of every part what is learned from; Refusal at the end if a named subject was in none."""
     there: set[str] = set()
     learned = 0
     for part in parts:
@@ -75,15 +77,15 @@ def divide(parts: Iterable[Instants], choice: Choice, kept_back: KeptBack) -> It
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a command was given to learn from."""
+    """The recordings that a command was given, and which subjects are learned from."""
 
     paths: list[Path]
     dataset: Path | None
     choice: Choice
     truth_2d: bool = False  # of a dataset: 2D that no detector found
 
-    def parts(self, kept_back: KeptBack) -> Iterator[Instants]:
-        """What is learned from, part by part; what is not goes to `kept_back`."""
+    def parts(self, kept_back: KeptBack) -> Iterator[Recordings]:
+        """What is learned from, part by part; the rest goes to `kept_back`."""
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)
             return

@@ -1,8 +1,7 @@
-"""Windows of instants around an instant, by time: for a lifter that sees a movement and no single
-pose.
+"""Windows of instants around an instant, by time, for a lifter of movements.
 
-What is missing, because a take begins or ends there or nobody was seen, is a frame without a
-person.
+A frame that is missing, because the session begins or ends there or no person was detected, is one
+without a person.
 """
 
 from collections.abc import Sequence
@@ -11,21 +10,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cvsf.model.fusion import Aimed, FusedLifter, LiftedViews, aim
 from cvsf.skeleton import Array
 
 FRAMES_APART_S = 0.07
-_AHEAD = 0.2
-"""Nothing that a camera aimed at a person sees is farther aside than five times its depth."""
+"""Between two frames of a window; a guess, used in all measurements of windows in docs/log.md."""
+_LEAST_DEPTH = 0.2
+"""Least depth of a ray (x, y, 1) turned to the aimed camera; a guess, not measured."""
 _GAP_S = 1e4
-"""Between two takes on one clock: no window reaches so far."""
+"""Between two sessions on one clock: no window reaches so far."""
 
 
-def one_clock(session: Sequence[str], t_s: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Times that only rise, takes far apart from each other."""
+def one_clock(
+    session: Sequence[str], t_s: Float[npt.NDArray[Any], "N"]
+) -> Float[npt.NDArray[np.float64], "N"]:
+    """Times in seconds that only rise, sessions far apart from each other."""
     names = np.array(session)
     step = np.diff(t_s.astype(np.float64), prepend=t_s[:1])
     step[1:][(names[1:] != names[:-1]) | (step[1:] < 0)] = _GAP_S
@@ -33,9 +35,11 @@ def one_clock(session: Sequence[str], t_s: npt.NDArray[Any]) -> npt.NDArray[np.f
 
 
 def around(
-    clock: npt.NDArray[np.float64], index: npt.NDArray[np.int64], frames: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Rows (B, T) nearest in time to the frames of each instant's window, and which are there."""
+    clock: Float[npt.NDArray[np.float64], "N"],
+    index: Int[npt.NDArray[np.int64], "B"],
+    frames: int,
+) -> tuple[Int[npt.NDArray[np.int64], "B T"], Bool[npt.NDArray[np.bool_], "B T"]]:
+    """Rows nearest in time to the frames of each instant's window, and which are there."""
     offsets = FRAMES_APART_S * (np.arange(frames) - frames // 2)
     wanted = clock[index][:, None] + offsets
     after = np.searchsorted(clock, wanted).clip(1, max(len(clock) - 1, 1))
@@ -47,17 +51,20 @@ def around(
     return rows, np.abs(clock[rows] - wanted) <= FRAMES_APART_S / 2
 
 
-def shown_around(
-    keypoints_px: Array, confidence: Array, clock: npt.NDArray[np.float64], frames: int
-) -> tuple[Array, Array]:
-    """Keypoints (N, V, T, J, 2) and confidence (N, V, T, J) of every instant's window."""
+def windows(
+    keypoints_px: Float[Array, "N V J 2"],
+    confidence: Float[Array, "N V J"],
+    clock: Float[npt.NDArray[np.float64], "N"],
+    frames: int,
+) -> tuple[Float[Array, "N V T J 2"], Float[Array, "N V T J"]]:
+    """Keypoints and confidence of every instant's window."""
     rows, there = around(clock, np.arange(len(clock)), frames)
-    seen = confidence[rows] * there[:, :, None, None]
-    return keypoints_px[rows].swapaxes(1, 2), seen.swapaxes(1, 2).astype(np.float32)
+    present = confidence[rows] * there[:, :, None, None]
+    return keypoints_px[rows].swapaxes(1, 2), present.swapaxes(1, 2).astype(np.float32)
 
 
 class WindowedFusion(FusedLifter):
-    """The whole graph behind a lifter of windows: what it says is of their middle frames."""
+    """The whole graph behind a lifter of windows; its outputs are of their middle frames."""
 
     def forward(
         self,
@@ -80,11 +87,11 @@ def aimed_window(
     confidence: Float[Tensor, "*batch T J"],
     image_px: Float[Tensor, "*batch 2"],
 ) -> tuple[Float[Tensor, "*batch T J 2"], Aimed]:
-    """All frames as the camera saw them that is turned towards the person of the middle one."""
+    """All frames in the image plane of the camera aimed at the person of the middle one."""
     middle = keypoints_px.shape[-3] // 2
     aimed = aim(keypoints_px[..., middle, :, :], confidence[..., middle, :], image_px)
     around = aimed.origin_px[..., None, :, :], aimed.focal_px[..., None, :, :]
     ray = (keypoints_px - around[0]) / around[1]
     ray = torch.cat([ray, torch.ones_like(ray[..., :1])], -1)
     ray = ray @ aimed.aimed_from_view[..., None, :, :].mT
-    return ray[..., :2] / ray[..., 2:].clamp_min(_AHEAD), aimed
+    return ray[..., :2] / ray[..., 2:].clamp_min(_LEAST_DEPTH), aimed

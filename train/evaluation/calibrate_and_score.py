@@ -19,7 +19,7 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
-from train.data.calibration_input import Filmed
+from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibration_errors import (
     Errors,
     bone_spread_mm,
@@ -102,9 +102,9 @@ class Outcome:
         )
 
 
-def solve(filmed: Filmed, order: Order) -> Outcome:
+def solve(filmed: CalibrationInput, order: Order) -> Outcome:
     """One session; scored if there is a truth."""
-    seen, real = filmed.observations, filmed.real
+    seen, real = filmed.observations, filmed.truth
     errors: dict[str, Errors] = {}
     if real is not None:
         best = limit(seen, real)
@@ -130,7 +130,7 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
     if real is not None:
         errors["fused"] = of_rig(seen, found, placed, real)
     cameras: dict[str, Any] = {}
-    if real is not None and real.cameras is not None:
+    if real is not None and real.rig is not None:
         cameras = of_cameras(found, placed, real)
         cameras["reprojection"] = reprojection_px(seen, found, placed, real)
         cameras["bones"] = bone_spread_mm(placed, real, cameras["size_mm"])

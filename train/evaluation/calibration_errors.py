@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cvsf.calibration.metric_scale import SEGMENTS
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.rig import Calibration, Real
@@ -19,7 +20,6 @@ from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
-from train.data.ground_truth import Cameras, Reality
 
 _LASTING = ("thigh", "shin", "upper_arm")
 
@@ -50,14 +50,14 @@ class Errors:
         }
 
 
-def limit(observations: LiftedObservations, real: Reality) -> Errors | None:
+def limit(observations: LiftedObservations, real: GroundTruth) -> Errors | None:
     """Of robust triangulation with the true cameras."""
-    if real.cameras is None:
+    if real.rig is None:
         return None
-    return errors(_limit_in_views(observations, real.cameras), observations, real)
+    return errors(real.rig.in_views(_triangulated(observations, real)), observations, real)
 
 
-def of_canonical(observations: LiftedObservations, fused: Real, real: Reality) -> Errors:
+def of_canonical(observations: LiftedObservations, fused: Real, real: GroundTruth) -> Errors:
     """Of one body (N, J, 3) for all views, turned by each view's lifted rotation."""
     turned = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
     return errors(turned.astype(float), observations, real)
@@ -70,21 +70,22 @@ def mean_of_canonical(observations: LiftedObservations) -> Real:
 
 
 def of_rig(
-    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: Reality
+    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: GroundTruth
 ) -> Errors:
     """Of the self-calibrated skeletons."""
     return errors(found.rig.in_views(placed.joints), observations, real)
 
 
-def errors(predicted: Real, observations: LiftedObservations, real: Reality) -> Errors:
+def errors(predicted: Real, observations: LiftedObservations, real: GroundTruth) -> Errors:
     """Of joints in the views' axes (N, V, J, 3), against the truth at the joints that count."""
     seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
     root = observations.joint_set.index("hip")
+    assert real.joints_mm is not None
     known = np.asarray(np.isfinite(real.joints_mm).all(-1))
-    if real.cameras is not None:  # what two views did not see is nobody's to find
+    if real.rig is not None:  # what two views did not see is nobody's to find
         known &= (observations.confidence > 0).sum(1)[:, None] > 1
-    chosen, which = list(real.joints), known[counted]
+    chosen, which = list(real.scored), known[counted]
     rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
     which = which[:, chosen] & np.isfinite(rooted[1][:, chosen]).all(-1)
     whole = which.sum(1) > len(chosen) // 2
@@ -99,21 +100,15 @@ def errors(predicted: Real, observations: LiftedObservations, real: Reality) -> 
     )
 
 
-def of_cameras(found: Calibration, placed: Reconstruction, real: Reality) -> dict[str, Any]:
+def of_cameras(found: Calibration, placed: Reconstruction, real: GroundTruth) -> dict[str, Any]:
     """Focal errors (shares), and centre errors over the largest distance between two cameras.
 
     The worlds are put together by the one similarity that fits the skeletons of all instants.
     """
-    cameras = real.cameras
-    assert cameras is not None
-    truth = np.einsum(
-        "nvji,nvkj->nvki",
-        cameras.view_from_world,
-        real.joints_mm - cameras.translation_mm[:, :, None],
-    )
-    truth = truth[:, 0]
+    assert real.rig is not None
+    cameras, truth = real.rig, real.world_mm
     known = np.isfinite(truth).all(-1) & np.isfinite(placed.joints).all(-1)
-    known &= (placed.views_seen > 1) & np.isin(np.arange(truth.shape[1]), real.joints)
+    known &= (placed.views_seen > 1) & np.isin(np.arange(truth.shape[1]), real.scored)
     size, turn, shift = similarity(placed.joints[known], truth[known])
     centres = size * found.rig.centres @ turn.T + shift
     off = np.linalg.norm(centres - cameras.centres, axis=-1)
@@ -129,35 +124,32 @@ def of_cameras(found: Calibration, placed: Reconstruction, real: Reality) -> dic
 
 
 def reprojection_px(
-    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: Reality
+    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: GroundTruth
 ) -> dict[str, float]:
     """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
-    assert real.cameras is not None
-    seen = (observations.confidence > 0)[..., list(real.joints)]
+    assert real.rig is not None
+    seen = (observations.confidence > 0)[..., list(real.scored)]
     ours = found.rig.project(placed.joints) - in_step(observations, found.rig.delay_s).keypoints_px
-    local = np.einsum(
-        "nvij,nkj->nvki",
-        real.cameras.projection[..., :3],
-        _triangulated(observations, real.cameras),
-    )
-    local = local + real.cameras.projection[:, :, None, :, 3]
-    theirs = local[..., :2] / local[..., 2:] - real.cameras.straight_px
+    projected = real.rig.project(_triangulated(observations, real))
+    theirs = projected - _undistorted(observations, real)
     return {
-        name: float(np.nanmedian(np.linalg.norm(off, axis=-1)[..., list(real.joints)][seen]))
+        name: float(np.nanmedian(np.linalg.norm(off, axis=-1)[..., list(real.scored)][seen]))
         for name, off in (("self_calibrated", ours), ("true_cameras", theirs))
     }
 
 
 def bone_spread_mm(
-    placed: Reconstruction, real: Reality, size_mm: float
+    placed: Reconstruction, real: GroundTruth, size_mm: float
 ) -> dict[str, dict[str, float]]:
     """Standard deviation of limb lengths over time, ours in the truth's size and the truth's."""
+    joints_mm = real.joints_mm
+    assert joints_mm is not None
     found: dict[str, dict[str, float]] = {}
     for bone in _LASTING:
         chains = [tuple(H36M_16.index(joint) for joint in chain) for chain in SEGMENTS[bone][1]]
         spread = [
             [float(np.nanstd(np.linalg.norm(pose[:, a] - pose[:, b], axis=-1))) for a, b in chains]
-            for pose in (size_mm * placed.joints, real.joints_mm[:, 0])
+            for pose in (size_mm * placed.joints, joints_mm[:, 0])
         ]
         ours, truth = (float(np.mean(values)) for values in spread)
         found[bone] = {"self_calibrated": ours, "truth": truth}
@@ -174,12 +166,14 @@ def similarity(source: Real, target: Real) -> Similarity:
     return found
 
 
-def _triangulated(observations: LiftedObservations, cameras: Cameras) -> Real:
+def _undistorted(observations: LiftedObservations, truth: GroundTruth) -> Real:
+    """The observed keypoints (N, V, J, 2) as the true cameras without distortion show them."""
+    px = observations.keypoints_px if truth.undistorted_px is None else truth.undistorted_px
+    return px.astype(float)
+
+
+def _triangulated(observations: LiftedObservations, truth: GroundTruth) -> Real:
+    assert truth.rig is not None
     sure = observations.confidence.astype(float)
-    return np.asarray(triangulate(cameras.straight_px, sure, cameras.projection), float)
-
-
-def _limit_in_views(observations: LiftedObservations, cameras: Cameras) -> Real:
-    world = _triangulated(observations, cameras)
-    turned = np.einsum("nvij,nkj->nvki", cameras.view_from_world, world)
-    return np.asarray(turned + cameras.translation_mm[:, :, None])
+    keypoints = _undistorted(observations, truth)
+    return np.asarray(triangulate(keypoints, sure, truth.rig.projection), float)

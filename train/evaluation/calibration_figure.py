@@ -16,7 +16,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from cvsf.multiview.rig import Real
-from train.data.calibration_input import Filmed
+from train.data.calibration_input import CalibrationInput
 from train.data.images import Picture, stills
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.world_figure import FAINT, INK, PAPER, draw_world
@@ -34,7 +34,7 @@ _SHOWN = (1, 4)  # of them, on the pictures
 _MOST_VIEWS = 4
 
 
-def draw(outcome: Outcome, filmed: Filmed, file: Path, picture: Path) -> None:
+def draw(outcome: Outcome, filmed: CalibrationInput, file: Path, picture: Path) -> None:
     """Write the picture of a session that was calibrated."""
     assert outcome.found is not None
     assert outcome.placed is not None
@@ -94,7 +94,7 @@ def _legend(figure: Figure, said: str) -> None:
 def _view(
     axes: Axes,
     outcome: Outcome,
-    filmed: Filmed,
+    filmed: CalibrationInput,
     still: Picture | None,
     place: tuple[int, int],
     colour: Any,

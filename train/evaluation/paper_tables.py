@@ -19,7 +19,7 @@ from cvsf.system.errors import Refusal
 from train.data.dataset_recording import Split
 from train.data.datasets import DATASETS, published, recognised
 from train.data.human36m import action_of
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.evaluation.paper_results import JDR, SIX_JOINTS, TABLES, Reported
 from train.evaluation.score_lifter import BAD_SHARE, Lift, over_pose_norm, score
 
@@ -113,7 +113,7 @@ def paper_rows(number: int, dataset: str) -> tuple[Reported, ...]:
     return JDR[dataset] if number == 2 else TABLES[number].rows
 
 
-def _add(sums: Sums, facts: dict[str, Any], instants: Instants) -> None:
+def _add(sums: Sums, facts: dict[str, Any], instants: Recordings) -> None:
     for key, value, weight in _weighed(facts, instants):
         sums.add(key, value, weight)
     views = _views(instants)
@@ -121,7 +121,7 @@ def _add(sums: Sums, facts: dict[str, Any], instants: Instants) -> None:
     sums.add(("actions", action), facts["one_view"]["p_mpjpe_mm"], views)
 
 
-def _weighed(facts: dict[str, Any], instants: Instants) -> Iterator[tuple[Key, Any, float]]:
+def _weighed(facts: dict[str, Any], instants: Recordings) -> Iterator[tuple[Key, Any, float]]:
     """Every figure of one session with what it is a mean of."""
     views = _views(instants)
     for way in _WAYS:
@@ -137,13 +137,13 @@ def _weighed(facts: dict[str, Any], instants: Instants) -> Iterator[tuple[Key, A
         yield ("without_truth", figure), value, len(instants)
 
 
-def _views(instants: Instants) -> float:
+def _views(instants: Recordings) -> float:
     return float(np.any(instants.confidence > 0, axis=-1).sum())
 
 
-def _joints_shown(instants: Instants) -> tuple[float, float, Any]:
+def _joints_shown(instants: Recordings) -> tuple[float, float, Any]:
     """How many joints are badly detected and how many are not, and (J,) all that were detected."""
-    pixels = instants.truth.pixels
+    pixels = instants.truth.keypoints_px
     assert pixels is not None
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))
     off = over_pose_norm(instants.keypoints_px, pixels)

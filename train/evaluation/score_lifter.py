@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cvsf.evaluation.ground_truth import GroundTruth, Real
 from cvsf.evaluation.metrics import (
     bone_stability,
     jdr,
@@ -22,8 +23,8 @@ from cvsf.evaluation.metrics import (
 )
 from cvsf.model.fusion import refined_confidence
 from cvsf.skeleton import H36M_16, Array
-from train.data.instants import Instants, Truth
-from train.data.temporal_windows import one_clock, shown_around
+from train.data.instants import Recordings
+from train.data.temporal_windows import one_clock, windows
 
 Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
@@ -34,7 +35,7 @@ BAD_SHARE = 0.05
 
 
 def score(
-    lift: Lift, instants: Instants, again: Lift | None = None, frames: int = 1
+    lift: Lift, instants: Recordings, again: Lift | None = None, frames: int = 1
 ) -> dict[str, Any]:
     """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out.
 
@@ -45,7 +46,7 @@ def score(
     def shown(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
         if frames == 1:
             return keypoints, confidence
-        return shown_around(keypoints, confidence, clock, frames)
+        return windows(keypoints, confidence, clock, frames)
 
     clock = one_clock(instants.session, instants.t_s)
     seen_2d = shown(instants.keypoints_px, instants.confidence)
@@ -65,13 +66,13 @@ def score(
             truth.joints_mm,
             seen,
         )
-    if truth.pixels is not None:
+    if truth.keypoints_px is not None:
         facts |= _score_2d(instants, truth, together["refined_px"])
     facts["without_truth"] = _without_truth(together, alone, instants)
     return facts
 
 
-def errors(predicted: Array, truth_mm: Array, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
+def errors(predicted: Array, truth_mm: Real, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
     """Means over the views (N, V) that saw the person."""
     predicted, truth = predicted[seen].astype(np.float64), truth_mm[seen].astype(np.float64)
     return {
@@ -91,7 +92,7 @@ def lift_all(lift: Lift, keypoints: Array, confidence: Array, image: Array) -> d
 
 
 def _one_by_one(
-    lift: Lift, instants: Instants, keypoints: Array, confidence: Array
+    lift: Lift, instants: Recordings, keypoints: Array, confidence: Array
 ) -> dict[str, Array]:
     """Every view lifted as if it were the only one; outputs (N, V, ...)."""
     shape = confidence.shape[:2]
@@ -116,12 +117,12 @@ def over_pose_norm(pixels: Array, truth_px: Array) -> Array:
     return np.asarray(np.linalg.norm(pixels - truth_px, axis=-1) / norm)
 
 
-def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, Any]:
-    assert truth.pixels is not None
-    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth.pixels).all(-1))
+def _score_2d(instants: Recordings, truth: GroundTruth, refined_px: Array) -> dict[str, Any]:
+    assert truth.keypoints_px is not None
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth.keypoints_px).all(-1))
     seen = (instants.confidence > 0) & known
     before, after = (
-        over_pose_norm(pixels, truth.pixels) for pixels in (instants.keypoints_px, refined_px)
+        over_pose_norm(pixels, truth.keypoints_px) for pixels in (instants.keypoints_px, refined_px)
     )
     bad, good = seen & (before > BAD_SHARE), seen & (before <= BAD_SHARE)
     facts: dict[str, Any] = {
@@ -133,7 +134,7 @@ def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, 
     }
     if truth.head_px is not None:
         rates = [
-            jdr(pixels, truth.pixels, truth.head_px, seen)
+            jdr(pixels, truth.keypoints_px, truth.head_px, seen)
             for pixels in (instants.keypoints_px, refined_px)
         ]
         facts["jdr"] = {
@@ -144,7 +145,7 @@ def _score_2d(instants: Instants, truth: Truth, refined_px: Array) -> dict[str, 
 
 
 def _without_truth(
-    together: dict[str, Array], alone: dict[str, Array], instants: Instants
+    together: dict[str, Array], alone: dict[str, Array], instants: Recordings
 ) -> dict[str, float | None]:
     """Agreement between the views' own poses, and how much bones change length in a take."""
     several = np.any(instants.confidence > 0, axis=-1).sum(-1) > 1

@@ -21,11 +21,11 @@ from cvsf.skeleton import Array
 from train.batches.body_augmentation import UNIT_MM
 from train.batches.probe_inputs import (
     GOLDEN_VIEWS,
-    Question,
-    Sample,
+    Inputs,
+    ProbeInputs,
     golden_sample,
-    nobody,
-    questions,
+    no_person,
+    probe_inputs,
 )
 
 PARITY = LIMITS["fp32"].relative
@@ -54,11 +54,11 @@ class Torch:
         self._double = copy.deepcopy(graph).double()
         self._shaken = [_shaken(graph, seed) for seed in range(_SHAKES)]
 
-    def exact(self, sample: Sample) -> dict[str, Tensor]:
+    def exact(self, sample: Inputs) -> dict[str, Tensor]:
         """Outputs in double precision."""
         return _outputs(self._double, {name: tensor.double() for name, tensor in sample.items()})
 
-    def moved(self, sample: Sample) -> dict[Precision, dict[str, Tensor]]:
+    def moved(self, sample: Inputs) -> dict[Precision, dict[str, Tensor]]:
         """Outputs (times, B, ...) with pixels moved by what single precision rounds off, and with
         weights moved by what half precision does.
         """
@@ -74,7 +74,7 @@ class Torch:
             "fp16": {name: torch.stack([each[name] for each in shaken]) for name in nudged},
         }
 
-    def reference(self, sample: Sample) -> Reference:
+    def reference(self, sample: Inputs) -> Reference:
         """What an engine is held to, and where torch itself does not hold still."""
         exact, single = self.exact(sample), _outputs(self.graph, sample)
         settled = {}
@@ -98,7 +98,7 @@ class Exam:
     def __init__(self, known: Torch) -> None:
         self._asked = [
             (question, [known.reference(row) for row in question.rows])
-            for question in questions(known.graph.joint_set)
+            for question in probe_inputs(known.graph.joint_set)
         ]
 
     def worst(self, engine: Engine) -> Difference:
@@ -115,7 +115,7 @@ class Exam:
 
 
 def _answers(
-    engine: Engine, question: Question, references: list[Reference]
+    engine: Engine, question: ProbeInputs, references: list[Reference]
 ) -> Iterator[tuple[dict[str, Array], list[Reference]]]:
     """What the engine says of each batch, and torch of its instants."""
     for size in question.batches:
@@ -127,7 +127,7 @@ def _answers(
         yield engine.lift_many(**batch), [references[i] for i in which]
 
 
-def disagreement(engine: Engine, graph: FusedLifter, sample: Sample) -> float:
+def disagreement(engine: Engine, graph: FusedLifter, sample: Inputs) -> float:
     """Largest difference of any output to torch, relative to that output's size."""
     found = engine.lift_many(**{name: tensor.numpy() for name, tensor in sample.items()})
     return difference([(found, Torch(graph).reference(sample))], engine.precision).relative
@@ -166,14 +166,14 @@ def difference(
     return Difference(relative=worst, n_mpjpe_mm=apart_mm)
 
 
-def golden_instants(known: Torch) -> tuple[Sample, dict[str, Tensor]]:
+def golden_instants(known: Torch) -> tuple[Inputs, dict[str, Tensor]]:
     """Four instants of four views and torch's exact outputs, as far from a tie as they can be: any
     machine must agree.
     """
     joints = known.graph.joint_set
     tried = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in range(4, 104, 10)]
     calm = sorted(tried, key=lambda sample: _unrest(known, sample))[:3]
-    rows = [*calm, nobody(calm[0])]
+    rows = [*calm, no_person(calm[0])]
     whole = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
     return whole, {name: value.float() for name, value in known.exact(whole).items()}
 
@@ -185,7 +185,7 @@ def write_golden(known: Torch, path: Path) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def _unrest(known: Torch, sample: Sample) -> float:
+def _unrest(known: Torch, sample: Inputs) -> float:
     """By how much more than an engine may be off the outputs are moved by rounding."""
     exact = known.exact(sample)
     return max(
@@ -214,6 +214,6 @@ def _shaken(graph: FusedLifter, seed: int) -> FusedLifter:
     return shaken
 
 
-def _outputs(graph: FusedLifter, sample: Sample) -> dict[str, Tensor]:
+def _outputs(graph: FusedLifter, sample: Inputs) -> dict[str, Tensor]:
     with torch.no_grad():
         return dict(graph(**sample)._asdict())

@@ -1,5 +1,5 @@
 """The optimisation: one lifter, one variant, one seed.
 
-In: batches. Out: a checkpoint, curves and scores in one folder, resumable to the last digit.
-Read `run.py` first, then `optimise.py`; `objectives.py` says what each variant minimises.
+In: batches. Out: a checkpoint, curves and scores in one folder, resumable to the bit.
+Read `run.py` first, then `optimise.py`; `objectives.py` has what each variant minimises.
 """

@@ -1,6 +1,6 @@
-"""The course of a run as a picture: loss and errors on kept-back instants over steps.
+"""A run's curves as a picture: loss and errors on kept-back instants over steps.
 
-Where stage 2 begins another loss is summed; a line says so.
+From stage 2 on the loss has other terms; a line marks where it begins.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _WITHOUT_TRUTH = {"views_apart": "views apart", "bone_spread": "spread of bone l
 def draw_curves(
     curve: Sequence[dict[str, float]], path: Path, title: str = "", stage2_step: int | None = None
 ) -> None:
-    """One panel of losses; one of N-MPJPE, or, without a truth, of what tells without one."""
+    """One panel of losses; one of N-MPJPE, or, without a truth, of the label-free metrics."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
@@ -47,7 +47,7 @@ def draw_curves(
 
 
 def _lines(panel: Axes, curve: Sequence[dict[str, float]], names: dict[str, str]) -> bool:
-    """Whether any of the named figures was noted, and so is drawn."""
+    """Whether any of the named metrics is in the curve, and so is drawn."""
     for name, label in names.items():
         points = [(point["step"], point[name]) for point in curve if name in point]
         if points:

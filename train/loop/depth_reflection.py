@@ -1,31 +1,33 @@
-"""Whether a lifter that never saw a label has settled on the body or on its mirror image in depth.
+"""Whether a lifter trained without labels gives the body or its mirror image in depth (Necker's
+reversal).
 
-Told by the body alone: knees bend one way and elbows the other.
+The body alone shows it: knees bend one way and elbows the other.
 """
 
 import copy
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cvsf.model.geometry import cross, unit
 from cvsf.model.lifter import Lifter
 from cvsf.skeleton import JointSet
-from train.batches.batch import Sample
+from train.batches.batch import Batch
 
 
-def righted(lifter: Lifter, sample: Sample, joint_set: JointSet) -> Lifter:
-    """A copy that gives bodies, not their mirror images, as told by what it makes of a sample."""
+def without_reflection(lifter: Lifter, batch: Batch, joint_set: JointSet) -> Lifter:
+    """A copy that gives bodies, not their mirror images, by its poses of a batch."""
     lifter = copy.deepcopy(lifter).eval()
     with torch.no_grad():
-        canonical, _ = lifter(sample.plane, sample.confidence)
+        canonical, _ = lifter(batch.plane, batch.confidence)
     if depth_sign(canonical, joint_set) < 0:
         lifter.turn_depth_over()
     return lifter
 
 
-def depth_sign(canonical: Tensor, joint_set: JointSet) -> float:
-    """+1 if knees and elbows bend as a body's do, -1 if it has settled on the mirrored body."""
+def depth_sign(canonical: Float[Tensor, "*batch J 3"], joint_set: JointSet) -> float:
+    """+1 if knees and elbows bend as a body's do, -1 if the poses are mirrored in depth."""
     at = {name: canonical[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"] + at["lshoulder"] - at["rshoulder"])
     bent = 0.0

@@ -1,10 +1,11 @@
-"""What each variant descends on: Eq. 7 of the paper in the weights of its stage, or the distance to
-a known body.
+"""The loss of each variant: Eq. 7 of the paper in the weights of its stage, or the distance to a
+known body.
 
-A label-free objective is handed 2D and confidences and never holds a truth.
+A label-free objective gets 2D and confidences and no truth.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cvsf.model.fusion import FusedLifter
@@ -24,11 +25,11 @@ from cvsf.model.losses import (
     unit_norm,
 )
 from cvsf.skeleton import JointSet
-from train.batches.batch import Sample
+from train.batches.batch import Batch
 from train.config import TrainConfig
 
 FUSED = ("s1", "s1s2")
-"""Variants that learn from refined 2D poses too."""
+"""Variants that train on refined 2D poses too."""
 
 
 class Objective(nn.Module):
@@ -41,45 +42,47 @@ class Objective(nn.Module):
         self.rehearsal_weight = config.rehearsal_weight
         self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
-    def forward(self, sample: Sample, weights: StageWeights) -> Tensor:
-        """The mean loss of a batch, what is rehearsed beside it included."""
-        if sample.rehearsed is None:
-            return self._of(sample, weights)
-        known = self._of(sample.rehearsed, weights)
-        return self._of(sample, weights) + self.rehearsal_weight * known
+    def forward(self, batch: Batch, weights: StageWeights) -> Float[Tensor, ""]:
+        """The mean loss of a batch, its rehearsal included."""
+        if batch.rehearsal is None:
+            return self._of(batch, weights)
+        rehearsal = self._of(batch.rehearsal, weights)
+        return self._of(batch, weights) + self.rehearsal_weight * rehearsal
 
-    def _of(self, sample: Sample, weights: StageWeights) -> Tensor:
-        canonical, rotation = self.fusion.lifter(sample.plane, sample.shown)
-        if sample.canonical is None or sample.view_from_canonical is None:
-            return self._total(canonical, rotation, sample, weights)
-        present = (sample.confidence.amax(-1) > 0).to(canonical.dtype)
-        if present.ndim > 2:  # a window: what its middle shows
+    def _of(self, batch: Batch, weights: StageWeights) -> Tensor:
+        canonical, rotation = self.fusion.lifter(batch.plane, batch.input_confidence)
+        if batch.canonical is None or batch.view_from_canonical is None:
+            return self._total(canonical, rotation, batch, weights)
+        present = (batch.confidence.amax(-1) > 0).to(canonical.dtype)
+        if present.ndim > 2:  # of a window, the middle frame
             present = present[..., present.shape[-1] // 2]
-        body, turn = sample.canonical, sample.view_from_canonical
-        loss = supervised(canonical, rotation, body, turn, present, sample.sure)
+        body, true_rotation = batch.canonical, batch.view_from_canonical
+        loss = supervised(canonical, rotation, body, true_rotation, present, batch.joint_weight)
         if self.shape_weight:
-            apart = misshapen(canonical, body, present, sample.sure)
-            loss = loss + self.shape_weight * apart
+            distance = misshapen(canonical, body, present, batch.joint_weight)
+            loss = loss + self.shape_weight * distance
         return loss
 
     def _total(
-        self, canonical: Tensor, rotation: Tensor, sample: Sample, weights: StageWeights
+        self, canonical: Tensor, rotation: Tensor, batch: Batch, weights: StageWeights
     ) -> Tensor:
         """Eq. 7; with no weight on the refined poses it is Eq. 3 alone and nothing is fused."""
-        plane, confidence = sample.plane, sample.confidence
+        plane, confidence = batch.plane, batch.confidence
         projected = reprojected(canonical, rotation)
         loss = weights.inputs * deviation(plane, projected, confidence)
         if not weights.refined:
             return loss
         with torch.no_grad():  # Eq. 2 is an argmax: a constant for the optimiser
-            refined, sure = self.fusion.refined_plane(canonical, rotation, plane, confidence)
+            refined, refined_confidence = self.fusion.refined_plane(
+                canonical, rotation, plane, confidence
+            )
         found = (confidence > 0).to(plane.dtype)
         unit = unit_norm(plane, found), unit_norm(refined, found)
         loss = loss + weights.inputs * refinement(*unit, confidence)
         loss = loss + weights.refined * deviation(refined, projected, confidence)
         if not weights.agreement:
             return loss
-        again, _ = self.fusion.lifter(refined, sure)
+        again, _ = self.fusion.lifter(refined, refined_confidence)
         return loss + weights.agreement * disagreement(
             self.canonical_norm * _unit_size(again), found.amax(-1)
         )
@@ -88,8 +91,8 @@ class Objective(nn.Module):
 def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
     """The weights of Eq. 7 in a variant's stage (section 3.4) at one step.
 
-    Stage 1 gives the refined poses a hundredth of the weight and more than half of the time: it
-    takes them at every few steps only, at as many times the weight.
+    In stage 1 the refined poses have a hundredth of the weight and would take more than half of the
+    time: they are used at every `refine_every`-th step only, at that many times the weight.
     """
     if config.variant not in FUSED:
         return BASELINE
@@ -103,5 +106,5 @@ def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
 
 
 def _unit_size(canonical: Tensor) -> Tensor:
-    """Each pose by its Euclidean norm, so that agreeing is not had by shrinking."""
+    """Poses (..., J, 3) over their Euclidean norm, so that shrinking them does not lower Eq. 6."""
     return canonical / canonical.square().sum((-2, -1), keepdim=True).clamp_min(TINY).sqrt()

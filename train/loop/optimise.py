@@ -1,4 +1,4 @@
-"""The descent: one lifter, one variant, one seed, from a fresh start or exactly from where a
+"""The optimisation: one lifter, one variant, one seed, from new weights or exactly from where a
 checkpoint left it.
 
 One loop for one process or many. The learning rate follows the steps; everything random is drawn
@@ -19,21 +19,22 @@ from torch import Tensor, nn
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import JointSet
 from cvsf.system.errors import Refusal
-from train.batches.batch import Draw, Sample
+from train.batches.batch import Batch, Draw
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
-from train.distributed import Company
+from train.distributed import ProcessGroup
 from train.loop.objectives import FUSED, Objective, step_weights
 from train.loop.plateau import Plateau
 
 _TIMED = 30
-"""Steps that are timed, after as many that are not, before minutes become a number of steps."""
-_KINDS = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+"""Steps that are timed, after as many that are not, before minutes become a number of steps; a
+guess, not measured."""
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
 
 @dataclass(slots=True, kw_only=True)
-class Descent:
-    """A run in progress."""
+class Run:
+    """A training run in progress."""
 
     config: TrainConfig
     joint_set: JointSet
@@ -48,7 +49,7 @@ class Descent:
     step: int = 0
     spent_s: float = 0.0  # of processor time, or of a GPU's
     stage2_step: int | None = None  # after which stage 2 began
-    noted: float = 0.0  # sum of the losses since the curve's last point
+    noted: float = 0.0  # sum of the losses since the last point of the curve
     curve: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -56,16 +57,16 @@ class Descent:
         """Share of the run that is done."""
         return self.step / self.steps
 
-    def at_rest(self, sessions: tuple[str, ...], parent: Checkpoint | None = None) -> Checkpoint:
-        """The run as a checkpoint; a parent's recordings are its own too."""
-        taught = parent.sessions if parent else ()
+    def checkpoint(self, sessions: tuple[str, ...], parent: Checkpoint | None = None) -> Checkpoint:
+        """The run as a checkpoint; its sessions include the parent's."""
+        inherited = parent.sessions if parent else ()
         return Checkpoint(
             variant=self.config.variant,
             joint_set=self.joint_set.name,
             shape=asdict(self.lifter.shape),
             weights=self.lifter.state_dict(),
             config=self.config.model_dump(),
-            sessions=tuple(dict.fromkeys((*taught, *sessions))),
+            sessions=tuple(dict.fromkeys((*inherited, *sessions))),
             parent=parent.engine if parent else None,
             seed=self.seed,
             step=self.step,
@@ -90,21 +91,21 @@ def start(
     seed: int,
     parent: Checkpoint | None = None,
     device: torch.device | None = None,
-) -> Descent:
+) -> Run:
     """A new run, from random weights or from a parent's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         lifter = Lifter(config.shape(joint_set))
     if parent is not None:
         check_parent(parent, lifter.shape, joint_set)
-        # what a window adds to a parent of single frames begins as nothing
+        # the layers that a window adds to a parent of single frames start at zero
         lifter.load_state_dict(lifter.state_dict() | parent.weights)
-    if config.frames > 1:  # what single frames taught stays as it is
+    if config.frames > 1:  # the weights learned on single frames stay as they are
         for part in (lifter.stem, lifter.blocks):
             part.requires_grad_(False)
-    lifter = lifter.to(device or torch.device("cpu"), _KINDS[config.precision])
+    lifter = lifter.to(device or torch.device("cpu"), _DTYPES[config.precision])
     lifter.matrix_type = torch.bfloat16 if config.precision == "bfloat16" else None
-    return Descent(
+    return Run(
         config=config,
         joint_set=joint_set,
         seed=seed,
@@ -121,7 +122,7 @@ def resume(
     joint_set: JointSet,
     checkpoint: Checkpoint,
     device: torch.device | None = None,
-) -> Descent:
+) -> Run:
     """The run a checkpoint was taken from, to the bit."""
     if not checkpoint.course:
         raise Refusal(
@@ -140,33 +141,35 @@ def resume(
     return run
 
 
-def descend(
-    run: Descent,
+def optimise(
+    run: Run,
     draw: Draw,
     minutes: float | None = None,
-    told: Callable[[float], None] = lambda loss: None,
-    company: Company | None = None,
+    on_step: Callable[[float], None] = lambda loss: None,
+    group: ProcessGroup | None = None,
     stop: threading.Event | None = None,
 ) -> bool:
-    """Train to the end of the steps, or of the minutes of computing; False if told to stop before.
+    """Train to the end of the steps or of the minutes of computing; False if `stop` was set before.
 
-    `told` is called with the loss after every step. Minutes are turned into a number of steps once
-    some are timed, so that a run that goes on later takes the same course.
+    `on_step` is called with the loss after every step. Minutes are turned into a number of steps
+    once some are timed, so that a resumed run is the same. Refusal if the loss is not finite.
     """
-    company, config = company or Company(), run.config
-    model = company.joined(Objective(run.lifter, run.joint_set, config))
+    group, config = group or ProcessGroup(), run.config
+    model = group.data_parallel(Objective(run.lifter, run.joint_set, config))
     if config.compiled:
         model.compile()
     parameters = [part for part in run.lifter.parameters() if part.requires_grad]
-    clock = time.perf_counter if company.device.type == "cuda" else time.process_time
+    clock = time.perf_counter if group.device.type == "cuda" else time.process_time
     timing = None if minutes is None or run.timed else _Timing(clock)
     run.lifter.train()
     while run.step < run.steps:
         began = clock()
-        for group in run.optimiser.param_groups:
-            group["lr"] = config.rate * schedule(run.step, run.progress, config.warm_up_steps)
-        sample = draw()
-        loss: Tensor = model(sample, step_weights(config, run.stage, run.step))
+        for parameters_of in run.optimiser.param_groups:
+            parameters_of["lr"] = config.rate * schedule(
+                run.step, run.progress, config.warm_up_steps
+            )
+        batch = draw()
+        loss: Tensor = model(batch, step_weights(config, run.stage, run.step))
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
@@ -174,7 +177,7 @@ def descend(
         run.step += 1
         took = clock() - began
         halt = float(stop is not None and stop.is_set())
-        value, took, halt = company.mean(float(loss.detach()), took, halt)
+        value, took, halt = group.mean(float(loss.detach()), took, halt)
         if not math.isfinite(value):
             raise Refusal(
                 f"the loss is {value} at step {run.step}, so the weights are lost; "
@@ -183,11 +186,11 @@ def descend(
         run.spent_s += took
         _advance(run, value)
         if timing is not None and minutes is not None and not run.timed:
-            fused = timing.fused(model, sample, config)
-            if timing.add(took, company.mean(fused)[0]):
+            fused = timing.fused(model, batch, config)
+            if timing.add(took, group.mean(fused)[0]):
                 fits = timing.steps(60 * minutes, config)
                 run.steps, run.timed = min(run.steps, max(run.step, fits)), True
-        told(value)
+        on_step(value)
         if halt:
             break
     run.lifter.eval()
@@ -202,14 +205,14 @@ class _Timing:
         self._plain: list[float] = []
         self._fused: list[float] = []
 
-    def fused(self, model: nn.Module, sample: Sample, config: TrainConfig) -> float:
-        """Seconds of a stage 2 step beyond a plain one; its gradients are thrown away."""
+    def fused(self, model: nn.Module, batch: Batch, config: TrainConfig) -> float:
+        """Seconds of a stage 2 step beyond a plain one; its gradients are discarded."""
         if config.variant not in FUSED:
             return 0.0
         seconds = []
         for stage, step in ((2, 0), (1, 1)):
             began = self._clock()
-            model(sample, step_weights(config, stage, step)).backward()
+            model(batch, step_weights(config, stage, step)).backward()
             seconds.append(self._clock() - began)
         return seconds[0] - seconds[1]
 
@@ -228,12 +231,12 @@ class _Timing:
 
 
 def schedule(step: int, progress: float, warm_up_steps: int) -> float:
-    """Share of the learning rate: a short rise, then half a cosine down to a thousandth."""
+    """Share of the learning rate: linear warm-up, then half a cosine down to a thousandth."""
     rise = min(1.0, (step + 1) / warm_up_steps)
     return rise * (0.5 * (1 + math.cos(math.pi * min(1.0, progress))) + 1e-3)
 
 
-def _advance(run: Descent, loss: float) -> None:
+def _advance(run: Run, loss: float) -> None:
     """Stage 2 begins at the plateau, within the shares of the run that the configuration gives."""
     config = run.config
     if config.variant not in FUSED or run.stage == 2:

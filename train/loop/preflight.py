@@ -1,6 +1,6 @@
-"""What `cvsf train` refuses before it reads a recording: reading may take long, a refusal may not.
+"""What `cvsf train` refuses before it reads a recording, for reading may take long.
 
-What the recordings themselves have to say comes later.
+Errors in the recordings themselves come later.
 """
 
 import math
@@ -40,7 +40,7 @@ def check(
     elif config.rehearsal_weight:
         raise Refusal(
             f"rehearsal_weight is {config.rehearsal_weight} and there is no --parent; "
-            "what is rehearsed is a parent's answers, give one"
+            "rehearsal needs a parent's answers, give one"
         )
     for path in (out / f"seed-{seed}" / CHECKPOINT for seed in range(seeds)):
         if path.exists():

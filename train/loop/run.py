@@ -6,7 +6,7 @@ A folder holds all of it: configuration, curves, metrics, checkpoint.
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,76 +24,78 @@ from cvsf.model.keypoint_adapter import Morph
 from cvsf.model.lifter import Lifter
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
-from train.batches.batch import Draw, Sample, from_bodies, from_store, seen
-from train.batches.novel_views import from_placed
+from train.batches.batch import Draw, batch_of, from_bodies, from_store
+from train.batches.novel_views import from_pseudo_labels
 from train.batches.rehearsal import with_rehearsal
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.memmap_store import Store
 from train.data.temporal_windows import WindowedFusion
-from train.distributed import Company
+from train.distributed import ProcessGroup
 from train.evaluation.score_lifter import Lift, score
 from train.loop.curves import draw_curves
-from train.loop.depth_reflection import righted
-from train.loop.optimise import Descent, descend, resume, start
+from train.loop.depth_reflection import without_reflection
+from train.loop.optimise import Run, optimise, resume, start
 from train.loop.preflight import CHECKPOINT, check_same
 
 log = logging.getLogger(__name__)
 
 CONFIG, METRICS, CURVES = "config.json", "metrics.json", "curves.png"
-_STRETCH = 40  # instants
-_BODIES_LOOKED_AT = 2000
-"""Instants by which a lifter is told from its mirror image."""
+_STRETCH = 40
+"""Successive instants of a validation stretch of windows; a guess, not measured."""
+_REFLECTION_INSTANTS = 2000
+"""Instants whose poses show whether a lifter mirrors depth; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What every seed of a command does alike."""
+    """What all seeds of a command share."""
 
     config: TrainConfig
     learned: Store
-    kept_back: Instants | None  # in the process that reports
+    kept_back: Recordings | None  # in the process that reports
     minutes: float | None
     parent: Checkpoint | None
     morph: Morph | None = None
     again: bool  # go on with a run that is there
-    company: Company
+    group: ProcessGroup
     stop: threading.Event
 
 
 def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
-    """Train and score one seed; Refusal, with all that was learned saved, if told to stop."""
-    path, config, company = out / CHECKPOINT, task.config, task.company
+    """Train and score one seed; Refusal, after writing a checkpoint, if stopped before the end."""
+    path, config, group = out / CHECKPOINT, task.config, task.group
     if path.exists():
-        run = resume(config, H36M_16, _same(path, task), company.device)
+        run = resume(config, H36M_16, _same(path, task), group.device)
     else:
-        run = start(config, H36M_16, seed, task.parent, company.device)
-    if company.leads:
+        run = start(config, H36M_16, seed, task.parent, group.device)
+    if group.is_rank_0:
         out.mkdir(parents=True, exist_ok=True)
         (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
-    with _watched(run, task, path) as told:
-        done = descend(run, _draw(run, task), task.minutes, told, company=company, stop=task.stop)
-    if not company.leads:
+    with _validated(run, task, path) as on_step:
+        draw = _draw(run, task)
+        done = optimise(run, draw, task.minutes, on_step, group=group, stop=task.stop)
+    if not group.is_rank_0:
         if not done:
-            raise SystemExit(2)  # the first says why
+            raise SystemExit(2)  # rank 0 reports why
         return {}
-    _at_rest(run, task).write(path)
+    _checkpoint(run, task).write(path)
     if not done:
-        raise Refusal(f"told to stop at step {run.step} of {run.steps}; go on with --resume")
+        raise Refusal(f"stopped at step {run.step} of {run.steps}; go on with --resume")
     return _finish(run, task, out)
 
 
-def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
+def _finish(run: Run, task: Task, out: Path) -> dict[str, Any]:
     """The finished run's checkpoint, curves and scores."""
     assert task.kept_back is not None
-    lifter = _righted(run, task)
+    lifter = _lifter(run, task)
     scores = _scores(lifter, task, task.kept_back)
     scores |= {"steps": run.step, "computing_s": run.spent_s}
     named: dict[str, dict[str, float]] = {
         row: scores[row] for row in ("one_view", "one_view_refined", "fused") if row in scores
     }
-    finished = _at_rest(run, task)
+    finished = _checkpoint(run, task)
     replace(finished, scores=named, weights=lifter.state_dict()).write(out / CHECKPOINT)
     title = f"{run.config.variant}, seed {run.seed}"
     draw_curves(run.curve, out / CURVES, title, run.stage2_step)
@@ -101,23 +103,23 @@ def _finish(run: Descent, task: Task, out: Path) -> dict[str, Any]:
     return scores
 
 
-def _at_rest(run: Descent, task: Task) -> Checkpoint:
-    rest = run.at_rest(task.learned.sessions, task.parent)
+def _checkpoint(run: Run, task: Task) -> Checkpoint:
+    rest = run.checkpoint(task.learned.sessions, task.parent)
     morph = task.morph.at_rest() if task.morph else None
     return replace(rest, morph=morph, sha256=task.learned.sha256)
 
 
 def _same(path: Path, task: Task) -> Checkpoint:
     found = check_same(path, task.config)
-    taught = task.parent.sessions if task.parent else ()
+    inherited = task.parent.sessions if task.parent else ()
     same = found.sha256 == task.learned.sha256
-    if not same or set(found.sessions) != {*taught, *task.learned.sessions}:
+    if not same or set(found.sessions) != {*inherited, *task.learned.sessions}:
         raise Refusal(
             f"{path} learned from other recordings; give the same, or another --out, and with "
             "--parent its weights to start from"
         )
     if not _alike(found.morphing(), task.morph):
-        raise Refusal(f"{path} was trained behind another --morph; give that one or another --out")
+        raise Refusal(f"{path} was trained with another --morph; give that one or another --out")
     return found
 
 
@@ -128,50 +130,52 @@ def _alike(a: Morph | None, b: Morph | None) -> bool:
     return a.shape == b.shape and all(torch.equal(t, theirs[n]) for n, t in a.state_dict().items())
 
 
-def _draw(run: Descent, task: Task) -> Draw:
+def _draw(run: Run, task: Task) -> Draw:
     draw, random = _recorded(run, task), run.generators["batches"]
     if task.parent is None or not run.config.rehearsal_weight:
         return draw
-    return with_rehearsal(draw, task.learned, task.parent, run.config, random, task.company)
+    return with_rehearsal(draw, task.learned, task.parent, run.config, random, task.group)
 
 
-def _recorded(run: Descent, task: Task) -> Draw:
+def _recorded(run: Run, task: Task) -> Draw:
     random = run.generators["batches"]
     if run.config.variant == "stage3":
-        return from_placed(task.learned, run.config, random, task.company)
-    if run.config.bodies == "virtual":  # no detector found these
-        return from_bodies(task.learned, run.config, random, task.company)
-    return from_store(task.learned, run.config, random, task.company, task.morph)
+        return from_pseudo_labels(task.learned, run.config, random, task.group)
+    if run.config.bodies == "virtual":  # their 2D is not a detector's
+        return from_bodies(task.learned, run.config, random, task.group)
+    return from_store(task.learned, run.config, random, task.group, task.morph)
 
 
 @contextmanager
-def _watched(run: Descent, task: Task, path: Path) -> Iterator[Any]:
-    """A progress bar, and now and then a look at the kept-back instants and a save."""
-    if not task.company.leads or task.kept_back is None:
+def _validated(run: Run, task: Task, path: Path) -> Iterator[Callable[[float], None]]:
+    """What is called with the loss of every step: it moves a progress bar, and `checks` times a run
+    scores kept-back instants and writes a checkpoint.
+    """
+    if not task.group.is_rank_0 or task.kept_back is None:
         yield lambda loss: None
         return
-    shown = task.kept_back.take(_looked_at(len(task.kept_back), run.config))
+    validation = task.kept_back.take(_validation_rows(len(task.kept_back), run.config))
     with _progress_bar() as bar:
         row = bar.add_task(f"{run.config.variant} seed {run.seed}", total=1.0, stage=1, loss=0.0)
         smooth = [0.0, 0.0]  # sums of losses and their weights, the last fifty or so
 
-        def told(loss: float) -> None:
+        def on_step(loss: float) -> None:
             smooth[:] = 0.98 * smooth[0] + loss, 0.98 * smooth[1] + 1
             mean = smooth[0] / smooth[1]
             bar.update(row, completed=run.progress, stage=run.stage, loss=mean)
             run.noted += loss
-            looks = run.config.checks * run.step // run.steps
-            if looks > run.config.checks * (run.step - 1) // run.steps:
+            checks = run.config.checks * run.step // run.steps
+            if checks > run.config.checks * (run.step - 1) // run.steps:
                 since = run.curve[-1]["step"] if run.curve else 0
                 point = {"step": run.step, "loss": run.noted / (run.step - since)}
                 run.noted = 0.0
-                run.curve.append(point | {"stage": run.stage} | _look(run, task, shown))
-                _at_rest(run, task).write(path)
+                run.curve.append(point | {"stage": run.stage} | _validation(run, task, validation))
+                _checkpoint(run, task).write(path)
 
-        yield told
+        yield on_step
 
 
-def _looked_at(count: int, config: TrainConfig) -> npt.NDArray[np.int64]:
+def _validation_rows(count: int, config: TrainConfig) -> npt.NDArray[np.int64]:
     """Some instants evenly spread; of windows, stretches of a few seconds."""
     at_once = 1 if config.frames == 1 else _STRETCH
     begins = np.linspace(0, max(count - at_once, 0), max(1, config.check_instants // at_once))
@@ -179,32 +183,32 @@ def _looked_at(count: int, config: TrainConfig) -> npt.NDArray[np.int64]:
     return np.unique(rows.clip(0, count - 1))
 
 
-def _look(run: Descent, task: Task, shown: Instants) -> dict[str, float]:
-    """One-view and fused error of the lifter as it is now, where there is a truth."""
-    lifter = _righted(run, task)
-    facts = _scores(lifter, task, shown)
+def _validation(run: Run, task: Task, observations: Recordings) -> dict[str, float]:
+    """The metrics of the lifter as it is now; one-view and fused errors where there is a truth."""
+    lifter = _lifter(run, task)
+    facts = _scores(lifter, task, observations)
     names = [name for name in ("one_view", "fused") if name in facts]
-    look: dict[str, float] = {name: facts[name]["n_mpjpe_mm"] for name in names}
-    look.update({name: v for name, v in facts["without_truth"].items() if v is not None})
-    return look
+    metrics: dict[str, float] = {name: facts[name]["n_mpjpe_mm"] for name in names}
+    metrics.update({name: v for name, v in facts["without_truth"].items() if v is not None})
+    return metrics
 
 
-def _scores(lifter: Lifter, task: Task, instants: Instants) -> dict[str, Any]:
+def _scores(lifter: Lifter, task: Task, observations: Recordings) -> dict[str, Any]:
     lift, again = lift_with(lifter, task.morph), lift_with(lifter)
-    return score(lift, instants, again, lifter.shape.frames)
+    return score(lift, observations, again, lifter.shape.frames)
 
 
-def _righted(run: Descent, task: Task) -> Lifter:
+def _lifter(run: Run, task: Task) -> Lifter:
     """The lifter as it is now, on the CPU, and no mirror image."""
     lifter = Lifter(run.lifter.shape)
     lifter.load_state_dict(run.lifter.state_dict())
     if run.config.variant in ("stage3", "supervised"):  # a body in space is no mirror image
         return lifter.eval()
     learned = task.learned
-    count = min(len(learned), _BODIES_LOOKED_AT)
+    count = min(len(learned), _REFLECTION_INSTANTS)
     rows = np.linspace(0, len(learned) - 1, count).astype(np.int64)
-    sample: Sample = seen(learned.rows(rows), labelled=False, morph=task.morph)
-    return righted(lifter, sample, H36M_16)
+    batch = batch_of(learned.rows(rows), labelled=False, morph=task.morph)
+    return without_reflection(lifter, batch, H36M_16)
 
 
 def lift_with(lifter: Lifter, morph: Morph | None = None) -> Lift:

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
-from train.batches.pseudo_labels import Placer
+from train.batches.pseudo_labels import PseudoLabeller
 from train.checkpoint import Checkpoint, read_checkpoint
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.read import read_instants
 from train.evaluation.score_lifter import Lift, score
 from train.loop.run import lift_with
@@ -39,7 +39,7 @@ def prove(
     taught = read_checkpoint(live)
     before = load_engine(live).lift_many
     after = _finite(lift_with(fresh.lifter(), fresh.morphing()))
-    placer = Placer(lift_with(taught.lifter()), taught.morphing())
+    placer = PseudoLabeller(lift_with(taught.lifter()), taught.morphing())
     names = (*plan.kept_back, *plan.earlier)
     found, without = placed([sessions / name for name in names], placer)
     judged = [(judge(before, one), judge(after, one)) for one in found]
@@ -91,7 +91,7 @@ def _named(files: Sequence[Path]) -> dict[str, Path]:
     return {path.name if names.count(path.name) == 1 else str(path): path for path in files}
 
 
-def _pair(one: Instants, before: Judged, after: Judged, *, is_new: bool) -> Pair:
+def _pair(one: Recordings, before: Judged, after: Judged, *, is_new: bool) -> Pair:
     means = before.means(), after.means()
     return Pair(
         session=one.session[0],
@@ -123,7 +123,7 @@ def _n_mm(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, f
     return float(before["n_mpjpe_mm"]), float(after["n_mpjpe_mm"])
 
 
-def _row(one: Instants, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, Any]:
+def _row(one: Recordings, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, Any]:
     return {
         "session": pair.session,
         "instants": len(one),
@@ -136,7 +136,7 @@ def _row(one: Instants, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, An
     }
 
 
-def _shown(found: Sequence[Instants], judged: Sequence[tuple[Judged, Judged]]) -> list[Any]:
+def _shown(found: Sequence[Recordings], judged: Sequence[tuple[Judged, Judged]]) -> list[Any]:
     """Some instants evenly over the sessions: what one view said before and after, z up."""
     every = [(k, row) for k, one in enumerate(found) for row in range(len(one))]
     if not every:
@@ -145,11 +145,11 @@ def _shown(found: Sequence[Instants], judged: Sequence[tuple[Judged, Judged]]) -
     return [_bodies(found[k], row, judged[k]) for k, row in (every[i] for i in chosen)]
 
 
-def _bodies(one: Instants, row: int, both: tuple[Judged, Judged]) -> dict[str, Any]:
-    assert one.placed is not None
+def _bodies(one: Recordings, row: int, both: tuple[Judged, Judged]) -> dict[str, Any]:
+    assert one.pseudo_labels is not None
     view = int(one.confidence[row].sum(-1).argmax())
-    target = one.placed.joints[row, view].astype(np.float64)
-    upright = _upright(one.placed.camera[row, view, :3].astype(np.float64))
+    target = one.pseudo_labels.joints[row, view].astype(np.float64)
+    upright = _upright(one.pseudo_labels.up[row, view].astype(np.float64))
     rooted = target - target[:1]
     bodies = {"target": rooted @ upright.T}
     for name, judged in zip(("before", "after"), both, strict=True):

@@ -18,10 +18,10 @@ from cvsf.evaluation.metrics import bone_stability, multiview_agreement, n_mpjpe
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
 from train.batches.body_augmentation import UNIT_MM
-from train.batches.pseudo_labels import Placer
+from train.batches.pseudo_labels import PseudoLabeller
 from train.batches.synthetic_motions import everyday
 from train.batches.virtual_views import VirtualViews
-from train.data.instants import Instants, joined
+from train.data.instants import Recordings, joined
 from train.data.sessions import read_session
 from train.evaluation.score_lifter import Lift, errors, lift_all
 
@@ -56,7 +56,9 @@ class Judged:
         }
 
 
-def placed(folders: Sequence[Path], placer: Placer) -> tuple[list[Instants], dict[str, str]]:
+def placed(
+    folders: Sequence[Path], placer: PseudoLabeller
+) -> tuple[list[Recordings], dict[str, str]]:
     """Sessions with their bodies as all cameras place them, and why others have none."""
     found, without = [], {}
     for folder in folders:
@@ -73,7 +75,7 @@ def placed(folders: Sequence[Path], placer: Placer) -> tuple[list[Instants], dic
     return found, without
 
 
-def _limited(folder: Path) -> Iterable[Instants]:
+def _limited(folder: Path) -> Iterable[Recordings]:
     """A session's instants; of a long one, stretches evenly spread over it."""
     whole = joined(list(read_session(folder)) or [_nothing(folder)])
     block = blocks(whole)
@@ -81,19 +83,19 @@ def _limited(folder: Path) -> Iterable[Instants]:
     yield whole.take(block % every == 0)
 
 
-def _nothing(folder: Path) -> Instants:
+def _nothing(folder: Path) -> Recordings:
     raise Refusal(f"{folder} holds no 2D poses; record with --record frames or poses")
 
 
-def blocks(instants: Instants) -> npt.NDArray[np.int64]:
+def blocks(instants: Recordings) -> npt.NDArray[np.int64]:
     """The second (N,) of its session that an instant belongs to."""
     since = instants.t_s - instants.t_s[:1]
     return np.asarray(since // _BLOCK_S, np.int64)
 
 
-def judge(lift: Lift, session: Instants) -> Judged:
+def judge(lift: Lift, session: Recordings) -> Judged:
     """One engine on one placed session."""
-    assert session.placed is not None
+    assert session.pseudo_labels is not None
     seen = np.any(session.confidence > 0, axis=-1)
     count, views = seen.shape
     rows = (a.reshape(-1, 1, *a.shape[2:]) for a in _pixels(session))
@@ -104,15 +106,15 @@ def judge(lift: Lift, session: Instants) -> Judged:
     poses = canonical @ np.swapaxes(turn, -1, -2)
     whole = together["fused"][:, None] @ np.swapaxes(together["view_from_canonical"], -1, -2)
     return Judged(
-        one_view=_apart(poses, session.placed.joints, seen),
-        fused=_apart(whole, session.placed.joints, seen),
+        one_view=_apart(poses, session.pseudo_labels.joints, seen),
+        fused=_apart(whole, session.pseudo_labels.joints, seen),
         views_apart=np.asarray(multiview_agreement(canonical, session.confidence), np.float64),
         bone_spread=float(bone_stability(together["fused"], H36M_16).mean()),
         poses=poses,
     )
 
 
-def _pixels(session: Instants) -> tuple[Array, Array, Array]:
+def _pixels(session: Recordings) -> tuple[Array, Array, Array]:
     return session.keypoints_px, session.confidence, session.image_px
 
 
@@ -131,7 +133,7 @@ def reference(lift: Lift) -> dict[str, Any]:
     """
     random = torch.Generator().manual_seed(_REFERENCE_SEED)
     bodies = everyday()
-    made = VirtualViews(1000 * bodies, H36M_16, random).film(bodies, _REFERENCE_VIEWS)
+    made = VirtualViews(1000 * bodies, H36M_16, random).observe(bodies, _REFERENCE_VIEWS)
     pixels = (_PLANE_PX * made.pose2d).flatten(0, 1)[:, None].numpy()
     confidence = made.confidence.flatten(0, 1)[:, None].numpy()
     alone = lift_all(lift, pixels, confidence, np.zeros((len(pixels), 1, 2), np.float32))

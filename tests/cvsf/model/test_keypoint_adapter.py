@@ -14,19 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from cvsf.engine.engine import SHIPPED, Engine, load_engine
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.model.fusion import FusedLifter, aim
 from cvsf.model.keypoint_adapter import FILLED, Morph, morph_from
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from cvsf.system.errors import Refusal
 from tests.support.recordings import run
-from train.batches.batch import from_store, mirrored, seen
+from train.batches.batch import batch_of, from_store, mirrored
 from train.batches.probe_inputs import STANDING
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint, read_morph, write_morph
 from train.config import TrainConfig
-from train.data.instants import MAX_VIEWS, Instants, Truth
+from train.data.instants import MAX_VIEWS, Recordings
 from train.data.memmap_store import open_store, write_store
-from train.distributed import Company
+from train.distributed import ProcessGroup
 from train.evaluate import lift_again
 from train.evaluation.score_lifter import score
 from train.export.compile import OPSET
@@ -51,7 +52,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def seen_by_coco(frames: int = 400, noise_px: float = 1.0) -> Instants:
+def seen_by_coco(frames: int = 400, noise_px: float = 1.0) -> Recordings:
     """People who turn and move their arms and legs, seen by a detector of COCO's joints that puts
     each of them to the same side of where it is.
     """
@@ -68,18 +69,20 @@ def seen_by_coco(frames: int = 400, noise_px: float = 1.0) -> Instants:
     names = [H36M_16.joints[i] for i in kept]
     sure = random.uniform(0.6, 1, truth.shape[:-1])
     keypoints, confidence = remap(found[:, :, kept], sure[:, :, kept], names, H36M_16.joints)
-    return Instants(
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=tuple(f"cam{view}" for view in range(VIEWS)),
         keypoints_px=keypoints,
         confidence=confidence,
         image_px=np.full((frames, VIEWS, 2), [1920, 1080], np.float32),
         session=("a:0",) * frames,
         subject=("ann",) * (frames * 3 // 4) + ("ben",) * (frames - frames * 3 // 4),
         t_s=np.arange(frames) / 30,
-        truth=Truth(pixels=truth, joints_mm=(1000 * local).astype(np.float32)),
+        truth=GroundTruth(keypoints_px=truth, joints_mm=(1000 * local).astype(np.float32)),
     )
 
 
-def written(instants: Instants, path: Path, *, truth: bool = True) -> Path:
+def written(instants: Recordings, path: Path, *, truth: bool = True) -> Path:
     """The same as a multi-view file."""
     names = list(dict.fromkeys(instants.subject))
     arrays: dict[str, Any] = {
@@ -94,7 +97,7 @@ def written(instants: Instants, path: Path, *, truth: bool = True) -> Path:
         "joints_mm": instants.truth.joints_mm,
     }
     if truth:
-        arrays["truth_px"] = instants.truth.pixels
+        arrays["truth_px"] = instants.truth.keypoints_px
     np.savez(path, allow_pickle=False, **arrays)
     return path
 
@@ -109,12 +112,12 @@ def restless(seed: int = 0) -> Morph:
 
 
 @pytest.fixture(scope="module")
-def found() -> Instants:
+def found() -> Recordings:
     return seen_by_coco()
 
 
 @pytest.fixture(scope="module")
-def poses(found: Instants) -> Poses:
+def poses(found: Recordings) -> Poses:
     return known_poses(found)
 
 
@@ -202,12 +205,12 @@ def test_a_joint_without_a_truth_is_left_where_it_was(poses: Poses) -> None:
     assert not torch.equal(moved[:, HIP], poses.keypoints_px[:, HIP])
 
 
-def test_instants_are_morphed_before_they_are_mirrored(found: Instants, tmp_path: Path) -> None:
+def test_instants_are_morphed_before_they_are_mirrored(found: Recordings, tmp_path: Path) -> None:
     write_store([found], tmp_path / "store")
     store = open_store(tmp_path / "store")
     config = TrainConfig(**SMALL | {"variant": "baseline", "mirror_share": 1.0})
     morph = restless()
-    drawn = from_store(store, config, torch.Generator().manual_seed(5), Company(), morph)()
+    drawn = from_store(store, config, torch.Generator().manual_seed(5), ProcessGroup(), morph)()
     rows = torch.randint(len(store), (8,), generator=torch.Generator().manual_seed(5)).numpy()
     plain = store.rows(rows)
     pixels, confidence = morph(
@@ -216,13 +219,15 @@ def test_instants_are_morphed_before_they_are_mirrored(found: Instants, tmp_path
     taken = replace(
         plain, keypoints_px=pixels.detach().numpy(), confidence=confidence.detach().numpy()
     )
-    whole = mirrored(seen(taken, labelled=False), torch.ones(8, dtype=torch.bool))
+    whole = mirrored(batch_of(taken, labelled=False), torch.ones(8, dtype=torch.bool))
     torch.testing.assert_close(drawn.plane, whole.plane)
     torch.testing.assert_close(drawn.confidence, whole.confidence)
     assert (drawn.confidence[..., HEAD] > 0).all()
 
 
-def test_the_fused_lifter_morphs_its_keypoints_and_not_its_refined_2d(found: Instants) -> None:
+def test_the_fused_lifter_morphs_its_keypoints_and_not_its_refined_2d(
+    found: Recordings,
+) -> None:
     torch.manual_seed(1)
     lifter = Lifter(LifterShape(joints=J, width=16, blocks=1))
     morph = restless()
@@ -257,7 +262,7 @@ class _Shown(nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporter about itself
-def test_the_exported_morph_gives_the_outputs_of_torch(found: Instants) -> None:
+def test_the_exported_morph_gives_the_outputs_of_torch(found: Recordings) -> None:
     torch.manual_seed(1)
     lifter = Lifter(LifterShape(joints=J, width=16, blocks=1)).eval()
     graph = _Shown(FusedLifter(lifter, H36M_16, 1, restless())).eval()
@@ -318,7 +323,7 @@ def same(a: Morph | None, b: Morph) -> bool:
 
 
 def plain_checkpoint() -> Checkpoint:
-    return start(TrainConfig(**SMALL), H36M_16, 0).at_rest(("a",))
+    return start(TrainConfig(**SMALL), H36M_16, 0).checkpoint(("a",))
 
 
 def test_an_old_checkpoint_without_a_morph_is_read_without_one(tmp_path: Path) -> None:
@@ -342,7 +347,7 @@ def test_refined_2d_of_an_engine_with_a_morph_is_lifted_without_it(tmp_path: Pat
 
 
 def test_a_file_that_holds_no_morph_is_refused_with_the_reason(
-    tmp_path: Path, found: Instants
+    tmp_path: Path, found: Recordings
 ) -> None:
     with pytest.raises(Refusal, match="no morph at"):
         read_morph(tmp_path / "none.pt")

@@ -7,7 +7,7 @@ import torch
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.model.losses import deviation, disagreement, misshapen, refinement, reprojected
 from cvsf.skeleton import H36M_16
-from train.batches.batch import Sample
+from train.batches.batch import Batch
 from train.config import TrainConfig
 from train.loop.objectives import Objective, step_weights
 
@@ -95,7 +95,7 @@ def test_the_total_loss_of_a_stage_equals_eq_7(stage: int, w1: float, w2: float)
         canonical, rotation = lifter(plane, confidence)
         refined, sure = objective.fusion.refined_plane(canonical, rotation, plane, confidence)
         again, _ = lifter(refined, sure)
-        ours = objective(Sample(plane, confidence, confidence), step_weights(config, stage, 0))
+        ours = objective(Batch(plane, confidence, confidence), step_weights(config, stage, 0))
     again = config.canonical_norm * again / again.norm(dim=(-2, -1), keepdim=True)
     total = 0.0
     for b, m, n in np.ndindex(3, VIEWS, VIEWS):

@@ -8,24 +8,22 @@ import numpy as np
 import pytest
 
 from capture.simulator.scene import aim
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
-from cvsf.multiview.triangulation import projection_of
 from cvsf.session.calibrations import CalibrationUpdate, to_event
 from cvsf.session.reader import SessionReader
 from cvsf.session.statistics import Recordable
 from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
-from runtime.bench.score_views import SCORED, Errors, Truth, read_truth, score
+from runtime.bench.score_views import SCORED, Errors, score
 from tests.support.filmed import SIZE, Filmed, engine, film_skier
-
-ALL = range(len(H36M_16))
 
 
 @dataclass(frozen=True)
 class Known:
     take: Filmed
-    truth: Truth
+    truth: GroundTruth
     calibration: Calibration
 
 
@@ -39,12 +37,6 @@ def known() -> Known:
     shift = -np.einsum("vij,vj->vi", rotation, centres)
     focal = np.array([view.focal_px for view in take.views])
     local = np.einsum("vij,nkj->nvki", rotation, take.joints) + shift[:, None]
-    projection = projection_of(rotation, 1e3 * shift, focal, np.array(SIZE) / 2)
-    truth = Truth(
-        joints_mm=1e3 * local,
-        view_from_world=np.broadcast_to(rotation, (count, 3, 3, 3)),
-        projection=np.broadcast_to(projection, (count, 3, 3, 4)),
-    )
     rig = Rig(
         cameras=take.observations.cameras,
         image_px=np.tile(np.array(SIZE, float), (3, 1)),
@@ -55,6 +47,13 @@ def known() -> Known:
         radial=none,
         delay_s=none,
     )
+    in_mm = replace(
+        rig,
+        view_from_world=np.broadcast_to(rotation, (count, 3, 3, 3)),
+        translation=np.broadcast_to(1e3 * shift, (count, 3, 3)),
+        focal_px=np.broadcast_to(focal, (count, 3)),
+    )
+    truth = GroundTruth(joints_mm=1e3 * local, rig=in_mm)
     calibration = Calibration(
         rig=rig,
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
@@ -94,7 +93,7 @@ def scored(
     for message in messages:
         writer.write(message)
     assert writer.close() == 0
-    return score(engine(), SessionReader(folder), poses, known.truth, ALL)
+    return score(engine(), SessionReader(folder), poses, known.truth)
 
 
 def test_without_skeletons_the_lifter_and_the_true_cameras_are_scored_all_the_same(
@@ -138,21 +137,14 @@ def test_predicted_skeletons_are_not_scored(known: Known, tmp_path: Path) -> Non
     assert np.isnan(scored(known, tmp_path / "s", guesses)["fused"]["p_mpjpe_mm"])
 
 
-def test_the_truth_file_gives_cameras_that_see_its_joints_at_its_keypoints(known: Known) -> None:
-    local, rotation = known.truth.joints_mm, known.truth.view_from_world
-    shift = 1e3 * np.broadcast_to(known.calibration.rig.translation, (len(local), 3, 3))
-    file = {
-        "camera_R": rotation,
-        "camera_t_mm": shift,
-        "focal_px": np.broadcast_to(known.calibration.rig.focal_px, local.shape[:2]),
-        "image_px": np.array(SIZE),
-        "joints_mm": local,
-    }
-    read = read_truth(file, np.array([3, 1]))
-    world = 1e3 * known.take.joints[[3, 1]]
-    homogeneous = np.concatenate([world, np.ones((2, len(H36M_16), 1))], -1)
-    seen = np.einsum("nvij,nkj->nvki", read.projection, homogeneous)
-    expected = known.take.observations.keypoints_px[[3, 1]]
-    off = np.abs(seen[..., :2] / seen[..., 2:] - expected)
-    assert np.median(off) < 1.5  # the detector's noise is 1.2 px
-    assert np.array_equal(read.joints_mm, local[[3, 1]])
+def test_only_the_joints_that_the_truth_is_scored_by_count(known: Known, tmp_path: Path) -> None:
+    poses = known.take.poses()
+    wrist = H36M_16.index("lwrist")
+    skeletons = []
+    for pose in poses:
+        joints = engine().lift(pose).fused.copy()
+        joints[wrist] += 5.0
+        skeletons.append(skeleton_of(pose, joints))
+    others = tuple(joint for joint in range(len(H36M_16)) if joint != wrist)
+    found = scored(replace(known, truth=replace(known.truth, scored=others)), tmp_path, skeletons)
+    assert found["fused"] == pytest.approx(found["lifter_fused"], abs=0.02)

@@ -1,21 +1,24 @@
 """World skeletons against the truth: what counts as an error, and how a knock is timed."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.messages import Skeleton
 from cvsf.skeleton import H36M_16
 from runtime.bench.score_world import (
     Real,
-    Take,
+    ScoredSession,
     align_known,
     first_world_s,
     one_view_share,
     score_bump,
     score_world,
 )
+from tests.support.made_calibration import made_rig
 from tests.support.material import make_pose, make_skeleton
 
 J = len(H36M_16)
@@ -32,20 +35,26 @@ def world(count: int = 40) -> Real:
     return np.asarray(body + np.arange(count)[:, None, None] * np.array([0.1, 0.0, 0.0]))
 
 
-def take(skeletons: list[Skeleton | None], truth: Real, turned_from: int = 10**6) -> Take:
+def take(skeletons: list[Skeleton | None], truth: Real, turned_from: int = 10**6) -> ScoredSession:
     """Two cameras at 20 Hz; cam1 stands elsewhere from an instant on."""
     count = len(truth)
     poses = [make_pose(n) for n in range(count)]
     moved = np.zeros((count, 2), bool)
     moved[turned_from:, 1] = True
-    return Take(
+    still = made_rig(views=2, instants=count)
+    rig = replace(
+        still,
+        view_from_world=np.broadcast_to(np.eye(3), (count, 2, 3, 3)),
+        translation=np.zeros((count, 2, 3)),
+    )
+    return ScoredSession(
         t_s=np.arange(count) / 20,
         poses=poses,
         skeletons=skeletons,
-        world=truth,
-        shown=np.ones((count, 2), bool),
-        turned=moved,
-        limit=truth,
+        truth=GroundTruth(joints_mm=1e3 * np.stack([truth, truth], 1), rig=rig),
+        in_view=np.ones((count, 2), bool),
+        moved=moved,
+        limit_mm=1e3 * truth,
     )
 
 
@@ -108,5 +117,5 @@ def test_an_instant_of_one_camera_counts_as_good_only_flagged_and_less_sure() ->
     seen = take(skeletons, truth)
     for n in range(10, 14):
         seen.poses[n].image_px[1] = 0
-        seen.shown[n, 1] = False
+        seen.in_view[n, 1] = False
     assert one_view_share(seen) == (0.25, 4)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.metric_scale import Scale
 from cvsf.hub_config import HubConfig
 from cvsf.messages import unpack
 from cvsf.multiview.rig import Calibration

@@ -1,4 +1,4 @@
-"""A file of two walkers, and the store of their bodies as all cameras placed them."""
+"""A file of two walkers, and the store of their pseudo-labels."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from cvsf.engine.engine import SHIPPED
 from tests.support.walkers import walkers
-from train.batches.pseudo_labels import Placer
+from train.batches.pseudo_labels import PseudoLabeller
 from train.checkpoint import read_checkpoint
 from train.data.memmap_store import Store, open_store, write_store
 from train.data.npz import read_file
@@ -14,9 +14,9 @@ from train.loop.run import lift_with
 
 
 @pytest.fixture
-def placer() -> Placer:
+def labeller() -> PseudoLabeller:
     """The shipped lifter's."""
-    return Placer(lift_with(read_checkpoint(SHIPPED).lifter()))
+    return PseudoLabeller(lift_with(read_checkpoint(SHIPPED).lifter()))
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("placed") / "store"
-    placer = Placer(lift_with(read_checkpoint(SHIPPED).lifter()))
-    write_store(placer.parts([read_file(file)]), folder)
+    labeller = PseudoLabeller(lift_with(read_checkpoint(SHIPPED).lifter()))
+    write_store(labeller.parts([read_file(file)]), folder)
     return open_store(folder)

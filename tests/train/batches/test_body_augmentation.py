@@ -7,7 +7,7 @@ import torch
 
 from cvsf.model.geometry import rotation_about
 from cvsf.skeleton import H36M_16
-from train.batches.body_augmentation import Bodies, knees_bend_back, random_bends, strung
+from train.batches.body_augmentation import Bodies, from_bones, knees_bend_back, random_bends
 from train.batches.probe_inputs import STANDING
 
 BODY = torch.tensor(np.array([STANDING[joint] for joint in H36M_16.joints]), dtype=torch.float32)
@@ -26,17 +26,17 @@ def bent_knee(deg: float) -> torch.Tensor:
     """The standing body with its left shank turned about its left axis."""
     bends = torch.eye(3).repeat(len(H36M_16), 1, 1)
     bends[ANKLE] = rotation_about(1, torch.tensor(math.radians(deg)))
-    return strung(BONES, H36M_16, bends)
+    return from_bones(BONES, H36M_16, bends)
 
 
 def test_bones_of_a_body_strung_without_bends_are_the_body_again() -> None:
-    torch.testing.assert_close(strung(BONES, H36M_16), BODY - BODY[0])
+    torch.testing.assert_close(from_bones(BONES, H36M_16), BODY - BODY[0])
 
 
 def test_a_bend_turns_its_bone_and_all_that_hangs_on_it_and_nothing_else() -> None:
     bends = torch.eye(3).repeat(len(H36M_16), 1, 1)
     bends[KNEE] = rotation_about(1, torch.tensor(-math.pi / 2))  # the thigh forward
-    found = strung(BONES, H36M_16, bends)
+    found = from_bones(BONES, H36M_16, bends)
     leg = [KNEE, ANKLE]
     others = [j for j in range(len(H36M_16)) if j not in leg]
     torch.testing.assert_close(found[others], (BODY - BODY[0])[others])

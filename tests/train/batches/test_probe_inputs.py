@@ -4,7 +4,7 @@ import torch
 
 from cvsf.engine.engine import BUCKETS
 from cvsf.skeleton import H36M_16
-from train.batches.probe_inputs import GOLDEN_VIEWS, golden_sample, nobody, questions
+from train.batches.probe_inputs import GOLDEN_VIEWS, golden_sample, no_person, probe_inputs
 from train.data.instants import MAX_VIEWS
 
 
@@ -32,14 +32,14 @@ def test_of_five_views_or_more_the_second_has_no_person() -> None:
 
 def test_an_instant_of_nobody_keeps_only_the_size_of_its_pictures() -> None:
     sample = golden_sample(3, H36M_16, 2)
-    empty = nobody(sample)
+    empty = no_person(sample)
     assert torch.equal(empty["image_px"], sample["image_px"])
     assert not empty["keypoints_px"].any()
     assert not empty["confidence"].any()
 
 
 def test_probe_inputs_are_of_every_number_of_views_and_of_the_edges_of_every_bucket() -> None:
-    asked = list(questions(H36M_16))
+    asked = list(probe_inputs(H36M_16))
     views = [question.rows[0]["confidence"].shape[1] for question in asked]
     assert sorted(views) == list(range(1, MAX_VIEWS + 1))
     many = asked[views.index(GOLDEN_VIEWS)]

@@ -1,4 +1,4 @@
-"""Learning from what sessions' own cameras tell, without a label; what cannot is left out."""
+"""Pseudo-labels of sessions by their own cameras; sessions that cannot have them are left out."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.recordings import SMALL, multiview, run
 from tests.support.walkers import walkers
-from train.batches.pseudo_labels import Placer
+from train.batches.pseudo_labels import PseudoLabeller
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
 from train.data.memmap_store import Store, open_store, write_store
@@ -23,16 +23,16 @@ from train.loop.optimise import start
 from train.train import train
 
 
-def test_placed_bodies_are_the_true_ones_and_hold_no_truth(file: Path, store: Store) -> None:
+def test_pseudo_labels_are_the_true_bodies_and_hold_no_truth(file: Path, store: Store) -> None:
     truth = read_file(file).truth.joints_mm
     rows = store.rows(np.arange(len(store)))
     assert truth is not None
     assert len(store) == len(truth)
-    assert rows.joints_mm is None
-    assert rows.placed is not None
-    assert p_mpjpe(rows.placed.joints, truth).mean() < 25
-    assert 0 < rows.placed.deviation.max() < 0.1
-    up = rows.placed.camera[..., :3]
+    assert rows.truth.joints_mm is None
+    assert rows.pseudo_labels is not None
+    assert p_mpjpe(rows.pseudo_labels.joints, truth).mean() < 25
+    assert 0 < rows.pseudo_labels.deviation.max() < 0.1
+    up = rows.pseudo_labels.up
     assert (up[..., 1] < -0.8).all()  # y points down in a picture
 
 
@@ -52,24 +52,29 @@ def test_stage_3_trains_without_labels_and_lists_the_sessions_left_out(tmp_path:
 
 
 def test_a_camera_that_saw_nobody_is_left_out_and_the_others_are_used(
-    file: Path, placer: Placer, tmp_path: Path
+    file: Path, labeller: PseudoLabeller, tmp_path: Path
 ) -> None:
     instants = read_file(file)
     instants.confidence[:, 1] = 0
-    write_store(placer.parts([instants]), tmp_path / "store")
+    write_store(labeller.parts([instants]), tmp_path / "store")
     rows = open_store(tmp_path / "store").rows(np.arange(90))
-    assert rows.placed is not None
+    assert rows.pseudo_labels is not None
     assert instants.truth.joints_mm is not None
-    assert not rows.placed.joints[:, 1].any()
+    assert not rows.pseudo_labels.joints[:, 1].any()
     others = [0, 2, 3]
-    assert p_mpjpe(rows.placed.joints[:, others], instants.truth.joints_mm[:, others]).mean() < 25
+    assert (
+        p_mpjpe(rows.pseudo_labels.joints[:, others], instants.truth.joints_mm[:, others]).mean()
+        < 25
+    )
 
 
-def test_a_session_whose_keypoints_are_all_one_point_is_refused(file: Path, placer: Placer) -> None:
+def test_a_session_whose_keypoints_are_all_one_point_is_refused(
+    file: Path, labeller: PseudoLabeller
+) -> None:
     instants = read_file(file)
     instants.keypoints_px[:] = 500
     with pytest.raises(Refusal, match="no two saw the athlete"):
-        list(placer.parts([instants]))
+        list(labeller.parts([instants]))
 
 
 def test_stage_3_is_refused_where_no_session_can_be_calibrated(tmp_path: Path) -> None:

@@ -9,26 +9,28 @@ from cvsf.system.errors import Refusal
 from tests.support.filmed import engine
 from tests.support.material import make_instant, make_pose, record
 from tests.support.walkers import RATE_HZ, WALKERS, walkers
-from train.data.calibration_input import read_reel
+from train.data.calibration_input import calibration_inputs, read_observations
 from train.data.read import Choice
 
 
 def test_a_session_is_cut_to_its_first_views_and_seconds_and_the_truth_likewise(
     tmp_path: Path,
 ) -> None:
-    reel = read_reel(walkers(tmp_path / "w.npz", frames=8), Choice())
-    assert len(reel) == len(WALKERS)
-    assert reel.cameras == ("cam0", "cam1", "cam2", "cam3")
-    for number, filmed in enumerate(reel.sessions(engine(), views=3, seconds=5 / RATE_HZ)):
+    whole = read_observations(walkers(tmp_path / "w.npz", frames=8), Choice())
+    assert len(whole.sessions) == len(WALKERS)
+    assert whole.cameras == ("cam0", "cam1", "cam2", "cam3")
+    inputs = calibration_inputs(whole, engine(), views=3, seconds=5 / RATE_HZ)
+    for number, filmed in enumerate(inputs):
         assert filmed.name == f"w:{number}"
         assert filmed.observations.cameras == ("cam0", "cam1", "cam2")
         assert filmed.observations.confidence.shape == (6, 3, 16)
         assert filmed.fused.shape == (6, 16, 3)
         assert filmed.duration_s == pytest.approx(5 / RATE_HZ)
-        assert filmed.real is not None
-        assert filmed.real.joints_mm.shape == (6, 3, 16, 3)
-        assert filmed.real.cameras is not None
-        assert filmed.real.cameras.projection.shape == (6, 3, 3, 4)
+        assert filmed.truth is not None
+        assert filmed.truth.joints_mm is not None
+        assert filmed.truth.joints_mm.shape == (6, 3, 16, 3)
+        assert filmed.truth.rig is not None
+        assert filmed.truth.rig.projection.shape == (6, 3, 3, 4)
 
 
 def test_instants_out_of_order_are_calibrated_in_the_order_of_their_times(tmp_path: Path) -> None:
@@ -40,7 +42,10 @@ def test_instants_out_of_order_are_calibrated_in_the_order_of_their_times(tmp_pa
     (tmp_path / "mixed").mkdir()
     np.savez(tmp_path / "mixed" / "w.npz", allow_pickle=False, **mixed)
     one, other = (
-        {f.name: f for f in read_reel(path, Choice()).sessions(engine(), views=4)}
+        {
+            f.name: f
+            for f in calibration_inputs(read_observations(path, Choice()), engine(), views=4)
+        }
         for path in (whole, tmp_path / "mixed" / "w.npz")
     )
     assert one.keys() == other.keys()
@@ -49,9 +54,11 @@ def test_instants_out_of_order_are_calibrated_in_the_order_of_their_times(tmp_pa
         assert (np.diff(theirs.t_s) > 0).all()
         assert np.array_equal(ours.t_s, theirs.t_s)
         assert np.array_equal(ours.keypoints_px, theirs.keypoints_px)
-        a, b = one[name].real, other[name].real
+        a, b = one[name].truth, other[name].truth
         assert a is not None
         assert b is not None
+        assert a.joints_mm is not None
+        assert b.joints_mm is not None
         assert np.array_equal(a.joints_mm, b.joints_mm)
 
 
@@ -60,9 +67,9 @@ def test_a_recorded_session_keeps_the_names_of_its_cameras_and_has_no_truth(
 ) -> None:
     folder = tmp_path / "run"
     record(folder, [make_pose(index, ("left", "right")) for index in range(4)])
-    (filmed,) = read_reel(folder, Choice()).sessions(engine(), views=2)
+    (filmed,) = calibration_inputs(read_observations(folder, Choice()), engine(), views=2)
     assert (filmed.name, filmed.observations.cameras) == ("run", ("left", "right"))
-    assert filmed.real is None
+    assert filmed.truth is None
 
 
 def test_recordings_without_the_chosen_subjects_or_without_poses_are_refused(
@@ -70,9 +77,9 @@ def test_recordings_without_the_chosen_subjects_or_without_poses_are_refused(
 ) -> None:
     file = walkers(tmp_path / "w.npz", frames=2)
     with pytest.raises(Refusal, match=r"no instant of .*w\.npz is of the chosen subjects"):
-        read_reel(file, Choice(names=("carl",)))
+        read_observations(file, Choice(names=("carl",)))
     record(tmp_path / "run", [make_instant(0)])
     with pytest.raises(Refusal, match="run holds no 2D poses; record with --record"):
-        read_reel(tmp_path / "run", Choice())
+        read_observations(tmp_path / "run", Choice())
     with pytest.raises(Refusal, match="run does not say who is in it"):
-        read_reel(tmp_path / "run", Choice(names=("ann",)))
+        read_observations(tmp_path / "run", Choice(names=("ann",)))

@@ -62,30 +62,32 @@ def clip(folder: Path, bent: tuple[float, ...] = BENT) -> Path:
 
 
 def test_a_clip_is_read_with_the_times_and_sizes_of_its_videos(tmp_path: Path) -> None:
-    instants, _ = read_clip(clip(tmp_path / "walk"))
+    instants = read_clip(clip(tmp_path / "walk"))
     assert instants.session == ("walk",) * FRAMES
     assert instants.cameras == ("left0", "left1")
     np.testing.assert_allclose(instants.t_s, np.arange(FRAMES) / RATE_HZ)
     assert (instants.image_px == SIZE).all()
-    assert instants.truth.joints_mm is None  # calibration is shown the 2D alone
     head, hip = (instants.confidence[..., H36M_16.index(joint)] for joint in ("head", "hip"))
     assert not head.any()  # the detector's joints hold none
     assert hip.all()
 
 
-def test_the_calibration_explains_the_keypoints_once_the_lens_is_straight(tmp_path: Path) -> None:
-    instants, real = read_clip(clip(tmp_path / "walk"))
-    assert real.cameras is not None
-    limbs = list(real.joints)
+def test_the_calibration_explains_the_keypoints_without_distortion(tmp_path: Path) -> None:
+    instants = read_clip(clip(tmp_path / "walk"))
+    truth = instants.truth
+    assert truth.rig is not None
+    assert truth.joints_mm is not None
+    assert truth.undistorted_px is not None
+    limbs = list(truth.scored)
     assert {H36M_16.joints[j] for j in limbs}.isdisjoint({"hip", "spine", "thorax", "head"})
-    local = real.joints_mm
+    local = truth.joints_mm
     shown = 50.0 * local[..., :2] / local[..., 2:] + [32, 24]
     known = np.asarray(np.isfinite(shown).all(-1))
-    off = np.abs(real.cameras.straight_px - shown)[known]
+    off = np.abs(truth.undistorted_px - shown)[known]
     assert off.max() < 0.01
     bent = np.abs(instants.keypoints_px - shown)[known]
     assert bent.max() > 0.1
-    np.testing.assert_allclose(real.cameras.focal_px, 50.0)
+    np.testing.assert_allclose(truth.rig.focal_px, 50.0)
     assert np.isnan(local[1, :, H36M_16.index("lwrist")]).all()
     assert known[:, :, limbs].sum() == known[:, :, limbs].size - 2
 

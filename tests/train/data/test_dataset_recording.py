@@ -1,6 +1,5 @@
 """One recording of a published dataset as instants: the detector's 2D, or the labels' own."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,48 +8,50 @@ import pytest
 from cvsf.skeleton import H36M_16, MPII_16
 from cvsf.system.errors import Refusal
 from tests.support.datasets import detected
-from train.data.dataset_recording import Detections, Take, check_detections, instants
+from train.data.dataset_recording import Detections, check_detections, observations
+from train.data.instants import Recordings
 
 JOINTS = len(H36M_16)
 FRAMES = 3
 
 
-def take(*detections: Detections | None) -> Take:
-    """Three frames of two views; the second did not see the person in the last."""
-    pixels = np.random.default_rng(0).uniform(50, 500, (FRAMES, 2, JOINTS, 2))
-    pixels[2, 1] = np.nan
+KEYPOINTS = np.random.default_rng(0).uniform(50, 500, (FRAMES, 2, JOINTS, 2))
+KEYPOINTS[2, 1] = np.nan
+
+
+def recorded(*detections: Detections | None, truth_2d: bool = False) -> Recordings:
+    """Three frames of two views; the second does not show the person in the last."""
     joints_mm = np.random.default_rng(1).normal(0, 300, (FRAMES, 2, JOINTS, 3))
     joints_mm[0, 0, 5] = np.nan
-    return Take(
+    return observations(
         session="S1/Walking",
         subject="S1",
         joints=H36M_16.joints,
         joints_mm=joints_mm,
-        pixels=pixels,
+        keypoints_px=KEYPOINTS,
         image_px=np.array([(640, 480), (320, 240)]),
         t_s=np.arange(FRAMES) / 50,
         pictures=np.array([10, 15, 20]),
         detections=detections or (None, None),
+        truth_2d=truth_2d,
     )
 
 
 def test_the_labels_own_2d_is_sure_where_it_is_known() -> None:
-    made = take()
-    (found,) = instants([made], truth_2d=True)
+    found = recorded(truth_2d=True)
     assert found.session == ("S1/Walking",) * FRAMES
     assert found.image_px[2].tolist() == [[640, 480], [320, 240]]
     assert found.confidence[:, 0].all()
     assert not found.confidence[2, 1].any()
     assert not found.keypoints_px[2, 1].any()
-    np.testing.assert_allclose(found.keypoints_px[:2], made.pixels[:2], rtol=1e-6)
+    np.testing.assert_allclose(found.keypoints_px[:2], KEYPOINTS[:2], rtol=1e-6)
     assert found.truth.joints_mm is not None
     assert np.isnan(found.truth.joints_mm[0, 0, 5]).all()
 
 
 def test_the_heads_length_in_pixels_is_from_the_thorax_to_the_head() -> None:
-    made = take()
-    (found,) = instants([made], truth_2d=True)
-    head, thorax = (made.pixels[0, 1, H36M_16.index(joint)] for joint in ("head", "thorax"))
+    found = recorded(truth_2d=True)
+    head, thorax = (KEYPOINTS[0, 1, H36M_16.index(joint)] for joint in ("head", "thorax"))
     assert found.truth.head_px is not None
     assert found.truth.head_px[0, 1] == pytest.approx(np.linalg.norm(head - thorax), rel=1e-5)
 
@@ -62,13 +63,13 @@ def test_a_detectors_2d_is_read_by_the_pictures_numbers_and_only_where_the_camer
     for view in range(2):
         detected(tmp_path / f"{view}.json", ["20.jpg", "10.jpg", "15.jpg"], points)
     places = [Detections(tmp_path / f"{view}.json", "--video v") for view in range(2)]
-    (found,) = instants([take(*places)], truth_2d=False)
+    found = recorded(*places)
     wrist = H36M_16.index("lwrist")
     wanted = points[[1, 2, 0], MPII_16.index("lwrist")]
     np.testing.assert_allclose(found.keypoints_px[:, 0, wrist], wanted, rtol=1e-5)
     assert (found.confidence[:2, 1, wrist] > 0).all()
     assert not found.confidence[2, 1].any()
-    (half,) = instants([replace(take(*places), detections=(places[0], None))], truth_2d=False)
+    half = recorded(places[0], None)
     assert not half.confidence[:, 1].any()
 
 

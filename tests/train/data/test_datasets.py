@@ -14,15 +14,15 @@ from cvsf.system.errors import Refusal
 from tests.support import datasets
 from train.data.dataset_recording import Split
 from train.data.datasets import DATASETS, published, recognised
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.mpi_inf_3dhp import TEST_SET
 
 
-def read(folder: Path, split: Split, *, truth_2d: bool = False) -> list[Instants]:
+def read(folder: Path, split: Split, *, truth_2d: bool = False) -> list[Recordings]:
     return list(published(folder, None, split, truth_2d=truth_2d))
 
 
-def upright(instants: Instants) -> None:
+def upright(instants: Recordings) -> None:
     """Joints are where their names say: the body stands, its left is its left."""
     assert instants.truth.joints_mm is not None
     middle = np.nanmean(instants.truth.joints_mm[:, 0], axis=0)
@@ -50,10 +50,10 @@ def test_a_dataset_is_recognised_and_its_joints_are_where_their_names_say(
     for part in parts:
         assert len(part.sessions) == 1
         upright(part)
-        assert part.truth.pixels is not None
-        known = np.isfinite(part.truth.pixels).all(-1)
+        assert part.truth.keypoints_px is not None
+        known = np.isfinite(part.truth.keypoints_px).all(-1)
         assert np.array_equal(part.confidence > 0, known)
-        assert np.abs(part.keypoints_px - part.truth.pixels)[known].max() < 1e-3
+        assert np.abs(part.keypoints_px - part.truth.keypoints_px)[known].max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_the_true_pixels_are_the_true_joints_seen_by_the_camera(
 ) -> None:
     for part in read(folders[name], split, truth_2d=True):
         assert part.truth.joints_mm is not None
-        assert part.truth.pixels is not None
-        seen = np.isfinite(part.truth.pixels)
+        assert part.truth.keypoints_px is not None
+        seen = np.isfinite(part.truth.keypoints_px)
         expected = projected(part.truth.joints_mm, focal_px, part.image_px[:, :, None])
-        assert np.abs(expected - part.truth.pixels)[seen].max() < 0.1
+        assert np.abs(expected - part.truth.keypoints_px)[seen].max() < 0.1
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -77,8 +77,8 @@ def test_detections_beside_a_dataset_are_the_people_of_its_pictures(
     folders: dict[str, Path], name: str, split: Split
 ) -> None:
     for part in read(folders[name], split):
-        assert part.truth.pixels is not None
-        off = np.linalg.norm(part.keypoints_px - part.truth.pixels, axis=-1)
+        assert part.truth.keypoints_px is not None
+        off = np.linalg.norm(part.keypoints_px - part.truth.keypoints_px, axis=-1)
         seen = (part.confidence > 0) & np.isfinite(off)
         assert seen.mean() > 0.6
         assert off[seen].max() < 15  # neither the passer-by nor another frame

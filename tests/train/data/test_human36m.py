@@ -9,10 +9,10 @@ from cvsf.system.errors import Refusal
 from tests.support import datasets
 from train.data.dataset_recording import Split
 from train.data.human36m import action_of, read_human36m
-from train.data.instants import Instants
+from train.data.instants import Recordings
 
 
-def read(folder: Path, split: Split, *, truth_2d: bool = False) -> list[Instants]:
+def read(folder: Path, split: Split, *, truth_2d: bool = False) -> list[Recordings]:
     return list(read_human36m(folder, split, truth_2d=truth_2d))
 
 

@@ -5,18 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
-from train.data.instants import Instants, Placement, Truth, joined
+from train.data.instants import PseudoLabels, Recordings, joined
 
 JOINTS = len(H36M_16)
 
 
-def instants(count: int, views: int, subject: str = "ann", **changed: object) -> Instants:
+def instants(count: int, views: int, subject: str = "ann", **changed: object) -> Recordings:
     """Instants whose numbers are all different."""
     shape = (count, views, JOINTS)
     numbers = np.arange(np.prod(shape) * 3, dtype=np.float32).reshape(*shape, 3)
-    made = Instants(
+    made = Recordings(
+        joint_set=H36M_16,
         keypoints_px=numbers[..., :2],
         confidence=np.ones(shape, np.float32),
         image_px=np.full((count, views, 2), 640, np.float32),
@@ -24,13 +26,19 @@ def instants(count: int, views: int, subject: str = "ann", **changed: object) ->
         subject=(subject,) * count,
         t_s=np.arange(count, dtype=float),
         cameras=tuple(f"cam{view}" for view in range(views)),
-        truth=Truth(joints_mm=numbers),
-        placed=Placement(numbers, numbers[..., 0], numbers[..., :2], numbers[:, :, 0]),
+        truth=GroundTruth(joints_mm=numbers),
+        pseudo_labels=PseudoLabels(
+            joints=numbers,
+            deviation=numbers[..., 0],
+            residual=numbers[..., :2],
+            up=numbers[:, :, 0],
+            focal_px=numbers[:, :, 0, 0],
+        ),
     )
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
-def test_rows_are_taken_by_mask_or_number_with_their_truth_and_placement() -> None:
+def test_rows_are_taken_by_mask_or_number_with_their_truth_and_pseudo_labels() -> None:
     whole = instants(5, 2)
     mask = np.array([False, True, False, True, False])
     for rows in (mask, np.array([1, 3])):
@@ -38,13 +46,41 @@ def test_rows_are_taken_by_mask_or_number_with_their_truth_and_placement() -> No
         assert len(found) == 2
         assert found.t_s.tolist() == [1, 3]
         assert found.truth.joints_mm is not None
-        assert found.placed is not None
+        assert found.pseudo_labels is not None
         assert whole.truth.joints_mm is not None
-        assert whole.placed is not None
+        assert whole.pseudo_labels is not None
         assert np.array_equal(found.truth.joints_mm, whole.truth.joints_mm[[1, 3]])
-        assert np.array_equal(found.placed.camera, whole.placed.camera[[1, 3]])
-        assert found.truth.pixels is None
+        assert np.array_equal(found.pseudo_labels.up, whole.pseudo_labels.up[[1, 3]])
+        assert found.truth.keypoints_px is None
         assert found.cameras == whole.cameras
+
+
+def test_views_are_taken_with_their_truth_and_pseudo_labels() -> None:
+    whole = instants(3, 3)
+    found = whole.of_views([2, 0])
+    assert found.cameras == ("cam2", "cam0")
+    assert found.session == whole.session
+    assert whole.pseudo_labels is not None
+    assert found.pseudo_labels is not None
+    assert whole.truth.joints_mm is not None
+    assert found.truth.joints_mm is not None
+    assert np.array_equal(found.keypoints_px, whole.keypoints_px[:, [2, 0]])
+    assert np.array_equal(found.truth.joints_mm, whole.truth.joints_mm[:, [2, 0]])
+    assert np.array_equal(found.pseudo_labels.up, whole.pseudo_labels.up[:, [2, 0]])
+
+
+def test_one_view_of_each_instant_is_taken_by_its_number() -> None:
+    whole = instants(3, 3)
+    found = whole.one_view_each(np.array([2, 0, 1]))
+    assert found.confidence.shape == (3, 1, JOINTS)
+    assert whole.pseudo_labels is not None
+    assert found.pseudo_labels is not None
+    for row, view in enumerate([2, 0, 1]):
+        assert np.array_equal(found.keypoints_px[row, 0], whole.keypoints_px[row, view])
+        assert np.array_equal(
+            found.pseudo_labels.joints[row, 0], whole.pseudo_labels.joints[row, view]
+        )
+    assert found.truth.joints_mm is None
 
 
 def test_subjects_are_chosen_by_name_or_by_all_but_their_name() -> None:
@@ -72,6 +108,6 @@ def test_tables_of_other_numbers_of_views_are_joined_with_views_that_saw_nobody(
 
 
 def test_a_truth_that_one_table_lacks_is_a_truth_of_none() -> None:
-    assert joined([instants(2, 2), instants(2, 2, truth=Truth())]).truth.joints_mm is None
+    assert joined([instants(2, 2), instants(2, 2, truth=GroundTruth())]).truth.joints_mm is None
     alone = instants(2, 2)
     assert joined([alone]) is alone

@@ -10,11 +10,11 @@ from cvsf.system.errors import Refusal
 from tests.support import datasets
 from train.data.dataset_recording import Split
 from train.data.datasets import DATASETS
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.mpi_inf_3dhp import read_mpi_inf_3dhp
 
 
-def read(folder: Path, split: Split, *, truth_2d: bool = False) -> list[Instants]:
+def read(folder: Path, split: Split, *, truth_2d: bool = False) -> list[Recordings]:
     return list(read_mpi_inf_3dhp(folder, split, truth_2d=truth_2d))
 
 

@@ -72,11 +72,11 @@ def test_true_cameras_are_read_only_where_the_file_has_all_of_them(tmp_path: Pat
         "camera_R": rotation,
         "camera_t_mm": np.zeros((FRAMES, VIEWS, 3), np.float32),
     }
-    assert read_file(multiview(tmp_path / "a.npz", **some)).truth.view_from_world is None
+    assert read_file(multiview(tmp_path / "a.npz", **some)).truth.rig is None
     focal = np.full((FRAMES, VIEWS), 1500, np.float32)
     truth = read_file(multiview(tmp_path / "b.npz", **some, focal_px=focal)).truth
-    assert truth.view_from_world is not None
-    assert np.array_equal(truth.view_from_world, rotation)
+    assert truth.rig is not None
+    assert np.array_equal(truth.rig.view_from_world, rotation)
     with pytest.raises(Refusal, match=r"focal_px is \(24,\), expected \(24, 3\)"):
         read_file(multiview(tmp_path / "c.npz", **some, focal_px=focal[:, 0]))
 

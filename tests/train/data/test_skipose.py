@@ -47,9 +47,9 @@ def test_the_2d_is_the_detectors_unless_the_labels_own_is_asked_for(folder: Path
     detected, labelled = (
         next(read_skipose(folder, "test", truth_2d=truth_2d)) for truth_2d in (False, True)
     )
-    assert labelled.truth.pixels is not None
+    assert labelled.truth.keypoints_px is not None
     there = labelled.confidence > 0
-    assert np.array_equal(labelled.keypoints_px[there], labelled.truth.pixels[there])
+    assert np.array_equal(labelled.keypoints_px[there], labelled.truth.keypoints_px[there])
     off = np.abs(detected.keypoints_px - labelled.keypoints_px)[there]
     assert 0.5 < np.median(off) < 5  # it is off by noise of 2 px
     assert (labelled.image_px == CROP_PX).all()

@@ -5,17 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.datasets import skipose
 from tests.support.recordings import FRAMES, multiview
-from train.data.instants import Instants
+from train.data.instants import Recordings
 from train.data.read import Choice
 from train.data.splits import KeptBack, Material, divide
 
 
-def part(count: int, first: int = 0, subject: str = "ann", *, seen: bool = True) -> Instants:
+def part(count: int, first: int = 0, subject: str = "ann", *, seen: bool = True) -> Recordings:
     """Instants of two views, numbered by their time."""
-    return Instants(
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=("cam0", "cam1"),
         keypoints_px=np.zeros((count, 2, 16, 2), np.float32),
         confidence=np.full((count, 2, 16), float(seen), np.float32),
         image_px=np.zeros((count, 2, 2), np.float32),

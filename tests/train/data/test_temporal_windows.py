@@ -9,7 +9,7 @@ from train.data.temporal_windows import (
     aimed_window,
     around,
     one_clock,
-    shown_around,
+    windows,
 )
 
 
@@ -40,7 +40,7 @@ def test_keypoints_of_a_window_are_those_of_its_instants_and_missing_ones_are_no
     keypoints = np.arange(4 * 2 * 16 * 2, dtype=np.float32).reshape(4, 2, 16, 2)
     confidence = np.full((4, 2, 16), 0.5, np.float32)
     clock = np.linspace(0, 3 * FRAMES_APART_S, 4)
-    shown, sure = shown_around(keypoints, confidence, clock, 3)
+    shown, sure = windows(keypoints, confidence, clock, 3)
     assert shown.shape == (4, 2, 3, 16, 2)
     assert np.array_equal(shown[1], keypoints[:3].swapaxes(0, 1))
     assert not sure[0, :, 0].any()

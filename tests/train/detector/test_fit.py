@@ -1,12 +1,13 @@
-"""Descent for some minutes, and the running mean that is its result."""
+"""Descent for some minutes, and the moving average that is its result."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
-from train.detector.fit import _average, _schedule, fit
+from train.detector.fit import _ema, _schedule, fit
 
 WANTED = torch.tensor([[2.0, -1.0]])
 
@@ -34,16 +35,17 @@ def test_the_rate_rises_in_a_line_falls_along_a_cosine_and_ends_at_a_hundredth()
 
 
 def test_averaged_weights_move_by_one_minus_the_decay() -> None:
-    ours, theirs = nn.BatchNorm1d(1).requires_grad_(False), nn.BatchNorm1d(1)
+    theirs = nn.BatchNorm1d(1)
+    averaged = AveragedModel(nn.BatchNorm1d(1), multi_avg_fn=_ema, use_buffers=True)
+    averaged.requires_grad_(False).n_averaged += 30  # the decay is 30 / 40
     nn.init.constant_(theirs.weight, 3.0)
     theirs.running_mean = torch.tensor([10.0])
     theirs.num_batches_tracked = torch.tensor(7)
-    _average(ours, theirs, decay=0.75)
-    assert ours.weight.item() == pytest.approx(0.75 * 1 + 0.25 * 3)
-    assert ours.running_mean is not None
-    assert ours.running_mean.item() == pytest.approx(2.5)
-    assert ours.num_batches_tracked is not None
-    assert ours.num_batches_tracked.item() == 0  # a count is no number to take a mean of
+    averaged.update_parameters(theirs)
+    ours = averaged.module.state_dict()
+    assert ours["weight"].item() == pytest.approx(0.75 * 1 + 0.25 * 3)
+    assert ours["running_mean"].item() == pytest.approx(2.5)
+    assert ours["num_batches_tracked"].item() == 0  # a count is no number to take a mean of
 
 
 def test_a_fit_lowers_the_loss_and_returns_a_network_ready_to_run() -> None:
@@ -51,7 +53,7 @@ def test_a_fit_lowers_the_loss_and_returns_a_network_ready_to_run() -> None:
     network = nn.Linear(2, 1)
     (batch,) = next(batches())
     before = loss_of(network, (batch,)).item()
-    found = fit(network, batches(), loss_of, minutes=0.005, rate=0.05)
+    found = fit(network, batches(), loss_of, minutes=0.02, rate=0.05)
     assert loss_of(found, (batch,)).item() < before / 2
     assert not found.training
     assert not any(weight.requires_grad for weight in found.parameters())

@@ -9,7 +9,7 @@ import pytest
 from cvsf.calibration.metric_scale import Scale
 from tests.support.filmed import engine
 from tests.support.walkers import walkers
-from train.data.calibration_input import Filmed, read_reel
+from train.data.calibration_input import CalibrationInput, calibration_inputs, read_observations
 from train.data.read import Choice
 from train.evaluation.calibrate_and_score import SUCCESS, Order, Outcome, solve
 from train.evaluation.calibration_errors import Errors
@@ -18,13 +18,14 @@ ORDER = Order(scale=Scale(height_m=1.7), moving="still")
 
 
 @pytest.fixture(scope="module")
-def filmed(tmp_path_factory: pytest.TempPathFactory) -> Filmed:
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> CalibrationInput:
     file = walkers(tmp_path_factory.mktemp("walkers") / "w.npz", frames=40)
-    return next(read_reel(file, Choice(names=("ann",))).sessions(engine(), views=4))
+    observations = read_observations(file, Choice(names=("ann",)))
+    return next(calibration_inputs(observations, engine(), views=4))
 
 
 @pytest.fixture(scope="module")
-def outcome(filmed: Filmed) -> Outcome:
+def outcome(filmed: CalibrationInput) -> Outcome:
     return solve(filmed, ORDER)
 
 
@@ -44,9 +45,9 @@ def test_a_session_is_calibrated_about_as_well_as_its_true_cameras_would_allow(
 
 
 def test_a_session_without_a_truth_is_calibrated_to_the_same_skeletons(
-    filmed: Filmed, outcome: Outcome
+    filmed: CalibrationInput, outcome: Outcome
 ) -> None:
-    alone = solve(replace(filmed, real=None), ORDER)
+    alone = solve(replace(filmed, truth=None), ORDER)
     assert (alone.errors, alone.cameras) == ({}, {})
     assert alone.over_limit is None
     assert alone.succeeded
@@ -69,7 +70,7 @@ def test_written_skeletons_are_the_placed_ones_with_their_views(
 
 
 def test_a_picture_of_unknown_size_is_refused_and_the_lifter_alone_still_scored(
-    filmed: Filmed,
+    filmed: CalibrationInput,
 ) -> None:
     image = filmed.observations.image_px.copy()
     image[:, 2] = 0

@@ -8,13 +8,12 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.transform import Rotation
 
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
-from cvsf.multiview.triangulation import projection_of
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
-from train.data.ground_truth import Cameras, Reality
 from train.evaluation.calibration_errors import (
     Errors,
     bone_spread_mm,
@@ -53,18 +52,22 @@ def in_views() -> Real:
     return np.asarray(np.einsum("vij,nkj->nvki", turn, world_mm()) + shift[:, None])
 
 
-def truth() -> Reality:
+def truth() -> GroundTruth:
     (turn, shift), local = cameras(), in_views()
     every = np.broadcast_to(turn, (FRAMES, VIEWS, 3, 3)), np.broadcast_to(shift, (FRAMES, VIEWS, 3))
-    focal, centre = np.full((FRAMES, VIEWS), FOCAL), np.broadcast_to(CENTRE, (FRAMES, VIEWS, 2))
-    return Reality(
+    return GroundTruth(
         joints_mm=local,
-        cameras=Cameras(
+        rig=Rig(
+            cameras=("a", "b", "c"),
+            image_px=np.tile([1280.0, 720], (VIEWS, 1)),
             view_from_world=every[0],
-            translation_mm=every[1],
-            projection=np.asarray(projection_of(*every, focal, centre), float),
-            straight_px=FOCAL * local[..., :2] / local[..., 2:] + CENTRE,
+            translation=every[1],
+            focal_px=np.full((FRAMES, VIEWS), FOCAL),
+            centre_px=np.tile(CENTRE, (VIEWS, 1)),
+            radial=np.zeros(VIEWS),
+            delay_s=np.zeros(VIEWS),
         ),
+        undistorted_px=FOCAL * local[..., :2] / local[..., 2:] + CENTRE,
     )
 
 
@@ -141,7 +144,7 @@ def test_an_instant_that_one_view_alone_saw_does_not_count() -> None:
     confidence = np.ones((FRAMES, VIEWS, JOINTS), np.float32)
     confidence[0, 1:], confidence[1, 2] = 0, 0
     seen, real = observations(confidence=confidence), truth()
-    for known in (real, replace(real, cameras=None)):
+    for known in (real, replace(real, rig=None)):
         assert errors(in_views(), seen, known).count == 2 + 2 * VIEWS
 
 
@@ -149,8 +152,9 @@ def test_joints_that_do_not_count_or_are_not_known_add_nothing() -> None:
     wrong, real = in_views(), truth()
     wrong[:, :, 9] += 500
     assert errors(wrong, observations(), real).n_mm > 100
-    some = replace(real, joints=tuple(j for j in range(JOINTS) if j != 9))
+    some = replace(real, scored=tuple(j for j in range(JOINTS) if j != 9))
     assert errors(wrong, observations(), some).n_mm == pytest.approx(0, abs=1e-6)
+    assert real.joints_mm is not None
     real.joints_mm[:, :, 9] = np.nan
     assert errors(wrong, observations(), real).n_mm == pytest.approx(0, abs=1e-6)
 
@@ -173,7 +177,7 @@ def test_with_exact_pixels_true_cameras_give_the_true_skeletons() -> None:
     best = limit(observations(), truth())
     assert best is not None
     assert best.n_mm / best.count < 0.1
-    assert limit(observations(), replace(truth(), cameras=None)) is None
+    assert limit(observations(), replace(truth(), rig=None)) is None
 
 
 def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
@@ -192,7 +196,7 @@ def test_a_wrong_focal_length_is_reported_as_a_share_and_raises_the_reprojection
     calibration, placed = found(focal=1.1 * FOCAL)
     assert of_cameras(calibration, placed, truth())["focal"] == pytest.approx([0.1] * VIEWS)
     px = reprojection_px(observations(), calibration, placed, truth())
-    away = np.linalg.norm(truth().cameras.straight_px - CENTRE, axis=-1)  # type: ignore[union-attr]
+    away = np.linalg.norm(truth().undistorted_px - CENTRE, axis=-1)
     assert px["self_calibrated"] == pytest.approx(0.1 * np.median(away), rel=1e-4)
     assert px["true_cameras"] < 0.01
 

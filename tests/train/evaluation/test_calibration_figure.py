@@ -11,13 +11,15 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.skeleton import H36M_16
 from tests.support.material import make_frame, make_instant, make_pose, record
 from tests.support.outcomes import outcome
-from train.data.calibration_input import Filmed
+from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.calibration_errors import Errors
 from train.evaluation.calibration_figure import draw
 
 
-def filmed(made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "cam3")) -> Filmed:
+def filmed(
+    made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "cam3")
+) -> CalibrationInput:
     """What those cameras saw of it, to the pixel; the rig's own come where they are named."""
     assert made.found is not None
     assert made.placed is not None
@@ -36,7 +38,7 @@ def filmed(made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "c
         view_from_canonical=np.zeros((*shape[:2], 3, 3), np.float32),
     )
     fused = np.zeros((shape[0], shape[2], 3), np.float32)
-    return Filmed(name=made.name, observations=seen, fused=fused, real=None)
+    return CalibrationInput(name=made.name, observations=seen, fused=fused, truth=None)
 
 
 def drawn(path: Path) -> Any:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.skeleton import H36M_16, Array
 from tests.support.recordings import FRAMES, multiview
-from train.data.instants import Instants, Truth
+from train.data.instants import Recordings
 from train.data.npz import read_file
 from train.evaluation.score_lifter import BAD_SHARE, Lift, errors, lift_all, over_pose_norm, score
 
@@ -15,7 +16,7 @@ JOINTS = len(H36M_16)
 
 
 @pytest.fixture(scope="module")
-def instants(tmp_path_factory: pytest.TempPathFactory) -> Instants:
+def instants(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
     return read_file(multiview(tmp_path_factory.mktemp("scored") / "a.npz"))
 
 
@@ -36,10 +37,10 @@ def answers(pose: Array, refined_px: Array | None = None) -> Lift:
     return lift
 
 
-def of_one_body(instants: Instants) -> tuple[Instants, Array]:
+def of_one_body(instants: Recordings) -> tuple[Recordings, Array]:
     """The instants with one true body in all views, and that body."""
     assert instants.truth.joints_mm is not None
-    body = instants.truth.joints_mm[0, 0]
+    body = instants.truth.joints_mm[0, 0].astype(np.float32)
     joints = np.broadcast_to(body, instants.truth.joints_mm.shape)
     return replace(instants, truth=replace(instants.truth, joints_mm=joints)), body
 
@@ -58,7 +59,9 @@ def test_errors_are_means_over_the_views_that_saw_the_person() -> None:
     assert errors(found, truth, ~seen)["n_mpjpe_mm"] > 100
 
 
-def test_a_lifter_that_returns_the_truth_has_no_error_alone_or_fused(instants: Instants) -> None:
+def test_a_lifter_that_returns_the_truth_has_no_error_alone_or_fused(
+    instants: Recordings,
+) -> None:
     told, body = of_one_body(instants)
     facts = score(answers(2 * body), told)
     assert facts["frames"] == FRAMES
@@ -78,8 +81,10 @@ def test_a_distance_in_pixels_is_a_share_of_the_poses_norm() -> None:
     assert np.isnan(shares[3])
 
 
-def test_refined_2d_is_scored_apart_for_joints_found_badly_and_well(instants: Instants) -> None:
-    pixels = instants.truth.pixels
+def test_refined_2d_is_scored_apart_for_joints_found_badly_and_well(
+    instants: Recordings,
+) -> None:
+    pixels = instants.truth.keypoints_px
     assert pixels is not None
     keypoints = pixels.copy()
     keypoints[:, :, 3] += 300
@@ -89,8 +94,10 @@ def test_refined_2d_is_scored_apart_for_joints_found_badly_and_well(instants: In
     assert facts["bad_after"] == facts["good_before"] == facts["good_after"] == 0
 
 
-def test_a_file_without_a_truth_has_scores_of_agreement_only(instants: Instants) -> None:
-    blind = replace(instants, truth=Truth())
+def test_a_file_without_a_truth_has_scores_of_agreement_only(
+    instants: Recordings,
+) -> None:
+    blind = replace(instants, truth=GroundTruth())
     _, body = of_one_body(instants)
     assert set(score(answers(body), blind)) == {"frames", "without_truth"}
 

@@ -9,7 +9,7 @@ import torch
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.model.losses import BASELINE, STAGE1, STAGE2, deviation, reprojected
 from cvsf.skeleton import H36M_16
-from train.batches.batch import Sample
+from train.batches.batch import Batch
 from train.config import TrainConfig
 from train.loop.objectives import Objective, step_weights
 
@@ -22,14 +22,14 @@ def lifter() -> Lifter:
     return Lifter(LifterShape(joints=JOINTS, width=16, blocks=1)).eval()
 
 
-def seen(instants: int = 3, views: int = 2) -> Sample:
+def seen(instants: int = 3, views: int = 2) -> Batch:
     random = torch.Generator().manual_seed(1)
     plane = torch.randn(instants, views, JOINTS, 2, generator=random)
     confidence = torch.rand(instants, views, JOINTS, generator=random) + 0.1
-    return Sample(plane, confidence, confidence)
+    return Batch(plane, confidence, confidence)
 
 
-def known(lifter: Lifter, sample: Sample) -> Sample:
+def known(lifter: Lifter, sample: Batch) -> Batch:
     """The lifter's own answer in the first view as the body that really was there."""
     with torch.no_grad():
         canonical, turn = lifter(sample.plane, sample.confidence)
@@ -59,7 +59,7 @@ def test_variant_s1_asks_for_no_agreement_of_the_views() -> None:
 def test_the_baselines_loss_is_eq_3_alone(lifter: Lifter) -> None:
     sample = seen()
     with torch.no_grad():
-        canonical, rotation = lifter(sample.plane, sample.shown)
+        canonical, rotation = lifter(sample.plane, sample.input_confidence)
         wanted = deviation(sample.plane, reprojected(canonical, rotation), sample.confidence)
         ours = Objective(lifter, H36M_16, TrainConfig())(sample, BASELINE)
     torch.testing.assert_close(ours, wanted)
@@ -83,5 +83,5 @@ def test_what_is_rehearsed_is_added_at_its_weight(lifter: Lifter) -> None:
     other = other._replace(canonical=other.canonical + torch.tensor([0.0, 0.1, 0.0]))
     with torch.no_grad():
         alone = objective(sample, BASELINE)
-        both = objective(sample._replace(rehearsed=other), BASELINE)
+        both = objective(sample._replace(rehearsal=other), BASELINE)
     assert float(both - alone) == pytest.approx(2 * 0.1, rel=0.01)

@@ -20,7 +20,7 @@ def small(**changed: Any) -> TrainConfig:
 def trained(path: Path, config: TrainConfig) -> Path:
     """A checkpoint of a run that has just begun."""
     path.parent.mkdir(parents=True)
-    start(config, H36M_16, seed=0).at_rest(("a",)).write(path)
+    start(config, H36M_16, seed=0).checkpoint(("a",)).write(path)
     return path
 
 
@@ -38,7 +38,7 @@ def test_windows_and_rehearsal_are_refused_without_a_parent(
     with pytest.raises(Refusal, match=sentence):
         check(config, out, seeds=1, minutes=None, parent=None, again=False)
     assert not out.exists()
-    parent = start(small(), H36M_16, seed=0).at_rest(("a",))
+    parent = start(small(), H36M_16, seed=0).checkpoint(("a",))
     check(config, out, seeds=1, minutes=None, parent=parent, again=False)
     assert list(out.iterdir()) == []  # made, and nothing is left of the trial
 

@@ -18,9 +18,9 @@ from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
 from train.data.memmap_store import open_store, write_store
 from train.data.npz import read_file
-from train.distributed import Company
+from train.distributed import ProcessGroup
 from train.loop.preflight import CHECKPOINT
-from train.loop.run import CONFIG, CURVES, METRICS, Task, _looked_at, lift_with, train_seed
+from train.loop.run import CONFIG, CURVES, METRICS, Task, _validation_rows, lift_with, train_seed
 
 
 def task(folder: Path, *, stop: bool = False) -> Task:
@@ -38,7 +38,7 @@ def task(folder: Path, *, stop: bool = False) -> Task:
         minutes=None,
         parent=None,
         again=False,
-        company=Company(),
+        group=ProcessGroup(),
         stop=told,
     )
 
@@ -59,7 +59,7 @@ def test_a_finished_run_leaves_its_configuration_curves_scores_and_checkpoint(
 
 def test_an_interrupted_run_is_saved_and_resumed_to_its_end(tmp_path: Path) -> None:
     given, out = task(tmp_path, stop=True), tmp_path / "run"
-    with pytest.raises(Refusal, match="told to stop at step 1 of 6; go on with --resume"):
+    with pytest.raises(Refusal, match="stopped at step 1 of 6; go on with --resume"):
         train_seed(given, 0, out)
     assert read_checkpoint(out / CHECKPOINT).step == 1
     given.stop.clear()
@@ -73,7 +73,7 @@ def test_an_interrupted_run_is_saved_and_resumed_to_its_end(tmp_path: Path) -> N
 def test_a_run_of_other_recordings_or_behind_another_morph_is_refused(tmp_path: Path) -> None:
     given, out = task(tmp_path), tmp_path / "run"
     train_seed(given, 0, out)
-    with pytest.raises(Refusal, match="was trained behind another --morph"):
+    with pytest.raises(Refusal, match="was trained with another --morph"):
         train_seed(replace(given, morph=Morph(len(H36M_16))), 0, out)
     other = read_file(multiview(tmp_path / "b.npz"))
     write_store([other], tmp_path / "other")
@@ -92,7 +92,7 @@ def test_the_shipped_checkpoint_lifts_in_torch_as_its_engine_does(tmp_path: Path
 
 def test_instants_that_are_looked_at_are_evenly_spread_and_in_stretches_for_windows() -> None:
     single = TrainConfig(check_instants=5)
-    assert _looked_at(101, single).tolist() == [0, 25, 50, 75, 100]
-    assert _looked_at(3, single).tolist() == [0, 1, 2]
-    rows = _looked_at(1000, TrainConfig(variant="stage3", frames=5, check_instants=80))
+    assert _validation_rows(101, single).tolist() == [0, 25, 50, 75, 100]
+    assert _validation_rows(3, single).tolist() == [0, 1, 2]
+    rows = _validation_rows(1000, TrainConfig(variant="stage3", frames=5, check_instants=80))
     assert rows.tolist() == [*range(40), *range(960, 1000)]

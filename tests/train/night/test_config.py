@@ -43,7 +43,7 @@ def test_a_missing_configuration_of_a_night_is_refused(tmp_path: Path) -> None:
 
 def test_a_night_trains_its_parents_network_with_its_own_steps_and_rate() -> None:
     of_parent = TrainConfig(**SMALL | {"layer_norm": False, "rate": 0.5, "variant": "s1s2"})
-    parent = start(of_parent, H36M_16, seed=0).at_rest(())
+    parent = start(of_parent, H36M_16, seed=0).checkpoint(())
     night = NightConfig(steps=70, rate=1e-4, rehearsal_weight=0.5, threads=2, checks=3)
     found = TrainConfig(**training_of(night, parent))
     assert found.shape(H36M_16) == of_parent.shape(H36M_16)

@@ -6,7 +6,7 @@ import pytest
 from cvsf.skeleton import H36M_16, Array
 from train.batches.probe_inputs import STANDING
 from train.batches.synthetic_motions import MOVEMENTS, PHASES
-from train.data.instants import Instants, Placement
+from train.data.instants import PseudoLabels, Recordings
 from train.evaluation.score_lifter import Lift
 from train.night.label_free_evaluation import blocks, judge, reference
 
@@ -14,23 +14,26 @@ BODY = np.array([STANDING[joint] for joint in H36M_16.joints], np.float32)
 LEFT_WRIST = H36M_16.index("lwrist")
 
 
-def session(frames: int = 4, views: int = 2) -> Instants:
+def session(frames: int = 4, views: int = 2) -> Recordings:
     """A body that stands still; in the last instant the second view did not see it."""
     shape = (frames, views, len(BODY))
     confidence = np.ones(shape, np.float32)
     confidence[-1, 1] = 0
-    return Instants(
+    return Recordings(
+        joint_set=H36M_16,
+        cameras=tuple(f"cam{view}" for view in range(views)),
         keypoints_px=np.zeros((*shape, 2), np.float32),
         confidence=confidence,
         image_px=np.zeros((frames, views, 2), np.float32),
         session=("run",) * frames,
         subject=("",) * frames,
         t_s=np.linspace(5, 5 + 0.4 * (frames - 1), frames),
-        placed=Placement(
+        pseudo_labels=PseudoLabels(
             joints=np.broadcast_to(BODY, (*shape, 3)).copy(),
             deviation=np.zeros(shape, np.float32),
             residual=np.zeros((*shape, 2), np.float32),
-            camera=np.zeros((frames, views, 4), np.float32),
+            up=np.zeros((frames, views, 3), np.float32),
+            focal_px=np.zeros((frames, views), np.float32),
         ),
     )
 

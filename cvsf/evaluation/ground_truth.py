@@ -1,0 +1,165 @@
+"""What really was at the instants of a session: joints in each view's axes, true 2D, and cameras.
+
+Skeletons and cameras are scored by it. Self-calibration never uses it, and of the variants that
+train a lifter only `supervised` does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
+
+from cvsf.multiview.rig import Rig
+from cvsf.skeleton import COCO_17, H36M_16, Array, remap
+
+Real = npt.NDArray[np.floating[Any]]
+Index = npt.NDArray[Any] | slice
+
+_LIMBS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+CLIP_JOINTS = tuple(j for j, name in enumerate(H36M_16.joints) if name[1:] in _LIMBS)
+"""Joints of h36m-16 that COCO's 17 mark at the same places: what a clip is scored by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundTruth:
+    """The truth of N instants and V views, joint set h36m-16; a joint that is not known is NaN."""
+
+    joints_mm: Float[Real, "N V J 3"] | None = None
+    """In each view's own axes."""
+    keypoints_px: Float[Array, "N V J 2"] | None = None
+    """Where the joints really project."""
+    head_px: Float[Array, "N V"] | None = None
+    """From thorax to head, the unit of the joint detection rate."""
+    rig: Rig | None = None
+    """In mm, with rotations, translations and focal lengths of every instant."""
+    undistorted_px: Float[Real, "N V J 2"] | None = None
+    """The observed keypoints as the rig without distortion shows them; None: as observed."""
+    scored: tuple[int, ...] = tuple(range(len(H36M_16)))  # joints that errors are taken of
+
+    def take(self, rows: Index) -> "GroundTruth":
+        """The instants of a mask, an index array or a slice."""
+        rig = self.rig
+        if rig is not None:
+            rig = replace(rig, **{name: getattr(rig, name)[rows] for name in _OF_AN_INSTANT})
+        return self._changed(rig, lambda array: array[rows])
+
+    def of_views(self, views: Sequence[int]) -> "GroundTruth":
+        """The truth of only some of the views."""
+        index, rig = list(views), self.rig
+        if rig is not None:
+            moving = {name: getattr(rig, name)[:, index] for name in _OF_AN_INSTANT}
+            still = {name: getattr(rig, name)[index] for name in _OF_A_CAMERA}
+            names = tuple(rig.cameras[view] for view in index)
+            rig = replace(rig, cameras=names, **moving, **still)
+        return self._changed(rig, lambda array: array[:, index])
+
+    @property
+    def world_mm(self) -> Float[npt.NDArray[np.float64], "N J 3"]:
+        """Joints in the rig's world, mean over the views; ValueError without a rig."""
+        if self.rig is None or self.joints_mm is None:
+            raise ValueError("the truth has no cameras or no joints, so none in their world")
+        local = self.joints_mm - self.rig.translation[:, :, None]
+        world = np.einsum("nvji,nvkj->nvki", self.rig.view_from_world, local)
+        known = np.isfinite(world).all(-1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(known, world, 0).sum(1) / known.sum(1), float)
+
+    def _changed(self, rig: Rig | None, change: Callable[[Any], Any]) -> "GroundTruth":
+        """With another rig, and a change made to the arrays that are known."""
+        found = {name: getattr(self, name) for name in PER_VIEW}
+        arrays: dict[str, Any] = {n: change(a) for n, a in found.items() if a is not None}
+        return replace(self, rig=rig, **arrays)
+
+
+PER_VIEW = ("joints_mm", "keypoints_px", "head_px", "undistorted_px")
+"""Fields of GroundTruth with axes of instants and views."""
+_OF_AN_INSTANT = ("view_from_world", "translation", "focal_px")
+_OF_A_CAMERA = ("image_px", "centre_px", "radial", "delay_s")
+
+
+def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> GroundTruth:
+    """The truth in the arrays of a multi-view file (the layout of make_multiview.py), at some rows.
+
+    What the file lacks is None, and a joint that it lacks NaN. It holds joint_names, confidence
+    and image_px at least. Principal points are in the middle of the pictures. ValueError names an
+    array whose shape does not fit.
+    """
+    shape = file["confidence"].shape
+    names = [str(name) for name in file["joint_names"].ravel()]
+
+    def read(name: str, *axes: int) -> npt.NDArray[Any]:
+        array = np.asarray(file[name])
+        if array.shape != axes:
+            raise ValueError(f"{name} is {array.shape}, expected {axes}")
+        return array[rows]
+
+    def joints(name: str, last: int) -> Array | None:
+        if name not in file:
+            return None
+        values = read(name, *shape, last)
+        found, known = remap(values, np.ones(values.shape[:-1], np.float32), names, H36M_16.joints)
+        found[known == 0] = np.nan
+        return found if np.isfinite(found).any() else None
+
+    joints_mm, rig, views = joints("joints_mm", 3), None, shape[1]
+    if all(name in file for name in ("camera_R", "camera_t_mm", "focal_px")):
+        image = np.nan_to_num(np.asarray(file["image_px"], float), posinf=0)
+        image = np.broadcast_to(image, (views, 2))
+        rig = Rig(
+            cameras=tuple(f"cam{view}" for view in range(views)),
+            image_px=image,
+            view_from_world=read("camera_R", *shape[:2], 3, 3).astype(float),
+            translation=read("camera_t_mm", *shape[:2], 3).astype(float),
+            focal_px=read("focal_px", *shape[:2]).astype(float),
+            centre_px=image / 2,
+            radial=np.zeros(views),
+            delay_s=np.zeros(views),
+        )
+    return GroundTruth(
+        joints_mm=None if joints_mm is None else joints_mm.astype(float),
+        keypoints_px=joints("truth_px", 2),
+        head_px=read("head_px", *shape[:2]).astype(np.float32) if "head_px" in file else None,
+        rig=rig,
+    )
+
+
+def clip_ground_truth(
+    cameras: Sequence[Mapping[str, Any]], world_mm: Float[Real, "N 17 3"]
+) -> GroundTruth:
+    """The pseudo truth of a filmed clip: one detector's calibrated triangulation.
+
+    `cameras` are the entries of its `cameras.json` (K, R, t_mm), `world_mm` its joints in
+    joint set coco-17. The focal length is that along x; distortion is left to the caller.
+    """
+    joints, known = remap(
+        np.nan_to_num(world_mm),
+        np.asarray(np.isfinite(world_mm).all(-1)),
+        COCO_17.joints,
+        H36M_16.joints,
+    )
+    joints_mm = np.where(known[..., None] > 0, joints.astype(float), np.nan)
+    inside, rotation, translation = (
+        np.array([camera[name] for camera in cameras], float) for name in ("K", "R", "t_mm")
+    )
+    count, views = len(world_mm), len(cameras)
+
+    def always(array: Real) -> Any:
+        return np.broadcast_to(array, (count, *array.shape))
+
+    return GroundTruth(
+        joints_mm=np.einsum("vij,nkj->nvki", rotation, joints_mm) + translation[:, None],
+        rig=Rig(
+            cameras=tuple(str(camera["camera"]) for camera in cameras),
+            image_px=2 * inside[:, :2, 2],
+            view_from_world=always(rotation),
+            translation=always(translation),
+            focal_px=always(inside[:, 0, 0]),
+            centre_px=inside[:, :2, 2],
+            radial=np.zeros(views),
+            delay_s=np.zeros(views),
+        ),
+        scored=CLIP_JOINTS,
+    )
