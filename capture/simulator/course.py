@@ -43,8 +43,7 @@ class Course:
 
     def height(self, xy: Real) -> Real:
         """Of the snow at (..., 2)."""
-        drop: Real = -np.tan(self.slope_rad) * (xy @ self.downhill)
-        return drop
+        return np.asarray(-np.tan(self.slope_rad) * (xy @ self.downhill))
 
     def signal(self, name: str) -> Real:
         """One column of the table, all the way round."""

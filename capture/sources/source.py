@@ -5,7 +5,7 @@ Once open, a source only ends or is lost.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cvsf.system.errors import Refusal
 
@@ -34,6 +34,7 @@ class SourceLost(Exception):
     """The camera died; opening it again may help."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """One open camera."""
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cvsf.calibration.normal_equations import Problem, State
 from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.reprojection import pixels_of
+from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def unsmoothed(
     return replace(problem, pixels=pixels)
 
 
-def _line(t_s: Real, points: Real, weight: Real) -> tuple[Real, Real]:
+def _line(t_s: Real, points: Array, weight: Real) -> tuple[Real, Real]:
     """Value at 0 and slope (J, 2) of lines through points (T, J, 2), weights (T, J)."""
     total = np.maximum(weight.sum(0), 1e-9)[:, None]
     time = (weight * t_s[:, None]).sum(0)[:, None] / total

@@ -6,7 +6,7 @@ Whatever runs a graph here is a `Session`: arrays by name in, arrays in the orde
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SEVERE = 3  # onnxruntime's log level "error"
 
 
+@runtime_checkable
 class Session(Protocol):
     """A loaded graph, whoever runs it."""
 

@@ -5,7 +5,7 @@ It is all that self-calibration knows: no board, no intrinsics, no truth.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
 _BATCH = 256
+_Some = TypeVar("_Some", bound="Observations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,11 @@ class Observations:
         """Width and height of every camera's pictures, (V, 2); 0 where no instant has any."""
         return np.asarray(self.image_px.max(0))
 
-    def take(self, rows: npt.NDArray[Any] | slice) -> Self:
+    def take(self: _Some, rows: npt.NDArray[Any] | slice) -> _Some:
         """The instants of a mask, an index array or a slice."""
         return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
-    def of_views(self, views: Sequence[int]) -> Self:
+    def of_views(self: _Some, views: Sequence[int]) -> _Some:
         """The same instants as only some of the cameras observed them."""
         index = list(views)
         arrays = {
@@ -63,7 +64,7 @@ class LiftedObservations(Observations):
     canonical: Array  # (N, V, J, 3) body frame, unit scale
     view_from_canonical: Array  # (N, V, 3, 3)
 
-    def mirrored(self) -> Self:
+    def mirrored(self) -> "LiftedObservations":
         """As if the lifter had taken near for far all along; 2D cannot tell (Necker's reversal)."""
         flip = np.array([1, 1, -1], np.float32)
         return replace(

@@ -62,7 +62,7 @@ def rehearsed(folder: Path, *, frames: int = 45, views: int = 4, pans: bool = Fa
     with np.load(walkers(folder / "walkers.npz", frames, views)) as file:
         rows = file["session"] == 0
         found = {name: file[name][rows] for name in file.files if len(file[name]) == len(rows)}
-        image = np.tile(file["image_px"], (views, 1))
+        image = np.tile(file["image_px"].astype(float), (views, 1))
     rotation, shift = found["camera_R"].astype(float), found["camera_t_mm"].astype(float)
     local = found["joints_mm"].astype(float)
     world = (local[:, 0] - shift[:, :1]) @ rotation[:, 0]
