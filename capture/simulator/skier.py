@@ -6,9 +6,9 @@ Bones keep their lengths exactly, knees and elbows bend one way, and the feet st
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from capture.simulator.course import Course, Real
+from capture.simulator.course import Course, Stamps
+from cvsf.shapes import Float, Int, Real
 from cvsf.skeleton import H36M_16
 
 STATURE = 1.75
@@ -39,7 +39,7 @@ class Build:
     bend: float  # of the torso, radians
     angulation: float
     counter: float
-    hands: Real  # (3,) forward, outward, upward from the shoulder, in arm lengths
+    hands: Float[Real, "3"]  # forward, outward, upward from the shoulder, in arm lengths
     depth: float  # how low the skier stands, 0 to 1
     pumping: float  # how much the height follows the turn
 
@@ -48,13 +48,13 @@ class Build:
 class Pose:
     """The skier at T times; an axis of two is left, right; frames are rows left, front, up."""
 
-    joints: Real  # (T, J, 3) in h36m-16
-    pelvis: Real  # (T, 3, 3)
-    chest: Real  # (T, 3, 3)
-    head: Real  # (T, 3, 3)
-    sole: Real  # (T, 2, 3) middle of the boot's sole
-    ski: Real  # (T, 2, 3, 3)
-    pole_tip: Real  # (T, 2, 3)
+    joints: Float[Real, "T J 3"]  # in h36m-16
+    pelvis: Float[Real, "T 3 3"]
+    chest: Float[Real, "T 3 3"]
+    head: Float[Real, "T 3 3"]
+    sole: Float[Real, "T 2 3"]  # middle of the boot's sole
+    ski: Float[Real, "T 2 3 3"]
+    pole_tip: Float[Real, "T 2 3"]
 
 
 def build_skier(seed: int) -> Build:
@@ -76,8 +76,8 @@ def build_skier(seed: int) -> Build:
     )  # fmt: skip
 
 
-def pose_skier(build: Build, course: Course, raw_ns: npt.NDArray[np.int64]) -> Pose:
-    """The skier at clock times (T,)."""
+def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
+    """The skier at clock times."""
     s = course.at(raw_ns)
     xy = np.stack([s["x"], s["y"]], 1)
     base = np.column_stack([xy, course.height(xy)])
