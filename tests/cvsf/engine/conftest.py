@@ -30,7 +30,7 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     sys.modules.update(_loaded)
     _loaded.update((name, importlib.import_module(name)) for name in FAKED)
     cuda = _loaded["cuda.bindings.runtime"]
-    cuda.launched = 0
+    vars(cuda)["launched"] = 0
     cuda.memory.clear()
     yield cuda
     _forget()

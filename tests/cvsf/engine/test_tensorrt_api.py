@@ -62,4 +62,4 @@ def test_the_listener_keeps_errors_and_no_warnings() -> None:
     severity = trt.ILogger.Severity
     for level in (severity.INTERNAL_ERROR, severity.ERROR, severity.WARNING):
         log.log(level, str(level))
-    assert log.said == [str(severity.INTERNAL_ERROR), str(severity.ERROR)]
+    assert log.messages == [str(severity.INTERNAL_ERROR), str(severity.ERROR)]
