@@ -1,6 +1,6 @@
-"""What the simulator can be asked for, known before any of it is loaded.
+"""Limits of the simulator's options, checked before any of it is loaded.
 
-Whoever starts cameras asks here once, so that four of them do not refuse in chorus.
+The supervisor checks them once, so that four cameras do not refuse one after the other.
 """
 
 from capture.sources.source import SourceConfig

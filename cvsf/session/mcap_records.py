@@ -1,6 +1,6 @@
 """How a session's messages lie in an MCAP file: channels, schemas, chunks, indexes, summary.
 
-Chunks are uncompressed; the plain `mcap` reader opens the file, which says by itself what it holds.
+Chunks are uncompressed; the plain `mcap` reader opens the file, whose schemas describe its records.
 """
 
 import json

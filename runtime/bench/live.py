@@ -1,4 +1,5 @@
-"""`cvsf bench live`: the hub finds its cameras by itself, on simulated skiers nobody has seen.
+"""`cvsf bench live`: the hub finds its cameras by itself, on simulated skiers that no training
+has seen.
 
 Each seed is one run of `cvsf-capture`: the skier moves, one camera is knocked, then camera after
 camera is unplugged until one is left. The truth is joined afterwards by the exposure stamps.
@@ -17,7 +18,7 @@ import numpy as np
 import typer
 
 from cvsf.system.errors import Refusal
-from runtime.bench.harness import Rehearsal, Running, rehearsing
+from runtime.bench.harness import CaptureRun, Running, running_capture
 from runtime.bench.score_world import (
     first_world_s,
     one_view_share,
@@ -55,7 +56,7 @@ def bench_live(
             runs.append(_run(one, cams, Path(folder)))
     result = {**_pooled(runs), "seeds": chosen, "runs": runs}
     if as_json:
-        typer.echo(json.dumps(spoken(result)))  # what never happened is null
+        typer.echo(json.dumps(spoken(result)))  # an event that did not happen is null
         return
     for name, unit in (
         ("mpjpe_mm", "mm"), ("limit_mm", "mm with the true cameras"), ("first_world_s", "s"),
@@ -75,7 +76,7 @@ def _run(seed: int, cams: int, folder: Path) -> dict[str, Any]:
     words += ["--source", f"sim?turn={knocked}:{turn_deg}@{knock_s:.2f}", "--record", "frames"]
     words += ["--height", str(STATURE_M)]
     words += ["--duration", str(unplugged_s + _BETWEEN_S * cams + _ALONE_S + 1)]
-    with rehearsing(words, folder) as running:
+    with running_capture(words, folder) as running:
         left = int(rng.integers(cams))
         _unplug(running, [f"cam{v}" for v in range(cams) if v != left], unplugged_s)
         done = running.until_the_end()
@@ -98,7 +99,7 @@ def _unplug(running: Running, cameras: list[str], after_s: float) -> None:
             os.kill(process, signal.SIGCONT)
 
 
-def _scored(done: Rehearsal, truth_file: Path, knocked: str) -> dict[str, Any]:
+def _scored(done: CaptureRun, truth_file: Path, knocked: str) -> dict[str, Any]:
     take = read_take(done.session, truth_file)
     share, alone = one_view_share(take)
     world = done.final["world"]
@@ -121,8 +122,8 @@ def _scored(done: Rehearsal, truth_file: Path, knocked: str) -> dict[str, Any]:
 
 def _pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Times are of the worst run, all else is the mean."""
-    said = ("seed", "knocked", "place_ms")
-    names = [name for name in runs[0] if name not in said]
+    kept = ("seed", "knocked", "place_ms")
+    names = [name for name in runs[0] if name not in kept]
     return {
         name: round(float((np.max if name in _WORST else np.mean)([r[name] for r in runs])), 4)
         for name in names
