@@ -199,11 +199,8 @@ def _tree(
             if part < 1 and shade < 0.35:
                 continue
             lift = stem * (0.09 if part < 1 else 0.0)
-            edge = [
-                low - side * spread * part - droop + lift,
-                low + lift,
-                low + side * spread * part - droop + lift,
-            ]
+            wide = side * spread * part
+            edge = [low - wide - droop + lift, low + lift, low + wide - droop + lift]
             corners = np.array([*edge, high])
             colour = (tint * light * (1 - hidden) + w.horizon * hidden) * 255
             cv2.fillPoly(
@@ -213,9 +210,7 @@ def _tree(
 
 
 def _far_to_near(rows: Real, eye: Real) -> Real:
-    order = np.argsort(-np.linalg.norm(rows[:, :2] - eye[:2], axis=1))
-    ordered: Real = rows[order]
-    return ordered
+    return np.asarray(rows[np.argsort(-np.linalg.norm(rows[:, :2] - eye[:2], axis=1))])
 
 
 def _look(tile: Array, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Array:
