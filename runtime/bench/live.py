@@ -7,7 +7,6 @@ camera is unplugged until one is left. The truth is joined afterwards by the exp
 
 import json
 import os
-import secrets
 import signal
 import tempfile
 import time
@@ -17,7 +16,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from cvsf.system.errors import Refusal
 from runtime.bench.harness import CaptureRun, Running, running_capture
 from runtime.bench.score_world import (
     first_world_s,
@@ -26,7 +24,7 @@ from runtime.bench.score_world import (
     score_bump,
     score_world,
 )
-from runtime.bench.sim import FIRST_UNSEEN
+from runtime.bench.sim import unseen_seeds
 from runtime.streaming.json_codec import spoken
 
 STATURE_M = 1.75
@@ -44,11 +42,7 @@ def bench_live(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Errors and the share of the worst-off instants are means over slopes, times the longest."""
-    chosen = seed or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
-    if below := [s for s in chosen if s < FIRST_UNSEEN]:
-        raise Refusal(
-            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
-        )
+    chosen = unseen_seeds(seed, seeds)
     runs = []
     for one in chosen:
         typer.echo(f"slope {one}", err=True)

@@ -36,11 +36,7 @@ def bench_sim(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Score the product on slopes that no training has seen."""
-    chosen = seed or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
-    if below := [s for s in chosen if s < FIRST_UNSEEN]:
-        raise Refusal(
-            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
-        )
+    chosen = unseen_seeds(seed, seeds)
     engine, runs = load_engine(), []
     for one in chosen:
         typer.echo(f"slope {one}", err=True)
@@ -60,6 +56,16 @@ def bench_sim(
     typer.echo(
         f"{result['instants_per_s']:.1f} instants/s, {result['fused_share']:.1%} fused, {chosen}"
     )
+
+
+def unseen_seeds(given: list[int] | None, count: int) -> list[int]:
+    """The given seeds, else random ones; Refusal of a seed that training may have used."""
+    seeds = given or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(count)]
+    if below := [seed for seed in seeds if seed < FIRST_UNSEEN]:
+        raise Refusal(
+            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
+        )
+    return seeds
 
 
 def _run(
