@@ -13,7 +13,7 @@ import zmq
 from cvsf.messages import Skeleton, from_header, unpack
 from cvsf.system.processes import SKELETONS_PORT
 
-_QUEUED = 8
+_QUEUED = 8  # messages; a guess, not measured
 _REFILL_MS = 2  # for messages behind a full queue; only a late caller waits. A guess, not measured
 _Message = TypeVar("_Message")
 

@@ -18,7 +18,7 @@ _PLATE_STEP = 0.55
 """Radians between two paintings: they overlap by a picture's width at its shortest focal length."""
 
 _BLURRED = 2
-"""How much coarser than the skier the background behind a panning camera is: it is out of focus."""
+"""Downscaling of a panning camera's background, which is out of focus; a guess, not measured."""
 
 
 class Backdrop:

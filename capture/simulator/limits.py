@@ -9,6 +9,7 @@ from cvsf.system.errors import Refusal
 USUAL_SIZE, USUAL_FPS = (640, 480), 20.0
 _SMALLEST_PX, _LARGEST_PX = 64, 4096
 _SLOWEST_HZ, _FASTEST_HZ = 0.1, 240
+"""Guesses, not measured."""
 
 
 def drawable(size: tuple[int, int]) -> tuple[int, int]:

@@ -18,10 +18,12 @@ from cvsf.shapes import Float, Picture, Real, UInt8
 from cvsf.skeleton import H36M_16
 
 _FINE = 2
-"""The skier is drawn this many times larger, then shrunk: smooth edges and facets."""
+"""The skier is drawn this many times larger, then shrunk, for smooth edges. A guess, not
+measured.
+"""
 
 _PEDESTAL = 10
-"""Grey values taken off before the sensor's noise, which has this mean, is added."""
+"""Grey values subtracted before the sensor's noise, which has this mean, is added."""
 
 
 class Painter:

@@ -14,8 +14,8 @@ from capture.simulator.course import Course
 from capture.simulator.lighting import Weather, choose_weather
 from cvsf.shapes import Array, Float, Mask, Picture, Real, UInt8
 
-_TILE = 512
-_TRACK_PX = 2048
+_TILE, _TRACK_PX = 512, 2048
+"""Sides of the noise tile and of the map of tracks in pixels; guesses, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

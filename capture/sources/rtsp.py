@@ -21,15 +21,12 @@ from cvsf.system.errors import Refusal
 log = logging.getLogger(__name__)
 
 _PORT = 554
-_REACH_S = 2.0
-_OPEN_S = 4.5
-_SILENT_S = 5.0
+_REACH_S, _OPEN_S, _SILENT_S = 2.0, 4.5, 5.0
+"""Time limits to connect, to open and between frames; guesses, not measured."""
 _ARRIVAL_NS = 250_000_000  # network, decoder and camera buffers are unknown; a guess, not measured
 _RTCP_NS = 20_000_000  # error of a camera's NTP; a guess, not measured
-_OLDEST_S, _DRIFT_S = (
-    5.0,
-    0.5,
-)  # a sender's clock further off than this is an outlier; guesses, not measured
+_OLDEST_S, _DRIFT_S = 5.0, 0.5
+"""A sender's clock with a larger error is an outlier; guesses, not measured."""
 _OPTIONS = {
     "rtsp_transport": "tcp",
     "fflags": "nobuffer",

@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 _JPEGS = (api.fourcc("MJPG"), api.fourcc("JPEG"))
 _YUYV = api.fourcc("YUYV")
-_BUFFERS = 4
+_BUFFERS = 4  # of the driver; a guess, not measured
 _DEFAULT_SIZE = (1280, 720)
 _DEFAULT_FPS = 30.0
 _SILENT_S = 5.0  # a camera without a frame for so long is dead; a guess, not measured
 _BUS_NS = 1_000_000  # error of a USB clock; a guess, not measured
 _SEQUENCE = 1 << 32
-_PLAUSIBLE_GAP = 100_000
+_PLAUSIBLE_GAP = 100_000  # of the driver's frame number; a guess, not measured
 _HARDWARE_CLOCK = Path("/sys/module/uvcvideo/parameters/hwtimestamps")
 
 

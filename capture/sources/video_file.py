@@ -26,10 +26,10 @@ from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 
-_QUALITY = 90  # the picture was compressed once before
-_FALLBACK_FPS = 30.0
+_QUALITY = 90  # the picture was compressed once before; this and below: guesses, not measured
+_FALLBACK_FPS = 30.0  # of a file with an implausible rate
 _MOST_PIXELS = 1 << 25
-_LONGEST_STEP_NS = 1_000_000_000
+_LONGEST_STEP_NS = 1_000_000_000  # between two frames; a longer step is a wrong time stamp
 
 
 def find(part: str) -> list[Found]:

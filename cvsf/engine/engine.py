@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).parents[1] / "shipped" / "lifter"
 BUCKETS = (1, 2, 4, 8, 16)
 """Batch sizes (instants) that TensorRT is prepared for; other batches are padded to the next."""
-_USUAL_VIEWS = 4
+_USUAL_VIEWS = 4  # that TensorRT tunes a plan for; a guess, not measured
 
 Kind = Literal["auto", "onnxruntime", "tensorrt"]
 Progress = Callable[[str, float], None]

@@ -17,7 +17,7 @@ from cvsf.session import mcap_records
 from cvsf.session.mcap_records import FRAME_HEAD, MESSAGE_HEAD
 from cvsf.system.disk import Bytes, Storage, write_all
 
-_CHUNK_BYTES = 64 << 10
+_CHUNK_BYTES = 64 << 10  # of small messages; a guess, not measured
 _NEVER_NS = 2**64 - 1
 
 

@@ -32,6 +32,7 @@ STATURE_M = 1.75
 _KNOCK_DEG, _KNOCK_S = 5.0, (10.0, 14.0)
 _AFTER_KNOCK_S = 12.0
 _BETWEEN_S, _ALONE_S = 1.0, 4.0
+"""The script of a run, from the knock to the last camera alone; guesses, not measured."""
 _WORST = ("first_world_s", "bump_noticed_s", "bump_recovered_s")
 
 

@@ -39,7 +39,7 @@ from runtime.bench.looped_session import index_of, repeated
 _VIEWS, _FPS, _SIZE = 4, 30, "320x240"
 _QUIET_S, _BLOCK = 15.0, 50  # of quiet after so many swaps
 _SWAP_S, _REFUSALS_S, _PATIENCE_S = 2.0, 90.0, 60.0  # at most
-_STAYS_S, _NICENESS = 2.0, 15
+_STAYS_S, _NICENESS = 2.0, 15  # these and above: guesses, not measured
 _P = 99.9
 
 
