@@ -93,8 +93,8 @@ def lay_course(seed: int, moving: bool, take: int = 0) -> Course:
     )
 
 
-def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
-    """Closed curve (M, 2): a figure of eight or a wavy loop, never the same from lap to lap."""
+def _path(rng: np.random.Generator, moving: bool, laps: int) -> Float[Real, "M 2"]:
+    """Closed curve: a figure of eight or a wavy loop, never the same from lap to lap."""
     tau = np.linspace(0, 2 * np.pi * laps, 1500 * laps, endpoint=False)
     size = rng.uniform(17, 24) if moving else rng.uniform(2.9, 3.9)
     swell = _slow(rng, len(tau), 2 * laps)
@@ -115,8 +115,18 @@ def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
 
 
 def _timed(
-    rng: np.random.Generator, path: Real, moving: bool, laps: int, downhill: Real
-) -> tuple[Real, Real, Real, Real, Real]:
+    rng: np.random.Generator,
+    path: Float[Real, "M 2"],
+    moving: bool,
+    laps: int,
+    downhill: Float[Real, "2"],
+) -> tuple[
+    Float[Real, "rows 2"],
+    Float[Real, "rows 2"],
+    Float[Real, "rows"],
+    Float[Real, "rows"],
+    Float[Real, "rows"],
+]:
     """Position, unit tangent, speed, curvature and descent on a regular time grid."""
     first, second = _derivative(path), _derivative(_derivative(path))
     rate = np.linalg.norm(first, axis=1)
@@ -147,12 +157,12 @@ def _timed(
 
 def _signals(
     rng: np.random.Generator,
-    position: Real,
-    tangent: Real,
-    speed: Real,
-    curvature: Real,
-    descent: Real,
-) -> Real:
+    position: Float[Real, "rows 2"],
+    tangent: Float[Real, "rows 2"],
+    speed: Float[Real, "rows"],
+    curvature: Float[Real, "rows"],
+    descent: Float[Real, "rows"],
+) -> Float[Real, "rows columns"]:
     """The table's rows, columns as in COLUMNS."""
     rows = len(position)
     lean = _smooth(np.arctan(speed**2 * curvature / GRAVITY), 0.07 * RATE_HZ)

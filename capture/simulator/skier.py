@@ -112,8 +112,10 @@ def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
     )  # fmt: skip
 
 
-def _feet(build: Build, s: dict[str, Real], base: Real, ground: Real) -> tuple[Real, Real]:
-    """Sole centres and ski directions (T, 2, 3): parallel in a turn, a V when skating."""
+def _feet(
+    build: Build, s: dict[str, Real], base: Float[Real, "T 3"], ground: Float[Real, "T 3 3"]
+) -> tuple[Float[Real, "T 2 3"], Float[Real, "T 2 3"]]:
+    """Sole centres and ski directions: parallel in a turn, a V when skating."""
     left, front, normal = (ground[:, None, i] for i in range(3))
     skate, swing = s["skate"][:, None], s["skate_sin"][:, None] * SIDES
     push = skate * np.clip(swing, 0, None) ** 2
@@ -129,8 +131,8 @@ def _feet(build: Build, s: dict[str, Real], base: Real, ground: Real) -> tuple[R
     return sole, np.cos(yaw) * front + np.sin(yaw) * left
 
 
-def _leaned(lean: Real, ground: Real) -> Real:
-    """Body axis (T, 3) inclined by `lean` from the vertical towards the left."""
+def _leaned(lean: Float[Real, "T"], ground: Float[Real, "T 3 3"]) -> Float[Real, "T 3"]:
+    """Body axis inclined by `lean` from the vertical towards the left."""
     left, normal = ground[:, 0], ground[:, 2]
     level = _unit(left - left[:, 2:] * UP)
     upright = _unit(_without(normal + UP, level))

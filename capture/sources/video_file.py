@@ -17,11 +17,11 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 
 from capture.sources.pacing import reached
 from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceEnded
+from cvsf.shapes import Picture, UInt8
 from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class VideoFile:
     def _where(self) -> dict[str, object]:
         return {"path": str(self._path), "frame": self._index}
 
-    def _encoded(self, picture: npt.NDArray[np.uint8]) -> bytes:
+    def _encoded(self, picture: UInt8[Picture, "H W 3"]) -> bytes:
         return bytes(
             simplejpeg.encode_jpeg(
                 np.ascontiguousarray(picture),
