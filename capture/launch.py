@@ -42,10 +42,11 @@ def _bundle_for(specs: Sequence[SourceSpec], detector: str | None) -> str | None
     return detector or _BUILT_FOR.get(scheme)
 
 
-def _say_version(asked: bool) -> None:
+def _say_version(asked: bool) -> bool:
     if asked:
         typer.echo(f"cvsf-capture {importlib.metadata.version('cvsf')}")
         raise typer.Exit
+    return asked
 
 
 @with_options(HubConfig, HUB_FLAGS)

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 import typer
-from jaxtyping import UInt8
 from rich.console import Console
 from rich.table import Table
 
 from capture.open_source import SourceSpec, find_sources, open_source
 from capture.sources.source import Exposure, SourceConfig, SourceEnded, SourceLost
 from capture.sources.v4l2_devices import Listed, list_cameras, name_of, read_names, write_names
+from cvsf.shapes import UInt8
 from cvsf.system.errors import Refusal
 from cvsf.wire import CAMERA_NAME
 

@@ -1,4 +1,4 @@
-"""The door of `cvsf`.
+"""The entry point of `cvsf`.
 
 Ctrl-C and SIGTERM end a hub and a node well from the start, so all else is loaded afterwards.
 """
@@ -11,7 +11,7 @@ _LIVE = ("hub", "node")
 
 
 def main() -> None:
-    """Run the command that was asked for."""
+    """Run the command."""
     if sys.argv[1:] and sys.argv[1] in _LIVE:
         leave_on_signal()
     from cvsf.cli import run

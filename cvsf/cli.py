@@ -1,6 +1,6 @@
 """`cvsf`: every command but `cvsf-capture`, each named as text and imported when it is called.
 
-So `cvsf hub` never loads torch, and a command whose extra is missing says which one.
+So `cvsf hub` never loads torch, and a command whose extra is missing reports its name.
 """
 
 import importlib
@@ -56,7 +56,10 @@ COMMANDS = {
     ),
 }
 BENCHES = {
-    "sim": ("runtime.bench.sim:bench_sim", "3D error on simulated skiers nobody has seen."),
+    "sim": (
+        "runtime.bench.sim:bench_sim",
+        "3D error on simulated skiers that no training has seen.",
+    ),
     "live": (
         "runtime.bench.live:bench_live",
         "Skeletons in metres from cameras found live, one of them knocked, all but one unplugged.",
@@ -71,7 +74,7 @@ BENCHES = {
     ),
     "swap": (
         "runtime.bench.swap:bench_swap",
-        "What a client notices when the lifter is exchanged, and what is refused.",
+        "What a client notices when the lifter is swapped, and what is refused.",
     ),
     "hub": (
         "runtime.bench.hub:bench_hub",
@@ -79,7 +82,7 @@ BENCHES = {
     ),
     "night": (
         "train.bench.night:bench_night",
-        "What whole nights bring on slopes nobody has seen; that poisoned ones bring nothing.",
+        "What whole nights bring on new slopes; that poisoned ones bring nothing.",
     ),
     "engine": (
         "train.bench.engine:bench_engine",
@@ -123,11 +126,11 @@ def _overview() -> str:
     rows = [f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items()]
     rows += [f"  bench {name:<10}{text}" for name, (_, text) in BENCHES.items()]
     title = "cvsf: live 3D motion capture from cameras nobody calibrated"
-    return "\n".join([title, "", *rows, "", "  cvsf COMMAND --help says more; cvsf --version"])
+    return "\n".join([title, "", *rows, "", "  cvsf COMMAND --help describes one; cvsf --version"])
 
 
 def refuse_politely(run: Callable[[], None]) -> None:
-    """Run a process's door: a Refusal is one sentence on standard error and exit 2."""
+    """Run a process: a Refusal is one sentence on standard error and exit 2."""
     start_log()
     try:
         run()

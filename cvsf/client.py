@@ -1,7 +1,7 @@
 """A hub's live output for Python programs: `for skeleton in skeletons("127.0.0.1"): ...`.
 
-Newest wins: a caller slower than the hub loses skeletons and is never behind. A hub that restarts
-is found again.
+The newest wins: a caller slower than the hub loses skeletons and is never behind. The connection to
+a hub that restarts is made again.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -13,9 +13,9 @@ import zmq
 from cvsf.messages import Skeleton, from_header, unpack
 from cvsf.system.processes import SKELETONS_PORT
 
-_QUEUED = 8
-_REFILL_MS = 2  # until what waits behind a full queue is in it: only a caller who is late waits
-_Told = TypeVar("_Told")
+_QUEUED = 8  # messages; a guess, not measured
+_REFILL_MS = 2  # for messages behind a full queue; only a late caller waits. A guess, not measured
+_Message = TypeVar("_Message")
 
 
 def skeletons(
@@ -28,35 +28,37 @@ def skeletons(
 ) -> Iterator[Skeleton]:
     """Skeletons as they are computed, for ever; TimeoutError after `timeout_s` without one.
 
-    `smooth` is One Euro filtered by the hub; `newest=False` also yields what queued up meanwhile.
+    `smooth` is One Euro filtered by the hub; `newest=False` also yields the queued ones.
     """
     topic = "skeleton.smooth" if smooth else "skeleton.raw"
-    return _follow(host, port, topic, lambda told: from_header(Skeleton, told), newest, timeout_s)
+    return _follow(
+        host, port, topic, lambda header: from_header(Skeleton, header), newest, timeout_s
+    )
 
 
 def stats(
     host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The hub's figures, about once a second."""
+    """The hub's stats, about once a second."""
     return _follow(host, port, "stats", dict, True, timeout_s)
 
 
 def about(
     host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = 5.0
 ) -> dict[str, Any]:
-    """What the hub says of itself: joint set, joints, bones, axes, cameras, engine, schema."""
-    with closing(_follow(host, port, "about", dict, True, timeout_s)) as told:
-        return next(told)
+    """The hub's description: joint set, joints, bones, axes, cameras, engine, schema."""
+    with closing(_follow(host, port, "about", dict, True, timeout_s)) as messages:
+        return next(messages)
 
 
 def _follow(
     host: str,
     port: int,
     topic: str,
-    read: Callable[[dict[str, Any]], _Told],
+    read: Callable[[dict[str, Any]], _Message],
     newest: bool,
     timeout_s: float | None,
-) -> Generator[_Told, None, None]:
+) -> Generator[_Message, None, None]:
     with _subscription(f"tcp://{host}:{port}", topic) as socket:
         while True:
             if not socket.poll(None if timeout_s is None else round(timeout_s * 1e3)):
@@ -67,10 +69,10 @@ def _follow(
                 parts = socket.recv_multipart()
                 wait_ms = _REFILL_MS
             try:
-                told = read(unpack(parts[-1], trusted=True))
+                message = read(unpack(parts[-1], trusted=True))
             except ValueError:
-                continue  # of another schema, or not a hub at all
-            yield told
+                continue  # of another schema, or not of a hub
+            yield message
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def _subscription(endpoint: str, topic: str) -> Iterator["zmq.Socket[bytes]"]:
         socket.setsockopt(zmq.RCVHWM, _QUEUED)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)  # a hub whose host vanished is noticed
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)  # detects a hub whose host vanished
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
         socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
         socket.setsockopt_string(zmq.SUBSCRIBE, topic)

@@ -1,19 +1,20 @@
 """What travels: frames, poses and skeletons, and their bytes (schema version 1).
 
 A field may be added with a default; none is ever renamed, removed or given another unit, so last
-year's session still trains tonight. Nothing here is ever unpickled.
+year's session still trains tonight. Nothing here is ever unpickled. Messages are made of untrusted
+bytes, so they check themselves (`__post_init__`), not by their annotations (`no_type_check`).
 """
 
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, no_type_check
 
 import msgpack
 import numpy as np
-import numpy.typing as npt
 
-from cvsf.skeleton import Array, JointSet, joint_set, remap
+from cvsf.shapes import Array, Float
+from cvsf.skeleton import JointSet, joint_set, remap
 
 SCHEMA = 1
 MAX_HEADER_BYTES = 4096
@@ -22,6 +23,7 @@ _ARRAY_EXT = 1
 Message = TypeVar("Message", "Frame", "Instant", "MultiviewPose", "Skeleton")
 
 
+@no_type_check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One picture of one camera, as it crosses the wire and lies in a session."""
@@ -29,13 +31,13 @@ class Frame:
     kind: ClassVar[str] = "frame"
 
     camera: str
-    boot_id: str  # this run of the node; seq starts anew with it
-    seq: int  # exposure number; a gap is a frame that never left the node
+    boot_id: str  # this run of the node; seq begins at 0 again with each run
+    seq: int  # exposure number; a gap is a frame that the node never sent
     t_ns: int  # middle of the exposure, hub clock
     raw_ns: int  # the same moment on the clock it was read from
     offset_ns: int  # hub clock minus that clock
-    uncertainty_ns: int  # half width of what t_ns may be off by
-    sync_epoch: int  # grows when the node's clock was found to have stepped
+    uncertainty_ns: int  # half width of the error of t_ns
+    sync_epoch: int  # grows when a step of the node's clock is detected
     stamp: str  # how raw_ns was obtained: sensor, kernel, rtcp, media, simulated, arrival
     width_px: int
     height_px: int
@@ -75,6 +77,7 @@ class Instant:
     spread_ns: int  # last exposure minus first
 
 
+@no_type_check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiviewPose:
     """One person at one instant in V views: engine input, session record and training sample."""
@@ -84,9 +87,9 @@ class MultiviewPose:
     t_ns: int
     instant: int
     cameras: tuple[str, ...]  # V names, in the order of axis 0
-    image_px: Array  # (V, 2) width, height; 0 where the view has no picture
-    keypoints_px: Array  # (V, J, 2), x right, y down
-    confidence: Array  # (V, J) in [0, 1]; 0 is not seen
+    image_px: Float[Array, "V 2"]  # width, height; 0 where the view has no picture
+    keypoints_px: Float[Array, "V J 2"]  # x right, y down
+    confidence: Float[Array, "V J"]  # in [0, 1]; 0 is not observed
     joint_set: str = "h36m-16"
     person_id: int = 0
     detector: str = ""  # bundle name and first 12 digits of its sha256
@@ -106,6 +109,7 @@ class MultiviewPose:
         return replace(self, keypoints_px=keypoints, confidence=confidence, joint_set=target.name)
 
 
+@no_type_check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skeleton:
     """One 3D skeleton at one instant, with where it came from."""
@@ -116,16 +120,16 @@ class Skeleton:
     uncertainty_ns: int  # of t_ns: the worst of its frames
     instant: int
     engine: str  # id of the lifter
-    joints: Array  # (J, 3) in `frame_of_reference`, pelvis at the origin in canonical
-    confidence: Array  # (J,)
-    views: tuple[str, ...]  # cameras that saw the person in this very instant
+    joints: Float[Array, "J 3"]  # in `frame_of_reference`; canonical has the pelvis at the origin
+    confidence: Float[Array, "J"]
+    views: tuple[str, ...]  # cameras that observed the person in this very instant
     measured: bool  # computed from two or more views of this very instant
     joint_set: str = "h36m-16"
     person_id: int = 0
     frame_of_reference: str = "canonical"  # or world: right-handed, z up, metres
     scale_source: str = "unit"  # unit: body scale 1; else what made it metres
     smoothed: bool = False
-    calibration: int = 0  # number of the session's calibration it was placed by; 0 is none
+    calibration: int = 0  # number of the session's calibration it was reconstructed with; 0: none
 
     def __post_init__(self) -> None:
         joints = len(joint_set(self.joint_set))
@@ -135,7 +139,7 @@ class Skeleton:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Limits:
-    """What unpacking may hold."""
+    """Largest sizes that are unpacked."""
 
     max_array: int = 64
     max_map: int = 48
@@ -155,8 +159,8 @@ def pack(header: Mapping[str, Any]) -> bytes:
 def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]:
     """The map `pack` wrote; ValueError for anything else, however malformed.
 
-    Bytes of a stranger are held to a small size; `trusted` (a session on disk, the hub's own
-    output) is not.
+    Untrusted bytes are held to a small size; `trusted` ones (a session on disk, the hub's own
+    output) are not.
     """
     limits = _RECORD_LIMITS if trusted else _WIRE_LIMITS
     if not trusted and len(data) > MAX_HEADER_BYTES:
@@ -224,7 +228,7 @@ def _pack_array(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} does not travel")
 
 
-def _unpack_array(code: int, data: bytes) -> npt.NDArray[np.float32]:
+def _unpack_array(code: int, data: bytes) -> Array:
     if code != _ARRAY_EXT:
         raise ValueError(f"extension type is {code}, expected {_ARRAY_EXT}")
     shape, body = msgpack.unpackb(data, max_array_len=8, max_bin_len=1 << 20)

@@ -1,7 +1,7 @@
-"""Joint sets: which joints a pose has, how they hang together, and how one set is read as another.
+"""Joint sets: the joints of a pose, their tree, and the map from one set to another.
 
-The joint set is data: datasets, engines and messages name the set they carry, and nothing counts
-joints by hand.
+The joint set is data: datasets, engines and messages name their set, and no code has a number of
+joints of its own.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from cvsf.shapes import Array as Array
+from cvsf.shapes import Float, Shaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class JointSet:
         return len(self.joints)
 
     def index(self, joint: str) -> int:
-        """The position of `joint`; ValueError names what is missing."""
+        """The position of `joint`; ValueError if it is not in the set."""
         if joint not in self.joints:
             raise ValueError(f"joint {joint!r} is not in joint set {self.name}")
         return self.joints.index(joint)
@@ -38,7 +39,7 @@ class JointSet:
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """The order of joints after left and right are exchanged."""
+        """The indices that swap left and right."""
         return tuple(
             self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints
         )
@@ -111,27 +112,27 @@ _MIDPOINT_OF = {
     "thorax": ("lshoulder", "rshoulder"),
     "spine": ("hip", "thorax"),
 }
-"""Joints a set may lack, and the two whose midpoint stands in for them."""
+"""Joints that a set may lack, and the two whose midpoint replaces them."""
 
 
 def joint_set(name: str) -> JointSet:
-    """The registered set of that name; ValueError lists the names there are."""
+    """The registered set of that name; ValueError lists the registered names."""
     if name not in JOINT_SETS:
         raise ValueError(f"joint set is {name!r}, expected one of {', '.join(JOINT_SETS)}")
     return JOINT_SETS[name]
 
 
 def remap(
-    keypoints: npt.NDArray[Any],
-    confidence: npt.NDArray[Any],
+    keypoints: Shaped[npt.NDArray[Any], "*batch S D"],
+    confidence: Shaped[npt.NDArray[Any], "*batch S"],
     source: Sequence[str],
     target: Sequence[str],
-) -> tuple[Array, Array]:
-    """Keypoints (..., S, D) and confidence (..., S) of joints `source`, read as joints `target`.
+) -> tuple[Float[Array, "*batch T D"], Float[Array, "*batch T"]]:
+    """Keypoints and confidence of joints `source`, as joints `target`.
 
-    A joint the source lacks is the midpoint of its two neighbours with the lesser confidence (hip,
-    thorax, spine), else it is at the origin with confidence 0. ValueError names a source joint no
-    set knows.
+    A joint that the source lacks is the midpoint of its two neighbours with the lesser confidence
+    (hip, thorax, spine), else it is at the origin with confidence 0. ValueError for a source joint
+    of no registered set.
     """
     known = {joint for s in JOINT_SETS.values() for joint in s.joints}
     if unknown := [joint for joint in source if joint not in known]:

@@ -4,21 +4,21 @@ The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, fo
 [header msgpack, jpeg].
 
     node -> hub
-        report   who it is: camera, boot_id, width_px, height_px, fps, pace, in_step; and how it
-                 stands: exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state,
-                 and fates as the hub told last
+        report   identity: camera, boot_id, width_px, height_px, fps, pace, in_step; and counts:
+                 exposed, acknowledged, dropped {reason: n}, in_ring, clock_error_ns, state, and
+                 the fates of the hub's last ack
         frame    `cvsf.messages.Frame`, and `after`: the frame before it in the node's ring, or -1
         probe    camera, sent_ns
         bye      as report, and ended: whether the source came to its end
     hub -> node
-        ack      hub_id, camera, boot_id, the highest seq accepted (received), on disk or known
-                 never to be (durable) and done with (taken), and what became of those up to
-                 durable: fates {fate: n}
+        ack      hub_id, camera, boot_id, the highest seq accepted (received), on disk or lost
+                 for certain (durable) and processed (taken), and the fates of those up to durable:
+                 fates {fate: n}
         echo     sent_ns, hub_ns
         stop     reason
         refused  reason
 
-Until keys exist nothing but loopback is bound.
+Only loopback is bound, as there are no keys yet.
 """
 
 import errno
@@ -35,7 +35,7 @@ LAST_PORT = 65535
 CAMERA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 MAX_MESSAGE_BYTES = 16 << 20
-_HEARTBEAT_MS, _HEARTBEAT_TIMEOUT_MS = 200, 600
+_HEARTBEAT_MS, _HEARTBEAT_TIMEOUT_MS = 200, 600  # these and below: a guess, not measured
 _HANDSHAKE_MS = 2000
 _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 1000
 
@@ -46,7 +46,7 @@ def envelope(kind: str, **fields: object) -> dict[str, object]:
 
 
 def require_loopback(host: str, what: str) -> None:
-    """Refuse any address another machine could reach."""
+    """Refuse any address that another machine can reach."""
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError:
@@ -87,7 +87,7 @@ def hub_socket(
 
 
 def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
-    """A node's DEALER, connecting for as long as it takes."""
+    """A node's DEALER, which connects again without end."""
     dealer = context.socket(zmq.DEALER)
     _set_limits(dealer)
     dealer.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
@@ -97,7 +97,7 @@ def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zm
 
 
 def bind(socket_: "zmq.Socket[bytes]", host: str, port: int, what: str) -> None:
-    """Bind, or say which port is taken."""
+    """Bind; Refusal if the port is in use."""
     try:
         socket_.bind(f"tcp://{host}:{port}")
     except zmq.ZMQError as error:

@@ -1,4 +1,8 @@
-"""Where the real material is, and what a run of the product needs: ports and a disk to fill."""
+"""Checks types and shapes; where the real material is; ports and a disk to fill for a run.
+
+Every function and dataclass of the project checks its annotations while the tests run (jaxtyping
+and beartype), so the hook comes before anything of the project is imported.
+"""
 
 import os
 import subprocess
@@ -6,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
-from tests.support.paths import ROOT
-from tests.support.product import free_ports
+_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+install_import_hook(["capture", "cvsf", "runtime", "train"], _CHECKER)
+
+from tests.support.paths import ROOT  # noqa: E402
+from tests.support.product import free_ports  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,14 @@
-"""What a camera sees behind the skier: one painting, or for one that pans a few to warp from.
+"""The background of a camera's pictures: one painting, or a few to warp from where it pans.
 
-The paintings know the seed and the tripod only; exposure is laid over them.
+The paintings depend on the seed and the tripod only; exposure is applied afterwards.
 """
 
 import cv2
 import numpy as np
 
-from capture.simulator.course import Real, Single
 from capture.simulator.scene import Viewpoint, look_at
-from capture.simulator.scenery import Land, Picture, paint
+from capture.simulator.scenery import Land, paint
+from cvsf.shapes import Array, Float, Picture, Real, UInt8
 
 _PLATE = np.array([1.75, 1.2])
 """Size of a panning camera's paintings and, below, their focal length, in widths of its picture."""
@@ -18,7 +18,7 @@ _PLATE_STEP = 0.55
 """Radians between two paintings: they overlap by a picture's width at its shortest focal length."""
 
 _BLURRED = 2
-"""How much coarser than the skier the background behind a panning camera is: it is out of focus."""
+"""Downscaling of a panning camera's background, which is out of focus; a guess, not measured."""
 
 
 class Backdrop:
@@ -29,9 +29,14 @@ class Backdrop:
         self._painted: dict[int, tuple[Picture, Real, float]] = {}
 
     def picture(
-        self, rotation: Real, focal_px: float, streak: Real, gain: Real, pedestal: int
-    ) -> Picture:
-        """A fresh picture (H, W, 3), exposed with `gain` and less `pedestal`."""
+        self,
+        rotation: Float[Real, "3 3"],
+        focal_px: float,
+        streak: Float[Real, "2"],
+        gain: Float[Real, "3"],
+        pedestal: int,
+    ) -> UInt8[Picture, "H W 3"]:
+        """A new picture, exposed with `gain` and less `pedestal`."""
         if self._view.follows:
             warped = self._warped(rotation, focal_px)
             long = int(min(31, np.abs(streak).max())) // _BLURRED
@@ -42,8 +47,8 @@ class Backdrop:
         plate = self._plate(0, rotation, focal_px, self._view.size)[0]
         return np.asarray(cv2.transform(plate, _exposure(gain, pedestal)), np.uint8)
 
-    def prepare(self, rotation: Real, focal_px: float) -> None:
-        """Paint what a picture taken so will need."""
+    def prepare(self, rotation: Float[Real, "3 3"], focal_px: float) -> None:
+        """Paint the background of a picture taken so."""
         if self._view.follows:
             self._plate_towards(rotation)
         else:
@@ -96,6 +101,6 @@ def _camera(focal_px: float, size: tuple[int, int]) -> Real:
     return np.array([[focal_px, 0, size[0] / 2], [0, focal_px, size[1] / 2], [0, 0, 1]])
 
 
-def _exposure(gain: Real, pedestal: int) -> Single:
-    """What a colour becomes, as an affine map."""
+def _exposure(gain: Real, pedestal: int) -> Array:
+    """Exposure as an affine map of a colour."""
     return np.column_stack([np.diag(gain), np.full(3, -pedestal)]).astype(np.float32)

@@ -1,21 +1,20 @@
-"""What a skier wears: one colour for every facet of the figure, drawn by lot.
+"""The skier's clothing: one random colour for every facet of the mesh.
 
-Left and right are coloured alike, so that only the body tells them apart.
+Left and right have the same colours, so that only the body distinguishes them.
 """
 
 import colorsys
 
 import numpy as np
-import numpy.typing as npt
 
-from capture.simulator.course import Real
 from capture.simulator.mesh import Figure
+from cvsf.shapes import Float, Mask, Real
 
 JACKET = ("belly", "chest", "sleeve", "cuffs")
 
 
-def dress(figure: Figure, seed: int) -> Real:
-    """Reflectance (F, 3) in blue, green, red, 0 to 1."""
+def dress(figure: Figure, seed: int) -> Float[Real, "F 3"]:
+    """Reflectance in blue, green, red, 0 to 1."""
     rng = np.random.default_rng([seed, 3])
     colour = np.zeros((len(figure.part), 3))
     jacket, accent, third = (_cloth(rng) for _ in range(3))
@@ -42,7 +41,7 @@ def dress(figure: Figure, seed: int) -> Real:
     return np.asarray(np.clip(colour * folds[cell][:, None], 0.05, 0.97))
 
 
-def _of(figure: Figure, *names: str) -> npt.NDArray[np.bool_]:
+def _of(figure: Figure, *names: str) -> Mask:
     return np.asarray(np.isin(figure.part, [figure.names.index(name) for name in names]))
 
 

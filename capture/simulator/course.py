@@ -1,4 +1,4 @@
-"""A closed run over snow: where the skier is at a time, how fast, how he leans, what he is up to.
+"""A closed run over snow: the skier's place, speed, lean and technique as functions of time.
 
 All of it is a pure function of the seed and of time modulo the period, so two processes agree.
 """
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Real = npt.NDArray[np.float64]
-Single = npt.NDArray[np.float32]
+from cvsf.shapes import Float, Int, Real
+
+Stamps = npt.NDArray[np.int64]
+"""Times of a clock, nanoseconds."""
 
 GRAVITY = 9.81
 RATE_HZ = 100
@@ -26,9 +28,9 @@ COLUMNS = (
 class Course:
     """A table of the run's signals over one period, and the plane it lies in."""
 
-    table: Real  # (rows + 1, len(COLUMNS)); the last row is the first again
+    table: Float[Real, "rows columns"]  # in the order of COLUMNS; the last row is the first again
     slope_rad: float
-    downhill: Real  # (2,) unit vector
+    downhill: Float[Real, "2"]  # unit vector
     radius: float  # of the circle around the origin that holds the run
     moving: bool
 
@@ -37,31 +39,30 @@ class Course:
         return (len(self.table) - 1) * 1_000_000_000 // RATE_HZ
 
     @property
-    def normal(self) -> Real:
+    def normal(self) -> Float[Real, "3"]:
         """The unit vector out of the snow."""
         return np.array([*(np.sin(self.slope_rad) * self.downhill), np.cos(self.slope_rad)])
 
-    def height(self, xy: Real) -> Real:
-        """Of the snow at (..., 2)."""
-        drop: Real = -np.tan(self.slope_rad) * (xy @ self.downhill)
-        return drop
+    def height(self, xy: Float[Real, "*points 2"]) -> Float[Real, "*points"]:
+        """Of the snow, metres."""
+        return np.asarray(-np.tan(self.slope_rad) * (xy @ self.downhill))
 
-    def signal(self, name: str) -> Real:
-        """One column of the table, all the way round."""
+    def signal(self, name: str) -> Float[Real, "rows"]:
+        """One column of the table."""
         return np.asarray(self.table[:, COLUMNS.index(name)])
 
     @property
-    def track(self) -> Real:
-        """Where the run goes, (rows + 1, 2)."""
+    def track(self) -> Float[Real, "rows 2"]:
+        """The run, metres."""
         return np.stack([self.signal("x"), self.signal("y")], 1)
 
     @property
-    def left(self) -> Real:
+    def left(self) -> Float[Real, "rows 2"]:
         """The level direction to the skier's left along the track, unit length."""
         return np.stack([-self.signal("tangent_y"), self.signal("tangent_x")], 1)
 
-    def at(self, raw_ns: npt.NDArray[np.int64]) -> dict[str, Real]:
-        """Signals (T,) by name at clock times (T,)."""
+    def at(self, raw_ns: Int[Stamps, "T"]) -> dict[str, Float[Real, "T"]]:
+        """Signals by name at clock times."""
         row = (raw_ns % self.period_ns) * (RATE_HZ / 1e9)
         low = np.minimum(row.astype(np.int64), len(self.table) - 2)
         w = (row - low)[:, None]
@@ -92,8 +93,8 @@ def lay_course(seed: int, moving: bool, take: int = 0) -> Course:
     )
 
 
-def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
-    """Closed curve (M, 2): a figure of eight or a wavy loop, never the same from lap to lap."""
+def _path(rng: np.random.Generator, moving: bool, laps: int) -> Float[Real, "M 2"]:
+    """Closed curve: a figure of eight or a wavy loop, never the same from lap to lap."""
     tau = np.linspace(0, 2 * np.pi * laps, 1500 * laps, endpoint=False)
     size = rng.uniform(17, 24) if moving else rng.uniform(2.9, 3.9)
     swell = _slow(rng, len(tau), 2 * laps)
@@ -114,8 +115,18 @@ def _path(rng: np.random.Generator, moving: bool, laps: int) -> Real:
 
 
 def _timed(
-    rng: np.random.Generator, path: Real, moving: bool, laps: int, downhill: Real
-) -> tuple[Real, Real, Real, Real, Real]:
+    rng: np.random.Generator,
+    path: Float[Real, "M 2"],
+    moving: bool,
+    laps: int,
+    downhill: Float[Real, "2"],
+) -> tuple[
+    Float[Real, "rows 2"],
+    Float[Real, "rows 2"],
+    Float[Real, "rows"],
+    Float[Real, "rows"],
+    Float[Real, "rows"],
+]:
     """Position, unit tangent, speed, curvature and descent on a regular time grid."""
     first, second = _derivative(path), _derivative(_derivative(path))
     rate = np.linalg.norm(first, axis=1)
@@ -146,12 +157,12 @@ def _timed(
 
 def _signals(
     rng: np.random.Generator,
-    position: Real,
-    tangent: Real,
-    speed: Real,
-    curvature: Real,
-    descent: Real,
-) -> Real:
+    position: Float[Real, "rows 2"],
+    tangent: Float[Real, "rows 2"],
+    speed: Float[Real, "rows"],
+    curvature: Float[Real, "rows"],
+    descent: Float[Real, "rows"],
+) -> Float[Real, "rows columns"]:
     """The table's rows, columns as in COLUMNS."""
     rows = len(position)
     lean = _smooth(np.arctan(speed**2 * curvature / GRAVITY), 0.07 * RATE_HZ)

@@ -25,7 +25,7 @@ from capture.sources.source import parse_size
 from cvsf.system.errors import Refusal
 
 _SPREAD = 0.6
-"""How much more distance, aim and zoom vary here than on the live slope."""
+"""`spread` of `place_camera`: more variety than on the live slope; a guess, not measured."""
 
 
 def simulate(

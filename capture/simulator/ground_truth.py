@@ -1,4 +1,4 @@
-"""What really happened on the simulated slope, kept per camera and joined afterwards.
+"""Ground truth of the simulated slope, kept per camera and joined afterwards.
 
 It goes to a file of its own and never to the wire; a camera's part is written whole or not at all.
 """
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from capture.simulator.course import Real
-from capture.simulator.scene import Stamps, Viewpoint, project
+from capture.simulator.course import Stamps
+from capture.simulator.scene import Viewpoint, project
+from cvsf.shapes import Bool, Float, Int, Mask, Real
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 
@@ -35,17 +36,22 @@ _ROW = np.dtype(
         ("focal_px", np.float64),
     ]
 )
-"""What is kept of an exposure: joints in world metres, and the camera."""
+"""The ground truth of an exposure: joints in world metres, and the camera."""
 
 _START = np.array([H36M_16.index(start) for start, _, _ in _LIMBS])
 _END = np.array([H36M_16.index(end) for _, end, _ in _LIMBS])
 _RADIUS = np.array([radius for _, _, radius in _LIMBS])
 _BEHIND = 0.08
-"""Metres a joint must lie behind a limb's axis to be hidden by it."""
+"""Metres by which a joint must lie behind a limb's axis to be hidden. A guess, not measured."""
 
 
-def seen(joints: Real, view: Viewpoint, rotation: Real, focal_px: Real) -> npt.NDArray[np.bool_]:
-    """(T, J): joints inside the picture with no other limb in front."""
+def visible_joints(
+    joints: Float[Real, "T J 3"],
+    view: Viewpoint,
+    rotation: Float[Real, "T 3 3"],
+    focal_px: Float[Real, "T"],
+) -> Bool[Mask, "T J"]:
+    """Joints inside the picture with no other limb in front."""
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
     inside = np.logical_and(px >= 0, px < np.array(view.size)).all(-1) & (local[..., 2] > 0.1)
     start, way = px[:, None, _START], (px[:, _END] - px[:, _START])[:, None]
@@ -75,7 +81,13 @@ class TruthKeeper:
         self._rows = np.zeros(1024, _ROW)
         self._count = 0
 
-    def keep(self, raw_ns: int, joints: Real, rotation: Real, focal_px: float) -> None:
+    def keep(
+        self,
+        raw_ns: int,
+        joints: Float[Real, "J 3"],
+        rotation: Float[Real, "3 3"],
+        focal_px: float,
+    ) -> None:
         """An exposure that was made."""
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
@@ -114,7 +126,10 @@ def merge_truth(parts: Sequence[Path], out: Path) -> None:
 
 
 def write_multiview(
-    out: Path, stamps: Stamps, views: Sequence[dict[str, npt.NDArray[Any]]], about: dict[str, int]
+    out: Path,
+    stamps: Int[Stamps, "T"],
+    views: Sequence[dict[str, npt.NDArray[Any]]],
+    about: dict[str, int],
 ) -> None:
     """One file from the views' arrays, each with axis 0 as long as `stamps`."""
     rows = len(stamps)
@@ -141,14 +156,18 @@ def write_multiview(
 
 
 def view_arrays(
-    view: Viewpoint, joints: Real, rotation: Real, focal_px: Real, raw_ns: Stamps
+    view: Viewpoint,
+    joints: Float[Real, "T J 3"],
+    rotation: Float[Real, "T 3 3"],
+    focal_px: Float[Real, "T"],
+    raw_ns: Int[Stamps, "T"],
 ) -> dict[str, npt.NDArray[Any]]:
     """One view's columns of the layout; where raw_ns is 0 there was no exposure."""
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
-    visible = seen(joints, view, rotation, focal_px) & (raw_ns != 0)[:, None]
+    shown = visible_joints(joints, view, rotation, focal_px) & (raw_ns != 0)[:, None]
     head, thorax = px[:, H36M_16.index("head")], px[:, H36M_16.index("thorax")]
     return {
-        "keypoints_px": px, "confidence": visible.astype(np.float32), "truth_px": px,
+        "keypoints_px": px, "confidence": shown.astype(np.float32), "truth_px": px,
         "joints_mm": local * 1e3, "head_px": np.linalg.norm(head - thorax, axis=-1),
         "camera_R": rotation, "camera_t_mm": -rotation @ view.eye * 1e3, "focal_px": focal_px,
         "raw_ns": raw_ns,
@@ -156,9 +175,9 @@ def view_arrays(
 
 
 def _view_truth(
-    camera: dict[str, Any], stamps: Stamps, joints: Real
+    camera: dict[str, Any], stamps: Int[Stamps, "T"], joints: Float[Real, "T J 3"]
 ) -> dict[str, npt.NDArray[Any]]:
-    """A camera's columns at all stamps; where it missed one it stands as at its next exposure."""
+    """A camera's columns at all stamps; where it missed one it is as at its next exposure."""
     own = camera["raw_ns"]
     if len(own) == 0:
         raise Refusal(
@@ -173,7 +192,7 @@ def _view_truth(
     )
 
 
-def _stand_in(eye: Real, size: tuple[int, int]) -> Viewpoint:
+def _stand_in(eye: Float[Real, "3"], size: tuple[int, int]) -> Viewpoint:
     """A viewpoint of which only the place and the picture's size are known."""
     return Viewpoint(
         eye=eye, roll=0.0, size=size, target=np.zeros(3), focal_px=0.0, follows=False, tall_px=0.0,

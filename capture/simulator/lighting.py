@@ -1,4 +1,4 @@
-"""Light, air and snowfall of a day on the slope, drawn by lot from a seed.
+"""Light, air and snowfall of a day on the slope, random from a seed.
 
 Colours are blue, green, red from 0 to 1, and flat snow in full light is the brightest of them.
 """
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.simulator.course import Real
+from cvsf.shapes import Float, Real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
     """Light and air of a day; colours are blue, green, red, 0 to 1."""
 
-    sun: Real  # (3,) unit vector towards it
-    sunlight: Real  # (3,) colour times strength
-    skylight: Real  # (3,)
-    zenith: Real
-    horizon: Real
+    sun: Float[Real, "3"]  # unit vector towards it
+    sunlight: Float[Real, "3"]  # colour times strength
+    skylight: Float[Real, "3"]
+    zenith: Float[Real, "3"]
+    horizon: Float[Real, "3"]
     haze: float  # distance in metres that hides 63 %
     flakes: int  # falling snow in the picture
-    wind: Real  # (3,) m/s of the flakes
+    wind: Float[Real, "3"]  # m/s of the flakes
     noise: float  # of the sensor, grey values
-    drift: Real  # (4,) how far exposure and white balance wander, and how fast
+    drift: Float[Real, "4"]  # how far exposure and white balance wander, and how fast
     shutter_s: float
 
     @property
-    def direct(self) -> Real:
-        """The sun's share, per channel, of the light on flat snow: what a shadow takes away."""
+    def direct(self) -> Float[Real, "3"]:
+        """The sun's share, per channel, of the light on flat snow, which a shadow lacks."""
         sun = self.sunlight * self.sun[2]
         share: Real = sun / (sun + self.skylight)
         return share
@@ -39,7 +39,7 @@ class Weather:
         return bool(self.direct.mean() > 0.25)
 
     @property
-    def lamp(self) -> Real:
+    def lamp(self) -> Float[Real, "3"]:
         """The light on something upright, seen from anywhere."""
         light: Real = self.skylight + 0.5 * self.sunlight
         return light

@@ -1,6 +1,6 @@
-"""What the simulator can be asked for, known before any of it is loaded.
+"""Limits of the simulator's options, checked before any of it is loaded.
 
-Whoever starts cameras asks here once, so that four of them do not refuse in chorus.
+The supervisor checks them once, so that four cameras do not refuse one after the other.
 """
 
 from capture.sources.source import SourceConfig
@@ -9,6 +9,7 @@ from cvsf.system.errors import Refusal
 USUAL_SIZE, USUAL_FPS = (640, 480), 20.0
 _SMALLEST_PX, _LARGEST_PX = 64, 4096
 _SLOWEST_HZ, _FASTEST_HZ = 0.1, 240
+"""Guesses, not measured."""
 
 
 def drawable(size: tuple[int, int]) -> tuple[int, int]:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from capture.simulator.course import Real, Single
 from capture.simulator.skier import SIDES, Build, Pose
+from cvsf.shapes import Array, Float, Index, Int, Real
 from cvsf.skeleton import H36M_16
-
-Index = npt.NDArray[np.int64]
 
 AROUND = 10
 """Vertices of a ring."""
@@ -90,14 +88,14 @@ class Figure:
     """The tubes of a body as index arrays: R rings, F facets."""
 
     names: tuple[str, ...]  # of parts; a facet's `part` counts here
-    start: Index  # (R,) point a ring's tube starts at
-    end: Index  # (R,)
-    reference: Index  # (R,)
-    rings: Real  # (R, 4)
-    corners: Index  # (F, 4) into the R * AROUND vertices
-    part: Index  # (F,)
-    along: Real  # (F,) 0 at the start of the tube, 1 at its end
-    angle: Real  # (F,) around the tube, pi / 2 is its front
+    start: Int[Index, "R"]  # point a ring's tube starts at
+    end: Int[Index, "R"]
+    reference: Int[Index, "R"]
+    rings: Float[Real, "R 4"]
+    corners: Int[Index, "F 4"]  # into the R * AROUND vertices
+    part: Int[Index, "F"]
+    along: Float[Real, "F"]  # 0 at the start of the tube, 1 at its end
+    angle: Float[Real, "F"]  # around the tube, pi / 2 is its front
 
 
 def make_figure() -> Figure:
@@ -135,8 +133,8 @@ def make_figure() -> Figure:
     )
 
 
-def surface(figure: Figure, build: Build, pose: Pose) -> Real:
-    """Vertices (T, R * AROUND, 3) in world metres."""
+def surface(figure: Figure, build: Build, pose: Pose) -> Float[Real, "T vertices 3"]:
+    """Vertices in world metres, AROUND to a ring."""
     points, fronts = _points(build, pose), _references(pose)
     start, end = points[:, figure.start], points[:, figure.end]
     way = end - start
@@ -154,24 +152,26 @@ def surface(figure: Figure, build: Build, pose: Pose) -> Real:
     return vertices.reshape(len(points), -1, 3)
 
 
-def facet_normals(figure: Figure, vertices: Single) -> Single:
-    """Outward unit normals (T, F, 3)."""
+def facet_normals(figure: Figure, vertices: Float[Array, "T vertices 3"]) -> Float[Array, "T F 3"]:
+    """Outward unit normals."""
     a, b, c, d = (vertices[:, figure.corners[:, i]] for i in range(4))
     normal = cross(d - b, c - a)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    unit: Single = normal / np.maximum(length, np.float32(1e-9))
+    unit: Array = normal / np.maximum(length, np.float32(1e-9))
     return unit
 
 
-def cross(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def cross(
+    a: Float[npt.NDArray[Any], "*a 3"], b: Float[npt.NDArray[Any], "*b 3"]
+) -> Float[npt.NDArray[Any], "*both 3"]:
     """np.cross along the last axis, several times faster on small arrays."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
 
 
-def _points(build: Build, pose: Pose) -> Real:
-    """(T, points, 3), in the order of CENTRE_POINTS then SIDE_POINTS, left before right."""
+def _points(build: Build, pose: Pose) -> Float[Real, "T points 3"]:
+    """In the order of CENTRE_POINTS then SIDE_POINTS, left before right."""
     at = {name: pose.joints[:, i] for i, name in enumerate(H36M_16.joints)}
     both = {
         p: np.stack([at["l" + p], at["r" + p]], 1)
@@ -190,8 +190,8 @@ def _points(build: Build, pose: Pose) -> Real:
     return np.concatenate([*centre, *(both[p] for p in SIDE_POINTS)], 1)
 
 
-def _references(pose: Pose) -> Real:
-    """(T, references, 3), in the order of REFERENCES."""
+def _references(pose: Pose) -> Float[Real, "T references 3"]:
+    """In the order of REFERENCES."""
     out = SIDES[:, None] * pose.chest[:, None, 0] + 0.3 * pose.chest[:, None, 2]
     centre = [frame[:, None, 1] for frame in (pose.pelvis, pose.chest, pose.head)]
     return np.concatenate([*centre, out, pose.ski[:, :, 1], pose.ski[:, :, 2]], 1)

@@ -10,18 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from capture.simulator.background import Backdrop
-from capture.simulator.course import Real
 from capture.simulator.scene import Viewpoint, aim
-from capture.simulator.scenery import Picture, draw_post
+from capture.simulator.scenery import draw_post
 from capture.simulator.shots import Shot, Stage
 from capture.simulator.skier import pose_skier
+from cvsf.shapes import Float, Picture, Real, UInt8
 from cvsf.skeleton import H36M_16
 
 _FINE = 2
-"""The skier is drawn this many times larger, then shrunk: smooth edges and facets."""
+"""The skier is drawn this many times larger, then shrunk, for smooth edges. A guess, not
+measured.
+"""
 
 _PEDESTAL = 10
-"""Grey values taken off before the sensor's noise, which has this mean, is added."""
+"""Grey values subtracted before the sensor's noise, which has this mean, is added."""
 
 
 class Painter:
@@ -46,8 +48,8 @@ class Painter:
         for rotation, focal_px in zip(*aim(view, stamps, pelvis), strict=True):
             self._backdrop.prepare(rotation, float(focal_px))
 
-    def paint(self, shot: Shot) -> Picture:
-        """The picture, (H, W, 3) blue, green, red."""
+    def paint(self, shot: Shot) -> UInt8[Picture, "H W 3"]:
+        """The picture, blue, green, red."""
         gain = self._gain(shot.raw_ns)
         picture = self._backdrop.picture(
             shot.rotation, shot.focal_px, shot.ground_streak, gain, _PEDESTAL
@@ -63,8 +65,8 @@ class Painter:
             cv2.add(picture, self._noise[down : down + height, across : across + width])
         )
 
-    def _gain(self, raw_ns: int) -> Real:
-        """How exposure and white balance wander, per channel."""
+    def _gain(self, raw_ns: int) -> Float[Real, "3"]:
+        """Exposure and white balance, which drift, per channel."""
         amount, colour, phase, waves = self._stage.land.weather.drift
         period_ns = self._stage.slope.course.period_ns
         turn = 2 * np.pi * (raw_ns % period_ns) / period_ns
@@ -118,8 +120,14 @@ class Painter:
         cv2.multiply(region, keep, dst=region, scale=1 / 255)
         cv2.add(region, cv2.cvtColor(layer, cv2.COLOR_BGRA2BGR), dst=region)
 
-    def _polygons(self, shot: Shot, px: Real, poles: Real, gain: Real) -> tuple[Real, Real]:
-        """Visible quadrilaterals (n, 4, 2) from far to near, and their opaque colours (n, 4)."""
+    def _polygons(
+        self,
+        shot: Shot,
+        px: Float[Real, "vertices 2"],
+        poles: Float[Real, "2 2 2"],
+        gain: Float[Real, "3"],
+    ) -> tuple[Float[Real, "n 4 2"], Float[Real, "n 4"]]:
+        """Visible quadrilaterals from far to near, and their opaque colours."""
         corners = self._stage.figure.corners[shot.facing]
         depth = shot.local[corners, 2].mean(1)
         lit = np.clip(shot.lit[shot.facing] * gain - _PEDESTAL, 0, 255)
@@ -162,7 +170,7 @@ class Painter:
             cv2.line(picture, start, end, tone, width, cv2.LINE_8, 3)
 
 
-def streaked(layer: Picture, streak: Real) -> Picture:
+def streaked(layer: UInt8[Picture, "H W C"], streak: Float[Real, "2"]) -> UInt8[Picture, "H W C"]:
     """The layer smeared along the streak (pixels)."""
     steps = int(min(15, np.abs(streak).max()))
     if steps < 2:
@@ -175,8 +183,8 @@ def streaked(layer: Picture, streak: Real) -> Picture:
     return np.asarray(cv2.filter2D(layer, -1, kernel / kernel.sum()), np.uint8)
 
 
-def _rods(poles: Real, shot: Shot) -> tuple[Real, Real]:
-    """Poles as thin quadrilaterals (n, 4, 2) in pixels, and their depth (n,)."""
+def _rods(poles: Float[Real, "2 2 2"], shot: Shot) -> tuple[Float[Real, "n 4 2"], Float[Real, "n"]]:
+    """Poles as thin quadrilaterals in pixels, and their depth."""
     at = np.linspace(0, 1, 6)
     line = poles[:, :1] + at[:, None] * (poles[:, 1:] - poles[:, :1])  # (2, 6, 2)
     depth = shot.poles[:, :1, 2] + at * (shot.poles[:, 1:, 2] - shot.poles[:, :1, 2])

@@ -1,7 +1,7 @@
-"""Simulated cameras as they are asked for: which of the slope's, and what befalls them.
+"""The addresses of simulated cameras: which of the slope's, and their scripted events.
 
 A camera may be knocked (`sim?turn=2:5@12`: camera 2 is turned by 5 degrees 12 s after its first
-picture), as happens on a slope; nobody is told but the truth. `sim?take=3` is another run of the
+picture), as on a slope; only the ground truth records it. `sim?take=3` is another run of the
 same skier past the same cameras.
 """
 
@@ -27,7 +27,7 @@ class Knock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """One simulated camera: what its address says."""
+    """One simulated camera, read from its address."""
 
     index: int
     moving: bool
@@ -59,12 +59,12 @@ def find(source: str, cams: int) -> list[Found]:
 
 def read_address(uri: str) -> Staged:
     """What `find` wrote: `sim:still?index=2&take=3&turn=5.0@12.0`."""
-    place, _, asked = uri.removeprefix("sim:").partition("?index=")
-    asked, _, fate = asked.partition("&turn=")
-    index, _, take = asked.partition("&take=")
+    place, _, options = uri.removeprefix("sim:").partition("?index=")
+    options, _, turn = options.partition("&turn=")
+    index, _, take = options.partition("&take=")
     knock = None
-    if fate:
-        turn_deg, _, after_s = fate.partition("@")
+    if turn:
+        turn_deg, _, after_s = turn.partition("@")
         knock = Knock(turn_deg=float(turn_deg), after_s=float(after_s))
     return Staged(index=int(index), moving=place == "moving", knock=knock, take=int(take or 0))
 
@@ -83,21 +83,21 @@ def _indices(numbers: str) -> list[int] | None:
 
 
 def _take(fates: list[str]) -> tuple[int, list[str]]:
-    """Which run it is, the first unless it says so, and all else that was said."""
-    said = [found for part in fates if (found := _TAKE.fullmatch(part))]
-    if len(said) != 1:
+    """The number of the run, 0 by default, and the other options."""
+    takes = [found for part in fates if (found := _TAKE.fullmatch(part))]
+    if len(takes) != 1:
         return 0, fates  # none, or more than a run can be
-    return int(said[0][1]), [part for part in fates if part != said[0][0]]
+    return int(takes[0][1]), [part for part in fates if part != takes[0][0]]
 
 
 def _knocks(fates: list[str]) -> dict[int, Knock] | None:
-    """Which camera is knocked how; None where the text does not say."""
+    """The knock of each camera; None where an option is not valid."""
     found: dict[int, Knock] = {}
     for part in fates:
-        said = _KNOCK.fullmatch(part.removeprefix("turn="))
-        if not part.startswith("turn=") or not said or int(said[1]) in found:
+        knock = _KNOCK.fullmatch(part.removeprefix("turn="))
+        if not part.startswith("turn=") or not knock or int(knock[1]) in found:
             return None
-        if abs(float(said[2])) > _MOST_DEG:
+        if abs(float(knock[2])) > _MOST_DEG:
             return None
-        found[int(said[1])] = Knock(turn_deg=float(said[2]), after_s=float(said[3]))
+        found[int(knock[1])] = Knock(turn_deg=float(knock[2]), after_s=float(knock[3]))
     return found

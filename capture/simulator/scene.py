@@ -1,4 +1,4 @@
-"""The simulated slope: one skier on one run, and the cameras around it that nobody calibrated.
+"""The simulated slope: one skier on one run, and the cameras around it.
 
 A camera depends on the seed and its own index, never on how many others there are.
 """
@@ -6,18 +6,16 @@ A camera depends on the seed and its own index, never on how many others there a
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from capture.simulator.course import Course, Real, lay_course
+from capture.simulator.course import Course, Stamps, lay_course
 from capture.simulator.mesh import cross
 from capture.simulator.skier import Build, build_skier
-
-Stamps = npt.NDArray[np.int64]
+from cvsf.shapes import Float, Int, Real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slope:
-    """The run and who skis it."""
+    """The run and its skier."""
 
     seed: int
     course: Course
@@ -29,14 +27,14 @@ class Slope:
 class Viewpoint:
     """One camera: a fixed tripod that stands still or pans and zooms after the skier."""
 
-    eye: Real  # (3,) metres
+    eye: Float[Real, "3"]  # metres
     roll: float
     size: tuple[int, int]  # width, height
-    target: Real  # (3,) what a still camera looks at
+    target: Float[Real, "3"]  # of a still camera, metres
     focal_px: float  # of a still camera
     follows: bool
     tall_px: float  # how high a following camera keeps the skier
-    wobble: Real  # (4, 4, 2) amplitude and phase of four waves of x, y, z and zoom
+    wobble: Float[Real, "4 4 2"]  # amplitude and phase of four waves of x, y, z and zoom
     period_ns: int
 
 
@@ -81,8 +79,10 @@ def turned(view: Viewpoint, turn_deg: float) -> Viewpoint:
     return replace(view, target=view.eye + np.array([c * x - s * y, s * x + c * y, z]))
 
 
-def aim(view: Viewpoint, raw_ns: Stamps, pelvis: Real) -> tuple[Real, Real]:
-    """Rotation (T, 3, 3) and focal length (T,) at clock times, the skier's pelvis at (T, 3)."""
+def aim(
+    view: Viewpoint, raw_ns: Int[Stamps, "T"], pelvis: Float[Real, "T 3"]
+) -> tuple[Float[Real, "T 3 3"], Float[Real, "T"]]:
+    """Rotation and focal length (pixels) at clock times, from the skier's pelvis at them."""
     count = len(raw_ns)
     if not view.follows:
         rotation = look_at(view.eye, view.target[None], np.array([view.roll]))
@@ -96,8 +96,10 @@ def aim(view: Viewpoint, raw_ns: Stamps, pelvis: Real) -> tuple[Real, Real]:
     return look_at(view.eye, target, view.roll + 0.008 * wobble[:, 0]), focal
 
 
-def look_at(eye: Real, target: Real, roll: Real) -> Real:
-    """Rotations (T, 3, 3) whose rows are the camera's right, down and forward."""
+def look_at(
+    eye: Float[Real, "3"], target: Float[Real, "T 3"], roll: Float[Real, "T"]
+) -> Float[Real, "T 3 3"]:
+    """Rotations whose rows are the camera's right, down and forward."""
     forward = target - eye
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = cross(forward, np.broadcast_to(np.array([0.0, 0.0, 1.0]), forward.shape))
@@ -108,9 +110,13 @@ def look_at(eye: Real, target: Real, roll: Real) -> Real:
 
 
 def project(
-    points: Real, eye: Real, rotation: Real, focal_px: Real, size: tuple[int, int]
-) -> tuple[Real, Real]:
-    """Points (T, n, 3) in the cameras' axes (T, n, 3) and in pixels (T, n, 2)."""
+    points: Float[Real, "T n 3"],
+    eye: Float[Real, "3"],
+    rotation: Float[Real, "T 3 3"],
+    focal_px: Float[Real, "T"],
+    size: tuple[int, int],
+) -> tuple[Float[Real, "T n 3"], Float[Real, "T n 2"]]:
+    """World points in the camera's axes and in pixels."""
     local = (points - eye) @ np.swapaxes(rotation, 1, 2)
     px = focal_px[:, None, None] * local[..., :2] / local[..., 2:] + np.array(size) / 2
     return local, px

@@ -1,4 +1,4 @@
-"""What stands still around the skier: snow, tracks, trees, mountains and sky, as painted.
+"""The still part of a picture: snow, tracks, trees, mountains and sky, as painted.
 
 A background depends on the seed and the camera alone; it is painted once and reused.
 """
@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from capture.simulator.course import Course, Real, Single
+from capture.simulator.course import Course
 from capture.simulator.lighting import Weather, choose_weather
+from cvsf.shapes import Array, Float, Mask, Picture, Real, UInt8
 
-Picture = npt.NDArray[np.uint8]
-
-_TILE = 512
-_TRACK_PX = 2048
+_TILE, _TRACK_PX = 512, 2048
+"""Sides of the noise tile and of the map of tracks in pixels; guesses, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +24,17 @@ class Land:
 
     course: Course
     weather: Weather
-    tile: Single  # seamless noise, 0 to 1
-    tracks: Single  # how much skis have pressed the snow, over `extent` metres around the origin
+    tile: Float[Array, "side side"]  # seamless noise, 0 to 1
+    tracks: Float[
+        Array, "y x"
+    ]  # how much skis have pressed the snow, over `extent` metres around the origin
     extent: float
-    ridge: Single  # (2, n) elevation of two ranges by azimuth, radians
-    trees: Real  # (n, 4) x, y, height, shade
-    tree_colour: Real  # (3,)
-    posts: Real  # (n, 3) x, y, which colour
-    post_colour: Real  # (2, 3)
-    groove: Real  # (3,) direction x, y and strength of the groomed lines
+    ridge: Float[Array, "2 azimuths"]  # elevation of two ranges by azimuth, radians
+    trees: Float[Real, "trees 4"]  # x, y, height, shade
+    tree_colour: Float[Real, "3"]
+    posts: Float[Real, "posts 3"]  # x, y, which colour
+    post_colour: Float[Real, "2 3"]
+    groove: Float[Real, "3"]  # direction x, y and strength of the groomed lines
 
 
 def make_land(seed: int, course: Course) -> Land:
@@ -60,8 +61,14 @@ def make_land(seed: int, course: Course) -> Land:
     )
 
 
-def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[int, int]) -> Picture:
-    """What a camera without a skier sees, (H, W, 3); `rotation` rows are right, down, forward."""
+def paint(
+    land: Land,
+    eye: Float[Real, "3"],
+    rotation: Float[Real, "3 3"],
+    focal_px: float,
+    size: tuple[int, int],
+) -> UInt8[Picture, "H W 3"]:
+    """The picture without a skier; `rotation` rows are right, down, forward."""
     width, height = size
     u, v = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     pixel = np.stack([(u - width / 2) / focal_px, (v - height / 2) / focal_px, np.ones_like(u)], -1)
@@ -87,9 +94,14 @@ def paint(land: Land, eye: Real, rotation: Real, focal_px: float, size: tuple[in
 
 
 def draw_post(
-    picture: Picture, course: Course, eye: Real, rotation: Real, focal_px: float,
-    xy: Real, colour: Real
-) -> None:  # fmt: skip
+    picture: UInt8[Picture, "H W 3"],
+    course: Course,
+    eye: Float[Real, "3"],
+    rotation: Float[Real, "3 3"],
+    focal_px: float,
+    xy: Float[Real, "2"],
+    colour: Float[Real, "3"],
+) -> None:
     """A gate's pole with its flag, 1.5 m high."""
     foot = np.array([*xy, course.height(xy)])
     rod = np.array([[0, 0, 0], [0, 0, 1.5]])
@@ -109,11 +121,11 @@ def draw_post(
     cv2.fillPoly(picture, [at[2:]], tint, cv2.LINE_AA, 4)
 
 
-def _sky(land: Land, ray: Single) -> Single:
+def _sky(land: Land, ray: Array) -> Array:
     w = land.weather
     azimuth = np.arctan2(ray[..., 1], ray[..., 0])
     elevation = np.arctan2(ray[..., 2], np.hypot(ray[..., 0], ray[..., 1]))
-    around = azimuth * (_TILE / (2 * np.pi))  # a whole number of tiles, so that nothing is seamed
+    around = azimuth * (_TILE / (2 * np.pi))  # a whole number of tiles, so that there is no seam
     up = np.clip(elevation / 0.6, 0, 1)[..., None] ** 0.7
     picture = (w.horizon * (1 - up) + w.zenith * up).astype(np.float32)
     cloud = _look(land.tile, around * 3, elevation * 500)
@@ -133,8 +145,8 @@ def _sky(land: Land, ray: Single) -> Single:
 
 
 def _snow(
-    land: Land, eye: Real, ray: Single, distance: Single, on_snow: npt.NDArray[np.bool_],
-    focal_px: float, picture: Single
+    land: Land, eye: Real, ray: Array, distance: Array, on_snow: Mask,
+    focal_px: float, picture: Array
 ) -> None:  # fmt: skip
     """Paint the slope into the picture: lit, rippled, tracked, hazed."""
     w = land.weather
@@ -187,11 +199,8 @@ def _tree(
             if part < 1 and shade < 0.35:
                 continue
             lift = stem * (0.09 if part < 1 else 0.0)
-            edge = [
-                low - side * spread * part - droop + lift,
-                low + lift,
-                low + side * spread * part - droop + lift,
-            ]
+            wide = side * spread * part
+            edge = [low - wide - droop + lift, low + lift, low + wide - droop + lift]
             corners = np.array([*edge, high])
             colour = (tint * light * (1 - hidden) + w.horizon * hidden) * 255
             cv2.fillPoly(
@@ -201,12 +210,10 @@ def _tree(
 
 
 def _far_to_near(rows: Real, eye: Real) -> Real:
-    order = np.argsort(-np.linalg.norm(rows[:, :2] - eye[:2], axis=1))
-    ordered: Real = rows[order]
-    return ordered
+    return np.asarray(rows[np.argsort(-np.linalg.norm(rows[:, :2] - eye[:2], axis=1))])
 
 
-def _look(tile: Single, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Single:
+def _look(tile: Array, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Array:
     """The tile at positions in its pixels, endlessly repeated."""
     column, row = (np.mod(p, _TILE).astype(np.float32) for p in (x, y))
     return np.asarray(
@@ -214,7 +221,7 @@ def _look(tile: Single, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Single:
     )
 
 
-def _tile(rng: np.random.Generator) -> Single:
+def _tile(rng: np.random.Generator) -> Array:
     """Seamless cloudy noise, 0 to 1."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_TILE), np.fft.rfftfreq(_TILE), indexing="ij"))
     spectrum = np.fft.rfft2(rng.normal(size=(_TILE, _TILE)))
@@ -223,7 +230,7 @@ def _tile(rng: np.random.Generator) -> Single:
     return np.asarray(np.clip(0.5 + noise / (noise.std() * 5), 0, 1), np.float32)
 
 
-def _ridges(rng: np.random.Generator) -> Single:
+def _ridges(rng: np.random.Generator) -> Array:
     azimuth = np.linspace(0, 2 * np.pi, 1441)
     ranges = []
     for high in rng.uniform([0.05, 0.0], [0.28, 0.16]):
@@ -267,7 +274,7 @@ def _posts(rng: np.random.Generator, course: Course) -> Real:
     return np.column_stack([posts, np.arange(len(posts)) % 2])
 
 
-def _tracks(rng: np.random.Generator, course: Course, extent: float) -> Single:
+def _tracks(rng: np.random.Generator, course: Course, extent: float) -> Array:
     """Where skis went: the run itself and older, fainter ones."""
     pressed = np.zeros((_TRACK_PX, _TRACK_PX), np.uint8)
     scale = _TRACK_PX / extent * 16

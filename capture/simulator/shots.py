@@ -1,4 +1,4 @@
-"""Shots: all that one camera needs to draw a moment, worked out for many moments at once.
+"""Shots: all that one camera needs to draw a moment, computed for many moments at once.
 
 A shot follows from the seed, the camera and the clock; only its pixels leave the process.
 """
@@ -6,15 +6,15 @@ A shot follows from the seed, the camera and the clock; only its pixels leave th
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from capture.simulator.clothing import dress
-from capture.simulator.course import Course, Real, Single
+from capture.simulator.course import Course, Stamps
 from capture.simulator.lighting import Weather
 from capture.simulator.mesh import Figure, cross, facet_normals, make_figure, surface
-from capture.simulator.scene import Slope, Stamps, Viewpoint, aim, project
+from capture.simulator.scene import Slope, Viewpoint, aim, project
 from capture.simulator.scenery import Land, make_land
 from capture.simulator.skier import Pose, pose_skier
+from cvsf.shapes import Array, Bool, Float, Int, Mask, Real
 from cvsf.skeleton import H36M_16
 
 _SHADOW_LIMBS = (
@@ -27,12 +27,12 @@ _SHADOW_LIMBS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What all cameras of a seed share: the slope, the land and the dressed figure."""
+    """The slope, the land and the clothed mesh of a seed, the same for all cameras."""
 
     slope: Slope
     land: Land
     figure: Figure
-    reflectance: Single  # (F, 3)
+    reflectance: Float[Array, "F 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +40,16 @@ class Shot:
     """Everything one camera needs to draw one moment."""
 
     raw_ns: int
-    joints: Real  # (J, 3) world metres
-    rotation: Real  # (3, 3)
+    joints: Float[Real, "J 3"]  # world metres
+    rotation: Float[Real, "3 3"]
     focal_px: float
-    local: Single  # (R * AROUND, 3) vertices in the camera's axes
-    facing: npt.NDArray[np.bool_]  # (F,) towards the camera
-    lit: Single  # (F, 3) 0 to 255
-    poles: Real  # (2, 2, 3) grips and tips in the camera's axes
-    shadow: Real  # (limbs, 4, 3) on the snow, world
-    skier_streak: Real  # (2,) pixels the skier moves while the shutter is open
-    ground_streak: Real  # (2,) and the snow below him
+    local: Float[Array, "vertices 3"]  # in the camera's axes, metres
+    facing: Bool[Mask, "F"]  # towards the camera
+    lit: Float[Array, "F 3"]  # 0 to 255
+    poles: Float[Real, "2 2 3"]  # grips and tips in the camera's axes
+    shadow: Float[Real, "limbs 4 3"]  # on the snow, world
+    skier_streak: Float[Real, "2"]  # pixels the skier moves while the shutter is open
+    ground_streak: Float[Real, "2"]  # and the snow below him
 
 
 def set_stage(seed: int, slope: Slope) -> Stage:
@@ -63,8 +63,8 @@ def set_stage(seed: int, slope: Slope) -> Stage:
     )
 
 
-def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
-    """The shots of one camera at clock times (T,); many at once cost little more than one."""
+def film(stage: Stage, view: Viewpoint, raw_ns: Int[Stamps, "T"]) -> list[Shot]:
+    """The T shots of one camera at clock times; many at once cost little more than one."""
     slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
     later = raw_ns + round(weather.shutter_s * 1e9)
     pose = pose_skier(slope.build, slope.course, np.concatenate([raw_ns, later]))
@@ -75,7 +75,7 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
     _, later_px = project(here, view.eye, rotation[count:], focal[count:], view.size)
     first = Pose(**{name: getattr(pose, name)[:count] for name in Pose.__slots__})
     vertices = surface(stage.figure, slope.build, first)
-    near = (vertices - view.eye).astype(np.float32)  # a camera is near enough for half the digits
+    near = (vertices - view.eye).astype(np.float32)  # float32 is enough this near to the camera
     normals = facet_normals(stage.figure, near)
     centre = near[:, stage.figure.corners[:, 0]]
     facing = (normals * centre).sum(-1) < 0
@@ -95,19 +95,19 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Stamps) -> list[Shot]:
     ]  # fmt: skip
 
 
-def _light(weather: Weather, normals: Single) -> Single:
-    """What falls on facets (..., 3): sun, sky from above, snow from below."""
+def _light(weather: Weather, normals: Float[Array, "T F 3"]) -> Float[Array, "T F 3"]:
+    """Light on facets: of the sun, of the sky above and of the snow below."""
     facing_sun = np.clip(normals @ weather.sun.astype(np.float32), 0, None)[..., None]
     snow = 0.36 * (weather.skylight + weather.sunlight * weather.sun[2])
     even = (0.6 * weather.skylight + 0.5 * snow).astype(np.float32)
     upward = (0.3 * weather.skylight - 0.5 * snow).astype(np.float32)
-    light: Single = weather.sunlight.astype(np.float32) * facing_sun + even
+    light: Array = weather.sunlight.astype(np.float32) * facing_sun + even
     light += upward * normals[..., 2:]
     return light
 
 
-def _grips(pose: Pose) -> Real:
-    """Where the hands hold the poles (T, 2, 3): just beyond the wrists."""
+def _grips(pose: Pose) -> Float[Real, "T 2 3"]:
+    """The hands' places on the poles, just beyond the wrists."""
     wrist, elbow = (
         pose.joints[:, [H36M_16.index(f"{side}{joint}") for side in "lr"]]
         for joint in ("wrist", "elbow")
@@ -118,8 +118,8 @@ def _grips(pose: Pose) -> Real:
     return np.asarray(grip - 0.1 * down / np.linalg.norm(down, axis=-1, keepdims=True))
 
 
-def _shadow(course: Course, weather: Weather, pose: Pose) -> Real:
-    """Limbs, skis and poles cast onto the snow: quadrilaterals (T, limbs, 4, 3) in the world."""
+def _shadow(course: Course, weather: Weather, pose: Pose) -> Float[Real, "T limbs 4 3"]:
+    """Shadows of limbs, skis and poles on the snow: quadrilaterals in the world."""
     ends = [(H36M_16.index(a), H36M_16.index(b)) for _, a, b in _SHADOW_LIMBS]
     limbs = pose.joints[:, ends]
     skis = np.stack([pose.sole - 0.75 * pose.ski[:, :, 1], pose.sole + 0.85 * pose.ski[:, :, 1]], 2)

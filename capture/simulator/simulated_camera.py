@@ -19,10 +19,12 @@ from capture.sources.pacing import reached
 from capture.sources.source import Exposure, Pace, Source, SourceConfig
 
 _AHEAD = 10
-"""Ticks whose motion is worked out together, which costs little more than one."""
+"""Ticks whose motion is computed together, which costs little more than one. A guess, not
+measured.
+"""
 
 _UNCERTAINTY_NS = 1_000
-"""The picture shows exactly the moment stamped, to the rounding of the motion's arithmetic."""
+"""The picture shows the stamped moment exactly, but for the rounding of the motion."""
 
 
 def open_simulated(staged: Staged, config: SourceConfig) -> Source:

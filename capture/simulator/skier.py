@@ -6,9 +6,9 @@ Bones keep their lengths exactly, knees and elbows bend one way, and the feet st
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from capture.simulator.course import Course, Real
+from capture.simulator.course import Course, Stamps
+from cvsf.shapes import Float, Int, Real
 from cvsf.skeleton import H36M_16
 
 STATURE = 1.75
@@ -39,7 +39,7 @@ class Build:
     bend: float  # of the torso, radians
     angulation: float
     counter: float
-    hands: Real  # (3,) forward, outward, upward from the shoulder, in arm lengths
+    hands: Float[Real, "3"]  # forward, outward, upward from the shoulder, in arm lengths
     depth: float  # how low the skier stands, 0 to 1
     pumping: float  # how much the height follows the turn
 
@@ -48,13 +48,13 @@ class Build:
 class Pose:
     """The skier at T times; an axis of two is left, right; frames are rows left, front, up."""
 
-    joints: Real  # (T, J, 3) in h36m-16
-    pelvis: Real  # (T, 3, 3)
-    chest: Real  # (T, 3, 3)
-    head: Real  # (T, 3, 3)
-    sole: Real  # (T, 2, 3) middle of the boot's sole
-    ski: Real  # (T, 2, 3, 3)
-    pole_tip: Real  # (T, 2, 3)
+    joints: Float[Real, "T J 3"]  # in h36m-16
+    pelvis: Float[Real, "T 3 3"]
+    chest: Float[Real, "T 3 3"]
+    head: Float[Real, "T 3 3"]
+    sole: Float[Real, "T 2 3"]  # middle of the boot's sole
+    ski: Float[Real, "T 2 3 3"]
+    pole_tip: Float[Real, "T 2 3"]
 
 
 def build_skier(seed: int) -> Build:
@@ -76,8 +76,8 @@ def build_skier(seed: int) -> Build:
     )  # fmt: skip
 
 
-def pose_skier(build: Build, course: Course, raw_ns: npt.NDArray[np.int64]) -> Pose:
-    """The skier at clock times (T,)."""
+def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
+    """The skier at clock times."""
     s = course.at(raw_ns)
     xy = np.stack([s["x"], s["y"]], 1)
     base = np.column_stack([xy, course.height(xy)])
@@ -112,8 +112,10 @@ def pose_skier(build: Build, course: Course, raw_ns: npt.NDArray[np.int64]) -> P
     )  # fmt: skip
 
 
-def _feet(build: Build, s: dict[str, Real], base: Real, ground: Real) -> tuple[Real, Real]:
-    """Sole centres and ski directions (T, 2, 3): parallel in a turn, a V when skating."""
+def _feet(
+    build: Build, s: dict[str, Real], base: Float[Real, "T 3"], ground: Float[Real, "T 3 3"]
+) -> tuple[Float[Real, "T 2 3"], Float[Real, "T 2 3"]]:
+    """Sole centres and ski directions: parallel in a turn, a V when skating."""
     left, front, normal = (ground[:, None, i] for i in range(3))
     skate, swing = s["skate"][:, None], s["skate_sin"][:, None] * SIDES
     push = skate * np.clip(swing, 0, None) ** 2
@@ -129,8 +131,8 @@ def _feet(build: Build, s: dict[str, Real], base: Real, ground: Real) -> tuple[R
     return sole, np.cos(yaw) * front + np.sin(yaw) * left
 
 
-def _leaned(lean: Real, ground: Real) -> Real:
-    """Body axis (T, 3) inclined by `lean` from the vertical towards the left."""
+def _leaned(lean: Float[Real, "T"], ground: Float[Real, "T 3 3"]) -> Float[Real, "T 3"]:
+    """Body axis inclined by `lean` from the vertical towards the left."""
     left, normal = ground[:, 0], ground[:, 2]
     level = _unit(left - left[:, 2:] * UP)
     upright = _unit(_without(normal + UP, level))

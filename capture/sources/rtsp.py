@@ -1,7 +1,7 @@
 """A network camera over RTSP: a thread decodes, only the newest picture is kept.
 
 PyAV is loaded when a stream is opened, so that a node without it still runs every other camera. The
-moment of exposure is the camera's own clock (RTCP) while that can be believed, else the arrival.
+moment of exposure is the camera's own clock (RTCP) while that is plausible, else the arrival.
 """
 
 import importlib.util
@@ -21,12 +21,12 @@ from cvsf.system.errors import Refusal
 log = logging.getLogger(__name__)
 
 _PORT = 554
-_REACH_S = 2.0
-_OPEN_S = 4.5
-_SILENT_S = 5.0
-_ARRIVAL_NS = 250_000_000  # network, decoder and camera buffers are unknown
-_RTCP_NS = 20_000_000  # what a camera's NTP may be off by
-_OLDEST_S, _DRIFT_S = 5.0, 0.5  # a sender's clock further off than this is not believed
+_REACH_S, _OPEN_S, _SILENT_S = 2.0, 4.5, 5.0
+"""Time limits to connect, to open and between frames; guesses, not measured."""
+_ARRIVAL_NS = 250_000_000  # network, decoder and camera buffers are unknown; a guess, not measured
+_RTCP_NS = 20_000_000  # error of a camera's NTP; a guess, not measured
+_OLDEST_S, _DRIFT_S = 5.0, 0.5
+"""A sender's clock with a larger error is an outlier; guesses, not measured."""
 _OPTIONS = {
     "rtsp_transport": "tcp",
     "fflags": "nobuffer",
@@ -152,7 +152,7 @@ class RtspCamera:
         )
 
     def _decode(self) -> None:
-        """The thread: open, decode, hand over the newest, until told to stop or broken."""
+        """The thread: open, decode, hand over the newest, until `close` or an error."""
         import av
 
         failure = "the stream ended"
@@ -188,12 +188,12 @@ class SenderClock:
 
     def __init__(self) -> None:
         self._first_lag_s: float | None = None
-        self._is_believed = True
+        self._is_plausible = True
 
     def moment(self, realtime_us: int | None, media_s: float | None) -> tuple[int, int, str]:
         """Moment on CLOCK_MONOTONIC, half width of its error, how it was obtained."""
         now_ns = time.monotonic_ns()
-        if realtime_us and media_s is not None and self._is_believed:
+        if realtime_us and media_s is not None and self._is_plausible:
             lag_s = time.time() - realtime_us / 1e6 - media_s
             if self._first_lag_s is None:
                 self._first_lag_s = lag_s
@@ -201,9 +201,9 @@ class SenderClock:
             if -_RTCP_NS / 1e9 <= lag_s <= _OLDEST_S and drift_s <= _DRIFT_S:
                 uncertainty_ns = _RTCP_NS + round(drift_s * 1e9)
                 return now_ns - round(lag_s * 1e9), uncertainty_ns, "rtcp"
-            self._is_believed = False
+            self._is_plausible = False
             log.warning(
-                "the camera's clock is not believed, arrival is used",
+                "the camera's clock is implausible, arrival is used",
                 extra={"lag_s": round(lag_s, 3), "drift_s": round(drift_s, 3)},
             )
         return now_ns, _ARRIVAL_NS, "arrival"

@@ -1,11 +1,11 @@
-"""What a camera is to the rest of a node: a source of exposures, and what may be asked of it.
+"""The interface of a camera: a source of exposures, and its options.
 
 Once open, a source only ends or is lost.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cvsf.system.errors import Refusal
 
@@ -20,7 +20,7 @@ class Exposure:
     width_px: int
     height_px: int
     raw_ns: int  # middle of the exposure, CLOCK_MONOTONIC; media time where stamp is "media"
-    uncertainty_ns: int  # half width of what raw_ns may be off by
+    uncertainty_ns: int  # half width of the error of raw_ns
     stamp: str  # how raw_ns was obtained: sensor, kernel, rtcp, media, simulated, arrival
     missed: int = 0  # exposures lost inside the source since the one before this
     trigger: int | None = None  # number of the common trigger, where the source has one
@@ -34,11 +34,12 @@ class SourceLost(Exception):
     """The camera died; opening it again may help."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """One open camera."""
 
     @property
-    def pace(self) -> Pace: ...  # live drops to newest; lossless waits for whoever reads
+    def pace(self) -> Pace: ...  # live drops to the newest; lossless waits for the reader
 
     @property
     def width_px(self) -> int: ...
@@ -58,13 +59,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceConfig:
-    """What may be asked of a source; one that cannot comply delivers what it has."""
+    """Options of a source; one that cannot comply delivers what it has."""
 
     size: tuple[int, int] | None = None  # width, height
     fps: float | None = None
     seed: int = 0  # of the simulator
     realtime: bool = False  # files and sessions at their own rate, late frames dropped
-    truth: Path | None = None  # where the simulator writes what really happened
+    truth: Path | None = None  # file for the simulator's ground truth
     jpeg_quality: int = 85  # where a picture has to be encoded here
     start_ns: int | None = (
         None  # CLOCK_MONOTONIC of media time 0 under realtime; None is at opening
@@ -73,7 +74,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A camera before it is numbered: the address, and a name of its own where it has one."""
+    """The address of a camera, and its name where it has one."""
 
     uri: str
     name: str | None = None

@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 _JPEGS = (api.fourcc("MJPG"), api.fourcc("JPEG"))
 _YUYV = api.fourcc("YUYV")
-_BUFFERS = 4
+_BUFFERS = 4  # of the driver; a guess, not measured
 _DEFAULT_SIZE = (1280, 720)
 _DEFAULT_FPS = 30.0
-_SILENT_S = 5.0  # a camera that delivers nothing for so long is dead
-_BUS_NS = 1_000_000  # what a USB clock may be off by
+_SILENT_S = 5.0  # a camera without a frame for so long is dead; a guess, not measured
+_BUS_NS = 1_000_000  # error of a USB clock; a guess, not measured
 _SEQUENCE = 1 << 32
-_BELIEVABLE_GAP = 100_000
+_PLAUSIBLE_GAP = 100_000  # of the driver's frame number; a guess, not measured
 _HARDWARE_CLOCK = Path("/sys/module/uvcvideo/parameters/hwtimestamps")
 
 
@@ -56,7 +56,7 @@ class V4l2Camera:
         self._discarded = 0
         self._exposure_ns: int | None = None
         self._exposure_known_s: float | None = (
-            0.0  # when it was last asked; None: has no such control
+            0.0  # when it was last read; None: there is no such control
         )
         try:
             self._driver = self._require_capture()
@@ -123,8 +123,8 @@ class V4l2Camera:
         self.width_px, self.height_px = int(pix.width), int(pix.height)
         if (self.width_px, self.height_px) != size:
             log.info(
-                "the camera gives another size than asked for",
-                extra={"path": self._path, "asked": size, "got": (pix.width, pix.height)},
+                "the camera gives another size than requested",
+                extra={"path": self._path, "wanted": size, "got": (pix.width, pix.height)},
             )
 
     def _set_rate(self, fps: float) -> float:
@@ -224,7 +224,7 @@ class V4l2Camera:
     def _missed(self, sequence: int) -> int:
         """Pictures lost since the last: by the driver's numbers, by our count if it has none."""
         gap = 0 if self._sequence is None else (sequence - self._sequence - 1) % _SEQUENCE
-        missed = max(gap, self._discarded) if gap < _BELIEVABLE_GAP else self._discarded
+        missed = max(gap, self._discarded) if gap < _PLAUSIBLE_GAP else self._discarded
         self._sequence, self._discarded = sequence, 0
         return missed
 
@@ -246,9 +246,9 @@ class V4l2Camera:
         return stamp_ns + exposure_ns // 2, exposure_ns + _BUS_NS, "kernel"
 
     def _exposure_time_ns(self) -> int | None:
-        """The exposure time, asked once a second as it costs a transfer on the bus."""
-        asked_s = self._exposure_known_s
-        if asked_s is None or time.monotonic() - asked_s < 1.0:
+        """The exposure time, read once a second as it costs a transfer on the bus."""
+        read_s = self._exposure_known_s
+        if read_s is None or time.monotonic() - read_s < 1.0:
             return self._exposure_ns
         control = api.Control(id=api.EXPOSURE_TIME)
         try:

@@ -10,7 +10,7 @@ import os
 import select
 from ctypes import c_char, c_int32, c_long, c_uint8, c_uint32, c_ulong, c_void_p
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 BUFFER_ERROR = 0x40
 CAPTURE_STREAMING = 0x04000001  # a capture device that can stream
@@ -154,6 +154,7 @@ ENUM_FRAMESIZES = _request(_READ | _WRITE, 74, FrameSize)
 Argument = ctypes.Structure | c_int32
 
 
+@runtime_checkable
 class Mapped(Protocol):
     """A buffer shared with the driver."""
 
@@ -162,6 +163,7 @@ class Mapped(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
 class Device(Protocol):
     """What capture needs of an open device, so that a camera can be simulated at this boundary."""
 

@@ -35,7 +35,7 @@ class Listed:
 
 
 def list_cameras(dev: Path = _DEV) -> tuple[list[Listed], list[str]]:
-    """The cameras, and a sentence for each video device that could not be asked."""
+    """The cameras, and a sentence for each video device that could not be queried."""
     stable = _stable_names(dev)
     cameras, problems = [], []
     for path in sorted(dev.glob("video*"), key=_number):
@@ -52,9 +52,9 @@ def find_all(data: Path | None = None, dev: Path = _DEV) -> list[Found]:
     """Every camera plugged in; a Refusal when there is none."""
     cameras, problems = list_cameras(dev)
     if not cameras:
-        asked = " ".join(problems) or f"no {dev}/video* answers as one."
+        problem = " ".join(problems) or f"no {dev}/video* answers as one."
         raise Refusal(
-            f"no camera was found: {asked} Plug one in, name one with --source (rtsp://..., video"
+            f"no camera was found: {problem} Plug one in, name one with --source (rtsp://..., video"
             " files, a session), or take the simulated slope with --source sim."
         )
     return [_found(camera, read_names(data)) for camera in cameras]

@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 25))  # read when cv2 is loaded
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a file is said here
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # errors of a file are reported here
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 
 from capture.sources.pacing import reached
 from capture.sources.source import Exposure, Found, Pace, SourceConfig, SourceEnded
+from cvsf.shapes import Picture, UInt8
 from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 
-_QUALITY = 90  # the picture was compressed once before
-_FALLBACK_FPS = 30.0
+_QUALITY = 90  # the picture was compressed once before; this and below: guesses, not measured
+_FALLBACK_FPS = 30.0  # of a file with an implausible rate
 _MOST_PIXELS = 1 << 25
-_LONGEST_STEP_NS = 1_000_000_000
+_LONGEST_STEP_NS = 1_000_000_000  # between two frames; a longer step is a wrong time stamp
 
 
 def find(part: str) -> list[Found]:
@@ -80,10 +80,10 @@ class VideoFile:
                 f"{path} has pictures of {self.width_px}x{self.height_px}: expected at most"
                 f" {_MOST_PIXELS} pixels; make it smaller."
             )
-        self.fps = _believable_fps(self._video.get(cv2.CAP_PROP_FPS), path)
+        self.fps = _plausible_fps(self._video.get(cv2.CAP_PROP_FPS), path)
         self._promised = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
         self._period_ns = round(1e9 / self.fps)
-        self._index, self._media_ns, self._clock_lies = 0, 0, False
+        self._index, self._media_ns, self._clock_is_wrong = 0, 0, False
         self._is_grabbed = True  # the first frame is; a grabbed frame can be retrieved again
         self._start_ns: int | None = None
         self._late = 0
@@ -126,11 +126,11 @@ class VideoFile:
             raise self._ended()
         self._is_grabbed = True
         self._index += 1
-        told_ns = round(self._video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        if not self._clock_lies and not 0 < told_ns - self._media_ns < _LONGEST_STEP_NS:
-            self._clock_lies = True
+        stamp_ns = round(self._video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        if not self._clock_is_wrong and not 0 < stamp_ns - self._media_ns < _LONGEST_STEP_NS:
+            self._clock_is_wrong = True
             log.info("the file's times do not run forward, its rate is used", extra=self._where())
-        self._media_ns = self._media_ns + self._period_ns if self._clock_lies else told_ns
+        self._media_ns = self._media_ns + self._period_ns if self._clock_is_wrong else stamp_ns
 
     def _await_due(self, start_ns: int, timeout_s: float) -> bool:
         """Whether the next frame's moment came within the time; frames long past are skipped."""
@@ -140,7 +140,7 @@ class VideoFile:
         return reached(start_ns + self._media_ns, timeout_s)
 
     def _ended(self) -> SourceEnded:
-        """The end, said so when it comes before the frames that the file promises."""
+        """The end; logged when it comes before the number of frames in the file's header."""
         if self._index + 1 < self._promised:
             log.warning("the file ends early", extra=self._where() | {"promised": self._promised})
         return SourceEnded(f"{self._path} ended after {self._index + 1} frames")
@@ -148,7 +148,7 @@ class VideoFile:
     def _where(self) -> dict[str, object]:
         return {"path": str(self._path), "frame": self._index}
 
-    def _encoded(self, picture: npt.NDArray[np.uint8]) -> bytes:
+    def _encoded(self, picture: UInt8[Picture, "H W 3"]) -> bytes:
         return bytes(
             simplejpeg.encode_jpeg(
                 np.ascontiguousarray(picture),
@@ -159,12 +159,12 @@ class VideoFile:
         )
 
 
-def _believable_fps(fps: float, path: Path) -> float:
+def _plausible_fps(fps: float, path: Path) -> float:
     if 1.0 <= fps <= 1000.0:
         return fps
     log.warning(
-        "the file's rate is not believable",
-        extra={"path": str(path), "told": fps, "taken": _FALLBACK_FPS},
+        "the file's rate is implausible",
+        extra={"path": str(path), "stated": fps, "taken": _FALLBACK_FPS},
     )
     return _FALLBACK_FPS
 
@@ -189,7 +189,7 @@ def _require_whole(path: Path) -> None:
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
-    """Where the last box of an MP4 says it ends; the file's size when it does not say."""
+    """The end of the last box of an MP4 by its length; the file's size where it has none."""
     position = 0
     while position + 8 <= size:
         file.seek(position)
@@ -197,7 +197,7 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
         length = int.from_bytes(header[:4], "big")
         if length == 1 and len(header) == 16:
             length = int.from_bytes(header[8:16], "big")
-        if length < 8:  # 0 is "to the end"; less is no box, and the decoder will say so
+        if length < 8:  # 0 is "to the end"; less is no box, which the decoder reports
             return size
         position += length
     return max(position, size)

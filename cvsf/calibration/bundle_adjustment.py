@@ -8,7 +8,6 @@ section 6).
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
 
 from cvsf.calibration.normal_equations import (
     Problem,
@@ -21,6 +20,7 @@ from cvsf.calibration.normal_equations import (
 )
 from cvsf.multiview.rig import CENTRE, COLUMNS
 from cvsf.multiview.rotation import skew
+from cvsf.shapes import Float, Int
 
 Real = npt.NDArray[np.float64]
 

@@ -4,9 +4,9 @@ The cues have robust weights: a rolled camera or an athlete who lies down is an 
 """
 
 import numpy as np
-from jaxtyping import Float
 
 from cvsf.multiview.rig import Real, Rig
+from cvsf.shapes import Float
 from cvsf.skeleton import JointSet
 
 _MASSES = (

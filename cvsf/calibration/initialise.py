@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import angle_between, nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
 
 from cvsf.multiview.reprojection import (
     WeightedKeypoints,
@@ -29,6 +28,7 @@ from cvsf.multiview.residuals import (
     lifted_target,
 )
 from cvsf.multiview.rig import CENTRE, COLUMNS, DELAY, FOCAL, RADIAL, ROTATION, Rig
+from cvsf.shapes import Float, Int
 
 Real = npt.NDArray[np.float64]
 

@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
 
 from cvsf.multiview.reprojection import (
     WeightedKeypoints,
@@ -28,6 +27,7 @@ from cvsf.multiview.residuals import (
 from cvsf.multiview.rig import CENTRE, COLUMNS, FOCAL, ROTATION, Rig, Rows
 from cvsf.multiview.rotation import turned_by
 from cvsf.reconstruction.pose_solver import BodyPrior
+from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float, Int
 
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
@@ -24,6 +23,7 @@ from cvsf.multiview.rig import CENTRE, Body, Calibration, Rig
 from cvsf.multiview.rotation import align, nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
 from cvsf.reconstruction.pose_solver import BodyPrior, body_in_world
+from cvsf.shapes import Bool, Float, Int
 
 Real = npt.NDArray[np.float64]
 

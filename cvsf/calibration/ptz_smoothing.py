@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
 
 from cvsf.calibration.normal_equations import Problem, State
 from cvsf.calibration.per_instant_adjustment import (
@@ -24,6 +23,7 @@ from cvsf.multiview.reprojection import WeightedKeypoints, weighted_keypoints
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import nearest_rotation, turned_by
 from cvsf.reconstruction.pose_solver import BodyPrior, body_prior, estimate_roots, solve
+from cvsf.shapes import Float, Int
 
 Real = npt.NDArray[np.float64]
 

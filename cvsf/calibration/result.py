@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.calibration.degeneracy import CAUTION
 from cvsf.multiview.reprojection import WeightedKeypoints, delay_corrected, estimate_noise
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 

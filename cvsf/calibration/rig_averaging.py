@@ -2,9 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
 
 from cvsf.multiview.rotation import align
+from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
 

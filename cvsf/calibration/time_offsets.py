@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.calibration.normal_equations import Problem, State
 from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.reprojection import weighted_keypoints
+from cvsf.shapes import Float
 from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]

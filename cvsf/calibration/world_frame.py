@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float, Int
 
 from cvsf.calibration.gravity import estimate_up
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.multiview.rig import Body, Calibration, Real, Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
+from cvsf.shapes import Bool, Float, Int
 from cvsf.skeleton import JointSet
 
 ADULT_M = 1.70

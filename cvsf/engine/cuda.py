@@ -1,6 +1,6 @@
 """As much of CUDA as running a plan takes: memory, a stream, a graph; through cuda-bindings.
 
-Every call's error is a Refusal with the driver's own words.
+Every call's error is a Refusal with the driver's own message.
 """
 
 import ctypes
@@ -44,42 +44,42 @@ class Stream:
         return int(self.handle)
 
     def wait(self) -> None:
-        """Return once everything given to it is done."""
+        """Return once all its work is done."""
         _done(cudart.cudaStreamSynchronize(self.handle), "run the network")
 
     def begin_graph(self) -> None:
-        """From now on what is given to it is only written down."""
+        """Capture the next calls instead of running them."""
         mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         _done(cudart.cudaStreamBeginCapture(self.handle, mode), "begin a CUDA graph")
 
     def end_graph(self) -> "Graph":
-        """What was written down, ready to be done again."""
+        """The captured calls, ready to launch."""
         return Graph(_done(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
 
     def drop_graph(self) -> None:
-        """Do again what it is given; what was written down is gone."""
+        """End the capture without a graph."""
         _, graph = cudart.cudaStreamEndCapture(self.handle)
         if graph is not None:
             cudart.cudaGraphDestroy(graph)
 
     def close(self) -> None:
-        """Give it back."""
+        """Free it."""
         cudart.cudaStreamDestroy(self.handle)
 
 
 class Graph:
-    """Work written down once and launched whole."""
+    """Captured calls that are launched as one."""
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
         self._ready = _done(cudart.cudaGraphInstantiate(graph, 0), "prepare a CUDA graph")
 
     def launch(self, stream: Stream) -> None:
-        """Do all of it again."""
+        """Run the captured calls."""
         _done(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
 
     def close(self) -> None:
-        """Give it back."""
+        """Free it."""
         cudart.cudaGraphExecDestroy(self._ready)
         cudart.cudaGraphDestroy(self._graph)
 
@@ -106,7 +106,7 @@ class Tensor:
         self._copy(self._pinned, self.device, _TO_HOST, stream)
 
     def close(self) -> None:
-        """Give both back."""
+        """Free both."""
         self.here = self.here[:0].copy()
         cudart.cudaFree(self.device)
         cudart.cudaFreeHost(self._pinned)
@@ -121,6 +121,6 @@ def _done(result: tuple[Any, ...], what: str) -> Any:
     code, *values = result
     if code != cudart.cudaError_t.cudaSuccess:
         _, text = cudart.cudaGetErrorString(code)
-        said = text.decode() if isinstance(text, bytes) else str(text)
-        raise Refusal(f"CUDA failed to {what}: {said}")
+        message = text.decode() if isinstance(text, bytes) else str(text)
+        raise Refusal(f"CUDA failed to {what}: {message}")
     return values[0] if values else None

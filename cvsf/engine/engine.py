@@ -1,8 +1,7 @@
-"""The compiled lifter at work: one instant's 2D poses in, per-view poses and one fused skeleton
-out.
+"""The compiled lifter: one instant's 2D poses in, per-view poses and one fused skeleton out.
 
-It holds none of the method's arithmetic: the graph does, and the manifest beside it says what the
-graph is. What runs the graph is chosen here, and said with its reason.
+The arithmetic of the method is in the graph, which the manifest beside it describes. The backend
+that runs the graph is chosen here, with a reason that is reported.
 """
 
 import logging
@@ -19,37 +18,37 @@ from cvsf.engine.onnx_backend import OnnxSession, Session, has_cuda
 from cvsf.engine.plan_cache import Plans, Profile
 from cvsf.engine.tensorrt_api import unavailable
 from cvsf.messages import MultiviewPose
-from cvsf.skeleton import Array, JointSet, joint_set
+from cvsf.shapes import Array, Float
+from cvsf.skeleton import JointSet, joint_set
 from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parents[1] / "shipped" / "lifter"
 BUCKETS = (1, 2, 4, 8, 16)
-"""Instants in a batch that TensorRT is prepared for; others are filled up to the next."""
-_USUAL_VIEWS = 4
+"""Batch sizes (instants) that TensorRT is prepared for; other batches are padded to the next."""
+_USUAL_VIEWS = 4  # that TensorRT tunes a plan for; a guess, not measured
 
 Kind = Literal["auto", "onnxruntime", "tensorrt"]
-Told = Callable[[str, float], None]
-"""Called with what is being done to a plan and how much of that is done, 0 to 1."""
+Progress = Callable[[str, float], None]
+"""Called with the phase of building a plan and the share of it that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifted:
-    """What the engine says of one instant; view frames are x right, y down, z forward."""
+    """The engine's outputs for one instant; view frames are x right, y down, z forward."""
 
-    canonical: (
-        Array  # (V, J, 3) body frame: x forward, y left, z up; pelvis at the origin, unit scale
-    )
-    view_from_canonical: Array  # (V, 3, 3)
-    refined_px: Array  # (V, J, 2)
-    fused: Array  # (J, 3) body frame, unit scale
-    fused_confidence: Array  # (J,)
+    canonical: Float[Array, "V J 3"]
+    """Body frame: x forward, y left, z up; pelvis at the origin, unit scale."""
+    view_from_canonical: Float[Array, "V 3 3"]
+    refined_px: Float[Array, "V J 2"]
+    fused: Float[Array, "J 3"]  # body frame, unit scale
+    fused_confidence: Float[Array, "J"]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What runs networks on this machine, and why."""
+    """The backend that runs networks on this machine, and why."""
 
     backend: Literal["onnxruntime", "tensorrt"]
     reason: str
@@ -88,7 +87,7 @@ class Engine:
 
     @property
     def backend(self) -> str:
-        """Who runs the graph: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
+        """The backend and its version: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
         return self._session.backend
 
     def lift(self, pose: MultiviewPose) -> Lifted:
@@ -100,9 +99,12 @@ class Engine:
         return Lifted(**{name: array[0] for name, array in many.items()})
 
     def lift_many(
-        self, keypoints_px: Array, confidence: Array, image_px: Array
-    ) -> dict[str, Array]:
-        """A batch of instants (N, V, ...) in the engine's joint set; outputs (N, ...) by name."""
+        self,
+        keypoints_px: Float[Array, "N V J 2"],
+        confidence: Float[Array, "N V J"],
+        image_px: Float[Array, "N V 2"],
+    ) -> dict[str, Float[Array, "N ..."]]:
+        """Outputs by name for a batch of instants in the engine's joint set."""
         views = confidence.shape[1]
         if not 1 <= views <= self.manifest.max_views:
             raise ValueError(f"views is {views}, expected 1 to {self.manifest.max_views}")
@@ -114,13 +116,13 @@ class Engine:
         return dict(zip(self._outputs, self._session.run(tensors), strict=True))
 
     def warm(self, views: int) -> None:
-        """Do once what only the first instant of so many views would wait for."""
+        """Run once with so many views, so that the first instant need not wait."""
         joints = len(self.joint_set)
-        nobody = np.zeros((1, views, joints), np.float32)
-        self.lift_many(nobody[..., None].repeat(2, -1), nobody, np.ones((1, views, 2), np.float32))
+        empty = np.zeros((1, views, joints), np.float32)
+        self.lift_many(empty[..., None].repeat(2, -1), empty, np.ones((1, views, 2), np.float32))
 
     def close(self) -> None:
-        """Let go of the graph and its memory; nothing is lifted after it."""
+        """Free the graph and its memory; nothing is lifted afterwards."""
         self._session.close()
 
 
@@ -131,10 +133,9 @@ def load_engine(
     kind: Kind = "onnxruntime",
     plans: Path | None = None,
 ) -> Engine:
-    """The engine in a folder, the one inside the package by default; Refusal says why one cannot be
-    used.
+    """The engine in a folder, by default the one inside the package; Refusal if it cannot be used.
 
-    `auto` takes TensorRT only where its plan is there already; `tensorrt` builds it first.
+    `auto` takes TensorRT only where its plan exists already; `tensorrt` builds it first.
     """
     folder = folder or SHIPPED
     if choose(kind).backend == "tensorrt":
@@ -146,7 +147,7 @@ def load_engine(
 
 
 def choose(kind: Kind) -> Choice:
-    """What this machine can run and why; Refusal where what was asked for cannot be had."""
+    """The backend for this machine and why; Refusal where `kind` is not available."""
     provider = "its CUDA provider" if has_cuda() else "the processor"
     if kind == "onnxruntime":
         return Choice("onnxruntime", f"ONNX Runtime was asked for, on {provider}")
@@ -159,19 +160,19 @@ def choose(kind: Kind) -> Choice:
 
 
 def open_tensorrt(
-    folder: Path, plans: Path, told: Told | None = None, precision: Precision | None = None
+    folder: Path, plans: Path, progress: Progress | None = None, precision: Precision | None = None
 ) -> Engine:
     """The engine on TensorRT, its plan built first where there is none yet: seconds to minutes, so
-    call it beside the work. Refusal with TensorRT's own words where it fails.
+    call it on another thread. Refusal with TensorRT's own message where it fails.
 
-    In half precision where the engine has a graph in that, unless told otherwise.
+    `precision` is by default half precision where the engine has a graph in it.
     """
     from cvsf.engine.tensorrt_backend import TensorrtSession
 
     manifest = read_manifest(folder)
     precision = precision or manifest.precisions[-1]
     onnx = verified_file(folder, manifest, precision)
-    plan = Plans(plans).plan(onnx, precision, _profile(manifest), told)
+    plan = Plans(plans).plan(onnx, precision, _profile(manifest), progress)
     session = TensorrtSession(plan, [card.name for card in manifest.outputs], BUCKETS, precision)
     return Engine(folder, manifest, precision=precision, session=session)
 
@@ -209,7 +210,7 @@ def check_golden(engine: Engine, folder: Path) -> float:
 
 
 def _profile(manifest: Manifest) -> Profile:
-    """The least, usual and most that each input is made ready for."""
+    """The smallest, usual and largest shape of each input."""
     least, usual, most = (1, 1), (1, _USUAL_VIEWS), (BUCKETS[-1], manifest.max_views)
     joints = len(joint_set(manifest.joint_set))
     fixed = {"B": 0, "V": 1}

@@ -1,8 +1,6 @@
-"""The card beside every engine: which tensors it takes and gives, what it was trained on and how
-good it is.
+"""The manifest beside every engine: its tensors, its training data and its scores.
 
-What a network says about itself is checked before it runs: the file by its sha256, the joint set by
-its name.
+It is checked before the network runs: the file by its sha256, the joint set by its name.
 """
 
 import hashlib
@@ -11,9 +9,9 @@ from typing import Literal
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cvsf.shapes import Array
 from cvsf.skeleton import JOINT_SETS
 from cvsf.system.errors import Refusal
 
@@ -23,26 +21,28 @@ LIFTER_FP16 = "lifter_fp16.onnx"
 GOLDEN = "golden.npz"
 
 Precision = Literal["fp32", "fp16"]
-"""Of the wide layers; what goes in and comes out is float32 either way."""
+"""Of the wide layers; inputs and outputs are float32 in both."""
 FILES: dict[Precision, str] = {"fp32": LIFTER, "fp16": LIFTER_FP16}
 
 
 class Difference(BaseModel):
-    """How far a graph's outputs may be, or were found to be, from what torch says in float32."""
+    """Limit, or measurement, of the difference of a graph's outputs to torch's in float32."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    relative: float  # ||a - b|| / ||b|| over all that was asked, of the output where it is most
-    n_mpjpe_mm: float  # of any instant, the mean over its poses, on an adult
+    relative: float  # ||a - b|| / ||b|| over all probe inputs, the largest of any output
+    n_mpjpe_mm: float  # the largest of any instant, the mean over its poses, on an adult
 
 
 LIMITS: dict[Precision, Difference] = {
     "fp32": Difference(relative=1e-5, n_mpjpe_mm=0.1),
     "fp16": Difference(relative=2e-3, n_mpjpe_mm=0.5),
 }
-"""Beyond which an engine is not written."""
+"""An engine beyond them is not written; measured differences are in docs/engines.md."""
 GOLDEN_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 4e-3}
-"""Relative; beyond which an engine is not used: another processor rounds in another order."""
+"""Relative; an engine beyond them is not used. Wider than `LIMITS`, as another processor rounds in
+another order; the factors are a guess, not measured.
+"""
 
 _SHA256 = "^[0-9a-f]{64}$"
 _BESIDE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # a file of the engine's own folder
@@ -60,7 +60,7 @@ class TensorCard(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The card itself."""
+    """The manifest of an engine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,17 +71,17 @@ class Manifest(BaseModel):
     variant: str
     joint_set: str
     max_views: int = Field(gt=0)
-    morph: bool = False  # a detector's own joints are brought to the lifter's convention inside
+    morph: bool = False  # the graph maps a detector's keypoints to the lifter's convention
     inputs: tuple[TensorCard, ...]
     outputs: tuple[TensorCard, ...]
     opset: int
     sha256: str = Field(pattern=_SHA256)  # of the ONNX file
-    sha256_fp16: str | None = Field(default=None, pattern=_SHA256)  # of the one with half layers
+    sha256_fp16: str | None = Field(default=None, pattern=_SHA256)  # of the one in mixed precision
     parity: float  # largest difference to torch at compile time, relative
     differences: dict[Precision, Difference] = {}  # the same and in millimetres, by precision
     golden: str | None = Field(
         default=None, pattern=_BESIDE
-    )  # file of golden inputs and what torch makes of them
+    )  # file of golden inputs and torch's outputs for them
     golden_sha256: str | None = Field(default=None, pattern=_SHA256)
     scores: dict[str, dict[str, float]] = {}  # {split: {metric: value}}
     sessions: tuple[str, ...] = ()  # what it was trained on
@@ -90,7 +90,7 @@ class Manifest(BaseModel):
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """Those it has a graph in."""
+        """The precisions of its graphs."""
         return ("fp32",) if self.sha256_fp16 is None else ("fp32", "fp16")
 
     def write(self, folder: Path) -> None:
@@ -99,7 +99,7 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The checked card of an engine folder; Refusal says what is wrong with it."""
+    """The checked manifest of an engine folder; Refusal if it is damaged."""
     path = folder / MANIFEST
     if not path.is_file():
         raise Refusal(f"{folder} has no {MANIFEST}; expected a folder written by `cvsf compile`")
@@ -128,7 +128,7 @@ def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32
     return _verified(folder, FILES[precision], wanted)
 
 
-def read_golden(folder: Path, manifest: Manifest) -> dict[str, npt.NDArray[np.float32]] | None:
+def read_golden(folder: Path, manifest: Manifest) -> dict[str, Array] | None:
     """Golden inputs and outputs by tensor name, where the engine has them."""
     if manifest.golden is None:
         return None

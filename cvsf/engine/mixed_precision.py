@@ -1,6 +1,6 @@
 """The wide layers of an ONNX network in half precision, typed, with float32 at its border.
 
-Only what multiplies by many weights is halved, and the sums and rectifiers between two such layers;
+Half precision is for layers with many weights, and for the sums and rectifiers between two of them;
 normalisation, rotations, cross-view fusion and every choice among modes stay in float32.
 """
 
@@ -16,24 +16,24 @@ from cvsf.system.errors import Refusal
 _WIDE = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 _BETWEEN = frozenset({"Add", "Mul", "LeakyRelu", "Relu", "PRelu", "Clip", "MaxPool", "Concat"})
 _MANY = 400
-"""Weights from which on a product counts as wide: the geometry's own tables are smaller."""
+"""Weights from which on a layer is wide: the constant tables of the geometry are smaller."""
 
 
-def halved(path: Path) -> bytes:
+def in_mixed_precision(path: Path) -> bytes:
     """The network with its wide layers in half precision; Refusal where it has none."""
     model = onnx.load(str(path))
-    graph = _Halving(model.graph)
+    graph = _Converter(model.graph)
     for node in list(model.graph.node):
         graph.take(node)
-    if not graph.halves:
-        raise Refusal(f"{path} has no wide layer to halve; run it in float32")
+    if not graph.half:
+        raise Refusal(f"{path} has no wide layer for half precision; run it in float32")
     graph.put_back()
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
-class _Halving:
-    """A graph rewritten node by node, and which of its tensors are halves by then."""
+class _Converter:
+    """A graph rewritten node by node, and those of its tensors that are in half precision."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
@@ -41,8 +41,8 @@ class _Halving:
         self._outputs = {tensor.name for tensor in graph.output}
         self._nodes: list[NodeProto] = []
         self._cast: dict[str, str] = {}
-        self._halved: dict[str, TensorProto] = {}
-        self.halves: set[str] = set()
+        self._half_weights: dict[str, TensorProto] = {}
+        self.half: set[str] = set()
 
     def take(self, node: NodeProto) -> None:
         """Write the next node, in half precision where it belongs to the wide layers."""
@@ -53,8 +53,8 @@ class _Halving:
         taken.input.extend(each(name) if name else "" for name in node.input)
         self._nodes.append(taken)
         if is_half:
-            self.halves.update(node.output)
-            self._give_outputs(taken)
+            self.half.update(node.output)
+            self._cast_outputs(taken)
 
     def put_back(self) -> None:
         """The graph's nodes and weights replaced by those taken."""
@@ -62,37 +62,37 @@ class _Halving:
         _replace(graph.node, self._nodes)
         needed = {name for node in self._nodes for name in node.input}
         kept = [tensor for tensor in graph.initializer if tensor.name in needed]
-        _replace(graph.initializer, [*kept, *self._halved.values()])
-        _replace(graph.value_info, [v for v in graph.value_info if v.name not in self.halves])
+        _replace(graph.initializer, [*kept, *self._half_weights.values()])
+        _replace(graph.value_info, [v for v in graph.value_info if v.name not in self.half])
 
     def _is_wide(self, node: NodeProto) -> bool:
         weights = [self._weights[name] for name in node.input if name in self._weights]
         return node.op_type in _WIDE and any(np.prod(tensor.dims) >= _MANY for tensor in weights)
 
     def _is_between(self, node: NodeProto) -> bool:
-        """Whether all that comes in is a half already, or a constant number."""
+        """Whether all inputs are in half precision already, or constant numbers."""
         given = [name for name in node.input if name]
         fed = [name for name in given if name not in self._weights]
         constant = [self._weights[name].data_type for name in given if name in self._weights]
         return (
             node.op_type in _BETWEEN
             and bool(fed)
-            and all(name in self.halves for name in fed)
+            and all(name in self.half for name in fed)
             and all(kind == TensorProto.FLOAT for kind in constant)
         )
 
     def _as_half(self, name: str) -> str:
         if name in self._weights:
             half = f"{name}_half"
-            if half not in self._halved:
+            if half not in self._half_weights:
                 with np.errstate(over="ignore"):
                     array = numpy_helper.to_array(self._weights[name]).astype(np.float16)
-                self._halved[half] = numpy_helper.from_array(array, half)
+                self._half_weights[half] = numpy_helper.from_array(array, half)
             return half
-        return name if name in self.halves else self._casted(name, "half", TensorProto.FLOAT16)
+        return name if name in self.half else self._casted(name, "half", TensorProto.FLOAT16)
 
     def _as_single(self, name: str) -> str:
-        return self._casted(name, "single", TensorProto.FLOAT) if name in self.halves else name
+        return self._casted(name, "single", TensorProto.FLOAT) if name in self.half else name
 
     def _casted(self, name: str, kind: str, to: int) -> str:
         casted = f"{name}_{kind}"
@@ -101,15 +101,15 @@ class _Halving:
             self._nodes.append(helper.make_node("Cast", [name], [casted], to=to))
         return casted
 
-    def _give_outputs(self, node: NodeProto) -> None:
-        """What the network gives stays float32 under its own name."""
+    def _cast_outputs(self, node: NodeProto) -> None:
+        """Outputs of the network stay float32 under their own names."""
         for i, name in enumerate(node.output):
             if name not in self._outputs:
                 continue
             inner = f"{name}_inner"
             node.output[i] = inner
-            self.halves.discard(name)
-            self.halves.add(inner)
+            self.half.discard(name)
+            self.half.add(inner)
             self._nodes.append(helper.make_node("Cast", [inner], [name], to=TensorProto.FLOAT))
 
 

@@ -1,12 +1,12 @@
 """An ONNX graph run by ONNX Runtime: on the CPU, or by its CUDA provider where that really came up.
 
-Whatever runs a graph here is a `Session`: arrays by name in, arrays in the order asked for out.
+Every backend is a `Session`: arrays by name in, arrays in the order of the wanted outputs out.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,22 +21,23 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SEVERE = 3  # onnxruntime's log level "error"
 
 
+@runtime_checkable
 class Session(Protocol):
-    """A loaded graph, whoever runs it."""
+    """A loaded graph of any backend."""
 
     @property
     def backend(self) -> str:
-        """Who runs it, with version and precision where they matter."""
+        """The backend's name, with version and precision where they matter."""
 
     def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
-        """The outputs, in the order they were asked for when it was opened."""
+        """The outputs, in the order that was given when it was opened."""
 
     def close(self) -> None:
-        """Let go of everything it holds; it runs no more."""
+        """Free everything it holds; it runs no more."""
 
 
 class OnnxSession:
-    """ONNX Runtime's session, one thread unless told otherwise, never spinning; on the GPU where it
+    """ONNX Runtime's session, by default one thread, never spinning; on the GPU where it
     can and may.
     """
 
@@ -73,7 +74,7 @@ class OnnxSession:
         return [np.asarray(array) for array in self._session.run(self._outputs, dict(fed))]
 
     def close(self) -> None:
-        """Its memory goes with the session."""
+        """Free the session and its memory."""
         self._session = None
 
 
@@ -84,7 +85,7 @@ def has_cuda() -> bool:
 
 def _opened(path: Path, threads: int, gpu: bool, is_lean: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    if is_lean and not gpu:  # nothing is left to find, and looking for it is most of the loading
+    if is_lean and not gpu:  # already optimised, and a new attempt is most of the loading time
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

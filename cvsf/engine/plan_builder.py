@@ -1,8 +1,8 @@
-"""`python -m cvsf.engine.plan_builder ORDER`: an ONNX network becomes a TensorRT plan, told as it
-goes.
+"""`python -m cvsf.engine.plan_builder ORDER`: build a TensorRT plan of an ONNX
+network.
 
-A process of its own: what TensorRT takes to build is given back only by ending, and a crash in it
-must not be the hub's. It says JSON lines: what it is doing and how far, or why it refuses.
+A process of its own: the memory of TensorRT's builder is freed only by ending, and a crash in it
+must not be the hub's. It writes JSON lines: the phase and its share done, or the refusal.
 """
 
 import contextlib
@@ -19,22 +19,22 @@ from cvsf.engine.onnx_backend import OnnxSession
 from cvsf.engine.tensorrt_api import listener, must, started, tensorrt_module
 from cvsf.system.errors import Refusal
 
-_PICTURES = 4  # that a halved network is tried with
+_PICTURES = 4  # that a network in mixed precision is checked with; a guess, not measured
 
 
 def build(order: dict[str, Any]) -> None:
     """Write the plan that was ordered."""
     onnx = Path(order["onnx"])
     if order["halve"] is not None:
-        onnx = _halved(onnx, Path(order["plan"]).with_name("halved.onnx"), order)
+        onnx = _mixed(onnx, Path(order["plan"]).with_name("halved.onnx"), order)
     trt, name = tensorrt_module()
     log = listener(trt)
     builder = started(lambda: trt.Builder(log), "start its builder", log)
     network = must(builder.create_network(_network_flags(trt)), "make a network", log)
     parser = started(lambda: trt.OnnxParser(network, log), "make its parser", log)
     if not parser.parse_from_file(str(onnx)):
-        said = [parser.get_error(i).desc() for i in range(parser.num_errors)] or log.said
-        raise Refusal(f"TensorRT cannot read the network: {' / '.join(said)}")
+        errors = [parser.get_error(i).desc() for i in range(parser.num_errors)] or log.messages
+        raise Refusal(f"TensorRT cannot read the network: {' / '.join(errors)}")
     config = must(builder.create_builder_config(), "make a configuration", log)
     # float32 means float32: with TF32 a third of the digits would go
     config.clear_flag(trt.BuilderFlag.TF32)
@@ -54,7 +54,7 @@ def build(order: dict[str, Any]) -> None:
 
 
 def _network_flags(trt: Any) -> int:
-    """Types as the network has them, wherever this version still has to be told so."""
+    """Types as the network has them, where this version has a flag for it."""
     flags = trt.NetworkDefinitionCreationFlag
     return 1 << int(flags.STRONGLY_TYPED) if hasattr(flags, "STRONGLY_TYPED") else 0
 
@@ -78,7 +78,7 @@ def _add_profile(
 
 
 def _monitor(trt: Any) -> Any:
-    """Says each phase of the build, and its share done, as it goes."""
+    """Reports each phase of the build and its share done."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # known only at run time
         def __init__(self) -> None:
@@ -87,14 +87,14 @@ def _monitor(trt: Any) -> Any:
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
             self._steps[phase] = max(1, steps)
-            _say(phase=phase, share=0.0)
+            _report(phase=phase, share=0.0)
 
         def step_complete(self, phase: str, step: int) -> bool:
-            _say(phase=phase, share=min(1.0, (step + 1) / self._steps.get(phase, 1)))
+            _report(phase=phase, share=min(1.0, (step + 1) / self._steps.get(phase, 1)))
             return True
 
         def phase_finish(self, phase: str) -> None:
-            _say(phase=phase, share=1.0)
+            _report(phase=phase, share=1.0)
 
     return Monitor()
 
@@ -106,16 +106,16 @@ def _take_timing(config: Any, path: Path, log: Any) -> None:
     must(config.set_timing_cache(cache, False), "take its timings", log)
 
 
-def _halved(onnx: Path, path: Path, order: dict[str, Any]) -> Path:
-    """The network with half layers, once ONNX Runtime found it to say the same of noise."""
+def _mixed(onnx: Path, path: Path, order: dict[str, Any]) -> Path:
+    """The network in mixed precision, after a check of its outputs on noise with ONNX Runtime."""
     try:
-        from cvsf.engine.mixed_precision import halved
+        from cvsf.engine.mixed_precision import in_mixed_precision
     except ImportError as error:
         raise Refusal(
-            f"halving a network needs {error.name}, which is not installed; run: pip install onnx"
+            f"half precision needs {error.name}, which is not installed; run: pip install onnx"
         ) from error
-    _say(phase="Halving", share=0.0)
-    path.write_bytes(halved(onnx))
+    _report(phase="Converting", share=0.0)
+    path.write_bytes(in_mixed_precision(onnx))
     before, after = (OnnxSession(place, []) for place in (onnx, path))
     random, limit = np.random.default_rng(0), LIMITS["fp16"].relative
     fed = {}
@@ -129,7 +129,7 @@ def _halved(onnx: Path, path: Path, order: dict[str, Any]) -> Path:
         apart = float(np.linalg.norm(right - found) / max(float(np.linalg.norm(right)), 1e-9))
         if not apart <= limit:
             raise Refusal(f"half precision changes the network by {apart:.1e}, over {limit:.0e}")
-    _say(phase="Halving", share=1.0)
+    _report(phase="Converting", share=1.0)
     return path
 
 
@@ -142,19 +142,19 @@ def _write(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def _say(**words: object) -> None:
-    sys.stdout.write(json.dumps(words) + "\n")
+def _report(**fields: object) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Build what the only argument orders; exit 2 with the reason said where that fails."""
+    """Build the plan of the only argument; exit 2 with a refusal where that fails."""
     os.nice(10)  # frames come first
-    with contextlib.suppress(BrokenPipeError):  # nobody waits for the plan any more
+    with contextlib.suppress(BrokenPipeError):  # the caller no longer waits for the plan
         try:
             build(json.loads(sys.argv[1]))
         except Refusal as refusal:
-            _say(refusal=str(refusal))
+            _report(refusal=str(refusal))
             sys.exit(2)
 
 

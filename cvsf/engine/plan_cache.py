@@ -1,6 +1,6 @@
 """TensorRT plans: built in a process of their own, kept under a key that names all they hang on.
 
-A plan runs only on the GPU and the version it was built for, and is as trusted as code: what
+A plan runs only on the GPU and the version it was built for, and is executed like code: one that
 differs in the key or in its bytes is built again.
 """
 
@@ -27,16 +27,18 @@ log = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]
-"""Of each input: the least, the usual and the most it is made ready for."""
+"""Of each input: the smallest, the usual and the largest shape."""
 Range = tuple[float, float]
 
 PLAN, CARD, TIMING, _PART = "plan", "plan.json", "timing-*.cache", ".part-"
 _KEPT = 12
-"""Plans used last; every night's engine leaves one behind, tens of megabytes each."""
+"""Plans kept, those used last; every night's engine adds one of tens of megabytes. A guess, not
+measured.
+"""
 _STALE_S = 6 * 3600.0
-"""Age at which a build that never ended was killed."""
+"""Age after which an unfinished build is taken as killed; a guess, not measured."""
 _RECIPE = 1
-"""Of how networks are halved and plans built here; another one builds all plans again."""
+"""Version of the mixed precision and the building here; a change builds all plans again."""
 
 
 class Plans:
@@ -50,12 +52,12 @@ class Plans:
         onnx: Path,
         precision: Precision,
         profile: Profile,
-        told: Callable[[str, float], None] | None = None,
+        progress: Callable[[str, float], None] | None = None,
         *,
         halve: Range | None = None,
     ) -> Path:
-        """The plan of a network, built now where there is none that is whole; `halve` makes the
-        wide layers of one that is fed such numbers half first. Refusal with TensorRT's own words.
+        """The plan of a network, built now where there is none that is whole; with
+        `halve`, the range of its inputs, in mixed precision. Refusal with TensorRT's own message.
         """
         facts = plan_facts(onnx, precision, profile, halve=halve)
         place = self._place(facts)
@@ -67,7 +69,7 @@ class Plans:
             except Refusal as refusal:
                 log.warning("plan is not what was built, building it again: %s", refusal)
                 shutil.rmtree(place)
-        return self._build(onnx, facts, place, told or _say_nothing)
+        return self._build(onnx, facts, place, progress or _ignore)
 
     def is_ready(
         self, onnx: Path, precision: Precision, profile: Profile, *, halve: Range | None = None
@@ -84,7 +86,7 @@ class Plans:
         return self.folder / f"{facts['onnx_sha256'][:8]}-{facts['precision']}-{digest[:16]}"
 
     def _build(
-        self, onnx: Path, facts: dict[str, Any], place: Path, told: Callable[[str, float], None]
+        self, onnx: Path, facts: dict[str, Any], place: Path, progress: Callable[[str, float], None]
     ) -> Path:
         began = time.monotonic()
         log.info("building a plan", extra={"network": str(onnx), "backend": facts["backend"]})
@@ -96,12 +98,12 @@ class Plans:
             order = {name: facts[name] for name in ("precision", "profile", "halve")}
             order |= {"onnx": str(onnx), "plan": str(draft / PLAN)}
             order["timing"] = str(self.folder / TIMING.replace("*", _where(facts)))
-            _run_builder(order, told)
+            _run_builder(order, progress)
             seconds = round(time.monotonic() - began, 3)
             _write_card(draft, facts, seconds)
             try:
                 draft.rename(place)
-            except OSError:  # somebody else was quicker; theirs is as good
+            except OSError:  # another process built the same plan first
                 return verified_plan(place)
         log.info("plan built", extra={"network": str(onnx), "seconds": seconds})
         return place / PLAN
@@ -121,7 +123,7 @@ class Plans:
 def plan_facts(
     onnx: Path, precision: Precision, profile: Profile, *, halve: Range | None = None
 ) -> dict[str, Any]:
-    """All that a plan hangs on; any difference is another plan."""
+    """The key of a plan; any difference is another plan."""
     return {
         "onnx_sha256": sha256_of(onnx),
         "backend": version(),
@@ -143,7 +145,7 @@ def _touched(path: Path, now: float) -> float:
 
 
 def _where(facts: dict[str, Any]) -> str:
-    """Short for what timings hang on: TensorRT refuses those of another version or GPU."""
+    """Key of the timings: TensorRT refuses those of another version or GPU."""
     where = json.dumps([facts[name] for name in ("backend", "gpu", "machine")])
     return hashlib.sha256(where.encode()).hexdigest()[:16]
 
@@ -174,7 +176,7 @@ def _gpu() -> str:
         return "none"
 
 
-def _run_builder(order: dict[str, Any], told: Callable[[str, float], None]) -> None:
+def _run_builder(order: dict[str, Any], progress: Callable[[str, float], None]) -> None:
     """Have the plan built; the process ends with this call, however that ends."""
     words = [*command("plan builder"), json.dumps(order)]
     with (
@@ -185,11 +187,11 @@ def _run_builder(order: dict[str, Any], told: Callable[[str, float], None]) -> N
         try:
             assert builder.stdout is not None
             for line in builder.stdout:
-                said = _said(line)
-                if "phase" in said:
-                    told(str(said["phase"]), float(said["share"]))
-                refusal = said.get("refusal", refusal)
-        except BaseException:  # whoever is told may end it
+                fields = _fields(line)
+                if "phase" in fields:
+                    progress(str(fields["phase"]), float(fields["share"]))
+                refusal = fields.get("refusal", refusal)
+        except BaseException:  # `progress` may raise
             builder.kill()
             raise
         if builder.wait() == 0:
@@ -200,13 +202,13 @@ def _run_builder(order: dict[str, Any], told: Callable[[str, float], None]) -> N
         raise Refusal(f"no plan for {order['onnx']}: {why}")
 
 
-def _said(line: str) -> dict[str, Any]:
-    """One line of the builder's; libraries talk on its standard output too."""
+def _fields(line: str) -> dict[str, Any]:
+    """One line of the builder; libraries write to its standard output too."""
     try:
-        said = json.loads(line)
+        fields = json.loads(line)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _write_card(draft: Path, facts: dict[str, Any], seconds: float) -> None:
@@ -219,5 +221,5 @@ def _write_card(draft: Path, facts: dict[str, Any], seconds: float) -> None:
             os.fsync(file.fileno())
 
 
-def _say_nothing(phase: str, share: float) -> None:
-    """Where nobody watches."""
+def _ignore(phase: str, share: float) -> None:
+    """Progress that is not reported."""

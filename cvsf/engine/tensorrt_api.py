@@ -1,6 +1,6 @@
-"""TensorRT's Python module, whichever of the two is installed, and what it says when it fails.
+"""TensorRT's Python module, whichever of the two is installed, and its error messages.
 
-It answers with None or False where others raise: everything it returns goes through `must`.
+It returns None or False instead of raising: everything it returns goes through `must`.
 """
 
 import importlib
@@ -19,14 +19,15 @@ Given = TypeVar("Given")
 
 def tensorrt_module() -> tuple[Any, str]:
     """The module and its name; Refusal says why there is none."""
-    said = []
+    errors = []
     for name in MODULES:
         try:
             return importlib.import_module(name), name
         except ImportError as error:  # a missing library of NVIDIA's raises it too
-            said.append(f"{name}: {error}")
+            errors.append(f"{name}: {error}")
     raise Refusal(
-        f"TensorRT is not installed ({'; '.join(said)}); run: pip install '.[tensorrt]' or '.[rtx]'"
+        f"TensorRT is not installed ({'; '.join(errors)});"
+        " run: pip install '.[tensorrt]' or '.[rtx]'"
     )
 
 
@@ -57,22 +58,22 @@ def unavailable() -> str | None:
 
 
 def listener(trt: Any) -> Any:
-    """A logger for TensorRT that keeps what it complained about, in `said`."""
+    """A logger for TensorRT that keeps its errors in `messages`."""
 
     class Listener(trt.ILogger):  # type: ignore[misc]  # the module is known only at run time
         def __init__(self) -> None:
             super().__init__()
-            self.said: list[str] = []
+            self.messages: list[str] = []
 
         def log(self, severity: Any, text: str) -> None:
             if severity <= trt.ILogger.Severity.ERROR:
-                self.said.append(text)
+                self.messages.append(text)
 
     return Listener()
 
 
 def started(make: Callable[[], Given], what: str, log: Any) -> Given:
-    """What a constructor of TensorRT's made; its bindings raise where it made nothing."""
+    """The result of a constructor of TensorRT; its bindings raise where there is none."""
     try:
         return must(make(), what, log)
     except (TypeError, RuntimeError):
@@ -80,8 +81,8 @@ def started(make: Callable[[], Given], what: str, log: Any) -> Given:
 
 
 def must(result: Given | None, what: str, log: Any) -> Given:
-    """What TensorRT gave; where it is None or False, a Refusal with what its logger heard."""
+    """TensorRT's result; where it is None or False, a Refusal with the messages of its logger."""
     if result is None or result is False:
-        said = " / ".join(log.said) or "it gave no reason"
-        raise Refusal(f"TensorRT failed to {what}: {said}")
+        reason = " / ".join(log.messages) or "it gave no reason"
+        raise Refusal(f"TensorRT failed to {what}: {reason}")
     return result

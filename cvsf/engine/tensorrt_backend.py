@@ -1,7 +1,6 @@
-"""A TensorRT plan at work: one context and one captured CUDA graph per batch bucket and shape.
+"""A TensorRT plan: one context and one captured CUDA graph per batch bucket and shape.
 
-No torch: memory and streams are cvsf.engine.cuda's. What TensorRT answers with None or False is a
-Refusal.
+No torch: memory and streams are cvsf.engine.cuda's. None or False from TensorRT is a Refusal.
 """
 
 import threading
@@ -21,12 +20,12 @@ _KINDS = {
     "FLOAT": np.float32, "HALF": np.float16, "INT32": np.int32, "INT64": np.int64,
     "UINT8": np.uint8, "INT8": np.int8, "BOOL": np.bool_,
 }  # fmt: skip
-_WARM_RUNS = 3  # before a capture: kernels are loaded on first use
-_KEPT = 12  # contexts; a rig rarely changes its number of views
+_WARM_RUNS = 3  # before a capture, as kernels are loaded on first use; a guess, not measured
+_KEPT = 12  # contexts; a rig rarely changes its number of views; a guess, not measured
 
 
 class TensorrtSession:
-    """A deserialised plan; inputs of a batch between two buckets are filled up with zeros."""
+    """A deserialised plan; a batch between two buckets is padded with zeros."""
 
     def __init__(
         self, plan: Path, outputs: Sequence[str], buckets: Sequence[int], precision: str
@@ -48,7 +47,7 @@ class TensorrtSession:
         self._slots: dict[tuple[tuple[str, tuple[int, ...]], ...], _Slot] = {}
 
     def run(self, fed: Mapping[str, Array]) -> list[Array]:
-        """The outputs in the order asked for, axis 0 being the batch."""
+        """The outputs in the order of `outputs`; axis 0 is the batch."""
         count = len(next(iter(fed.values())))
         most = self._buckets[-1]
         with self._lock:
@@ -63,7 +62,7 @@ class TensorrtSession:
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def close(self) -> None:
-        """Contexts, then the plan, then the runtime: in another order memory stays taken."""
+        """Free contexts, then the plan, then the runtime: another order leaks memory."""
         with self._lock:
             if self._plan is None:
                 return
@@ -83,7 +82,7 @@ class TensorrtSession:
             if len(self._slots) >= _KEPT:
                 self._slots.pop(next(iter(self._slots))).close()
             self._slots[key] = self._slot(shapes)
-        slot = self._slots[key] = self._slots.pop(key)  # the last to go
+        slot = self._slots[key] = self._slots.pop(key)  # the last to be freed
         for name, array in fed.items():
             slot.tensors[name].here[:count] = array
             slot.tensors[name].here[count:] = 0
@@ -98,15 +97,15 @@ class TensorrtSession:
             for name, shape in shapes.items():
                 what = f"take {name} of shape {shape}"
                 must(context.set_input_shape(name, shape), what, self._log)
-            self._give_memory(context, slot.tensors)
+            self._allocate(context, slot.tensors)
             slot.capture(self._stream)
         except Refusal:
             slot.close()
             raise
         return slot
 
-    def _give_memory(self, context: Any, tensors: dict[str, cuda.Tensor]) -> None:
-        """Memory for everything that goes in and comes out, here and on the GPU."""
+    def _allocate(self, context: Any, tensors: dict[str, cuda.Tensor]) -> None:
+        """Allocate memory for all inputs and outputs, here and on the GPU."""
         for name in self._names:
             shape = tuple(context.get_tensor_shape(name))
             if any(side < 0 for side in shape):
@@ -121,7 +120,7 @@ class TensorrtSession:
 
 
 class _Slot:
-    """One shape of all inputs: where they are, and what is done with them."""
+    """One shape of all inputs: their memory, context and captured graph."""
 
     def __init__(
         self, context: Any, tensors: dict[str, cuda.Tensor], inputs: list[str], log: Any
@@ -131,7 +130,7 @@ class _Slot:
         self.tensors = tensors
 
     def capture(self, stream: cuda.Stream) -> None:
-        """Write one run down, after a few that load what is loaded late."""
+        """Capture one run, after a few that load the kernels."""
         for _ in range(_WARM_RUNS):
             self._enqueue(stream)
             stream.wait()
@@ -142,12 +141,12 @@ class _Slot:
         try:
             self._enqueue(stream)
         except Refusal:
-            stream.drop_graph()  # or it would write down, instead of do, all that comes after
+            stream.drop_graph()  # or the stream would capture all that comes after
             raise
         self._graph = stream.end_graph()
 
     def run(self, stream: cuda.Stream) -> None:
-        """From what is in the inputs here to what is in the outputs here."""
+        """Run from the inputs here to the outputs here."""
         if self._graph is None:
             self._enqueue(stream)
         else:

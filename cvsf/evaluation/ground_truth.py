@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.rig import Rig
+from cvsf.shapes import Float
 from cvsf.skeleton import COCO_17, H36M_16, Array, remap
 
 Real = npt.NDArray[np.floating[Any]]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
 
 from cvsf.multiview.rotation import align
+from cvsf.shapes import Bool, Float
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.floating[Any]]

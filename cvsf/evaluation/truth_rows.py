@@ -1,6 +1,6 @@
-"""Which row of a simulator's truth every instant of a session is, by what its frames are stamped.
+"""The row of a simulator's ground truth for every instant of a session, by its frames' stamps.
 
-Truth is joined to a session afterwards, by whoever scores it; it never travels with it.
+Ground truth is joined to a session only where it is scored; it is never part of the session.
 """
 
 from collections import defaultdict

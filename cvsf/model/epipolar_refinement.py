@@ -1,8 +1,8 @@
 """Eq. 2 without a heatmap: the refined joint is the highest mode of its own Gaussian and the other
 views' epipolar ridges, within the range that the paper's heatmap covers.
 
-Its height is compared at every crossing of two lines; from the best few a fixed number of steps
-climbs to the modes themselves. All of it is an argmax: callers that train hold it constant.
+The sum is evaluated at every crossing of two lines; from the best few a fixed number of steps
+climbs to the modes. The result is an argmax: training takes it as a constant.
 """
 
 from typing import NamedTuple
@@ -14,27 +14,38 @@ from torch import Tensor
 from cvsf.model.geometry import TINY
 
 JOINT_SPREAD = 0.03
-"""Standard deviation of a joint's Gaussian H(p, c), canonical units (about 4 cm on an adult)."""
+"""Standard deviation of a joint's Gaussian H(p, c), canonical units (about 4 cm on an adult). A
+guess, not measured.
+"""
 LINE_SPREAD = 0.04
-"""Of the ridge H(E(p, R), c), and of what the fused body says."""
+"""Of the ridge H(E(p, R), c), and of the fused body's Gaussian. A guess, not measured."""
 REACH = 1.0
-"""Half the side of the range searched: no joint is farther from the pelvis than trunk and leg."""
+"""Half the side of the range of the search: joints are within trunk and leg of the pelvis."""
 BODY_VOTE = 0.8
-"""Confidence of the fused body's own projection where it is one more view (`refined`, `vote`)."""
+"""Confidence of the fused body's projection as one more view (`refined`, `vote`): docs/log.md,
+2026-11-23, where `bad_after` fell from 0.0299 to 0.0208.
+"""
 STARTS = 4
+"""Points from which the climb starts; two miss more modes (docs/log.md, 2026-11-23)."""
 _CAUTION = (0.0, 0.0, 0.0, 0.5, 0.95, 0.95)
-"""Of each step of the climb: the share of the stiffness that the summands' bend may take away.
-With none it is mean-shift, which stays in the basin it started in; near all, Newton's method."""
-_USEFUL = 0.05  # squared sine of the angle between two cameras at which their line counts half
-_APART = 0.06  # starts nearer to each other climb to the same mode
-_PARALLEL = 1e-4  # sine under which two lines have no crossing
+"""Of each step of the climb: the largest share of the stiffness that curvature may take away. At 0
+a step is mean-shift, which stays in its basin; near 1 it is Newton's method (docs/log.md,
+2026-11-23).
+"""
+_USEFUL = 0.05
+"""Squared sine of the angle between two cameras at which their line has weight 1/2. A guess, not
+measured.
+"""
+_APART = 0.06  # starts nearer to each other climb to the same mode; a guess, not measured
+_PARALLEL = 1e-4  # sine of the angle below which two lines have no crossing
 _BORDER = 1e4
-"""1 / the distance to the range's border, in line spreads, within which a point rests on it."""
+"""1 / the distance to the range's border, in line spreads, within which a point is on it."""
 _NOTHING = 1e-30  # lower bound of a determinant
-_DAMPING = 1e-5  # share of the stiffness, so that a flat ridge throws nothing along itself
+_DAMPING = 1e-5  # share of the stiffness, which keeps the step along a flat ridge finite
 
 
-_Symmetric = tuple[Tensor, Tensor, Tensor]
+_Entry = Float[Tensor, "B V 1 S J"]
+_Symmetric = tuple[_Entry, _Entry, _Entry]
 """2x2 matrices as xx, xy, yy."""
 
 
@@ -42,15 +53,15 @@ class Lines(NamedTuple):
     """E(p_n, R_(n,m)): the epipolar lines of the joints of view n (axis 2) in view m (axis 1)."""
 
     normal: Float[Tensor, "B V V 2"]
-    offset: Float[Tensor, "B V V 1 J"]  # of the line, along its normal
-    trust: Float[Tensor, "B V V 1 J"]
+    offset: Float[Tensor, "B V V S J"]  # of the line, along its normal; S = 1 until repeated
+    weight: Float[Tensor, "B V V S J"]
 
 
 class Bump(NamedTuple):
     """One Gaussian of the sum; its precision is in line spreads."""
 
-    place: Float[Tensor, "B V 2 1 J"]
-    confidence: Float[Tensor, "B V 1 1 J"]
+    place: Float[Tensor, "B V 2 S J"]
+    confidence: Float[Tensor, "B V 1 S J"]
     precision: float
 
 
@@ -59,10 +70,10 @@ class Sum(NamedTuple):
 
     bumps: tuple[Bump, ...]
     lines: Lines
-    low: Float[Tensor, "B V 2 1 J"]  # of the range
-    high: Float[Tensor, "B V 2 1 J"]
-    middle: Float[Tensor, "B V 2 1 J"]
-    half: Float[Tensor, "B V 2 1 J"]
+    low: Float[Tensor, "B V 2 S J"]  # of the range
+    high: Float[Tensor, "B V 2 S J"]
+    middle: Float[Tensor, "B V 2 S J"]
+    half: Float[Tensor, "B V 2 S J"]
 
 
 def refined(
@@ -72,11 +83,12 @@ def refined(
     projected: Float[Tensor, "B V J 2"] | None = None,
     vote: float = 0.0,
 ) -> Float[Tensor, "B V J 2"]:
-    """The argmax of Eq. 2 for 2D poses at one scale about the pelvis; a joint nothing pulls stays.
+    """The argmax of Eq. 2 for 2D poses at one scale about the pelvis; a joint without confidence
+    stays.
 
-    `projected` is one more place to start from; with a `vote` above 0, which Eq. 2 has not, it is
-    one more heatmap of that confidence, or of half of its lines' together if that is less. The
-    result is a constant for the optimiser (detached by the callers): a mode is chosen.
+    `projected` is one more start; with a `vote` above 0, which Eq. 2 has not, it is one more
+    heatmap of that confidence, or of half the sum of its lines' if that is less. Callers detach the
+    result: a choice of mode has no gradient.
     """
     lines = epipolar_lines(pose2d, confidence, view_from_canonical)
     joint = pose2d.mT[:, :, :, None] / LINE_SPREAD
@@ -86,7 +98,7 @@ def refined(
     if projected is not None:
         places.append(projected.mT[:, :, :, None] / LINE_SPREAD)
         if vote:
-            backed = (0.5 * lines.trust.sum(2, keepdim=True)).clamp_max(vote)
+            backed = (0.5 * lines.weight.sum(2, keepdim=True)).clamp_max(vote)
             bumps.append(Bump(places[1], backed, 1.0))
     low, high = joint.clamp_max(-reach), joint.clamp_min(reach)
     whole = Sum(tuple(bumps), lines, low, high, (low + high) / 2, (high - low) / 2)
@@ -103,8 +115,8 @@ def epipolar_lines(
     """The line of p_n passes through a = (R_m R_n^T)[:2, :2] p_n along d = (R_m R_n^T)[:2, 2].
 
     The paper prints R_(n,m) = R_n R_m^T; with R from canonical to view, R_m R_n^T turns view n to
-    view m. In line spreads. Cameras that look the same way have no line (d = 0) and no trust in it,
-    and a view has none in itself; Eq. 2 has the confidence alone, whatever the angle.
+    view m. In line spreads. Cameras with the same axis have no line (d = 0) and weight 0, as has a
+    view with itself; in Eq. 2 the weight is the confidence at any angle.
     """
     relative = view_from_canonical[:, :, None] @ view_from_canonical[:, None].mT
     along = relative[..., :2, 2]
@@ -117,8 +129,8 @@ def epipolar_lines(
 
 
 def _crossings(whole: Sum) -> Float[Tensor, "B V 2 C J"]:
-    """Where lines a and b cross, for all ordered pairs, brought along a into the range; and the
-    joint's foot on a where b is (nearly) parallel to it, as every line is to itself.
+    """Where lines a and b cross, for all ordered pairs, moved along a into the range; the joint's
+    foot on a where b is (nearly) parallel to it, as every line is to itself.
     """
     normal, offset = whole.lines.normal, whole.lines.offset[:, :, :, 0]
     joint = whole.bumps[0].place
@@ -139,10 +151,8 @@ def _crossings(whole: Sum) -> Float[Tensor, "B V 2 C J"]:
     return (near[:, :, :, :, None] + move).flatten(3, 4)
 
 
-def _best_starts(candidates: Float[Tensor, "B V 2 C J"], whole: Sum) -> Tensor:
-    """The highest of the candidates, and the next highest that are not beside one chosen already
-    (B, V, 2, STARTS, J).
-    """
+def _best_starts(candidates: Float[Tensor, "B V 2 C J"], whole: Sum) -> Float[Tensor, "B V 2 S J"]:
+    """The highest of the candidates, and the next highest that are not near a chosen one."""
     height = heights(candidates, whole)
     chosen = [_at(candidates, height)]
     while len(chosen) < STARTS:
@@ -152,8 +162,10 @@ def _best_starts(candidates: Float[Tensor, "B V 2 C J"], whole: Sum) -> Tensor:
     return torch.cat(chosen, 3).maximum(whole.low).minimum(whole.high)
 
 
-def _at(points: Float[Tensor, "B V 2 S J"], height: Float[Tensor, "B V 1 S J"]) -> Tensor:
-    """The highest of the points, the first of equals (B, V, 2, 1, J)."""
+def _at(
+    points: Float[Tensor, "B V 2 S J"], height: Float[Tensor, "B V 1 S J"]
+) -> Float[Tensor, "B V 2 1 J"]:
+    """The highest of the points, the first of equals."""
     which = height.max(3, keepdim=True).indices
     return points.gather(3, which.expand(-1, -1, 2, -1, -1))
 
@@ -168,7 +180,7 @@ def heights(points: Float[Tensor, "B V 2 S J"], whole: Sum) -> Float[Tensor, "B 
 
 
 def climb(start: Float[Tensor, "B V 2 S J"], whole: Sum) -> Float[Tensor, "B V 2 S J"]:
-    """Where mean-shift and then Newton end from each start; never lower than it."""
+    """The end of mean-shift and Newton steps from each start; never lower than the start."""
     x, y = whole.lines.normal[..., 0], whole.lines.normal[..., 1]
     products = torch.stack([x * x, x * y, y * y], 2)
     whole = _repeated(whole, start.shape[3])
@@ -180,22 +192,27 @@ def climb(start: Float[Tensor, "B V 2 S J"], whole: Sum) -> Float[Tensor, "B V 2
 
 
 def _repeated(whole: Sum, times: int) -> Sum:
-    """The same summands written out for every start: no step has to repeat them again."""
+    """The summands expanded to S starts once, not in every step."""
 
-    def each(tensor: Tensor) -> Tensor:
+    def each(tensor: Float[Tensor, "B V D 1 J"]) -> Float[Tensor, "B V D S J"]:
         return tensor.expand(*tensor.shape[:3], times, -1).contiguous()
 
-    (normal, offset, trust), (bumps, *rest) = whole.lines, (whole.bumps, *whole[2:])
+    (normal, offset, weight), (bumps, *rest) = whole.lines, (whole.bumps, *whole[2:])
     return Sum(
         tuple(Bump(each(place), each(sure), sharp) for place, sure, sharp in bumps),
-        Lines(normal, each(offset), each(trust)),
+        Lines(normal, each(offset), each(weight)),
         *(each(border) for border in rest),
     )
 
 
-def _step(points: Tensor, whole: Sum, products: Tensor, caution: float) -> Tensor:
-    """One step of reweighted least squares on a 2x2 system, less some of the bend of the summands
-    (all of it is Newton's); never out of the range.
+def _step(
+    points: Float[Tensor, "B V 2 S J"],
+    whole: Sum,
+    products: Float[Tensor, "B V 3 V"],
+    caution: float,
+) -> Float[Tensor, "B V 2 S J"]:
+    """One step of reweighted least squares on 2x2 systems, less some of the curvature of the
+    summands (all of it is Newton's method); never out of the range.
     """
     bumps, ridge, distance = _summands(points, whole)
     shape = (*points.shape[:2], -1, *points.shape[3:])
@@ -216,7 +233,7 @@ def _step(points: Tensor, whole: Sum, products: Tensor, caution: float) -> Tenso
     xx, yy = xx * (1 + _DAMPING), yy * (1 + _DAMPING)
     if caution:
         xx, xy, yy = _unbent((xx, xy, yy), (ex, exy, ey), caution)
-    # at the range's border the coordinate that would leave rests
+    # at the range's border a coordinate that would leave is fixed
     free = ((whole.half - pull.sign() * (points - whole.middle)) * _BORDER).clamp(0, 1)
     xy, pull = xy * free[:, :, :1] * free[:, :, 1:], pull * free
     x, y = pull[:, :, :1], pull[:, :, 1:]
@@ -226,19 +243,25 @@ def _step(points: Tensor, whole: Sum, products: Tensor, caution: float) -> Tenso
 
 
 def _unbent(stiff: _Symmetric, bent: _Symmetric, caution: float) -> _Symmetric:
-    """The stiffness less the bend, or less so much of it that no direction loses more than the
+    """The stiffness less the curvature, or less so much of it that no direction loses more than the
     share `caution`.
     """
     xx, xy, yy = stiff
     ex, exy, ey = bent
-    # the trace is at least the largest share that is bent in any direction
+    # the trace is an upper bound of the largest share in any direction
     most = (yy * ex + xx * ey - 2 * xy * exy) / (xx * yy - xy * xy).clamp_min(_NOTHING)
     less = caution / most.clamp_min(caution)
     return xx - less * ex, xy - less * exy, yy - less * ey
 
 
-def _summands(points: Tensor, whole: Sum) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
-    """At points: every bump's height and the way from it, the ridges (B V V S J) and the distances
+def _summands(
+    points: Float[Tensor, "B V 2 S J"], whole: Sum
+) -> tuple[
+    list[tuple[Float[Tensor, "B V 1 S J"], Float[Tensor, "B V 2 S J"]]],
+    Float[Tensor, "B V V S J"],
+    Float[Tensor, "B V V S J"],
+]:
+    """At points: every bump's height and the offset from it, the ridges' heights and the distances
     from their lines.
     """
     bumps = []
@@ -246,12 +269,12 @@ def _summands(points: Tensor, whole: Sum) -> tuple[list[tuple[Tensor, Tensor]], 
         away = points - place
         energy = away.square().sum(2, keepdim=True)
         bumps.append((confidence * _bell(energy * precision), away))
-    normal, offset, trust = whole.lines
+    normal, offset, weight = whole.lines
     shape = (*points.shape[:2], -1, *points.shape[3:])
     distance = (normal @ points.flatten(3)).reshape(shape) - offset
-    return bumps, trust * _bell(distance.square()), distance
+    return bumps, weight * _bell(distance.square()), distance
 
 
-def _bell(squared: Tensor) -> Tensor:
-    """exp(-x / 2), but never so small that processors slow down (e^-60 is as good as nothing)."""
+def _bell(squared: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
+    """exp(-x / 2), with x at most 120: denormal numbers are slow."""
     return squared.clamp_max(120).mul_(-0.5).exp_()

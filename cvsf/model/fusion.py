@@ -1,7 +1,7 @@
 """Cross-view fusion: V lifted views of one instant become one body, V rotations and refined 2D.
 
-One module from pixels to skeleton, compiled as it stands; a view without the person or a joint
-nobody found has no weight in it.
+One module from pixels to skeleton, exported as it stands; a view without the person and a joint
+that was not detected have weight 0.
 """
 
 from typing import NamedTuple
@@ -23,11 +23,12 @@ from cvsf.model.weak_perspective_ba import (
 from cvsf.skeleton import JointSet
 
 FOCAL_PER_SIDE = 0.9
-"""Assumed focal length over the longer image side: only mild perspective hangs on it."""
+"""Assumed focal length over the longer image side; measured from 0.6 to 1.25: 27.3 to 28.7 mm on
+still cameras (docs/log.md, 2026-11-22)."""
 
 
 class Aimed(NamedTuple):
-    """2D poses as cameras turned towards the person would see them, and the way back."""
+    """2D poses of virtual cameras turned towards the person, and the transform back."""
 
     plane: Float[Tensor, "B V J 2"]  # image plane at focal length 1
     aimed_from_view: Float[Tensor, "B V 3 3"]
@@ -36,7 +37,7 @@ class Aimed(NamedTuple):
 
 
 class LiftedViews(NamedTuple):
-    """What the engine returns, for B instants."""
+    """The engine's outputs for B instants."""
 
     canonical: Float[Tensor, "B V J 3"]
     view_from_canonical: Float[Tensor, "B V 3 3"]
@@ -48,7 +49,8 @@ class LiftedViews(NamedTuple):
 class FusedLifter(nn.Module):
     """The whole graph: pixels, confidences and picture sizes of V views in, one skeleton out.
 
-    With a morph the pixels are a detector's own joints, and the refined ones the ground truth's.
+    With a morph the input is in a detector's own keypoint convention, the output in the ground
+    truth's.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
         image_px: Float[Tensor, "B V 2"],
     ) -> LiftedViews:
-        """Every output of the engine; image_px 0 is a picture of unknown size, treated as seen from
+        """Every output of the engine; image_px 0 is a picture of unknown size, taken as seen from
         afar.
         """
         if self.morph is not None:
@@ -87,7 +89,7 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
         aimed: Aimed,
     ) -> LiftedViews:
-        """Every output of the engine from what each view was lifted to."""
+        """Every output of the engine from the lifted pose and rotation of each view."""
         fused, cameras, trust = self.joined(canonical, rotation, aimed.plane, confidence)
         refined_px = unaim(refine(fused, cameras, aimed.plane, confidence, self._vote), aimed)
         present = confidence.amax(-1)[..., None, None] > 0
@@ -115,8 +117,8 @@ class FusedLifter(nn.Module):
         plane: Float[Tensor, "B V J 2"],
         confidence: Float[Tensor, "B V J"],
     ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
-        """All views together in the body frame, their cameras, and how far each joint of each view
-        was believed.
+        """All views together in the body frame, their cameras, and confidences times inlier
+        weights.
 
         One view alone gives its own canonical pose, none gives zeros.
         """
@@ -135,8 +137,8 @@ class FusedLifter(nn.Module):
         plane: Float[Tensor, "B V J 2"],
         confidence: Float[Tensor, "B V J"],
     ) -> tuple[Float[Tensor, "B V J 2"], Float[Tensor, "B V J"]]:
-        """Eq. 2 for what the lifter made of the aimed 2D poses, and the confidence of the result:
-        what training learns from, a constant for the optimiser.
+        """Eq. 2 from the lifted poses of the aimed 2D poses, and the confidence of the result: the
+        targets of training, constant for the optimiser.
         """
         canonical, rotation = self._in_body_frame(canonical, rotation)
         fused, cameras, trust = self.joined(canonical, rotation, plane, confidence)
@@ -145,19 +147,26 @@ class FusedLifter(nn.Module):
 
     @property
     def _vote(self) -> float:
-        """A body on which the views did not agree has none: Eq. 2 as printed."""
+        """0 without bundle adjustment, which is Eq. 2 as printed."""
         return BODY_VOTE if self.rounds else 0.0
 
-    def _in_body_frame(self, joints: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
+    def _in_body_frame(
+        self, joints: Float[Tensor, "B N J 3"], rotation: Float[Tensor, "B V 3 3"]
+    ) -> tuple[Float[Tensor, "B N J 3"], Float[Tensor, "B V 3 3"]]:
+        """Poses (one a view, or one for all) in their body frame, and rotations from it."""
         body = body_from(joints, self.joint_set)
         scale = unit_length(joints, self.joint_set)[..., None, None]
         return (joints - joints[..., :1, :]) @ body.mT / scale, rotation @ body.mT
 
 
-def aim(keypoints_px: Tensor, confidence: Tensor, image_px: Tensor) -> Aimed:
+def aim(
+    keypoints_px: Float[Tensor, "B V J 2"],
+    confidence: Float[Tensor, "B V J"],
+    image_px: Float[Tensor, "B V 2"],
+) -> Aimed:
     """The poses after every camera is turned towards its person, by the assumed focal length.
 
-    What is off the picture's centre is seen from another side than the camera's axis says.
+    Weak perspective holds along the ray to the person, not along the camera's axis.
     """
     _, centre, radius = normalised(keypoints_px, confidence)
     known = (image_px.amin(-1) > 0)[..., None, None]
@@ -173,14 +182,14 @@ def aim(keypoints_px: Tensor, confidence: Tensor, image_px: Tensor) -> Aimed:
     return Aimed(ray[..., :2] / ray[..., 2:], turn, origin, focal)
 
 
-def unaim(plane: Tensor, aimed: Aimed) -> Float[Tensor, "B V J 2"]:
+def unaim(plane: Float[Tensor, "B V J 2"], aimed: Aimed) -> Float[Tensor, "B V J 2"]:
     """Pixels of points of the aimed plane."""
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1) @ aimed.aimed_from_view
     return aimed.origin_px + aimed.focal_px * ray[..., :2] / ray[..., 2:]
 
 
 def supported(trust: Float[Tensor, "B V J"]) -> Float[Tensor, "B J"]:
-    """The fused confidence: 0 where no view was believed, rising with every view that was."""
+    """The fused confidence: 0 where every view is an outlier, rising with the sum of weights."""
     support = trust.sum(1)
     return support / (support + 0.5)
 
@@ -188,17 +197,18 @@ def supported(trust: Float[Tensor, "B V J"]) -> Float[Tensor, "B J"]:
 def refined_confidence(
     confidence: Float[Tensor, "B V J"], fused_confidence: Float[Tensor, "B J"]
 ) -> Float[Tensor, "B V J"]:
-    """How sure a refined joint is: as sure as its view was, or as all views together are.
-
-    A view without the person stays without.
+    """Confidence of a refined joint: the larger of its view's and the fused one; 0 where the view
+    has no person.
     """
     present = confidence.amax(-1, keepdim=True) > 0
     return torch.where(present, torch.maximum(confidence, fused_confidence[:, None]), 0.0)
 
 
-def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:
-    """The mean of the views' canonical poses, by confidence of the view and, less so, of the joint
-    in it.
+def mean_pose(
+    canonical: Float[Tensor, "B V J 3"], confidence: Float[Tensor, "B V J"]
+) -> Float[Tensor, "B J 3"]:
+    """The mean of the views' canonical poses, weighted by the confidence of the view and, less so,
+    of the joint in it (0.2: a guess, not measured).
     """
     weight = confidence.mean(-1, keepdim=True) * (0.2 + confidence)
     total = weight.sum(1)[..., None].clamp_min(TINY)
@@ -206,14 +216,15 @@ def mean_pose(canonical: Tensor, confidence: Tensor) -> Float[Tensor, "B J 3"]:
 
 
 def refine(
-    fused: Tensor,
+    fused: Float[Tensor, "B J 3"],
     cameras: ScaledOrthographicCameras,
-    plane: Tensor,
-    confidence: Tensor,
+    plane: Float[Tensor, "B V J 2"],
+    confidence: Float[Tensor, "B V J"],
     vote: float = BODY_VOTE,
 ) -> Float[Tensor, "B V J 2"]:
-    """The refined 2D poses of Eq. 2 on the aimed plane, with the fused body as one more view; at
-    one scale for all views, which is what epipolar lines need.
+    """The refined 2D poses of Eq. 2 on the aimed plane, with the fused body as one more view.
+
+    Epipolar lines need one scale for all views, so the poses are brought to canonical scale first.
     """
     local = fused[:, None] @ cameras.view_from_canonical.mT
     perspective = 1 + cameras.scale * local[..., 2:]

@@ -14,7 +14,9 @@ from torch import Tensor
 from cvsf.skeleton import JointSet
 
 TINY = 1e-9
-"""Only ever a lower bound: exporters drop the addition of so small a number."""
+"""Only used as a lower bound: exporters drop the addition of so small a number (docs/log.md,
+2026-11-22, Export).
+"""
 _TRUNK = ("hip", "thorax", "lhip", "rhip", "lshoulder", "rshoulder")
 
 
@@ -23,7 +25,9 @@ def unit(vector: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
     return vector / vector.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
 
 
-def _constant(rows: int, columns: int, entries: dict[tuple[int, int], float]) -> Tensor:
+def _constant(
+    rows: int, columns: int, entries: dict[tuple[int, int], float]
+) -> Float[Tensor, "{rows} {columns}"]:
     table = torch.zeros(rows, columns)
     for (row, column), value in entries.items():
         table[row, column] = value
@@ -58,12 +62,12 @@ MINORS = _constant(
 
 
 def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch F"]:
-    """All products a_i b_k, row by row: what every bilinear formula here is linear in."""
+    """All products a_i b_k, row by row; bilinear formulas are linear in them."""
     return (a[..., :, None] * b[..., None, :]).flatten(-2)
 
 
 def squared(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D D"]:
-    """The square matrix whose entries these are, row by row."""
+    """The square matrix of these entries, row by row."""
     side = math.isqrt(entries.shape[-1])
     return entries.reshape(*entries.shape[:-1], side, side)
 
@@ -74,8 +78,8 @@ def cross(a: Float[Tensor, "*batch 3"], b: Float[Tensor, "*batch 3"]) -> Float[T
 
 
 def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation whose first two rows are Gram-Schmidt of the six numbers (continuous, unlike
-    axis-angle).
+    """The rotation whose first two rows are Gram-Schmidt of the six numbers; continuous, unlike
+    axis-angle (Zhou et al. 2019).
     """
     first = unit(six[..., :3])
     second = six[..., 3:]
@@ -84,8 +88,8 @@ def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 
 
 
 def rotation_from_axis_angle(turn: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation about a vector by its length in radians (Rodrigues), as the paper's lifter has
-    it.
+    """The rotation about a vector by its length in radians (Rodrigues), the form of the paper's
+    lifter.
     """
     angle = turn.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
     skew = squared(turn / angle @ _SKEW.to(turn))
@@ -143,18 +147,18 @@ def body_from(
 def unit_length(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Float[Tensor, "*batch"]:
-    """What is called 1 in canonical space: the trunk plus one leg (mean of both), along the bones.
+    """The unit of canonical space: the trunk plus one leg (mean of both), along the bones.
 
     A pose's norm shrinks when the body crouches; this does not.
     """
-    halves = {"spine": 1.0, "thorax": 1.0}
-    halves |= {side + joint: 0.5 for side in "lr" for joint in ("knee", "ankle")}
-    bones = [(joint_set.index(j), joint_set.parents[joint_set.index(j)]) for j in halves]
+    share = {"spine": 1.0, "thorax": 1.0}
+    share |= {side + joint: 0.5 for side in "lr" for joint in ("knee", "ankle")}
+    bones = [(joint_set.index(j), joint_set.parents[joint_set.index(j)]) for j in share]
     child, parent = (list(ends) for ends in zip(*bones, strict=True))
     length = (
         ((joints[..., child, :] - joints[..., parent, :]).square().sum(-1)).clamp_min(TINY).sqrt()
     )
-    return (length * length.new_tensor(list(halves.values()))).sum(-1)
+    return (length * length.new_tensor(list(share.values()))).sum(-1)
 
 
 def turn_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
@@ -170,6 +174,6 @@ def turn_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 
 def weighted_centre(
     points: Float[Tensor, "*batch J D"], weight: Float[Tensor, "*batch J"]
 ) -> Float[Tensor, "*batch 1 D"]:
-    """The weighted mean of points; the origin where nothing has weight."""
+    """The weighted mean of points; the origin where all weights are 0."""
     row = weight[..., None, :]
     return row @ points / row.sum(-1, keepdim=True).clamp_min(TINY)

@@ -1,7 +1,7 @@
 """The lifter: one view's 2D pose and confidences to a canonical 3D pose and the rotation into that
 view.
 
-It sees a pose relative to its own centre and size, and a joint nobody found does not exist for it.
+Its input is a pose about its own centre at unit size; a joint that was not detected is zero there.
 """
 
 from collections.abc import Sequence
@@ -16,42 +16,47 @@ from cvsf.model.geometry import TINY, rotation_from_6d, rotation_from_axis_angle
 
 Turn = Literal["6d", "axis-angle"]
 
-# what a mirror does to a picture, to the body's frame (left and right exchanged) and to the first
-# two rows of a rotation from that frame into the picture
+# signs of a left-right mirror: of a 2D pose, of a 3D pose in the body's frame, and of the first two
+# rows of the rotation from that frame into the view
 _ACROSS = (-1.0, 1.0)
 _SIDES = (1.0, -1.0, 1.0)
 _TURNED = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0)
 
 _FAR = 5.0
-"""Radii of the person, and their logarithm: no movement counts as farther."""
+"""Radii of the person, and their logarithm: larger movements are cut off. A guess, not measured."""
 _ROUND = 1e-6
-"""Under the root of a bone's squared length, so that its slope stays finite."""
+"""Added under the root of a bone's squared length, so that its gradient stays finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifterShape:
-    """How large the network is and how it says a rotation."""
+    """The size of the network and its form of a rotation.
+
+    The shipped size was chosen in docs/log.md, 2026-11-22 and 2026-11-23.
+    """
 
     joints: int
     width: int = 384
     blocks: int = 3  # residual blocks that both heads share
-    head_blocks: int = 0  # and that each of the two heads has for itself
+    head_blocks: int = 0  # residual blocks of each of the two heads
     layer_norm: bool = True
     rotation: Turn = "6d"
-    parents: tuple[int, ...] = ()  # of each joint; given, the network is told the bones' lengths
-    mirrored: tuple[int, ...] = ()  # joints with sides exchanged; given, it treats them alike
-    frames: int = 1  # a window of so many is read for the pose in its middle
-    memory: int = 96  # numbers that each frame of a window is remembered by
+    parents: tuple[int, ...] = ()  # of each joint; given, the bones' lengths are inputs too
+    mirrored: tuple[
+        int, ...
+    ] = ()  # joints with sides exchanged; given, it is equivariant to the mirror
+    frames: int = 1  # length of the window whose middle frame is lifted
+    memory: int = 96  # features of each frame of a window
 
     def __post_init__(self) -> None:
         if self.frames % 2 == 0:
             raise ValueError(f"a window is {self.frames} frames, expected an odd number")
         if self.mirrored and self.rotation != "6d":
-            raise ValueError("a lifter that treats both sides alike says rotations in 6d")
+            raise ValueError("a lifter that treats both sides alike gives rotations in 6d")
 
 
 class _Residual(nn.Module):
-    """Two linear layers around which the signal also passes untouched."""
+    """Two linear layers with a skip connection."""
 
     def __init__(self, width: int, layer_norm: bool) -> None:
         super().__init__()
@@ -59,15 +64,15 @@ class _Residual(nn.Module):
         self.b = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width) if layer_norm else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*batch W"]) -> Float[Tensor, "*batch W"]:
         inner = nn.functional.leaky_relu(self.a(self.norm(x)), 0.01)
         return x + nn.functional.leaky_relu(self.b(inner), 0.01)
 
 
 class _Window(nn.Module):
-    """What the frames around it add to the middle one, each remembered by a few numbers only.
+    """What the frames of a window add to the features of the middle one.
 
-    It begins as nothing: a lifter of windows starts as the lifter of single frames that it holds.
+    Its last layer starts at zero: a new lifter of windows equals the lifter of single frames.
     """
 
     def __init__(self, shape: LifterShape) -> None:
@@ -79,12 +84,15 @@ class _Window(nn.Module):
         nn.init.zeros_(self.add.weight)
         nn.init.zeros_(self.add.bias)
 
-    def forward(self, frames: Tensor, moved: Tensor, present: Tensor) -> Tensor:
-        """Features (*batch, T, width), how the person moved in the picture (*batch, T, 3) and which
-        frames show them to (*batch, width).
-        """
-        told = torch.cat([self.norm(frames), moved], -1)
-        memory = nn.functional.leaky_relu(self.remember(told), 0.01)
+    def forward(
+        self,
+        frames: Float[Tensor, "*batch T W"],
+        moved: Float[Tensor, "*batch T 3"],
+        present: Float[Tensor, "*batch T"],
+    ) -> Float[Tensor, "*batch W"]:
+        """From each frame's features, the person's movement in the picture and their presence."""
+        inputs = torch.cat([self.norm(frames), moved], -1)
+        memory = nn.functional.leaky_relu(self.remember(inputs), 0.01)
         memory = (memory * present[..., None]).flatten(-2)
         added: Tensor = self.add(nn.functional.leaky_relu(self.join(memory), 0.01))
         return frames[..., frames.shape[-2] // 2, :] + added
@@ -93,8 +101,8 @@ class _Window(nn.Module):
 class Lifter(nn.Module):
     """A residual MLP with two heads: canonical joints, and the numbers that make a rotation.
 
-    Section 3.1 of the paper; `matrix_type` is what the wide layers multiply in (bfloat16 on a GPU).
-    With a window its inputs have an axis of frames before that of the joints.
+    Section 3.1 of the paper; `matrix_type` is the type of the wide layers (bfloat16 on a GPU). With
+    a window the inputs have an axis of frames before that of the joints, the outputs have not.
     """
 
     def __init__(self, shape: LifterShape) -> None:
@@ -115,10 +123,10 @@ class Lifter(nn.Module):
         self.rotation = nn.Linear(width, 6 if shape.rotation == "6d" else 3)
 
     def forward(
-        self, pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
+        self, pose2d: Float[Tensor, "*frames J 2"], confidence: Float[Tensor, "*frames J"]
     ) -> tuple[Float[Tensor, "*batch J 3"], Float[Tensor, "*batch 3 3"]]:
-        """Canonical joints, pelvis at the origin, and view_from_canonical; any scale and place of
-        pose2d.
+        """Canonical joints, pelvis at the origin, and view_from_canonical; pose2d has any scale and
+        position.
         """
         centred, centre, radius = normalised(pose2d, confidence)
         moved = None if self.window is None else _moved(centre, radius)
@@ -141,44 +149,53 @@ class Lifter(nn.Module):
         return canonical - canonical[..., :1, :], rotation
 
     def _lifted(
-        self, centred: Tensor, confidence: Tensor, moved: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """What the two heads say of normalised poses."""
-        told = [centred.flatten(-2), confidence]
+        self,
+        centred: Float[Tensor, "*frames J 2"],
+        confidence: Float[Tensor, "*frames J"],
+        moved: Float[Tensor, "*frames 3"] | None,
+    ) -> tuple[Float[Tensor, "*batch J 3"], Float[Tensor, "*batch R"]]:
+        """The outputs of the two heads for normalised poses."""
+        inputs = [centred.flatten(-2), confidence]
         if self.shape.parents:
-            told += bone_lengths(centred, confidence, self.shape.parents)
-        for_pose, for_rotation = self._hidden(torch.cat(told, -1), confidence, moved)
+            inputs += bone_lengths(centred, confidence, self.shape.parents)
+        for_pose, for_rotation = self._hidden(torch.cat(inputs, -1), confidence, moved)
         canonical = self.pose(for_pose)
         shape = (*canonical.shape[:-1], self.shape.joints, 3)
         return canonical.reshape(shape), self.rotation(for_rotation)
 
     def _hidden(
-        self, seen: Tensor, confidence: Tensor, moved: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """What the two heads read, in the input's precision whatever the layers multiply in."""
+        self,
+        inputs: Float[Tensor, "*frames D"],
+        confidence: Float[Tensor, "*frames J"],
+        moved: Float[Tensor, "*frames 3"] | None,
+    ) -> tuple[Float[Tensor, "*batch W"], Float[Tensor, "*batch W"]]:
+        """The inputs of the two heads, in the precision of `inputs` for any `matrix_type`."""
         if self.matrix_type is None:
-            return self._layers(seen, confidence, moved)
-        with torch.autocast(seen.device.type, self.matrix_type):
-            for_pose, for_rotation = self._layers(seen, confidence, moved)
-        return for_pose.to(seen.dtype), for_rotation.to(seen.dtype)
+            return self._layers(inputs, confidence, moved)
+        with torch.autocast(inputs.device.type, self.matrix_type):
+            for_pose, for_rotation = self._layers(inputs, confidence, moved)
+        return for_pose.to(inputs.dtype), for_rotation.to(inputs.dtype)
 
     def _layers(
-        self, seen: Tensor, confidence: Tensor, moved: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        shared = self.blocks(nn.functional.leaky_relu(self.stem(seen), 0.01))
+        self,
+        inputs: Float[Tensor, "*frames D"],
+        confidence: Float[Tensor, "*frames J"],
+        moved: Float[Tensor, "*frames 3"] | None,
+    ) -> tuple[Float[Tensor, "*batch W"], Float[Tensor, "*batch W"]]:
+        shared = self.blocks(nn.functional.leaky_relu(self.stem(inputs), 0.01))
         if self.window is not None and moved is not None:
             shared = self.window(shared, moved, (confidence.amax(-1) > 0).to(shared.dtype))
         return self.norm(self.pose_blocks(shared)), self.norm(self.rotation_blocks(shared))
 
     @torch.no_grad()
     def turn_depth_over(self) -> None:
-        """Give the depth-mirrored body instead, with not one reprojection changed.
+        """Mirror the output in depth; no reprojection changes (Necker's reversal).
 
-        F X seen through F R F, F = diag(1, 1, -1), looks like X seen through R: no label-free loss
-        tells them apart.
+        With F = diag(1, 1, -1), F X under F R F has the same 2D pose as X under R (Eq. 1), so no
+        label-free loss distinguishes them.
         """
         flip = torch.tensor([1.0, 1.0, -1.0])
-        # two rows of a rotation turn over like points, a rotation vector like an axis
+        # rows of a rotation change sign like points, a rotation vector like an axis
         turned = flip if self.shape.rotation == "6d" else -flip
         for head, sign in ((self.pose, flip), (self.rotation, turned)):
             signs = sign.repeat(len(head.bias) // 3).to(head.bias)
@@ -186,8 +203,10 @@ class Lifter(nn.Module):
             head.bias.mul_(signs)
 
 
-def _moved(centre: Tensor, radius: Tensor) -> Tensor:
-    """Where the person is in each frame (*batch, T, 3) and how large, against the middle frame."""
+def _moved(
+    centre: Float[Tensor, "*batch T 1 2"], radius: Float[Tensor, "*batch T 1 1"]
+) -> Float[Tensor, "*batch T 3"]:
+    """The person's place (2) and log size (1) in each frame, relative to the middle frame."""
     middle = centre.shape[-3] // 2
     size = radius[..., middle : middle + 1, :, :]
     aside = (centre - centre[..., middle : middle + 1, :, :]) / size
@@ -197,9 +216,9 @@ def _moved(centre: Tensor, radius: Tensor) -> Tensor:
 def bone_lengths(
     pose: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"], parents: Sequence[int]
 ) -> list[Float[Tensor, "*batch J"]]:
-    """Each bone's length in the picture and its square, nothing where an end was not found.
+    """Each bone's length in the picture and its square, 0 where an end was not detected.
 
-    A bone's depth is what is left of its length, and a network would have to learn to square.
+    A bone's depth follows from its squared length, and the network need not learn to square.
     """
     ends = [max(parent, 0) for parent in parents]
     found = (confidence > 0).to(pose.dtype)
@@ -211,10 +230,10 @@ def bone_lengths(
 def normalised(
     pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
 ) -> tuple[Float[Tensor, "*batch J 2"], Float[Tensor, "*batch 1 2"], Float[Tensor, "*batch 1 1"]]:
-    """The pose about the centre of its found joints at unit RMS radius (missing joints 0), its
+    """The pose about the centre of its detected joints at unit RMS radius (missing joints 0), its
     centre and radius.
 
-    The centre of what was found, not the root: the root may be hidden, the centre never is.
+    The paper centres on the root joint, which may be hidden; the centre of the others is not.
     """
     found = (confidence > 0).to(pose2d.dtype)
     pose2d = torch.where(confidence[..., None] > 0, pose2d, 0.0)

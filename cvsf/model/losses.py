@@ -1,7 +1,6 @@
-"""The losses: Eq. 3 to 7 of the paper as printed, label-free, and the plain distance to a known
-body as the yardstick.
+"""The losses: Eq. 3 to 7 of the paper, label-free, and the distance to a known body for comparison.
 
-Axis m is the view that is looked at, axis n the view whose canonical pose is shown there; every
+Axis m is the view of the 2D pose, axis n the view whose canonical pose is reprojected there; every
 pair counts.
 """
 
@@ -16,7 +15,7 @@ from cvsf.model.geometry import TINY, weighted_centre
 
 
 class StageWeights(NamedTuple):
-    """What the terms of Eq. 7 weigh: w1 on Eq. 3 and 4, w2 on Eq. 5, and on Eq. 6 w2 or nothing."""
+    """The weights of Eq. 7: w1 of Eq. 3 and 4, w2 of Eq. 5, and w2 or 0 of Eq. 6."""
 
     inputs: float
     refined: float
@@ -31,10 +30,10 @@ STAGE2 = StageWeights(0.01, 1.0, 1.0)
 def unit_norm(
     pose: Float[Tensor, "*batch J 2"], found: Float[Tensor, "*batch J"]
 ) -> Float[Tensor, "*batch J 2"]:
-    """The pose about the centre of its found joints, divided by its Euclidean norm over them.
+    """The pose about the centre of its detected joints, divided by its Euclidean norm: the
+    normalisation of section 3.1 and of Eq. 3.
 
-    The paper centres on the root; a root that nobody found has no place, the centre of the others
-    has.
+    The paper centres on the root joint, which may not be detected; the centre of the others is.
     """
     centred = (pose - weighted_centre(pose, found)) * found[..., None]
     return centred / centred.square().sum((-2, -1), keepdim=True).clamp_min(TINY).sqrt()
@@ -43,7 +42,7 @@ def unit_norm(
 def reprojected(
     canonical: Float[Tensor, "B V J 3"], view_from_canonical: Float[Tensor, "B V 3 3"]
 ) -> Float[Tensor, "B V V J 2"]:
-    """Eq. 1 for all pairs: the pose of view n (axis 2) as view m (axis 1) would see it."""
+    """Eq. 1 for all pairs: the pose of view n (axis 2) reprojected to view m (axis 1)."""
     return canonical[:, None] @ view_from_canonical[:, :, None, :2, :].mT
 
 
@@ -52,14 +51,14 @@ def deviation(
     projected: Float[Tensor, "B V V J 2"],
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
-    """Eq. 3 and 5: L1 of (P_m - P_n^rep / |P_n^rep|) weighed by C_m, summed over pairs, mean over
-    instants.
+    """Eq. 3 (input poses) and Eq. 5 (refined poses): L1 of (P_m - P_n^rep / |P_n^rep|) weighted by
+    C_m, summed over pairs, mean over instants.
     """
     found = (confidence > 0).to(pose2d.dtype)
     shown = unit_norm(projected, found[:, :, None].expand(*projected.shape[:-1]))
     error = (unit_norm(pose2d, found)[:, :, None] - shown).abs().sum(-1)
     present = found.amax(-1)
-    # a view without the person has no canonical pose to show either
+    # a view without the person has no canonical pose either
     return (error * confidence[:, :, None] * present[:, None, :, None]).sum((1, 2, 3)).mean()
 
 
@@ -68,10 +67,10 @@ def refinement(
     refined: Float[Tensor, "B V J 2"],
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
-    """Eq. 4 of poses at unit norm, each view with its own: those of two views are not alike.
+    """Eq. 4 of poses at unit norm, each view with its own refined pose (m = n): the 2D poses of two
+    views differ.
 
-    Both sides are constants where the refined pose is an argmax: a figure to watch, without
-    gradient.
+    The refined pose is an argmax, so this loss has no gradient; it is reported only.
     """
     return ((pose2d - refined).abs().sum(-1) * confidence).sum((1, 2)).mean()
 
@@ -79,7 +78,7 @@ def refinement(
 def disagreement(
     canonical: Float[Tensor, "B V J 3"], present: Float[Tensor, "B V"]
 ) -> Float[Tensor, ""]:
-    """Eq. 6: L1 between the canonical poses of every two views that saw the person."""
+    """Eq. 6: L1 between the canonical poses of every two views with the person."""
     apart = (canonical[:, :, None] - canonical[:, None]).abs().sum((-2, -1))
     return (apart * present[:, :, None] * present[:, None]).sum((1, 2)).mean()
 
@@ -92,11 +91,11 @@ def supervised(
     present: Float[Tensor, "B V"],
     sure: Float[Tensor, "B V J"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean joint distance to the known body in the axes of each view that saw it, at unit scale;
-    every joint by how sure it is, where that is given.
+    """Mean joint distance to the known body in the axes of each view with the person, at unit
+    scale; joints weighted by `sure`, where that is given. Not in the paper.
 
-    How a pose is divided into a body and a rotation is left open: asking for the truth's division
-    as well made both worse (docs/log.md).
+    The division of a pose into body and rotation is left free: a loss on the true division as well
+    made both worse (docs/log.md).
     """
     off = canonical @ view_from_canonical.mT - true_canonical[:, None] @ true_rotation.mT
     return _mean_length(off, present, sure)
@@ -125,7 +124,7 @@ def _mean_length(
     present: Float[Tensor, "B V"],
     sure: Float[Tensor, "B V J"] | None,
 ) -> Float[Tensor, ""]:
-    """Mean over joints, by how sure they are, over the views that saw the person, over instants."""
+    """Weighted mean over joints, mean over the views with the person, mean over instants."""
     apart = _length(off) if sure is None else _length(off) * sure
     each = apart.mean(-1)
     return ((each * present).sum(-1) / present.sum(-1).clamp_min(1)).mean()

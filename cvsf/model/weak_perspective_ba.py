@@ -1,7 +1,7 @@
-"""One body and V cameras that agree with every view's 2D pose, found by closed-form alternation.
+"""Bundle adjustment of one body and V weak-perspective cameras, by closed-form alternation.
 
-The lifted poses and rotations are where it starts and what decides where the views cannot; a fixed
-number of rounds, no SVD, so that the whole search is part of the compiled graph.
+The lifted poses and rotations are the start and the priors; a fixed number of rounds and no SVD, so
+that all of it is part of the compiled graph.
 """
 
 from typing import NamedTuple
@@ -14,17 +14,25 @@ from cvsf.model.geometry import MINORS, TINY, outer, rotation_from_step, solve3,
 
 ROUNDS = 12
 OVERSHOOT = 0.7
-"""By how much joints go past where a round puts them: alternation creeps."""
+"""Over-relaxation of the joints, as alternation converges slowly: 8 rounds without it and 12 with
+it have 32.2 and 28.4 mm on four still views, 1.0 is worse (docs/log.md, 2026-11-22).
+"""
 POSE_PRIOR = 0.04
-"""Weight of a lifted joint against one view of confidence 1: (2D error / lifting error) squared."""
+"""Weight of a lifted joint against a view of confidence 1: (2D error / lifting error) squared. A
+guess, not measured.
+"""
 ROTATION_PRIOR = 0.03
-"""Weight of a lifted rotation with two views; more views determine it better."""
-DAMPING = 0.01
+"""Weight of a lifted rotation with two views; it falls with the fifth power of their number
+(docs/log.md, 2026-11-22).
+"""
+DAMPING = 0.01  # of the cameras' step; a guess, not measured
 OUTLIER = 0.05
-"""Residual, in canonical units, at which a joint of a view counts half."""
+"""Residual, in canonical units, at which a joint of a view has weight 1/2 (Cauchy). A guess, not
+measured.
+"""
 
-# what a step of a camera is made of, linear in the moments (3x5) of the body in its axes with
-# itself and with its 2D pose: normal matrix (9), right-hand side from the 2D pose and from the
+# parts of a camera's step, linear in the moments (3x5) of the body in its axes with itself and with
+# its 2D pose: normal matrix (9), right-hand side from the 2D pose and from the
 # body (3 each), and the two sums whose ratio is the scale
 _STEP = torch.zeros(15, 17)
 for _row, _column, _value in (
@@ -57,7 +65,7 @@ class ScaledOrthographicCameras(NamedTuple):
 
 
 class _Priors(NamedTuple):
-    """The lifted rotation of every view, and how strongly a step holds on to it."""
+    """The lifted rotation of every view, and its weight in a step."""
 
     rotation: Float[Tensor, "N 3 3"]
     hold: Float[Tensor, "N 1"]
@@ -71,11 +79,11 @@ def agree(
     confidence: Float[Tensor, "B V J"],
     rounds: int = ROUNDS,
 ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
-    """Body and cameras that explain all views together, and each joint's robust confidence.
+    """Body and cameras that fit all views together, and confidences times inlier weights.
 
     Alternates between the cameras (one Gauss-Newton step each) and the joints (3x3 systems,
-    reweighted by their residuals); what the views do not determine, such as depth against rotation
-    with two of them, the priors do. No rounds leave all as lifted.
+    reweighted by their residuals). The priors determine the rest, such as depth against rotation
+    with two views. With 0 rounds all stays as lifted.
     """
     if not rounds:
         return (
@@ -89,23 +97,25 @@ def agree(
     shape, joints = square.shape, prior.mT
     views = (confidence.amax(-1) > 0).to(prior.dtype).sum(-1).clamp_min(2)
     hold = (ROTATION_PRIOR * (2 / views) ** 5)[:, None, None].expand(*shape[:2], 1)
-    seen, start = plane.mT.flatten(0, 1), prior_rotation.flatten(0, 1)
-    one = torch.ones_like(seen[:, :1])
+    observed, start = plane.mT.flatten(0, 1), prior_rotation.flatten(0, 1)
+    one = torch.ones_like(observed[:, :1])
     priors = _Priors(start, hold.flatten(0, 1), (hold + DAMPING).flatten(0, 1) * _IDENTITY.to(one))
-    cameras = ScaledOrthographicCameras(start, 0 * one[..., :1], 0 * seen[..., :1])
+    cameras = ScaledOrthographicCameras(start, 0 * one[..., :1], 0 * observed[..., :1])
     robust = torch.ones_like(square)
     for _ in range(rounds):
         local = _in_views(joints, cameras.view_from_canonical, shape)
-        cameras = _step_cameras(local, cameras, priors, seen, one, (square * robust).flatten(0, 1))
+        cameras = _step_cameras(
+            local, cameras, priors, observed, one, (square * robust).flatten(0, 1)
+        )
         local = _in_views(joints, cameras.view_from_canonical, shape)
         # the 2D poses at canonical scale, with the joints' own perspective taken out
-        target = (seen * (1 + cameras.scale * local[:, 2:]) - cameras.shift) / cameras.scale
+        target = (observed * (1 + cameras.scale * local[:, 2:]) - cameras.shift) / cameras.scale
         residual = (target - local[:, :2]).square()
         robust = 1 / (1 + (residual[:, 0] + residual[:, 1]) / OUTLIER**2).reshape(shape)
         solved = _solve_joints(prior.mT, cameras.view_from_canonical, target, square * robust)
         joints = solved + OVERSHOOT * (solved - joints)
     local = _in_views(solved, cameras.view_from_canonical, shape)
-    cameras = _step_cameras(local, cameras, priors, seen, one, (square * robust).flatten(0, 1))
+    cameras = _step_cameras(local, cameras, priors, observed, one, (square * robust).flatten(0, 1))
     by_view = (part.reshape(*shape[:2], *part.shape[1:]) for part in cameras)
     return solved.mT, ScaledOrthographicCameras(*by_view), confidence * robust
 
@@ -122,14 +132,14 @@ def _step_cameras(
     local: Float[Tensor, "N 3 J"],
     cameras: ScaledOrthographicCameras,
     priors: _Priors,
-    seen: Float[Tensor, "N 2 J"],
+    observed: Float[Tensor, "N 2 J"],
     one: Float[Tensor, "N 1 J"],
     weight: Float[Tensor, "N J"],
 ) -> ScaledOrthographicCameras:
     """One step of rotation, scale and shift of every view towards its 2D pose; local is the body
     in the axes of its camera so far.
     """
-    level = seen * (1 + cameras.scale * local[:, 2:])
+    level = observed * (1 + cameras.scale * local[:, 2:])
     both = torch.cat([local, level, one], 1)
     sums = (both * weight[:, None]) @ both.mT  # (N, 6, 6): all products, summed over joints
     centre = sums[:, :5, 5:] / sums[:, 5:, 5:].clamp_min(TINY)
@@ -144,14 +154,18 @@ def _step_cameras(
     return ScaledOrthographicCameras(rotation, scale, centre[:, 3:] - scale * centre[:, :2])
 
 
-def scale_from_moments(spread: Tensor, shared: Tensor) -> Float[Tensor, "B V 1 1"]:
-    """The least-squares scale from second moments; 1 where nothing was seen."""
+def scale_from_moments(
+    spread: Float[Tensor, "B V 3 3"], shared: Float[Tensor, "B V 3 D"]
+) -> Float[Tensor, "B V 1 1"]:
+    """The least-squares scale from second moments; 1 where nothing was observed."""
     body = spread[..., :1, :1] + spread[..., 1:2, 1:2]
     return _ratio(shared[..., :1, :1] + shared[..., 1:2, 1:2], body)
 
 
-def _ratio(seen: Tensor, body: Tensor) -> Tensor:
-    return torch.where(body > TINY, seen / body.clamp_min(TINY), 1.0).clamp_min(1e-6)
+def _ratio(
+    observed: Float[Tensor, "*batch"], body: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    return torch.where(body > TINY, observed / body.clamp_min(TINY), 1.0).clamp_min(1e-6)
 
 
 def _solve_joints(

@@ -9,11 +9,11 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import NEAREST, Rig, Rows
 from cvsf.multiview.rotation import skew
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 

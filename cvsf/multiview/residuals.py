@@ -8,10 +8,10 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
 
 from cvsf.multiview.reprojection import ReprojectionResiduals
 from cvsf.multiview.rotation import align, skew
+from cvsf.shapes import Float, Int
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]

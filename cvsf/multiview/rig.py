@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.rotation import turn
 from cvsf.multiview.triangulation import projection_of
+from cvsf.shapes import Float
 from cvsf.skeleton import JointSet, joint_set
 
 Real = npt.NDArray[np.float64]

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
+
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.floating[Any]]
 Double = npt.NDArray[np.float64]

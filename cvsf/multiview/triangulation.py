@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
+
+from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.floating[Any]]
 

@@ -6,10 +6,10 @@ lifter's mean poses at unit scale: the mean bone is 1.
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import WeightedKeypoints
+from cvsf.shapes import Bool, Float
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float, Int
 
 from cvsf.multiview.reprojection import (
     CAUCHY,
@@ -17,6 +16,7 @@ from cvsf.multiview.reprojection import (
     reprojection_cost,
 )
 from cvsf.multiview.rig import Rig
+from cvsf.shapes import Bool, Float, Int
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]

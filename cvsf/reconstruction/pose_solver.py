@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import WeightedKeypoints, reprojection_residuals
@@ -28,6 +27,7 @@ from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
 from cvsf.reconstruction.outliers import Solution, correct_side_swaps, reject_views
+from cvsf.shapes import Float, Int
 from cvsf.skeleton import JointSet
 
 Real = npt.NDArray[np.float64]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
 
 from cvsf.multiview.observations import LiftedObservations, in_step
 from cvsf.multiview.reprojection import median_reprojection_px, weighted_keypoints
 from cvsf.multiview.residuals import bones_of
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.pose_solver import ROUNDS, BodyPrior, body_prior, solve_with_rejection
+from cvsf.shapes import Float, Int
 
 Real = npt.NDArray[np.float64]
 

@@ -1,6 +1,6 @@
-"""The folder of a session being recorded: held by one process, its manifest never half written.
+"""The folder of a session being recorded: locked by one process, its manifest never half written.
 
-A little disk space is claimed at the start and given up when the disk is full, so that there is
+A little disk space is reserved at the start and released when the disk is full, so that there is
 room to seal.
 """
 
@@ -29,7 +29,7 @@ from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
 
-_RESERVE_BYTES = 8 << 20
+_RESERVE_BYTES = 8 << 20  # a guess, not measured
 
 
 class SessionFolder:
@@ -64,7 +64,7 @@ class SessionFolder:
         self.reserve()
 
     def next_part(self) -> tuple[Path, dict[str, str]]:
-        """Where the next segment is written, and what it says of itself."""
+        """The file of the next segment, and its metadata."""
         number, self._number = self._number, self._number + 1
         about = {
             "schema": str(self.manifest.schema_version),
@@ -86,7 +86,7 @@ class SessionFolder:
             log.warning("cameras not written", extra={"reason": str(error)})
 
     def rescue(self, part: Path, tally: Tally, size: int) -> None:
-        """Seal a copy of what an untrusted file holds up to `size`, else note that it is open."""
+        """Seal a copy of an untrusted file up to `size`, else record that it is open."""
         try:
             self.note(*rescue(self._storage, part, last_seqs(self.manifest), size))
         except OSError as error:
@@ -95,8 +95,8 @@ class SessionFolder:
             self.note(SegmentRecord(file=name, bytes=size, ended="disk error"), tally)
 
     def reserve(self) -> None:
-        """Claim the space that sealing may need."""
-        with suppress(OSError):  # a disk that cannot reserve only seals less surely when full
+        """Reserve the space that sealing may need."""
+        with suppress(OSError):  # without a reserve, sealing on a full disk may fail
             self._storage.remove(self.path / RESERVE)
             descriptor = self._storage.create(self.path / RESERVE)
             try:
@@ -105,12 +105,12 @@ class SessionFolder:
                 self._storage.close(descriptor)
 
     def give_up_reserve(self) -> None:
-        """Make room on a full disk."""
+        """Release the reserve on a full disk."""
         with suppress(OSError):
             self._storage.remove(self.path / RESERVE)
 
     def close(self) -> None:
-        """Seal the session and let go of it; one in which nothing was recorded leaves no folder."""
+        """Seal the session and unlock it; one without messages leaves no folder."""
         self.give_up_reserve()
         self.manifest.sealed = recover_parts(self.manifest, self.path, self._storage)
         if self.manifest.segments or not self.manifest.sealed:
@@ -144,7 +144,7 @@ class SessionFolder:
     def _write_manifest(self) -> None:
         try:
             replace_file(self._storage, self.path / MANIFEST, self.manifest.dump())
-        except OSError as error:  # recovery finds out by itself what it would have said
+        except OSError as error:  # recovery finds the same from the segments
             log.error("manifest not written", extra={"reason": str(error)})
 
 

@@ -1,6 +1,6 @@
 """How a session's messages lie in an MCAP file: channels, schemas, chunks, indexes, summary.
 
-Chunks are uncompressed; the plain `mcap` reader opens the file, which says by itself what it holds.
+Chunks are uncompressed; the plain `mcap` reader opens the file, whose schemas describe its records.
 """
 
 import json
@@ -26,6 +26,7 @@ from mcap.records import (
 from mcap.writer import MCAP0_MAGIC
 
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
+from cvsf.shapes import Array
 from cvsf.skeleton import JOINT_SETS
 
 INSTANT, POSE, SKELETON, EVENT = "/instant", "/pose", "/skeleton", "/event"
@@ -40,12 +41,12 @@ _CHUNK_INDEX = struct.Struct("<BQQQQQI")
 _CHUNK_INDEX_ENTRY = struct.Struct("<HQ")
 _CHUNK_INDEX_TAIL = struct.Struct("<QIQQ")
 _FIELDS = {
-    "Frame": [f"{f.name}: {f.type}" for f in fields(Frame)],
-    "Instant": [f"{f.name}: {f.type}" for f in fields(Instant)],
-    "MultiviewPose": [f"{f.name}: {f.type}" for f in fields(MultiviewPose)],
-    "Skeleton": [f"{f.name}: {f.type}" for f in fields(Skeleton)],
-    "Event": ["event: str", "t_ns: int"],
-}
+    kind.__name__: [
+        f"{f.name}: {Array if hasattr(f.type, 'dims') else f.type}" for f in fields(kind)
+    ]
+    for kind in (Frame, Instant, MultiviewPose, Skeleton)
+} | {"Event": ["event: str", "t_ns: int"]}
+"""Of each schema, as text; an array is written without its shape."""
 _SCHEMA_OF = {INSTANT: "Instant", POSE: "MultiviewPose", SKELETON: "Skeleton", EVENT: "Event"}
 _SCHEMA_IDS = {name: i for i, name in enumerate(_FIELDS, 1)}
 

@@ -1,4 +1,4 @@
-"""Reading a session's MCAP file chunk by chunk, whole or torn: only what its CRC vouches for.
+"""Reads a session's MCAP file chunk by chunk, whole or torn; chunks with a wrong CRC are dropped.
 
 Damage costs the chunk it lies in: the next is found by its own signature, whatever stands between.
 """
@@ -35,7 +35,7 @@ class Recorded:
 
 
 class Scan:
-    """One pass over a file; `damaged` and `torn` say what it met."""
+    """One pass over a file; `damaged` and `torn` report its faults."""
 
     def __init__(self, path: Path, *, validate_crcs: bool = True, limit: int | None = None) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class Scan:
     def _chunks(self, file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
         """(offset, bytes of data) of every chunk whose head makes sense."""
         offset = len(MCAP0_MAGIC)
-        sound = offset  # everything before was understood
+        sound = offset  # everything before is valid
         while offset < size:
             head = _read_at(file, offset, min(CHUNK_HEAD.size, size - offset))
             length = int.from_bytes(head[1:_RECORD_BYTES], "little")
@@ -85,7 +85,7 @@ class Scan:
         self.lost_bytes += count
 
     def _unwanted(self, file: BinaryIO, offset: int, wanted: Callable[[str], bool] | None) -> bool:
-        """Whether the chunk is a frame of a camera that nobody asked for."""
+        """Whether the chunk is a frame of a camera that is not wanted."""
         if wanted is None:
             return False
         head = _read_at(file, offset + CHUNK_HEAD.size, MESSAGE_HEAD.size)
@@ -143,7 +143,7 @@ def split_frame(message: memoryview) -> tuple[memoryview, memoryview]:
 
 
 def _topic_of(message: memoryview) -> str:
-    """The channel of a message whose introduction was lost; every message says what it is."""
+    """The channel of a message whose introduction was lost; every message has its kind."""
     if (
         bytes(message[2:4]) == b"\0\0"
     ):  # the length before a frame's header; a msgpack map has text here

@@ -1,4 +1,4 @@
-"""A recorded session: its manifest, and a reader that streams what the hub saw.
+"""A recorded session: its manifest, and a reader that streams what the hub received.
 
 Damage is counted and costs at most the chunk it lies in; what fails its CRC is never handed out.
 """
@@ -41,7 +41,7 @@ class FrameRange(BaseModel):
 
 
 class CameraSync(BaseModel):
-    """How well a camera's clock was known during a segment."""
+    """The uncertainty of a camera's clock during a segment."""
 
     worst_uncertainty_ns: int = 0
     epoch: int = 0  # at the end; a change is a clock that stepped
@@ -49,7 +49,7 @@ class CameraSync(BaseModel):
 
 
 class Lost(BaseModel):
-    """What recovery could not keep of a segment."""
+    """The parts of a segment that recovery lost."""
 
     chunks: int = 0  # places where whole chunks stop
     bytes: int = 0
@@ -68,9 +68,9 @@ class SegmentRecord(BaseModel):
     last_ns: int | None = None
     last_instant: int = -1  # highest index
     sealed: bool = False
-    recovered: bool = False  # made from what a killed hub left behind
+    recovered: bool = False  # made from the files of a killed hub
     lost: Lost | None = None
-    ended: str = ""  # why: rotation, closed, paused, or what the disk said
+    ended: str = ""  # why: rotation, closed, paused, or the disk's error
 
 
 class CameraRecord(BaseModel):
@@ -82,7 +82,7 @@ class CameraRecord(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`session.json`: what a session is and which files it consists of."""
+    """`session.json`: the session's description and its files."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     name: str
@@ -161,7 +161,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _schema_version(text: bytes) -> int:
-    """The schema the manifest names, before anything else in it is believed; 0 if it names none."""
+    """The schema the manifest names, before anything else in it is read; 0 if it names none."""
     try:
         named = json.loads(text)["schema"]
     except (ValueError, TypeError, KeyError):
@@ -192,7 +192,7 @@ class SessionReader:
 
     @property
     def damaged(self) -> int:
-        """Places met so far where something was lost."""
+        """Places so far where something was lost."""
         return len(self._damage)
 
     def instants(self) -> Iterator[Instant]:
@@ -215,7 +215,7 @@ class SessionReader:
                 yield frame
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """What happened besides: segment starts and ends, swaps, refusals, clock steps."""
+        """Other events: segment starts and ends, swaps, refusals, clock steps."""
         for file, message in self._messages(EVENT):
             try:
                 yield unpack(message.message, trusted=True)
@@ -223,7 +223,7 @@ class SessionReader:
                 self._note(file, f"event {message.t_ns}", str(error))
 
     def verify(self) -> dict[str, bool]:
-        """Segment: whether its bytes are those that were sealed."""
+        """Segment: whether its bytes have the sealed hash."""
         return {
             s.file: s.sha256 is not None and file_sha256(self.path / s.file) == s.sha256
             for s in self.manifest.segments

@@ -1,4 +1,4 @@
-"""Making a killed hub's session whole: what it left open becomes sealed files, chunk by chunk.
+"""Recovery of a killed hub's session: its open files become sealed files, chunk by chunk.
 
 An open file is never appended to; what could not be kept is counted in the manifest.
 """
@@ -41,7 +41,7 @@ class BeingRecorded(Refusal):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the session against other writers; the lock goes with the process, however it dies."""
+    """Lock the session against other writers; the lock ends with the process, however it dies."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -62,7 +62,7 @@ def recover(folder: Path, storage: Storage | None = None) -> Manifest:
 
 
 def recover_all(sessions: Path) -> list[Path]:
-    """Recover every session in the folder that no hub records any more; those, oldest first."""
+    """Recover every session in the folder that no hub records; returns them, oldest first."""
     recovered = []
     for manifest in sorted(sessions.glob(f"*/{MANIFEST}")):
         try:
@@ -77,7 +77,7 @@ def recover_all(sessions: Path) -> list[Path]:
 
 
 def recover_locked(folder: Path, storage: Storage, *, seal: bool) -> Manifest:
-    """As `recover`, for who holds the lock already and may go on recording."""
+    """As `recover`, under a lock that is held already; recording may continue."""
     manifest = read_manifest(folder)
     storage.remove(folder / RESERVE)
     for stale in sorted(folder.glob("*.recovering")):
@@ -160,7 +160,7 @@ def last_seqs(manifest: Manifest) -> dict[Source, int]:
 
 
 def _sealed_unnoted(path: Path, manifest: Manifest) -> tuple[SegmentRecord, Tally]:
-    """A file whose name says sealed but which the manifest did not get to hear of."""
+    """A file with a sealed name that is missing in the manifest."""
     scan, tally, counts = Scan(path), Tally(last_seqs(manifest)), dict[str, int]()
     for message in scan.messages():
         counts[message.topic] = counts.get(message.topic, 0) + 1
@@ -170,7 +170,7 @@ def _sealed_unnoted(path: Path, manifest: Manifest) -> tuple[SegmentRecord, Tall
 
 
 def _recovered(path: Path, scan: Scan, tally: Tally, **found: Any) -> SegmentRecord:
-    """The manifest's entry of a file that nobody sealed in its time."""
+    """The manifest's entry of a file that its hub did not seal."""
     return tally.record(
         file=path.name,
         sealed=True,

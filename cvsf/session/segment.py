@@ -17,13 +17,13 @@ from cvsf.session import mcap_records
 from cvsf.session.mcap_records import FRAME_HEAD, MESSAGE_HEAD
 from cvsf.system.disk import Bytes, Storage, write_all
 
-_CHUNK_BYTES = 64 << 10
+_CHUNK_BYTES = 64 << 10  # of small messages; a guess, not measured
 _NEVER_NS = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A place in the file, and all that was known there."""
+    """A place in the file, and the writer's state there."""
 
     offset: int
     index_bytes: int
@@ -102,7 +102,7 @@ class SegmentWriter:
         self._storage.sync(self._descriptor)
 
     def mark(self) -> Mark:
-        """Where the file stands now."""
+        """The present place in the file."""
         return Mark(
             offset=self.offset,
             index_bytes=len(self._chunk_index),
@@ -126,7 +126,7 @@ class SegmentWriter:
         self._clear_small()
 
     def finish(self) -> None:
-        """Write the summary that makes the file whole, and wait until all of it is on the disk."""
+        """Write the summary, and wait until all of the file is on the disk."""
         self.flush()
         contents = mcap_records.Contents(
             channels=self._channels,
@@ -141,7 +141,7 @@ class SegmentWriter:
         self.sync()
 
     def close(self) -> None:
-        """Let go of the file as it is."""
+        """Close the file as it is."""
         self._storage.close(self._descriptor)
 
     def _clear_small(self) -> None:

@@ -1,4 +1,4 @@
-"""What a segment holds, counted while it is written or recovered: frames, gaps, time and clocks.
+"""Statistics of a segment, counted while it is written or recovered: frames, gaps, time and clocks.
 
 A frame that is not there is a numbered gap, never only a smaller count.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
 from cvsf.session.reader import CameraSync, FrameRange, SegmentRecord
 
-_GAPS_KEPT = 1000
+_GAPS_KEPT = 1000  # a guess, not measured
 
 Recordable = Frame | Instant | MultiviewPose | Skeleton
 Source = tuple[str, str]
@@ -18,7 +18,7 @@ Source = tuple[str, str]
 
 
 class Tally:
-    """The figures of one segment; `last` is each source's highest seq before it."""
+    """The statistics of one segment; `last` is each source's highest seq before it."""
 
     def __init__(self, last: Mapping[Source, int]) -> None:
         self.last = dict(last)
@@ -33,7 +33,7 @@ class Tally:
         self.last_instant = -1
 
     def copy(self) -> "Tally":
-        """These figures as they stand now."""
+        """A copy of the present statistics."""
         return copy.deepcopy(self)
 
     def see(self, message: Recordable) -> None:

@@ -1,4 +1,4 @@
-"""Writing a session: messages in, sealed segments out, and which frames are certainly on the disk.
+"""Writing a session: messages in, sealed segments out, and the frames that are on the disk.
 
 A message is held in memory until a sync covers it, so a failed file costs nothing: it is sealed at
 its last good sync and what came after is written again, to a new file.
@@ -26,6 +26,7 @@ from cvsf.system.disk import Storage
 log = logging.getLogger(__name__)
 
 _SMALL_BYTES = 2048
+"""Memory that a message without a picture counts for; a guess, not measured."""
 
 _Held = tuple[Recordable | None, bytes]
 """A message, or the bytes of an event."""
@@ -69,27 +70,27 @@ class SessionWriter:
 
     @property
     def failed(self) -> OSError | None:
-        """What the disk last refused; None while it takes what it is given."""
+        """The last error of the disk; None while it writes."""
         return self._failed
 
     def write(self, message: Recordable) -> None:
-        """Take a message; OSError means it is held and the disk refuses: call `retry` later."""
+        """Write a message; OSError: it is held in memory as the disk fails, call `retry` later."""
         self._take((message, b""))
 
     def write_event(self, event: Mapping[str, Any]) -> None:
-        """Take an event, whose `event` names it; as `write`."""
+        """Write an event, whose `event` names it; as `write`."""
         if event.get("event") == EVENT_NAME:
             self._folder.write_cameras(cameras_file(event))
         self._take((None, pack({"t_ns": time.time_ns(), **event})))
 
     def retry(self) -> None:
-        """Put down what is held, in a new file; OSError if the disk still refuses."""
+        """Write what is held to a new file; OSError if the disk still fails."""
         with self._files, self._state:
             if self._failed is not None:
                 self._start_over(self._failed)
 
     def sync(self) -> None:
-        """Put on the disk what was written; writers wait only while small messages are flushed."""
+        """Sync what was written; writers wait only while small messages are flushed."""
         with self._files:
             with self._state:
                 if self._failed is not None or self._segment is None or not self._held:
@@ -120,7 +121,7 @@ class SessionWriter:
                 self._seal(reason)
 
     def close(self) -> int:
-        """Seal the session; the number of messages that the disk never took."""
+        """Seal the session; returns the number of messages that are not on the disk."""
         with self._files, self._state:
             try:
                 self.seal("closed")
@@ -134,7 +135,7 @@ class SessionWriter:
         with self._state:
             due = self._due()
         if due:
-            with suppress(OSError):  # the message is held, and refused, below
+            with suppress(OSError):  # the message is held, and the error raised, below
                 self.seal("rotation")
         with self._state:
             self._held.append(entry)
@@ -177,7 +178,7 @@ class SessionWriter:
         return self._segment
 
     def _seal(self, reason: str) -> None:
-        """Seal the current file, if there is one, with all it was given."""
+        """Seal the current file, if there is one, with all its messages."""
         segment = self._segment
         if segment is None:
             return
@@ -206,7 +207,7 @@ class SessionWriter:
         self._folder.note(record, tally)
 
     def _start_over(self, error: OSError, *, distrusted: bool = False) -> None:
-        """Give up the current file, write what is held to a new one; OSError if that fails too."""
+        """Abandon the current file, write what is held to a new one; OSError if that fails too."""
         log.warning("disk error, segment ended", extra={"reason": str(error)})
         self._failed = error
         self._folder.give_up_reserve()
@@ -235,7 +236,7 @@ class SessionWriter:
             return
         mark, tally = good
         try:
-            segment.rewind(mark)  # also where it is not trusted: what follows is written again
+            segment.rewind(mark)  # also after a failed sync: what follows is written again
             if not distrusted:
                 return self._finish(segment, tally, "disk error")
         except OSError as error:
@@ -245,14 +246,14 @@ class SessionWriter:
         self._folder.rescue(segment.path, tally, mark.offset)
 
     def _keep(self, count: int, written: Mapping[Source, int]) -> None:
-        """Let go of the oldest `count` held messages: they are on the disk."""
+        """Drop the oldest `count` held messages: they are on the disk."""
         for _ in range(count):
             self.held_bytes -= size_bytes(self._held.popleft()[0])
         self.durable = {**self.durable, **written}
 
 
 def size_bytes(message: Recordable | None) -> int:
-    """About what a message, or an event, takes in memory until it is on the disk."""
+    """Approximate memory of a message or an event until it is on the disk."""
     return len(message.jpeg) if isinstance(message, Frame) else _SMALL_BYTES
 
 

@@ -11,6 +11,6 @@ with connect(address) as hub:
     left_wrist = about["joints"].index("lwrist")
     for message in hub:
         skeleton = json.loads(message)
-        if skeleton.get("kind") == "skeleton":  # `about` comes again when the engine is exchanged
+        if skeleton.get("kind") == "skeleton":  # `about` comes again when the engine is swapped
             x, y, z = skeleton["joints"][left_wrist]
             sys.stdout.write(f"{skeleton['instant']} left wrist {x:+.3f} {y:+.3f} {z:+.3f}\n")

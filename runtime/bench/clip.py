@@ -2,7 +2,7 @@
 
 The folder holds videos, `cameras.json` (K, R, t_mm per camera) and
 `movenet_2d_and_triangulated.npz` (`tri3d_mm`, COCO-17, the calibrated triangulation of one
-detector's keypoints: a pseudo ground truth); the product is shown neither.
+detector's keypoints: a pseudo ground truth); both are hidden from the product.
 """
 
 import json
@@ -19,13 +19,17 @@ from cvsf.engine.engine import load_engine
 from cvsf.evaluation.ground_truth import clip_ground_truth
 from cvsf.messages import MultiviewPose
 from cvsf.session.reader import SessionReader
+from cvsf.shapes import Float
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from runtime.bench.contact_sheet import write_sheet
-from runtime.bench.harness import rehearse
+from runtime.bench.harness import run_capture
 from runtime.bench.score_views import score
 
-_BOX_MARGIN = 0.1  # of the joints' box: a person is larger than their joints
+_LIMBS = [
+    j for j in H36M_16.joints if j[1:] in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+]
+_BOX_MARGIN = 0.1  # of the joints' box, as a person is larger; a guess, not measured
 
 
 def bench_clip(
@@ -34,13 +38,13 @@ def bench_clip(
     sheet: Annotated[Path | None, typer.Option(help="Write pictures with 2D and 3D drawn.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Play a clip through cvsf-capture and score what comes out."""
+    """Play a clip through cvsf-capture and score its skeletons."""
     cameras = _read(folder)
     with tempfile.TemporaryDirectory() as data:
         names = ",".join(camera["camera"] for camera in cameras)
         videos = ",".join(str(_video(folder, camera["camera"]).absolute()) for camera in cameras)
         given = ["--cams", str(len(cameras)), "--names", names, "--source", videos]
-        session = rehearse([*given, "--detector", detector], Path(data)).session
+        session = run_capture([*given, "--detector", detector], Path(data)).session
         result = _score(session, cameras, folder)
         if sheet:
             write_sheet(session, sheet)
@@ -87,9 +91,11 @@ def _score(session: Path, cameras: list[dict[str, Any]], folder: Path) -> dict[s
 
 
 def _followed(
-    poses: list[MultiviewPose], local: npt.NDArray[np.floating[Any]], cameras: list[dict[str, Any]]
+    poses: list[MultiviewPose],
+    local: Float[npt.NDArray[np.floating[Any]], "N V J 3"],
+    cameras: list[dict[str, Any]],
 ) -> float:
-    """Share of pictures where the box of the joints found holds the projected mid-hip."""
+    """Share of pictures where the box of the detected joints holds the projected mid-hip."""
     held = []
     for n, pose in enumerate(poses):
         for view, camera in enumerate(cameras):

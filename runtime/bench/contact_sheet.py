@@ -8,20 +8,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
 from cvsf.session.reader import SessionReader
+from cvsf.shapes import Float, Picture, Real, UInt8
 from cvsf.skeleton import joint_set
 from cvsf.system.errors import Refusal
-
-Picture = npt.NDArray[np.uint8]
 
 _ROWS, _HEIGHT_PX = 4, 360
 _LEFT, _RIGHT, _MIDDLE = (80, 170, 255), (255, 170, 60), (230, 230, 230)  # BGR
 _INK, _PAPER = (235, 235, 235), 24
-_FAINT = 0.2
+_FAINT = 0.2  # confidence below which a bone is not drawn; a guess, not measured
 
 
 def write_sheet(session: Path, out: Path) -> None:
@@ -48,7 +46,7 @@ def _row(
     frames: dict[tuple[str, str, int], Frame],
     pose: MultiviewPose,
     skeleton: Skeleton,
-) -> Picture:
+) -> UInt8[Picture, "H W 3"]:
     cells = []
     for view, camera in enumerate(pose.cameras):
         if camera in instant.frames:
@@ -58,7 +56,7 @@ def _row(
     return np.concatenate(cells, 1)
 
 
-def _picture(frame: Frame, pose: MultiviewPose, view: int) -> Picture:
+def _picture(frame: Frame, pose: MultiviewPose, view: int) -> UInt8[Picture, "H W 3"]:
     picture = simplejpeg.decode_jpeg(frame.jpeg, "BGR")
     scale = _HEIGHT_PX / picture.shape[0]
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -72,8 +70,8 @@ def _picture(frame: Frame, pose: MultiviewPose, view: int) -> Picture:
     return np.asarray(small, np.uint8)
 
 
-def _drawn(skeleton: Skeleton, azimuth_deg: float) -> Picture:
-    """The skeleton seen from the side at that azimuth, z up."""
+def _drawn(skeleton: Skeleton, azimuth_deg: float) -> UInt8[Picture, "H H 3"]:
+    """The skeleton from the side at that azimuth, z up."""
     cell = np.full((_HEIGHT_PX, _HEIGHT_PX, 3), _PAPER, np.uint8)
     turn = np.deg2rad(azimuth_deg)
     x, y, z = skeleton.joints.astype(np.float64).T
@@ -89,8 +87,8 @@ def _drawn(skeleton: Skeleton, azimuth_deg: float) -> Picture:
 
 
 def _draw(
-    canvas: npt.NDArray[np.uint8],
-    points: npt.NDArray[np.floating[npt.NBitBase]],
+    canvas: UInt8[Picture, "H W 3"],
+    points: Float[Real, "J 2"],
     bones: Sequence[tuple[int, int]],
     set_name: str,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Engines that must never serve, for benches and tests: a good one, spoilt in one way each."""
+"""Invalid engines for benches and tests: the shipped one, with one fault each."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def relabelled(folder: Path, id: str | None) -> Path:
 
 
 def put_live(models: Path, id: str) -> None:
-    """Set the live link as a hand would that asks nobody."""
+    """Set the live link by hand, without the checks of a promotion."""
     fresh = models / ".live.by-hand"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(id)
@@ -35,7 +35,7 @@ def _rewrite(folder: Path, **changes: Any) -> None:
 
 
 def _corrupt(folder: Path) -> None:
-    """A graph cut off in the middle, which the manifest vouches for all the same."""
+    """A graph cut off in the middle, with a matching hash in the manifest."""
     content = (folder / LIFTER).read_bytes()
     (folder / LIFTER).write_bytes(content[: len(content) // 2])
     _rewrite(folder, sha256=sha256_of(folder / LIFTER))

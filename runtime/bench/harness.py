@@ -18,12 +18,12 @@ from typing import IO, Any
 from cvsf.system.errors import Refusal
 from cvsf.system.processes import command
 
-_PATIENCE_S = 600.0
+_PATIENCE_S = 600.0  # a guess, not measured
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What one run said: its JSON lines, the last being the final account."""
+class CaptureRun:
+    """The JSON lines of one run; the last one is the final report."""
 
     lines: list[dict[str, Any]]
 
@@ -37,7 +37,7 @@ class Rehearsal:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
+    """Free ports of loopback."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:
@@ -45,32 +45,32 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in sockets]
 
 
-def rehearse(words: Sequence[str], data: Path) -> Rehearsal:
-    """What `cvsf-capture` with those words said until it ended; a Refusal if it failed."""
-    with rehearsing(words, data) as running:
+def run_capture(words: Sequence[str], data: Path) -> CaptureRun:
+    """Run `cvsf-capture` with those arguments to its end; a Refusal if it fails."""
+    with running_capture(words, data) as running:
         return running.until_the_end()
 
 
 class Running:
-    """A `cvsf-capture` that goes on, and what may be done to its cameras."""
+    """A running `cvsf-capture`, and its processes."""
 
-    def __init__(self, words: Sequence[str], data: Path, said: IO[str], errors: IO[str]) -> None:
+    def __init__(self, words: Sequence[str], data: Path, output: IO[str], errors: IO[str]) -> None:
         frames, self.skeletons_port, web = free_ports(3)
         line = [*command("supervisor"), *words, "--headless", "--data", str(data)]
         line += ["--frames-port", str(frames), "--skeletons-port", str(self.skeletons_port)]
         line += ["--web-port", str(web)]
         self.words, self.web_port = words, web
-        self._said, self._errors = said, errors
-        self.process = subprocess.Popen(line, stdout=said, stderr=errors)
+        self._output, self._errors = output, errors
+        self.process = subprocess.Popen(line, stdout=output, stderr=errors)
 
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines so far."""
-        self._said.seek(0)
-        whole = self._said.read().rpartition("\n")[0]
+        self._output.seek(0)
+        whole = self._output.read().rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def wait_for(self, happened: Callable[[list[dict[str, Any]]], bool]) -> None:
-        """Go on once what was said is enough; a Refusal if it ends or lasts too long."""
+        """Wait until `happened` is true of the lines; Refusal at an early end or after too long."""
         until_s = time.monotonic() + _PATIENCE_S
         while not happened(self.lines()):
             if self.process.poll() is not None or time.monotonic() > until_s:
@@ -93,35 +93,36 @@ class Running:
                 words = (folder / "cmdline").read_text().split("\0")
                 if parent == self.process.pid and set(named) <= set(words):
                     return int(folder.name)
-        said = " ".join(named)
-        raise Refusal(f"no process runs as {said}; cvsf-capture has ended or restarts it")
+        raise Refusal(
+            f"no process runs as {' '.join(named)}; cvsf-capture has ended or restarts it"
+        )
 
     def end(self) -> None:
         """Ask it to end, and wait until it has."""
         self.process.terminate()
         self.process.wait(_PATIENCE_S)
 
-    def until_the_end(self) -> Rehearsal:
-        """All that it said."""
+    def until_the_end(self) -> CaptureRun:
+        """All lines, after its end."""
         self.process.wait(_PATIENCE_S)
         lines = self.lines()
         if self.process.returncode or not lines or not lines[-1].get("final"):
             raise self._failed()
-        return Rehearsal(lines)
+        return CaptureRun(lines)
 
     def _failed(self) -> Refusal:
         self._errors.seek(0)
-        said = self._errors.read().strip().splitlines()[-1:] or ["nothing"]
+        last = self._errors.read().strip().splitlines()[-1:] or ["nothing"]
         return Refusal(
-            f"cvsf-capture {' '.join(self.words)} ended with {self.process.poll()}: {said[0]}"
+            f"cvsf-capture {' '.join(self.words)} ended with {self.process.poll()}: {last[0]}"
         )
 
 
 @contextmanager
-def rehearsing(words: Sequence[str], data: Path) -> Iterator[Running]:
+def running_capture(words: Sequence[str], data: Path) -> Iterator[Running]:
     """`cvsf-capture` with those words while it runs; gone afterwards."""
-    with TemporaryFile("w+") as said, TemporaryFile("w+") as errors:
-        running = Running(words, data, said, errors)
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        running = Running(words, data, output, errors)
         try:
             yield running
         finally:

@@ -24,7 +24,7 @@ from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame, pack, to_header
 from cvsf.session.reader import SessionReader
 from cvsf.wire import envelope, node_socket
-from runtime.bench.harness import free_ports, rehearse
+from runtime.bench.harness import free_ports, run_capture
 from runtime.hub import Hub, load_networks
 
 _PERIOD_NS = 100_000_000  # of the film: a rate that two cores render in this size
@@ -58,7 +58,7 @@ def film(data: Path) -> list[dict[str, Frame]]:
     """The frames of a short simulated run, by instant."""
     words = ["--cams", str(_VIEWS), "--source", "sim", "--seed", "1000003", "--duration", "5"]
     words += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", str(10**9 // _PERIOD_NS)]
-    reader = SessionReader(rehearse(words, data).session)
+    reader = SessionReader(run_capture(words, data).session)
     frames = {(f.camera, f.boot_id, f.seq): f for f in reader.frames()}
     return [
         {camera: frames[(camera, *source)] for camera, source in instant.frames.items()}

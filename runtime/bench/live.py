@@ -1,4 +1,5 @@
-"""`cvsf bench live`: the hub finds its cameras by itself, on simulated skiers nobody has seen.
+"""`cvsf bench live`: the hub finds its cameras by itself, on simulated skiers that no training
+has seen.
 
 Each seed is one run of `cvsf-capture`: the skier moves, one camera is knocked, then camera after
 camera is unplugged until one is left. The truth is joined afterwards by the exposure stamps.
@@ -6,7 +7,6 @@ camera is unplugged until one is left. The truth is joined afterwards by the exp
 
 import json
 import os
-import secrets
 import signal
 import tempfile
 import time
@@ -16,8 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from cvsf.system.errors import Refusal
-from runtime.bench.harness import Rehearsal, Running, rehearsing
+from runtime.bench.harness import CaptureRun, Running, running_capture
 from runtime.bench.score_world import (
     first_world_s,
     one_view_share,
@@ -25,7 +24,7 @@ from runtime.bench.score_world import (
     score_bump,
     score_world,
 )
-from runtime.bench.sim import FIRST_UNSEEN
+from runtime.bench.sim import unseen_seeds
 from runtime.streaming.json_codec import spoken
 
 STATURE_M = 1.75
@@ -33,6 +32,7 @@ STATURE_M = 1.75
 _KNOCK_DEG, _KNOCK_S = 5.0, (10.0, 14.0)
 _AFTER_KNOCK_S = 12.0
 _BETWEEN_S, _ALONE_S = 1.0, 4.0
+"""The script of a run, from the knock to the last camera alone; guesses, not measured."""
 _WORST = ("first_world_s", "bump_noticed_s", "bump_recovered_s")
 
 
@@ -43,11 +43,7 @@ def bench_live(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Errors and the share of the worst-off instants are means over slopes, times the longest."""
-    chosen = seed or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
-    if below := [s for s in chosen if s < FIRST_UNSEEN]:
-        raise Refusal(
-            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
-        )
+    chosen = unseen_seeds(seed, seeds)
     runs = []
     for one in chosen:
         typer.echo(f"slope {one}", err=True)
@@ -55,7 +51,7 @@ def bench_live(
             runs.append(_run(one, cams, Path(folder)))
     result = {**_pooled(runs), "seeds": chosen, "runs": runs}
     if as_json:
-        typer.echo(json.dumps(spoken(result)))  # what never happened is null
+        typer.echo(json.dumps(spoken(result)))  # an event that did not happen is null
         return
     for name, unit in (
         ("mpjpe_mm", "mm"), ("limit_mm", "mm with the true cameras"), ("first_world_s", "s"),
@@ -75,7 +71,7 @@ def _run(seed: int, cams: int, folder: Path) -> dict[str, Any]:
     words += ["--source", f"sim?turn={knocked}:{turn_deg}@{knock_s:.2f}", "--record", "frames"]
     words += ["--height", str(STATURE_M)]
     words += ["--duration", str(unplugged_s + _BETWEEN_S * cams + _ALONE_S + 1)]
-    with rehearsing(words, folder) as running:
+    with running_capture(words, folder) as running:
         left = int(rng.integers(cams))
         _unplug(running, [f"cam{v}" for v in range(cams) if v != left], unplugged_s)
         done = running.until_the_end()
@@ -98,7 +94,7 @@ def _unplug(running: Running, cameras: list[str], after_s: float) -> None:
             os.kill(process, signal.SIGCONT)
 
 
-def _scored(done: Rehearsal, truth_file: Path, knocked: str) -> dict[str, Any]:
+def _scored(done: CaptureRun, truth_file: Path, knocked: str) -> dict[str, Any]:
     take = read_scored_session(done.session, truth_file)
     share, alone = one_view_share(take)
     world = done.final["world"]
@@ -121,8 +117,8 @@ def _scored(done: Rehearsal, truth_file: Path, knocked: str) -> dict[str, Any]:
 
 def _pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Times are of the worst run, all else is the mean."""
-    said = ("seed", "knocked", "place_ms")
-    names = [name for name in runs[0] if name not in said]
+    kept = ("seed", "knocked", "place_ms")
+    names = [name for name in runs[0] if name not in kept]
     return {
         name: round(float((np.max if name in _WORST else np.mean)([r[name] for r in runs])), 4)
         for name in names

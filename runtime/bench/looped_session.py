@@ -1,6 +1,6 @@
 """A long session from a short simulated run: its instants forwards, backwards and forwards again.
 
-Playing it takes next to no work, so that a bench on a small machine measures the hub alone. It
+Playing it needs little work, so that a bench on a small machine measures the hub alone. It
 holds no cameras, so that skeletons stay at unit scale.
 """
 
@@ -11,18 +11,18 @@ from cvsf.messages import Frame, Instant
 from cvsf.session.reader import SessionReader
 from cvsf.session.writer import SessionWriter
 from cvsf.system.errors import Refusal
-from runtime.bench.harness import rehearse
+from runtime.bench.harness import run_capture
 
 _FILMED_S = 10
-_SYNC_EVERY = 300
+_SYNC_EVERY = 300  # instants; a guess, not measured
 _FIRST_NS = 10**15
 
 
 def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> Path:
-    """A session of so many views at that rate, lasting that long; pictures of a simulated skier."""
+    """A session of a simulated skier with that many views, rate and length."""
     words = ["--cams", str(views), "--source", "sim", "--seed", "1000003", "--size", size]
     words += ["--fps", str(fps), "--duration", str(_FILMED_S)]
-    filmed = SessionReader(rehearse(words, data).session)
+    filmed = SessionReader(run_capture(words, data).session)
     pictures = _pictures(filmed, views)
     if len(pictures) < fps:
         raise Refusal(
@@ -41,17 +41,17 @@ def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> 
 
 
 def instant_ns(index: int, fps: int) -> int:
-    """When an instant of the session was exposed."""
+    """Exposure time of an instant of the session."""
     return _FIRST_NS + index * 10**9 // fps
 
 
 def index_of(t_ns: int, fps: int) -> int:
-    """The instant exposed then."""
+    """The instant of that exposure time."""
     return round((t_ns - _FIRST_NS) * fps / 1e9)
 
 
 def _pictures(filmed: SessionReader, views: int) -> list[dict[str, Frame]]:
-    """By exposure number: what was rendered, also where the hub had no time for it."""
+    """By exposure number: what was rendered, also where the hub dropped it."""
     found: dict[int, dict[str, Frame]] = {}
     for frame in filmed.frames():
         found.setdefault(frame.seq, {})[frame.camera] = frame

@@ -14,7 +14,7 @@ import typer
 from cvsf.messages import Skeleton
 from cvsf.session.reader import SessionReader
 from cvsf.system.errors import Refusal
-from runtime.bench.harness import rehearse
+from runtime.bench.harness import run_capture
 
 
 def bench_replay(
@@ -30,7 +30,7 @@ def bench_replay(
     with tempfile.TemporaryDirectory() as folder:
         words = ["--cams", str(len(cameras)), "--source", str(session.absolute())]
         words += ["--detector", str(Path(detector).absolute())] if detector else []
-        played = _skeletons(rehearse(words, Path(folder)).session)
+        played = _skeletons(run_capture(words, Path(folder)).session)
     if not recorded:
         raise Refusal(
             f"{session} holds no skeleton to compare with; record one with somebody in view"

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
 
 from cvsf.evaluation.ground_truth import GroundTruth, read_ground_truth
 from cvsf.evaluation.truth_rows import truth_rows
@@ -17,6 +16,7 @@ from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.session.reader import SessionReader
+from cvsf.shapes import Bool, Float
 from cvsf.skeleton import H36M_16
 
 Real = npt.NDArray[np.float64]

@@ -18,12 +18,13 @@ from cvsf.evaluation.ground_truth import read_ground_truth
 from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.session.reader import SessionReader
 from cvsf.system.errors import Refusal
-from runtime.bench.harness import rehearse
+from runtime.bench.harness import run_capture
 from runtime.bench.score_views import SCORED, score
 
 FIRST_UNSEEN = 1_000_000
 """Every seed below belongs to training."""
 _SETTLED_S = 3.0
+"""Seconds of the start that `instants_per_s` leaves out; a guess, not measured."""
 
 
 def bench_sim(
@@ -34,12 +35,8 @@ def bench_sim(
     moving: Annotated[bool, typer.Option("--moving", help="Cameras pan and zoom.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Score the product on slopes nobody has seen."""
-    chosen = seed or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(seeds)]
-    if below := [s for s in chosen if s < FIRST_UNSEEN]:
-        raise Refusal(
-            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
-        )
+    """Score the product on slopes that no training has seen."""
+    chosen = unseen_seeds(seed, seeds)
     engine, runs = load_engine(), []
     for one in chosen:
         typer.echo(f"slope {one}", err=True)
@@ -61,13 +58,23 @@ def bench_sim(
     )
 
 
+def unseen_seeds(given: list[int] | None, count: int) -> list[int]:
+    """The given seeds, else random ones; Refusal of a seed that training may have used."""
+    seeds = given or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(count)]
+    if below := [seed for seed in seeds if seed < FIRST_UNSEEN]:
+        raise Refusal(
+            f"seed {below[0]} may have been trained on; choose seeds from {FIRST_UNSEEN} on"
+        )
+    return seeds
+
+
 def _run(
     engine: Engine, seed: int, cams: int, seconds: float, source: str, folder: Path
 ) -> dict[str, Any]:
     truth_file = folder / "truth.npz"
     words = ["--cams", str(cams), "--source", source, "--seed", str(seed)]
     words += ["--duration", str(seconds), "--truth", str(truth_file)]
-    done = rehearse(words, folder)
+    done = run_capture(words, folder)
     reader = SessionReader(done.session)
     rows_of = truth_rows(reader, truth_file)
     poses = [pose for pose in reader.poses() if pose.instant in rows_of]

@@ -1,5 +1,5 @@
-"""`cvsf bench swap`: what a client of four cameras at 30 frames a second notices when the lifter is
-exchanged again and again, and whether what must not serve is refused while it goes on.
+"""`cvsf bench swap`: what a client of four cameras at 30 frames a second loses when the lifter is
+swapped again and again, and whether invalid engines are refused meanwhile.
 
 `instants_lost` counts instants of the played session without a skeleton at the client, from the
 first promotion to the last swap; `reordered` those that came after a later one.
@@ -33,13 +33,13 @@ from cvsf.messages import unpack
 from cvsf.registry.registry import Registry
 from cvsf.system.errors import Refusal
 from runtime.bench.fault_injection import SPOILT, put_live, relabelled
-from runtime.bench.harness import Running, rehearsing
+from runtime.bench.harness import Running, running_capture
 from runtime.bench.looped_session import index_of, repeated
 
 _VIEWS, _FPS, _SIZE = 4, 30, "320x240"
 _QUIET_S, _BLOCK = 15.0, 50  # of quiet after so many swaps
 _SWAP_S, _REFUSALS_S, _PATIENCE_S = 2.0, 90.0, 60.0  # at most
-_STAYS_S, _NICENESS = 2.0, 15
+_STAYS_S, _NICENESS = 2.0, 15  # these and above: guesses, not measured
 _P = 99.9
 
 
@@ -57,7 +57,7 @@ class Reader:
 
     def __init__(self, port: int) -> None:
         self.arrivals: list[Arrival] = []
-        self.trouble: str | None = None  # as the hub last said
+        self.trouble: str | None = None  # of the last stats
         self._port, self._stop = port, threading.Event()
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
         self._thread.start()
@@ -72,11 +72,11 @@ class Reader:
             while not self._stop.is_set():
                 if socket.poll(100):
                     topic, content = socket.recv_multipart()
-                    told = unpack(content, trusted=True)
+                    header = unpack(content, trusted=True)
                     if topic == b"stats":
-                        self.trouble = told["engine_trouble"]
+                        self.trouble = header["engine_trouble"]
                     else:
-                        one = Arrival(time.perf_counter(), told["t_ns"], told["engine"])
+                        one = Arrival(time.perf_counter(), header["t_ns"], header["engine"])
                         self.arrivals.append(one)
 
     def serves(self, engine: str) -> bool:
@@ -89,7 +89,7 @@ class Reader:
 
 
 def bench_swap(
-    swaps: Annotated[int, typer.Option(min=2, help="How often the engine is exchanged.")] = 200,
+    swaps: Annotated[int, typer.Option(min=2, help="How often the engine is swapped.")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Exchange the engine under load, then offer what has to be refused."""
@@ -113,7 +113,7 @@ def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]
     registry = Registry(data / "hub" / "models")
     pair = [registry.take_in(relabelled(data / name, name)).name for name in ("one", "other")]
     registry.promote(pair[0], "live before the bench")
-    with rehearsing(words, data / "hub") as running:
+    with running_capture(words, data / "hub") as running:
         reader = Reader(running.skeletons_port)
         try:
             _wait(running, lambda: len(reader.arrivals) > 2 * _FPS)
@@ -135,12 +135,12 @@ def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]
 
 @contextmanager
 def _promoter(models: Path) -> Iterator[Callable[[str, str], None]]:
-    """Promotes from a process of its own, as a night does: it takes no lock from the client here
-    and has what processor nobody else wants.
+    """Promotes from a process of its own, as a night does, at the lowest priority, so that it takes
+    no time from the client here.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_promote_as_told, args=(theirs, models), daemon=True)
+    process = context.Process(target=_promote_ordered, args=(theirs, models), daemon=True)
     process.start()
 
     def promote(id: str, why: str) -> None:
@@ -155,7 +155,7 @@ def _promoter(models: Path) -> Iterator[Callable[[str, str], None]]:
         process.join()
 
 
-def _promote_as_told(orders: Any, models: Path) -> None:
+def _promote_ordered(orders: Any, models: Path) -> None:
     os.nice(_NICENESS)
     registry = Registry(models)
     while order := orders.recv():
@@ -170,10 +170,10 @@ def _exchange(
     running: Running,
     reader: Reader,
     promote: Callable[[str, str], None],
-    asked: tuple[list[str], int, float],
+    options: tuple[list[str], int, float],
 ) -> tuple[dict[str, list[tuple[float, float]]], list[float]]:
     """Swap back and forth in blocks; when there was quiet and when not, and the hub's memory."""
-    pair, swaps, quiet_s = asked
+    pair, swaps, quiet_s = options
     spans: dict[str, list[tuple[float, float]]] = {"quiet": [], "swapping": []}
     hub, rss_mb = running.hub_process(), []
 
@@ -198,7 +198,7 @@ def _exchange(
 
 
 def _refuse(running: Running, reader: Reader, registry: Registry) -> dict[str, bool]:
-    """Offer every spoilt engine; whether it was refused, said so, and the old one went on."""
+    """Promote every invalid engine; whether it was refused, reported, and the old one kept."""
     serving, refused = reader.arrivals[-1].engine, {}
     for case, spoil in SPOILT.items():
         bad = relabelled(registry.models / f"spoilt-{case.replace(' ', '-')}", None)

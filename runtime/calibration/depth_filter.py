@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
+
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.rig import Calibration
+from cvsf.shapes import Float
 from runtime.calibration.observation_codec import LiftedPose, stack
 from runtime.calibration.reprojection_error import find_moved_view, reprojection_errors
 

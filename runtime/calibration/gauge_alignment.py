@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.rotation import nearest_rotation
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 

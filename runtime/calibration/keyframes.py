@@ -8,9 +8,9 @@ from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.observations import LiftedObservations
+from cvsf.shapes import Float
 from runtime.calibration.observation_codec import LiftedPose, stack
 
 # guesses, not measured

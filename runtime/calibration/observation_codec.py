@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
 from cvsf.messages import MultiviewPose, from_header, to_header
 from cvsf.multiview.observations import LiftedObservations
+from cvsf.shapes import Float
 from cvsf.skeleton import Array, JointSet, joint_set
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.multiview.observations import Observations
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.triangulation import triangulate
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
 
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import nearest_rotation
+from cvsf.shapes import Bool, Float
 from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
 from cvsf.hub_config import HubConfig
@@ -22,6 +21,7 @@ from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from cvsf.session.calibrations import CAMERAS, CalibrationUpdate, read_cameras
+from cvsf.shapes import Float
 from cvsf.skeleton import joint_set
 from cvsf.system.errors import Refusal
 from runtime.calibration.calibrator_client import CalibratorClient

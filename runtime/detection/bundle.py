@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -68,7 +68,7 @@ class NetworkManifest(BaseModel):
         return not any(self.mean) and set(self.std) == {1.0}
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> "NetworkManifest":
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
                 raise ValueError(f"{name} has {len(values)} values, expected 1 or {self.channels}")
@@ -109,7 +109,7 @@ class Manifest(BaseModel):
         )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> "Manifest":
         joint_set(self.joint_set)
         if (self.kind == "whole frame") != (self.detector is None):
             raise ValueError(f"a bundle of the kind {self.kind!r} has the wrong networks")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvsf.engine.engine import Kind, Told
+from cvsf.engine.engine import Kind, Progress
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import Bundle, NetworkManifest
@@ -75,7 +75,7 @@ class Detector:
         networks = {"pose": self._pose} | ({"detector": self._boxes} if self._boxes else {})
         return {role: network.backend for role, network in networks.items()}
 
-    def build_plans(self, told: Told | None = None) -> None:
+    def build_plans(self, told: Progress | None = None) -> None:
         """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
         on a thread beside the one that detects. A Refusal says which networks stay where they are;
         what one cannot is no reason for the other.

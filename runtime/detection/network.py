@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.engine.engine import BUCKETS, Kind, Told, choose
+from cvsf.engine.engine import BUCKETS, Kind, Progress, choose
 from cvsf.engine.manifest import GOLDEN_LIMITS, Precision
 from cvsf.engine.onnx_backend import OnnxSession, Session
 from cvsf.engine.plan_cache import Plans, Profile, Range
@@ -58,7 +58,7 @@ class Network:
         """Who runs it: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
         return self._session.backend
 
-    def build_plan(self, told: Told | None = None) -> None:
+    def build_plan(self, told: Progress | None = None) -> None:
         """Go over to TensorRT where it was asked for and can be had, the plan built first; seconds
         to minutes, beside the work. Refusal leaves the network where it is.
 
@@ -88,7 +88,7 @@ class Network:
     def _outputs(self, batch: Batch) -> list[Batch]:
         return self._session.run({self.manifest.input: batch})
 
-    def _open(self, precision: Precision, told: Told | None) -> None:
+    def _open(self, precision: Precision, told: Progress | None) -> None:
         """Run its plan from now on, if that says what ONNX Runtime says of noise."""
         from cvsf.engine.tensorrt_backend import TensorrtSession
 

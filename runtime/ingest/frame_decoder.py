@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from jaxtyping import UInt8
 
 from cvsf.messages import Frame
+from cvsf.shapes import UInt8
 
 Picture = npt.NDArray[np.uint8]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from cvsf.engine.engine import Lifted
 from cvsf.evaluation.metrics import Real, multiview_agreement
 from cvsf.messages import MultiviewPose
+from cvsf.shapes import Float
 from cvsf.skeleton import Array, joint_set
 
 MEASURES = ("agreement", "reprojection")

@@ -32,7 +32,7 @@ from cvsf.session.recovery import recover
 from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
 from runtime.bench import clip, hub, live, swap
-from runtime.bench.harness import Rehearsal
+from runtime.bench.harness import CaptureRun
 from runtime.bench.replay import bench_replay
 from runtime.bench.sim import bench_sim
 from runtime.commands.headless_browser import find_chromium
@@ -271,7 +271,7 @@ def test_bench_replay_reports_the_listed_figures(heard: Heard) -> None:
 
 
 def test_bench_live_reports_the_listed_figures(heard: Heard) -> None:
-    found = live._scored(Rehearsal(heard.lines), heard.truth, "cam0")
+    found = live._scored(CaptureRun(heard.lines), heard.truth, "cam0")
     runs = [{"seed": 1_000_003, "knocked": 0, **found}]
     result = {**live._pooled(runs), "seeds": [1_000_003], "runs": runs}
     check("json", "cvsf bench live", spoken(result))

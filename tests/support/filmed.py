@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from capture.simulator.ground_truth import seen as really_seen
+from capture.simulator.ground_truth import visible_joints
 from capture.simulator.scene import Viewpoint, aim, make_slope, place_camera, project, turned
 from capture.simulator.skier import pose_skier
 from cvsf.engine.engine import Engine, load_engine
@@ -96,7 +96,7 @@ def film_skier(
 def _watch(view: Viewpoint, stamps: npt.NDArray[np.int64], joints: Real) -> tuple[Real, Real]:
     rotation, focal = aim(view, stamps, joints[:, 0])
     px = project(joints, view.eye, rotation, focal, SIZE)[1]
-    shown = really_seen(joints, view, rotation, focal)
+    shown = visible_joints(joints, view, rotation, focal)
     inside = np.logical_and(px >= 0, px < np.array(SIZE)).all(-1)
     return px, np.where(shown, 0.95, np.where(inside, 0.45, 0.0))
 

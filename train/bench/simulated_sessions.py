@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
@@ -111,7 +112,7 @@ def biased_bundle(seed: int, folder: Path) -> Path:
     return folder
 
 
-def shifted(model: onnx.ModelProto, cells: np.ndarray[Any, Any]) -> onnx.ModelProto:
+def shifted(model: onnx.ModelProto, cells: npt.NDArray[Any]) -> onnx.ModelProto:
     """The network with its heatmaps (B, J, h, w) moved down by so many cells, each its own."""
     kernels = np.zeros((len(cells), 1, 2 * _REACH + 1, 1), np.float32)
     for kernel, shift in zip(kernels[:, 0, :, 0], cells.clip(-_REACH, _REACH - 1e-6), strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cvsf.system.errors import Refusal
 from train.data.dataset_recording import Split
@@ -17,6 +17,7 @@ from train.data.mpi_inf_3dhp import read_mpi_inf_3dhp
 from train.data.skipose import read_skipose
 
 
+@runtime_checkable
 class Read(Protocol):
     """The sessions of a split, one at a time, after what is missing has been refused."""
 

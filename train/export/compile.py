@@ -39,7 +39,7 @@ from cvsf.engine.manifest import (
     sha256_of,
     verified_file,
 )
-from cvsf.engine.mixed_precision import halved
+from cvsf.engine.mixed_precision import in_mixed_precision
 from cvsf.model.fusion import FusedLifter, LiftedViews
 from cvsf.model.weak_perspective_ba import ROUNDS
 from cvsf.registry.registry import LIVE
@@ -175,7 +175,7 @@ def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
     """The manifest of the graph in the draft, written beside it with the half graph and the golden
     vectors, once ONNX Runtime says what torch says.
     """
-    (draft / LIFTER_FP16).write_bytes(halved(draft / LIFTER))
+    (draft / LIFTER_FP16).write_bytes(in_mixed_precision(draft / LIFTER))
     known = Torch(graph)
     write_golden(known, draft / GOLDEN)
     facts: dict[str, Any] = {

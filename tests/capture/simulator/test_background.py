@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from capture.simulator.background import Backdrop
-from capture.simulator.course import Real
 from capture.simulator.scene import Viewpoint, look_at, make_slope, place_camera
-from capture.simulator.scenery import Land, Picture, make_land, paint
+from capture.simulator.scenery import Land, make_land, paint
+from cvsf.shapes import Picture, Real
 
 SIZE = (160, 120)
 UNCHANGED, STILL = np.ones(3), np.zeros(2)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import simplejpeg
 
-from capture.simulator.ground_truth import merge_truth, seen
+from capture.simulator.ground_truth import merge_truth, visible_joints
 from capture.simulator.scenario import Staged
 from capture.simulator.scene import aim, make_slope, place_camera, project
 from capture.simulator.simulated_camera import open_simulated
@@ -33,7 +33,7 @@ def test_joints_behind_a_limb_are_not_visible() -> None:
     joints = pose_skier(slope.build, slope.course, stamps).joints
     view = place_camera(slope, 0, SIZE)
     rotation, focal = aim(view, stamps, joints[:, 0])
-    visible = seen(joints, view, rotation, focal)
+    visible = visible_joints(joints, view, rotation, focal)
     assert 0.6 < visible.mean() < 0.97
     side = np.abs(project(joints, view.eye, rotation, focal, SIZE)[0][..., 2])
     far = np.where(

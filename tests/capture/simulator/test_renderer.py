@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from capture.simulator.ground_truth import seen
+from capture.simulator.ground_truth import visible_joints
 from capture.simulator.renderer import Painter
 from capture.simulator.scene import aim, make_slope, place_camera, project
 from capture.simulator.shots import film, set_stage
@@ -42,7 +42,7 @@ def test_the_skier_is_drawn_at_the_true_keypoints() -> None:
     joints = np.stack([shot.joints for shot in shots])
     rotation, focal = aim(view, stamps, joints[:, 0])
     _, px = project(joints, view.eye, rotation, focal, SIZE)
-    visible = seen(joints, view, rotation, focal)
+    visible = visible_joints(joints, view, rotation, focal)
     hits = []
     for picture, points, shown in zip(pictures, px, visible, strict=True):
         change = cv2.blur(np.abs(picture - empty).sum(-1), (3, 3))

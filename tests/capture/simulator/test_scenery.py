@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from capture.simulator.course import Real
 from capture.simulator.scene import look_at, make_slope, project
 from capture.simulator.scenery import Land, draw_post, make_land, paint
+from cvsf.shapes import Real
 
 SIZE, FOCAL_PX = (160, 120), 130.0
 

@@ -17,6 +17,8 @@ FAKED = (
     "tensorrt", "cuda", "cuda.bindings", "cuda.bindings.runtime", "cvsf.engine.cuda",
     "cvsf.engine.tensorrt_backend",
 )  # fmt: skip
+_loaded: dict[str, ModuleType] = {}
+"""Loaded once: a class that is made anew is another one for the checks of annotations."""
 
 
 @pytest.fixture
@@ -25,7 +27,12 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), str(ROOT)]))
     _forget()
-    yield importlib.import_module("cuda.bindings.runtime")
+    sys.modules.update(_loaded)
+    _loaded.update((name, importlib.import_module(name)) for name in FAKED)
+    cuda = _loaded["cuda.bindings.runtime"]
+    vars(cuda)["launched"] = 0
+    cuda.memory.clear()
+    yield cuda
     _forget()
 
 
@@ -35,7 +42,7 @@ def plans(tmp_path: Path) -> Path:
 
 
 def _forget() -> None:
-    """So that the next import of any of them loads it once more."""
+    """So that the next import of any of them does not find the stand-in."""
     for name in FAKED:
         sys.modules.pop(name, None)
         package, _, module = name.rpartition(".")

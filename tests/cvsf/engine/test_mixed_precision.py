@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from cvsf.engine.mixed_precision import halved
+from cvsf.engine.mixed_precision import in_mixed_precision
 from cvsf.system.errors import Refusal
 
 WIDE, NARROW = 32, 4
@@ -38,7 +38,7 @@ def network(path: Path, size: int = WIDE) -> Path:
 
 
 def test_the_wide_layers_become_halves_and_inputs_and_outputs_stay_float32(tmp_path: Path) -> None:
-    graph = onnx.load_model_from_string(halved(network(tmp_path / "wide.onnx"))).graph
+    graph = onnx.load_model_from_string(in_mixed_precision(network(tmp_path / "wide.onnx"))).graph
     assert {w.data_type for w in graph.initializer} == {TensorProto.FLOAT16}
     assert [n.op_type for n in graph.node] == [
         "Cast", "MatMul", "Add", "Relu", "MatMul", "Cast", "Softmax",
@@ -54,7 +54,7 @@ def test_a_network_in_half_precision_gives_the_numbers_of_the_whole_one_within_1
     fed = {"x": np.random.default_rng(1).normal(size=(5, WIDE)).astype(np.float32)}
     whole, half = (
         onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, fed)[0]
-        for model in (str(path), halved(path))
+        for model in (str(path), in_mixed_precision(path))
     )
     assert half.dtype == np.float32
     np.testing.assert_allclose(half, whole, rtol=0.01)
@@ -67,12 +67,14 @@ def test_an_output_of_a_wide_layer_keeps_its_name_and_type(tmp_path: Path) -> No
     model.graph.output[0].name = "d"
     onnx.save(model, str(tmp_path / "bare.onnx"))
     session = onnxruntime.InferenceSession(
-        halved(tmp_path / "bare.onnx"), providers=["CPUExecutionProvider"]
+        in_mixed_precision(tmp_path / "bare.onnx"), providers=["CPUExecutionProvider"]
     )
     assert [(t.name, t.type) for t in session.get_outputs()] == [("d", "tensor(float)")]
 
 
 def test_a_network_of_narrow_layers_alone_is_refused_by_its_path(tmp_path: Path) -> None:
     path = network(tmp_path / "narrow.onnx", NARROW)
-    with pytest.raises(Refusal, match=r"narrow\.onnx has no wide layer to halve; run it in"):
-        halved(path)
+    with pytest.raises(
+        Refusal, match=r"narrow\.onnx has no wide layer for half precision; run it in"
+    ):
+        in_mixed_precision(path)

@@ -82,7 +82,7 @@ def test_a_network_in_half_precision_has_half_weights_and_leaves_no_scratch_file
     path = network(tmp_path / "wide.onnx")
     code, said = built(tmp_path, path, halve=[0.0, 1.0])
     assert code == 0
-    assert said[:2] == [{"phase": "Halving", "share": share} for share in (0.0, 1.0)]
+    assert said[:2] == [{"phase": "Converting", "share": share} for share in (0.0, 1.0)]
     _, _, rest = (tmp_path / "plan").read_bytes().partition(b"\n")
     weights = onnx.load_model_from_string(rest).graph.initializer
     assert [w.data_type for w in weights] == [TensorProto.FLOAT16]

@@ -37,13 +37,13 @@ def test_tensorrt_is_unavailable_without_a_gpu_with_the_reason(
 
 
 def test_a_result_of_none_or_false_is_refused_with_the_logged_errors() -> None:
-    log = SimpleNamespace(said=["first", "second"])
+    log = SimpleNamespace(messages=["first", "second"])
     for nothing in (None, False):
         with pytest.raises(Refusal) as refused:
             must(nothing, "load a plan", log)
         assert str(refused.value) == "TensorRT failed to load a plan: first / second"
     with pytest.raises(Refusal, match="failed to load a plan: it gave no reason"):
-        must(None, "load a plan", SimpleNamespace(said=[]))
+        must(None, "load a plan", SimpleNamespace(messages=[]))
     assert must(0, "count", log) == 0
 
 
@@ -52,8 +52,8 @@ def test_a_constructor_that_raises_is_refused_as_one_that_gave_none() -> None:
         raise TypeError("pybind11 got a null pointer")
 
     with pytest.raises(Refusal, match="TensorRT failed to start: out of memory"):
-        started(fails, "start", SimpleNamespace(said=["out of memory"]))
-    assert started(lambda: "made", "start", SimpleNamespace(said=[])) == "made"
+        started(fails, "start", SimpleNamespace(messages=["out of memory"]))
+    assert started(lambda: "made", "start", SimpleNamespace(messages=[])) == "made"
 
 
 def test_the_listener_keeps_errors_and_no_warnings() -> None:
@@ -62,4 +62,4 @@ def test_the_listener_keeps_errors_and_no_warnings() -> None:
     severity = trt.ILogger.Severity
     for level in (severity.INTERNAL_ERROR, severity.ERROR, severity.WARNING):
         log.log(level, str(level))
-    assert log.said == [str(severity.INTERNAL_ERROR), str(severity.ERROR)]
+    assert log.messages == [str(severity.INTERNAL_ERROR), str(severity.ERROR)]

@@ -115,5 +115,5 @@ def test_a_window_of_an_even_number_of_frames_is_refused() -> None:
 
 
 def test_a_lifter_that_treats_both_sides_alike_is_refused_with_axis_angles() -> None:
-    with pytest.raises(ValueError, match="treats both sides alike says rotations in 6d"):
+    with pytest.raises(ValueError, match="treats both sides alike gives rotations in 6d"):
         LifterShape(joints=JOINTS, mirrored=H36M_16.mirrored, rotation="axis-angle")

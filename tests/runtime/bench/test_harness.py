@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 import pytest
 
 from cvsf.system.errors import Refusal
-from runtime.bench.harness import Rehearsal, Running, free_ports, rehearse, rehearsing
+from runtime.bench.harness import CaptureRun, Running, free_ports, run_capture, running_capture
 
 
 def test_free_ports_are_different_and_can_be_bound() -> None:
@@ -19,7 +19,7 @@ def test_free_ports_are_different_and_can_be_bound() -> None:
 
 
 def test_the_session_is_read_from_the_last_line() -> None:
-    done = Rehearsal([{"session": "/early"}, {"session": "/data/sessions/x", "final": True}])
+    done = CaptureRun([{"session": "/early"}, {"session": "/data/sessions/x", "final": True}])
     assert done.final["final"] is True
     assert done.session == Path("/data/sessions/x")
 
@@ -29,7 +29,7 @@ def test_a_refusal_of_the_product_is_reported_with_its_command_code_and_sentence
 ) -> None:
     words = ["--cams", "1", "--source", "sim", "--seed", "-1"]
     with pytest.raises(Refusal) as refused:
-        rehearse(words, tmp_path)
+        run_capture(words, tmp_path)
     assert str(refused.value) == (
         "cvsf-capture --cams 1 --source sim --seed -1 ended with 2:"
         " the simulator's seed is -1: expected 0 or more."
@@ -40,7 +40,7 @@ def test_a_refusal_of_the_product_is_reported_with_its_command_code_and_sentence
 def test_a_run_that_ends_without_a_final_account_has_failed_and_is_not_waited_for(
     tmp_path: Path,
 ) -> None:
-    with rehearsing(["--version"], tmp_path) as running:
+    with running_capture(["--version"], tmp_path) as running:
         with pytest.raises(Refusal, match="cvsf-capture --version ended with 0: nothing"):
             running.wait_for(lambda lines: bool(lines))
         with pytest.raises(Refusal, match="no process runs as node cam0"):

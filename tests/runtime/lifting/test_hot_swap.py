@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cvsf.client import skeletons
-from cvsf.engine.engine import SHIPPED, Choice, Engine, Told, load_engine
+from cvsf.engine.engine import SHIPPED, Choice, Engine, Progress, load_engine
 from cvsf.engine.manifest import LIFTER, MANIFEST
 from cvsf.registry.registry import Registry, shipped_id
 from cvsf.session.reader import read_manifest as read_session
@@ -179,7 +179,7 @@ def planning(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders a plan was asked for, on a machine that can build none: a stand-in serves."""
     asked: list[Path] = []
 
-    def build(folder: Path, plans: Path, told: Told) -> Engine:
+    def build(folder: Path, plans: Path, told: Progress) -> Engine:
         asked.append(folder)
         told("building", 0.5)
         if folder.name == "unbuildable":

@@ -22,7 +22,7 @@ from cvsf.engine.manifest import (
     read_manifest,
     sha256_of,
 )
-from cvsf.engine.mixed_precision import halved
+from cvsf.engine.mixed_precision import in_mixed_precision
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
@@ -86,7 +86,7 @@ def test_a_network_without_wide_layers_is_not_put_in_half_precision(tmp_path: Pa
     model.graph.output.append(seen)
     onnx.save(model, str(tmp_path / "small.onnx"))
     with pytest.raises(Refusal, match="no wide layer"):
-        halved(tmp_path / "small.onnx")
+        in_mixed_precision(tmp_path / "small.onnx")
 
 
 @pytest.mark.slow
