@@ -91,7 +91,7 @@ BENCHES = {
     ),
 }
 EXTRA_OF = {
-    **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "matplotlib"], "train"),
+    **dict.fromkeys(["torch", "onnx", "onnxscript", "jaxtyping", "jinja2", "matplotlib"], "train"),
     **dict.fromkeys(["cdflib", "h5py", "scipy"], "train"),
     "av": "rtsp",
 }

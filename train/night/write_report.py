@@ -15,7 +15,6 @@ from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
 from train.night.folder import Night, now
 from train.night.session_selection import REPORT, Plan
-from train.report.page import write_page
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +52,8 @@ def tell(
     report |= {name: found[name] for name in _PROVEN if name in found}
     report = {name: plain(value) for name, value in report.items()}
     try:
+        from train.report.page import write_page  # loads matplotlib, which only a page needs
+
         write_page(report, night.folder / PAGE)
     except Exception as error:  # a page that cannot be drawn holds no night up
         log.exception("page not written", extra={"night": night.id})
