@@ -105,22 +105,11 @@ def _kept(found: Floats, manifest: NetworkManifest) -> npt.NDArray[np.intp]:
     """Which boxes (N, 5) are confident and not another one's double, most confident first."""
     sound = np.isfinite(found).all(-1) & (found[:, 4] >= manifest.min_confidence)
     candidates = np.flatnonzero(sound & (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]))
-    if len(candidates) == 0:
-        return candidates
     order = candidates[np.argsort(-found[candidates, 4], kind="stable")]
-    kept: list[int] = []
-    while len(order) and len(kept) < _MOST_PEOPLE:
-        kept.append(int(order[0]))
-        order = order[1:][_overlaps(found[order[0]], found[order[1:]]) <= _OVERLAP]
-    return np.asarray(kept, np.intp)
-
-
-def _overlaps(one: Floats, others: Floats) -> Floats:
-    """What a box shares with each of the others, over what the two cover."""
-    low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:4], others[:, 2:4])
-    shared = np.clip(high - low, 0, None).prod(1)
-    areas = (others[:, 2:4] - others[:, :2]).prod(1)
-    return np.asarray(shared / ((one[2:4] - one[:2]).prod() + areas - shared))
+    corners = found[order, :4]
+    sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxes(sizes.tolist(), found[order, 4], 0.0, _OVERLAP)
+    return order[np.asarray(kept, np.intp)][:_MOST_PEOPLE]
 
 
 def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
