@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.commands.headless_browser import Chromium, find_chromium
+from tests.support.headless_browser import Chromium, find_chromium
 from tests.support.nights import night_report, skeletons
 from tests.support.pages import page_of
 from train.report.page import write_page
