@@ -27,7 +27,7 @@ _MORPH_AGAIN = "expected a file as `cvsf train-morph` wrote it, copy it again or
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Everything a run needs to go on, and everything an engine's manifest needs to say."""
+    """Everything a run needs to go on, and everything an engine's manifest holds."""
 
     variant: str
     joint_set: str
@@ -89,13 +89,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         checkpoint.morphing()
     except (TypeError, RuntimeError, AttributeError, KeyError) as error:
         raise Refusal(
-            f"{path} holds weights of another network than its shape says; {_TRAIN_AGAIN}"
+            f"{path} holds weights of another network than its recorded shape; {_TRAIN_AGAIN}"
         ) from error
     return checkpoint
 
 
 def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
-    """A morph in a file of its own, with what is to be said of it."""
+    """A morph in a file of its own, with its description."""
     draft = path.with_suffix(".part")
     rest = morph.at_rest() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
     torch.save(rest, draft)

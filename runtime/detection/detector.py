@@ -25,7 +25,7 @@ from runtime.telemetry.stage_timer import Stages
 log = logging.getLogger(__name__)
 
 _GAP_NS = 500_000_000
-"""After a longer silence nobody is where they were."""
+"""After a longer gap no person is expected where they were; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ class Detector:
 
     def build_plans(self, told: Told | None = None) -> None:
         """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
-        on a thread beside the one that detects. A Refusal says which networks stay where they are;
-        what one cannot is no reason for the other.
+        on a thread beside the one that detects. A Refusal names the networks that stay where they
+        are; one network may go over without the other.
         """
         refused = []
         for network in (self._boxes, self._pose):
@@ -91,7 +91,7 @@ class Detector:
             raise Refusal("; ".join(refused))
 
     def plan_beside(self) -> None:
-        """The same on a thread of its own, failures told in the log."""
+        """The same on a thread of its own, failures written to the log."""
 
         def plan() -> None:
             try:
@@ -102,7 +102,7 @@ class Detector:
         threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
-        """Forget everybody."""
+        """Forget every person."""
         self._tracks.clear()
         self._seen_ns.clear()
         self._instant = 0
@@ -149,7 +149,7 @@ class Detector:
     def _read(
         self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
     ) -> dict[str, Person]:
-        """The joints of everybody who is followed, and the tracks moved to them."""
+        """The joints of every person who is followed, and the tracks moved to them."""
         with stages("crop"):
             expected = {camera: self._tracks[camera].expected(t_ns) for camera in pictures}
             followed = {camera: box for camera, box in expected.items() if box is not None}
@@ -181,9 +181,9 @@ class Detector:
             outputs = self._pose.run(batch)
         with stages("keypoints"):
             found = {}
-            everybody = people(outputs, self._pose.manifest)
+            persons = people(outputs, self._pose.manifest)
             for camera, fit, (seen, places, confidence) in zip(
-                pictures, fits, everybody, strict=True
+                pictures, fits, persons, strict=True
             ):
                 boxes_px = _in_picture(seen, fit, pictures[camera])
                 which = self._tracks[camera].look(boxes_px, t_ns)

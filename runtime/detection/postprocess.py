@@ -1,6 +1,6 @@
-"""What networks say, read as boxes and joints in the pixels of their input.
+"""Outputs of networks read as boxes and joints, in the pixels of their input.
 
-Input pixels are continuous, (0, 0) the corner of the first. Nothing here knows of pictures.
+Input pixels are continuous, (0, 0) the corner of the first. It does not use pictures.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def joints(outputs: Sequence[Batch], manifest: NetworkManifest) -> tuple[Floats,
 def people(
     outputs: Sequence[Batch], manifest: NetworkManifest
 ) -> list[tuple[Floats, Floats, Floats]]:
-    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of everybody in it."""
+    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of the people."""
     found = []
     for dets, keypoints in zip(outputs[0], outputs[1], strict=True):
         kept = _kept(dets.astype(np.float64), manifest)
@@ -124,9 +124,9 @@ def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
     for each in raw:
         confidence = each[:, 4].astype(np.float64) * each[:, 5]
         likely = confidence >= manifest.min_confidence
-        cell, said = cells[likely], each[likely, :4].astype(np.float64)
-        centre = (said[:, :2] + cell[:, :2]) * cell[:, 2:]
-        half = np.exp(np.minimum(said[:, 2:], 20.0)) * cell[:, 2:] / 2
+        cell, values = cells[likely], each[likely, :4].astype(np.float64)
+        centre = (values[:, :2] + cell[:, :2]) * cell[:, 2:]
+        half = np.exp(np.minimum(values[:, 2:], 20.0)) * cell[:, 2:] / 2
         found.append(np.concatenate([centre - half, centre + half, confidence[likely, None]], 1))
     return found
 

@@ -1,6 +1,6 @@
 """The person of interest in one view: the largest box at first, then the same person.
 
-Somebody else takes over only by being clearly larger for a while; a moment is not enough.
+Another person is followed instead only after being clearly larger for a while.
 """
 
 import math
@@ -10,23 +10,25 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+# Guesses, not measured.
 _YOUNG_NS = 500_000_000
 """So long after the first sight the choice is still open and looked at often."""
 _YOUNG_LOOKS = 3
 _LARGER_YOUNG, _LARGER = 1.2, 1.5
-"""How many times the area of the person's box a stranger's must have."""
+"""So many times larger must another person's box be, by area, to be followed instead."""
 _LOOKS_YOUNG, _LOOKS = 2, 5
 """At how many looks in a row."""
 _PATIENCE_NS = 1_000_000_000
-"""A stranger stays larger, and a lost person stays remembered, this long."""
+"""Another person must stay larger this long; a lost person is kept this long."""
 _SAME = 0.3
 """Boxes that share this much of their union are one person."""
 _STEP = 0.35
 """So many heights from where the person was expected is still the same person's move."""
 _ALIKE = 0.65
 """The same person's height from one sight to the next, at least, smaller over larger."""
-_UNUSUAL, _SETTLING = 0.6, 0.1
-"""Joints less certain than this share of the usual are doubted where no box confirms them."""
+_UNUSUAL, _USUAL_RATE = 0.6, 0.1
+"""Joints less certain than this share of the usual are weak where no box confirms them; the usual
+confidence is their running mean at this rate."""
 _WEAK_POSES = 3
 _FEWEST_JOINTS = 4
 _SHRINK = 0.3
@@ -34,7 +36,7 @@ _SHRINK = 0.3
 
 
 class Track:
-    """Where the person is, was going, and who else might be meant."""
+    """Where the person is, was going, and which other person might be followed instead."""
 
     def __init__(self, every: int, turn: int, beyond: float) -> None:
         self._every = every
@@ -43,27 +45,27 @@ class Track:
         self.forget()
 
     def forget(self) -> None:
-        """Start as if nobody had ever been seen."""
+        """Start as before the first detection."""
         self._box: Floats | None = None
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0
         self._looks = self._since_look = self._unconfirmed = self._weak = 0
         self._usual = 0.0  # confidence of the joints of this person
         self._lost = False
-        self._stranger: Floats | None = None
-        self._stranger_looks = self._stranger_ns = 0
+        self._rival: Floats | None = None
+        self._rival_looks = self._rival_ns = 0
 
     def due(self, instant: int, t_ns: int) -> bool:
         """Whether the whole picture should be searched in this instant; called once in each."""
         self._since_look += 1
         if self._box is None or self._lost or self._looks < _YOUNG_LOOKS:
             return True
-        if self._unconfirmed or self._stranger_looks or t_ns - self._born_ns < _YOUNG_NS:
+        if self._unconfirmed or self._rival_looks or t_ns - self._born_ns < _YOUNG_NS:
             return self._since_look >= max(1, self._every // 4)
         return instant % self._every == self._turn * _stride(self._every) % self._every
 
     def expected(self, t_ns: int) -> Floats | None:
-        """Where the person's box should be now; None while nobody is followed."""
+        """Where the person's box should be now; None while no person is followed."""
         return None if self._box is None or self._lost else self._moved(t_ns)
 
     def look(self, found: Floats, t_ns: int) -> int | None:
@@ -88,17 +90,17 @@ class Track:
         here = self._moved(t_ns) if self._box is not None else None
         firm = confidence >= gate
         if here is None or confidence.mean() < gate or firm.sum() < _FEWEST_JOINTS:
-            return self._doubt()
+            return self._count_weak()
         low, high = joints_px[firm].min(0), joints_px[firm].max(0)
         grown = self._beyond * (high - low).max()
         box = np.concatenate([low - grown, high + grown])
         sure = float(confidence.mean())
         if _overlap(box, here) < _SAME and not _near(box, here, _STEP):
-            return self._doubt()
+            return self._count_weak()
         if self._unconfirmed and sure < _UNUSUAL * self._usual:
-            return self._doubt()
+            return self._count_weak()
         self._weak = 0
-        self._usual += (sure - self._usual) * (_SETTLING if self._usual else 1.0)
+        self._usual += (sure - self._usual) * (_USUAL_RATE if self._usual else 1.0)
         self._move(_eased(box, here), t_ns)
         return True
 
@@ -107,7 +109,7 @@ class Track:
         """The person's box as of the last look or joints."""
         return self._box
 
-    def _doubt(self) -> bool:
+    def _count_weak(self) -> bool:
         self._weak += 1
         self._lost = self._lost or self._weak >= _WEAK_POSES
         return False
@@ -122,7 +124,7 @@ class Track:
         return which
 
     def _confirm(self, box: Floats, here: Floats, t_ns: int) -> None:
-        """The person was found again: settle between the box seen and the one expected."""
+        """The person was detected: take the mean of the box found and the one expected."""
         self._unconfirmed = 0
         fresh = self._lost or self._looks <= _YOUNG_LOOKS
         if self._lost:
@@ -161,26 +163,28 @@ class Track:
         return min(near, key=lambda i: float(np.abs(_centre(found[i]) - _centre(here)).sum()))
 
     def _yields_to(self, rival: int | None, found: Floats, here: Floats, t_ns: int) -> bool:
-        """Whether a stranger has been there long enough, or large enough for long enough."""
+        """Whether the track goes to another person: the old one is lost too long, or the other one
+        larger for long enough.
+        """
         waited = t_ns - self._seen_ns > _PATIENCE_NS
         if self._lost and waited:
             return True
         young = t_ns - self._born_ns < _YOUNG_NS
         factor = _LARGER_YOUNG if young else _LARGER
         if rival is None or _area(found[rival]) < factor * _area(here):
-            self._stranger, self._stranger_looks = None, 0
+            self._rival, self._rival_looks = None, 0
             return False
         box = found[rival, :4].copy()
-        same = self._stranger is not None and (
-            _overlap(box, self._stranger) >= _SAME / 3 or _near(box, self._stranger, 0.5)
+        same = self._rival is not None and (
+            _overlap(box, self._rival) >= _SAME / 3 or _near(box, self._rival, 0.5)
         )
         if not same:
-            self._stranger_looks, self._stranger_ns = 0, t_ns
-        self._stranger = box
-        self._stranger_looks += 1
+            self._rival_looks, self._rival_ns = 0, t_ns
+        self._rival = box
+        self._rival_looks += 1
         if young:
-            return self._stranger_looks >= _LOOKS_YOUNG
-        return self._stranger_looks >= _LOOKS and t_ns - self._stranger_ns >= _PATIENCE_NS
+            return self._rival_looks >= _LOOKS_YOUNG
+        return self._rival_looks >= _LOOKS and t_ns - self._rival_ns >= _PATIENCE_NS
 
 
 def _stride(every: int) -> int:

@@ -148,7 +148,7 @@ def _film(folder: Path, seeds: range, *, moving: bool) -> None:
     if done.returncode:
         raise Refusal(
             f"cvsf simulate ended with {done.returncode}, expected pictures of {first}:{last} "
-            f"in {folder}; its own message above says why"
+            f"in {folder}; its own message above has the reason"
         )
 
 

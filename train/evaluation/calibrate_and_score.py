@@ -149,7 +149,7 @@ def solve(filmed: Filmed, order: Order) -> Outcome:
 def _upright(seen: LiftedObservations, order: Order) -> tuple[Calibration, Placed]:
     for camera, size in zip(seen.cameras, seen.size_px, strict=True):
         if not size.all():
-            raise Undetermined(f"the size of {camera}'s pictures is not known; say it as image_px")
+            raise Undetermined(f"the size of {camera}'s pictures is not known; give it as image_px")
     found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
     placed = place(seen, found)
     try:

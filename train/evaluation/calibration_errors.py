@@ -82,7 +82,7 @@ def errors(predicted: Real, observations: LiftedObservations, real: Reality) -> 
     counted = seen & (seen.sum(1, keepdims=True) > 1)
     root = observations.joint_set.index("hip")
     known = np.asarray(np.isfinite(real.joints_mm).all(-1))
-    if real.cameras is not None:  # what two views did not see is nobody's to find
+    if real.cameras is not None:  # what fewer than two views saw cannot be found
         known &= (observations.confidence > 0).sum(1)[:, None] > 1
     chosen, which = list(real.joints), known[counted]
     rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
@@ -163,7 +163,7 @@ def bone_spread_mm(placed: Placed, real: Reality, size_mm: float) -> dict[str, d
 
 
 def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
-    """Scale, rotation and shift that bring points (M, 3) nearest to others, far ones doubted."""
+    """Scale, rotation and shift that bring points (M, 3) nearest to others, robustly."""
     weight = np.ones(len(source))
     for _ in range(10):
         turn, _ = align(source, target, weight)

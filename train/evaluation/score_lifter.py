@@ -39,16 +39,16 @@ def score(
     """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out.
 
     `again` lifts refined 2D where `lift` morphs: they are in the lifter's convention already. A
-    lifter of windows of so many `frames` is shown them, of what is reported on.
+    lifter of windows of so many `frames` gets as many, of the part that is scored.
     """
 
-    def shown(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
+    def windows(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
         if frames == 1:
             return keypoints, confidence
         return shown_around(keypoints, confidence, clock, frames)
 
     clock = one_clock(instants.session, instants.t_s)
-    seen_2d = shown(instants.keypoints_px, instants.confidence)
+    seen_2d = windows(instants.keypoints_px, instants.confidence)
     together = lift_all(lift, *seen_2d, instants.image_px)
     alone = _one_by_one(lift, instants, *seen_2d)
     facts: dict[str, Any] = {"frames": len(instants)}
@@ -57,7 +57,7 @@ def score(
     if truth.joints_mm is not None:
         found = (instants.confidence, together["fused_confidence"])
         sure = refined_confidence(*(torch.tensor(array) for array in found)).numpy()
-        refined = _one_by_one(again or lift, instants, *shown(together["refined_px"], sure))
+        refined = _one_by_one(again or lift, instants, *windows(together["refined_px"], sure))
         facts["one_view"] = errors(_in_view(alone), truth.joints_mm, seen)
         facts["one_view_refined"] = errors(_in_view(refined), truth.joints_mm, seen)
         facts["fused"] = errors(

@@ -1,7 +1,7 @@
-"""Whether a new engine may go live: better on what was kept back, beyond what chance gives, and
-worse on nothing.
+"""Whether a new engine may go live: better on the sessions kept back, beyond chance, and worse on
+nothing.
 
-Every check says what it found and what it wanted; one that fails keeps the engine that is live.
+Every check has its found and its wanted value; one that fails keeps the engine that is live.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 Real = npt.NDArray[np.float64]
 
+# Limits of the gate, of the values before the night: guesses. docs/log.md, 2026-11-23 (what a night
+# learns, and what it forgets), has the gains and losses of real and poisoned nights under them.
 LEAST_GAIN = 0.01
 _SESSION_WORSE, _APART_WORSE, _FUSED_WORSE = 0.02, 1.02, 1.05
 _REFERENCE_WORSE, _REFERENCE_WORST = 1.05, 1.15
 _LEAST_INSTANTS, _LEAST_SECONDS = 40, 5
-"""The interval is drawn from seconds: of one there would be no doubt at all."""
+"""The interval is drawn from seconds: one second would give an interval of no width."""
 _RESAMPLED, _SEED = 2000, 1
 _INTERVAL = (2.5, 97.5)
 

@@ -1,7 +1,7 @@
-"""What an engine makes of sessions kept back, without a label: how far each of its views alone is
-from the body that all cameras placed.
+"""The label-free evaluation of an engine on sessions kept back: the distance of each view's pose
+from the body that all cameras reconstructed.
 
-Both engines of a comparison see the same instants and are held against the same bodies.
+Both engines of a comparison get the same instants and are compared with the same bodies.
 """
 
 import logging
@@ -29,22 +29,22 @@ log = logging.getLogger(__name__)
 
 Real = npt.NDArray[np.float64]
 
-_MOST_INSTANTS = 4000  # of a session
+_MOST_INSTANTS = 4000  # of a session; a guess, not measured
 _BLOCK_S = 1.0
-"""Instants nearer than that are not independent of each other."""
+"""Instants nearer than that are not independent of each other; a guess, not measured."""
 _REFERENCE_SEED, _REFERENCE_VIEWS = 20260, 4
 _PLANE_PX = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Evaluated:
     """One engine on one session; N instants that two views saw, shares of trunk and leg."""
 
     one_view: Real  # (N,) mean over the views that saw the person
     fused: Real  # (N,)
     views_apart: Real  # (N,)
     bone_spread: float
-    poses: Array  # (N, V, J, 3) what each view alone says, in its axes
+    poses: Array  # (N, V, J, 3) the pose of each view alone, in its axes
 
     def means(self) -> dict[str, float]:
         """As the report has them."""
@@ -57,7 +57,7 @@ class Judged:
 
 
 def placed(folders: Sequence[Path], placer: Placer) -> tuple[list[Instants], dict[str, str]]:
-    """Sessions with their bodies as all cameras place them, and why others have none."""
+    """Sessions with the bodies that all cameras reconstructed, and why others have none."""
     found, without = [], {}
     for folder in folders:
         try:
@@ -91,7 +91,7 @@ def blocks(instants: Instants) -> npt.NDArray[np.int64]:
     return np.asarray(since // _BLOCK_S, np.int64)
 
 
-def judge(lift: Lift, session: Instants) -> Judged:
+def evaluate(lift: Lift, session: Instants) -> Evaluated:
     """One engine on one placed session."""
     assert session.placed is not None
     seen = np.any(session.confidence > 0, axis=-1)
@@ -103,7 +103,7 @@ def judge(lift: Lift, session: Instants) -> Judged:
     together = lift_all(lift, *_pixels(session))
     poses = canonical @ np.swapaxes(turn, -1, -2)
     whole = together["fused"][:, None] @ np.swapaxes(together["view_from_canonical"], -1, -2)
-    return Judged(
+    return Evaluated(
         one_view=_apart(poses, session.placed.joints, seen),
         fused=_apart(whole, session.placed.joints, seen),
         views_apart=np.asarray(multiview_agreement(canonical, session.confidence), np.float64),
