@@ -127,12 +127,12 @@ def _weighed(facts: dict[str, Any], instants: Instants) -> Iterator[tuple[Key, A
     for way in _WAYS:
         for metric, value in facts[way].items():
             yield (way, metric), value, views
-    bad, good, rates = _joint_rates(instants)
+    bad, good, detected = _joint_rates(instants)
     for figure, value in facts["refined_2d"].items():
         yield ("refined_2d", figure), value, bad if figure.startswith("bad") else good
     for joint, rates in facts["jdr"].items():
         for when, value in rates.items():
-            yield ("jdr", joint, when), value, float(rates[H36M_16.index(joint)])
+            yield ("jdr", joint, when), value, float(detected[H36M_16.index(joint)])
     for figure, value in facts["without_truth"].items():
         yield ("without_truth", figure), value, len(instants)
 
