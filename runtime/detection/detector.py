@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.engine.engine import Kind, Told
-from cvsf.skeleton import Array
+from cvsf.shapes import Array, Float, Picture, Real, UInt8
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import Bundle, NetworkManifest
 from runtime.detection.network import Batch, Network
 from runtime.detection.postprocess import boxes, check, joints, people
-from runtime.detection.preprocess import Fit, Floats, Picture, crop, letterbox
+from runtime.detection.preprocess import Fit, crop, letterbox
 from runtime.detection.tracker import Track
 from runtime.telemetry.stage_timer import Stages
 
@@ -32,9 +32,9 @@ _GAP_NS = 500_000_000
 class Person:
     """The person of interest in one picture, in its pixels and the bundle's joint set."""
 
-    keypoints_px: Array  # (J, 2)
-    confidence: Array  # (J,)
-    box_px: Array  # (4,) x0, y0, x1, y1
+    keypoints_px: Float[Array, "J 2"]
+    confidence: Float[Array, "J"]
+    box_px: Float[Array, "4"]  # x0, y0, x1, y1
 
 
 class Detector:
@@ -108,7 +108,7 @@ class Detector:
         self._instant = 0
 
     def detect(
-        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+        self, pictures: Mapping[str, UInt8[Picture, "_ _ 3"]], t_ns: int, stages: Stages
     ) -> dict[str, Person]:
         """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
         pictures = dict(sorted(pictures.items()))  # not the order in which they came
@@ -194,11 +194,11 @@ class Detector:
                 found[camera] = self._person(camera, place_px, confidence[which])
         return found
 
-    def _follow(self, camera: str, place_px: Floats, sure: Floats, t_ns: int) -> bool:
+    def _follow(self, camera: str, place_px: Real, sure: Real, t_ns: int) -> bool:
         gate = self._pose.manifest.min_confidence
         return self._tracks[camera].follow(place_px, sure, gate, t_ns)
 
-    def _person(self, camera: str, place_px: Floats, sure: Floats) -> Person:
+    def _person(self, camera: str, place_px: Real, sure: Real) -> Person:
         box = self._tracks[camera].box
         assert box is not None
         return Person(
@@ -216,7 +216,7 @@ def _letterboxed(network: Network, pictures: Sequence[Picture]) -> tuple[Batch, 
     ]
 
 
-def _in_picture(found: Floats, fit: Fit, picture: Picture) -> Floats:
+def _in_picture(found: Real, fit: Fit, picture: Picture) -> Real:
     """Boxes (N, 5) of the input as boxes of the picture, cut at its edges."""
     corners = fit.to_picture(found[:, :4].reshape(-1, 2, 2))
     corners = corners.clip(0, [picture.shape[1], picture.shape[0]])

@@ -15,6 +15,7 @@ from cvsf.engine.engine import BUCKETS, Kind, Told, choose
 from cvsf.engine.manifest import GOLDEN_LIMITS, Precision
 from cvsf.engine.onnx_backend import OnnxSession, Session
 from cvsf.engine.plan_cache import Plans, Profile, Range
+from cvsf.shapes import Shaped
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import NetworkManifest
 
@@ -72,13 +73,13 @@ class Network:
             log.warning("network stays in float32: %s", refusal)
             self._open("fp32", told)
 
-    def buffer(self, count: int) -> Batch:
+    def buffer(self, count: int) -> Shaped[Batch, "B ..."]:
         """Room for that many pictures, valid until the next call."""
         if len(self._buffer) < count:
             self._buffer = self._empty(count)
         return self._buffer[:count]
 
-    def run(self, batch: Batch) -> list[Batch]:
+    def run(self, batch: Shaped[Batch, "B ..."]) -> list[Shaped[Batch, "B ..."]]:
         """The outputs in the manifest's order, axis 0 being the picture."""
         if not self.one_by_one or len(batch) == 1:
             return self._outputs(batch)

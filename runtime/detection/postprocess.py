@@ -7,25 +7,23 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cvsf.shapes import Float, Index, Real
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import NetworkManifest
 from runtime.detection.network import Batch
 
-Floats = npt.NDArray[np.float64]
-
 _YOLOX_STRIDES = (8, 16, 32)
 _OVERLAP = 0.45
-"""Two boxes that share more of their union are one person."""
+"""Two boxes that share more of their union are one person; a guess, not measured."""
 _MOST_PEOPLE = 32
 _SIMCC_SPLIT = 2.0
 _REACH_CELLS = 2
 """A joint is the weighted mean of the heatmap this far around its peak."""
 
 
-def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Floats]:
-    """Per picture the people found, most confident first: (N, 5) of x0, y0, x1, y1, confidence."""
+def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Real, "_ 5"]]:
+    """Per picture the people found, most confident first: x0, y0, x1, y1, confidence."""
     match manifest.decoding:
         case "yolox":
             found = _yolox(outputs[0], manifest)
@@ -39,8 +37,10 @@ def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Floats]:
     return [_separate(each.astype(np.float64), manifest) for each in found]
 
 
-def joints(outputs: Sequence[Batch], manifest: NetworkManifest) -> tuple[Floats, Floats]:
-    """One person's joints per crop: (B, J, 2) input px and (B, J) confidence."""
+def joints(
+    outputs: Sequence[Batch], manifest: NetworkManifest
+) -> tuple[Float[Real, "B J 2"], Float[Real, "B J"]]:
+    """One person's joints per crop in input px, and their confidence."""
     match manifest.decoding:
         case "movenet":
             found = outputs[0][:, 0].astype(np.float64)
@@ -56,7 +56,7 @@ def joints(outputs: Sequence[Batch], manifest: NetworkManifest) -> tuple[Floats,
 
 def people(
     outputs: Sequence[Batch], manifest: NetworkManifest
-) -> list[tuple[Floats, Floats, Floats]]:
+) -> list[tuple[Float[Real, "_ 5"], Float[Real, "_ J 2"], Float[Real, "_ J"]]]:
     """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of the people."""
     found = []
     for dets, keypoints in zip(outputs[0], outputs[1], strict=True):
@@ -93,15 +93,15 @@ def check(outputs: Sequence[Batch], manifest: NetworkManifest, joint_count: int,
         )
 
 
-def _certainty(confidence: Floats, manifest: NetworkManifest) -> Floats:
+def _certainty(confidence: Real, manifest: NetworkManifest) -> Real:
     return np.clip(confidence / manifest.full_confidence, 0, 1)
 
 
-def _separate(found: Floats, manifest: NetworkManifest) -> Floats:
+def _separate(found: Real, manifest: NetworkManifest) -> Real:
     return found[_kept(found, manifest)]
 
 
-def _kept(found: Floats, manifest: NetworkManifest) -> npt.NDArray[np.intp]:
+def _kept(found: Real, manifest: NetworkManifest) -> Index:
     """Which boxes (N, 5) are confident and not another one's double, most confident first."""
     sound = np.isfinite(found).all(-1) & (found[:, 4] >= manifest.min_confidence)
     candidates = np.flatnonzero(sound & (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]))
@@ -112,7 +112,7 @@ def _kept(found: Floats, manifest: NetworkManifest) -> npt.NDArray[np.intp]:
     return order[np.asarray(kept, np.intp)][:_MOST_PEOPLE]
 
 
-def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
+def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Real]:
     """Raw grids: offset from the cell and log size, in strides; class 0 is person."""
     width, height = manifest.size_px
     grids = []
@@ -131,7 +131,7 @@ def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
     return found
 
 
-def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[Floats]:
+def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[Real]:
     """Peaks of the centre map, each with the box whose size the peak's cell names."""
     cells_high, cells_wide = centre.shape[-2:]
     cell_px = np.array(manifest.size_px) / (cells_wide, cells_high)
@@ -146,7 +146,7 @@ def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[F
     return found
 
 
-def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Floats, Floats]:
+def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Real, Real]:
     """The weighted mean around each map's peak, and the peak's height."""
     batch, count, high, wide = heat.shape
     flat = heat.reshape(batch * count, high * wide)
@@ -159,9 +159,7 @@ def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Floats, Floats]:
     return (places * cell_px).reshape(batch, count, 2), peak.reshape(batch, count)
 
 
-def _around(
-    maps: Batch, columns: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], reach: int
-) -> Floats:
+def _around(maps: Batch, columns: Index, rows: Index, reach: int) -> Real:
     """Weighted means (M, N, 2) of maps (M, h, w) around cells (M, N), from the map's corner."""
     high, wide = maps.shape[-2:]
     offsets = np.arange(-reach, reach + 1)
@@ -177,7 +175,7 @@ def _around(
     return np.stack([across, down], -1).astype(np.float64) + 0.5
 
 
-def _simcc(across: Batch, down: Batch) -> tuple[Floats, Floats]:
+def _simcc(across: Batch, down: Batch) -> tuple[Real, Real]:
     """The highest bin of each axis; a joint is as certain as the less certain axis."""
     x, y = across.argmax(-1), down.argmax(-1)
     confidence = np.minimum(across.max(-1), down.max(-1)).astype(np.float64)

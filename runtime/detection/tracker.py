@@ -6,9 +6,8 @@ Another person is followed instead only after being clearly larger for a while.
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from cvsf.shapes import Float, Real
 
 # Guesses, not measured.
 _YOUNG_NS = 500_000_000
@@ -46,13 +45,13 @@ class Track:
 
     def forget(self) -> None:
         """Start as before the first detection."""
-        self._box: Floats | None = None
+        self._box: Real | None = None
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0
         self._looks = self._since_look = self._unconfirmed = self._weak = 0
         self._usual = 0.0  # confidence of the joints of this person
         self._lost = False
-        self._rival: Floats | None = None
+        self._rival: Real | None = None
         self._rival_looks = self._rival_ns = 0
 
     def due(self, instant: int, t_ns: int) -> bool:
@@ -64,12 +63,12 @@ class Track:
             return self._since_look >= max(1, self._every // 4)
         return instant % self._every == self._turn * _stride(self._every) % self._every
 
-    def expected(self, t_ns: int) -> Floats | None:
+    def expected(self, t_ns: int) -> Float[Real, "4"] | None:
         """Where the person's box should be now; None while no person is followed."""
         return None if self._box is None or self._lost else self._moved(t_ns)
 
-    def look(self, found: Floats, t_ns: int) -> int | None:
-        """Take in the boxes (N, 5) of the whole picture; which of them is the person, if any."""
+    def look(self, found: Float[Real, "N 5"], t_ns: int) -> int | None:
+        """Take in the boxes of the whole picture; which of them is the person, if any."""
         self._since_look = 0
         self._looks += 1
         if self._box is None:
@@ -85,7 +84,9 @@ class Track:
             return self._start(found, rival, t_ns)
         return own
 
-    def follow(self, joints_px: Floats, confidence: Floats, gate: float, t_ns: int) -> bool:
+    def follow(
+        self, joints_px: Float[Real, "J 2"], confidence: Float[Real, "J"], gate: float, t_ns: int
+    ) -> bool:
         """Move to where the joints are; whether this is a person at all."""
         here = self._moved(t_ns) if self._box is not None else None
         firm = confidence >= gate
@@ -105,7 +106,7 @@ class Track:
         return True
 
     @property
-    def box(self) -> Floats | None:
+    def box(self) -> Float[Real, "4"] | None:
         """The person's box as of the last look or joints."""
         return self._box
 
@@ -114,7 +115,7 @@ class Track:
         self._lost = self._lost or self._weak >= _WEAK_POSES
         return False
 
-    def _start(self, found: Floats, which: int | None, t_ns: int) -> int | None:
+    def _start(self, found: Real, which: int | None, t_ns: int) -> int | None:
         self.forget()
         if which is None:
             return None
@@ -123,7 +124,7 @@ class Track:
         self._looks = 1
         return which
 
-    def _confirm(self, box: Floats, here: Floats, t_ns: int) -> None:
+    def _confirm(self, box: Real, here: Real, t_ns: int) -> None:
         """The person was detected: take the mean of the box found and the one expected."""
         self._unconfirmed = 0
         fresh = self._lost or self._looks <= _YOUNG_LOOKS
@@ -134,21 +135,21 @@ class Track:
         self._lost = False
         self._weak = 0
 
-    def _move(self, box: Floats, t_ns: int) -> None:
+    def _move(self, box: Real, t_ns: int) -> None:
         assert self._box is not None
         if t_ns > self._t_ns:
             step = (_centre(box) - _centre(self._box)) / (t_ns - self._t_ns)
             self._velocity = (self._velocity + step) / 2
         self._box, self._t_ns, self._seen_ns = box, t_ns, t_ns
 
-    def _moved(self, t_ns: int) -> Floats:
+    def _moved(self, t_ns: int) -> Real:
         assert self._box is not None
         away = self._velocity * (t_ns - self._t_ns)
         reach = (self._box[2:] - self._box[:2]).max()
         away = np.clip(away, -reach, reach)
         return np.asarray(self._box + np.concatenate([away, away]))
 
-    def _own(self, found: Floats, here: Floats, t_ns: int) -> int | None:
+    def _own(self, found: Real, here: Real, t_ns: int) -> int | None:
         """The box most like the person's; a lost person may have gone farther."""
         if len(found) == 0:
             return None
@@ -162,7 +163,7 @@ class Track:
             return None
         return min(near, key=lambda i: float(np.abs(_centre(found[i]) - _centre(here)).sum()))
 
-    def _yields_to(self, rival: int | None, found: Floats, here: Floats, t_ns: int) -> bool:
+    def _yields_to(self, rival: int | None, found: Real, here: Real, t_ns: int) -> bool:
         """Whether the track goes to another person: the old one is lost too long, or the other one
         larger for long enough.
         """
@@ -192,7 +193,7 @@ def _stride(every: int) -> int:
     return next(s for s in range(max(1, every // 3), 2 * every) if math.gcd(s, every) == 1)
 
 
-def _eased(box: Floats, here: Floats) -> Floats:
+def _eased(box: Real, here: Real) -> Real:
     """The new box, never much smaller than the old one."""
     half = (box[2:] - box[:2]) / 2
     before = (here[2:] - here[:2]) / 2
@@ -201,7 +202,7 @@ def _eased(box: Floats, here: Floats) -> Floats:
     return np.concatenate([centre - half, centre + half])
 
 
-def _largest(found: Floats, apart_from: Floats | None = None) -> int | None:
+def _largest(found: Real, apart_from: Real | None = None) -> int | None:
     areas = [
         _area(box) if apart_from is None or _overlap(box[:4], apart_from) < _SAME else 0.0
         for box in found
@@ -209,15 +210,15 @@ def _largest(found: Floats, apart_from: Floats | None = None) -> int | None:
     return int(np.argmax(areas)) if areas and max(areas) > 0 else None
 
 
-def _centre(box: Floats) -> Floats:
+def _centre(box: Real) -> Real:
     return np.asarray((box[:2] + box[2:4]) / 2)
 
 
-def _area(box: Floats) -> float:
+def _area(box: Real) -> float:
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _overlap(a: Floats, b: Floats) -> float:
+def _overlap(a: Real, b: Real) -> float:
     """What two boxes share, over what they cover together."""
     wide = min(a[2], b[2]) - max(a[0], b[0])
     high = min(a[3], b[3]) - max(a[1], b[1])
@@ -227,7 +228,7 @@ def _overlap(a: Floats, b: Floats) -> float:
     return shared / (_area(a) + _area(b) - shared)
 
 
-def _near(a: Floats, b: Floats, reach: float) -> bool:
+def _near(a: Real, b: Real, reach: float) -> bool:
     """Whether the centres are within `reach` heights of each other and the heights are alike."""
     high_a, high_b = a[3] - a[1], b[3] - b[1]
     apart = float(np.hypot(*(_centre(a) - _centre(b))))

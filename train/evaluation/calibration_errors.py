@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.calibration.world_frame import SEGMENTS
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.observations import LiftedObservations, in_step
-from cvsf.multiview.rig import Calibration, Real
+from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Placed
+from cvsf.shapes import Real
 from cvsf.skeleton import H36M_16
 from train.data.ground_truth import Cameras, Reality
 
@@ -57,14 +59,16 @@ def limit(observations: LiftedObservations, real: Reality) -> Errors | None:
     return errors(_limit_in_views(observations, real.cameras), observations, real)
 
 
-def of_canonical(observations: LiftedObservations, fused: Real, real: Reality) -> Errors:
-    """Of one body (N, J, 3) for all views, turned by each view's lifted rotation."""
+def of_canonical(
+    observations: LiftedObservations, fused: Float[Real, "N J 3"], real: Reality
+) -> Errors:
+    """Of one body for all views, turned by each view's lifted rotation."""
     turned = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
     return errors(turned.astype(float), observations, real)
 
 
-def mean_of_canonical(observations: LiftedObservations) -> Real:
-    """The lifted poses (N, J, 3) averaged over the views by confidence."""
+def mean_of_canonical(observations: LiftedObservations) -> Float[Real, "N J 3"]:
+    """The lifted poses averaged over the views by confidence."""
     weight = observations.confidence[..., None].astype(float) + 1e-9
     return np.asarray((weight * observations.canonical).sum(1) / weight.sum(1))
 
@@ -76,8 +80,10 @@ def of_rig(
     return errors(found.rig.in_views(placed.joints), observations, real)
 
 
-def errors(predicted: Real, observations: LiftedObservations, real: Reality) -> Errors:
-    """Of joints in the views' axes (N, V, J, 3), against the truth at the joints that count."""
+def errors(
+    predicted: Float[Real, "N V J 3"], observations: LiftedObservations, real: Reality
+) -> Errors:
+    """Of joints in the views' axes, against the truth at the joints that count."""
     seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
     root = observations.joint_set.index("hip")
@@ -162,8 +168,10 @@ def bone_spread_mm(placed: Placed, real: Reality, size_mm: float) -> dict[str, d
     return found
 
 
-def similarity(source: Real, target: Real) -> tuple[float, Real, Real]:
-    """Scale, rotation and shift that bring points (M, 3) nearest to others, robustly."""
+def similarity(
+    source: Float[Real, "M 3"], target: Float[Real, "M 3"]
+) -> tuple[float, Float[Real, "3 3"], Float[Real, "3"]]:
+    """Scale, rotation and shift that bring points nearest to others, robustly."""
     weight = np.ones(len(source))
     for _ in range(10):
         turn, _ = align(source, target, weight)

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from cvsf.multiview.rig import Real
+from cvsf.shapes import Picture, Real
 from train.data.calibration_input import Filmed
-from train.data.images import Picture, stills
+from train.data.images import stills
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.world_figure import FAINT, INK, PAPER, draw_world
 

@@ -127,7 +127,7 @@ def _weighed(facts: dict[str, Any], instants: Instants) -> Iterator[tuple[Key, A
     for way in _WAYS:
         for metric, value in facts[way].items():
             yield (way, metric), value, views
-    bad, good, detected = _joint_rates(instants)
+    bad, good, detected = _joint_counts(instants)
     for figure, value in facts["refined_2d"].items():
         yield ("refined_2d", figure), value, bad if figure.startswith("bad") else good
     for joint, rates in facts["jdr"].items():
@@ -141,7 +141,7 @@ def _views(instants: Instants) -> float:
     return float(np.any(instants.confidence > 0, axis=-1).sum())
 
 
-def _joint_rates(instants: Instants) -> tuple[float, float, Any]:
+def _joint_counts(instants: Instants) -> tuple[float, float, Any]:
     """How many joints are badly detected and how many are not, and (J,) all that were detected."""
     pixels = instants.truth.pixels
     assert pixels is not None

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.engine.engine import SHIPPED, load_engine
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from train.batches.pseudo_labels import Placer
 from train.checkpoint import Checkpoint, read_checkpoint

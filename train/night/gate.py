@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
-Real = npt.NDArray[np.float64]
+from cvsf.shapes import Real
 
 # Limits of the gate, of the values before the night: guesses. docs/log.md, 2026-11-23 (what a night
 # learns, and what it forgets), has the gains and losses of real and poisoned nights under them.
@@ -26,12 +27,12 @@ _INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Both engines on one session kept back: errors (N,) and the second each instant is of."""
+    """Both engines on one session kept back: errors and the second each instant is of."""
 
     session: str
-    before: Real
-    after: Real
-    block: npt.NDArray[np.int64]
+    before: Float[Real, "N"]
+    after: Float[Real, "N"]
+    block: Int[npt.NDArray[np.int64], "N"]
     views_apart: tuple[float, float]  # before, after
     fused: tuple[float, float]
     is_new: bool  # else an earlier night kept it back

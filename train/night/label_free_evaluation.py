@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float, Int
 
 from cvsf.evaluation.metrics import bone_stability, multiview_agreement, n_mpjpe
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array, Real
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from train.batches.body_augmentation import UNIT_MM
 from train.batches.pseudo_labels import Placer
@@ -26,8 +28,6 @@ from train.data.sessions import read_session
 from train.evaluation.score_lifter import Lift, errors, lift_all
 
 log = logging.getLogger(__name__)
-
-Real = npt.NDArray[np.float64]
 
 _MOST_INSTANTS = 4000  # of a session; a guess, not measured
 _BLOCK_S = 1.0
@@ -40,11 +40,11 @@ _PLANE_PX = 1000.0
 class Evaluated:
     """One engine on one session; N instants that two views saw, shares of trunk and leg."""
 
-    one_view: Real  # (N,) mean over the views that saw the person
-    fused: Real  # (N,)
-    views_apart: Real  # (N,)
+    one_view: Float[Real, "N"]  # mean over the views that saw the person
+    fused: Float[Real, "N"]
+    views_apart: Float[Real, "N"]
     bone_spread: float
-    poses: Array  # (N, V, J, 3) the pose of each view alone, in its axes
+    poses: Float[Array, "N V J 3"]  # the pose of each view alone, in its axes
 
     def means(self) -> dict[str, float]:
         """As the report has them."""
@@ -85,8 +85,8 @@ def _nothing(folder: Path) -> Instants:
     raise Refusal(f"{folder} holds no 2D poses; record with --record frames or poses")
 
 
-def blocks(instants: Instants) -> npt.NDArray[np.int64]:
-    """The second (N,) of its session that an instant belongs to."""
+def blocks(instants: Instants) -> Int[npt.NDArray[np.int64], "N"]:
+    """The second of its session that an instant belongs to."""
     since = instants.t_s - instants.t_s[:1]
     return np.asarray(since // _BLOCK_S, np.int64)
 

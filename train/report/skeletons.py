@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Circle
 
-from cvsf.multiview.rig import Real
+from cvsf.shapes import Real
 from cvsf.skeleton import JOINT_SETS
 from train.report.drawing import COLOURS, Drawing, blank, draw
 from train.report.formatting import Report, items, number, text
