@@ -89,7 +89,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         checkpoint.morphing()
     except (TypeError, RuntimeError, AttributeError, KeyError) as error:
         raise Refusal(
-            f"{path} holds weights of another network than its recorded shape; {_TRAIN_AGAIN}"
+            f"{path} holds weights of another network than its shape says; {_TRAIN_AGAIN}"
         ) from error
     return checkpoint
 
