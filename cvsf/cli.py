@@ -94,7 +94,7 @@ BENCHES = {
     ),
 }
 EXTRA_OF = {
-    **dict.fromkeys(["torch", "onnx", "onnxscript", "matplotlib"], "train"),
+    **dict.fromkeys(["torch", "onnx", "onnxscript", "jinja2", "matplotlib"], "train"),
     **dict.fromkeys(["cdflib", "h5py", "scipy"], "train"),
     "av": "rtsp",
 }

@@ -121,7 +121,7 @@ def _names(observations: Recordings, views: int | None) -> tuple[str, ...]:
 
 
 def _scale(height: float | None, bone: str, distance: str, names: tuple[str, ...]) -> Scale:
-    """What was said to be so many metres; Refusal if that makes no sense."""
+    """The length that was given in metres; Refusal if it is impossible."""
     if sum((height is not None, bool(bone), bool(distance))) > 1:
         raise Refusal("--height, --bone and --distance exclude each other; give one of them")
     try:

@@ -27,7 +27,7 @@ _MORPH_AGAIN = "expected a file as `cvsf train-morph` wrote it, copy it again or
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Everything a run needs to go on, and everything an engine's manifest needs to say."""
+    """Everything a run needs to go on, and everything an engine's manifest holds."""
 
     variant: str
     joint_set: str
@@ -95,7 +95,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
-    """A morph in a file of its own, with what is to be said of it."""
+    """A morph in a file of its own, with its description."""
     draft = path.with_suffix(".part")
     rest = morph.at_rest() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
     torch.save(rest, draft)

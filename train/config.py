@@ -121,11 +121,11 @@ batch, steps) is ours.
 
 
 STAGE3: dict[str, Any] = {"shape_weight": 1.0}
-"""What variant stage3 does unless told otherwise; the yardstick stays what it was."""
+"""The defaults of variant stage3; those of the other variants stay as they were."""
 
 
 def training_config(chosen: str | None, variant: str) -> TrainConfig:
-    """The configuration in a JSON file, or `paper`, or the default; Refusal says what is wrong."""
+    """The configuration in a JSON file, or `paper`, or the default; Refusal if it is wrong."""
     try:
         given: dict[str, Any] = {}
         if chosen == "paper":

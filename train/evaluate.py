@@ -74,7 +74,7 @@ def _scored(file: Path, engine: Path | None, subjects: str) -> dict[str, Any]:
     if subjects:
         instants = instants.of_subjects(subjects.split(","))
     if not instants.confidence.any():
-        raise Refusal(f"nobody is seen in {file}; there is nothing to score")
+        raise Refusal(f"no person is seen in {file}; there is nothing to score")
     again = lift_again(loaded, engine or SHIPPED)
     return score(loaded.lift_many, instants, again) | {"engine": loaded.id}
 

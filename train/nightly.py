@@ -1,7 +1,7 @@
-"""`cvsf nightly`: sessions in, a proven better engine live, with no hand on it.
+"""`cvsf nightly`: sessions in, a measurably better engine live, without a person.
 
-Any failure leaves the engine that is live where it was and says why; a night that was killed is
-gone on from where it was.
+Any failure leaves the engine that is live where it was and reports why; a night that was
+killed is continued.
 """
 
 import json
@@ -28,7 +28,7 @@ from train.data.read import read_instants
 from train.export.compile import compile_engine
 from train.loop.preflight import CHECKPOINT
 from train.loop.run import METRICS
-from train.night.compare_engines import prove, scores_of
+from train.night.compare_engines import compare, scores_of
 from train.night.config import NightConfig, night_config, training_of
 from train.night.folder import (
     PLAN,
@@ -41,7 +41,7 @@ from train.night.folder import (
     unfinished,
 )
 from train.night.session_selection import REPORT, Plan, pick
-from train.night.write_report import plain, tell
+from train.night.write_report import plain, write_report
 from train.train import stoppable
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,11 @@ def nightly(
         int, typer.Option(min=1, help="Training processes, one a GPU, by torchrun.")
     ] = 1,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would learn from, and do nothing.")
+        bool, typer.Option("--dry-run", help="Report what it would learn from, and do nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Learn from the day's sessions; make the new engine live if it is proven better."""
+    """Learn from the day's sessions; make the new engine live if it is measurably better."""
     order = Order(
         data=data_folder(data),
         config=night_config(config),
@@ -89,7 +89,7 @@ def checked(path: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a night is told."""
+    """The settings of a night."""
 
     data: Path
     config: NightConfig
@@ -141,7 +141,7 @@ def spend(order: Order) -> dict[str, Any]:
         try:
             return _spend(order, nights, lock, stop)
         except Stopped:
-            return _without("stopped", "Told to stop; the next cvsf nightly goes on from here.")
+            return _without("stopped", "Stopped; the next cvsf nightly goes on from here.")
         except OSError as error:
             raise Refusal(
                 f"The night cannot go on in {nights} ({error}): make room or make it writable, "
@@ -171,9 +171,9 @@ def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict
         plan = _plan(night)
         proof = _work(order, night, plan, stop)
         with night.step("tell"):
-            facts = tell(night, plan, proof, order.registry)
+            facts = write_report(night, plan, proof, order.registry)
     except (GivenUp, Refusal) as reason:
-        facts = tell(night, plan, proof, order.registry, trouble=str(reason))
+        facts = write_report(night, plan, proof, order.registry, trouble=str(reason))
     _tidy(order, night)
     return facts
 
@@ -186,7 +186,7 @@ def _live(registry: Registry) -> str:
 
 
 def _without(outcome: str, why: str) -> dict[str, Any]:
-    """What is said where there is no report."""
+    """The facts where there is no report."""
     return {"outcome": outcome, "verdict": why, "promoted": False}
 
 
@@ -208,7 +208,7 @@ def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapp
     if not (night.folder / PROOF).is_file():
         with night.step("prove", stop):
             fresh = read_checkpoint(night.folder / RUN)
-            found = prove(fresh, parent, plan, order.data / "sessions", order.reference)
+            found = compare(fresh, parent, plan, order.data / "sessions", order.reference)
             night.write(PROOF, plain(found))
     proof = night.read(PROOF)
     if not proof["passed"]:
@@ -248,7 +248,7 @@ def _compile(night: Night, parent: Path, candidate: Path, proof: Mapping[str, An
 def _promote(
     registry: Registry, plan: Plan, candidate: Path, proof: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make it live, unless that was done already or somebody chose another engine meanwhile."""
+    """Make it live, unless that was done already or another engine was promoted meanwhile."""
     id, live = read_manifest(candidate).id, registry.live_id()
     if live != id and any(one.engine == id for one in registry.history()):
         return {"promoted": True, "engine": id}  # by this very night, which was killed afterwards

@@ -229,7 +229,7 @@ def _prepared(
 def _until(stop: threading.Event, parts: Iterable[Recordings]) -> Iterator[Recordings]:
     for part in parts:
         if stop.is_set():
-            raise Refusal("told to stop while reading; nothing was begun, start it again")
+            raise Refusal("stopped while reading; no training was begun, start it again")
         yield part
 
 

@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import typer
+from jaxtyping import Bool, Float, Int
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.model.lifter import normalised
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from train.checkpoint import write_morph
 from train.data.instants import Recordings
@@ -47,12 +49,12 @@ _REPORTED = 20_000
 class Poses(NamedTuple):
     """N views of a person whom the detector found and whose joints are known."""
 
-    keypoints_px: Tensor  # (N, J, 2)
-    confidence: Tensor  # (N, J)
-    truth_px: Tensor  # (N, J, 2), 0 where it is not known
-    known: Tensor  # (N, J)
+    keypoints_px: Float[Tensor, "N J 2"]
+    confidence: Float[Tensor, "N J"]
+    truth_px: Float[Tensor, "N J 2"]  # 0 where it is not known
+    known: Bool[Tensor, "N J"]
 
-    def rows(self, index: Tensor) -> "Poses":
+    def rows(self, index: Int[Tensor, "M"]) -> "Poses":
         """Some of them."""
         return Poses(*(part[index] for part in self))
 
@@ -163,7 +165,7 @@ def _descend(morph: Morph, batch: Poses, optimiser: torch.optim.Optimizer, rate:
     optimiser.step()
 
 
-def morph_loss(morph: nn.Module, poses: Poses) -> Tensor:
+def morph_loss(morph: nn.Module, poses: Poses) -> Float[Tensor, ""]:
     """L1 to the truth in radii of the pose, by confidence, over the joints found or placed."""
     moved, sure = morph(poses.keypoints_px, poses.confidence)
     _, _, radius = normalised(poses.truth_px, poses.known.to(sure.dtype))

@@ -1,12 +1,8 @@
-"""`cvsf watch`: what the hub is doing, as one live table, JSON lines or a picture of its page."""
+"""`cvsf watch`: what the hub is doing, as one live table or JSON lines."""
 
 import json
 from collections.abc import Mapping
-from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import typer
 from rich.console import Console
@@ -14,30 +10,19 @@ from rich.live import Live
 
 from cvsf.client import stats as follow_stats
 from cvsf.system.errors import Refusal
-from cvsf.system.processes import SKELETONS_PORT, WEB_PORT
-from runtime.commands.headless_browser import Chromium
+from cvsf.system.processes import SKELETONS_PORT
 from runtime.telemetry.table import stats_table
 
-_SETTLE_S = 20.0
 _PATIENCE_S = 5.0  # a hub speaks every second
 
 
 def watch(
     hub: Annotated[str, typer.Option(help="Host of the hub.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of its live output.")] = SKELETONS_PORT,
-    page_port: Annotated[int, typer.Option(help="Port of its page.")] = WEB_PORT,
-    screenshot: Annotated[
-        Path | None, typer.Option(help="Write the page as a PNG (needs chromium) and end.")
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line a second.")] = False,
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
 ) -> None:
-    """Watch a running hub: a live table, JSON lines, or a picture of its page."""
-    if screenshot is not None:
-        write_screenshot(f"http://{hub}:{page_port}/", screenshot)
-        if as_json:
-            typer.echo(json.dumps({"screenshot": str(screenshot.resolve())}))
-        return
+    """Watch a running hub: a live table or JSON lines."""
     try:
         _follow(hub, port, as_json, seconds)
     except TimeoutError as error:
@@ -47,31 +32,6 @@ def watch(
         ) from error
     except KeyboardInterrupt:
         pass  # how a table is left
-
-
-def write_screenshot(
-    address: str, path: Path, *, width_px: int = 1600, height_px: int = 1000
-) -> None:
-    """The page of a running hub, with a skeleton and a picture on it, as a PNG file."""
-    if not path.absolute().parent.is_dir():
-        raise Refusal(f"{path.parent} is no folder: name one that exists for {path.name}")
-    try:
-        with urlopen(f"{address}health", timeout=5):
-            pass
-    except HTTPError as error:
-        error.close()  # a hub that is still starting answers 503, and is waited for below
-    except (URLError, OSError) as error:
-        raise Refusal(f"No page is served at {address} ({error}); is a hub running?") from error
-    with closing(Chromium(width_px, height_px)) as browser:
-        browser.open(address)
-        ready = "cvsf.skeletons > 60 && cvsf.tiles.pictures > 8 && cvsf.recording !== null"
-        try:
-            browser.wait_for(ready, _SETTLE_S)
-        except TimeoutError as error:
-            raise Refusal(
-                f"The page at {address} showed no skeleton and pictures in {_SETTLE_S:.0f} s."
-            ) from error
-        browser.screenshot(path)
 
 
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:

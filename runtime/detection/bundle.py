@@ -1,6 +1,6 @@
-"""Model bundles: ONNX networks and the manifest that says how to feed and read them, verified.
+"""Model bundles: ONNX networks and the manifest on how to feed and read them, verified.
 
-A hash nobody has seen is null and the bundle says it is unverified; a known one is always checked.
+An unknown hash is null, and the bundle is reported as unverified; a known one is always checked.
 """
 
 import hashlib
@@ -165,9 +165,9 @@ def read_manifest(path: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the manifest"
-        said = first["msg"].removeprefix("Value error, ")
-        sets = f"; joint sets are {', '.join(JOINT_SETS)}" if "joint set" in said else ""
-        raise Refusal(f"{path} is not a bundle manifest: {where}: {said}{sets}") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        sets = f"; joint sets are {', '.join(JOINT_SETS)}" if "joint set" in reason else ""
+        raise Refusal(f"{path} is not a bundle manifest: {where}: {reason}{sets}") from error
 
 
 def _named(data: Path) -> dict[str, Path]:
@@ -237,6 +237,6 @@ def _checked(manifest: Manifest, network: NetworkManifest, path: Path) -> str:
         origin = "its manifest says" if network.sha256 else "it had when it was first fetched"
         raise Refusal(
             f"{path} of bundle {manifest.name} has sha256 {found}, {origin} {pinned}; "
-            "remove the file to fetch or place it anew"
+            "remove the file to fetch or place it again"
         )
     return found

@@ -13,28 +13,28 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.engine.engine import Kind, Progress
-from cvsf.skeleton import Array
+from cvsf.shapes import Array, Float, Picture, Real, UInt8
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import Bundle, NetworkManifest
 from runtime.detection.network import Batch, Network
 from runtime.detection.postprocess import boxes, check, joints, people
-from runtime.detection.preprocess import Fit, Floats, Picture, crop, letterbox
+from runtime.detection.preprocess import Fit, crop, letterbox
 from runtime.detection.tracker import Track
 from runtime.telemetry.stage_timer import Stages
 
 log = logging.getLogger(__name__)
 
 _GAP_NS = 500_000_000
-"""After a longer silence nobody is where they were."""
+"""After a longer gap no person is expected where they were; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """The person of interest in one picture, in its pixels and the bundle's joint set."""
 
-    keypoints_px: Array  # (J, 2)
-    confidence: Array  # (J,)
-    box_px: Array  # (4,) x0, y0, x1, y1
+    keypoints_px: Float[Array, "J 2"]
+    confidence: Float[Array, "J"]
+    box_px: Float[Array, "4"]  # x0, y0, x1, y1
 
 
 class Detector:
@@ -77,8 +77,8 @@ class Detector:
 
     def build_plans(self, told: Progress | None = None) -> None:
         """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
-        on a thread beside the one that detects. A Refusal says which networks stay where they are;
-        what one cannot is no reason for the other.
+        on a thread beside the one that detects. A Refusal names the networks that stay where they
+        are; one network may go over without the other.
         """
         refused = []
         for network in (self._boxes, self._pose):
@@ -91,7 +91,7 @@ class Detector:
             raise Refusal("; ".join(refused))
 
     def plan_beside(self) -> None:
-        """The same on a thread of its own, failures told in the log."""
+        """The same on a thread of its own, failures written to the log."""
 
         def plan() -> None:
             try:
@@ -102,13 +102,13 @@ class Detector:
         threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
-        """Forget everybody."""
+        """Forget every person."""
         self._tracks.clear()
         self._seen_ns.clear()
         self._instant = 0
 
     def detect(
-        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+        self, pictures: Mapping[str, UInt8[Picture, "_ _ 3"]], t_ns: int, stages: Stages
     ) -> dict[str, Person]:
         """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
         pictures = dict(sorted(pictures.items()))  # not the order in which they came
@@ -149,7 +149,7 @@ class Detector:
     def _read(
         self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
     ) -> dict[str, Person]:
-        """The joints of everybody who is followed, and the tracks moved to them."""
+        """The joints of every person who is followed, and the tracks moved to them."""
         with stages("crop"):
             expected = {camera: self._tracks[camera].expected(t_ns) for camera in pictures}
             followed = {camera: box for camera, box in expected.items() if box is not None}
@@ -181,9 +181,9 @@ class Detector:
             outputs = self._pose.run(batch)
         with stages("keypoints"):
             found = {}
-            everybody = people(outputs, self._pose.manifest)
+            persons = people(outputs, self._pose.manifest)
             for camera, fit, (seen, places, confidence) in zip(
-                pictures, fits, everybody, strict=True
+                pictures, fits, persons, strict=True
             ):
                 boxes_px = _in_picture(seen, fit, pictures[camera])
                 which = self._tracks[camera].look(boxes_px, t_ns)
@@ -194,11 +194,11 @@ class Detector:
                 found[camera] = self._person(camera, place_px, confidence[which])
         return found
 
-    def _follow(self, camera: str, place_px: Floats, sure: Floats, t_ns: int) -> bool:
+    def _follow(self, camera: str, place_px: Real, sure: Real, t_ns: int) -> bool:
         gate = self._pose.manifest.min_confidence
         return self._tracks[camera].follow(place_px, sure, gate, t_ns)
 
-    def _person(self, camera: str, place_px: Floats, sure: Floats) -> Person:
+    def _person(self, camera: str, place_px: Real, sure: Real) -> Person:
         box = self._tracks[camera].box
         assert box is not None
         return Person(
@@ -216,7 +216,7 @@ def _letterboxed(network: Network, pictures: Sequence[Picture]) -> tuple[Batch, 
     ]
 
 
-def _in_picture(found: Floats, fit: Fit, picture: Picture) -> Floats:
+def _in_picture(found: Real, fit: Fit, picture: Picture) -> Real:
     """Boxes (N, 5) of the input as boxes of the picture, cut at its edges."""
     corners = fit.to_picture(found[:, :4].reshape(-1, 2, 2))
     corners = corners.clip(0, [picture.shape[1], picture.shape[0]])

@@ -46,7 +46,7 @@ def fetch(url: str, member: str | None, place: Path, what: str, licence: str) ->
     for leftover in (part, _validator(part)):
         leftover.unlink(missing_ok=True)
     Console(stderr=True).print(
-        f"{what}: sha256 {digest}; nobody pinned one, so this first download is trusted and every "
+        f"{what}: sha256 {digest}; none is pinned, so this first download is accepted and every "
         "later start is held to it",
         highlight=False,
         soft_wrap=True,
@@ -79,7 +79,7 @@ def _lock(file: IO[bytes], part: Path) -> None:
 
 
 def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, place: Path) -> None:
-    """Complete `file`, trying again as long as bytes keep coming; a Refusal says what to do."""
+    """Complete `file`, trying again as long as bytes keep coming; a Refusal names what to do."""
     console = Console(stderr=True)
     reason = ""
     for attempt in range(_ATTEMPTS):

@@ -1,4 +1,4 @@
-"""An ONNX network at work, held to what its manifest says of it, on whatever runs it here.
+"""An ONNX network at work, compared with its manifest, on the backend that runs it here.
 
 A graph that does not fit its manifest is refused before the first picture, by one empty batch.
 """
@@ -15,6 +15,7 @@ from cvsf.engine.engine import BUCKETS, Kind, Progress, choose
 from cvsf.engine.manifest import GOLDEN_LIMITS, Precision
 from cvsf.engine.onnx_backend import OnnxSession, Session
 from cvsf.engine.plan_cache import Plans, Profile, Range
+from cvsf.shapes import Shaped
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import NetworkManifest
 
@@ -62,7 +63,7 @@ class Network:
         """Go over to TensorRT where it was asked for and can be had, the plan built first; seconds
         to minutes, beside the work. Refusal leaves the network where it is.
 
-        Half precision where that says the same, else float32.
+        Half precision where its outputs are the same, else float32.
         """
         if self._plans is None or not self._session.backend.startswith("onnxruntime"):
             return
@@ -72,13 +73,13 @@ class Network:
             log.warning("network stays in float32: %s", refusal)
             self._open("fp32", told)
 
-    def buffer(self, count: int) -> Batch:
+    def buffer(self, count: int) -> Shaped[Batch, "B ..."]:
         """Room for that many pictures, valid until the next call."""
         if len(self._buffer) < count:
             self._buffer = self._empty(count)
         return self._buffer[:count]
 
-    def run(self, batch: Batch) -> list[Batch]:
+    def run(self, batch: Shaped[Batch, "B ..."]) -> list[Shaped[Batch, "B ..."]]:
         """The outputs in the manifest's order, axis 0 being the picture."""
         if not self.one_by_one or len(batch) == 1:
             return self._outputs(batch)
@@ -89,7 +90,7 @@ class Network:
         return self._session.run({self.manifest.input: batch})
 
     def _open(self, precision: Precision, told: Progress | None) -> None:
-        """Run its plan from now on, if that says what ONNX Runtime says of noise."""
+        """Run its plan from now on, if its outputs for noise are ONNX Runtime's."""
         from cvsf.engine.tensorrt_backend import TensorrtSession
 
         assert self._plans is not None
@@ -109,7 +110,7 @@ class Network:
         log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
 
     def _require_same(self, session: Session, limit: float) -> None:
-        """Return where another session says of noise what the present one says."""
+        """Return if another session's outputs for noise are the present one's."""
         noise = np.random.default_rng(0).uniform(*_range(self.manifest), self._empty(1).shape)
         fed = {self.manifest.input: noise.astype(self.manifest.dtype)}
         apart = _apart(self._session.run(fed), session.run(fed))
@@ -134,7 +135,7 @@ class Network:
 
 
 def _stacked(parts: Sequence[Batch]) -> Batch:
-    """One array of all pictures, padded with nobody where they hold different numbers of people."""
+    """One array of all pictures, padded where they hold different numbers of people."""
     most = max(part.shape[1] for part in parts)
     padded = [
         np.pad(part, [(0, 0), (0, most - part.shape[1])] + [(0, 0)] * (part.ndim - 2))
@@ -176,15 +177,15 @@ def _checked(session: OnnxSession, manifest: NetworkManifest, path: Path) -> boo
     inputs = {i.name: i for i in session.inputs}
     if list(inputs) != [manifest.input]:
         found = ", ".join(inputs) or "none"
-        raise Refusal(f"{path} has the inputs {found}, its manifest says {manifest.input}")
+        raise Refusal(f"{path} has the inputs {found}, its manifest has {manifest.input}")
     outputs = [o.name for o in session.outputs]
     if missing := [name for name in manifest.outputs if name not in outputs]:
         raise Refusal(
-            f"{path} has the outputs {', '.join(outputs)}, its manifest says {', '.join(missing)}"
+            f"{path} has the outputs {', '.join(outputs)}, its manifest has {', '.join(missing)}"
         )
     graph = inputs[manifest.input]
     if graph.type != _TYPES[manifest.dtype]:
-        raise Refusal(f"{path} takes {graph.type}, its manifest says {manifest.dtype}")
+        raise Refusal(f"{path} takes {graph.type}, its manifest has {manifest.dtype}")
     width, height = manifest.size_px
     planes = manifest.channels
     nhwc = manifest.layout == "NHWC"
@@ -195,7 +196,7 @@ def _checked(session: OnnxSession, manifest: NetworkManifest, path: Path) -> boo
         for have, want in zip(fixed[1:], wanted, strict=True)
     )
     if not fits or (isinstance(fixed[0], int) and fixed[0] != 1):
-        raise Refusal(f"{path} takes pictures of {fixed}, its manifest says [batch, {wanted}]")
+        raise Refusal(f"{path} takes pictures of {fixed}, its manifest has [batch, {wanted}]")
     if fixed[0] == 1 and manifest.batch == "dynamic":
         log.warning("network takes one picture at a time", extra={"network": str(path)})
     return fixed[0] == 1 or manifest.batch == "one"

@@ -1,31 +1,29 @@
-"""What networks say, read as boxes and joints in the pixels of their input.
+"""Outputs of networks read as boxes and joints, in the pixels of their input.
 
-Input pixels are continuous, (0, 0) the corner of the first. Nothing here knows of pictures.
+Input pixels are continuous, (0, 0) the corner of the first. It does not use pictures.
 """
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cvsf.shapes import Float, Index, Real
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import NetworkManifest
 from runtime.detection.network import Batch
 
-Floats = npt.NDArray[np.float64]
-
 _YOLOX_STRIDES = (8, 16, 32)
 _OVERLAP = 0.45
-"""Two boxes that share more of their union are one person."""
+"""Two boxes that share more of their union are one person; a guess, not measured."""
 _MOST_PEOPLE = 32
 _SIMCC_SPLIT = 2.0
 _REACH_CELLS = 2
 """A joint is the weighted mean of the heatmap this far around its peak."""
 
 
-def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Floats]:
-    """Per picture the people found, most confident first: (N, 5) of x0, y0, x1, y1, confidence."""
+def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Real, "_ 5"]]:
+    """Per picture the people found, most confident first: x0, y0, x1, y1, confidence."""
     match manifest.decoding:
         case "yolox":
             found = _yolox(outputs[0], manifest)
@@ -39,8 +37,10 @@ def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Floats]:
     return [_separate(each.astype(np.float64), manifest) for each in found]
 
 
-def joints(outputs: Sequence[Batch], manifest: NetworkManifest) -> tuple[Floats, Floats]:
-    """One person's joints per crop: (B, J, 2) input px and (B, J) confidence."""
+def joints(
+    outputs: Sequence[Batch], manifest: NetworkManifest
+) -> tuple[Float[Real, "B J 2"], Float[Real, "B J"]]:
+    """One person's joints per crop in input px, and their confidence."""
     match manifest.decoding:
         case "movenet":
             found = outputs[0][:, 0].astype(np.float64)
@@ -56,8 +56,8 @@ def joints(outputs: Sequence[Batch], manifest: NetworkManifest) -> tuple[Floats,
 
 def people(
     outputs: Sequence[Batch], manifest: NetworkManifest
-) -> list[tuple[Floats, Floats, Floats]]:
-    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of everybody in it."""
+) -> list[tuple[Float[Real, "_ 5"], Float[Real, "_ J 2"], Float[Real, "_ J"]]]:
+    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of the people."""
     found = []
     for dets, keypoints in zip(outputs[0], outputs[1], strict=True):
         kept = _kept(dets.astype(np.float64), manifest)
@@ -93,37 +93,26 @@ def check(outputs: Sequence[Batch], manifest: NetworkManifest, joint_count: int,
         )
 
 
-def _certainty(confidence: Floats, manifest: NetworkManifest) -> Floats:
+def _certainty(confidence: Real, manifest: NetworkManifest) -> Real:
     return np.clip(confidence / manifest.full_confidence, 0, 1)
 
 
-def _separate(found: Floats, manifest: NetworkManifest) -> Floats:
+def _separate(found: Real, manifest: NetworkManifest) -> Real:
     return found[_kept(found, manifest)]
 
 
-def _kept(found: Floats, manifest: NetworkManifest) -> npt.NDArray[np.intp]:
+def _kept(found: Real, manifest: NetworkManifest) -> Index:
     """Which boxes (N, 5) are confident and not another one's double, most confident first."""
     sound = np.isfinite(found).all(-1) & (found[:, 4] >= manifest.min_confidence)
     candidates = np.flatnonzero(sound & (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]))
-    if len(candidates) == 0:
-        return candidates
     order = candidates[np.argsort(-found[candidates, 4], kind="stable")]
-    kept: list[int] = []
-    while len(order) and len(kept) < _MOST_PEOPLE:
-        kept.append(int(order[0]))
-        order = order[1:][_overlaps(found[order[0]], found[order[1:]]) <= _OVERLAP]
-    return np.asarray(kept, np.intp)
+    corners = found[order, :4]
+    sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxes(sizes.tolist(), found[order, 4], 0.0, _OVERLAP)
+    return order[np.asarray(kept, np.intp)][:_MOST_PEOPLE]
 
 
-def _overlaps(one: Floats, others: Floats) -> Floats:
-    """What a box shares with each of the others, over what the two cover."""
-    low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:4], others[:, 2:4])
-    shared = np.clip(high - low, 0, None).prod(1)
-    areas = (others[:, 2:4] - others[:, :2]).prod(1)
-    return np.asarray(shared / ((one[2:4] - one[:2]).prod() + areas - shared))
-
-
-def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
+def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Real]:
     """Raw grids: offset from the cell and log size, in strides; class 0 is person."""
     width, height = manifest.size_px
     grids = []
@@ -135,14 +124,14 @@ def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Floats]:
     for each in raw:
         confidence = each[:, 4].astype(np.float64) * each[:, 5]
         likely = confidence >= manifest.min_confidence
-        cell, said = cells[likely], each[likely, :4].astype(np.float64)
-        centre = (said[:, :2] + cell[:, :2]) * cell[:, 2:]
-        half = np.exp(np.minimum(said[:, 2:], 20.0)) * cell[:, 2:] / 2
+        cell, values = cells[likely], each[likely, :4].astype(np.float64)
+        centre = (values[:, :2] + cell[:, :2]) * cell[:, 2:]
+        half = np.exp(np.minimum(values[:, 2:], 20.0)) * cell[:, 2:] / 2
         found.append(np.concatenate([centre - half, centre + half, confidence[likely, None]], 1))
     return found
 
 
-def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[Floats]:
+def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[Real]:
     """Peaks of the centre map, each with the box whose size the peak's cell names."""
     cells_high, cells_wide = centre.shape[-2:]
     cell_px = np.array(manifest.size_px) / (cells_wide, cells_high)
@@ -157,7 +146,7 @@ def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[F
     return found
 
 
-def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Floats, Floats]:
+def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Real, Real]:
     """The weighted mean around each map's peak, and the peak's height."""
     batch, count, high, wide = heat.shape
     flat = heat.reshape(batch * count, high * wide)
@@ -170,9 +159,7 @@ def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Floats, Floats]:
     return (places * cell_px).reshape(batch, count, 2), peak.reshape(batch, count)
 
 
-def _around(
-    maps: Batch, columns: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], reach: int
-) -> Floats:
+def _around(maps: Batch, columns: Index, rows: Index, reach: int) -> Real:
     """Weighted means (M, N, 2) of maps (M, h, w) around cells (M, N), from the map's corner."""
     high, wide = maps.shape[-2:]
     offsets = np.arange(-reach, reach + 1)
@@ -188,7 +175,7 @@ def _around(
     return np.stack([across, down], -1).astype(np.float64) + 0.5
 
 
-def _simcc(across: Batch, down: Batch) -> tuple[Floats, Floats]:
+def _simcc(across: Batch, down: Batch) -> tuple[Real, Real]:
     """The highest bin of each axis; a joint is as certain as the less certain axis."""
     x, y = across.argmax(-1), down.argmax(-1)
     confidence = np.minimum(across.max(-1), down.max(-1)).astype(np.float64)

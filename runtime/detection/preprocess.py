@@ -4,31 +4,32 @@ Every coordinate is continuous: (0, 0) is the corner of the first pixel, whose c
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.shapes import Float, Picture, Real, Shaped, UInt8
 from runtime.detection.bundle import NetworkManifest
 from runtime.detection.network import Batch
-
-Picture = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """Where a part of a picture lies in a network's input: scale * picture + shift, per axis."""
 
-    scale: Floats  # (2,)
-    shift: Floats  # (2,)
+    scale: Float[Real, "2"]
+    shift: Float[Real, "2"]
 
-    def to_picture(self, input_px: npt.NDArray[np.floating]) -> Floats:
-        """Places (..., 2) in the input as places in the picture."""
+    def to_picture(self, input_px: Shaped[npt.NDArray[Any], "... 2"]) -> Float[Real, "... 2"]:
+        """Places in the input as places in the picture."""
         return np.asarray((input_px - self.shift) / self.scale)
 
 
-def letterbox(picture: Picture, manifest: NetworkManifest, into: Batch) -> Fit:
+def letterbox(
+    picture: UInt8[Picture, "h w 3"], manifest: NetworkManifest, into: Shaped[Batch, "a b c"]
+) -> Fit:
     """The whole picture in `into` (one item of a batch), its aspect kept, the rest padded."""
     width, height = manifest.size_px
     high, wide = picture.shape[:2]
@@ -45,7 +46,12 @@ def letterbox(picture: Picture, manifest: NetworkManifest, into: Batch) -> Fit:
     return Fit(shares, np.array([left, top], np.float64))
 
 
-def crop(picture: Picture, box_px: Floats, manifest: NetworkManifest, into: Batch) -> Fit:
+def crop(
+    picture: UInt8[Picture, "h w 3"],
+    box_px: Float[Real, "4"],
+    manifest: NetworkManifest,
+    into: Shaped[Batch, "a b c"],
+) -> Fit:
     """The surroundings of a box in `into`, in the input's aspect; what lies outside is padded."""
     left, top, wide, high = _surroundings(box_px, manifest)
     if (
@@ -62,7 +68,7 @@ def crop(picture: Picture, box_px: Floats, manifest: NetworkManifest, into: Batc
     return Fit(scale, -scale * (left, top))
 
 
-def _surroundings(box_px: Floats, manifest: NetworkManifest) -> tuple[int, int, int, int]:
+def _surroundings(box_px: Real, manifest: NetworkManifest) -> tuple[int, int, int, int]:
     """Left, top, width and height of the crop, in whole pixels so that a slice cuts it exactly."""
     width, height = manifest.size_px
     x0, y0, x1, y1 = box_px.tolist()

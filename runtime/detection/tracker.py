@@ -1,32 +1,33 @@
 """The person of interest in one view: the largest box at first, then the same person.
 
-Somebody else takes over only by being clearly larger for a while; a moment is not enough.
+Another person is followed instead only after being clearly larger for a while.
 """
 
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from cvsf.shapes import Float, Real
 
+# Guesses, not measured.
 _YOUNG_NS = 500_000_000
 """So long after the first sight the choice is still open and looked at often."""
 _YOUNG_LOOKS = 3
 _LARGER_YOUNG, _LARGER = 1.2, 1.5
-"""How many times the area of the person's box a stranger's must have."""
+"""So many times larger must another person's box be, by area, to be followed instead."""
 _LOOKS_YOUNG, _LOOKS = 2, 5
 """At how many looks in a row."""
 _PATIENCE_NS = 1_000_000_000
-"""A stranger stays larger, and a lost person stays remembered, this long."""
+"""Another person must stay larger this long; a lost person is kept this long."""
 _SAME = 0.3
 """Boxes that share this much of their union are one person."""
 _STEP = 0.35
 """So many heights from where the person was expected is still the same person's move."""
 _ALIKE = 0.65
 """The same person's height from one sight to the next, at least, smaller over larger."""
-_UNUSUAL, _SETTLING = 0.6, 0.1
-"""Joints less certain than this share of the usual are doubted where no box confirms them."""
+_UNUSUAL, _USUAL_RATE = 0.6, 0.1
+"""Joints less certain than this share of the usual are weak where no box confirms them; the usual
+confidence is their running mean at this rate."""
 _WEAK_POSES = 3
 _FEWEST_JOINTS = 4
 _SHRINK = 0.3
@@ -34,7 +35,7 @@ _SHRINK = 0.3
 
 
 class Track:
-    """Where the person is, was going, and who else might be meant."""
+    """Where the person is, was going, and which other person might be followed instead."""
 
     def __init__(self, every: int, turn: int, beyond: float) -> None:
         self._every = every
@@ -43,31 +44,31 @@ class Track:
         self.forget()
 
     def forget(self) -> None:
-        """Start as if nobody had ever been seen."""
-        self._box: Floats | None = None
+        """Start as before the first detection."""
+        self._box: Real | None = None
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0
         self._looks = self._since_look = self._unconfirmed = self._weak = 0
         self._usual = 0.0  # confidence of the joints of this person
         self._lost = False
-        self._stranger: Floats | None = None
-        self._stranger_looks = self._stranger_ns = 0
+        self._rival: Real | None = None
+        self._rival_looks = self._rival_ns = 0
 
     def due(self, instant: int, t_ns: int) -> bool:
         """Whether the whole picture should be searched in this instant; called once in each."""
         self._since_look += 1
         if self._box is None or self._lost or self._looks < _YOUNG_LOOKS:
             return True
-        if self._unconfirmed or self._stranger_looks or t_ns - self._born_ns < _YOUNG_NS:
+        if self._unconfirmed or self._rival_looks or t_ns - self._born_ns < _YOUNG_NS:
             return self._since_look >= max(1, self._every // 4)
         return instant % self._every == self._turn * _stride(self._every) % self._every
 
-    def expected(self, t_ns: int) -> Floats | None:
-        """Where the person's box should be now; None while nobody is followed."""
+    def expected(self, t_ns: int) -> Float[Real, "4"] | None:
+        """Where the person's box should be now; None while no person is followed."""
         return None if self._box is None or self._lost else self._moved(t_ns)
 
-    def look(self, found: Floats, t_ns: int) -> int | None:
-        """Take in the boxes (N, 5) of the whole picture; which of them is the person, if any."""
+    def look(self, found: Float[Real, "N 5"], t_ns: int) -> int | None:
+        """Take in the boxes of the whole picture; which of them is the person, if any."""
         self._since_look = 0
         self._looks += 1
         if self._box is None:
@@ -83,36 +84,38 @@ class Track:
             return self._start(found, rival, t_ns)
         return own
 
-    def follow(self, joints_px: Floats, confidence: Floats, gate: float, t_ns: int) -> bool:
+    def follow(
+        self, joints_px: Float[Real, "J 2"], confidence: Float[Real, "J"], gate: float, t_ns: int
+    ) -> bool:
         """Move to where the joints are; whether this is a person at all."""
         here = self._moved(t_ns) if self._box is not None else None
         firm = confidence >= gate
         if here is None or confidence.mean() < gate or firm.sum() < _FEWEST_JOINTS:
-            return self._doubt()
+            return self._count_weak()
         low, high = joints_px[firm].min(0), joints_px[firm].max(0)
         grown = self._beyond * (high - low).max()
         box = np.concatenate([low - grown, high + grown])
         sure = float(confidence.mean())
         if _overlap(box, here) < _SAME and not _near(box, here, _STEP):
-            return self._doubt()
+            return self._count_weak()
         if self._unconfirmed and sure < _UNUSUAL * self._usual:
-            return self._doubt()
+            return self._count_weak()
         self._weak = 0
-        self._usual += (sure - self._usual) * (_SETTLING if self._usual else 1.0)
+        self._usual += (sure - self._usual) * (_USUAL_RATE if self._usual else 1.0)
         self._move(_eased(box, here), t_ns)
         return True
 
     @property
-    def box(self) -> Floats | None:
+    def box(self) -> Float[Real, "4"] | None:
         """The person's box as of the last look or joints."""
         return self._box
 
-    def _doubt(self) -> bool:
+    def _count_weak(self) -> bool:
         self._weak += 1
         self._lost = self._lost or self._weak >= _WEAK_POSES
         return False
 
-    def _start(self, found: Floats, which: int | None, t_ns: int) -> int | None:
+    def _start(self, found: Real, which: int | None, t_ns: int) -> int | None:
         self.forget()
         if which is None:
             return None
@@ -121,8 +124,8 @@ class Track:
         self._looks = 1
         return which
 
-    def _confirm(self, box: Floats, here: Floats, t_ns: int) -> None:
-        """The person was found again: settle between the box seen and the one expected."""
+    def _confirm(self, box: Real, here: Real, t_ns: int) -> None:
+        """The person was detected: take the mean of the box found and the one expected."""
         self._unconfirmed = 0
         fresh = self._lost or self._looks <= _YOUNG_LOOKS
         if self._lost:
@@ -132,21 +135,21 @@ class Track:
         self._lost = False
         self._weak = 0
 
-    def _move(self, box: Floats, t_ns: int) -> None:
+    def _move(self, box: Real, t_ns: int) -> None:
         assert self._box is not None
         if t_ns > self._t_ns:
             step = (_centre(box) - _centre(self._box)) / (t_ns - self._t_ns)
             self._velocity = (self._velocity + step) / 2
         self._box, self._t_ns, self._seen_ns = box, t_ns, t_ns
 
-    def _moved(self, t_ns: int) -> Floats:
+    def _moved(self, t_ns: int) -> Real:
         assert self._box is not None
         away = self._velocity * (t_ns - self._t_ns)
         reach = (self._box[2:] - self._box[:2]).max()
         away = np.clip(away, -reach, reach)
         return np.asarray(self._box + np.concatenate([away, away]))
 
-    def _own(self, found: Floats, here: Floats, t_ns: int) -> int | None:
+    def _own(self, found: Real, here: Real, t_ns: int) -> int | None:
         """The box most like the person's; a lost person may have gone farther."""
         if len(found) == 0:
             return None
@@ -160,27 +163,29 @@ class Track:
             return None
         return min(near, key=lambda i: float(np.abs(_centre(found[i]) - _centre(here)).sum()))
 
-    def _yields_to(self, rival: int | None, found: Floats, here: Floats, t_ns: int) -> bool:
-        """Whether a stranger has been there long enough, or large enough for long enough."""
+    def _yields_to(self, rival: int | None, found: Real, here: Real, t_ns: int) -> bool:
+        """Whether the track goes to another person: the old one is lost too long, or the other one
+        larger for long enough.
+        """
         waited = t_ns - self._seen_ns > _PATIENCE_NS
         if self._lost and waited:
             return True
         young = t_ns - self._born_ns < _YOUNG_NS
         factor = _LARGER_YOUNG if young else _LARGER
         if rival is None or _area(found[rival]) < factor * _area(here):
-            self._stranger, self._stranger_looks = None, 0
+            self._rival, self._rival_looks = None, 0
             return False
         box = found[rival, :4].copy()
-        same = self._stranger is not None and (
-            _overlap(box, self._stranger) >= _SAME / 3 or _near(box, self._stranger, 0.5)
+        same = self._rival is not None and (
+            _overlap(box, self._rival) >= _SAME / 3 or _near(box, self._rival, 0.5)
         )
         if not same:
-            self._stranger_looks, self._stranger_ns = 0, t_ns
-        self._stranger = box
-        self._stranger_looks += 1
+            self._rival_looks, self._rival_ns = 0, t_ns
+        self._rival = box
+        self._rival_looks += 1
         if young:
-            return self._stranger_looks >= _LOOKS_YOUNG
-        return self._stranger_looks >= _LOOKS and t_ns - self._stranger_ns >= _PATIENCE_NS
+            return self._rival_looks >= _LOOKS_YOUNG
+        return self._rival_looks >= _LOOKS and t_ns - self._rival_ns >= _PATIENCE_NS
 
 
 def _stride(every: int) -> int:
@@ -188,7 +193,7 @@ def _stride(every: int) -> int:
     return next(s for s in range(max(1, every // 3), 2 * every) if math.gcd(s, every) == 1)
 
 
-def _eased(box: Floats, here: Floats) -> Floats:
+def _eased(box: Real, here: Real) -> Real:
     """The new box, never much smaller than the old one."""
     half = (box[2:] - box[:2]) / 2
     before = (here[2:] - here[:2]) / 2
@@ -197,7 +202,7 @@ def _eased(box: Floats, here: Floats) -> Floats:
     return np.concatenate([centre - half, centre + half])
 
 
-def _largest(found: Floats, apart_from: Floats | None = None) -> int | None:
+def _largest(found: Real, apart_from: Real | None = None) -> int | None:
     areas = [
         _area(box) if apart_from is None or _overlap(box[:4], apart_from) < _SAME else 0.0
         for box in found
@@ -205,15 +210,15 @@ def _largest(found: Floats, apart_from: Floats | None = None) -> int | None:
     return int(np.argmax(areas)) if areas and max(areas) > 0 else None
 
 
-def _centre(box: Floats) -> Floats:
+def _centre(box: Real) -> Real:
     return np.asarray((box[:2] + box[2:4]) / 2)
 
 
-def _area(box: Floats) -> float:
+def _area(box: Real) -> float:
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _overlap(a: Floats, b: Floats) -> float:
+def _overlap(a: Real, b: Real) -> float:
     """What two boxes share, over what they cover together."""
     wide = min(a[2], b[2]) - max(a[0], b[0])
     high = min(a[3], b[3]) - max(a[1], b[1])
@@ -223,7 +228,7 @@ def _overlap(a: Floats, b: Floats) -> float:
     return shared / (_area(a) + _area(b) - shared)
 
 
-def _near(a: Floats, b: Floats, reach: float) -> bool:
+def _near(a: Real, b: Real, reach: float) -> bool:
     """Whether the centres are within `reach` heights of each other and the heights are alike."""
     high_a, high_b = a[3] - a[1], b[3] - b[1]
     apart = float(np.hypot(*(_centre(a) - _centre(b))))

@@ -35,18 +35,15 @@ from runtime.bench import clip, hub, live, swap
 from runtime.bench.harness import CaptureRun
 from runtime.bench.replay import bench_replay
 from runtime.bench.sim import bench_sim
-from runtime.commands.headless_browser import find_chromium
 from runtime.commands.models import models, promote
 from runtime.commands.sessions import sessions
-from runtime.commands.watch import watch
 from runtime.detection.bundle import SIMULATED, load_bundle
 from runtime.streaming.json_codec import spoken
 from tests.support.engines import tiny
 from tests.support.keys import check
-from tests.support.listening import PATIENCE_S, SIMULATION, Heard
+from tests.support.listening import Heard
 from tests.support.material import make_frame
 from tests.support.paths import DATA, ROOT
-from tests.support.product import CAPTURE, free_ports, running, until
 from tests.support.recordings import run
 from tests.support.rehearsed import rehearsed
 from tests.support.walkers import walkers
@@ -236,20 +233,6 @@ def test_a_plan_and_its_builder_have_the_listed_keys(tmp_path: Path) -> None:
             else:
                 check("messages", "plan builder: progress", line)
         assert said
-
-
-@pytest.mark.slow
-def test_watch_with_a_screenshot_has_the_listed_keys(heard: Heard, tmp_path: Path) -> None:
-    if find_chromium() is None:
-        pytest.skip("a screenshot of the page needs chromium")
-    words = free_ports()
-    ports = dict(zip(words[::2], words[1::2], strict=True))
-    command = [*CAPTURE, "--cams", "2", *SIMULATION, "--headless", "--data", str(tmp_path), *words]
-    with running(command) as capture:
-        assert until(lambda: bool(capture.lines), PATIENCE_S)
-        asked = ("--page-port", ports["--web-port"], "--screenshot", tmp_path / "page.png")
-        check("json", "cvsf watch --screenshot", run(watch, *asked, "--json"))
-        capture.ask_to_end()
 
 
 def test_configurations_have_the_listed_keys() -> None:

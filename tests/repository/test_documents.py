@@ -48,6 +48,15 @@ def is_there(parts: list[str]) -> bool:
     return module.exists() and re.search(defined, module.read_text(), re.MULTILINE) is not None
 
 
+def test_the_table_of_contents_of_the_log_names_every_entry_with_its_anchor() -> None:
+    text = (ROOT / "docs/log.md").read_text()
+    contents = re.findall(r"^- \[(.*)\]\(#(.*)\)$", text.partition("\n## ")[0], re.MULTILINE)
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    anchors = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+    assert contents == list(zip(titles, anchors, strict=True))
+    assert len(set(anchors)) == len(anchors)
+
+
 def test_the_table_of_processes_is_the_same_in_docs_and_code() -> None:
     rows = [
         line.split("|")[1:-1]

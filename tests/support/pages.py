@@ -1,7 +1,12 @@
 """An HTML page as a test reads it: its elements and its words."""
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from train.report.page import write_page
 
 _VOID = {"meta", "br"}
 
@@ -44,3 +49,9 @@ class Page(HTMLParser):
     def classes(self, name: str) -> int:
         """How many elements are of a class."""
         return sum(name in (a.get("class") or "").split() for _, a in self.tags)
+
+
+def page_of(report: Mapping[str, Any], folder: Path) -> Page:
+    """The page of a night's report, written to a folder."""
+    write_page(report, folder / "report.html")
+    return Page((folder / "report.html").read_text("utf-8"))

@@ -100,7 +100,7 @@ def test_a_camera_of_unknown_picture_size_is_refused(tmp_path: Path) -> None:
     file = walkers(tmp_path / "unknown.npz", image_px=np.zeros((4, 2)))
     facts = run(calibrate, file, "--subjects", "ann", "--json")
     assert facts["refused"] == {
-        "unknown:0": "the size of cam0's pictures is not known; say it as image_px"
+        "unknown:0": "the size of cam0's pictures is not known; give it as image_px"
     }
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cvsf.model.keypoint_adapter import Morph
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.recordings import multiview, run
@@ -21,10 +22,8 @@ from train.train_keypoint_adapter import report as morph_report
 JOINTS = len(H36M_16)
 
 
-class Still(nn.Module):
+class Still(Morph):
     """A morph that leaves everything as it is."""
-
-    fills = torch.zeros(JOINTS, dtype=torch.bool)
 
     def forward(self, keypoints: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
         return keypoints, confidence
@@ -60,17 +59,17 @@ def test_views_that_found_nobody_or_whose_truth_is_not_known_are_left_out(
 
 
 def test_the_loss_grows_with_the_distance_and_leaves_out_joints_that_are_not_known() -> None:
-    one, two = (float(morph_loss(Still(), poses(off))) for off in (10.0, 20.0))
+    one, two = (float(morph_loss(Still(JOINTS), poses(off))) for off in (10.0, 20.0))
     assert two == pytest.approx(2 * one)
-    assert float(morph_loss(Still(), poses(0.0))) == 0
+    assert float(morph_loss(Still(JOINTS), poses(0.0))) == 0
     partly = poses(10.0)
     partly.keypoints_px[:, 5] += 500
     partly.known[:, 5] = False
-    assert float(morph_loss(Still(), partly)) == pytest.approx(one, rel=0.1)
+    assert float(morph_loss(Still(JOINTS), partly)) == pytest.approx(one, rel=0.1)
 
 
 def test_a_report_has_the_median_error_as_a_share_of_the_poses_norm() -> None:
-    told = morph_report(Still(), poses(10.0))  # type: ignore[arg-type]
+    told = morph_report(Still(JOINTS), poses(10.0))
     rooted = 200 * np.sqrt(JOINTS / 2)  # half of the joints are 200 px from the first
     assert told["error_2d"]["before"] == pytest.approx(10 / rooted)
     assert told["error_2d"]["after"] == told["error_2d"]["before"]

@@ -193,7 +193,7 @@ def test_kept_back_recordings_without_a_person_are_refused(
     with pytest.raises(Refusal, match="no instant of a person is left to report on"):
         run(train, given, "--subjects", "ann", *words)
     blind = multiview(tmp_path / "c.npz", confidence=0 * confidence)
-    with pytest.raises(Refusal, match="nobody is seen in"):
+    with pytest.raises(Refusal, match="no person is seen in"):
         run(evaluate, blind)
 
 

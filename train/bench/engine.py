@@ -26,7 +26,7 @@ from cvsf.skeleton import Array, joint_set
 from cvsf.system.errors import Refusal
 from train.batches.probe_inputs import golden_sample
 from train.checkpoint import read_checkpoint
-from train.export.parity import Exam, Torch
+from train.export.parity import Comparison, Torch
 
 EAGER, CPU = "torch eager", "onnxruntime cpu"
 VIEWS = 4
@@ -45,7 +45,7 @@ def bench_engine(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Time the shipped lifter on every backend of this machine, and check what it says there."""
+    """Time the shipped lifter on every backend of this machine, and compare it with torch."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         engines, not_run = backends(plans or Path(scratch))
@@ -94,7 +94,7 @@ def timed(engines: dict[str, Engine], repeats: int) -> dict[str, Any]:
         for name, seconds in wall.items():
             p99[name][size] = 1e3 * float(np.percentile(seconds, 99))
             p50[name][size] = 1e3 * median(seconds)
-    exam = Exam(Torch(graph))
+    exam = Comparison(Torch(graph))
     parity = {name: exam.worst(engine).model_dump() for name, engine in engines.items()}
     many = ratios.pop(_MANY_VIEWS)
     return {
@@ -159,8 +159,8 @@ def _show(result: dict[str, Any]) -> None:
         table.add_column(column, justify="right")
     for name, row in result["p99_ms"].items():
         apart = result["parity"].get(name)
-        said = f"{apart['relative']:.1e}, {apart['n_mpjpe_mm']:.2g} mm" if apart else ""
-        table.add_row(name, *(f"{row[size]:.2f}" for size in sizes), said)
+        difference = f"{apart['relative']:.1e}, {apart['n_mpjpe_mm']:.2g} mm" if apart else ""
+        table.add_row(name, *(f"{row[size]:.2f}" for size in sizes), difference)
     ratios = result["onnxruntime_over_eager"] | {
         _MANY_VIEWS: result["onnxruntime_over_eager_16_views"]
     }

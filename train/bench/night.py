@@ -1,4 +1,4 @@
-"""`cvsf bench night`: what whole nights bring on slopes nobody has seen; poisoned ones bring
+"""`cvsf bench night`: the gain of whole nights on unseen slopes; poisoned ones bring
 nothing.
 
 Every slope is recorded by `cvsf-capture` and learned from by `cvsf nightly`, as a user would; only
@@ -44,7 +44,7 @@ def bench_night(
     keep: Annotated[Path | None, typer.Option(help="Keep sessions and reports here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Record, learn, prove and promote on unseen slopes; poisoned nights on the first of them."""
+    """Record, learn, compare and promote on unseen slopes; poisoned nights on the first of them."""
     chosen = seed or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(slopes)]
     if below := [one for one in chosen if one < FIRST_UNSEEN]:
         raise Refusal(f"seed {below[0]} may have been trained on; choose from {FIRST_UNSEEN} on")
@@ -54,7 +54,7 @@ def bench_night(
     poisons: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for one in chosen:
-            _say(f"slope {one}: recording {takes} sessions of {seconds:g} s")
+            _print(f"slope {one}: recording {takes} sessions of {seconds:g} s")
             place = (keep or Path(scratch)) / str(one)
             slope = record(one, place, cams=cams, takes=takes, seconds=seconds)
             if not poisons:
@@ -74,7 +74,7 @@ def bench_night(
         "nights": nights,
     }
     if swap:
-        _say("swapping under load")
+        _print("swapping under load")
         found = _command("bench", "swap", "--json")
         result |= {name: found[name] for name in _SWAP if name in found}
     _show(result, as_json=as_json)
@@ -82,25 +82,25 @@ def bench_night(
 
 def _night(slope: Slope) -> dict[str, Any]:
     """A night on the slope, and what it brought by the truth."""
-    said = _command("nightly", "--data", str(slope.data), "--json")
-    _say(said["verdict"])
-    if "sessions" not in said:  # the night had nothing to learn from
-        raise Refusal(f"slope {slope.seed} gave no night: {said['verdict']}")
+    facts = _command("nightly", "--data", str(slope.data), "--json")
+    _print(facts["verdict"])
+    if "sessions" not in facts:  # the night had nothing to learn from
+        raise Refusal(f"slope {slope.seed} gave no night: {facts['verdict']}")
     live = Registry(slope.data / "models").live()
-    names = [one["name"] for one in said["sessions"]["kept_back"]]
+    names = [one["name"] for one in facts["sessions"]["kept_back"]]
     kept_back = joined([labelled(slope, slope.sessions / name) for name in names])
     before, after = (score(load_engine(folder).lift_many, kept_back) for folder in (SHIPPED, live))
     errors = before["one_view"]["n_mpjpe_mm"], after["one_view"]["n_mpjpe_mm"]
     return {
         "seed": slope.seed,
-        "promoted": said["promoted"],
+        "promoted": facts["promoted"],
         "improvement": round(1 - errors[1] / errors[0], 4),
         "one_view": {"before": before["one_view"], "after": after["one_view"]},
         "fused": {"before": before["fused"], "after": after["fused"]},
-        "gain_without_truth": said.get("gain"),
-        "everyday_movement": said.get("reference"),
-        "verdict": said["verdict"],
-        "seconds": {step["step"]: step["seconds"] for step in said["steps"]},
+        "gain_without_truth": facts.get("gain"),
+        "everyday_movement": facts.get("reference"),
+        "verdict": facts["verdict"],
+        "seconds": {step["step"]: step["seconds"] for step in facts["steps"]},
     }
 
 
@@ -115,26 +115,26 @@ def _poisoned_night(slope: Slope, folder: Path, how: str) -> dict[str, Any]:
         words = ["--config", str(folder / "night.json")]
     else:
         slope = poisoned(slope, folder, how)
-    said = _command("nightly", "--data", str(slope.data), "--json", *words)
+    facts = _command("nightly", "--data", str(slope.data), "--json", *words)
     changed = Registry(slope.data / "models").live() != SHIPPED
-    _say(f"{how}: {said['verdict']}")
-    return {"promoted": bool(said["promoted"]) or changed, "verdict": said["verdict"]}
+    _print(f"{how}: {facts['verdict']}")
+    return {"promoted": bool(facts["promoted"]) or changed, "verdict": facts["verdict"]}
 
 
 def _command(*words: str) -> dict[str, Any]:
-    """What a `cvsf` command says to machines; a Refusal if it failed."""
+    """The JSON output of a `cvsf` command; a Refusal if it failed."""
     done = subprocess.run(
         [sys.executable, "-m", "cvsf", *words], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise Refusal(f"cvsf {' '.join(words)} ended with {done.returncode}: {said}")
+        reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise Refusal(f"cvsf {' '.join(words)} ended with {done.returncode}: {reason}")
     found = json.loads(done.stdout.splitlines()[-1])
     assert isinstance(found, dict)
     return found
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     typer.echo(text, err=True)
 
 

@@ -1,4 +1,4 @@
-"""Slopes that nobody has seen, recorded as a user records: real processes, real pictures, sealed
+"""Unseen slopes, recorded as a user records: real processes, real pictures, sealed
 sessions, through a detector that marks every joint a little elsewhere.
 
 The truth lies beside the data folder, where no night looks.
@@ -82,8 +82,8 @@ def _capture(words: list[str]) -> None:
             "the machine is too busy to film, try again when it is not"
         ) from None
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise Refusal(f"cvsf-capture {' '.join(words)} ended with {done.returncode}: {said}")
+        reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise Refusal(f"cvsf-capture {' '.join(words)} ended with {done.returncode}: {reason}")
 
 
 def _free_ports(count: int) -> list[int]:

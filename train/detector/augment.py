@@ -9,14 +9,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from cvsf.shapes import Picture, Real
 from cvsf.skeleton import H36M_16
 from train.detector.networks import BOX_INPUT_PX, BOX_STRIDE, POSE_INPUT_PX, POSE_STRIDE
-from train.detector.pictures import KEPT_MARGIN, KEPT_PX, Picture, Pictures
+from train.detector.pictures import KEPT_MARGIN, KEPT_PX, Pictures
 
 Generator = np.random.Generator
-Matrix = npt.NDArray[np.float64]
 
 _TURN_DEG = 30.0
 _SCALE = (0.8, 1.25)
@@ -25,7 +26,9 @@ _NOISE_LEVELS = 6.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def pose_batches(pictures: Pictures, rng: Generator, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def pose_batches(
+    pictures: Pictures, rng: Generator, size: int
+) -> Iterator[tuple[Float[Tensor, "B 3 h w"], Float[Tensor, "B J 2"]]]:
     """(B, 3, h, w) in 0..1 and the joints (B, J, 2) in heatmap cells, for ever."""
     for rows in _rows(len(pictures), rng, size):
         images = np.empty((size, POSE_INPUT_PX, POSE_INPUT_PX, 3), np.uint8)
@@ -42,7 +45,7 @@ def pose_batches(pictures: Pictures, rng: Generator, size: int) -> Iterator[tupl
 
 def box_batches(
     pictures: Pictures, rng: Generator, size: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+) -> Iterator[tuple[Float[Tensor, "B 3 h w"], Float[Tensor, "B 2"], Float[Tensor, "B 2"]]]:
     """(B, 3, h, w), the boxes' centres (B, 2) in cells and sizes (B, 2) as shares, for ever."""
     input_px = np.array(BOX_INPUT_PX)
     for rows in _rows(len(pictures), rng, size):
@@ -68,7 +71,7 @@ def _rows(count: int, rng: Generator, size: int) -> Iterator[npt.NDArray[np.int6
         order = order[size:]
 
 
-def _crop_matrix(rng: Generator, *, mirrored: bool) -> Matrix:
+def _crop_matrix(rng: Generator, *, mirrored: bool) -> Float[Real, "2 3"]:
     """input_from_kept, (2, 3), in continuous pixels."""
     turn = np.deg2rad(rng.normal(0, _TURN_DEG / 2.5))
     scale = np.exp(rng.uniform(*np.log(_SCALE))) * POSE_INPUT_PX * KEPT_MARGIN / KEPT_PX
@@ -80,7 +83,7 @@ def _crop_matrix(rng: Generator, *, mirrored: bool) -> Matrix:
     return np.column_stack([linear, centre - linear @ [KEPT_PX / 2, KEPT_PX / 2]])
 
 
-def _frame_matrix(rng: Generator, *, mirrored: bool) -> Matrix:
+def _frame_matrix(rng: Generator, *, mirrored: bool) -> Float[Real, "2 3"]:
     """input_from_small, (2, 3): never turned, for a box turned is another box."""
     size = np.array(BOX_INPUT_PX)
     scale = np.exp(rng.uniform(np.log(0.7), np.log(1.4)))
@@ -89,7 +92,7 @@ def _frame_matrix(rng: Generator, *, mirrored: bool) -> Matrix:
     return np.column_stack([linear, centre - linear @ (size / 2)])
 
 
-def _warped(picture: Picture, matrix: Matrix, size: tuple[int, int]) -> Picture:
+def _warped(picture: Picture, matrix: Float[Real, "2 3"], size: tuple[int, int]) -> Picture:
     """The altered picture: cv2 counts from pixel centres, the matrix from pixel corners."""
     by_centres = matrix.copy()
     by_centres[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
@@ -112,7 +115,7 @@ def _alter(picture: Picture, rng: Generator) -> None:
         cv2.transform(picture, _colour_matrix(rng), dst=picture)
 
 
-def _colour_matrix(rng: Generator) -> Matrix:
+def _colour_matrix(rng: Generator) -> Float[Real, "3 3"]:
     """A change of hue, saturation and white balance that leaves grey nearly grey."""
     turn, saturation = rng.normal(0, 0.5), np.exp(rng.normal(0, 0.4))
     grey = np.ones(3) / np.sqrt(3)
@@ -122,7 +125,7 @@ def _colour_matrix(rng: Generator) -> Matrix:
     )
     luma = np.tile(_LUMA, (3, 1))
     balance = np.diag(np.exp(rng.normal(0, 0.06, 3)))
-    matrix: Matrix = balance @ (luma + saturation * (np.eye(3) - luma)) @ hue
+    matrix: Float[Real, "3 3"] = balance @ (luma + saturation * (np.eye(3) - luma)) @ hue
     return matrix
 
 

@@ -37,7 +37,7 @@ def fit(
     averaged.update_parameters(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=_WEIGHT_DECAY)
     half = _half_is_faster(network, next(batches), loss_of)
-    start, step, told, lately = time.thread_time(), 0, 0.0, 0.0
+    start, step, logged, lately = time.thread_time(), 0, 0.0, 0.0
     while (progress := (time.thread_time() - start) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = rate * _schedule(progress)
@@ -50,12 +50,12 @@ def fit(
         step += 1
         averaged.update_parameters(network)
         lately += (loss.item() - lately) / min(step, 100)
-        if progress > told:
+        if progress > logged:
             log.info(
                 "training",
                 extra={"share": round(progress, 2), "steps": step, "loss": round(lately, 4)},
             )
-            told = progress + 0.05
+            logged = progress + 0.05
     return averaged.module.eval()
 
 

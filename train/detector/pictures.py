@@ -9,22 +9,23 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
+from jaxtyping import Bool, Float, UInt8
 
-from cvsf.skeleton import H36M_16, JOINT_SETS, Array, remap
+from cvsf.shapes import Array, Mask, Picture
+from cvsf.skeleton import H36M_16, JOINT_SETS, remap
 from cvsf.system.errors import Refusal
 from train.detector.networks import BOX_INPUT_PX
 
 log = logging.getLogger(__name__)
 
-Picture = npt.NDArray[np.uint8]  # (h, w, 3) RGB
-
 MARGIN = 1.25
-"""The side of a person's crop over the larger side of the box of the joints."""
+"""The side of a person's crop over the larger side of the joints' box; a guess, not measured."""
 KEPT_PX = 192
 """Side of a crop as it is kept in memory."""
 KEPT_MARGIN = 1.5
@@ -37,10 +38,10 @@ _CAMERAS = 4
 class Pictures:
     """N pictures as both networks want them."""
 
-    crops: npt.NDArray[np.uint8]  # (N, KEPT_PX, KEPT_PX, 3) RGB
-    joints: Array  # (N, J, 2) in the kept crop's pixels
-    small: npt.NDArray[np.uint8]  # (N, 120, 160, 3) RGB, the whole picture
-    boxes: Array  # (N, 4) centre x, y, width, height as shares of the small picture
+    crops: UInt8[Picture, "N k k 3"]  # RGB, k = KEPT_PX
+    joints: Float[Array, "N J 2"]  # in the kept crop's pixels
+    small: UInt8[Picture, "N h w 3"]  # RGB, the whole picture
+    boxes: Float[Array, "N 4"]  # centre x, y, width, height as shares of the small picture
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -51,12 +52,12 @@ class Shot:
     """One picture on disk and what is true of it."""
 
     path: Path
-    joints_px: Array  # (J, 2)
-    visible: npt.NDArray[np.bool_]  # (J,)
+    joints_px: Float[Array, "J 2"]
+    visible: Bool[Mask, "J"]
 
 
-def box_of(joints_px: Array) -> Array:
-    """(centre x, centre y, width, height) of the tight box of the joints (..., J, 2)."""
+def box_of(joints_px: Float[Array, "... J 2"]) -> Float[Array, "... 4"]:
+    """Centre x, centre y, width, height of the tight box of the joints."""
     low, high = joints_px.min(-2), joints_px.max(-2)
     return np.concatenate([(low + high) / 2, high - low], -1)
 
@@ -102,13 +103,17 @@ def read_pictures(folder: Path, seeds: range) -> Pictures:
     return Pictures(crops=crops, joints=joints, small=small, boxes=boxes)
 
 
-def read_jpeg(path: Path) -> Picture:
+def read_jpeg(path: Path) -> UInt8[Picture, "h w 3"]:
+    """A picture, RGB."""
     return simplejpeg.decode_jpeg(path.read_bytes(), colorspace="RGB")  # type: ignore[no-any-return]
 
 
 def crop(
-    picture: Picture, corner_px: npt.NDArray[np.floating], side_px: float, size: int
-) -> Picture:
+    picture: UInt8[Picture, "h w 3"],
+    corner_px: Float[npt.NDArray[np.floating[Any]], "2"],
+    side_px: float | np.floating[Any],
+    size: int,
+) -> UInt8[Picture, "k k 3"]:
     """The square at `corner_px`, `size` pixels wide, zero where it leaves the picture."""
     scale = side_px / size
     picture_from_crop = np.array(
@@ -120,7 +125,9 @@ def crop(
     )
 
 
-def shrink(picture: Picture, *, smooth: bool) -> tuple[Picture, float, tuple[float, float]]:
+def shrink(
+    picture: UInt8[Picture, "h w 3"], *, smooth: bool
+) -> tuple[UInt8[Picture, "i j 3"], float, tuple[float, float]]:
     """The whole picture in the box network's input, its scale, and where its corner lies there."""
     width, height = BOX_INPUT_PX
     scale = min(width / picture.shape[1], height / picture.shape[0])
@@ -148,7 +155,7 @@ def _film(folder: Path, seeds: range, *, moving: bool) -> None:
     if done.returncode:
         raise Refusal(
             f"cvsf simulate ended with {done.returncode}, expected pictures of {first}:{last} "
-            f"in {folder}; its own message above says why"
+            f"in {folder}; its own message above has the reason"
         )
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import torch
+from jaxtyping import Bool, Float, UInt8
 
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array, Mask, Picture, Real
+from cvsf.skeleton import H36M_16
 from train.detector.heatmap import peaks
 from train.detector.networks import BOX_INPUT_PX, POSE_INPUT_PX
-from train.detector.pictures import MARGIN, Picture, Shot, box_of, crop, read_jpeg, shrink
+from train.detector.pictures import MARGIN, Shot, box_of, crop, read_jpeg, shrink
 
 _CONFIDENT = 0.5
 _SIDES_APART = 0.08
@@ -47,8 +49,10 @@ def score(folder: Path, shots: Sequence[Shot]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def find_box(session: onnxruntime.InferenceSession, picture: Picture) -> npt.NDArray[np.float64]:
-    """(centre x, centre y, width, height) in pixels of the best box of the picture."""
+def find_box(
+    session: onnxruntime.InferenceSession, picture: UInt8[Picture, "h w 3"]
+) -> Float[Real, "4"]:
+    """Centre x, centre y, width, height in pixels of the best box of the picture."""
     small, scale, shift = shrink(picture, smooth=False)
     centre, size = session.run(["centre", "size"], {"image": _input(small[None])})
     place, _ = peaks(torch.from_numpy(centre), reach=1)
@@ -69,7 +73,10 @@ def find_joints(
 
 
 def _figures(
-    found: Array, confidence: Array, truth: Array, visible: npt.NDArray[np.bool_]
+    found: Float[Array, "N J 2"],
+    confidence: Float[Array, "N J"],
+    truth: Float[Array, "N J 2"],
+    visible: Bool[Mask, "N J"],
 ) -> dict[str, float]:
     size = box_of(truth)[..., 2:].max(-1)[:, None]
     off_px = np.linalg.norm(found - truth, axis=-1)
@@ -97,12 +104,14 @@ def _correlation(a: npt.NDArray[np.intp], b: npt.NDArray[np.intp]) -> float:
     return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()))
 
 
-def _swapped(found: Array, truth: Array, size: Array) -> float:
+def _swapped(
+    found: Float[Array, "N J 2"], truth: Float[Array, "N J 2"], size: Float[Array, "N 1"]
+) -> float:
     """The share of limb pairs, apart in truth, found nearer to the other side than to their own."""
     left = [H36M_16.index(f"l{limb}") for limb in _LIMBS]
     right = [H36M_16.index(f"r{limb}") for limb in _LIMBS]
 
-    def apart(a: Array, b: Array) -> Array:
+    def apart(a: Float[Array, "N L 2"], b: Float[Array, "N L 2"]) -> Float[Array, "N L"]:
         return np.asarray(np.linalg.norm(a - b, axis=-1), np.float32)
 
     clear = apart(truth[:, left], truth[:, right]) > _SIDES_APART * size

@@ -86,7 +86,7 @@ def train_detector(
 
 
 def _manifest(out: Path, figures: dict[str, float]) -> dict[str, object]:
-    """What a model bundle says of itself: how its networks are fed and read, how good they are."""
+    """The manifest of a model bundle: how its networks are fed and read, and their scores."""
 
     def network(path: Path, outputs: list[str], size_px: list[int]) -> dict[str, object]:
         content = path.read_bytes()

@@ -150,7 +150,7 @@ def solve(filmed: CalibrationInput, order: Order) -> Outcome:
 def _upright(seen: LiftedObservations, order: Order) -> tuple[Calibration, Reconstruction]:
     for camera, size in zip(seen.cameras, seen.size_px, strict=True):
         if not size.all():
-            raise Undetermined(f"the size of {camera}'s pictures is not known; say it as image_px")
+            raise Undetermined(f"the size of {camera}'s pictures is not known; give it as image_px")
     found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
     placed = reconstruct(seen, found)
     try:

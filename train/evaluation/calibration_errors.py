@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cvsf.calibration.metric_scale import SEGMENTS
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.observations import LiftedObservations, in_step
-from cvsf.multiview.rig import Calibration, Real
+from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
+from cvsf.shapes import Real
 from cvsf.skeleton import H36M_16
 
 _LASTING = ("thigh", "shin", "upper_arm")
@@ -57,14 +59,16 @@ def limit(observations: LiftedObservations, real: GroundTruth) -> Errors | None:
     return errors(real.rig.in_views(_triangulated(observations, real)), observations, real)
 
 
-def of_canonical(observations: LiftedObservations, fused: Real, real: GroundTruth) -> Errors:
-    """Of one body (N, J, 3) for all views, turned by each view's lifted rotation."""
+def of_canonical(
+    observations: LiftedObservations, fused: Float[Real, "N J 3"], real: GroundTruth
+) -> Errors:
+    """Of one body for all views, turned by each view's lifted rotation."""
     turned = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
     return errors(turned.astype(float), observations, real)
 
 
-def mean_of_canonical(observations: LiftedObservations) -> Real:
-    """The lifted poses (N, J, 3) averaged over the views by confidence."""
+def mean_of_canonical(observations: LiftedObservations) -> Float[Real, "N J 3"]:
+    """The lifted poses averaged over the views by confidence."""
     weight = observations.confidence[..., None].astype(float) + 1e-9
     return np.asarray((weight * observations.canonical).sum(1) / weight.sum(1))
 
@@ -76,14 +80,16 @@ def of_rig(
     return errors(found.rig.in_views(placed.joints), observations, real)
 
 
-def errors(predicted: Real, observations: LiftedObservations, real: GroundTruth) -> Errors:
-    """Of joints in the views' axes (N, V, J, 3), against the truth at the joints that count."""
+def errors(
+    predicted: Float[Real, "N V J 3"], observations: LiftedObservations, real: GroundTruth
+) -> Errors:
+    """Of joints in the views' axes, against the truth at the joints that count."""
     seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
     root = observations.joint_set.index("hip")
     assert real.joints_mm is not None
     known = np.asarray(np.isfinite(real.joints_mm).all(-1))
-    if real.rig is not None:  # what two views did not see is nobody's to find
+    if real.rig is not None:  # what fewer than two views saw cannot be found
         known &= (observations.confidence > 0).sum(1)[:, None] > 1
     chosen, which = list(real.scored), known[counted]
     rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
@@ -156,8 +162,8 @@ def bone_spread_mm(
     return found
 
 
-def similarity(source: Real, target: Real) -> Similarity:
-    """The alignment of points (M, 3) with others, with robust weights (Cauchy's kernel)."""
+def similarity(source: Float[Real, "M 3"], target: Float[Real, "M 3"]) -> Similarity:
+    """The alignment of points with others, with robust weights (Cauchy's kernel)."""
     weight = np.ones(len(source))
     for _ in range(10):
         found = align(source, target, weight, scale=True)

@@ -1,6 +1,6 @@
 """Rigs as people read them: a table of a session's cameras, and the scores of many sessions.
 
-Every figure is shown with what it is measured against.
+Every figure has beside it what it is measured against.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """One picture of a calibrated session: the rig in its world, the skeletons over time, and the
-skeletons shown again on what the cameras saw.
+skeletons projected into the cameras' pictures.
 
-Nothing in it is touched up: dots are what the detector said, lines are what was found.
+Nothing in it is retouched: dots are the detector's keypoints, lines are the skeletons found.
 """
 
 from dataclasses import replace
@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from cvsf.multiview.rig import Real
+from cvsf.shapes import Picture, Real
 from train.data.calibration_input import CalibrationInput
-from train.data.images import Picture, stills
+from train.data.images import stills
 from train.evaluation.calibrate_and_score import Outcome
 from train.evaluation.world_figure import FAINT, INK, PAPER, draw_world
 
@@ -30,7 +30,7 @@ _SCALES = {
     "adult": "metres as if the athlete were 1.70 m tall",
 }
 _MOMENTS = 6  # skeletons in the world
-_SHOWN = (1, 4)  # of them, on the pictures
+_IN_PICTURES = (1, 4)  # of them, on the pictures
 _MOST_VIEWS = 4
 
 
@@ -44,17 +44,17 @@ def draw(outcome: Outcome, filmed: CalibrationInput, file: Path, picture: Path) 
     whole = np.flatnonzero(np.isfinite(joints).all((1, 2)))
     rows = whole[np.linspace(0, len(whole) - 1, _MOMENTS).round().astype(int)]
     colours = [_TIMES(0.05 + 0.8 * share) for share in np.linspace(0, 1, _MOMENTS)]
-    shown = [(int(rows[k]), colours[k]) for k in _SHOWN]
-    pictures = stills(file, cameras, [row for row, _ in shown])
+    chosen = [(int(rows[k]), colours[k]) for k in _IN_PICTURES]
+    pictures = stills(file, cameras, [row for row, _ in chosen])
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
     world = figure.add_axes((0.0, 0.0, 0.6, 0.93))
     moments = [(int(row), colour) for row, colour in zip(rows, colours, strict=True)]
-    last = shown[-1][0]
+    last = chosen[-1][0]
     step = draw_world(
         world, outcome, moments, last, {v: p for (r, v), p in pictures.items() if r == last}
     )
     views = min(len(cameras), _MOST_VIEWS)
-    for line, (row, colour) in enumerate(shown):
+    for line, (row, colour) in enumerate(chosen):
         for view in range(views):
             width = 0.38 / views
             place = (0.605 + view * width, 0.475 - 0.445 * line, width - 0.006, 0.435)
@@ -69,26 +69,26 @@ def _title(figure: Figure, outcome: Outcome, times: str) -> None:
     figure.text(
         0.02, 0.945, outcome.name.replace("_", " "), color=INK, fontsize=17, fontweight="bold"
     )
-    said = [
+    facts = [
         f"{len(outcome.found.rig.cameras)} cameras found from {outcome.found.instants} instants",
         _SCALES[outcome.found.scale_source],
     ]
     if "fused" in outcome.errors:
         ours = outcome.errors["fused"].means
-        said.append(f"P-MPJPE {ours['p_mpjpe_mm']:.1f} mm")
+        facts.append(f"P-MPJPE {ours['p_mpjpe_mm']:.1f} mm")
     if "calibrated_limit" in outcome.errors:
         best = outcome.errors["calibrated_limit"].means
-        said.append(f"with the true cameras {best['p_mpjpe_mm']:.1f} mm")
+        facts.append(f"with the true cameras {best['p_mpjpe_mm']:.1f} mm")
     _legend(figure, times)
-    figure.text(0.02, 0.915, "   ·   ".join(said), color=FAINT, fontsize=10.5)
+    figure.text(0.02, 0.915, "   ·   ".join(facts), color=FAINT, fontsize=10.5)
 
 
-def _legend(figure: Figure, said: str) -> None:
+def _legend(figure: Figure, times: str) -> None:
     """Which colour is which time, and how large the ground's squares are."""
     strip = figure.add_axes((0.03, 0.035, 0.13, 0.012))
     strip.imshow(_TIMES(np.linspace(0.05, 0.85, 256))[None], aspect="auto")
     strip.axis("off")
-    figure.text(0.165, 0.041, said, color=FAINT, fontsize=9, va="center")
+    figure.text(0.165, 0.041, times, color=FAINT, fontsize=9, va="center")
 
 
 def _view(
@@ -99,21 +99,21 @@ def _view(
     place: tuple[int, int],
     colour: Any,
 ) -> None:
-    """What a camera saw at one instant, what the detector made of it, and the skeleton shown."""
+    """A camera's picture at one instant, the detector's keypoints and the projected skeleton."""
     assert outcome.found is not None
     assert outcome.placed is not None
     row, view = place
     rig, names = outcome.found.rig, outcome.found.body.joint_set
-    shown = rig.project(outcome.placed.joints)[row, view]
+    projected = rig.project(outcome.placed.joints)[row, view]
     seen = filmed.observations.confidence[row, view] > 0
     dots = filmed.observations.keypoints_px[row, view][seen]
-    low, high = _crop(np.concatenate([shown, dots]), axes)
+    low, high = _crop(np.concatenate([projected, dots]), axes)
     axes.set_facecolor("#3b434a")
     if still is not None:
         axes.imshow(_lit(still), extent=(0, still.shape[1], still.shape[0], 0), zorder=0)
     ends = np.array(names.bones)
     known = (outcome.placed.views_seen[row] > 0)[ends].all(1)
-    bones = shown[ends]
+    bones = projected[ends]
     axes.add_collection(
         LineCollection(list(bones[~known]), colors=[colour], linewidths=1, alpha=0.6)
     )

@@ -127,12 +127,12 @@ def _weighed(facts: dict[str, Any], instants: Recordings) -> Iterator[tuple[Key,
     for way in _WAYS:
         for metric, value in facts[way].items():
             yield (way, metric), value, views
-    bad, good, shown = _joints_shown(instants)
+    bad, good, detected = _joint_counts(instants)
     for figure, value in facts["refined_2d"].items():
         yield ("refined_2d", figure), value, bad if figure.startswith("bad") else good
     for joint, rates in facts["jdr"].items():
         for when, value in rates.items():
-            yield ("jdr", joint, when), value, float(shown[H36M_16.index(joint)])
+            yield ("jdr", joint, when), value, float(detected[H36M_16.index(joint)])
     for figure, value in facts["without_truth"].items():
         yield ("without_truth", figure), value, len(instants)
 
@@ -141,7 +141,7 @@ def _views(instants: Recordings) -> float:
     return float(np.any(instants.confidence > 0, axis=-1).sum())
 
 
-def _joints_shown(instants: Recordings) -> tuple[float, float, Any]:
+def _joint_counts(instants: Recordings) -> tuple[float, float, Any]:
     """How many joints are badly detected and how many are not, and (J,) all that were detected."""
     pixels = instants.truth.keypoints_px
     assert pixels is not None
@@ -158,7 +158,7 @@ def _joints_shown(instants: Recordings) -> tuple[float, float, Any]:
 def _with_summaries(row: dict[str, Any]) -> dict[str, Any]:
     """Plus Table 1's mean over the actions and Table 2's six joints, left and right together."""
     if not row:
-        raise Refusal("nobody was detected in any picture; check the files under detections/")
+        raise Refusal("no person was detected in any picture; check the files under detections/")
     six = {
         joint: {
             when: float(np.mean([row["jdr"][side + joint][when] for side in "lr"]))
@@ -196,9 +196,9 @@ def _errors_drawn(facts: dict[str, Any]) -> Table:
         drawn.add_row(method, *(_cell(figures.get(metric)) for metric in metrics))
     drawn.add_section()
     for name, row in facts["rows"].items():
-        for way, said in _WAYS.items():
+        for way, label in _WAYS.items():
             figures = row[way] | {"n_pck": 100 * row[way]["n_pck"]}
-            drawn.add_row(f"{name}, {said}", *(_cell(figures[metric]) for metric in metrics))
+            drawn.add_row(f"{name}, {label}", *(_cell(figures[metric]) for metric in metrics))
     return drawn
 
 
@@ -216,8 +216,8 @@ def _six_drawn(facts: dict[str, Any]) -> Table:
     """Table 2, a line a joint: the detector's 2D and the refined."""
     columns = {f"paper {method}": cells for method, cells in facts["paper"].items()}
     for name, row in facts["rows"].items():
-        for when, said in (("before", "detected"), ("after", f"{name}, refined")):
-            columns[said] = {joint: 100 * rate[when] for joint, rate in row["six"].items()}
+        for when, label in (("before", "detected"), ("after", f"{name}, refined")):
+            columns[label] = {joint: 100 * rate[when] for joint, rate in row["six"].items()}
     drawn = Table("", *columns)
     for joint in SIX_JOINTS:
         drawn.add_row(joint, *(_cell(cells.get(joint)) for cells in columns.values()))

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Bool, Float
 
-from cvsf.evaluation.ground_truth import GroundTruth, Real
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.metrics import (
     bone_stability,
     jdr,
@@ -22,7 +22,8 @@ from cvsf.evaluation.metrics import (
     p_mpjpe,
 )
 from cvsf.model.fusion import refined_confidence
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array, Mask
+from cvsf.skeleton import H36M_16
 from train.data.instants import Recordings
 from train.data.temporal_windows import one_clock, windows
 
@@ -40,25 +41,25 @@ def score(
     """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out.
 
     `again` lifts refined 2D where `lift` morphs: they are in the lifter's convention already. A
-    lifter of windows of so many `frames` is shown them, of what is reported on.
+    lifter of windows of so many `frames` gets as many, of the part that is scored.
     """
 
-    def shown(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
+    def inputs(keypoints: Array, confidence: Array) -> tuple[Array, Array]:
         if frames == 1:
             return keypoints, confidence
         return windows(keypoints, confidence, clock, frames)
 
     clock = one_clock(instants.session, instants.t_s)
-    seen_2d = shown(instants.keypoints_px, instants.confidence)
+    seen_2d = inputs(instants.keypoints_px, instants.confidence)
     together = lift_all(lift, *seen_2d, instants.image_px)
     alone = _one_by_one(lift, instants, *seen_2d)
     facts: dict[str, Any] = {"frames": len(instants)}
     truth = instants.truth
-    seen: npt.NDArray[np.bool_] = np.any(instants.confidence > 0, axis=-1)
+    seen: Mask = np.any(instants.confidence > 0, axis=-1)
     if truth.joints_mm is not None:
         found = (instants.confidence, together["fused_confidence"])
         sure = refined_confidence(*(torch.tensor(array) for array in found)).numpy()
-        refined = _one_by_one(again or lift, instants, *shown(together["refined_px"], sure))
+        refined = _one_by_one(again or lift, instants, *inputs(together["refined_px"], sure))
         facts["one_view"] = errors(_in_view(alone), truth.joints_mm, seen)
         facts["one_view_refined"] = errors(_in_view(refined), truth.joints_mm, seen)
         facts["fused"] = errors(
@@ -72,8 +73,10 @@ def score(
     return facts
 
 
-def errors(predicted: Array, truth_mm: Real, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Means over the views (N, V) that saw the person."""
+def errors(
+    predicted: Float[Array, "N V J 3"], truth_mm: Float[Array, "N V J 3"], seen: Bool[Mask, "N V"]
+) -> dict[str, float]:
+    """Means over the views that saw the person."""
     predicted, truth = predicted[seen].astype(np.float64), truth_mm[seen].astype(np.float64)
     return {
         "n_mpjpe_mm": float(np.nanmean(n_mpjpe(predicted, truth))),
@@ -82,7 +85,12 @@ def errors(predicted: Array, truth_mm: Real, seen: npt.NDArray[np.bool_]) -> dic
     }
 
 
-def lift_all(lift: Lift, keypoints: Array, confidence: Array, image: Array) -> dict[str, Array]:
+def lift_all(
+    lift: Lift,
+    keypoints: Float[Array, "N V ... J 2"],
+    confidence: Float[Array, "N V ... J"],
+    image: Float[Array, "N V 2"],
+) -> dict[str, Array]:
     """The engine's outputs for all rows, in batches."""
     parts = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
@@ -109,9 +117,11 @@ def _in_view(alone: dict[str, Array]) -> Array:
     return np.asarray(alone["canonical"] @ np.swapaxes(alone["view_from_canonical"], -1, -2))
 
 
-def over_pose_norm(pixels: Array, truth_px: Array) -> Array:
-    """Distance of every joint (..., J) from the truth as a share of the true pose's norm."""
-    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth_px).all(-1))
+def over_pose_norm(
+    pixels: Float[Array, "... J 2"], truth_px: Float[Array, "... J 2"]
+) -> Float[Array, "... J"]:
+    """Distance of every joint from the truth as a share of the true pose's norm."""
+    known: Mask = np.asarray(np.isfinite(truth_px).all(-1))
     rooted = np.where(known[..., None], truth_px - truth_px[..., :1, :], 0)
     norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]
     return np.asarray(np.linalg.norm(pixels - truth_px, axis=-1) / norm)
@@ -119,7 +129,7 @@ def over_pose_norm(pixels: Array, truth_px: Array) -> Array:
 
 def _score_2d(instants: Recordings, truth: GroundTruth, refined_px: Array) -> dict[str, Any]:
     assert truth.keypoints_px is not None
-    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth.keypoints_px).all(-1))
+    known: Mask = np.asarray(np.isfinite(truth.keypoints_px).all(-1))
     seen = (instants.confidence > 0) & known
     before, after = (
         over_pose_norm(pixels, truth.keypoints_px) for pixels in (instants.keypoints_px, refined_px)

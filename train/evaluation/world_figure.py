@@ -9,13 +9,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
-from cvsf.multiview.rig import Real
+from cvsf.shapes import Picture, Real
 from cvsf.skeleton import JointSet
-from train.data.images import Picture
 from train.evaluation.calibrate_and_score import Outcome
 
 PAPER, INK, FAINT = "#fbfaf7", "#22303c", "#7b868f"
@@ -28,16 +27,16 @@ _HUNG_PX = 400
 class Eye:
     """Where the world is looked at from, in perspective."""
 
-    centre: Real  # (3,)
-    axes: Real  # (3, 3) right, up, towards us
+    centre: Float[Real, "3"]
+    axes: Float[Real, "3 3"]  # right, up, towards us
 
-    def see(self, points: Any) -> Real:
+    def see(self, points: Any) -> Float[Real, "... 2"]:
         """(..., 3) metres to (..., 2) on the picture."""
         local = (np.asarray(points) - self.centre) @ self.axes.T
         return np.asarray(local[..., :2] / np.maximum(-local[..., 2:], 0.1))
 
-    def far(self, points: Any) -> npt.NDArray[np.float64]:
-        """How far away (...,)."""
+    def far(self, points: Any) -> Float[Real, "..."]:
+        """How far away points (..., 3) are."""
         return np.asarray(-((np.asarray(points) - self.centre) @ self.axes.T)[..., 2])
 
 

@@ -1,8 +1,8 @@
 """`cvsf compile`: a checkpoint becomes the one ONNX graph the hub runs, with its manifest and
 golden vectors.
 
-An engine that does not say what torch says is not written. In the graph of half precision only the
-lifter's (and the morph's) matrix products, the sums and the rectifiers between them are halves:
+An engine whose outputs differ from torch's is not written. In the graph of half precision only the
+lifter's (and the morph's) matrix products, the sums and the rectifiers between them are so:
 that costs 0.09 mm of a view's pose and 0.005 mm of the fused one on four views. Normalisation,
 layer norms, rotations, agreement and Eq. 2 stay float32: they square pixels, divide by differences
 and choose the highest of modes.
@@ -49,7 +49,7 @@ from train.batches.probe_inputs import GOLDEN_VIEWS, golden_sample
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
 from train.data.instants import MAX_VIEWS
 from train.export.onnx_cleanup import bare, quietly
-from train.export.parity import Exam, Torch, write_golden
+from train.export.parity import Comparison, Torch, write_golden
 from train.export.weight_transfer import refitted
 
 log = logging.getLogger(__name__)
@@ -92,9 +92,11 @@ def compile_(
         "parity": manifest.parity,
         "differences": {k: v.model_dump() for k, v in manifest.differences.items()},
     }
-    said = (f"{k} {v.relative:.1e} {v.n_mpjpe_mm:.2g} mm" for k, v in manifest.differences.items())
-    told = f"{manifest.id} in {out}, differs from torch by {', '.join(said)}"
-    typer.echo(json.dumps(facts) if as_json else told)
+    differences = (
+        f"{k} {v.relative:.1e} {v.n_mpjpe_mm:.2g} mm" for k, v in manifest.differences.items()
+    )
+    summary = f"{manifest.id} in {out}, differs from torch by {', '.join(differences)}"
+    typer.echo(json.dumps(facts) if as_json else summary)
 
 
 def compile_engine(
@@ -106,8 +108,8 @@ def compile_engine(
 ) -> Manifest:
     """Write graphs, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees.
 
-    The graph of an engine that is `like` it is refilled instead of exported anew, where it can be
-    and what comes of it says what torch says.
+    The graph of an engine that is `like` it is refilled instead of exported again, where that is
+    possible and the result's outputs are torch's.
     """
     graph = _graph(checkpoint, rounds)
     if (out.absolute().parent / LIVE).is_symlink():
@@ -138,7 +140,9 @@ def compile_engine(
 def _refilled(
     graph: FusedLifter, draft: Path, checkpoint: Checkpoint, credit: str, like: Path | None
 ) -> Manifest | None:
-    """The proven manifest of another engine's graph with these weights, if there can be one."""
+    """The manifest of another engine's graph with these weights, compared with torch; None if there
+    can be none.
+    """
     refilled = refitted(like, checkpoint) if like else None
     if refilled is None:
         return None
@@ -146,7 +150,7 @@ def _refilled(
     try:
         return _proven(graph, draft, _card(checkpoint, draft / LIFTER, credit))
     except Refusal as refusal:
-        log.info("graph is exported anew", extra={"reason": str(refusal)})
+        log.info("graph is exported again", extra={"reason": str(refusal)})
         return None
 
 
@@ -173,7 +177,7 @@ def _graph(checkpoint: Checkpoint, rounds: int) -> FusedLifter:
 
 def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
     """The manifest of the graph in the draft, written beside it with the half graph and the golden
-    vectors, once ONNX Runtime says what torch says.
+    vectors, once ONNX Runtime's outputs are torch's.
     """
     (draft / LIFTER_FP16).write_bytes(in_mixed_precision(draft / LIFTER))
     known = Torch(graph)
@@ -185,7 +189,7 @@ def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
         "golden_sha256": sha256_of(draft / GOLDEN),
     }
     manifest = manifest.model_copy(update=facts)
-    exam, found = Exam(known), {}
+    exam, found = Comparison(known), {}
     for precision in manifest.precisions:
         engine = Engine(draft, manifest, precision=precision)
         found[precision] = exam.worst(engine)

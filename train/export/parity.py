@@ -1,4 +1,4 @@
-"""Whether a compiled engine says what torch says, and how far it is off.
+"""Whether a compiled engine's outputs are torch's, and how far they differ.
 
 Where torch itself does not hold still under the rounding of the engine's precision, the engine may
 take either side.
@@ -33,17 +33,17 @@ _NUDGE, _NUDGES = 1e-6, 16
 """How far, relatively, and how often pixels are moved to see which modes are equally high."""
 _HALF, _SHAKES = 2.0**-10, 8
 """Twice what rounding to half precision moves, relatively, and how often all weights are moved."""
-_SETTLED: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-3}
+_STABLE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-3}
 """What may move under that, relatively, without being another mode."""
 _NOTHING = 1e-9
 
 
 class Reference(NamedTuple):
-    """What torch says of an instant, exactly, in single precision, and where it is sure."""
+    """Torch's outputs for an instant in double and single precision, and where they are stable."""
 
     exact: dict[str, Tensor]
     single: dict[str, Tensor]
-    settled: dict[Precision, dict[str, Tensor]]
+    stable: dict[Precision, dict[str, Tensor]]
 
 
 class Torch:
@@ -77,22 +77,22 @@ class Torch:
     def reference(self, sample: Inputs) -> Reference:
         """What an engine is held to, and where torch itself does not hold still."""
         exact, single = self.exact(sample), _outputs(self.graph, sample)
-        settled = {}
+        stable = {}
         for precision, moved in self.moved(sample).items():
             still = {
-                name: _still([value.float(), single[name], *moved[name]], _SETTLED[precision])
+                name: _still([value.float(), single[name], *moved[name]], _STABLE[precision])
                 for name, value in exact.items()
             }
             # nothing else is an argmax, and most of it is not
             argmax = still["refined_px"].float().mean() > 0.5
-            settled[precision] = {
+            stable[precision] = {
                 name: sure if name == "refined_px" and argmax else torch.ones_like(sure)
                 for name, sure in still.items()
             }
-        return Reference(exact, single, settled)
+        return Reference(exact, single, stable)
 
 
-class Exam:
+class Comparison:
     """All that engines of one network are asked before they are written, and torch's answers."""
 
     def __init__(self, known: Torch) -> None:
@@ -105,9 +105,9 @@ class Exam:
         """How far the engine is from torch in float32, in all batches together."""
         return difference(
             (
-                ({name: array[[i]] for name, array in said.items()}, known)
+                ({name: array[[i]] for name, array in outputs.items()}, known)
                 for question, references in self._asked
-                for said, answers in _answers(engine, question, references)
+                for outputs, answers in _answers(engine, question, references)
                 for i, known in enumerate(answers)
             ),
             engine.precision,
@@ -117,7 +117,7 @@ class Exam:
 def _answers(
     engine: Engine, question: ProbeInputs, references: list[Reference]
 ) -> Iterator[tuple[dict[str, Array], list[Reference]]]:
-    """What the engine says of each batch, and torch of its instants."""
+    """The engine's outputs for each batch, and torch's for its instants."""
     for size in question.batches:
         which = [i % len(question.rows) for i in range(size)]
         batch = {
@@ -141,14 +141,14 @@ def difference(
 
     Where views leave a joint open, rounding itself grows past the limit; there the engine has to be
     as near to torch in double precision as twice what torch in single precision is. Eq. 2 is an
-    argmax: where two modes are as high as rounding can tell, torch itself goes from one to the
+    argmax: where two modes are equally high within rounding, torch itself goes from one to the
     other when it is moved by no more than that, and the engine may take either.
     """
     sums: dict[str, Tensor] = {}
     apart_mm = 0.0
     for found, known in answers:
         for name, single in known.single.items():
-            ours, exact, sure = torch.from_numpy(found[name]), known.exact[name], known.settled
+            ours, exact, sure = torch.from_numpy(found[name]), known.exact[name], known.stable
             apart = (ours - single) * sure[precision][name]
             parts = (apart, ours - exact, single - exact, exact)
             energy = torch.stack([part.double().square().sum() for part in parts])
@@ -196,11 +196,11 @@ def _unrest(known: Torch, sample: Inputs) -> float:
     )
 
 
-def _still(said: list[Tensor], limit: float) -> Tensor:
-    """Where all that was said is the same, relative to the largest of it."""
-    all_said = torch.stack(said)
-    size = max(1e-9, float(said[0].abs().max()))
-    return (all_said.amax(0) - all_said.amin(0)).amax(-1, keepdim=True) <= limit * size
+def _still(outputs: list[Tensor], limit: float) -> Tensor:
+    """Where all outputs are the same, relative to the largest of it."""
+    stacked = torch.stack(outputs)
+    size = max(1e-9, float(outputs[0].abs().max()))
+    return (stacked.amax(0) - stacked.amin(0)).amax(-1, keepdim=True) <= limit * size
 
 
 def _shaken(graph: FusedLifter, seed: int) -> FusedLifter:

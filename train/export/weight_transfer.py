@@ -1,6 +1,6 @@
 """A child's weights in its parent's graph: what takes minutes to export takes no time to refill.
 
-Nothing is believed of it: the engine made of it is held to torch like any other.
+The engine made by it is compared with torch like any other.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Values = npt.NDArray[Any]
 
 def refitted(parent: Path, child: Checkpoint) -> bytes | None:
     """The parent's ONNX file with the child's weights; None where they are not the same network,
-    or where a weight cannot be told from others.
+    or where a weight cannot be distinguished from others.
     """
     try:
         taught = read_checkpoint(parent)

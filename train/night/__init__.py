@@ -1,6 +1,6 @@
 """The steps of a night, each with its product on disk, so that a killed night goes on.
 
-In: the sessions of the day and the live engine. Out: a new engine that was proven better, or the
-reason why nothing changed.
+In: the sessions of the day and the live engine. Out: a new engine that is measurably better, or
+the reason why nothing changed.
 Read `session_selection.py`, `compare_engines.py` and `gate.py`; `train/nightly.py` is the story.
 """

@@ -1,7 +1,7 @@
 """The step that compares the new lifter with the live engine, on the same instants.
 
-What is found is the whole proof, whichever way it goes; compiling then holds the engine to the
-lifter that was proven.
+Its result holds both engines' scores and every check of the gate, passed or not; compiling then
+compares the engine with the lifter that was scored here.
 """
 
 import logging
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.engine.engine import SHIPPED, load_engine
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from train.batches.pseudo_labels import PseudoLabeller
 from train.checkpoint import Checkpoint, read_checkpoint
@@ -22,30 +23,36 @@ from train.data.read import read_instants
 from train.evaluation.score_lifter import Lift, score
 from train.loop.run import lift_with
 from train.night.gate import Pair, decide, plain
-from train.night.label_free_evaluation import Judged, blocks, judge, placed, reference
+from train.night.label_free_evaluation import (
+    Evaluated,
+    blocks,
+    evaluate,
+    reference,
+    with_pseudo_labels,
+)
 from train.night.session_selection import Plan
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 6
+_MOST_EXAMPLES = 6
 _POSES = ("canonical", "view_from_canonical", "fused")
 EVERYDAY = "everyday movement"
 
 
-def prove(
+def compare(
     fresh: Checkpoint, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
 ) -> dict[str, Any]:
     """Scores of both, the gate's checks and some skeletons, as the report has them."""
     taught = read_checkpoint(live)
     before = load_engine(live).lift_many
     after = _finite(lift_with(fresh.lifter(), fresh.morphing()))
-    placer = PseudoLabeller(lift_with(taught.lifter()), taught.morphing())
+    labeller = PseudoLabeller(lift_with(taught.lifter()), taught.morphing())
     names = (*plan.kept_back, *plan.earlier)
-    found, without = placed([sessions / name for name in names], placer)
-    judged = [(judge(before, one), judge(after, one)) for one in found]
+    found, without = with_pseudo_labels([sessions / name for name in names], labeller)
+    evaluated = [(evaluate(before, one), evaluate(after, one)) for one in found]
     pairs = [
         _pair(one, *both, is_new=one.session[0] in plan.kept_back)
-        for one, both in zip(found, judged, strict=True)
+        for one, both in zip(found, evaluated, strict=True)
     ]
     everyday = reference(before), reference(after)
     labelled = {name: _labelled(before, after, path) for name, path in _named(files).items()}
@@ -57,7 +64,7 @@ def prove(
         "gain": verdict.gain,
         "gain_interval": verdict.interval,
         "gate": [plain(check) for check in verdict.checks],
-        "evaluation": [_row(*row) for row in zip(found, pairs, judged, strict=True)],
+        "evaluation": [_row(*row) for row in zip(found, pairs, evaluated, strict=True)],
         "reference": {
             "instants": everyday[0]["instants"],
             "before": everyday[0],
@@ -66,12 +73,12 @@ def prove(
         },
         "left_out": without,
         "bones": [list(bone) for bone in H36M_16.bones],
-        "skeletons": _shown(found, judged),
+        "skeletons": _examples(found, evaluated),
     }
 
 
 def _finite(lift: Lift) -> Lift:
-    """The new lifter, refused where what it says is no number: nothing can be measured of that."""
+    """The new lifter, refused where its poses are not finite: they cannot be measured."""
 
     def lifted(*seen: Array) -> dict[str, Array]:
         found = lift(*seen)
@@ -91,7 +98,7 @@ def _named(files: Sequence[Path]) -> dict[str, Path]:
     return {path.name if names.count(path.name) == 1 else str(path): path for path in files}
 
 
-def _pair(one: Recordings, before: Judged, after: Judged, *, is_new: bool) -> Pair:
+def _pair(one: Recordings, before: Evaluated, after: Evaluated, *, is_new: bool) -> Pair:
     means = before.means(), after.means()
     return Pair(
         session=one.session[0],
@@ -123,7 +130,7 @@ def _n_mm(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, f
     return float(before["n_mpjpe_mm"]), float(after["n_mpjpe_mm"])
 
 
-def _row(one: Recordings, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, Any]:
+def _row(one: Recordings, pair: Pair, both: tuple[Evaluated, Evaluated]) -> dict[str, Any]:
     return {
         "session": pair.session,
         "instants": len(one),
@@ -136,28 +143,34 @@ def _row(one: Recordings, pair: Pair, both: tuple[Judged, Judged]) -> dict[str, 
     }
 
 
-def _shown(found: Sequence[Recordings], judged: Sequence[tuple[Judged, Judged]]) -> list[Any]:
-    """Some instants evenly over the sessions: what one view said before and after, z up."""
+def _examples(
+    found: Sequence[Recordings], evaluated: Sequence[tuple[Evaluated, Evaluated]]
+) -> list[Any]:
+    """Some instants evenly over the sessions: the poses of one view before and after, z up."""
     every = [(k, row) for k, one in enumerate(found) for row in range(len(one))]
     if not every:
         return []
-    chosen = np.unique(np.linspace(0, len(every) - 1, _SHOWN).astype(int))
-    return [_bodies(found[k], row, judged[k]) for k, row in (every[i] for i in chosen)]
+    chosen = np.unique(np.linspace(0, len(every) - 1, _MOST_EXAMPLES).astype(int))
+    return [_bodies(found[k], row, evaluated[k]) for k, row in (every[i] for i in chosen)]
 
 
-def _bodies(one: Recordings, row: int, both: tuple[Judged, Judged]) -> dict[str, Any]:
+def _bodies(one: Recordings, row: int, both: tuple[Evaluated, Evaluated]) -> dict[str, Any]:
     assert one.pseudo_labels is not None
     view = int(one.confidence[row].sum(-1).argmax())
     target = one.pseudo_labels.joints[row, view].astype(np.float64)
     upright = _upright(one.pseudo_labels.up[row, view].astype(np.float64))
     rooted = target - target[:1]
     bodies = {"target": rooted @ upright.T}
-    for name, judged in zip(("before", "after"), both, strict=True):
-        body = judged.poses[row, view].astype(np.float64)
+    for name, evaluated in zip(("before", "after"), both, strict=True):
+        body = evaluated.poses[row, view].astype(np.float64)
         size = float((body * rooted).sum() / max(float(np.square(body).sum()), 1e-9))
         bodies[name] = size * body @ upright.T
-    told = {name: np.round(joints, 4).tolist() for name, joints in bodies.items()}
-    return {"session": one.session[row], "t_s": round(float(one.t_s[row] - one.t_s[0]), 2), **told}
+    rounded = {name: np.round(joints, 4).tolist() for name, joints in bodies.items()}
+    return {
+        "session": one.session[row],
+        "t_s": round(float(one.t_s[row] - one.t_s[0]), 2),
+        **rounded,
+    }
 
 
 def _upright(up: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

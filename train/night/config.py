@@ -24,7 +24,7 @@ class NightConfig(BaseModel):
     steps: int = Field(default=1000, gt=0)
     rate: float = Field(default=3e-4, gt=0, allow_inf_nan=False)
     rehearsal_weight: float = Field(default=2.0, ge=0, allow_inf_nan=False)
-    """Of what the live engine says of made-up bodies, beside what tonight's sessions say."""
+    """Weight of the live engine's answers on synthetic bodies, against tonight's sessions."""
     checks: int = Field(default=10, gt=0)
     threads: int = Field(default=1, gt=0)
     """A second one brings little to a network so small, and costs much beside other work."""
@@ -33,7 +33,7 @@ class NightConfig(BaseModel):
 
 
 def night_config(path: Path | None) -> NightConfig:
-    """The configuration in a JSON file, or the default; Refusal says what is wrong."""
+    """The configuration in a JSON file, or the default; a Refusal names what is wrong."""
     known = ", ".join(NightConfig.model_fields)
     try:
         return NightConfig.model_validate(json.loads(path.read_text()) if path else {})

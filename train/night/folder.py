@@ -1,6 +1,6 @@
 """One night's folder: its lock, its steps and what each of them left behind.
 
-A step is done when its product is there, whole; so whoever is killed is gone on from by the next.
+A step is done when its product is there, whole; so the next night goes on from one that was killed.
 """
 
 import fcntl
@@ -37,11 +37,11 @@ _ON_LOOPBACK = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 class GivenUp(Exception):
-    """A step failed again and again, or said no: the night ends and says why."""
+    """A step failed too often, or refused: the night ends with this reason."""
 
 
 class Stopped(Exception):
-    """The night was told to stop; the next one goes on."""
+    """The night was asked to stop; the next one goes on."""
 
 
 @contextmanager
@@ -107,7 +107,7 @@ class Night:
 
     @contextmanager
     def step(self, name: str, stop: threading.Event | None = None) -> Iterator[None]:
-        """Note how often a step was begun and how long it took; Stopped if told so before it."""
+        """Note how often a step was begun and how long it took; Stopped if asked before it."""
         if stop is not None and stop.is_set():
             raise Stopped
         self._tries[name] = self._tries.get(name, 0) + 1
@@ -137,16 +137,16 @@ class Night:
         )
 
     def run(self, words: Sequence[str], stop: threading.Event) -> None:
-        """A process of the night's own, to its end; GivenUp with what it said if it refused.
+        """A process of the night's own, to its end; GivenUp with its message if it refused.
 
         It dies with this one, and holds the lock for as long as it lives.
         """
-        with TemporaryFile("w+", errors="replace") as said:
+        with TemporaryFile("w+", errors="replace") as errors:
             process = subprocess.Popen(
                 list(words),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=errors,
                 env=os.environ | _ON_LOOPBACK,
                 pass_fds=(self._lock,),
                 preexec_fn=die_with_starter,
@@ -164,7 +164,7 @@ class Night:
                     process.kill()
                     process.wait()
             if process.returncode:
-                raise GivenUp(f"training ended with {process.returncode}: {_last_words(said)}")
+                raise GivenUp(f"training ended with {process.returncode}: {_last_line(errors)}")
 
 
 def begin(nights: Path) -> Path:
@@ -201,8 +201,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _last_words(said: IO[str]) -> str:
-    said.seek(0)
-    lines = [line.strip() for line in said.read().splitlines() if line.strip()]
-    spoken = [line for line in lines if not line.startswith("{")]
-    return (spoken or lines or ["training ended without a word"])[-1]
+def _last_line(errors: IO[str]) -> str:
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
+    plain = [line for line in lines if not line.startswith("{")]
+    return (plain or lines or ["training ended without a word"])[-1]

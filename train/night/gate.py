@@ -1,7 +1,7 @@
-"""Whether a new engine may go live: better on what was kept back, beyond what chance gives, and
-worse on nothing.
+"""Whether a new engine may go live: better on the sessions kept back, beyond chance, and worse on
+nothing.
 
-Every check says what it found and what it wanted; one that fails keeps the engine that is live.
+Every check has its found and its wanted value; one that fails keeps the engine that is live.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,26 +10,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
-Real = npt.NDArray[np.float64]
+from cvsf.shapes import Real
 
+# Limits of the gate, of the values before the night: guesses. docs/log.md, 2026-11-23 (what a night
+# learns, and what it forgets), has the gains and losses of real and poisoned nights under them.
 LEAST_GAIN = 0.01
 _SESSION_WORSE, _APART_WORSE, _FUSED_WORSE = 0.02, 1.02, 1.05
 _REFERENCE_WORSE, _REFERENCE_WORST = 1.05, 1.15
 _LEAST_INSTANTS, _LEAST_SECONDS = 40, 5
-"""The interval is drawn from seconds: of one there would be no doubt at all."""
+"""The interval is drawn from seconds: one second would give an interval of no width."""
 _RESAMPLED, _SEED = 2000, 1
 _INTERVAL = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Both engines on one session kept back: errors (N,) and the second each instant is of."""
+    """Both engines on one session kept back: errors and the second each instant is of."""
 
     session: str
-    before: Real
-    after: Real
-    block: npt.NDArray[np.int64]
+    before: Float[Real, "N"]
+    after: Float[Real, "N"]
+    block: Int[npt.NDArray[np.int64], "N"]
     views_apart: tuple[float, float]  # before, after
     fused: tuple[float, float]
     is_new: bool  # else an earlier night kept it back

@@ -1,7 +1,7 @@
-"""What an engine makes of sessions kept back, without a label: how far each of its views alone is
-from the body that all cameras placed.
+"""The label-free evaluation of an engine on sessions kept back: the distance of each view's pose
+from the body that all cameras reconstructed.
 
-Both engines of a comparison see the same instants and are held against the same bodies.
+Both engines of a comparison get the same instants and are compared with the same bodies.
 """
 
 import logging
@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float, Int
 
 from cvsf.evaluation.metrics import bone_stability, multiview_agreement, n_mpjpe
-from cvsf.skeleton import H36M_16, Array
+from cvsf.shapes import Array, Real
+from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from train.batches.body_augmentation import UNIT_MM
 from train.batches.pseudo_labels import PseudoLabeller
@@ -27,24 +29,22 @@ from train.evaluation.score_lifter import Lift, errors, lift_all
 
 log = logging.getLogger(__name__)
 
-Real = npt.NDArray[np.float64]
-
-_MOST_INSTANTS = 4000  # of a session
+_MOST_INSTANTS = 4000  # of a session; a guess, not measured
 _BLOCK_S = 1.0
-"""Instants nearer than that are not independent of each other."""
+"""Instants nearer than that are not independent of each other; a guess, not measured."""
 _REFERENCE_SEED, _REFERENCE_VIEWS = 20260, 4
 _PLANE_PX = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Evaluated:
     """One engine on one session; N instants that two views saw, shares of trunk and leg."""
 
-    one_view: Real  # (N,) mean over the views that saw the person
-    fused: Real  # (N,)
-    views_apart: Real  # (N,)
+    one_view: Float[Real, "N"]  # mean over the views that saw the person
+    fused: Float[Real, "N"]
+    views_apart: Float[Real, "N"]
     bone_spread: float
-    poses: Array  # (N, V, J, 3) what each view alone says, in its axes
+    poses: Float[Array, "N V J 3"]  # the pose of each view alone, in its axes
 
     def means(self) -> dict[str, float]:
         """As the report has them."""
@@ -56,14 +56,14 @@ class Judged:
         }
 
 
-def placed(
-    folders: Sequence[Path], placer: PseudoLabeller
+def with_pseudo_labels(
+    folders: Sequence[Path], labeller: PseudoLabeller
 ) -> tuple[list[Recordings], dict[str, str]]:
-    """Sessions with their bodies as all cameras place them, and why others have none."""
+    """Sessions with the bodies that all cameras reconstructed, and why others have none."""
     found, without = [], {}
     for folder in folders:
         try:
-            whole = joined(list(placer.parts(_limited(folder))))
+            whole = joined(list(labeller.parts(_limited(folder))))
         except Refusal as refusal:
             without[folder.name] = str(refusal)
             continue
@@ -87,14 +87,14 @@ def _nothing(folder: Path) -> Recordings:
     raise Refusal(f"{folder} holds no 2D poses; record with --record frames or poses")
 
 
-def blocks(instants: Recordings) -> npt.NDArray[np.int64]:
-    """The second (N,) of its session that an instant belongs to."""
+def blocks(instants: Recordings) -> Int[npt.NDArray[np.int64], "N"]:
+    """The second of its session that an instant belongs to."""
     since = instants.t_s - instants.t_s[:1]
     return np.asarray(since // _BLOCK_S, np.int64)
 
 
-def judge(lift: Lift, session: Recordings) -> Judged:
-    """One engine on one placed session."""
+def evaluate(lift: Lift, session: Recordings) -> Evaluated:
+    """One engine on one with_pseudo_labels session."""
     assert session.pseudo_labels is not None
     seen = np.any(session.confidence > 0, axis=-1)
     count, views = seen.shape
@@ -105,7 +105,7 @@ def judge(lift: Lift, session: Recordings) -> Judged:
     together = lift_all(lift, *_pixels(session))
     poses = canonical @ np.swapaxes(turn, -1, -2)
     whole = together["fused"][:, None] @ np.swapaxes(together["view_from_canonical"], -1, -2)
-    return Judged(
+    return Evaluated(
         one_view=_apart(poses, session.pseudo_labels.joints, seen),
         fused=_apart(whole, session.pseudo_labels.joints, seen),
         views_apart=np.asarray(multiview_agreement(canonical, session.confidence), np.float64),

@@ -1,4 +1,4 @@
-"""What a night learns from and what it keeps back to be judged by: whole sessions, never both.
+"""What a night learns from and what it keeps back for evaluation: whole sessions, never both.
 
 A session is used up by the night that promoted an engine from it; until then it is offered again.
 """
@@ -17,10 +17,10 @@ from cvsf.system.errors import Refusal
 log = logging.getLogger(__name__)
 
 REPORT = "report.json"
-_KEPT_BACK_SHARE = 0.3
-_LEAST_INSTANTS = 40
+_KEPT_BACK_SHARE, _LEAST_INSTANTS = 0.3, 40
+"""Guesses, not measured."""
 _MOST_EARLIER = 2
-"""Sessions that earlier nights kept back, which are looked at again."""
+"""Sessions that earlier nights kept back, which are evaluated again; a guess, not measured."""
 
 
 class Plan(BaseModel):
@@ -32,7 +32,7 @@ class Plan(BaseModel):
     learned: tuple[str, ...]
     kept_back: tuple[str, ...]
     rehearsed: tuple[str, ...] = ()  # learned by earlier nights, and learned again
-    earlier: tuple[str, ...] = ()  # kept back by earlier nights, and judged again
+    earlier: tuple[str, ...] = ()  # kept back by earlier nights, and evaluated again
     left_out: Mapping[str, str] = {}
 
 
@@ -80,16 +80,16 @@ def pick(sessions: Path, nights: Path, live: str) -> Plan:
 
 
 def reports(nights: Path) -> list[dict[str, object]]:
-    """What earlier nights said of themselves, oldest first; one that cannot be read is left out."""
+    """The reports of earlier nights, oldest first; one that cannot be read is left out."""
     found = []
     for path in sorted(nights.glob(f"*/{REPORT}")):
         try:
-            said = json.loads(path.read_bytes())
+            report = json.loads(path.read_bytes())
         except (OSError, ValueError):
             log.warning("report of an earlier night cannot be read", extra={"file": str(path)})
             continue
-        if isinstance(said, dict):
-            found.append(said)
+        if isinstance(report, dict):
+            found.append(report)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The night's last step: report.json and report.html, whatever became of it.
+"""The night's last step: report.json and report.html, for every outcome.
 
 The report is what closes a night; until it is there, the next one goes on with it.
 """
@@ -15,15 +15,14 @@ from cvsf.system.errors import Refusal
 from train.checkpoint import read_checkpoint
 from train.night.folder import Night, now
 from train.night.session_selection import REPORT, Plan
-from train.report.page import write_page
 
 log = logging.getLogger(__name__)
 
 PAGE = "report.html"
-_PROVEN = ("gate", "gain", "gain_interval", "evaluation", "reference", "bones", "skeletons")
+_FROM_PROOF = ("gate", "gain", "gain_interval", "evaluation", "reference", "bones", "skeletons")
 
 
-def tell(
+def write_report(
     night: Night,
     plan: Plan,
     proof: Mapping[str, Any] | None,
@@ -50,11 +49,13 @@ def tell(
         "steps": night.steps,
         "problems": [trouble] if trouble else [],
     }
-    report |= {name: found[name] for name in _PROVEN if name in found}
+    report |= {name: found[name] for name in _FROM_PROOF if name in found}
     report = {name: plain(value) for name, value in report.items()}
     try:
+        from train.report.page import write_page  # loads matplotlib, which only a page needs
+
         write_page(report, night.folder / PAGE)
-    except Exception as error:  # a page that cannot be drawn holds no night up
+    except Exception as error:  # a page that cannot be drawn does not stop a night
         log.exception("page not written", extra={"night": night.id})
         report["problems"] = [*report["problems"], f"the page was not written ({error})"]
     night.write(REPORT, report)
@@ -72,11 +73,11 @@ def _verdict(found: Mapping[str, Any], outcome: str, trouble: str | None) -> str
     if trouble:
         return f"Nothing changed: {trouble.rstrip('.')}."
     failed = next(check for check in found["gate"] if not check["passed"])
-    why = f"{failed['check']}: {_said(failed['found'])}, wanted {failed['wanted']}"
-    return f"Nothing changed: the new engine is not proven better ({why})."
+    why = f"{failed['check']}: {_written(failed['found'])}, wanted {failed['wanted']}"
+    return f"Nothing changed: the new engine is not measurably better ({why})."
 
 
-def _said(found: float | None) -> str:
+def _written(found: float | None) -> str:
     return "no number" if found is None else f"{found:.3g}"
 
 
@@ -103,7 +104,7 @@ def _sessions(plan: Plan, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(run: Path) -> dict[str, Any]:
-    """What the run says of itself, as far as it came."""
+    """The run's own figures, as far as it came."""
     try:
         rest = read_checkpoint(run)
     except Refusal:
@@ -117,7 +118,7 @@ def _training(run: Path) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """As JSON can say it: what is no number is null."""
+    """As JSON can hold it: what is not finite is null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a night's report tells, and how it is said in words.
+"""Reads the values of a night's report, and formats them.
 
 A key that is missing, null, of another type or not a finite number is None or empty, never an
 error: a night that was interrupted leaves a report too.
@@ -9,39 +9,39 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-Told = Mapping[str, Any]
+Report = Mapping[str, Any]
 
 NOTHING, MINUS, _GAP = "\u2013", "\u2212", "\u00a0"
 
 
-def table(told: Told, name: str) -> Told:
+def table(report: Report, name: str) -> Report:
     """The mapping of that name."""
-    found = told.get(name)
+    found = report.get(name)
     return found if isinstance(found, Mapping) else {}
 
 
-def rows(told: Told, name: str) -> list[Told]:
+def rows(report: Report, name: str) -> list[Report]:
     """The mappings in the list of that name."""
-    return [row for row in items(told, name) if isinstance(row, Mapping)]
+    return [row for row in items(report, name) if isinstance(row, Mapping)]
 
 
-def items(told: Told, name: str) -> list[Any]:
+def items(report: Report, name: str) -> list[Any]:
     """The list of that name."""
-    found = told.get(name)
+    found = report.get(name)
     return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
 
 
-def text(told: Told, name: str) -> str | None:
-    """What is said there, if anything is."""
-    found = told.get(name)
+def text(report: Report, name: str) -> str | None:
+    """The text of that name; of a number or a truth value its digits or word."""
+    found = report.get(name)
     if isinstance(found, str):
         return found.strip() or None
     return None if found is None or isinstance(found, Mapping | Sequence) else str(found)
 
 
-def number(told: Told, name: str) -> float | None:
+def number(report: Report, name: str) -> float | None:
     """The finite number of that name."""
-    return finite(told.get(name))
+    return finite(report.get(name))
 
 
 def finite(value: Any) -> float | None:
@@ -55,10 +55,10 @@ def finite(value: Any) -> float | None:
     return read if math.isfinite(read) else None
 
 
-def moment(told: Told, name: str) -> datetime | None:
+def moment(report: Report, name: str) -> datetime | None:
     """The time of that name in UTC; one without a zone is taken for UTC."""
     try:
-        read = datetime.fromisoformat(text(told, name) or "")
+        read = datetime.fromisoformat(text(report, name) or "")
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -86,8 +86,8 @@ def count(value: float | None, one: str = "", many: str = "") -> str:
     """A whole number with thin gaps, and what it counts."""
     if value is None:
         return " ".join([NOTHING, many]).strip()
-    said = f"{round(value):,}".replace(",", "\u202f")
-    return f"{said} {one if round(value) == 1 else many}".strip()
+    digits = f"{round(value):,}".replace(",", "\u202f")
+    return f"{digits} {one if round(value) == 1 else many}".strip()
 
 
 def plain(value: float | None) -> str:
@@ -99,5 +99,5 @@ def plain(value: float | None) -> str:
 
 
 def _plain(value: float, digits: int) -> str:
-    said = f"{value:.{digits}f}"
-    return said.replace("-", MINUS) if float(said) else said.lstrip("-")
+    written = f"{value:.{digits}f}"
+    return written.replace("-", MINUS) if float(written) else written.lstrip("-")

@@ -1,13 +1,17 @@
 """The scores of a night's report: what each means, how it changed per session, how the run went.
 
-Lower is better everywhere; a score nobody named here is still shown, by its key.
+Lower is better everywhere; a score without a name here is shown by its key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from train.report.charts import Change, Line, change_chart, curve_chart
+from train.report.drawing import Drawing
 from train.report.formatting import (
-    Told,
+    MINUS,
+    NOTHING,
+    Report,
     count,
     finite,
     items,
@@ -18,7 +22,6 @@ from train.report.formatting import (
     table,
     text,
 )
-from train.report.html import Markup, element
 
 NAMES = {
     "one_view_share": (
@@ -42,8 +45,8 @@ NAMES = {
     ),
 }
 _REFERENCE = {"n_mpjpe": "everyday movement, N-MPJPE", "p_mpjpe": "everyday movement, P-MPJPE"}
-_FINE = 0.05  # shares below are said to a hundredth of a percent
-_JUDGED_BY = ("one_view_share", "n_mpjpe_mm")
+_FINE = 0.05  # shares below are written to a hundredth of a percent
+_COMPARED_BY = ("one_view_share", "n_mpjpe_mm")
 _CURVES = (
     ("loss", "Loss", "mean since the point before", {"loss": "loss"}),
     (
@@ -55,124 +58,156 @@ _CURVES = (
     (
         "agreement",
         "Agreement among cameras",
-        "told without a truth; trunk and leg are 1",
+        "label-free; trunk and leg are 1",
         {"views_apart": "cameras apart", "bone_spread": "bones"},
     ),
 )
 
 
-def better_and_worse(report: Told) -> tuple[int, int, int] | None:
+class Row(NamedTuple):
+    """One change as it is written and drawn."""
+
+    name: str
+    before: str
+    after: str
+    moved: str
+    way: str
+    arrow: Drawing
+
+
+class Panel(NamedTuple):
+    """A titled chart: rows with an arrow each and the scale of all, or curves and their key."""
+
+    title: str
+    meaning: str
+    chart: Drawing
+    changes: Sequence[Row] = ()
+    curves: Sequence[tuple[str, str]] = ()  # label, first and last value
+
+
+def better_and_worse(report: Report) -> tuple[int, int, int] | None:
     """How many kept-back sessions got better, worse and neither."""
-    ways = [change.way for change in _judged(report)]
+    ways = [change.way for change in _compared(report)]
     if not ways:
         return None
     return ways.count("better"), ways.count("worse"), ways.count("same")
 
 
-def _judged(report: Told) -> list[Change]:
+def _compared(report: Report) -> list[Change]:
     """Every kept-back session's change, by the first score that it has."""
     found = []
-    for told in rows(report, "evaluation"):
-        changes = (_change(told, key) for key in _JUDGED_BY)
+    for row in rows(report, "evaluation"):
+        changes = (_change(row, key) for key in _COMPARED_BY)
         known = [c for c in changes if c.before is not None and c.after is not None]
         found += known[:1]
     return found
 
 
-def changes_panels(report: Told) -> list[Markup]:
+def changes_panels(report: Report) -> list[Panel]:
     """A panel for every score with a row for every kept-back session, and one for the reference."""
     evaluation = rows(report, "evaluation")
     keys = [
         key
-        for told in evaluation
+        for row in evaluation
         for when in ("before", "after")
-        for key, value in table(told, when).items()
+        for key, value in table(row, when).items()
         if finite(value) is not None
     ]
     ordered = [key for key in NAMES if key in keys]
     ordered += sorted({str(key) for key in keys} - set(NAMES))
     panels = []
     for key in ordered:
-        changes = [_change(told, key) for told in evaluation]
+        changes = [_change(row, key) for row in evaluation]
         changes = [c for c in changes if c.before is not None or c.after is not None]
-        title, meaning = NAMES.get(key, (key, ""))
-        panels.append(_panel(title, meaning, _chart(key, changes)))
+        panels.append(_panel(*NAMES.get(key, (key, "")), key, changes))
     return [*panels, *_reference(table(report, "reference"))]
 
 
-def _reference(reference: Told) -> list[Markup]:
+def _reference(reference: Report) -> list[Panel]:
     """What the network must not forget: bodies, and files, whose truth is known."""
     changes = [_change(reference, f"{key}_mm", name) for key, name in _REFERENCE.items()]
     for name, pair in table(reference, "files").items():
-        both = items({"both": pair}, "both")
-        told = dict(zip(("before", "after"), both, strict=False))
-        changes.append(_change(told, "n_mpjpe_mm", f"{name}, N-MPJPE"))
+        both = dict(zip(("before", "after"), items({"both": pair}, "both"), strict=False))
+        changes.append(_change(both, "n_mpjpe_mm", f"{name}, N-MPJPE"))
     changes = [c for c in changes if c.before is not None or c.after is not None]
     if not changes:
         return []
     meaning = (
         f"{count(number(reference, 'instants'), 'view', 'views')} of bodies whose truth is known"
     )
-    return [_panel("What it knew already", meaning, _chart("n_mpjpe_mm", changes))]
+    return [_panel("What it knew already", meaning, "n_mpjpe_mm", changes)]
 
 
-def curve_panels(report: Told) -> list[Markup]:
+def curve_panels(report: Report) -> list[Panel]:
     """How the losses and errors went while it trained."""
     points = rows(table(report, "training"), "curve")
-    placed = [(step, p) for p in points if (step := number(p, "step")) is not None and step >= 0]
-    steps = max((step for step, _ in placed), default=0.0)
+    noted = [(step, p) for p in points if (step := number(p, "step")) is not None and step >= 0]
+    steps = max((step for step, _ in noted), default=0.0)
     if steps <= 0:
         return []
     panels = []
     for kind, title, meaning, names in _CURVES:
-        lines = [_line(placed, key, label, i) for i, (key, label) in enumerate(names.items())]
+        lines = [_line(noted, key, label) for key, label in names.items()]
         lines = [line for line in lines if any(finite(y) is not None for _, y in line.points)]
         if lines:
             chart = curve_chart(lines, logarithmic=kind == "loss", steps=steps)
-            panels.append(_panel(title, meaning, _key(lines), chart))
+            key = [(line.label, _ends(line)) for line in lines]
+            panels.append(Panel(title, meaning, chart, curves=key))
     return panels
 
 
-def _line(placed: Sequence[tuple[float, Told]], key: str, label: str, index: int) -> Line:
+def _line(noted: Sequence[tuple[float, Report]], key: str, label: str) -> Line:
     """What was noted under the key; what was noted and is no number makes a gap."""
-    told = [(step, point[key]) for step, point in placed if key in point]
-    noted = [(step, finite(y)) for step, y in told if y is not None or key == "loss"]
-    points = tuple((step, float("nan") if y is None else y) for step, y in noted)
-    return Line(label=label, kind=f"line{index}", points=points)
-
-
-def _key(lines: Sequence[Line]) -> Markup:
-    """Which line is which, where it started and where it ended."""
-    said = []
-    for line in lines:
-        known = [y for _, y in line.points if finite(y) is not None]
-        ends = f"{known[0]:.3g} → {known[-1]:.3g}"
-        dot = element("i", class_=f"dot {line.kind}")
-        said.append(element("span", dot, f"{line.label} ", element("b", ends)))
-    return element("p", *said, class_="key")
-
-
-def _change(told: Told, key: str, name: str | None = None) -> Change:
-    session = text(told, "session") or "unnamed"
-    earlier = " (kept back earlier)" if told.get("is_new") is False else ""
-    return Change(
-        name=name or session + earlier,
-        before=number(table(told, "before"), key),
-        after=number(table(told, "after"), key),
+    values = [(step, point[key]) for step, point in noted if key in point]
+    known = [(step, finite(y)) for step, y in values if y is not None or key == "loss"]
+    return Line(
+        label=label,
+        points=tuple((step, float("nan") if y is None else y) for step, y in known),
     )
 
 
-def _panel(title: str, meaning: str, *parts: Markup) -> Markup:
-    heading = element("h3", title, *([element("small", meaning)] if meaning else []))
-    return element("section", heading, *parts, class_="panel")
+def _ends(line: Line) -> str:
+    """Where it started and where it ended."""
+    known = [y for _, y in line.points if finite(y) is not None]
+    return f"{known[0]:.3g} → {known[-1]:.3g}"
 
 
-def _chart(key: str, changes: Sequence[Change]) -> Markup:
+def _change(row: Report, key: str, name: str | None = None) -> Change:
+    session = text(row, "session") or "unnamed"
+    earlier = " (kept back earlier)" if row.get("is_new") is False else ""
+    return Change(
+        name=name or session + earlier,
+        before=number(table(row, "before"), key),
+        after=number(table(row, "after"), key),
+    )
+
+
+def _panel(title: str, meaning: str, key: str, changes: Sequence[Change]) -> Panel:
     """The changes of one score in its unit, in as many digits as they need."""
+    write, mark = _formats(key, changes)
+    *arrows, scale = change_chart(changes, mark)
+    found = []
+    for change, arrow in zip(changes, arrows, strict=True):
+        before, after = (NOTHING if v is None else write(v) for v in (change.before, change.after))
+        found.append(Row(change.name, before, after, _moved(change.gain), change.way, arrow))
+    return Panel(title, meaning, scale, changes=found)
+
+
+def _formats(
+    key: str, changes: Sequence[Change]
+) -> tuple[Callable[[float], str], Callable[[float], str]]:
+    """How a score's values and the marks of its scale are written."""
     if key.endswith("_mm"):
-        return change_chart(changes, lambda v: f"{v:.1f} mm", lambda v: f"{v:g} mm" if v else "0")
+        return lambda v: f"{v:.1f} mm", lambda v: f"{v:g} mm" if v else "0"
     if key not in NAMES and not key.endswith("_share"):
-        return change_chart(changes, plain, plain)
+        return plain, plain
     most = max(v for c in changes for v in (c.before, c.after) if v is not None)
     digits = 1 if most >= _FINE else 2
-    return change_chart(changes, lambda v: percent(v, digits), lambda v: f"{100 * v:.3g} %")
+    return lambda v: percent(v, digits), lambda v: f"{100 * v:.3g} %"
+
+
+def _moved(gain: float | None) -> str:
+    if gain is None:
+        return ""
+    moved = f"{abs(100 * gain):.1f} %"
+    return "0 %" if moved == "0.0 %" else f"{MINUS if gain >= 0 else '+'}{moved}"

@@ -1,48 +1,53 @@
-"""Skeletons of a night's report as SVG: what the network said before and after, over its target.
+"""Skeletons of a night's report: what the network gave before and after, over the target.
 
 All bodies of one page are drawn to one scale and nothing is fitted, so what looks off is off.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Circle
 
+from cvsf.shapes import Real
 from cvsf.skeleton import JOINT_SETS
-from train.report.formatting import Told, items, number, text
-from train.report.html import Markup, element, join
+from train.report.drawing import COLOURS, Drawing, blank, draw
+from train.report.formatting import Report, items, number, text
 
-Real = npt.NDArray[np.float64]
+Body: TypeAlias = Float[Real, "J 3"]
 
-_HEIGHT = 200.0  # of a drawing, in its own units
+# Chosen by eye, not measured.
+_HEIGHT_PX = 200.0  # of a drawing
 _MARGIN = 1.07
 _PITCH = np.radians(9.0)  # looked at from slightly above, so that the ground shows
-_BESIDE = 5.0  # threads shorter than so much of the height would hide the figure
-_RIM = 0.14  # a bone's rim ends so far from its joints, where other bones go on
-_FARTHEST = 1.6  # a body farther than so many targets from it is cut off
+_BESIDE_PX = 5.0  # a shorter line from a joint to its target would hide the bones
+_RIM = 0.14  # a bone's rim ends at this share of it from its joints, where other bones go on
+_FARTHEST = 1.6  # a body is cut off beyond so many times the target's extent
 VIEWS = {"from the front": 0.0, "from the right": 90.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Instant:
     """One instant: the target's body and the network's before and after, facing the reader."""
 
     name: str
     t_s: float | None
-    target: Real  # (J, 3) z up, x to the reader's right, y away
-    before: Real
-    after: Real
+    target: Body  # (J, 3) z up, x to the reader's right, y away
+    before: Body
+    after: Body
 
-    def distance(self, body: Real) -> float | None:
+    def distance(self, body: Body) -> float | None:
         """How far its joints are from the target's in the mean, trunk and leg being 1."""
         apart = np.linalg.norm(body - self.target, axis=-1)
         return float(np.nanmean(apart)) if np.isfinite(apart).any() else None
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Extent:
     """Half of what a drawing holds, trunk and leg being 1."""
 
     half_width: float
@@ -59,7 +64,7 @@ class Build:
     hips: tuple[int, int] | None  # left, right
 
 
-def read_build(report: Told) -> Build | None:
+def read_build(report: Report) -> Build | None:
     """The build of the report's bodies; sides are known where its bones are a registered set's."""
     pairs = [pair for pair in items(report, "bones") if _is_bone(pair)]
     if not pairs:
@@ -75,119 +80,111 @@ def read_build(report: Told) -> Build | None:
     return Build(bones, sides, names.index("head") if "head" in names else None, hips)
 
 
-def read_shown(report: Told, build: Build) -> list[Shown]:
+def read_instants(report: Report, build: Build) -> list[Instant]:
     """The report's instants that can be drawn."""
     return [
-        shown
-        for told in items(report, "skeletons")
-        if isinstance(told, dict) and (shown := _read(told, build))
+        instant
+        for entry in items(report, "skeletons")
+        if isinstance(entry, dict) and (instant := _read(entry, build))
     ]
 
 
-def room(shown: Sequence[Shown]) -> Room:
+def common_extent(instants: Sequence[Instant]) -> Extent:
     """What a drawing has to hold, so that all instants fit to one scale."""
-    targets = [_extent(s.target) for s in shown]
-    bodies = [_extent(body) for s in shown for body in (s.before, s.after)]
+    targets = [_extent(i.target) for i in instants]
+    bodies = [_extent(body) for i in instants for body in (i.before, i.after)]
     least = np.max([*targets, np.full(2, 1e-6)], 0)
     half = np.minimum(np.max([*targets, *bodies, least], 0), _FARTHEST * least) * _MARGIN
-    return Room(float(max(half[0], half[1] / 3)), float(max(half[1], half[0] / 3)))
+    return Extent(float(max(half[0], half[1] / 3)), float(max(half[1], half[0] / 3)))
 
 
-def draw_body(shown: Shown, body: Real, build: Build, turn_deg: float, box: Room) -> Markup:
+def draw_body(
+    instant: Instant, body: Body, build: Build, turn_deg: float, extent: Extent
+) -> Drawing:
     """One body over the target's, seen from one side."""
-    scale = _HEIGHT / 2 / box.half_height
-    ground = float(np.nanmin(shown.target[:, 2]))
-    under = np.where([True, True, False], shown.target, ground)
-    target, shadow, own = (_flat(b, turn_deg) * scale for b in (shown.target, under, body))
-    width = _HEIGHT * box.half_width / box.half_height
-    return element(
-        "svg",
-        _bones(shadow, build, "shadow"),
-        _bones(target, build, "target"),
-        _figure(own, build),
-        _misses(own, target),
-        viewBox=f"{-width / 2:.2f} {-_HEIGHT / 2:g} {width:.2f} {_HEIGHT:g}",
-        role="img",
-    )
-
-
-def _figure(points: Real, build: Build) -> Markup:
-    """Bones from far to near, each with a rim, so that what is in front is seen to be."""
-    depth = {bone: float(points[list(bone), 2].mean()) for bone in build.bones}
-    parts = []
+    height, unit = extent.half_height, 2 * extent.half_height / _HEIGHT_PX
+    axes = blank(_HEIGHT_PX * extent.half_width / height, _HEIGHT_PX)
+    axes.set(xlim=(-extent.half_width, extent.half_width), ylim=(-height, height))
+    ground = float(np.nanmin(instant.target[:, 2]))
+    under = np.where([True, True, False], instant.target, ground)
+    target, shadow, own = (_flat(b, turn_deg) for b in (instant.target, under, body))
+    for points, kind, width in ((shadow, "shadow", 5.0), (target, "target", 7.0)):
+        _lines(axes, [points[list(bone), :2] for bone in build.bones], kind, width)
+    depth = {bone: float(own[list(bone), 2].mean()) for bone in build.bones}
     for bone in sorted(build.bones, key=lambda b: -depth[b] if np.isfinite(depth[b]) else 0):
         sides = {build.sides[end] for end in bone} - {"middle"}
         side = sides.pop() if len(sides) == 1 else "middle"
-        parts += [_line(points, bone, "rim", _RIM), _line(points, bone, f"bone {side}")]
-    if build.head is not None and np.isfinite(points[build.head]).all():
-        x, y, _ = map(float, points[build.head])
-        parts.append(element("circle", cx=x, cy=y, r=7.0, class_="head"))
-    return join(*parts)
+        ends = own[list(bone), :2]
+        if np.isfinite(ends).all():
+            rim = ends + _RIM * (ends[::-1] - ends)
+            axes.plot(*rim.T, color=COLOURS["rim"], lw=7.6, solid_capstyle="butt")
+            axes.plot(
+                *ends.T, color=COLOURS[side], lw=4.2, solid_capstyle="round", gid=f"bone {side}"
+            )
+    if build.head is not None and np.isfinite(own[build.head]).all():
+        place = (float(own[build.head, 0]), float(own[build.head, 1]))
+        paint = {"facecolor": COLOURS["middle"], "edgecolor": COLOURS["rim"]}
+        axes.add_patch(Circle(place, 7 * unit, lw=1.6, zorder=3, **paint))
+    pairs = np.stack([own[:, :2], target[:, :2]], 1)
+    far = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=-1) > _BESIDE_PX * unit
+    _lines(axes, list(pairs[far]), "bad", 1.3, zorder=4)
+    return draw(axes)
 
 
-def _bones(points: Real, build: Build, kind: str) -> Markup:
-    return join(*(_line(points, bone, kind) for bone in build.bones))
+def _lines(
+    axes: Axes, ends: Sequence[Float[Real, "2 2"]], colour: str, width: float, zorder: float = 1
+) -> None:
+    """Segments (2, 2) whose ends are known, as one group."""
+    known = [pair for pair in ends if np.isfinite(pair).all()]
+    axes.add_collection(
+        LineCollection(
+            known, colors=COLOURS[colour], linewidths=width, gid=colour, zorder=zorder,
+            capstyle="round",
+        ),
+        autolim=False,
+    )  # fmt: skip
 
 
-def _misses(own: Real, target: Real) -> Markup:
-    """A thread from every joint to where it should be, if that is beside it."""
-    pairs = list(zip(own[:, :2], target[:, :2], strict=True))
-    pairs = [(a, b) for a, b in pairs if np.hypot(*(a - b)) > _BESIDE]
-    paths = [f"M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}" for a, b in pairs]
-    return element("path", d="".join(paths), class_="miss")
-
-
-def _line(points: Real, bone: tuple[int, int], kind: str, short: float = 0.0) -> Markup | None:
-    """A bone, at both ends shorter by a share of it."""
-    ends = points[list(bone), :2]
-    ends = ends + short * (ends[::-1] - ends)
-    if not np.isfinite(ends).all():
-        return None
-    (x1, y1), (x2, y2) = ends.tolist()
-    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
-
-
-def _flat(body: Real, turn_deg: float) -> Real:
-    """The drawing's x right, y down and the depth of every joint."""
+def _flat(body: Body, turn_deg: float) -> Body:
+    """The drawing's x right, y up and the depth of every joint."""
     turn = np.radians(turn_deg)
     x = body[:, 0] * np.cos(turn) - body[:, 1] * np.sin(turn)
     away = body[:, 0] * np.sin(turn) + body[:, 1] * np.cos(turn)
     up = body[:, 2] * np.cos(_PITCH) + away * np.sin(_PITCH)
-    return np.stack([x, -up, away], -1)
+    return np.stack([x, up, away], -1)
 
 
-def _read(told: Told, build: Build) -> Shown | None:
-    bodies = [_body(told, name, len(build.sides)) for name in ("target", "before", "after")]
-    if any(body is None for body in bodies):
+def _read(entry: Report, build: Build) -> Instant | None:
+    target, before, after = (
+        _body(entry, name, len(build.sides)) for name in ("target", "before", "after")
+    )
+    if target is None or before is None or after is None or np.isfinite(target).all(-1).sum() < 2:
         return None
-    target, before, after = (body for body in bodies if body is not None)
-    if np.isfinite(target).all(-1).sum() < 2:
-        return None
-    facing, middle = _facing(target, build), (_low(target) + _high(target)) / 2
-    target, before, after = ((body - middle) @ facing.T for body in (target, before, after))
-    middle = (_low(target) + _high(target)) / 2
-    return Shown(
-        name=text(told, "session") or "",
-        t_s=number(told, "t_s"),
+    facing = _facing(target, build)
+    target, before, after = target @ facing.T, before @ facing.T, after @ facing.T
+    middle = (np.nanmin(target, 0) + np.nanmax(target, 0)) / 2
+    return Instant(
+        name=text(entry, "session") or "",
+        t_s=number(entry, "t_s"),
         target=target - middle,
         before=before - middle,
         after=after - middle,
     )
 
 
-def _body(told: Told, name: str, joints: int) -> Real | None:
+def _body(entry: Report, name: str, joints: int) -> Body | None:
     """The joints (J, 3), NaN where one is not known."""
     try:
-        read = np.array(items(told, name), np.float64)
+        read = np.array(items(entry, name), np.float64)
     except (TypeError, ValueError, OverflowError):
         return None
     if read.ndim != 2 or read.shape[1] != 3 or len(read) < joints:
         return None
-    return np.where(np.isfinite(read).all(-1, keepdims=True), read, np.nan)
+    return np.where(np.isfinite(read).all(-1, keepdims=True), read, np.nan)[:joints]
 
 
-def _facing(target: Real, build: Build) -> Real:
-    """The turn about the vertical after which the body faces the reader."""
+def _facing(target: Body, build: Build) -> Float[Real, "3 3"]:
+    """The rotation about the vertical after which the body faces the reader."""
     across = target[build.hips[0]] - target[build.hips[1]] if build.hips else np.full(3, np.nan)
     x, y = across[:2] / np.hypot(*across[:2]) if np.hypot(*across[:2]) > 0 else (1.0, 0.0)
     return np.array([[x, y, 0.0], [-y, x, 0.0], [0.0, 0.0, 1.0]])
@@ -211,15 +208,7 @@ def _side(joint: str) -> str:
     return "middle"
 
 
-def _extent(body: Real) -> Real:
+def _extent(body: Body) -> Float[Real, "2"]:
     """Half the width and height that hold it from every side."""
     flat = np.concatenate([_flat(body, turn)[:, :2] for turn in VIEWS.values()])
     return np.asarray(np.abs(flat[np.isfinite(flat).all(-1)]).max(0, initial=0.0))
-
-
-def _low(body: Real) -> Real:
-    return np.asarray(np.nanmin(body, 0))
-
-
-def _high(body: Real) -> Real:
-    return np.asarray(np.nanmax(body, 0))

@@ -1,4 +1,4 @@
-"""An ONNX network at work, held to what its manifest says of it."""
+"""An ONNX network at work, held to what its manifest has of it."""
 
 import json
 from pathlib import Path
@@ -20,11 +20,11 @@ def _detector(folder: Path) -> Detector:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"input": "picture"}, "has the inputs image, its manifest says picture"),
-        ({"outputs": ["maps"]}, "has the outputs heatmaps, its manifest says maps"),
-        ({"size_px": [96, 96]}, "its manifest says"),
-        ({"dtype": "uint8", "std": [1], "mean": [0]}, "its manifest says uint8"),
-        ({"layout": "NHWC"}, "its manifest says"),
+        ({"input": "picture"}, "has the inputs image, its manifest has picture"),
+        ({"outputs": ["maps"]}, "has the outputs heatmaps, its manifest has maps"),
+        ({"size_px": [96, 96]}, "its manifest has"),
+        ({"dtype": "uint8", "std": [1], "mean": [0]}, "its manifest has uint8"),
+        ({"layout": "NHWC"}, "its manifest has"),
     ],
 )
 def test_a_network_unlike_its_manifest_is_refused(

@@ -32,6 +32,36 @@ def test_a_double_is_dropped_and_a_neighbour_is_kept() -> None:
     assert found[:, 4].tolist() == pytest.approx([0.9, 0.6])
 
 
+def test_of_equally_confident_doubles_the_first_is_kept_and_no_boxes_give_none() -> None:
+    manifest = network("rtmpose-m", "detector")
+    dets = np.array(
+        [[[12, 8, 112, 214, 0.7], [200, 0, 300, 99, 0.7], [10, 10, 110, 210, 0.7]]], np.float32
+    )
+    found = boxes([dets, np.zeros((1, 3), np.int64)], manifest)[0]
+    assert found[:, 0].tolist() == [12, 200]
+    assert boxes([dets[:, :0], np.zeros((1, 0), np.int64)], manifest)[0].shape == (0, 5)
+
+
+def test_boxes_are_suppressed_greedily_above_an_overlap_of_0_45() -> None:
+    """Compared with the definition, on crowded boxes with many ties."""
+    manifest = network("rtmpose-m", "detector")
+    random = np.random.default_rng(0)
+    for count in range(40):
+        corner, size = random.uniform(0, 400, (count, 2)), random.uniform(9, 200, (count, 2))
+        confidence = random.uniform(0.35, 1, (count, 1)).round(1)
+        dets = np.concatenate([corner, corner + size, confidence], 1).astype(np.float32)
+        wanted: list[list[float]] = []
+        for one in dets[np.argsort(-dets[:, 4], kind="stable")].astype(np.float64):
+            low, high = np.maximum(one[:2], [w[:2] for w in wanted] or [[9e9, 9e9]]), one[2:4]
+            high = np.minimum(high, [w[2:4] for w in wanted] or [[0.0, 0.0]])
+            shared = np.clip(high - low, 0, None).prod(1)
+            areas = [(w[2] - w[0]) * (w[3] - w[1]) for w in wanted] or [1.0]
+            if (shared / ((one[2:4] - one[:2]).prod() + areas - shared) <= 0.45).all():
+                wanted.append(one.tolist())
+        found = boxes([dets[None], np.zeros((1, count), np.int64)], manifest)[0]
+        assert found.tolist() == wanted[:32]
+
+
 def test_boxes_that_are_no_boxes_are_dropped() -> None:
     manifest = network("rtmpose-m", "detector")
     dets = np.array(

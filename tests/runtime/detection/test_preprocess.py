@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from cvsf.shapes import Picture
 from runtime.detection.bundle import MANIFEST, SHIPPED, NetworkManifest
 from runtime.detection.network import Batch
-from runtime.detection.preprocess import Fit, Picture, crop, letterbox
+from runtime.detection.preprocess import Fit, crop, letterbox
 
 
 def network(**changes: Any) -> NetworkManifest:

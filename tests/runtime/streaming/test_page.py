@@ -1,7 +1,6 @@
 """The page in a real browser: the skeleton moves, pictures have overlays, the button records."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,11 +13,10 @@ import pytest
 
 from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.skeleton import H36M_16
-from cvsf.system.errors import Refusal
-from runtime.commands.headless_browser import Chromium, find_chromium
-from runtime.commands.watch import write_screenshot
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
+from tests.support.headless_browser import Chromium, find_chromium
+from tests.support.make_pictures import page_picture
 from tests.support.material import make_frame
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on PATH")
@@ -281,17 +279,10 @@ def test_dragging_turns_the_scene_and_every_up_axis_is_drawn_upright(
 
 
 @pytest.mark.slow
-def test_a_screenshot_of_the_running_page_is_written(hub: _Hub, tmp_path: Path) -> None:
+def test_a_picture_of_the_running_page_is_written(hub: _Hub, tmp_path: Path) -> None:
     path = tmp_path / "page.png"
-    write_screenshot(hub.address, path, width_px=1000, height_px=700)
+    page_picture(hub.address, path, size_px=(1000, 700))
     image = cv2.imread(str(path))
     assert image is not None
     assert image.shape == (700, 1000, 3)
     assert image.std() > 20
-
-
-def test_a_screenshot_without_a_hub_is_refused(tmp_path: Path) -> None:
-    started_s = time.monotonic()
-    with pytest.raises(Refusal, match="No page is served"):
-        write_screenshot("http://127.0.0.1:1/", tmp_path / "page.png")
-    assert time.monotonic() - started_s < 20

@@ -76,7 +76,7 @@ def test_a_picture_of_unknown_size_is_refused_and_the_lifter_alone_still_scored(
     image[:, 2] = 0
     seen = replace(filmed.observations, image_px=image)
     refused = solve(replace(filmed, observations=seen), ORDER)
-    assert refused.refused == "the size of cam2's pictures is not known; say it as image_px"
+    assert refused.refused == "the size of cam2's pictures is not known; give it as image_px"
     assert refused.found is None
     assert not refused.succeeded
     assert refused.badness == -1

@@ -145,7 +145,7 @@ def test_a_dataset_in_which_nobody_was_detected_is_refused(
     folder = datasets.skipose(tmp_path)
     for path in (folder / "detections" / "test").rglob("*.json"):
         path.write_text("[]")
-    with pytest.raises(Refusal, match="nobody was detected"):
+    with pytest.raises(Refusal, match="no person was detected"):
         table(5, folder, {"ours": shipped})
 
 

@@ -18,7 +18,7 @@ from train.checkpoint import read_checkpoint
 from train.export.compile import require_parity
 from train.export.parity import (
     PARITY,
-    Exam,
+    Comparison,
     Reference,
     Torch,
     difference,
@@ -33,8 +33,8 @@ def graph() -> FusedLifter:
 
 
 @pytest.fixture(scope="module")
-def exam(graph: FusedLifter) -> Exam:
-    return Exam(Torch(graph))
+def exam(graph: FusedLifter) -> Comparison:
+    return Comparison(Torch(graph))
 
 
 def in_precision(precision: Precision) -> Engine:
@@ -44,7 +44,7 @@ def in_precision(precision: Precision) -> Engine:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_the_shipped_engine_agrees_with_torch_within_its_limits(
-    exam: Exam, precision: Precision
+    exam: Comparison, precision: Precision
 ) -> None:
     found = exam.worst(in_precision(precision))
     require_parity(found, precision)

@@ -8,7 +8,7 @@ from train.batches.probe_inputs import STANDING
 from train.batches.synthetic_motions import MOVEMENTS, PHASES
 from train.data.instants import PseudoLabels, Recordings
 from train.evaluation.score_lifter import Lift
-from train.night.label_free_evaluation import blocks, judge, reference
+from train.night.label_free_evaluation import blocks, evaluate, reference
 
 BODY = np.array([STANDING[joint] for joint in H36M_16.joints], np.float32)
 LEFT_WRIST = H36M_16.index("lwrist")
@@ -57,7 +57,7 @@ def test_instants_belong_to_the_seconds_of_their_session() -> None:
 
 
 def test_a_lifter_that_returns_the_placed_body_scaled_and_moved_has_no_error() -> None:
-    found = judge(says(3 * BODY + np.float32(0.5)), session())
+    found = evaluate(says(3 * BODY + np.float32(0.5)), session())
     assert found.poses.shape == (4, 2, len(BODY), 3)
     for name, share in found.means().items():
         assert share == pytest.approx(0, abs=1e-5), name
@@ -66,7 +66,7 @@ def test_a_lifter_that_returns_the_placed_body_scaled_and_moved_has_no_error() -
 def test_one_joint_that_is_off_is_off_in_one_view_and_fused_alike() -> None:
     wrong = BODY.copy()
     wrong[LEFT_WRIST, 0] += 0.32
-    found = judge(says(wrong), session())
+    found = evaluate(says(wrong), session())
     a, b = (body.astype(np.float64) - body[0] for body in (wrong, BODY))
     scale = (a * b).sum() / (a * a).sum()
     wanted = np.linalg.norm(scale * a - b, axis=-1).mean()

@@ -9,7 +9,7 @@ from train.night.folder import Night
 from train.night.gate import Check
 from train.night.gate import plain as told_of
 from train.night.session_selection import Plan
-from train.night.write_report import tell
+from train.night.write_report import write_report
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def night(tmp_path: Path) -> Night:
 def test_a_night_whose_engine_is_gone_is_reported_as_refused(
     registry: Registry, tmp_path: Path
 ) -> None:
-    said = tell(night(tmp_path), plan("gone"), None, registry, trouble="it is gone.")
+    said = write_report(night(tmp_path), plan("gone"), None, registry, trouble="it is gone.")
     assert (said["outcome"], said["verdict"]) == ("refused", "Nothing changed: it is gone.")
     assert said["before"] == {"id": "gone", "sha256": None}
     assert Path(said["report"]).is_file()
@@ -39,12 +39,12 @@ def test_a_promotion_is_reported_even_by_a_night_with_a_problem(
     registry: Registry, tmp_path: Path
 ) -> None:
     proof = {"promoted": True, "engine": "fresh", "gain": 0.1, "gain_interval": [0.05, 0.15]}
-    said = tell(night(tmp_path), plan(shipped_id()), proof, registry, trouble="three tries")
+    said = write_report(night(tmp_path), plan(shipped_id()), proof, registry, trouble="three tries")
     assert (said["outcome"], said["problems"]) == ("promoted", ["three tries"])
 
 
 def test_a_check_without_a_number_is_reported_as_such(registry: Registry, tmp_path: Path) -> None:
     check = told_of(Check(check="error", found=None, wanted="at most 1", passed=False))
-    said = tell(night(tmp_path), plan(shipped_id()), {"gate": [check]}, registry)
+    said = write_report(night(tmp_path), plan(shipped_id()), {"gate": [check]}, registry)
     assert said["outcome"] == "kept"
     assert "(error: no number, wanted at most 1)" in said["verdict"]

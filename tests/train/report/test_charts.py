@@ -26,23 +26,24 @@ def test_a_change_is_marked_better_where_the_error_fell(
     assert change.way == way
 
 
-def test_a_chart_shows_every_value_beside_its_session_and_escapes_names() -> None:
+def test_arrows_of_one_chart_share_a_scale_from_zero_which_is_marked_once() -> None:
     changes = [
-        Change(name="<b>run", before=80.0, after=60.0),
+        Change(name="run-07", before=80.0, after=60.0),
         Change(name="run-08", before=None, after=70.0),
+        Change(name="run-09", before=80.0, after=60.0),
     ]
-    page = Page(change_chart(changes, lambda v: f"{v:.1f} mm", lambda v: f"{v:g}"))
-    assert "<b>run" in page.within("span")
-    for said in ("80.0 mm", "60.0 mm", "25.0 %", "70.0 mm"):
-        assert said in page.text
+    first, other, third, scale = change_chart(changes, lambda v: f"{v:g} mm")
+    assert first.body == third.body != other.body
+    assert Page(scale.body).within("text")[::4] == ["0 mm", "80 mm"]
+    assert [Page(arrow.body).within("text") for arrow in (first, other)] == [[], []]
 
 
 @pytest.mark.parametrize("points", [(), ((0.0, math.nan), (5.0, math.inf)), ((5.0, 0.0),)])
 def test_a_curve_without_a_number_to_draw_is_still_a_chart(
     points: tuple[tuple[float, float], ...],
 ) -> None:
-    lines = [Line(label="loss", kind="line0", points=points)]
-    page = Page(curve_chart(lines, logarithmic=True, steps=10))
+    lines = [Line(label="loss", points=points)]
+    page = Page(curve_chart(lines, logarithmic=True, steps=10).body)
     assert "step 0" in page.text
     assert "nan" not in page.html
     assert ("no number" in page.text) == any(not math.isfinite(y) for _, y in points)

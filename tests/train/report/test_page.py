@@ -1,28 +1,25 @@
 """A night's report as a page: whole, safe and readable whatever the night left in it."""
 
 import copy
+import functools
 import math
+import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runtime.commands.headless_browser import Chromium, find_chromium
+from tests.support.headless_browser import Chromium, find_chromium
 from tests.support.nights import night_report, skeletons
-from tests.support.pages import Page
+from tests.support.pages import page_of
 from train.report.page import write_page
 
 _JUNK: tuple[Any, ...] = (
     None, math.nan, math.inf, -1, 0, True, 10**400, "", "text", "2026-11-23T02:00:00+01:00",
     [], {}, [None, math.nan], {"name": None}, [[1, 2]], [{}],
 )  # fmt: skip
-
-
-def page_of(report: dict[str, Any], folder: Path) -> Page:
-    write_page(report, folder / "report.html")
-    return Page((folder / "report.html").read_text("utf-8"))
 
 
 def small_report() -> dict[str, Any]:
@@ -45,6 +42,24 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield (*way, key)
         if isinstance(item, dict | list):
             yield from places(item, (*way, key))
+
+
+_DRAWN: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def drawings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drawing follows from its arguments, and takes more time than the rest of a page."""
+    for name in ("scores.change_chart", "scores.curve_chart", "page.draw_body"):
+        draw = pkgutil.resolve_name(f"train.report.{name}")
+        monkeypatch.setattr(f"train.report.{name}", functools.partial(draw_once, draw))
+
+
+def draw_once(draw: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    key = repr((draw, [one for one in given if not callable(one)], named))
+    if key not in _DRAWN:
+        _DRAWN[key] = draw(*given, **named)
+    return _DRAWN[key]
 
 
 def test_a_page_is_one_valid_file_that_loads_nothing_else(tmp_path: Path) -> None:
@@ -98,8 +113,8 @@ def test_a_negative_gain_is_shown_as_more_error(tmp_path: Path) -> None:
 
 def test_before_and_after_are_drawn_over_the_same_target(tmp_path: Path) -> None:
     page = page_of(night_report() | {"skeletons": skeletons(1)}, tmp_path)
-    drawings = re.findall(r"<figure>(.*?)</figure>", page.html)
-    targets = [re.findall(r'<line [^>]*class="target">', drawn) for drawn in drawings]
+    drawings = re.findall(r"<figure>(.*?)</figure>", page.html, re.S)
+    targets = [re.findall(r'<g class="target">.*?</g>', drawn, re.S) for drawn in drawings]
     assert len(drawings) == 4  # before and after, from two sides
     assert targets[0] == targets[2] != targets[1] == targets[3]
     assert drawings[0] != drawings[2]
@@ -114,7 +129,8 @@ def test_bodies_face_the_reader_wherever_they_were_heading(tmp_path: Path) -> No
     for name in ("target", "before", "after"):
         shown[name] = [[-y, x, z] for x, y, z in shown[name]]
     one, other = (
-        re.findall(r"<figure>.*?</figure>", page_of(r, tmp_path).html) for r in (report, turned)
+        re.findall(r"<figure>.*?</figure>", page_of(r, tmp_path).html, re.S)
+        for r in (report, turned)
     )
     assert one == other
 

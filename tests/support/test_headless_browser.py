@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cvsf.system.errors import Refusal
-from runtime.commands.headless_browser import Chromium, find_chromium
+from tests.support.headless_browser import Chromium, find_chromium
 
 
 def test_without_a_browser_on_the_path_there_is_none_and_opening_one_is_refused(
