@@ -4,12 +4,13 @@ Whatever can be refused is refused here or by the hub before the first frame.
 """
 
 import importlib.metadata
+import logging
 import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,10 +18,10 @@ from capture.config import CaptureConfig
 from capture.open_source import SourceSpec, find_sources
 from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
-from capture.supervisor import Child, supervise
+from capture.supervisor import Child, TableLog, supervise
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
 from cvsf.system.processes import FRAMES_PORT, command
 from cvsf.system.settings import data_folder, load_table, read_tables
 from cvsf.wire import LAST_PORT, parse_host
@@ -139,9 +140,18 @@ def capture(
         "--realtime": realtime,
     }
     own_hub = Child("hub", _words("hub", shared | for_hub)) if hub is None else None
+    has_table = not headless and sys.stdout.isatty() and sys.stderr.isatty()
+    if own_hub and has_table:
+        root = logging.getLogger()
+        root.handlers = [TableLog(own_hub, root.handlers[0])]
     epoch_ns = time.time_ns()
     nodes = [
-        Child(s.camera, _words("node", shared | for_nodes | _place(s, epoch_ns)), speaks=True)
+        Child(
+            s.camera,
+            _words("node", shared | for_nodes | _place(s, epoch_ns)),
+            reports=True,
+            log_here=own_hub is not None and has_table,
+        )
         for s in specs
     ]
     code = supervise(own_hub, nodes, duration)
@@ -149,8 +159,18 @@ def capture(
         _gather_truth(truth.absolute(), specs)
     if own_hub is None:
         accounts = {child.name: child.account for child in nodes}
-        say({"final": True, "session": None, "cameras": accounts})
+        if headless or not sys.stdout.isatty():
+            print_json({"final": True, "session": None, "cameras": accounts})
+        else:
+            _print_summary(accounts)
     sys.exit(code)
+
+
+def _print_summary(accounts: Mapping[str, Mapping[str, Any]]) -> None:
+    for camera, account in accounts.items():
+        counts = f"{account.get('exposed', 0)} exposed, {account.get('acknowledged', 0)} at the hub"
+        lost = sum(account.get("dropped", {}).values())
+        typer.echo(f"{camera}: {counts}, {lost} dropped")
 
 
 def _recorded(specs: Sequence[SourceSpec]) -> str | None:

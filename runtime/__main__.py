@@ -17,13 +17,15 @@ import typer
 
 from cvsf.session.reader import session_folder
 from cvsf.session.recovery import recover_all
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
+from cvsf.system.log import relay, terminal
 from cvsf.system.settings import data_folder, load_table
 from cvsf.system.shutdown import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
 from runtime.calibration.known_cameras import known_cameras
 from runtime.calibration.metric_scale import measures
 from runtime.config import HubConfig
+from runtime.telemetry.summary import summary
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ def hub(
     folder = data_folder(data)
     place, stop = session or session_folder(folder, name), threading.Event()
     if lifeline:
-        stop_with_starter(stop)
+        stop_with_starter(stop, relay)
     story = Hub(
         settings,
         folder,
@@ -114,16 +116,19 @@ def hub(
         with suppress(BrokenPipeError):  # whoever asked has died since; the lifeline says so too
             os.write(ready_fd, b"\n")
         os.close(ready_fd)
-    final = story.run(stop, headless=headless or not sys.stdout.isatty())
-    if final["cameras"]:
-        say(final)
-    if lost := final.get("messages_lost"):
+    has_table = not headless and sys.stdout.isatty()
+    final = story.run(stop, headless=not has_table)
+    if final.cameras and has_table:
+        terminal().print(summary(final))
+    elif final.cameras:
+        print_json(final.to_map())
+    if lost := final.messages_lost:
         log.error("the disk did not take everything", extra={"messages_lost": lost})
         sys.exit(1)
 
 
 def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
-    """End: a hub that lost a thread is worse than none, and whoever started it starts another."""
+    """End: a hub that lost a thread is worse than none, and its starter restarts it."""
     name = trouble.thread.name if trouble.thread else "?"
     log.critical(
         "thread failed, the hub ends", extra={"thread_name": name}, exc_info=trouble.exc_value

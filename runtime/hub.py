@@ -8,14 +8,13 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 from rich.live import Live
 
 from cvsf.messages import Frame, Skeleton
 from cvsf.skeleton import joint_set
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
 from runtime.calibration.known_cameras import Known
 from runtime.calibration.world import found_world
 from runtime.config import HubConfig
@@ -32,12 +31,14 @@ from runtime.lifting.lift import lift
 from runtime.lifting.pose_assembly import JOINED_SET, join
 from runtime.lifting.shadow_evaluation import Drift
 from runtime.recording.recorder import Recorder
+from runtime.stats import ProcessingStats, Stats
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
 from runtime.streaming.zmq_publisher import Streamer
+from runtime.telemetry.alarms import alarms
 from runtime.telemetry.hub_stats import Figures
 from runtime.telemetry.stage_timer import Stages
-from runtime.telemetry.table import lasting, stats_table
+from runtime.telemetry.table import StatsTable, duration, live_table
 
 log = logging.getLogger(__name__)
 
@@ -108,16 +109,16 @@ class Hub:
 
     # on the main thread
 
-    def run(self, stop: threading.Event, *, headless: bool) -> dict[str, Any]:
-        """Work until `stop`, showing the figures each second; the last figures."""
+    def run(self, stop: threading.Event, *, headless: bool) -> Stats:
+        """Work until `stop`, showing the stats each second; the last stats."""
         self.receiver.start()
         self.serving.start()
         self.detector.plan_beside()
         self.drift.start()
         self._say_where()
-        shown = Live(refresh_per_second=2, transient=True) if not headless else None
-        if shown:
-            shown.start()
+        table = None if headless else live_table()
+        if table:
+            table.start()
         report_at = time.monotonic() + 1.0
         try:
             while not stop.is_set():
@@ -129,10 +130,10 @@ class Hub:
                 if time.monotonic() >= report_at:
                     report_at += 1.0
                     if not self.receiver.over:
-                        self._show(self.read_figures(), shown)
+                        self._show(self.read_stats(), table)
         finally:
-            if shown:
-                shown.stop()
+            if table:
+                table.stop()
         return self.finish()
 
     def _say_where(self) -> None:
@@ -143,7 +144,7 @@ class Hub:
             extra={
                 "page": f"http://{self.config.host}:{self.web.port}",
                 "session": str(self.recorder.folder or "not recorded"),
-                "free_recording": lasting(left_s) if self.recorder.folder else "-",
+                "free_recording": duration(left_s) if self.recorder.folder else "-",
             },
         )
 
@@ -208,32 +209,34 @@ class Hub:
             self.streamer.about = told
             self.web.about = told
 
-    def read_figures(self, *, final: bool = False) -> dict[str, Any]:
+    def read_stats(self, *, final: bool = False) -> Stats:
         """The stats of this second."""
         self.figures.left_out = self.pictures.left_out
-        return self.figures.read(
-            self.receiver,
-            {
-                "latency_ms": self.stages.percentiles(),
-                "instants_skipped": self.inbox.skipped,
-                **self.gathering.figures(),
-                "refused": dict(self.receiver.garbage),
-                "detector": self.detector.name,
-                **self.serving.figures(),
-                **self.drift.figures(),
-                **self.world.figures(),
-                **self.recorder.figures(),
-            },
-            final=final,
+        processing = ProcessingStats(
+            latency_ms=self.stages.percentiles(),
+            instants_skipped=self.inbox.skipped,
+            refused=dict(self.receiver.garbage),
+            detector=self.detector.name,
         )
+        stats = Stats.of(
+            self.figures.read(self.receiver, final=final),
+            processing,
+            self.gathering.stats(),
+            self.serving.stats(),
+            self.drift.stats(),
+            self.world.stats(),
+            self.recorder.stats(),
+            **({"final": True} if final else {}),
+        )
+        return stats.model_copy(update={"alarms": alarms(stats)})
 
-    def _show(self, stats: dict[str, Any], shown: Live | None) -> None:
-        self.streamer.send_stats(stats)
+    def _show(self, stats: Stats, table: Live | None) -> None:
+        self.streamer.send_stats(stats.to_map())
         self.web.send_stats(stats)
-        if shown:
-            shown.update(stats_table(stats))
-        elif self.receiver.links:  # a hub that no camera has joined has nothing to account for
-            say(stats, patience_s=0.0)
+        if table:
+            table.update(StatsTable(stats), refresh=True)
+        elif self.receiver.links:  # before a camera joins there is nothing to account for
+            print_json(stats.to_map(), patience_s=0.0)
 
     def _switch_recording(self, on: bool) -> None:
         if on:
@@ -241,8 +244,8 @@ class Hub:
         else:
             self.recorder.pause()
 
-    def finish(self) -> dict[str, Any]:
-        """What still waits is looked at if it must not be lost, then everything is sealed."""
+    def finish(self) -> Stats:
+        """Process what waits if it must not be lost, then seal everything; the last stats."""
         self.receiver.take_no_more()
         while group := self.inbox.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):
@@ -252,8 +255,8 @@ class Hub:
         self.world.close()
         self.recorder.close()
         self.receiver.close()
-        stats = self.read_figures(final=True) | {"final": True}
-        self.streamer.send_stats(stats)
+        stats = self.read_stats(final=True)
+        self.streamer.send_stats(stats.to_map())
         self.streamer.close()
         self.web.close()
         return stats

@@ -26,7 +26,7 @@ from runtime.bench.score_world import (
     score_world,
 )
 from runtime.bench.sim import FIRST_UNSEEN
-from runtime.streaming.json_codec import spoken
+from runtime.streaming.json_codec import jsonable
 
 STATURE_M = 1.75
 """Of every simulated skier (docs/simulator.md)."""
@@ -55,7 +55,7 @@ def bench_live(
             runs.append(_run(one, cams, Path(folder)))
     result = {**_pooled(runs), "seeds": chosen, "runs": runs}
     if as_json:
-        typer.echo(json.dumps(spoken(result)))  # what never happened is null
+        typer.echo(json.dumps(jsonable(result)))  # what never happened is null
         return
     for name, unit in (
         ("mpjpe_mm", "mm"), ("limit_mm", "mm with the true cameras"), ("first_world_s", "s"),

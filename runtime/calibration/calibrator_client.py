@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 from cvsf.messages import pack, unpack
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, from_plain, to_plain
+from cvsf.system.log import relay_all
 from cvsf.system.processes import command
 from runtime.calibration.observation_codec import to_map
 
@@ -116,10 +118,13 @@ class Survey:
             [*command("calibrator"), str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if sys.stderr.isatty() else None,
             pass_fds=(theirs.fileno(),),
             env=os.environ | _ONE_THREAD,
         )
         theirs.close()
+        if self._process.stderr:
+            relay_all(self._process.stderr)
         self._end, self._alive = ours, True
         self.starts += 1
         self._losses = 0

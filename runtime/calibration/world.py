@@ -30,6 +30,7 @@ from runtime.calibration.live_ptz import Pursued
 from runtime.calibration.metric_scale import measures
 from runtime.calibration.observation_codec import arranged, seen_now
 from runtime.config import HubConfig
+from runtime.stats import WorldState, WorldStats
 
 log = logging.getLogger(__name__)
 
@@ -150,31 +151,31 @@ class World:
             },
         }
 
-    def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of the world."""
+    def stats(self) -> WorldStats:
+        """Of the cameras in the world."""
         if self._survey is None:
-            return {"world": None}
-        said: dict[str, Any] = {"survey_left_out": self._survey.left_out, "moves": self.moves}
+            return WorldStats(world=None)
+        counts = {"survey_left_out": self._survey.left_out, "moves": self.moves}
         if self.held is None:
-            return {"world": {"calibration": 0, "waiting_for": self._survey.reason, **said}}
+            missing = self._survey.reason
+            return WorldStats(world=WorldState(calibration=0, waiting_for=missing, **counts))
         cameras = self.held.calibration.rig.cameras
         recent = self._vigil.recent() if self._vigil else [math.nan] * len(cameras)
-        return {
-            "world": {
-                "calibration": self.held.number,
-                "cause": self.held.cause,
-                "instants": self.held.calibration.instants,
-                "age_s": round(time.monotonic() - self._found_s, 1),
-                "scale_source": self.held.calibration.scale_source,
-                "moved": sorted(self._doubted),
-                "misfit": {
-                    camera: round(float(off), 4)
-                    for camera, off in zip(cameras, recent, strict=True)
-                    if math.isfinite(off)
-                },
-                **said,
-            }
-        }
+        world = WorldState(
+            calibration=self.held.number,
+            cause=self.held.cause,
+            instants=self.held.calibration.instants,
+            age_s=round(time.monotonic() - self._found_s, 1),
+            scale_source=self.held.calibration.scale_source,
+            moved=sorted(self._doubted),
+            misfit={
+                camera: round(float(off), 4)
+                for camera, off in zip(cameras, recent, strict=True)
+                if math.isfinite(off)
+            },
+            **counts,
+        )
+        return WorldStats(world=world)
 
     def close(self) -> None:
         """End the survey."""

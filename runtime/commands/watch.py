@@ -2,24 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import typer
-from rich.console import Console
-from rich.live import Live
 
 from cvsf.client import stats as follow_stats
 from cvsf.system.errors import Refusal
 from cvsf.system.processes import SKELETONS_PORT, WEB_PORT
 from runtime.commands.headless_browser import Chromium
-from runtime.telemetry.table import stats_table
+from runtime.stats import Stats
+from runtime.telemetry.table import StatsTable, live_table
 
 _SETTLE_S = 20.0
-_PATIENCE_S = 5.0  # a hub speaks every second
+_PATIENCE_S = 5.0
+"""Stats are due every second; a guess, not measured."""
 
 
 def watch(
@@ -42,7 +43,7 @@ def watch(
         _follow(hub, port, as_json, seconds)
     except TimeoutError as error:
         raise Refusal(
-            f"No hub speaks at {hub}:{port} (nothing heard for {_patience_s(seconds):.0f} s); "
+            f"No hub answers at {hub}:{port} (no stats for {_patience_s(seconds):.0f} s); "
             "start one with cvsf-capture."
         ) from error
     except KeyboardInterrupt:
@@ -77,16 +78,12 @@ def write_screenshot(
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
     lines = follow_stats(hub, port, timeout_s=_patience_s(seconds))
     first = next(lines)
-    if as_json:
-        typer.echo(json.dumps(first))
-        for stats in lines:
-            typer.echo(json.dumps(stats))
-            if _is_over(first, stats, seconds):
-                return
-        return
-    with Live(stats_table(first), console=Console(stderr=False), auto_refresh=False) as live:
-        for stats in lines:
-            live.update(stats_table(stats), refresh=True)
+    with nullcontext() if as_json else live_table() as table:
+        for stats in chain([first], lines):
+            if table is None:
+                typer.echo(json.dumps(stats))
+            else:
+                table.update(StatsTable(Stats.model_validate(stats)), refresh=True)
             if _is_over(first, stats, seconds):
                 return
 

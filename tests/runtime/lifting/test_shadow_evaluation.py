@@ -57,7 +57,7 @@ class Hub:
 
     @property
     def quality(self) -> dict[str, object]:
-        found: dict[str, object] = self.drift.figures()["quality"]
+        found: dict[str, object] = self.drift.stats().to_map()["quality"]
         return found
 
     def close(self) -> None:

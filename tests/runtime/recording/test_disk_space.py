@@ -47,8 +47,9 @@ def test_recording_lasts_as_long_as_the_room_above_the_least_at_that_rate() -> N
     assert looked(65, 5).lasts_s(6e6) == pytest.approx(10_000)
     assert looked(4, 5).lasts_s(6e6) == 0
     assert looked(65, 5).lasts_s(0.0) is None
-    assert looked(65, 5).figures() == {
-        "disk_free_gb": 65.0, "disk_alarm": False, "free_recording_s": None
+    assert looked(65, 5).stats().to_map() == {
+        "disk_free_gb": 65.0, "disk_kept_free_gb": 5.0, "disk_alarm": False,
+        "free_recording_s": None,
     }  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_a_disk_that_fills_up_is_logged_once_until_there_is_room_again(
         for free_gb in (21, 19, 18, 25, 15):
             disk.free_gb = free_gb
             room.watch(Path("/"), 0)
-            alarms.append(room.figures()["disk_alarm"])
+            alarms.append(room.stats().to_map()["disk_alarm"])
     assert alarms == [False, True, True, False, True]
     assert [vars(record)["free_gb"] for record in caplog.records] == [19.0, 15.0]
 

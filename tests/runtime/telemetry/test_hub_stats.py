@@ -42,7 +42,7 @@ def joined(receiver: Receiver, camera: str, report: Report | None = None) -> Lin
 
 
 def read(figures: Figures, receiver: Receiver, *, final: bool = False) -> dict[str, Any]:
-    return figures.read(receiver, {}, final=final)
+    return figures.read(receiver, final=final).to_map()
 
 
 def test_instants_are_counted_from_the_start_and_rated_since_the_last_look(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from runtime.stats import Stats
 from runtime.telemetry.prometheus import Gauges
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -13,7 +14,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def scraped(stats: dict[str, Any]) -> Samples:
     """Every sample by its name and its sorted labels, as Prometheus' own parser reads it."""
     gauges = Gauges()
-    gauges.stats = stats
+    gauges.stats = Stats.model_validate(stats)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(gauges.text().decode())
@@ -23,7 +24,7 @@ def scraped(stats: dict[str, Any]) -> Samples:
 
 def test_before_the_first_figures_only_the_web_clients_are_counted() -> None:
     gauges = Gauges()
-    gauges.viewers, gauges.messages_dropped = 2, 5
+    gauges.clients, gauges.messages_dropped = 2, 5
     found = {
         sample.name: sample.value
         for family in text_string_to_metric_families(gauges.text().decode())
