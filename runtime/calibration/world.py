@@ -155,13 +155,18 @@ class World:
         """Of the cameras in the world."""
         if self._survey is None:
             return WorldStats(world=None)
-        counts = {"survey_left_out": self._survey.left_out, "moves": self.moves}
+        left_out, moves = self._survey.left_out, self.moves
         if self.held is None:
-            missing = self._survey.reason
-            return WorldStats(world=WorldState(calibration=0, waiting_for=missing, **counts))
+            state = WorldState(
+                calibration=0,
+                waiting_for=self._survey.reason,
+                survey_left_out=left_out,
+                moves=moves,
+            )
+            return WorldStats(world=state)
         cameras = self.held.calibration.rig.cameras
         recent = self._vigil.recent() if self._vigil else [math.nan] * len(cameras)
-        world = WorldState(
+        state = WorldState(
             calibration=self.held.number,
             cause=self.held.cause,
             instants=self.held.calibration.instants,
@@ -173,9 +178,10 @@ class World:
                 for camera, off in zip(cameras, recent, strict=True)
                 if math.isfinite(off)
             },
-            **counts,
+            survey_left_out=left_out,
+            moves=moves,
         )
-        return WorldStats(world=world)
+        return WorldStats(world=state)
 
     def close(self) -> None:
         """End the survey."""

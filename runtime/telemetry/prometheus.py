@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from runtime.stats import Part, Stats
 
-Family = CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily
+Sampled = CounterMetricFamily | GaugeMetricFamily
 
 
 class Gauges(Collector):
@@ -29,10 +29,10 @@ class Gauges(Collector):
         """The exposition, as Prometheus reads it."""
         return bytes(generate_latest(self._registry))
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[Sampled | InfoMetricFamily]:
         """One family per metric that has a value."""
         stats, known = self.stats, self.stats.model_fields_set
-        families: dict[str, Family] = {}
+        families: dict[str, Sampled] = {}
         _add(families, stats, {})
         for camera, figures in stats.cameras.items():
             _add(families, figures, {"camera": camera})
@@ -51,9 +51,8 @@ class Gauges(Collector):
                 value=stats.instants - stats.instants_full,
             )
         if "engine" in known:
-            facts = {
-                key: getattr(stats, key) for key in ("engine", "engine_backend") if key in known
-            }
+            backend = {"engine_backend": stats.engine_backend} if stats.engine_backend else {}
+            facts = {"engine": stats.engine, **backend}
             yield InfoMetricFamily("cvsf_engine", "the lifter in use", value=facts)
         yield GaugeMetricFamily("cvsf_viewers", "web clients connected", value=self.clients)
         yield CounterMetricFamily(
@@ -63,7 +62,7 @@ class Gauges(Collector):
         )
 
 
-def _add(families: dict[str, Family], part: Part, labels: Mapping[str, str]) -> None:
+def _add(families: dict[str, Sampled], part: Part, labels: Mapping[str, str]) -> None:
     """The part's values to the families of their metrics."""
     for key, metric in type(part).metrics().items():
         value, flag = getattr(part, key), metric.kind == "flag"

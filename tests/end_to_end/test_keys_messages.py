@@ -81,7 +81,7 @@ def test_the_page_controls_the_hub_by_the_listed_commands() -> None:
             for command in commands:
                 check("messages", "websocket: command", command)
                 page.send(json.dumps(command))
-            assert until(lambda: any(viewer.smooth for viewer in server._viewers))
+            assert until(lambda: any(viewer.smooth for viewer in server._clients))
             assert asked == [False]
     finally:
         server.close()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.stats import Percentiles
 from runtime.telemetry.stage_timer import Stages
 
 
@@ -23,8 +24,8 @@ def test_percentiles_are_of_the_instants_that_had_the_stage() -> None:
             stages.add("lift", 3.0)
         stages.end_instant()
     assert stages.percentiles() == {
-        "detect": {"p50": 50.0, "p95": 95.0},
-        "lift": {"p50": 3.0, "p95": 3.0},
+        "detect": Percentiles(p50=50.0, p95=95.0),
+        "lift": Percentiles(p50=3.0, p95=3.0),
     }
 
 
