@@ -4,7 +4,6 @@ Whatever can be refused is refused here or by the hub before the first frame.
 """
 
 import importlib.metadata
-import logging
 import math
 import sys
 import time
@@ -18,7 +17,7 @@ from capture.config import CaptureConfig
 from capture.open_source import SourceSpec, find_sources
 from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
-from capture.supervisor import Child, TableLog, supervise
+from capture.supervisor import Child, share_terminal, supervise
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import print_json
@@ -140,20 +139,12 @@ def capture(
         "--realtime": realtime,
     }
     own_hub = Child("hub", _words("hub", shared | for_hub)) if hub is None else None
-    has_table = not headless and sys.stdout.isatty() and sys.stderr.isatty()
-    if own_hub and has_table:
-        root = logging.getLogger()
-        root.handlers = [TableLog(own_hub, root.handlers[0])]
-    epoch_ns = time.time_ns()
     nodes = [
-        Child(
-            s.camera,
-            _words("node", shared | for_nodes | _place(s, epoch_ns)),
-            reports=True,
-            log_here=own_hub is not None and has_table,
-        )
+        Child(s.camera, _words("node", shared | for_nodes | _place(s, epoch_ns)), reports=True)
         for s in specs
     ]
+    if own_hub and not headless and sys.stdout.isatty() and sys.stderr.isatty():
+        share_terminal(own_hub, nodes)
     code = supervise(own_hub, nodes, duration)
     if truth and code == 0:
         _gather_truth(truth.absolute(), specs)

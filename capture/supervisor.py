@@ -207,6 +207,14 @@ class TableLog(logging.Handler):
             sys.stderr.flush()
 
 
+def share_terminal(hub: Child, nodes: Sequence[Child]) -> None:
+    """Let the hub own the terminal: log lines of nodes and of this process go to it."""
+    root = logging.getLogger()
+    root.handlers = [TableLog(hub, root.handlers[0])]
+    for child in nodes:
+        child.log_here = True
+
+
 def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | None) -> int:
     """Run until the sources end, every camera has filmed so long or a signal comes; the exit
     code.

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from cvsf.session.reader import session_folder
 from cvsf.session.recovery import recover_all
 from cvsf.system.jsonl import print_json
-from cvsf.system.log import relay, terminal
+from cvsf.system.log import relay
 from cvsf.system.settings import data_folder, load_table
 from cvsf.system.shutdown import stop_on_signal, stop_with_starter
 from cvsf.wire import require_loopback
@@ -119,7 +120,7 @@ def hub(
     has_table = not headless and sys.stdout.isatty()
     final = story.run(stop, headless=not has_table)
     if final.cameras and has_table:
-        terminal().print(summary(final))
+        Console().print(summary(final))
     elif final.cameras:
         print_json(final.to_map())
     if lost := final.messages_lost:

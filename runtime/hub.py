@@ -7,10 +7,10 @@ again.
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
-from rich.live import Live
 
 from cvsf.messages import Frame, Skeleton
 from cvsf.skeleton import joint_set
@@ -38,7 +38,7 @@ from runtime.streaming.zmq_publisher import Streamer
 from runtime.telemetry.alarms import alarms
 from runtime.telemetry.hub_stats import Figures
 from runtime.telemetry.stage_timer import Stages
-from runtime.telemetry.table import StatsTable, duration, live_table
+from runtime.telemetry.table import LiveTable, duration
 
 log = logging.getLogger(__name__)
 
@@ -116,11 +116,8 @@ class Hub:
         self.detector.plan_beside()
         self.drift.start()
         self._say_where()
-        table = None if headless else live_table()
-        if table:
-            table.start()
         report_at = time.monotonic() + 1.0
-        try:
+        with nullcontext() if headless else LiveTable() as table:
             while not stop.is_set():
                 group = self.inbox.get(0.1)
                 if group:
@@ -131,9 +128,6 @@ class Hub:
                     report_at += 1.0
                     if not self.receiver.over:
                         self._show(self.read_stats(), table)
-        finally:
-            if table:
-                table.stop()
         return self.finish()
 
     def _say_where(self) -> None:
@@ -230,11 +224,11 @@ class Hub:
         )
         return stats.model_copy(update={"alarms": alarms(stats)})
 
-    def _show(self, stats: Stats, table: Live | None) -> None:
+    def _show(self, stats: Stats, table: LiveTable | None) -> None:
         self.streamer.send_stats(stats.to_map())
         self.web.send_stats(stats)
         if table:
-            table.update(StatsTable(stats), refresh=True)
+            table.show(stats)
         elif self.receiver.links:  # before a camera joins there is nothing to account for
             print_json(stats.to_map(), patience_s=0.0)
 

@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO
 
 from rich.console import Console
@@ -59,11 +60,15 @@ def start_log(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-def terminal() -> Console:
-    """The console that a live table must share: the log's, where the log is on a terminal."""
-    handlers = logging.getLogger().handlers
-    consoles = [handler.console for handler in handlers if isinstance(handler, RichHandler)]
-    return consoles[0] if consoles else Console()
+def terminal() -> tuple[Console, AbstractContextManager[object]]:
+    """The console that a live table must share with the log, and the lock to draw under.
+
+    rich lets two threads write to one console in between each other; the log's lock prevents it.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler) and handler.lock:
+            return handler.console, handler.lock
+    return Console(), nullcontext()
 
 
 def relay(line: str) -> None:

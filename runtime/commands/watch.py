@@ -16,7 +16,7 @@ from cvsf.system.errors import Refusal
 from cvsf.system.processes import SKELETONS_PORT, WEB_PORT
 from runtime.commands.headless_browser import Chromium
 from runtime.stats import Stats
-from runtime.telemetry.table import StatsTable, live_table
+from runtime.telemetry.table import LiveTable
 
 _SETTLE_S = 20.0
 _PATIENCE_S = 5.0
@@ -78,12 +78,12 @@ def write_screenshot(
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
     lines = follow_stats(hub, port, timeout_s=_patience_s(seconds))
     first = next(lines)
-    with nullcontext() if as_json else live_table() as table:
+    with nullcontext() if as_json else LiveTable(stays=True) as table:
         for stats in chain([first], lines):
             if table is None:
                 typer.echo(json.dumps(stats))
             else:
-                table.update(StatsTable(Stats.model_validate(stats)), refresh=True)
+                table.show(Stats.model_validate(stats))
             if _is_over(first, stats, seconds):
                 return
 

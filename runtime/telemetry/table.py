@@ -5,6 +5,7 @@ Alarms are never cut: where there are too few rows, what matters less is left ou
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
@@ -31,12 +32,33 @@ CAUSES = {
     "known": "as recorded",
 }
 _UNKNOWN = "-"
-_FRAME_ROWS, _FRAME_COLUMNS = 2, 4
+_FRAME_COLUMNS = 4
+_OTHER_ROWS = 3
+"""The frame, and the line that rich adds below a table before it takes it away."""
+_OTHER_COLUMNS = 59
+"""Of the table of cameras, beside their names: the frame and six columns of numbers."""
 
 
-def live_table() -> Live:
+class LiveTable:
     """A table that stays at the bottom of the terminal; log lines appear above it."""
-    return Live(console=terminal(), auto_refresh=False, transient=True)
+
+    def __init__(self, *, stays: bool = False) -> None:
+        """`stays` leaves the last table on the screen."""
+        console, self._lock = terminal()
+        self._live = Live(console=console, auto_refresh=False, transient=not stays)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._live.stop()
+
+    def show(self, stats: Stats) -> None:
+        """Draw the stats of this second."""
+        with self._lock:
+            self._live.update(StatsTable(stats), refresh=True)
 
 
 class StatsTable:
@@ -52,11 +74,11 @@ class StatsTable:
         def rows(section: RenderableType) -> int:
             return len(console.render_lines(section, inner))
 
-        free = options.max_height - _FRAME_ROWS if console.is_terminal else 1_000_000
+        free = options.max_height - _OTHER_ROWS if console.is_terminal else 1_000_000
         top: list[RenderableType] = [_headline(stats)]
         top += [Text(alarm, "bold red") for alarm in stats.alarms]
         free -= sum(rows(section) for section in top)
-        cameras = _cameras(stats, free - 1)
+        cameras = _cameras(stats, free - 1, options.max_width - _OTHER_COLUMNS)
         free -= rows(cameras)
         facts = [*_facts(stats)]
         kept: list[RenderableType] = []
@@ -112,7 +134,7 @@ def recording_state(stats: Stats) -> str:
     return "recording" if stats.recording else reasons[0] if reasons else "not recording"
 
 
-def _cameras(stats: Stats, most: int) -> Table:
+def _cameras(stats: Stats, most: int, name_columns: int) -> Table:
     """At most so many cameras: those in trouble before the others."""
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("camera", ratio=1, no_wrap=True, overflow="ellipsis")
@@ -124,10 +146,19 @@ def _cameras(stats: Stats, most: int) -> Table:
         names.sort(key=lambda name: stats.cameras[name].state == "live" and name not in moved)
         names = names[: max(most - 1, 0)]
     for name in (one for one in stats.cameras if one in names):
-        table.add_row(Text(name, "bold"), *_of_camera(stats.cameras[name], name in moved))
+        table.add_row(
+            Text(_elided(name, name_columns), "bold"),
+            *_of_camera(stats.cameras[name], name in moved),
+        )
     if left := len(stats.cameras) - len(names):
         table.add_row(Text(f"and {left} more cameras", "dim"))
     return table
+
+
+def _elided(name: str, most: int) -> str:
+    """The name without its middle, where it is too long: names often differ at their ends."""
+    half = max(most - 1, 2) // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 
 
 def _of_camera(camera: CameraStats, moved: bool) -> Iterator[Text]:

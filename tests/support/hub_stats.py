@@ -120,6 +120,7 @@ ALARMED: dict[str, Any] = STATS | {
     "recording": False,
     "recording_halted": {"space": "disk full", "disk error": "disk error EIO"},
     "disk_free_gb": 3.21,
+    "disk_kept_free_gb": 5.0,
     "disk_alarm": True,
     "free_recording_s": 0,
     "recorded_messages": {"frame": 888888, "instant": 812, "pose": 812, "skeleton": 809},
