@@ -139,6 +139,7 @@ def capture(
         "--realtime": realtime,
     }
     own_hub = Child("hub", _words("hub", shared | for_hub)) if hub is None else None
+    epoch_ns = time.time_ns()
     nodes = [
         Child(s.camera, _words("node", shared | for_nodes | _place(s, epoch_ns)), reports=True)
         for s in specs

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from runtime.stats import Stats
 
-_CLOCK_MS = 10.0
+CLOCK_MS = 10.0
 """Half width of a camera's clock error, a guess, not measured: a fifth of a 50 ms period."""
 _SPACE_S = 600.0
 """Recording time left, a guess, not measured: time enough to free space."""
@@ -50,7 +50,7 @@ def _of_recording(stats: Stats) -> Iterator[str]:
 
 def _of_clocks(stats: Stats) -> Iterator[str]:
     off = {
-        n: c.clock_error_ms for n, c in stats.cameras.items() if (c.clock_error_ms or 0) > _CLOCK_MS
+        n: c.clock_error_ms for n, c in stats.cameras.items() if (c.clock_error_ms or 0) > CLOCK_MS
     }
     if off:
         yield "clock uncertain: " + ", ".join(f"{name} ±{ms:.0f} ms" for name, ms in off.items())

@@ -40,6 +40,6 @@ def _cameras(stats: Stats) -> Table:
             name,
             str(camera.recorded),
             str(camera.not_kept),
-            Text(str(camera.dropped), "yellow" if camera.dropped else "default"),
+            Text(str(camera.dropped), "yellow" if camera.dropped else ""),
         )
     return table

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cvsf.system.log import terminal
 from runtime.stats import CameraStats, Stats, WorldState
+from runtime.telemetry.alarms import CLOCK_MS
 
 _SCALES = {
     "height": "the athlete's height",
@@ -120,18 +121,21 @@ def _headline(stats: Stats) -> RenderableType:
         Text.assemble(
             (share.replace("%", " %"), "bold"),
             " full, ",
-            (f"{partial:.1f}", "yellow" if partial else "default"),
+            (f"{partial:.1f}", "yellow" if partial else ""),
             " partial/s",
         ),
-        Text("● recording", "bold red") if stats.recording else Text(recording_state(stats), "dim"),
+        _recording(stats),
     )
     return grid
 
 
-def recording_state(stats: Stats) -> str:
-    """Whether frames go to the disk, in words; of several reasons against it the first."""
-    reasons = [reason for reason in stats.recording_halted.values() if reason]
-    return "recording" if stats.recording else reasons[0] if reasons else "not recording"
+def _recording(stats: Stats) -> Text:
+    if stats.recording:
+        return Text("● recording", "bold red")
+    halted = stats.recording_halted
+    if not set(halted) - {"pause"}:
+        return Text("paused" if halted else "not recording", "dim")
+    return Text(f"NOT RECORDING: {', '.join(halted.values())}", "bold red")
 
 
 def _cameras(stats: Stats, most: int, name_columns: int) -> Table:
@@ -146,10 +150,8 @@ def _cameras(stats: Stats, most: int, name_columns: int) -> Table:
         names.sort(key=lambda name: stats.cameras[name].state == "live" and name not in moved)
         names = names[: max(most - 1, 0)]
     for name in (one for one in stats.cameras if one in names):
-        table.add_row(
-            Text(_elided(name, name_columns), "bold"),
-            *_of_camera(stats.cameras[name], name in moved),
-        )
+        shown = Text(_elided(name, name_columns), "bold")
+        table.add_row(shown, *_of_camera(stats.cameras[name], name in moved))
     if left := len(stats.cameras) - len(names):
         table.add_row(Text(f"and {left} more cameras", "dim"))
     return table
@@ -165,13 +167,13 @@ def _of_camera(camera: CameraStats, moved: bool) -> Iterator[Text]:
     state = "moved" if moved and camera.state == "live" else camera.state
     yield Text(_number(camera.fps, 1))
     yield Text(_number(camera.received))
-    yield Text(_number(camera.dropped), "yellow" if camera.dropped else "default")
+    yield Text(_number(camera.dropped), "yellow" if camera.dropped else "")
     yield Text(
         _number(camera.clock_error_ms, 2),
-        "yellow" if (camera.clock_error_ms or 0) > 10 else "default",
+        "yellow" if (camera.clock_error_ms or 0) > CLOCK_MS else "",
     )
     unsure = camera.confidence is not None and camera.confidence < 0.3
-    yield Text(_number(camera.confidence, 2), "yellow" if unsure else "default")
+    yield Text(_number(camera.confidence, 2), "yellow" if unsure else "")
     yield Text(state, "green" if state == "live" else "dim" if state == "ended" else "red")
 
 

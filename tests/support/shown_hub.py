@@ -165,6 +165,7 @@ class ShownHub:
             "detector": "skier-1",
             "session": "/data/sessions/2026-11-22T14-03-11Z" if self.recording else None,
             "recording": self.recording,
+            "recording_halted": {} if self.recording else {"pause": "paused"},
             "disk_free_gb": 81.2,
             "free_recording_s": 22340.0,
         } | dict(self.stats)

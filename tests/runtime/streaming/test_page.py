@@ -1,5 +1,6 @@
 """The page in a real browser: the skeleton moves, pictures have overlays, the button records."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,8 +13,12 @@ from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from runtime.commands.headless_browser import Chromium, find_chromium
 from runtime.commands.watch import write_screenshot
+from runtime.stats import CameraStats, Stats
+from runtime.streaming import web_server
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
+from runtime.telemetry.alarms import alarms
+from tests.support.hub_stats import ALARMED, EIGHT
 from tests.support.shown_hub import CAMERAS, ShownHub
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on PATH")
@@ -60,7 +65,9 @@ def test_the_world_shows_cameras_in_their_places_and_which_has_moved(browser: Ch
         assert browser.ask("cvsf.scene.rig.cameras.length") == len(CAMERAS)
         assert browser.wait_for("document.getElementById('moved').textContent === 'cam2'")
         assert browser.ask("document.getElementById('metres').textContent").endswith("height")
-        assert "3 · moved" in browser.ask("document.getElementById('rig').textContent")
+        assert "no. 3 · after a camera moved" in browser.ask(
+            "document.getElementById('rig').textContent"
+        )
         assert browser.ask("document.querySelector('.tile.moved').dataset.camera") == "cam2"
         assert browser.ask("cvsf.scene.trail.length") > 1
         for tint in ((74, 222, 128), (250, 204, 21), (255, 93, 93)):  # sure, fair, moved
@@ -130,6 +137,69 @@ def test_dragging_turns_the_scene_and_every_up_axis_is_drawn_upright(
                 "return s.goal; })"
             )
             assert upright == [[0, 0, 1]]
+
+
+_CUT = """[...document.querySelectorAll('body *')]
+    .filter((e) => e.textContent.trim() && e.clientWidth && e.scrollWidth > e.clientWidth)
+    .map((e) => `${e.id || e.tagName} ${e.textContent.trim()}`)"""
+_BOXES = """[...[...document.querySelectorAll('.edge .chip')].filter((e) => e.offsetWidth)
+    .map((e) => [e.offsetLeft, e.offsetTop + e.parentElement.offsetTop, e.offsetWidth,
+        e.offsetHeight]),
+    ...cvsf.scene.rig.labels.map((b) => [b.left, b.top, b.width, b.height])]"""
+
+
+@pytest.mark.parametrize("size", [(1600, 1000), (1400, 900), (390, 844)])
+def test_eight_cameras_and_every_alarm_fit_without_cut_or_overlapping_labels(
+    size: tuple[int, int],
+) -> None:
+    stats = ALARMED | {"alarms": alarms(Stats.model_validate(ALARMED))}
+    with (
+        closing(ShownHub(EIGHT, world=True, stats=stats)) as hub,
+        closing(Chromium(*size)) as browser,
+    ):
+        browser.open(hub.address)
+        browser.wait_for("window.cvsf && cvsf.scene.rig.labels.length > 3")
+        browser.wait_for("document.querySelectorAll('#alarms li').length === 7")
+        assert browser.ask("document.scrollingElement.scrollWidth - innerWidth") <= 0
+        assert browser.ask(_CUT) == []
+        boxes = browser.ask(_BOXES)
+        assert len(boxes) > 8
+        for n, one in enumerate(boxes):
+            assert not any(_overlap(one, other) for other in boxes[n + 1 :]), boxes
+        shown = browser.ask("document.getElementById('alarms').innerText")
+        assert all(alarm in shown for alarm in stats["alarms"])
+
+
+def _overlap(one: list[float], other: list[float]) -> bool:
+    return all(
+        one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+        for axis in (0, 1)
+    )
+
+
+def test_a_full_disk_is_named_and_record_does_not_wait_for_it_for_ever(browser: Chromium) -> None:
+    halted = {"recording": False, "recording_halted": {"space": "disk full"}}
+    with closing(ShownHub(stats=halted)) as hub:
+        browser.open(hub.address)
+        label = "document.getElementById('record').lastElementChild.textContent"
+        browser.wait_for(f"window.cvsf && {label} === 'Waiting for the disk'")
+        assert browser.ask("document.getElementById('recording').textContent") == "disk full"
+        hub.stats = halted | {"recording_halted": {"space": "disk full", "pause": "paused"}}
+        browser.click("#record")
+        browser.wait_for(f"{label} === 'Record' && !document.getElementById('record').disabled")
+        hub.stats = halted
+        browser.click("#record")
+        browser.wait_for(f"{label} === 'Waiting for the disk'")
+        assert hub.asked == [False, True]
+
+
+def test_every_key_of_the_stats_that_the_page_reads_is_one_that_the_hub_sends() -> None:
+    page = Path(web_server.__file__).with_name("page")
+    read = set(re.findall(r"\bstats\.(\w+)", (page / "page.js").read_text()))
+    assert len(read) > 15
+    assert read <= set(Stats.model_fields)
+    of_a_camera = set(re.findall(r"\bfigures\.(\w+)", (page / "tiles.js").read_text()))
+    assert of_a_camera <= set(CameraStats.model_fields)
 
 
 @pytest.mark.slow
