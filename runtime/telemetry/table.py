@@ -132,10 +132,9 @@ def _headline(stats: Stats) -> RenderableType:
 def _recording(stats: Stats) -> Text:
     if stats.recording:
         return Text("● recording", "bold red")
-    halted = stats.recording_halted
-    if not set(halted) - {"pause"}:
-        return Text("paused" if halted else "not recording", "dim")
-    return Text(f"NOT RECORDING: {', '.join(halted.values())}", "bold red")
+    if set(stats.recording_halted) - {"pause"}:
+        return Text("NOT RECORDING", "bold red")
+    return Text("paused" if stats.recording_halted else "not recording", "dim")
 
 
 def _cameras(stats: Stats, most: int, name_columns: int) -> Table:

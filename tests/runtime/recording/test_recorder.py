@@ -200,6 +200,29 @@ def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
     assert recorded_seqs(tmp_path / "s") == [0, 2]
 
 
+def test_record_pressed_on_a_full_disk_goes_on_by_itself_once_there_is_ample_room(
+    tmp_path: Path,
+) -> None:
+    gate = Gate()
+    recorder = Recorder(tmp_path / "s", FRAMES, storage=gate, sync_s=0.02)
+    recorder.put(make_frame(0))
+    gate.free = 4_000_000_000
+    assert until(lambda: not recorder.recording)
+    recorder.pause()
+    recorder.resume_recording()
+    assert recorder.stats().recording_halted == {"space": "disk full"}
+    assert recorder.stats().disk_kept_free_gb == 5.0
+    gate.free = 5_500_000_000  # above the limit, not yet a fifth above it
+    assert not until(lambda: recorder.recording, 1.5)
+    gate.free = 6_100_000_000
+    assert until(lambda: recorder.recording)
+    assert recorder.put(make_frame(1))
+    recorder.close()
+    assert recorded_seqs(tmp_path / "s") == [0, 1]
+    assert all(SessionReader(tmp_path / "s").verify().values())
+    assert [s.ended for s in read_manifest(tmp_path / "s").segments] == ["disk full", "closed"]
+
+
 def test_too_little_room_is_refused_at_the_start(tmp_path: Path) -> None:
     gate = Gate()
     gate.free = 1_000_000_000
