@@ -30,7 +30,7 @@ class Streamer:
         self._wanted: set[bytes] = set()
         self._smooth = OneEuro()
         self._context = zmq.Context()
-        # XPUB shows who subscribes; CONFLATE would keep only the last part of a message.
+        # XPUB shows the subscriptions; CONFLATE would keep only the last part of a message.
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUED)
@@ -58,7 +58,7 @@ class Streamer:
         self._send_about()
 
     def send(self, skeleton: Skeleton) -> None:
-        """Publish the skeleton, smoothed as well while somebody subscribes to that."""
+        """Publish the skeleton, and the smoothed one while there is a subscriber to it."""
         self.poll()
         if self.wants(RAW):
             self._publish(RAW, to_header(skeleton))
@@ -72,7 +72,7 @@ class Streamer:
             self._publish(STATS, stats)
 
     def wants(self, topic: bytes) -> bool:
-        """Whether anybody subscribes to the topic."""
+        """Whether the topic has a subscriber."""
         return any(topic.startswith(prefix) for prefix in self._wanted)
 
     def poll(self) -> None:

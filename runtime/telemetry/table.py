@@ -235,7 +235,7 @@ def _quality(stats: Stats) -> Text:
 
 
 def world_sentence(world: WorldState) -> Text:
-    """What a running hub knows of its cameras."""
+    """The calibration that holds, or what is missing for one."""
     if not world.calibration:
         return Text(f"cameras not found yet: {world.waiting_for}", "yellow")
     cause = CAUSES.get(world.cause, world.cause)
