@@ -216,7 +216,7 @@ def share_terminal(hub: Child, nodes: Sequence[Child]) -> None:
 
 
 def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | None) -> int:
-    """Run until the sources end, every camera has filmed so long or a signal comes; the exit code."""
+    """Run until the sources end, every camera has filmed so long or a signal comes: exit code."""
     stop = threading.Event()
     stop_on_signal(stop)
     children = [*([hub] if hub else []), *nodes]

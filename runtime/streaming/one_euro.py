@@ -18,7 +18,7 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneEuroConfig:
-    """Cut-off frequencies; by eye on simulated skiers, not measured."""
+    """Cut-off frequencies; guesses, not measured."""
 
     min_cutoff_hz: float = 1.0  # of a joint at rest; lower is steadier
     beta_hz: float = 6.0  # added per unit/s (m/s) of the joint's own speed
