@@ -34,10 +34,10 @@ from runtime.recording.recorder import Recorder
 from runtime.stats import ProcessingStats, Stats
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
-from runtime.streaming.zmq_publisher import Streamer
+from runtime.streaming.zmq_publisher import ZmqPublisher
 from runtime.telemetry.alarms import alarms
-from runtime.telemetry.hub_stats import Figures
-from runtime.telemetry.stage_timer import Stages
+from runtime.telemetry.hub_stats import InstantCounter
+from runtime.telemetry.stage_timer import StageTimer
 from runtime.telemetry.table import LiveTable, duration
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Hub:
     ) -> None:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
-        self.stages, self.figures, self.inbox = Stages(), Figures(), Inbox()
+        self.stages, self.figures, self.inbox = StageTimer(), InstantCounter(), Inbox()
         self.gathering = Gathering(config, self.inbox, cams=cams, now_ns=self.now_ns)
         self.pictures = Pictures(config.max_uncertainty_ms)
         self.serving = Serving(
@@ -73,7 +73,7 @@ class Hub:
         )
         self._known = known
         self._told: tuple[tuple[str, ...], int, str] | None = None
-        self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
+        self.publisher = ZmqPublisher(f"tcp://{config.host}:{config.skeletons_port}")
         self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
         self.receiver = Receiver(
             config.host,
@@ -123,7 +123,7 @@ class Hub:
                 if group:
                     self.process(group)
                 self._change_engine()
-                self.streamer.poll()
+                self.publisher.poll()
                 if time.monotonic() >= report_at:
                     report_at += 1.0
                     if not self.receiver.over:
@@ -170,7 +170,7 @@ class Hub:
         with stages("publish"):
             self._tell_about(cameras)
             if skeleton:
-                self.streamer.send(skeleton)
+                self.publisher.send(skeleton)
                 self.web.send(skeleton)
             self.web.show(instant, frames, pose)
         with stages("record"):
@@ -200,7 +200,7 @@ class Hub:
                 detector=self.detector.name,
                 world=self.world.about(),
             )
-            self.streamer.about = told
+            self.publisher.about = told
             self.web.about = told
 
     def read_stats(self, *, final: bool = False) -> Stats:
@@ -225,7 +225,7 @@ class Hub:
         return stats.model_copy(update={"alarms": alarms(stats)})
 
     def _show(self, stats: Stats, table: LiveTable | None) -> None:
-        self.streamer.send_stats(stats.to_map())
+        self.publisher.send_stats(stats.to_map())
         self.web.send_stats(stats)
         if table:
             table.show(stats)
@@ -250,7 +250,7 @@ class Hub:
         self.recorder.close()
         self.receiver.close()
         stats = self.read_stats(final=True)
-        self.streamer.send_stats(stats.to_map())
-        self.streamer.close()
+        self.publisher.send_stats(stats.to_map())
+        self.publisher.close()
         self.web.close()
         return stats

@@ -22,7 +22,7 @@ _RATE_SHARE = 0.2
 _GB = 1e9
 
 
-class Room:
+class DiskSpace:
     """Free space, read about once a second."""
 
     def __init__(self, storage: Storage, least_bytes: int) -> None:

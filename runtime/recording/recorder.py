@@ -23,7 +23,7 @@ from cvsf.system.disk import Storage
 from cvsf.system.errors import Refusal
 from runtime.config import HubConfig
 from runtime.ingest.camera_connection import OnDisk, found_on_disk
-from runtime.recording.disk_space import Room
+from runtime.recording.disk_space import DiskSpace
 from runtime.stats import RecordingStats
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Recorder:
         self.folder = session if config.record != "none" else None
         self._mode, self._storage = config.record, storage or Storage()
         self._queue_limit, self._sync_s = queue_bytes, sync_s
-        self._room = Room(self._storage, min_free_bytes)
+        self._space = DiskSpace(self._storage, min_free_bytes)
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = self._taken_bytes = 0
         self._change = threading.Condition()
@@ -148,13 +148,13 @@ class Recorder:
 
     def free_recording_s(self, rate_bytes_s: float | None = None) -> float | None:
         """How long recording may go on at a rate, or at the present one; None if unknown."""
-        return self._room.lasts_s(rate_bytes_s)
+        return self._space.lasts_s(rate_bytes_s)
 
     def stats(self) -> RecordingStats:
         """Of the session and its disk."""
         if self._writer is None:
             return RecordingStats(session=None, recording=False)
-        return self._room.stats().model_copy(
+        return self._space.stats().model_copy(
             update={
                 "session": self.folder and str(self.folder),
                 "recording": self.recording,
@@ -179,12 +179,12 @@ class Recorder:
 
     def _open(self, folder: Path, config: HubConfig, segment_s: float) -> SessionWriter:
         nearest = next(p for p in (folder, *folder.parents) if p.is_dir())
-        self._room.look(nearest)
+        self._space.look(nearest)
         is_new = not (folder / MANIFEST).exists()  # a restarted hub goes on live on a full disk
-        if is_new and self._room.is_short:
+        if is_new and self._space.is_short:
             raise Refusal(
-                f"{self._room.free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
-                f" {self._room.least_bytes / _GB:.1f} GB free: make room, choose another place"
+                f"{self._space.free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
+                f" {self._space.least_bytes / _GB:.1f} GB free: make room, choose another place"
                 " with --data, or use --record none."
             )
         return SessionWriter(
@@ -263,10 +263,10 @@ class Recorder:
             self._published = durable
 
     def _watch_space(self, folder: Path) -> None:
-        self._room.watch(folder, self._taken_bytes)
-        if self._room.is_short:
+        self._space.watch(folder, self._taken_bytes)
+        if self._space.is_short:
             self._halt("space", "disk full")
-        elif self._room.is_ample:
+        elif self._space.is_ample:
             self._unhalt("space")
 
     # on any thread

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -47,8 +47,8 @@ def is_allowed(headers: Headers) -> bool:
 class Routes:
     """Every plain GET that this server serves."""
 
-    def __init__(self, gauges: Gauges) -> None:
-        self._gauges = gauges
+    def __init__(self, metrics: PrometheusMetrics) -> None:
+        self._metrics = metrics
         self._files = {f"/{p.name}": (p.suffix, p.read_bytes()) for p in sorted(_PAGE.iterdir())}
         self._files["/"] = self._files["/index.html"]
         self.stats_s: float | None = None  # when the last stats came (monotonic)
@@ -64,13 +64,13 @@ class Routes:
             return self._health(request)
         if path == "/metrics":
             kind = "text/plain; version=1.0.0; charset=utf-8"
-            return _response(HTTPStatus.OK, kind, self._gauges.text(), request)
+            return _response(HTTPStatus.OK, kind, self._metrics.text(), request)
         return None
 
     def _health(self, request: Request) -> Response:
         age_s = None if self.stats_s is None else time.monotonic() - self.stats_s
         state = "starting" if age_s is None else "ok" if age_s < _STALLED_S else "stalled"
-        stats = None if age_s is None else self._gauges.stats
+        stats = None if age_s is None else self._metrics.stats
         health = {
             "status": state,
             "stats_age_s": None if age_s is None else round(age_s, 3),

@@ -27,7 +27,7 @@ from runtime.streaming.client_queue import Client
 from runtime.streaming.http_routes import Routes, forbidden, is_allowed, not_found
 from runtime.streaming.json_codec import picture, skeleton_json, to_json
 from runtime.streaming.one_euro import OneEuro
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class WebServer:
         self.port: int = self._socket.getsockname()[1]
         self._about = dict(about or {})
         self._on_record = on_record
-        self._gauges = Gauges()
-        self._routes = Routes(self._gauges)
+        self._metrics = PrometheusMetrics()
+        self._routes = Routes(self._metrics)
         self._clients: set[Client] = set()
         self._live = 0  # clients that want pictures; written by the loop, read by the hub
         self._last_stats: str | None = None
@@ -103,7 +103,7 @@ class WebServer:
 
     def send_stats(self, stats: Stats) -> None:
         """Keep the stats for health and metrics, and send them to pages."""
-        self._gauges.stats = stats
+        self._metrics.stats = stats
         self._routes.stats_s = time.monotonic()
         self._call(self._send_stats, stats)
 
@@ -178,12 +178,12 @@ class WebServer:
     def _add(self, client: Client) -> None:
         self._clients.add(client)
         self._live += client.live
-        self._gauges.clients = len(self._clients)
+        self._metrics.clients = len(self._clients)
 
     def _remove(self, client: Client) -> None:
         self._clients.discard(client)
         self._live -= client.live
-        self._gauges.clients = len(self._clients)
+        self._metrics.clients = len(self._clients)
         if client.dropped or client.ignored:
             log.info(
                 "web client gone",
@@ -223,7 +223,7 @@ class WebServer:
 
     def _send_to(self, topic: str, message: str | bytes, clients: list[Client]) -> None:
         for client in clients:
-            self._gauges.messages_dropped += client.queue(topic, message)
+            self._metrics.messages_dropped += client.queue(topic, message)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,7 +20,7 @@ _LINGER_MS = 200
 _KERNEL_BYTES = 64 * 1024  # small, so that a subscriber which wakes up is not minutes behind
 
 
-class Streamer:
+class ZmqPublisher:
     """The PUB end; every method belongs to one thread, the hub's output thread."""
 
     def __init__(

@@ -17,7 +17,7 @@ from runtime.ingest.receiver import Receiver
 from runtime.stats import CameraStats, InstantStats
 
 
-class Figures:
+class InstantCounter:
     """Counts since the start, and rates since the last time they were read."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from runtime.stats import Part, Stats
 Sampled = CounterMetricFamily | GaugeMetricFamily
 
 
-class Gauges(Collector):
+class PrometheusMetrics(Collector):
     """Everything that `GET /metrics` answers."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ _KEPT = 2048
 """Instants: 100 s at 20 a second; a guess, not measured."""
 
 
-class Stages:
+class StageTimer:
     """Milliseconds by stage of recent instants; a stage entered twice in an instant adds up."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ from runtime.recording.recorder import Recorder
 from runtime.stats import Stats
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 from tests.support.engines import tiny
 from tests.support.keys import check, committed
 from tests.support.listening import PATIENCE_S, SIMULATION, Heard
@@ -108,12 +108,12 @@ def test_health_and_watch_have_the_listed_keys(heard: Heard) -> None:
 def test_metrics_have_the_listed_names_and_labels(heard: Heard) -> None:
     listed = set(committed()["metrics"])
     assert _metrics(heard.metrics) <= listed
-    gauges = Gauges()
+    prometheus = PrometheusMetrics()
     before = {"engine": "a", "agreement": 0.1, "reprojection": 0.1, "bones": 0.1}
     quality = {"engine": "b", "agreement": 0.1, "reprojection": 0.1, "bones": 0.1, "before": before}
     said = heard.lines[-1] | {"refused": {"bad crc": 1}, "quality": quality}
-    gauges.stats = Stats.model_validate(said)
-    assert _metrics(gauges.text().decode()) == listed
+    prometheus.stats = Stats.model_validate(said)
+    assert _metrics(prometheus.text().decode()) == listed
 
 
 def _metrics(text: str) -> set[str]:

@@ -16,7 +16,7 @@ from websockets.typing import Origin
 from runtime.stats import Stats
 from runtime.streaming.http_routes import Routes, forbidden, is_allowed, is_loopback, not_found
 from runtime.streaming.web_server import WebServer
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 _STATS = {
     "instants": 80,
@@ -104,13 +104,13 @@ def test_a_foreign_host_or_origin_is_refused(server: WebServer) -> None:
 
 
 @pytest.fixture
-def gauges() -> Gauges:
-    return Gauges()
+def metrics() -> PrometheusMetrics:
+    return PrometheusMetrics()
 
 
 @pytest.fixture
-def routes(gauges: Gauges) -> Routes:
-    return Routes(gauges)
+def routes(metrics: PrometheusMetrics) -> Routes:
+    return Routes(metrics)
 
 
 def get(path: str) -> Request:
@@ -162,13 +162,13 @@ def test_a_browser_is_allowed_under_one_loopback_name_and_from_its_own_page(
 
 
 def test_health_is_starting_then_ok_then_stalled_once_no_figures_came_for_long(
-    server: WebServer, routes: Routes, gauges: Gauges
+    server: WebServer, routes: Routes, metrics: PrometheusMetrics
 ) -> None:
     server.send_stats(Stats.model_validate(_STATS))
     assert _get(server, "/health")[0] == 200  # over a real connection; the rest without one
     code, said = health(routes)
     assert (code, said["status"], said["stats_age_s"]) == (503, "starting", None)
-    gauges.stats = Stats(instants_per_s=19.5, engine="lifter-1")
+    metrics.stats = Stats(instants_per_s=19.5, engine="lifter-1")
     routes.stats_s = time.monotonic()
     code, said = health(routes)
     assert (code, said["status"], said["instants_per_s"]) == (200, "ok", 19.5)
