@@ -32,7 +32,7 @@ def key(meaning: str, default: Any = 0, metric: Metric | None = None, **more: An
 class Part(BaseModel):
     """A piece of the stats; a key that was not set is not in its map."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
 
     @classmethod
     def metrics(cls) -> dict[str, Metric]:
