@@ -76,10 +76,14 @@ class Percentiles(Part):
     """Of one stage, over the recent instants, in ms."""
 
     p50: float | None = key(
-        "", None, Metric("cvsf_latency_seconds", labels={"quantile": "0.5"}, factor=1e-3)
+        "time of an instant by stage",
+        None,
+        Metric("cvsf_latency_seconds", labels={"quantile": "0.5"}, factor=1e-3),
     )
     p95: float | None = key(
-        "", None, Metric("cvsf_latency_seconds", labels={"quantile": "0.95"}, factor=1e-3)
+        "time of an instant by stage",
+        None,
+        Metric("cvsf_latency_seconds", labels={"quantile": "0.95"}, factor=1e-3),
     )
 
 
