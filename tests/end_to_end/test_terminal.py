@@ -112,6 +112,14 @@ def test_a_killed_hub_leaves_its_table_behind_and_the_log_goes_on_below_it() -> 
     assert sum("node line" in row for row in rows) >= 8
 
 
+def test_the_sentence_of_a_node_that_refuses_reaches_the_terminal() -> None:
+    with on_terminal(started("echo 'cam0: no such camera' >&2; exit 2")) as terminal:
+        while terminal.run(0.5):
+            pass
+        assert terminal.process.returncode == 2
+        assert "cam0: no such camera" in "\n".join(terminal.history())
+
+
 def children(parent: int, code: str) -> list[int]:
     found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(pid) for pid in found if code in Path(f"/proc/{pid}/cmdline").read_text()]
