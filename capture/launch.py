@@ -19,11 +19,11 @@ from capture.config import CaptureConfig
 from capture.open_source import SourceSpec, find_sources
 from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
-from capture.supervisor import Child, supervise
+from capture.supervisor import Child, share_terminal, supervise
 from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
 from cvsf.system.options import with_options
 from cvsf.system.processes import FRAMES_PORT, command
 from cvsf.system.settings import data_folder, load_table
@@ -126,15 +126,20 @@ def capture(
     }
     epoch_ns = time.time_ns()
     nodes = [
-        Child(s.camera, _words("node", for_nodes | _camera(s, epoch_ns)), speaks=True)
+        Child(s.camera, _words("node", for_nodes | _camera(s, epoch_ns)), reports=True)
         for s in specs
     ]
+    if own_hub and not headless and sys.stdout.isatty() and sys.stderr.isatty():
+        share_terminal(own_hub, nodes)
     code = supervise(own_hub, nodes, duration)
     if truth and code == 0:
         _gather_truth(truth.absolute(), specs)
     if own_hub is None:
         accounts = {child.name: child.account for child in nodes}
-        say({"final": True, "session": None, "cameras": accounts})
+        if headless or not sys.stdout.isatty():
+            print_json({"final": True, "session": None, "cameras": accounts})
+        else:
+            _print_summary(accounts)
     sys.exit(code)
 
 
@@ -147,6 +152,13 @@ def _in_memory(settings: HubConfig) -> int:
     descriptor = os.memfd_create("hub-config")
     os.write(descriptor, json.dumps({"hub": settings.model_dump()}).encode())
     return descriptor
+
+
+def _print_summary(accounts: Mapping[str, Mapping[str, Any]]) -> None:
+    for camera, account in accounts.items():
+        counts = f"{account.get('exposed', 0)} exposed, {account.get('acknowledged', 0)} at the hub"
+        lost = sum(account.get("dropped", {}).values())
+        typer.echo(f"{camera}: {counts}, {lost} dropped")
 
 
 def _recorded(specs: Sequence[SourceSpec]) -> str | None:

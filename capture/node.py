@@ -29,7 +29,7 @@ from capture.sources.source import (
 )
 from cvsf.messages import Frame
 from cvsf.system.errors import Refusal
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
 from cvsf.system.processes import FRAMES_PORT
 from cvsf.system.settings import load_table
 from cvsf.system.shutdown import stop_on_signal, stop_with_starter
@@ -59,8 +59,8 @@ class Node:
         self.lossless = False
         self.clock: HubClock | None = None
 
-    def begin(self, line: bytes) -> None:
-        """Take the word to film: CLOCK_MONOTONIC of the start of files at their own rate."""
+    def begin(self, line: str) -> None:
+        """Receive the order to film: CLOCK_MONOTONIC of the start of files at their own rate."""
         self.start_ns = int(line)
         self.may_film.set()
 
@@ -68,7 +68,7 @@ class Node:
         """The source, once all other cameras are ready as well."""
         source = open_source(self.uri, self.source_config)
         stop_on_signal(self.stop)
-        say({"camera": self.camera, "open": True})
+        print_json({"camera": self.camera, "open": True})
         while not self.may_film.wait(0.05) and not self.stop.is_set():
             pass
         if self.source_config.realtime and self.start_ns:
@@ -168,7 +168,7 @@ class Node:
             sender.count_dropped("missed by the source", missed)
         self.seq += 1
         if self.seq == missed:
-            say({"camera": self.camera, "filming": True})
+            print_json({"camera": self.camera, "filming": True})
         offset_ns = self.epoch_ns if is_media else estimate.offset_at(exposure.raw_ns)
         clock_error_ns = 0 if is_media else estimate.uncertainty_ns
         sender.state["clock_error_ns"] = clock_error_ns
@@ -222,4 +222,4 @@ def node(
         stop_with_starter(story.stop, story.begin)
     else:
         story.may_film.set()
-    say(story.run(story.open(), room))
+    print_json(story.run(story.open(), room))

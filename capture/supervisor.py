@@ -1,7 +1,8 @@
 """Child processes that are kept running, and all end when their supervisor does.
 
-Nobody films before everybody may: a child that refuses before that ends everything, its sentence
-being on standard error already. One that fails later is started anew.
+No camera films before all are open: a child that refuses before that ends everything, its message
+being on standard error already. One that fails later is restarted. Where the hub draws its table
+on the terminal, log lines of nodes and supervisor go to the hub, which prints them above it.
 """
 
 import contextlib
@@ -10,23 +11,28 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cvsf.system.log import JsonLines, relay_all
 from cvsf.system.shutdown import stop_on_signal
 
 log = logging.getLogger(__name__)
 
 _RESTART_S, _RESTART_MAX_S = 0.3, 5.0
+"""First and longest pause before a restart; a guess, not measured."""
 _LONG_LIFE_S = 10.0
+"""A child that lived so long is restarted after the first pause again; a guess, not measured."""
 _NODES_STOP_S, _HUB_STOP_S = 2.5, 5.0
-"""Patience with a child that was asked to end; well-behaved ones take a fraction of it."""
-_REVIVAL_S = 15.0
+"""Patience with a child that was asked to end; a guess, not measured: they take a fraction."""
+_REOPEN_S = 15.0
+"""For the hub to restart once more when it died at the end; a guess, not measured."""
 _LEAD_NS = 300_000_000
-"""Files at their own rate begin so long after everybody is ready, together."""
+"""Files at their own rate begin so long after all are open, together; a guess, not measured."""
 _TRIES = 3
 """Starts of a process that has never been ready, before everything is given up."""
 OPEN, FILMING = "open", "filming"
@@ -39,7 +45,8 @@ class Child:
     name: str
     command: list[str]
     inherits: tuple[int, ...] = ()  # file descriptors its command names, open at every start
-    speaks: bool = False  # its standard output is for us; else it is told a descriptor to say ready
+    reports: bool = False  # its standard output is for us; else it gets a descriptor to report to
+    log_here: bool = False  # its standard error is logged by this process
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     starts: int = 0
@@ -49,7 +56,8 @@ class Child:
     ended: bool = False
     reached: set[str] = field(default_factory=set)
     account: dict[str, Any] = field(default_factory=dict)
-    go: bytes = b""
+    order: bytes = b""
+    relay: threading.Thread | None = None
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only the supervisor."""
@@ -60,44 +68,47 @@ class Child:
                 self.process.stdin.close()
         ours, theirs = os.pipe()
         self.process = subprocess.Popen(
-            [*self.command, *([] if self.speaks else ["--ready-fd", str(theirs)])],
+            [*self.command, *([] if self.reports else ["--ready-fd", str(theirs)])],
             stdin=subprocess.PIPE,
-            stdout=theirs if self.speaks else None,
+            stdout=theirs if self.reports else None,
+            stderr=subprocess.PIPE if self.log_here else None,
             start_new_session=True,
-            pass_fds=self.inherits if self.speaks else (*self.inherits, theirs),
+            pass_fds=self.inherits if self.reports else (*self.inherits, theirs),
         )
         os.close(theirs)
         self.started_s, self.restart_at_s = time.monotonic(), None
         self.starts += 1
         threading.Thread(target=self._read, args=(ours,), daemon=True).start()
-        self.tell(self.go)
+        if self.process.stderr:
+            self.relay = relay_all(self.process.stderr)
+        self.let_film(self.order)
 
-    def tell(self, go: bytes) -> None:
-        """Let it film, now and whenever it is started anew."""
-        self.go = go
+    def let_film(self, order: bytes) -> None:
+        """Let it film, now and after each restart."""
+        self.order = order
         assert self.process is not None
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died; whoever tends it will notice
-            self.process.stdin.write(go)
+        with contextlib.suppress(BrokenPipeError):  # it died, which `check` detects
+            self.process.stdin.write(order)
             self.process.stdin.flush()
 
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor) as lines:
             for line in lines:
-                self._hear(line)
+                self._receive(line)
 
-    def _hear(self, line: str) -> None:
-        if not self.speaks:
+    def _receive(self, line: str) -> None:
+        if not self.reports:
             self.reached.add(OPEN)
             return
         with contextlib.suppress(ValueError):
-            said = json.loads(line)
-            self.reached |= {OPEN, FILMING} & set(said)
-            if "exposed" in said:
-                self.account = said
+            report = json.loads(line)
+            self.reached |= {OPEN, FILMING} & set(report)
+            if "exposed" in report:
+                self.account = report
 
-    def tend(self) -> None:
-        """Notice an end; a crash is followed by a restart, with back-off."""
+    def check(self) -> None:
+        """Detect its end; a crash is followed by a restart, with back-off."""
         assert self.process is not None
         if self.restart_at_s is not None:
             if time.monotonic() >= self.restart_at_s:
@@ -113,35 +124,35 @@ class Child:
             return
         if not (self.opened or OPEN in self.reached) and self.starts >= _TRIES:
             raise ChildFailed
-        log.warning("process died, starting it anew", extra={"child": self.name, "code": code})
+        log.warning("process died, restarting it", extra={"child": self.name, "code": code})
         lived_s = time.monotonic() - self.started_s
         self.pause_s = (
             _RESTART_S if lived_s > _LONG_LIFE_S else min(2 * self.pause_s, _RESTART_MAX_S)
         )
         self.restart_at_s = time.monotonic() + self.pause_s
 
-    def revive(self) -> bool:
-        """Whether it is open, started anew if it died just now: a good end needs it."""
+    def reopen(self) -> bool:
+        """Whether it is open, restarted if it died just now: sealing needs it."""
         assert self.process is not None
         if self.process.poll() not in (None, 0):
             self.start()
-        until = time.monotonic() + _REVIVAL_S
+        until = time.monotonic() + _REOPEN_S
         while OPEN not in self.reached and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         return OPEN in self.reached
 
     def ask_to_end(self) -> None:
         if self.process is None or self.process.poll() is not None:
-            self.ended = True  # one that died just now is not started anew any more
+            self.ended = True  # one that died just now is not restarted any more
         else:
             self.process.terminate()
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it ended well; killed, and said so, if it did not end in time."""
+        """Whether it ended well; it is killed if it did not end in time."""
         if self.process is None or self.ended:
             return True
         try:
-            # one that was still loading leaves without a word
+            # SIGTERM ends one that is still loading
             return self.process.wait(timeout_s) in (0, -signal.SIGTERM)
         except subprocess.TimeoutExpired:
             self.process.kill()
@@ -156,13 +167,57 @@ class ChildFailed(Exception):
 
 
 class ChildRefusal(Exception):
-    """A child said no; its sentence is on standard error already."""
+    """A child refused; its message is on standard error already."""
+
+
+class TableLog(logging.Handler):
+    """Log records to the hub, which prints them above its table; without a hub, to the terminal.
+
+    It never waits for the hub.
+    """
+
+    def __init__(self, hub: Child, terminal: logging.Handler) -> None:
+        super().__init__()
+        self.setFormatter(JsonLines())
+        self._hub, self._terminal = hub, terminal
+        self._is_torn = False  # whether the hub got only a part of the last line
+        self._left_behind = -1  # the start of the hub whose table is left on the screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._sent(self.format(record).encode() + b"\n"):
+            self._leave_table()
+            self._terminal.handle(record)
+
+    def _sent(self, line: bytes) -> bool:
+        process = self._hub.process
+        if OPEN not in self._hub.reached or process is None or process.stdin is None:
+            return False
+        with contextlib.suppress(OSError, ValueError):  # it died, or does not read
+            os.set_blocking(process.stdin.fileno(), False)
+            whole = b"\n" + line if self._is_torn else line
+            self._is_torn = os.write(process.stdin.fileno(), whole) < len(whole)
+            return not self._is_torn
+        return False
+
+    def _leave_table(self) -> None:
+        """Below the table of a hub that was killed, with the cursor that it had hidden."""
+        killed = self._hub.process is not None and self._hub.process.poll() not in (None, 0)
+        if killed and self._left_behind != self._hub.starts:
+            self._left_behind = self._hub.starts
+            sys.stderr.write("\n\x1b[?25h")
+            sys.stderr.flush()
+
+
+def share_terminal(hub: Child, nodes: Sequence[Child]) -> None:
+    """Let the hub own the terminal: log lines of nodes and of this process go to it."""
+    root = logging.getLogger()
+    root.handlers = [TableLog(hub, root.handlers[0])]
+    for child in nodes:
+        child.log_here = True
 
 
 def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | None) -> int:
-    """Run until the sources end, every camera has filmed so long or a signal comes; the exit
-    code.
-    """
+    """Run until the sources end, every camera has filmed so long or a signal comes: exit code."""
     stop = threading.Event()
     stop_on_signal(stop)
     children = [*([hub] if hub else []), *nodes]
@@ -172,13 +227,13 @@ def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | Non
     try:
         while not stop.wait(0.05) and time.monotonic() < until_s:
             for child in children:
-                child.tend()
+                child.check()
             if all(child.ended for child in nodes) or (hub and hub.ended):
                 break
             if not begun and all(child.ended or OPEN in child.reached for child in children):
                 begun = True
                 for child in nodes:
-                    child.tell(b"%d\n" % (time.monotonic_ns() + _LEAD_NS))
+                    child.let_film(b"%d\n" % (time.monotonic_ns() + _LEAD_NS))
             filming = all(FILMING in child.reached for child in nodes)
             if duration_s and filming and until_s == float("inf"):
                 until_s = time.monotonic() + duration_s
@@ -189,16 +244,19 @@ def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | Non
         log.critical("a process never became ready, giving up")
         _end(nodes, hub)
         return 1
-    can_seal = hub.revive() if hub and begun else True
+    can_seal = hub.reopen() if hub and begun else True
     return 0 if _end(nodes, hub) and can_seal else 1
 
 
 def _end(nodes: Sequence[Child], hub: Child | None) -> bool:
-    """Whether all end well: nodes first, so that the hub has their last frames, then the hub."""
+    """Whether all end well: nodes first, so that the hub gets their last frames, then the hub."""
     for child in nodes:
         child.ask_to_end()
     until_s = time.monotonic() + _NODES_STOP_S
     good = [child.wait(max(0.0, until_s - time.monotonic())) for child in nodes]
+    for child in nodes:
+        if child.relay:
+            child.relay.join(_RESTART_S)
     if hub:
         hub.ask_to_end()
         good.append(hub.wait(_HUB_STOP_S))

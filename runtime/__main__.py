@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
 from cvsf.session.reader import session_folder
 from cvsf.session.recovery import recover_all
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
+from cvsf.system.log import relay
 from cvsf.system.options import with_options
 from cvsf.system.settings import data_folder
 from cvsf.system.shutdown import stop_on_signal, stop_with_starter
 from runtime.calibration.known_cameras import known_cameras
+from runtime.telemetry.summary import summary
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ def hub(
     folder = data_folder(data)
     place, stop = session or session_folder(folder, name), threading.Event()
     if lifeline:
-        stop_with_starter(stop)
+        stop_with_starter(stop, relay)
     networks = load_networks(settings, folder, offline=offline)
     stop_on_signal(stop)  # until here there is nothing to end well
     story = Hub(
@@ -85,10 +88,13 @@ def hub(
         with suppress(BrokenPipeError):  # its starter has died; the lifeline ends this process
             os.write(ready_fd, b"\n")
         os.close(ready_fd)
-    final = story.run(stop, headless=headless or not sys.stdout.isatty())
-    if final["cameras"]:
-        say(final)
-    if lost := final.get("messages_lost"):
+    has_table = not headless and sys.stdout.isatty()
+    final = story.run(stop, headless=not has_table)
+    if final.cameras and has_table:
+        Console().print(summary(final))
+    elif final.cameras:
+        print_json(final.to_map())
+    if lost := final.messages_lost:
         log.error("the disk did not take everything", extra={"messages_lost": lost})
         sys.exit(1)
 

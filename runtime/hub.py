@@ -7,18 +7,16 @@ again.
 import logging
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
-from rich.live import Live
 
 from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame, Skeleton
 from cvsf.skeleton import joint_set
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
 from runtime.calibration.known_cameras import KnownCameras
 from runtime.calibration.world import start_world
 from runtime.detection.bundle import DEFAULT, load_bundle
@@ -34,12 +32,14 @@ from runtime.lifting.lift import lift
 from runtime.lifting.pose_assembly import JOINED_SET, join
 from runtime.lifting.shadow_evaluation import ShadowEvaluation
 from runtime.recording.recorder import Recorder
+from runtime.stats import ProcessingStats, Stats
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
-from runtime.streaming.zmq_publisher import Streamer
-from runtime.telemetry.hub_stats import Figures
-from runtime.telemetry.stage_timer import Stages
-from runtime.telemetry.table import lasting, stats_table
+from runtime.streaming.zmq_publisher import ZmqPublisher
+from runtime.telemetry.alarms import alarms
+from runtime.telemetry.hub_stats import InstantCounter
+from runtime.telemetry.stage_timer import StageTimer
+from runtime.telemetry.table import LiveTable, duration
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Hub:
         cv2.setNumThreads(1)
         self.config, self.cams, self.anchor_ns = config, cams, anchor_ns
         self.detector, self.hot_swap = networks.detector, networks.hot_swap
-        self.stages, self.figures, self.queue = Stages(), Figures(), InstantQueue()
+        self.stages, self.figures, self.queue = StageTimer(), InstantCounter(), InstantQueue()
         self.assembler = InstantAssembler(config, self.queue, cams=cams, now_ns=self.now_ns)
         self.decoder = FrameDecoder(config.max_uncertainty_ms)
         self.shadow = ShadowEvaluation(self.hot_swap, config)
@@ -94,8 +94,8 @@ class Hub:
                 min_free_bytes=round(config.min_free_gb * 1e9),
             )
             on_refusal.callback(self.recorder.close)
-            self.streamer = Streamer(f"tcp://{config.host}:{config.skeletons_port}")
-            on_refusal.callback(self.streamer.close)
+            self.publisher = ZmqPublisher(f"tcp://{config.host}:{config.skeletons_port}")
+            on_refusal.callback(self.publisher.close)
             self.web = WebServer(config.host, config.web_port, on_record=self._switch_recording)
             on_refusal.callback(self.web.close)
             self.receiver = Receiver(
@@ -124,31 +124,25 @@ class Hub:
 
     # on the main thread
 
-    def run(self, stop: threading.Event, *, headless: bool) -> dict[str, Any]:
-        """Work until `stop`, showing the figures each second; the last figures."""
+    def run(self, stop: threading.Event, *, headless: bool) -> Stats:
+        """Work until `stop`, showing the stats each second; the last stats."""
         self.receiver.start()
         self.hot_swap.start()
         self.detector.plan_beside()
         self.shadow.start()
         self._say_where()
-        shown = Live(refresh_per_second=2, transient=True) if not headless else None
-        if shown:
-            shown.start()
         report_at = time.monotonic() + 1.0
-        try:
+        with nullcontext() if headless else LiveTable() as table:
             while not stop.is_set():
                 group = self.queue.get(0.1)
                 if group:
                     self.process(group)
                 self._change_engine()
-                self.streamer.poll()
+                self.publisher.poll()
                 if time.monotonic() >= report_at:
                     report_at += 1.0
                     if not self.receiver.over:
-                        self._show(self.read_figures(), shown)
-        finally:
-            if shown:
-                shown.stop()
+                        self._show(self.read_stats(), table)
         return self.finish()
 
     def _say_where(self) -> None:
@@ -159,7 +153,7 @@ class Hub:
             extra={
                 "page": f"http://{self.config.host}:{self.web.port}",
                 "session": str(self.recorder.folder or "not recorded"),
-                "free_recording": lasting(left_s) if self.recorder.folder else "-",
+                "free_recording": duration(left_s) if self.recorder.folder else "-",
             },
         )
 
@@ -192,7 +186,7 @@ class Hub:
         with stages("publish"):
             self._publish_about(cameras)
             if skeleton:
-                self.streamer.send(skeleton)
+                self.publisher.send(skeleton)
                 self.web.send(skeleton)
             self.web.show(instant, frames, pose)
         with stages("record"):
@@ -222,35 +216,37 @@ class Hub:
                 detector=self.detector.name,
                 world=self.world.about(),
             )
-            self.streamer.about = described
+            self.publisher.about = described
             self.web.about = described
 
-    def read_figures(self, *, final: bool = False) -> dict[str, Any]:
+    def read_stats(self, *, final: bool = False) -> Stats:
         """The stats of this second."""
         self.figures.left_out = self.decoder.left_out
-        return self.figures.read(
-            self.receiver,
-            {
-                "latency_ms": self.stages.percentiles(),
-                "instants_skipped": self.queue.skipped,
-                **self.assembler.figures(),
-                "refused": dict(self.receiver.garbage),
-                "detector": self.detector.name,
-                **self.hot_swap.figures(),
-                **self.shadow.figures(),
-                **self.world.figures(),
-                **self.recorder.figures(),
-            },
-            final=final,
+        processing = ProcessingStats(
+            latency_ms=self.stages.percentiles(),
+            instants_skipped=self.queue.skipped,
+            refused=dict(self.receiver.garbage),
+            detector=self.detector.name,
         )
+        stats = Stats.of(
+            self.figures.read(self.receiver, final=final),
+            processing,
+            self.assembler.stats(),
+            self.hot_swap.stats(),
+            self.shadow.stats(),
+            self.world.stats(),
+            self.recorder.stats(),
+            **({"final": True} if final else {}),
+        )
+        return stats.model_copy(update={"alarms": alarms(stats)})
 
-    def _show(self, stats: dict[str, Any], shown: Live | None) -> None:
-        self.streamer.send_stats(stats)
+    def _show(self, stats: Stats, table: LiveTable | None) -> None:
+        self.publisher.send_stats(stats.to_map())
         self.web.send_stats(stats)
-        if shown:
-            shown.update(stats_table(stats))
-        elif self.receiver.links:  # a hub that no camera has joined has nothing to account for
-            say(stats, patience_s=0.0)
+        if table:
+            table.show(stats)
+        elif self.receiver.links:  # before a camera joins there is nothing to account for
+            print_json(stats.to_map(), patience_s=0.0)
 
     def _switch_recording(self, on: bool) -> None:
         if on:
@@ -258,8 +254,8 @@ class Hub:
         else:
             self.recorder.pause()
 
-    def finish(self) -> dict[str, Any]:
-        """What still waits is looked at if it must not be lost, then everything is sealed."""
+    def finish(self) -> Stats:
+        """Process what waits if it must not be lost, then seal everything; the last stats."""
         self.receiver.take_no_more()
         while group := self.queue.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):
@@ -269,8 +265,8 @@ class Hub:
         self.world.close()
         self.recorder.close()
         self.receiver.close()
-        stats = self.read_figures(final=True) | {"final": True}
-        self.streamer.send_stats(stats)
-        self.streamer.close()
+        stats = self.read_stats(final=True)
+        self.publisher.send_stats(stats.to_map())
+        self.publisher.close()
         self.web.close()
         return stats

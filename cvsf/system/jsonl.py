@@ -1,7 +1,6 @@
 """One JSON line on standard output, at once.
 
-Whoever reads slowly loses lines, and whoever has gone loses all of them: neither holds the speaker
-up.
+A slow reader loses lines, and one that is gone loses all of them: neither delays the writer.
 """
 
 import json
@@ -12,21 +11,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-_LAST_WORDS_S = 1.0
-_unsaid = bytearray()
-"""What is left of one line, so that a reader who wakes up never sees half of it."""
+_PATIENCE_S = 1.0
+_unwritten = bytearray()
+"""The rest of one line, so that a slow reader never gets half of it."""
 
 
-def say(line: Mapping[str, Any], patience_s: float = _LAST_WORDS_S) -> None:
-    """Say it, if the one before it is out and there is room in time."""
+def print_json(line: Mapping[str, Any], patience_s: float = _PATIENCE_S) -> None:
+    """Print it, if the line before it is out and there is room in time."""
     if _is_out(patience_s):
-        _unsaid.extend(json.dumps(line).encode() + b"\n")
+        _unwritten.extend(json.dumps(line).encode() + b"\n")
         _is_out(patience_s)
 
 
 def _is_out(patience_s: float) -> bool:
-    with suppress(OSError):  # nobody listens any more
+    with suppress(OSError):  # no reader any more
         out = sys.stdout.fileno()
-        while _unsaid and select.select([], [out], [], patience_s)[1]:
-            del _unsaid[: os.write(out, _unsaid[: select.PIPE_BUF])]
-    return not _unsaid
+        while _unwritten and select.select([], [out], [], patience_s)[1]:
+            del _unwritten[: os.write(out, _unwritten[: select.PIPE_BUF])]
+    return not _unwritten

@@ -1,20 +1,28 @@
-"""One log for every room, on standard error: rich on a terminal, JSON lines otherwise.
+"""One log for every process, on standard error: rich on a terminal, JSON lines otherwise.
 
 A line is a change of state, never a frame; what happens often is counted and goes out once a
-second as figures.
+second as stats. Where one process draws a live table, it logs the other processes' lines as well:
+one console owns the terminal.
 """
 
 import json
 import logging
 import sys
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
+log = logging.getLogger(__name__)
 
-class _JsonLines(logging.Formatter):
+
+class JsonLines(logging.Formatter):
+    """A record as one JSON object."""
+
     def format(self, record: logging.LogRecord) -> str:
         fields = {
             "level": record.levelname.lower(),
@@ -28,9 +36,11 @@ class _JsonLines(logging.Formatter):
 
 class _Sentence(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        tail = "  ".join(f"{key}={value}" for key, value in _extra(record).items())
-        trouble = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{record.getMessage()}  {tail}".rstrip() + trouble
+        extra = _extra(record)
+        error = extra.pop("error", None)  # of another process, whose exception is text already
+        error = self.formatException(record.exc_info) if record.exc_info else error
+        tail = "  ".join(f"{key}={value}" for key, value in extra.items())
+        return f"{record.getMessage()}  {tail}".rstrip() + (f"\n{error}" if error else "")
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
@@ -46,5 +56,42 @@ def start_log(level: int = logging.INFO) -> None:
         handler.setFormatter(_Sentence())
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_JsonLines())
+        handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def terminal() -> tuple[Console, AbstractContextManager[object]]:
+    """The console that a live table must share with the log, and the lock to draw under.
+
+    rich lets two threads write to one console in between each other; the log's lock prevents it.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler) and handler.lock:
+            return handler.console, handler.lock
+    return Console(), nullcontext()
+
+
+def relay(line: str) -> None:
+    """Log here what another process has logged as a JSON line; any other line is a warning."""
+    if not line.strip():
+        return
+    try:
+        fields = json.loads(line)
+        level = logging.getLevelNamesMapping()[fields.pop("level").upper()]
+        name, event = fields.pop("from"), fields.pop("event")
+        logging.getLogger(name).log(level, "%s", event, extra=fields)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        log.warning("%s", line.rstrip())
+
+
+def relay_all(lines: IO[bytes]) -> threading.Thread:
+    """Relay another process's standard error until it ends; the thread that does it."""
+
+    def read() -> None:
+        with lines:
+            for line in lines:
+                relay(line.decode(errors="replace"))
+
+    thread = threading.Thread(target=read, name="relay", daemon=True)
+    thread.start()
+    return thread

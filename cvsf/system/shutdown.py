@@ -60,20 +60,20 @@ def die_with_starter() -> None:
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def stop_with_starter(
-    stop: threading.Event, on_word: Callable[[bytes], None] | None = None
-) -> None:
+def stop_with_starter(stop: threading.Event, on_line: Callable[[str], None]) -> None:
     """Set the event when standard input closes, as it does however the starter dies.
 
-    What the starter says there before goes to `on_word`.
+    Lines that the starter sends before go to `on_line`.
     """
-    threading.Thread(target=_outlive, args=(stop, on_word), name="lifeline", daemon=True).start()
+    threading.Thread(target=_outlive, args=(stop, on_line), name="lifeline", daemon=True).start()
 
 
-def _outlive(stop: threading.Event, on_word: Callable[[bytes], None] | None) -> None:
-    while word := os.read(sys.stdin.fileno(), 64):
-        if on_word:
-            on_word(word)
+def _outlive(stop: threading.Event, on_line: Callable[[str], None]) -> None:
+    rest = b""
+    while sent := os.read(sys.stdin.fileno(), 65536):
+        *lines, rest = (rest + sent).split(b"\n")
+        for line in lines:
+            on_line(line.decode(errors="replace"))
     stop.set()
     threading.Event().wait(_PATIENCE_S)
     os._exit(1)

@@ -25,7 +25,7 @@ from runtime.bench.score_world import (
     score_world,
 )
 from runtime.bench.sim import unseen_seeds
-from runtime.streaming.json_codec import spoken
+from runtime.streaming.json_codec import jsonable
 
 STATURE_M = 1.75
 """Of every simulated skier (docs/simulator.md)."""
@@ -51,7 +51,7 @@ def bench_live(
             runs.append(_run(one, cams, Path(folder)))
     result = {**_pooled(runs), "seeds": chosen, "runs": runs}
     if as_json:
-        typer.echo(json.dumps(spoken(result)))  # an event that did not happen is null
+        typer.echo(json.dumps(jsonable(result)))  # an event that did not happen is null
         return
     for name, unit in (
         ("mpjpe_mm", "mm"), ("limit_mm", "mm with the true cameras"), ("first_world_s", "s"),

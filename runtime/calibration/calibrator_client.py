@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from cvsf.calibration.metric_scale import Scale
 from cvsf.messages import pack, unpack
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.session.calibrations import CalibrationUpdate, from_event
+from cvsf.system.log import relay_all
 from cvsf.system.processes import command
 from runtime.calibration.observation_codec import LiftedPose, to_map
 
@@ -107,10 +109,13 @@ class CalibratorClient:
             [*command("calibrator"), str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if sys.stderr.isatty() else None,
             pass_fds=(theirs.fileno(),),
             env=os.environ | _ONE_THREAD,
         )
         theirs.close()
+        if self._process.stderr:
+            relay_all(self._process.stderr)
         self._end, self._alive = ours, True
         self.starts += 1
         self._losses = 0

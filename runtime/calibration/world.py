@@ -30,6 +30,7 @@ from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
 from runtime.calibration.known_cameras import KnownCameras
 from runtime.calibration.live_ptz import LivePtz
 from runtime.calibration.observation_codec import LiftedPose, lifted_pose, stack
+from runtime.stats import WorldState, WorldStats
 
 Real = npt.NDArray[np.float64]
 
@@ -160,34 +161,37 @@ class World:
             },
         }
 
-    def figures(self) -> dict[str, Any]:
-        """The world's part of the hub's statistics."""
+    def stats(self) -> WorldStats:
+        """Of the cameras in the world."""
         if self._calibrator is None:
-            return {"world": None}
-        always: dict[str, Any] = {
-            "survey_left_out": self._calibrator.left_out,
-            "moves": self.moves,
-        }
+            return WorldStats(world=None)
+        left_out, moves = self._calibrator.left_out, self.moves
         if self.current is None:
-            return {"world": {"calibration": 0, "waiting_for": self._calibrator.reason, **always}}
+            state = WorldState(
+                calibration=0,
+                waiting_for=self._calibrator.reason,
+                survey_left_out=left_out,
+                moves=moves,
+            )
+            return WorldStats(world=state)
         cameras = self.current.calibration.rig.cameras
         recent = self._monitor.recent() if self._monitor else [math.nan] * len(cameras)
-        return {
-            "world": {
-                "calibration": self.current.number,
-                "cause": self.current.cause,
-                "instants": self.current.calibration.instants,
-                "age_s": round(time.monotonic() - self._found_s, 1),
-                "scale_source": self.current.calibration.scale_source,
-                "moved": sorted(self._excluded),
-                "misfit": {
-                    camera: round(float(off), 4)
-                    for camera, off in zip(cameras, recent, strict=True)
-                    if math.isfinite(off)
-                },
-                **always,
-            }
-        }
+        state = WorldState(
+            calibration=self.current.number,
+            cause=self.current.cause,
+            instants=self.current.calibration.instants,
+            age_s=round(time.monotonic() - self._found_s, 1),
+            scale_source=self.current.calibration.scale_source,
+            moved=sorted(self._excluded),
+            misfit={
+                camera: round(float(off), 4)
+                for camera, off in zip(cameras, recent, strict=True)
+                if math.isfinite(off)
+            },
+            survey_left_out=left_out,
+            moves=moves,
+        )
+        return WorldStats(world=state)
 
     def close(self) -> None:
         """End the calibrator."""

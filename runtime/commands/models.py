@@ -1,6 +1,6 @@
 """`cvsf models` and `cvsf promote`: the engines of an installation, and which of them is live.
 
-A running hub notices a promotion by itself; nothing here talks to it.
+A running hub detects a promotion by itself; nothing here connects to it.
 """
 
 import json
@@ -41,7 +41,7 @@ def models(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """List the engines of this installation, show one, add one, or say which is live."""
+    """List the engines of this installation, show one, add one, or choose which is live."""
     registry = Registry(data_folder(data) / "models")
     if act is None:
         _list(registry, as_json)
@@ -49,11 +49,11 @@ def models(
     if act == "rollback":
         if engine is not None:
             raise Refusal(
-                f"cvsf models rollback goes to the engine before; for {engine} say: "
+                f"cvsf models rollback goes back to the previous engine; for {engine} use: "
                 f"cvsf models promote {engine}"
             )
         registry.roll_back(why)
-        _say_live(registry, as_json)
+        _print_live(registry, as_json)
         return
     acts: dict[str, Callable[[str], None]] = {
         "show": lambda name: _show(registry, name, as_json),
@@ -81,18 +81,18 @@ def _promote(registry: Registry, name: str, why: str, as_json: bool) -> None:
     if (Path(name) / MANIFEST).is_file():
         name = registry.take_in(Path(name)).name
     registry.promote(name, why)
-    _say_live(registry, as_json)
+    _print_live(registry, as_json)
 
 
-def _say_live(registry: Registry, as_json: bool) -> None:
-    told = {"live": registry.live_id(), "before": registry.before()}
-    typer.echo(json.dumps(told) if as_json else f"live is {told['live']}")
+def _print_live(registry: Registry, as_json: bool) -> None:
+    found = {"live": registry.live_id(), "before": registry.before()}
+    typer.echo(json.dumps(found) if as_json else f"live is {found['live']}")
 
 
 def _add(registry: Registry, name: str, as_json: bool) -> None:
     place = registry.take_in(Path(name))
-    told = {"engine": place.name, "folder": str(place)}
-    typer.echo(json.dumps(told) if as_json else f"{place.name} is in {place}, not live yet")
+    added = {"engine": place.name, "folder": str(place)}
+    typer.echo(json.dumps(added) if as_json else f"{place.name} is in {place}, not live yet")
 
 
 def _list(registry: Registry, as_json: bool) -> None:
@@ -111,7 +111,7 @@ def _list(registry: Registry, as_json: bool) -> None:
         return
     parts: list[RenderableType] = [_table(entries)]
     if history:
-        parts += [Text(), _story(history[-_SHOWN:])]
+        parts += [Text(), _history(history[-_SHOWN:])]
     _console().print(Group(*parts))
 
 
@@ -123,17 +123,17 @@ def _show(registry: Registry, name: str, as_json: bool) -> None:
     mine = [one for one in registry.history() if name in (one.engine, one.before)]
     if as_json:
         card = entry.manifest.model_dump(mode="json") if entry.manifest else None
-        told = {**facts(entry), "manifest": card, "history": [asdict(one) for one in mine]}
-        typer.echo(json.dumps(told))
+        more = {"manifest": card, "history": [asdict(one) for one in mine]}
+        typer.echo(json.dumps(facts(entry) | more))
         return
     parts: list[RenderableType] = [_card(entry)]
     if mine:
-        parts += [Text(), _story(mine)]
+        parts += [Text(), _history(mine)]
     _console().print(Group(*parts))
 
 
 def facts(entry: Entry) -> dict[str, Any]:
-    """What machines are told of an engine."""
+    """What `--json` prints of an engine."""
     card = entry.manifest
     return {
         "id": entry.id,
@@ -169,14 +169,14 @@ def _table(entries: list[Entry]) -> Table:
 
 
 def _named(entry: Entry) -> Text:
-    said = Text(entry.id, "bold" if entry.is_live else "default", overflow="fold")
+    text = Text(entry.id, "bold" if entry.is_live else "", overflow="fold")
     if entry.trouble:
-        said.append(f"\n{entry.trouble}", "red")
+        text.append(f"\n{entry.trouble}", "red")
     elif entry.manifest:
-        said.append(f"\nsha256 {entry.manifest.sha256[:_SHA]}", "dim")
+        text.append(f"\nsha256 {entry.manifest.sha256[:_SHA]}", "dim")
         if entry.manifest.parent:
-            said.append(f"\nfrom {entry.manifest.parent}", "dim")
-    return said
+            text.append(f"\nfrom {entry.manifest.parent}", "dim")
+    return text
 
 
 def _score(entry: Entry, split: str) -> str:
@@ -184,7 +184,7 @@ def _score(entry: Entry, split: str) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _story(history: list[Promotion]) -> Table:
+def _history(history: list[Promotion]) -> Table:
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("went live (UTC)", no_wrap=True)
     table.add_column("engine", no_wrap=True)
@@ -211,8 +211,8 @@ def _card(entry: Entry) -> Table:
             "credit": card.credit or "-",
         }
         for split, scores in card.scores.items():
-            said = ", ".join(f"{name} {value:.3g}" for name, value in scores.items())
-            rows[split.replace("_", " ")] = said
+            figures = ", ".join(f"{name} {value:.3g}" for name, value in scores.items())
+            rows[split.replace("_", " ")] = figures
     rows["live"] = "yes" if entry.is_live else "no"
     if entry.trouble:
         rows["trouble"] = Text(entry.trouble, "red")

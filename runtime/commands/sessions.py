@@ -1,6 +1,6 @@
 """`cvsf sessions`: what has been recorded, as a list or one session in full.
 
-It only looks, unless it is asked to verify the files or to recover what a killed hub left open.
+It only reads; `--recover` seals what a killed hub left open.
 """
 
 import json
@@ -70,8 +70,9 @@ def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
     found = list(calibrations(SessionReader(folder))) if manifest.sealed else []
     if json_:
         shown = manifest.model_dump(mode="json", by_alias=True)
-        told = {"manifest": shown, "calibrations": [to_event(held) for held in found]}
-        typer.echo(json.dumps({"sessions": [entry], **told}))
+        calibrated = [to_event(held) for held in found]
+        facts = {"sessions": [entry], "manifest": shown, "calibrations": calibrated}
+        typer.echo(json.dumps(facts))
     else:
         console = _console()
         console.print(_facts(entry, manifest))
@@ -83,7 +84,7 @@ def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
 
 
 def _end_if_damaged(entries: list[dict[str, Any]]) -> None:
-    """A script that verifies hears of damage by the exit code."""
+    """Report damage to scripts, by the exit code."""
     if any(entry["verified"] is False for entry in entries):
         raise typer.Exit(1)
 
@@ -135,7 +136,7 @@ def _describe(folder: Path, manifest: Manifest, *, verify: bool) -> dict[str, An
 
 
 def _damaged(folder: Path, manifest: Manifest) -> list[str]:
-    """The files that have not the bytes that were sealed."""
+    """The files whose bytes are not those that were sealed."""
     if manifest.sealed:
         return [file for file, whole in SessionReader(folder).verify().items() if not whole]
     sealed = [segment for segment in manifest.segments if segment.sealed]
@@ -157,13 +158,13 @@ def _table(entries: list[dict[str, Any]]) -> Table:
     for entry in entries:
         table.add_row(
             Path(str(entry["path"])).name,
-            _lasting(entry["duration_s"]),
+            _duration(entry["duration_s"]),
             str(len(entry["cameras"])),
             str(entry["instants"]),
             str(entry["frames"]),
             _size(entry["bytes"]),
             "yes" if entry["sealed"] else "NO",
-            _answer(entry["verified"]),
+            _yes_or_no(entry["verified"]),
         )
     return table
 
@@ -175,14 +176,14 @@ def _facts(entry: dict[str, Any], manifest: Manifest) -> Table:
     started = manifest.started
     rows = {
         "session": entry["path"],
-        "started": f"{started}, {_lasting(entry['duration_s'])} long",
+        "started": f"{started}, {_duration(entry['duration_s'])} long",
         "recorded": f"{manifest.recording}, {_size(entry['bytes'])}",
         "instants": str(entry["instants"]),
         "joint set": manifest.joint_set or "-",
         "2D": ", ".join(manifest.detectors) or "-",
         "engines": ", ".join(manifest.engines) or "-",
         "sealed": "yes" if entry["sealed"] else "NO",
-        "verified": _answer(entry["verified"]),
+        "verified": _yes_or_no(entry["verified"]),
     }
     for name, text in rows.items():
         table.add_row(name, str(text))
@@ -229,10 +230,10 @@ def _segments(manifest: Manifest, damaged: list[str]) -> Table:
 def _span(segment: SegmentRecord) -> str:
     if segment.first_ns is None or segment.last_ns is None:
         return "-"
-    return _lasting((segment.last_ns - segment.first_ns) / 1e9)
+    return _duration((segment.last_ns - segment.first_ns) / 1e9)
 
 
-def _lasting(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -246,5 +247,5 @@ def _size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _answer(verified: bool | None) -> str:
+def _yes_or_no(verified: bool | None) -> str:
     return "-" if verified is None else ("yes" if verified else "NO")

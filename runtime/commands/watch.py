@@ -1,33 +1,38 @@
-"""`cvsf watch`: what the hub is doing, as one live table or JSON lines."""
+"""`cvsf watch`: the live table of a running hub, or its JSON lines."""
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
 
 from cvsf.client import stats as follow_stats
 from cvsf.system.errors import Refusal
-from cvsf.system.processes import SKELETONS_PORT
-from runtime.telemetry.table import stats_table
+from cvsf.system.processes import SKELETONS_PORT, WEB_PORT
+from runtime.stats import Stats
+from runtime.telemetry.table import LiveTable
 
-_PATIENCE_S = 5.0  # a hub speaks every second
+_PATIENCE_S = 5.0
+"""Stats are due every second; a guess, not measured."""
 
 
 def watch(
     hub: Annotated[str, typer.Option(help="Host of the hub.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of its live output.")] = SKELETONS_PORT,
+    page_port: Annotated[int, typer.Option(help="Port of its page.")] = WEB_PORT,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line a second.")] = False,
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
 ) -> None:
     """Watch a running hub: a live table or JSON lines."""
+    if not as_json:
+        typer.echo(f"The page of this hub: http://{hub}:{page_port}/")
     try:
         _follow(hub, port, as_json, seconds)
     except TimeoutError as error:
         raise Refusal(
-            f"No hub speaks at {hub}:{port} (nothing heard for {_patience_s(seconds):.0f} s); "
+            f"No hub answers at {hub}:{port} (no stats for {_patience_s(seconds):.0f} s); "
             "start one with cvsf-capture."
         ) from error
     except KeyboardInterrupt:
@@ -37,16 +42,12 @@ def watch(
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
     lines = follow_stats(hub, port, timeout_s=_patience_s(seconds))
     first = next(lines)
-    if as_json:
-        typer.echo(json.dumps(first))
-        for stats in lines:
-            typer.echo(json.dumps(stats))
-            if _is_over(first, stats, seconds):
-                return
-        return
-    with Live(stats_table(first), console=Console(stderr=False), auto_refresh=False) as live:
-        for stats in lines:
-            live.update(stats_table(stats), refresh=True)
+    with nullcontext() if as_json else LiveTable(stays=True) as table:
+        for stats in chain([first], lines):
+            if table is None:
+                typer.echo(json.dumps(stats))
+            else:
+                table.show(Stats.model_validate(stats))
             if _is_over(first, stats, seconds):
                 return
 

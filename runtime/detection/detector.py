@@ -20,7 +20,7 @@ from runtime.detection.network import Batch, Network
 from runtime.detection.postprocess import boxes, check, joints, people
 from runtime.detection.preprocess import Fit, crop, letterbox
 from runtime.detection.tracker import Track
-from runtime.telemetry.stage_timer import Stages
+from runtime.telemetry.stage_timer import StageTimer
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Detector:
         self._instant = 0
 
     def detect(
-        self, pictures: Mapping[str, UInt8[Picture, "_ _ 3"]], t_ns: int, stages: Stages
+        self, pictures: Mapping[str, UInt8[Picture, "_ _ 3"]], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
         """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
         pictures = dict(sorted(pictures.items()))  # not the order in which they came
@@ -132,7 +132,7 @@ class Detector:
             self._seen_ns[camera] = t_ns
 
     def _search(
-        self, network: Network, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+        self, network: Network, pictures: Mapping[str, Picture], t_ns: int, stages: StageTimer
     ) -> None:
         """Look for people in the whole pictures whose turn it is."""
         due = [camera for camera in pictures if self._tracks[camera].due(self._instant, t_ns)]
@@ -147,7 +147,7 @@ class Detector:
                 self._tracks[camera].look(_in_picture(found, fit, pictures[camera]), t_ns)
 
     def _read(
-        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
         """The joints of every person who is followed, and the tracks moved to them."""
         with stages("crop"):
@@ -172,7 +172,7 @@ class Detector:
         return found
 
     def _whole(
-        self, pictures: Mapping[str, Picture], t_ns: int, stages: Stages
+        self, pictures: Mapping[str, Picture], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
         """People and joints from one network; the person of interest is picked among them."""
         with stages("crop"):

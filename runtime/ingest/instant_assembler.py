@@ -6,7 +6,6 @@ Everything here belongs to the receiver's thread.
 import logging
 from collections.abc import Callable
 from statistics import median_high
-from typing import Any
 
 from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame
@@ -14,6 +13,7 @@ from runtime.ingest.camera_connection import Link
 from runtime.ingest.instant_queue import InstantQueue
 from runtime.ingest.receiver import Receiver
 from runtime.ingest.synchroniser import Group, Slots, Steps
+from runtime.stats import AssemblerStats
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,13 @@ class InstantAssembler:
             self._end_beyond_shortest(receiver)
         self._step(receiver)
 
-    def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of frames that no instant took."""
-        return {
-            "frames_late": self._slots.late,
-            "frames_ahead": self._slots.ahead,
-            "frames_beyond_shortest": self._steps.beyond,
-        }
+    def stats(self) -> AssemblerStats:
+        """Of frames that no instant took."""
+        return AssemblerStats(
+            frames_late=self._slots.late,
+            frames_ahead=self._slots.ahead,
+            frames_beyond_shortest=self._steps.beyond,
+        )
 
     def _end_beyond_shortest(self, receiver: Receiver) -> None:
         """Stop the files that are longer than the shortest, and log each once."""

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from cvsf.engine.engine import SHIPPED, Choice, Engine, Kind, check_golden, choose, open_tensorrt
 from cvsf.engine.manifest import read_manifest
@@ -19,6 +18,7 @@ from cvsf.registry.verification import open_whole
 from cvsf.system.errors import Refusal
 from runtime.lifting.malloc import apart, give_back
 from runtime.lifting.pose_assembly import JOINED_SET
+from runtime.stats import EngineStats
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +92,15 @@ class HotSwap:
         """Have the main thread close an engine that is not used any more; from any thread."""
         self._retired.append(engine)
 
-    def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of its engine."""
-        return {
-            "engine": self.engine.id,
-            "engine_backend": self.backend,
-            "engine_swaps": self.swaps,
-            "engine_trouble": self.trouble,
-            "engine_plan": self.plan,
-        }
+    def stats(self) -> EngineStats:
+        """Of the engine that serves."""
+        return EngineStats(
+            engine=self.engine.id,
+            engine_backend=self.backend,
+            engine_swaps=self.swaps,
+            engine_trouble=self.trouble,
+            engine_plan=self.plan,
+        )
 
     def close(self) -> None:
         """Stop watching; an engine that is being loaded is waited for, a plan is given up."""

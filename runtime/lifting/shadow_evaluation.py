@@ -26,6 +26,7 @@ from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.label_free_metrics import LEAST, Window, measured, whole_views
 from runtime.lifting.malloc import apart
 from runtime.lifting.pose_assembly import JOINED_SET
+from runtime.stats import EngineQuality, Quality, QualityStats, RollBack
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class ShadowEvaluation:
         self._samples: deque[_Sample] = deque(maxlen=2)
         self._left: deque[Engine] = deque()  # engines that served until now
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._rolled_back: dict[str, str] | None = None
-        self._quality: dict[str, Any] = {}
+        self._rolled_back: RollBack | None = None
+        self._quality = Quality()
         self._failed_of = ""
         self._begin(serving.engine.id)
         self._before: Engine | None = None
@@ -79,9 +80,9 @@ class ShadowEvaluation:
         self._left.append(before)
         self._wake.set()
 
-    def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of quality."""
-        return {"quality": self._quality}
+    def stats(self) -> QualityStats:
+        """The label-free metrics of both engines."""
+        return QualityStats(quality=self._quality)
 
     def close(self) -> None:
         """Measure no more."""
@@ -170,7 +171,7 @@ class ShadowEvaluation:
         for window in (self._window, self._minute):
             window.note(present, before)
         worse = self._window.worse(self._config.drift_margin) if self._window.is_full else None
-        self._quality = self._said(self._window)
+        self._quality = self._measured(self._window)
         if worse and self._config.roll_back and not self._insisted:
             self._roll_back(worse)
 
@@ -186,28 +187,28 @@ class ShadowEvaluation:
         except (Refusal, OSError) as error:
             log.error("engine cannot be rolled back", extra={"engine": bad, "reason": str(error)})
             return
-        self._rolled_back = {"from": bad, "to": to, "why": why}
-        self._quality = self._said(self._window)
+        self._rolled_back = RollBack(from_=bad, to=to, why=why)
+        self._quality = self._measured(self._window)
 
-    def _said(self, window: Window) -> dict[str, Any]:
-        before = {"engine": self._before.id, **window.before()} if self._before else None
-        return {
-            "engine": self._engine,
-            "instants": len(window),
-            "of": self._of,
+    def _measured(self, window: Window) -> Quality:
+        before = self._before
+        return Quality(
+            engine=self._engine,
+            instants=len(window),
+            of=self._of,
             **window.present(),
-            "before": before,
-            "rolled_back": self._rolled_back,
-        }
+            before=EngineQuality(engine=before.id, **window.before()) if before else None,
+            rolled_back=self._rolled_back,
+        )
 
     def _note_minute(self) -> None:
         """Append a line for the minute, so that days can be compared."""
         self._minute_s = time.monotonic() + _MINUTE_S
         if len(self._minute):
-            said = self._said(self._minute)
+            quality = self._measured(self._minute).to_map()
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            del said["of"], said["rolled_back"]
-            self._append({"at": at, **said})
+            del quality["of"], quality["rolled_back"]
+            self._append({"at": at, **quality})
             self._minute = self._one_minute()
 
     def _append(self, line: dict[str, Any]) -> None:

@@ -1,25 +1,29 @@
-"""The room there is on the disk of a session, and how long it lasts at the rate it is taken.
+"""The free space on the disk of a session, and how long it lasts at the present rate.
 
-A disk that cannot say is believed to be as it was.
+Where the disk does not answer, its last answer holds.
 """
 
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 from cvsf.system.disk import Storage
+from runtime.stats import RecordingStats
 
 log = logging.getLogger(__name__)
 
 _ALARM_SHARE = 0.2
-_RESUME_SHARE = 1.2  # of the least free space: below it recording stays stopped
+"""Of the disk, free: below it the alarm is on; a guess, not measured."""
+_RESUME_SHARE = 1.2
+"""Of the least free space: recording goes on above it, so that it does not go on and off at the
+limit; a guess, not measured."""
 _RATE_SHARE = 0.2
+"""Weight of the last second in the running mean of the rate; a guess, not measured."""
 _GB = 1e9
 
 
-class Room:
-    """Free space, looked at about once a second."""
+class DiskSpace:
+    """Free space, read about once a second."""
 
     def __init__(self, storage: Storage, least_bytes: int) -> None:
         self._storage, self.least_bytes = storage, least_bytes
@@ -62,11 +66,12 @@ class Room:
         rate = self._rate_bytes_s if rate_bytes_s is None else rate_bytes_s
         return max(self.free_bytes - self.least_bytes, 0) / rate if rate > 0 else None
 
-    def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of the disk."""
+    def stats(self) -> RecordingStats:
+        """Of the disk alone."""
         left_s = self.lasts_s()
-        return {
-            "disk_free_gb": round(self.free_bytes / _GB, 2),
-            "disk_alarm": self._alarm,
-            "free_recording_s": None if left_s is None else round(left_s),
-        }
+        return RecordingStats(
+            disk_free_gb=round(self.free_bytes / _GB, 2),
+            disk_kept_free_gb=round(self.least_bytes / _GB, 2),
+            disk_alarm=self._alarm,
+            free_recording_s=None if left_s is None else round(left_s),
+        )

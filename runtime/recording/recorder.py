@@ -1,4 +1,4 @@
-"""Recording beside the live path: two threads take what the hub saw to the disk.
+"""Recording beside the live path: two threads write to the disk what the hub hands over.
 
 Nothing here makes the hub wait: what cannot be recorded is refused at once, counted by reason.
 """
@@ -23,13 +23,17 @@ from cvsf.session.writer import SessionWriter, size_bytes
 from cvsf.system.disk import Storage
 from cvsf.system.errors import Refusal
 from runtime.ingest.camera_connection import OnDisk, found_on_disk
-from runtime.recording.disk_space import Room
+from runtime.recording.disk_space import DiskSpace
+from runtime.stats import RecordingStats
 
 log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
-_GATHER_S = 0.02  # an instant's messages are written in one go; the next sync is later anyway
-_LOOK_S = 1.0  # between looks at the free space
+"""Between two tries of a disk that refused; a guess, not measured."""
+_GATHER_S = 0.02
+"""Messages of an instant are written together; a guess, below `sync_s`, not measured."""
+_SPACE_PERIOD_S = 1.0
+"""Between two reads of the free space; a guess, not measured."""
 _GB = 1e9
 
 OnDurable = Callable[[dict[Source, int]], None]
@@ -61,19 +65,19 @@ class Recorder:
         segment_s: float = 60.0,
     ) -> None:
         self.on_durable = on_durable  # called on the sync thread
-        self.recorded: Counter[str] = Counter()  # taken to the disk's door, by kind
+        self.recorded: Counter[str] = Counter()  # handed to the disk, by kind
         self.dropped: Counter[str] = Counter()  # frames to be recorded that are not, by reason
         self.dropped_others: Counter[str] = Counter()  # the same for instants, poses, skeletons
         self.lost = 0  # messages taken that the disk never took; known once closed
         self.folder = session if config.record != "none" else None
         self._mode, self._storage = config.record, storage or Storage()
         self._queue_limit, self._sync_s = queue_bytes, sync_s
-        self._room = Room(self._storage, min_free_bytes)
+        self._space = DiskSpace(self._storage, min_free_bytes)
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = self._taken_bytes = 0
         self._change = threading.Condition()
         self._closing = threading.Event()
-        self._halts: dict[str, str] = {}  # why nothing is taken: who says so, and the reason
+        self._halts: dict[str, str] = {}  # why nothing is taken: {cause: reason}
         self._cameras_due: CalibrationUpdate | None = None  # found while nothing was taken
         self._published: dict[Source, int] = {}
         self._writer: SessionWriter | None = None
@@ -94,7 +98,7 @@ class Recorder:
             thread.start()
 
     def put(self, message: Recordable) -> bool:
-        """Take a message to record it; False if it will not be, with the reason counted."""
+        """Queue a message for the disk; False if it is refused, with the reason counted."""
         frame = isinstance(message, Frame)
         if self._writer is None or (frame and self._mode != "frames"):
             return False
@@ -111,14 +115,14 @@ class Recorder:
         return True
 
     def put_event(self, event: str, **fields: Any) -> None:
-        """Note what else happened: a calibration, a swap, a refusal, a clock that stepped."""
+        """Record another event: a calibration, a swap, a refusal, a clock that stepped."""
         if self._writer is not None:
             with self._change:
                 self._queue.append({"event": event, **fields})
                 self._change.notify_all()
 
     def put_calibration(self, held: CalibrationUpdate) -> None:
-        """Note the cameras from now on; where recording is stopped, they come first after that."""
+        """Record the cameras from now on; where recording is halted, they come first after that."""
         with self._change:
             if self._halts:
                 self._cameras_due = held
@@ -130,7 +134,7 @@ class Recorder:
         return next(self._instants)
 
     def pause(self) -> None:
-        """Take nothing more; what was taken is sealed."""
+        """Queue nothing more; what is queued is sealed."""
         self._halt("pause", "paused")
 
     def resume_recording(self) -> None:
@@ -144,22 +148,23 @@ class Recorder:
 
     def free_recording_s(self, rate_bytes_s: float | None = None) -> float | None:
         """How long recording may go on at a rate, or at the present one; None if unknown."""
-        return self._room.lasts_s(rate_bytes_s)
+        return self._space.lasts_s(rate_bytes_s)
 
-    def figures(self) -> dict[str, Any]:
-        """What the hub's statistics say of recording."""
+    def stats(self) -> RecordingStats:
+        """Of the session and its disk."""
         if self._writer is None:
-            return {"session": None, "recording": False}
-        return {
-            "session": self.folder and str(self.folder),
-            "recording": self.recording,
-            "recording_halted": dict(self._halts),
-            **self._room.figures(),
-            "recorded_messages": dict(self.recorded),
-            "not_recorded": dict(self.dropped),
-            "not_recorded_others": dict(self.dropped_others),
-            "messages_lost": self.lost,
-        }
+            return RecordingStats(session=None, recording=False)
+        return self._space.stats().model_copy(
+            update={
+                "session": self.folder and str(self.folder),
+                "recording": self.recording,
+                "recording_halted": dict(self._halts),
+                "recorded_messages": dict(self.recorded),
+                "not_recorded": dict(self.dropped),
+                "not_recorded_others": dict(self.dropped_others),
+                "messages_lost": self.lost,
+            }
+        )
 
     def close(self) -> None:
         """Record what was taken and seal the session."""
@@ -174,12 +179,12 @@ class Recorder:
 
     def _open(self, folder: Path, config: HubConfig, segment_s: float) -> SessionWriter:
         nearest = next(p for p in (folder, *folder.parents) if p.is_dir())
-        self._room.look(nearest)
+        self._space.look(nearest)
         is_new = not (folder / MANIFEST).exists()  # a restarted hub goes on live on a full disk
-        if is_new and self._room.is_short:
+        if is_new and self._space.is_short:
             raise Refusal(
-                f"{self._room.free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
-                f" {self._room.least_bytes / _GB:.1f} GB free: make room, choose another place"
+                f"{self._space.free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
+                f" {self._space.least_bytes / _GB:.1f} GB free: make room, choose another place"
                 " with --data, or use --record none."
             )
         return SessionWriter(
@@ -245,7 +250,7 @@ class Recorder:
                 self._halt_for(error)
             self._publish()
             if time.monotonic() >= look_at:
-                look_at = time.monotonic() + _LOOK_S
+                look_at = time.monotonic() + _SPACE_PERIOD_S
                 self._watch_space(writer.folder)
 
     def _publish(self) -> None:
@@ -258,10 +263,10 @@ class Recorder:
             self._published = durable
 
     def _watch_space(self, folder: Path) -> None:
-        self._room.watch(folder, self._taken_bytes)
-        if self._room.is_short:
+        self._space.watch(folder, self._taken_bytes)
+        if self._space.is_short:
             self._halt("space", "disk full")
-        elif self._room.is_ample:
+        elif self._space.is_ample:
             self._unhalt("space")
 
     # on any thread

@@ -1,6 +1,6 @@
-"""One web client: what waits to be sent to it, and how it is let go when it does not keep up.
+"""One web client: its queue, and when it is disconnected.
 
-Of every topic only the two newest messages wait; an older one is dropped and counted, the hub
+Of every topic only the two newest messages wait; an older one is dropped and counted, and the hub
 never waits.
 """
 
@@ -11,35 +11,36 @@ from websockets.asyncio.server import ServerConnection
 
 _WAITING = 2
 _BEHIND_S = 5.0
+"""A client that takes nothing for so long is disconnected; a guess, not measured."""
 
 
-class Viewer:
+class Client:
     """A connected client with its short queue; lives in the server's event loop."""
 
     def __init__(self, connection: ServerConnection, *, live: bool, smooth: bool) -> None:
         self.live = live
         self.smooth = smooth
         self.dropped = 0
-        self.ignored = 0  # messages from it that mean nothing
+        self.ignored = 0  # unknown commands from it
         self._connection = connection
         self._waiting: OrderedDict[str, deque[str | bytes]] = OrderedDict()
-        self._news = asyncio.Event()
+        self._pending = asyncio.Event()
 
-    def tell(self, topic: str, message: str | bytes) -> int:
-        """Queue the message behind at most one older of its topic; how many were dropped for it."""
-        queue = self._waiting.setdefault(topic, deque())
-        dropped = max(0, len(queue) + 1 - _WAITING)
+    def queue(self, topic: str, message: str | bytes) -> int:
+        """Queue the message behind at most one older one of its topic; how many were dropped."""
+        waiting = self._waiting.setdefault(topic, deque())
+        dropped = max(0, len(waiting) + 1 - _WAITING)
         for _ in range(dropped):
-            queue.popleft()
-        queue.append(message)
-        self._news.set()
+            waiting.popleft()
+        waiting.append(message)
+        self._pending.set()
         self.dropped += dropped
         return dropped
 
     async def send_all(self) -> None:
         """Send what waits, topics in turn, until the connection ends or stands still too long."""
         while True:
-            await self._news.wait()
+            await self._pending.wait()
             while self._waiting:
                 topic, queue = self._waiting.popitem(last=False)
                 message = queue.popleft()
@@ -51,4 +52,4 @@ class Viewer:
                 except TimeoutError:
                     self._connection.transport.abort()
                     return
-            self._news.clear()
+            self._pending.clear()

@@ -1,13 +1,12 @@
-"""What a plain GET is answered with (the page's files, health, metrics), and who is let in at all.
+"""Responses to a plain GET (the page's files, health, metrics), and which requests are allowed.
 
-A browser is let in only under a loopback name and only from the page itself: a foreign site that
+A browser is allowed only under a loopback name and only from the page itself: a foreign site that
 points a name of its own at this machine, or opens a WebSocket to it, gets 403.
 """
 
 import ipaddress
 import json
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,11 +14,12 @@ from urllib.parse import urlsplit
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _STALLED_S = 5.0
+"""Stats are due every second; a hub without any for so long is stalled. A guess, not measured."""
 
 
 def is_loopback(host: str) -> bool:
@@ -32,7 +32,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def is_let_in(headers: Headers) -> bool:
+def is_allowed(headers: Headers) -> bool:
     """Whether Host is a loopback name and Origin, where there is one, is that same host."""
     hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
     if len(hosts) != 1 or len(origins) > 1:
@@ -44,17 +44,17 @@ def is_let_in(headers: Headers) -> bool:
     return is_loopback(host or "") and all(origin == f"http://{hosts[0]}" for origin in origins)
 
 
-class Answers:
-    """Every plain GET this server knows."""
+class Routes:
+    """Every plain GET that this server serves."""
 
-    def __init__(self, gauges: Gauges) -> None:
-        self._gauges = gauges
+    def __init__(self, metrics: PrometheusMetrics) -> None:
+        self._metrics = metrics
         self._files = {f"/{p.name}": (p.suffix, p.read_bytes()) for p in sorted(_PAGE.iterdir())}
         self._files["/"] = self._files["/index.html"]
-        self.heard_s: float | None = None  # when the hub last gave its figures (monotonic)
+        self.stats_s: float | None = None  # when the last stats came (monotonic)
 
-    def to(self, request: Request) -> Response | None:
-        """The answer, or none where no such thing is served."""
+    def response(self, request: Request) -> Response | None:
+        """The response, or None for an unknown path."""
         path = urlsplit(request.path).path
         if path in self._files:
             suffix, body = self._files[path]
@@ -64,31 +64,31 @@ class Answers:
             return self._health(request)
         if path == "/metrics":
             kind = "text/plain; version=1.0.0; charset=utf-8"
-            return _response(HTTPStatus.OK, kind, self._gauges.text(), request)
+            return _response(HTTPStatus.OK, kind, self._metrics.text(), request)
         return None
 
     def _health(self, request: Request) -> Response:
-        age_s = None if self.heard_s is None else time.monotonic() - self.heard_s
+        age_s = None if self.stats_s is None else time.monotonic() - self.stats_s
         state = "starting" if age_s is None else "ok" if age_s < _STALLED_S else "stalled"
-        stats: Mapping[str, object] = self._gauges.stats
-        said = {
+        stats = None if age_s is None else self._metrics.stats
+        health = {
             "status": state,
             "stats_age_s": None if age_s is None else round(age_s, 3),
-            "instants_per_s": stats.get("instants_per_s"),
-            "engine": stats.get("engine"),
+            "instants_per_s": stats and stats.instants_per_s,
+            "engine": stats and stats.engine,
         }
         status = HTTPStatus.OK if state == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-        return _response(status, "application/json", json.dumps(said).encode(), request)
+        return _response(status, "application/json", json.dumps(health).encode(), request)
 
 
 def not_found() -> Response:
-    """404, in words."""
+    """404."""
     return _response(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"Not here.\n", None)
 
 
 def forbidden() -> Response:
-    """403, in words."""
-    body = b"Only this machine's own page is let in.\n"
+    """403."""
+    body = b"Only this machine's own page is allowed.\n"
     return _response(HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", body, None)
 
 

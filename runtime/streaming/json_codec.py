@@ -1,4 +1,4 @@
-"""What clients are told, as maps, JSON and picture messages: one form for every way out.
+"""Messages to clients as maps, JSON and pictures: one form for every output.
 
 Keys are those of `docs/protocol.md`: one may be added, none is ever renamed. A picture is never
 re-encoded.
@@ -32,7 +32,7 @@ def about(
     up: str = "+z",
     world: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a client is told first; `up` is of the canonical frame, `world` the cameras' places."""
+    """The first message to a client; `up` is of the canonical frame, `world` the cameras."""
     return {
         "schema": SCHEMA,
         "kind": "about",
@@ -48,16 +48,16 @@ def about(
     }
 
 
-def spoken(value: Any) -> Any:
-    """The value as JSON can say it: arrays as lists, what is not finite as null."""
+def jsonable(value: Any) -> Any:
+    """The value as JSON has it: arrays as lists, what is not finite as null."""
     if isinstance(value, Mapping):
-        return {str(key): spoken(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return _rounded(value)
     if isinstance(value, np.generic):
-        return spoken(value.item())
+        return jsonable(value.item())
     if isinstance(value, list | tuple):
-        return [spoken(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -65,7 +65,7 @@ def spoken(value: Any) -> Any:
 
 def to_json(value: Mapping[str, Any]) -> str:
     """The map as one compact line of JSON."""
-    return json.dumps(spoken(value), separators=(",", ":"), allow_nan=False, default=str)
+    return json.dumps(jsonable(value), separators=(",", ":"), allow_nan=False, default=str)
 
 
 def skeleton_json(skeleton: Skeleton) -> str:
@@ -97,5 +97,5 @@ def _rounded(array: npt.NDArray[Any]) -> Any:
     if array.dtype.kind != "f":
         return array.tolist()
     if not np.isfinite(array).all():
-        return [spoken(item) for item in array.tolist()]
+        return [jsonable(item) for item in array.tolist()]
     return np.round(array.astype(np.float64), _DECIMALS).tolist()

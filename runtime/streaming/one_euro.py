@@ -18,16 +18,16 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneEuroConfig:
-    """How steady a joint at rest is, and how soon a moving one is let go."""
+    """Cut-off frequencies; guesses, not measured."""
 
     min_cutoff_hz: float = 1.0  # of a joint at rest; lower is steadier
     beta_hz: float = 6.0  # added per unit/s (m/s) of the joint's own speed
     speed_cutoff_hz: float = 1.0  # of the speed estimate
-    forget_ms: float = 500.0  # a longer gap starts anew
+    forget_ms: float = 500.0  # after a longer gap the filter restarts
 
 
 class OneEuro:
-    """Smooths one stream; starts anew after a gap, for another person or frame of reference."""
+    """Smooths one stream; restarts after a gap, for another person or frame of reference."""
 
     def __init__(self, config: OneEuroConfig | None = None) -> None:
         self._config = config or OneEuroConfig()

@@ -1,6 +1,6 @@
 """The page, JSON skeletons over WebSocket, health and metrics: one loopback port, its own thread.
 
-The hub's thread only hands things over: with nobody connected that costs nothing, and nobody can
+The hub's thread only hands messages over: without a client that costs nothing, and no client can
 slow it.
 """
 
@@ -22,19 +22,21 @@ from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
 from cvsf.system.errors import Refusal
 from cvsf.system.processes import WEB_PORT
 from cvsf.wire import require_loopback
-from runtime.streaming.client_queue import Viewer
-from runtime.streaming.http_routes import Answers, forbidden, is_let_in, not_found
+from runtime.stats import Stats
+from runtime.streaming.client_queue import Client
+from runtime.streaming.http_routes import Routes, forbidden, is_allowed, not_found
 from runtime.streaming.json_codec import picture, skeleton_json, to_json
 from runtime.streaming.one_euro import OneEuro
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 log = logging.getLogger(__name__)
 
 _LIVE, _SKELETONS = "/live", "/skeletons"
 _INBOUND_BYTES = 64 * 1024
 _KERNEL_BYTES = 256 * 1024  # small, so that a page which stood still is not seconds behind
-_VIEWERS = 16
+_CLIENTS = 16
 _PICTURE_PERIOD_S = 1 / 8
+"""Of one camera on the page: fluent enough to see a fault; a guess, not measured."""
 _START_S = 10.0
 _CLOSE_S = 1.0
 
@@ -54,10 +56,10 @@ class WebServer:
         self.port: int = self._socket.getsockname()[1]
         self._about = dict(about or {})
         self._on_record = on_record
-        self._gauges = Gauges()
-        self._answers = Answers(self._gauges)
-        self._viewers: set[Viewer] = set()
-        self._live = 0  # viewers that want pictures; written by the loop, read by the hub
+        self._metrics = PrometheusMetrics()
+        self._routes = Routes(self._metrics)
+        self._clients: set[Client] = set()
+        self._live = 0  # clients that want pictures; written by the loop, read by the hub
         self._last_stats: str | None = None
         self._picture_due_s: dict[str, float] = {}
         self._one_euro = OneEuro()
@@ -72,21 +74,21 @@ class WebServer:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What every client is told first; setting it tells those already here."""
+        """The first message to every client; setting it sends it to those connected."""
         return self._about
 
     @about.setter
     def about(self, about: Mapping[str, Any]) -> None:
         self._about = dict(about)
-        self._hand_over(self._give_about)
+        self._call(self._send_about)
 
     def send(self, skeleton: Skeleton, smooth: Skeleton | None = None) -> None:
-        """Give the skeleton to every client; `smooth` spares the server its own One Euro."""
-        if self._viewers:
-            self._hand_over(self._give_skeleton, skeleton, smooth)
+        """Send the skeleton to every client; `smooth` spares the server its own One Euro."""
+        if self._clients:
+            self._call(self._send_skeleton, skeleton, smooth)
 
     def show(self, instant: Instant, frames: Mapping[str, Frame], pose: MultiviewPose) -> None:
-        """Give the pictures with their 2D pose to pages, a few a second per camera."""
+        """Send the pictures with their 2D pose to pages, a few a second per camera."""
         if not self._live:
             return
         now_s = time.monotonic()
@@ -97,22 +99,22 @@ class WebServer:
                 self._picture_due_s[camera] = max(due_s + _PICTURE_PERIOD_S, now_s)
                 shown.append(frame)
         if shown:
-            self._hand_over(self._give_pictures, instant.index, shown, pose)
+            self._call(self._send_pictures, instant.index, shown, pose)
 
-    def send_stats(self, stats: Mapping[str, Any]) -> None:
-        """Keep the figures for health and metrics, and give them to pages."""
-        self._gauges.stats = stats
-        self._answers.heard_s = time.monotonic()
-        self._hand_over(self._give_stats, stats)
+    def send_stats(self, stats: Stats) -> None:
+        """Keep the stats for health and metrics, and send them to pages."""
+        self._metrics.stats = stats
+        self._routes.stats_s = time.monotonic()
+        self._call(self._send_stats, stats)
 
     def close(self) -> None:
-        """Let every client go and end the thread."""
+        """Disconnect every client and end the thread."""
         if self._thread.is_alive():
-            self._hand_over(self._stop.set)
+            self._call(self._stop.set)
             self._thread.join()
         self._socket.close()
 
-    def _hand_over(self, act: Callable[..., None], *given: Any) -> None:
+    def _call(self, act: Callable[..., None], *given: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(act, *given)
 
@@ -126,13 +128,13 @@ class WebServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        # websockets logs every plain GET as a refused handshake; what matters is counted here.
+        # websockets logs every plain GET as a refused handshake; clients are counted here.
         quiet = logging.getLogger(f"{__name__}.handshakes")
         quiet.setLevel(logging.CRITICAL)
         async with serve(
-            self._attend,
+            self._serve_client,
             sock=self._socket,
-            process_request=self._answer,
+            process_request=self._respond,
             compression=None,
             max_size=_INBOUND_BYTES,
             max_queue=4,
@@ -143,85 +145,85 @@ class WebServer:
         ):
             await self._stop.wait()
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        if not is_let_in(request.headers):
+    def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
+        if not is_allowed(request.headers):
             return forbidden()
         if urlsplit(request.path).path not in (_LIVE, _SKELETONS):
-            return self._answers.to(request) or not_found()
-        if len(self._viewers) >= _VIEWERS:
-            return connection.respond(503, f"{_VIEWERS} clients are connected; that is all.\n")
+            return self._routes.response(request) or not_found()
+        if len(self._clients) >= _CLIENTS:
+            return connection.respond(503, f"{_CLIENTS} clients are connected already.\n")
         return None
 
-    async def _attend(self, connection: ServerConnection) -> None:
+    async def _serve_client(self, connection: ServerConnection) -> None:
         assert connection.request is not None  # the handshake is done
-        asked = urlsplit(connection.request.path)
-        smooth = parse_qs(asked.query).get("smooth", ["0"])[-1] == "1"
-        viewer = Viewer(connection, live=asked.path == _LIVE, smooth=smooth)
-        if self._about:  # a hub that has seen no camera yet has nothing to say
-            viewer.tell("about", to_json({"about": self._about}))
-        if viewer.live and self._last_stats:
-            viewer.tell("stats", self._last_stats)
-        self._admit(viewer)
-        sending = asyncio.create_task(viewer.send_all())
+        address = urlsplit(connection.request.path)
+        smooth = parse_qs(address.query).get("smooth", ["0"])[-1] == "1"
+        client = Client(connection, live=address.path == _LIVE, smooth=smooth)
+        if self._about:  # empty until a camera has joined
+            client.queue("about", to_json({"about": self._about}))
+        if client.live and self._last_stats:
+            client.queue("stats", self._last_stats)
+        self._add(client)
+        sending = asyncio.create_task(client.send_all())
         try:
             async for message in connection:
-                self._obey(viewer, message)
+                self._handle(client, message)
         except ConnectionClosed:
-            pass  # how it ended does not matter; that it did is seen in the number of viewers
+            pass  # the client is removed below, however it ended
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            self._dismiss(viewer)
+            self._remove(client)
 
-    def _admit(self, viewer: Viewer) -> None:
-        self._viewers.add(viewer)
-        self._live += viewer.live
-        self._gauges.viewers = len(self._viewers)
+    def _add(self, client: Client) -> None:
+        self._clients.add(client)
+        self._live += client.live
+        self._metrics.clients = len(self._clients)
 
-    def _dismiss(self, viewer: Viewer) -> None:
-        self._viewers.discard(viewer)
-        self._live -= viewer.live
-        self._gauges.viewers = len(self._viewers)
-        if viewer.dropped or viewer.ignored:
+    def _remove(self, client: Client) -> None:
+        self._clients.discard(client)
+        self._live -= client.live
+        self._metrics.clients = len(self._clients)
+        if client.dropped or client.ignored:
             log.info(
                 "web client gone",
-                extra={"messages_dropped": viewer.dropped, "commands_ignored": viewer.ignored},
+                extra={"messages_dropped": client.dropped, "commands_ignored": client.ignored},
             )
 
-    def _obey(self, viewer: Viewer, message: str | bytes) -> None:
+    def _handle(self, client: Client, message: str | bytes) -> None:
         try:
             command = json.loads(message)
         except (ValueError, RecursionError):
             command = None
         match command:
-            case {"record": bool(wanted)} if viewer.live and self._on_record:
+            case {"record": bool(wanted)} if client.live and self._on_record:
                 self._on_record(wanted)
             case {"smooth": bool(wanted)}:
-                viewer.smooth = wanted
+                client.smooth = wanted
             case _:
-                viewer.ignored += 1
+                client.ignored += 1
 
-    def _give_about(self) -> None:
-        self._give("about", to_json({"about": self._about}), list(self._viewers))
+    def _send_about(self) -> None:
+        self._send_to("about", to_json({"about": self._about}), list(self._clients))
 
-    def _give_skeleton(self, skeleton: Skeleton, smooth: Skeleton | None) -> None:
-        if raw := [viewer for viewer in self._viewers if not viewer.smooth]:
-            self._give("skeleton", skeleton_json(skeleton), raw)
-        if smoothed := [viewer for viewer in self._viewers if viewer.smooth]:
-            self._give("skeleton", skeleton_json(smooth or self._one_euro(skeleton)), smoothed)
+    def _send_skeleton(self, skeleton: Skeleton, smooth: Skeleton | None) -> None:
+        if raw := [client for client in self._clients if not client.smooth]:
+            self._send_to("skeleton", skeleton_json(skeleton), raw)
+        if smoothed := [client for client in self._clients if client.smooth]:
+            self._send_to("skeleton", skeleton_json(smooth or self._one_euro(skeleton)), smoothed)
 
-    def _give_pictures(self, instant: int, frames: list[Frame], pose: MultiviewPose) -> None:
-        pages = [viewer for viewer in self._viewers if viewer.live]
+    def _send_pictures(self, instant: int, frames: list[Frame], pose: MultiviewPose) -> None:
+        pages = [client for client in self._clients if client.live]
         for frame in frames if pages else ():
-            self._give(f"picture {frame.camera}", picture(frame, instant, pose), pages)
+            self._send_to(f"picture {frame.camera}", picture(frame, instant, pose), pages)
 
-    def _give_stats(self, stats: Mapping[str, Any]) -> None:
-        self._last_stats = to_json({"stats": stats})
-        self._give("stats", self._last_stats, [v for v in self._viewers if v.live])
+    def _send_stats(self, stats: Stats) -> None:
+        self._last_stats = to_json({"stats": stats.to_map()})
+        self._send_to("stats", self._last_stats, [v for v in self._clients if v.live])
 
-    def _give(self, topic: str, message: str | bytes, viewers: list[Viewer]) -> None:
-        for viewer in viewers:
-            self._gauges.messages_dropped += viewer.tell(topic, message)
+    def _send_to(self, topic: str, message: str | bytes, clients: list[Client]) -> None:
+        for client in clients:
+            self._metrics.messages_dropped += client.queue(topic, message)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -231,7 +233,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
     try:
         listener.bind((host, port))
-        listener.listen(_VIEWERS)
+        listener.listen(_CLIENTS)
     except OSError as error:
         listener.close()
         raise Refusal(

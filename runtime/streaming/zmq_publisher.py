@@ -15,11 +15,12 @@ from runtime.streaming.one_euro import OneEuro
 ABOUT, RAW, SMOOTH, STATS = b"about", b"skeleton.raw", b"skeleton.smooth", b"stats"
 TOPICS = (ABOUT, RAW, SMOOTH, STATS)
 _QUEUED = 8  # messages for each subscriber
-_LAST_WORDS_MS = 200
+_LINGER_MS = 200
+"""For the last messages at the end; a guess, not measured."""
 _KERNEL_BYTES = 64 * 1024  # small, so that a subscriber which wakes up is not minutes behind
 
 
-class Streamer:
+class ZmqPublisher:
     """The PUB end; every method belongs to one thread, the hub's output thread."""
 
     def __init__(
@@ -29,7 +30,7 @@ class Streamer:
         self._wanted: set[bytes] = set()
         self._smooth = OneEuro()
         self._context = zmq.Context()
-        # XPUB shows who subscribes; CONFLATE would keep only the last part of a message.
+        # XPUB shows the subscriptions; CONFLATE would keep only the last part of a message.
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUED)
@@ -48,16 +49,16 @@ class Streamer:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What every client is told first; setting it tells those already here."""
+        """The first message to every client; setting it sends it to those connected."""
         return self._about
 
     @about.setter
     def about(self, about: Mapping[str, Any]) -> None:
         self._about = dict(about)
-        self._tell_about()
+        self._send_about()
 
     def send(self, skeleton: Skeleton) -> None:
-        """Publish the skeleton, smoothed as well while somebody subscribes to that."""
+        """Publish the skeleton, and the smoothed one while there is a subscriber to it."""
         self.poll()
         if self.wants(RAW):
             self._publish(RAW, to_header(skeleton))
@@ -65,37 +66,37 @@ class Streamer:
             self._publish(SMOOTH, to_header(self._smooth(skeleton)))
 
     def send_stats(self, stats: Mapping[str, Any]) -> None:
-        """Publish the hub's figures, once a second."""
+        """Publish the hub's stats, once a second."""
         self.poll()
         if self.wants(STATS):
             self._publish(STATS, stats)
 
     def wants(self, topic: bytes) -> bool:
-        """Whether anybody subscribes to the topic."""
+        """Whether the topic has a subscriber."""
         return any(topic.startswith(prefix) for prefix in self._wanted)
 
     def poll(self) -> None:
-        """Take note of who subscribes; whoever asks for `about` is told at once."""
-        newcomer = False
+        """Read new subscriptions; one to `about` is answered at once."""
+        is_new = False
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             message = self._socket.recv()
             change, prefix = message[:1], message[1:]
-            # Prefixes that match no topic are not kept: a stranger could send any number of them.
+            # Prefixes that match no topic are not kept: a client could send any number of them.
             if change == b"\x01" and any(topic.startswith(prefix) for topic in TOPICS):
                 self._wanted.add(prefix)
-                newcomer |= ABOUT.startswith(prefix)
+                is_new |= ABOUT.startswith(prefix)
             elif change == b"\x00":  # ZeroMQ passes it on when the last subscriber has gone
                 self._wanted.discard(prefix)
-        if newcomer:
-            self._tell_about()
+        if is_new:
+            self._send_about()
 
     def close(self) -> None:
-        """Stop publishing; the last words get a moment to leave."""
-        self._socket.close(linger=_LAST_WORDS_MS)
+        """Stop publishing; the last messages get a moment to leave."""
+        self._socket.close(linger=_LINGER_MS)
         self._context.term()
 
-    def _tell_about(self) -> None:
-        if self._about:  # a hub that has seen no camera yet has nothing to say
+    def _send_about(self) -> None:
+        if self._about:  # empty until a camera has joined
             self._publish(ABOUT, self._about)
 
     def _publish(self, topic: bytes, content: Mapping[str, Any]) -> None:

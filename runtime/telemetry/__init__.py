@@ -1,6 +1,6 @@
-"""What the hub says about itself once a second.
+"""The stats of the hub, once a second (`runtime/stats.py` has every key).
 
-In: the counters of every part of the hub. Out: one map of figures, the table in the terminal and
-the metrics of Prometheus.
-Read `hub_stats.py` first.
+In: the counters of every part of the hub. Out: alarms, the table in the terminal, the summary at
+the end and the metrics of Prometheus.
+Read `hub_stats.py` first, then `table.py`.
 """

@@ -30,7 +30,7 @@ def script() -> Iterator[Start]:
     children: list[Child] = []
 
     def make(name: str, *lines: str) -> Child:
-        children.append(Child(name, ["sh", "-c", "\n".join(lines)], speaks=True))
+        children.append(Child(name, ["sh", "-c", "\n".join(lines)], reports=True))
         return children[-1]
 
     yield make
@@ -45,8 +45,8 @@ def is_gone(child: Child) -> bool:
     return child.process is None or child.process.poll() is not None
 
 
-def tended(child: Child) -> Child:
-    child.tend()
+def checked(child: Child) -> Child:
+    child.check()
     return child
 
 
@@ -87,19 +87,19 @@ def test_a_child_that_dies_while_filming_is_restarted_and_gets_the_start_moment_
         "cam0", OPEN, "read moment", f"test -e {told} && exit 0", f"echo $moment > {told}", "exit 9"
     )
     child.start()
-    child.tell(b"123\n")
+    child.let_film(b"123\n")
     first = child.process
     assert first is not None
     assert first.stdin is not None
     assert first.wait(8) == 9
     assert until(lambda: "open" in child.reached)
-    assert until(lambda: tended(child).starts == 2)
+    assert until(lambda: checked(child).starts == 2)
     assert first.stdin.closed, "the pipe of the dead process"
-    assert until(lambda: tended(child).ended)
+    assert until(lambda: checked(child).ended)
     assert child.starts == 2
     assert told.read_text() == "123\n"
     (said,) = caplog.records
-    assert said.getMessage() == "process died, starting it anew"
+    assert said.getMessage() == "process died, restarting it"
     assert (vars(said)["child"], vars(said)["code"]) == ("cam0", 9)
 
 

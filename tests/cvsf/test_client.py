@@ -15,7 +15,7 @@ from cvsf.messages import Skeleton
 from cvsf.skeleton import H36M_16
 from runtime.streaming import json_codec
 from runtime.streaming.web_server import WebServer
-from runtime.streaming.zmq_publisher import Streamer
+from runtime.streaming.zmq_publisher import ZmqPublisher
 from tests.support.material import make_skeleton
 from tests.support.paths import ROOT
 from tests.support.product import until
@@ -34,7 +34,7 @@ def _hub(
     stop, ready, port = threading.Event(), threading.Event(), [0]
 
     def publish() -> None:
-        with closing(Streamer(endpoint, _ABOUT)) as streamer:
+        with closing(ZmqPublisher(endpoint, _ABOUT)) as streamer:
             port[0] = streamer.port
             ready.set()
             instant = 0

@@ -146,7 +146,7 @@ def test_a_stopped_node_is_silent_and_its_camera_comes_back(
         c["dropped_by"].get("missed by the source", 0) for c in run.lines[-1]["cameras"].values()
     ]
     assert max(missed) > 8
-    assert "process died, starting it anew" not in "".join(run.said)
+    assert "process died, restarting it" not in "".join(run.said)
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ from runtime.bench.sim import bench_sim
 from runtime.commands.models import models, promote
 from runtime.commands.sessions import sessions
 from runtime.detection.bundle import SIMULATED, load_bundle
-from runtime.streaming.json_codec import spoken
+from runtime.streaming.json_codec import jsonable
 from tests.support.engines import tiny
 from tests.support.keys import check
 from tests.support.listening import Heard
@@ -257,7 +257,7 @@ def test_bench_live_reports_the_listed_figures(heard: Heard) -> None:
     found = live._scored(CaptureRun(heard.lines), heard.truth, "cam0")
     runs = [{"seed": 1_000_003, "knocked": 0, **found}]
     result = {**live._pooled(runs), "seeds": [1_000_003], "runs": runs}
-    check("json", "cvsf bench live", spoken(result))
+    check("json", "cvsf bench live", jsonable(result))
 
 
 def test_bench_clip_reports_the_listed_figures(heard: Heard, tmp_path: Path) -> None:

@@ -26,9 +26,10 @@ from runtime.ingest.receiver import Receiver
 from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.shadow_evaluation import QUALITY, ShadowEvaluation
 from runtime.recording.recorder import Recorder
+from runtime.stats import Stats
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 from tests.support.engines import tiny
 from tests.support.keys import check, committed
 from tests.support.listening import PATIENCE_S, SIMULATION, Heard
@@ -80,7 +81,7 @@ def test_the_page_controls_the_hub_by_the_listed_commands() -> None:
             for command in commands:
                 check("messages", "websocket: command", command)
                 page.send(json.dumps(command))
-            assert until(lambda: any(viewer.smooth for viewer in server._viewers))
+            assert until(lambda: any(viewer.smooth for viewer in server._clients))
             assert asked == [False]
     finally:
         server.close()
@@ -107,11 +108,12 @@ def test_health_and_watch_have_the_listed_keys(heard: Heard) -> None:
 def test_metrics_have_the_listed_names_and_labels(heard: Heard) -> None:
     listed = set(committed()["metrics"])
     assert _metrics(heard.metrics) <= listed
-    gauges = Gauges()
+    prometheus = PrometheusMetrics()
     before = {"engine": "a", "agreement": 0.1, "reprojection": 0.1, "bones": 0.1}
     quality = {"engine": "b", "agreement": 0.1, "reprojection": 0.1, "bones": 0.1, "before": before}
-    gauges.stats = heard.lines[-1] | {"refused": {"bad crc": 1}, "quality": quality}
-    assert _metrics(gauges.text().decode()) == listed
+    said = heard.lines[-1] | {"refused": {"bad crc": 1}, "quality": quality}
+    prometheus.stats = Stats.model_validate(said)
+    assert _metrics(prometheus.text().decode()) == listed
 
 
 def _metrics(text: str) -> set[str]:
@@ -139,7 +141,7 @@ def test_a_hub_by_itself_and_a_capture_without_one_print_the_listed_figures(tmp_
 
 def test_a_hub_that_does_not_record_has_fewer_listed_figures_of_it(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "session", HubConfig(record="none"))
-    check("messages", "stats: recording, of a hub that does not", recorder.figures())
+    check("messages", "stats: recording, of a hub that does not", recorder.stats().to_map())
     recorder.close()
 
 
@@ -252,7 +254,7 @@ def test_quality_is_reported_and_written_each_minute_with_the_listed_keys(tmp_pa
         pose = make_pose(len(told))
         pose = replace(pose, confidence=np.full_like(pose.confidence, 0.9))
         drift.see(pose, serving.engine.lift(pose))
-        told.append(drift.figures())
+        told.append(drift.stats().to_map())
         return bool(told[-1]["quality"].get("rolled_back"))
 
     assert until(is_rolled_back, 30)

@@ -79,13 +79,13 @@ def test_every_instant_is_measured_recorded_and_counted(
         final = hub.finish()
     measured = [s for s in skeletons if s and s.measured]
     assert len(measured) == len(skiing)
-    assert all(s.views == CAMERAS and s.engine == final["engine"] for s in measured)
-    assert final["final"] is True
-    assert (final["instants"], final["instants_full"], final["skeletons"]) == (4, 4, 4)
+    assert all(s.views == CAMERAS and s.engine == final.engine for s in measured)
+    assert final.final is True
+    assert (final.instants, final.instants_full, final.skeletons) == (4, 4, 4)
     reader = SessionReader(tmp_path / "session")
     assert [i.frames["cam1"] for i in reader.instants()] == [("a", k) for k in range(4)]
     assert [s.t_ns for s in reader.skeletons()] == [s.t_ns for s in measured]
-    assert [p.detector for p in reader.poses()] == [final["detector"]] * 4
+    assert [p.detector for p in reader.poses()] == [final.detector] * 4
     assert len(list(reader.frames())) == 8
     assert reader.manifest.sealed
 
@@ -108,7 +108,7 @@ def test_an_instant_with_nobody_in_it_is_recorded_without_a_skeleton(tmp_path: P
     with opened(tmp_path) as hub:
         assert hub.process(group(frames)) is None
         final = hub.finish()
-    assert (final["instants"], final["skeletons"]) == (1, 0)
+    assert (final.instants, final.skeletons) == (1, 0)
     reader = SessionReader(tmp_path / "session")
     (pose,) = reader.poses()
     assert pose.cameras == CAMERAS
@@ -128,9 +128,9 @@ def test_a_camera_that_is_missing_or_broken_leaves_a_predicted_skeleton_and_a_co
         assert skeleton is not None
         assert skeleton.views == ("cam0",)
         assert not skeleton.measured
-    assert (final["instants"], final["instants_full"]) == (2, 1)
-    assert (final["skeletons"], final["skeletons_predicted"]) == (0, 2)
-    assert final["left_out"] == {"cam1: broken picture": 1}
+    assert (final.instants, final.instants_full) == (2, 1)
+    assert (final.skeletons, final.skeletons_predicted) == (0, 2)
+    assert final.left_out == {"cam1: broken picture": 1}
 
 
 @pytest.mark.parametrize(("pace", "instants"), [("lossless", 4), ("live", 0)])
@@ -145,5 +145,5 @@ def test_at_the_end_what_waits_is_looked_at_where_files_must_not_lose_anything(
         for frames in skiing:
             hub.queue.put(group(frames), lossless=pace == "lossless")
         final = hub.finish()
-    assert final["instants"] == instants
-    assert final["instants_full"] == instants
+    assert final.instants == instants
+    assert final.instants_full == instants

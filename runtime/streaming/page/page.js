@@ -4,38 +4,39 @@ import { Scene } from "./scene.js";
 import { Tiles } from "./tiles.js";
 
 const QUIET_MS = 3000, RETRY_MS = 500, RETRY_MOST_MS = 4000;
+const CAUSES = { first: "the first", better: "refined", moved: "after a camera moved", again: "found again", resumed: "from before the restart", known: "as recorded" };
 const SCALES = { height: "the athlete's height", bone: "a bone", distance: "a camera distance", adult: "an adult's usual height" };
 const $ = (id) => document.getElementById(id);
 const scene = new Scene($("skeleton")), tiles = new Tiles($("tiles"));
-const page = { skeletons: 0, instant: -1, connected: false, recording: null, scene, tiles };
-window.cvsf = page; // what tests and the curious look at
+const page = { skeletons: 0, instant: -1, connected: false, recording: null, halted: {}, scene, tiles };
+window.cvsf = page; // for tests and for the console
 
-let socket = null, retryMs = RETRY_MS, heardAt = performance.now(), asked = null;
+let socket = null, retryMs = RETRY_MS, receivedAt = performance.now(), requested = null;
 
 function connect() {
   socket = new WebSocket(`ws://${location.host}/live?smooth=${$("smooth").checked ? 1 : 0}`);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => { retryMs = RETRY_MS; page.connected = true; };
   socket.onmessage = ({ data }) => {
-    heardAt = performance.now();
+    receivedAt = performance.now();
     if (data instanceof ArrayBuffer) tiles.show(data);
-    else hear(JSON.parse(data));
+    else receive(JSON.parse(data));
   };
   socket.onclose = () => {
     page.connected = false;
-    page.recording = asked = null;
+    page.recording = requested = null;
     showRecord();
     setTimeout(connect, retryMs);
     retryMs = Math.min(RETRY_MOST_MS, retryMs * 1.6);
   };
 }
 
-function hear(message) {
+function receive(message) {
   if (message.about) {
     scene.about = message.about;
     tiles.setAbout(message.about);
-    say("engine", message.about.engine);
-    say("detector", message.about.detector);
+    setText("engine", message.about.engine);
+    setText("detector", message.about.detector);
   } else if (message.stats) {
     showStats(message.stats);
   } else if (message.kind === "skeleton") {
@@ -46,7 +47,7 @@ function hear(message) {
   }
 }
 
-function say(id, text, kind = "") {
+function setText(id, text, kind = "") {
   const element = $(id);
   element.textContent = text === null || text === undefined || text === "" ? "–" : text;
   element.className = kind;
@@ -61,17 +62,17 @@ function showProvenance(skeleton) {
   $("trail-choice").hidden = !world;
   $("metres").textContent = world ? `metres by ${SCALES[skeleton.scale_source] ?? skeleton.scale_source}` : "body scale 1 · no metres yet";
   $("hint").hidden = world;
-  say("scale", world ? SCALES[skeleton.scale_source] ?? skeleton.scale_source : "body scale 1");
+  setText("scale", world ? SCALES[skeleton.scale_source] ?? skeleton.scale_source : "body scale 1");
 }
 
 function showWorld(world) {
   const found = world?.calibration > 0;
   scene.rig.misfit = found ? world.misfit ?? {} : {};
-  say("rig", !world ? "not sought" : found ? `${world.calibration} · ${world.cause} · ${world.instants} instants` : world.waiting_for, found ? "" : "warn");
+  setText("rig", !world ? "not sought" : found ? `no. ${world.calibration} · ${CAUSES[world.cause] ?? world.cause} · ${world.instants} instants` : `not found yet: ${world.waiting_for}`, found ? "" : "warn");
   const worst = Object.entries(scene.rig.misfit).sort((a, b) => b[1] - a[1])[0];
-  say("misfit", worst ? `${(100 * worst[1]).toFixed(1)} % (${worst[0]})` : null);
+  setText("misfit", worst ? `${(100 * worst[1]).toFixed(1)} % (${worst[0]})` : null);
   const moved = world?.moved ?? [];
-  say("moved", moved.length ? moved.join(", ") : found ? `none (${world.moves} so far)` : null, moved.length ? "bad" : "");
+  setText("moved", moved.length ? moved.join(", ") : found ? `none (${world.moves} so far)` : null, moved.length ? "bad" : "");
 }
 
 const fixed = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
@@ -84,49 +85,53 @@ function lasting(seconds) {
 }
 
 function showStats(stats) {
-  say("rate", fixed(stats.instants_per_s, 1));
+  setText("rate", fixed(stats.instants_per_s, 1));
   const full = stats.instants ? stats.instants_full / stats.instants : null;
-  say("full", full === null ? null : `${(100 * full).toFixed(1)} %`, full !== null && full < 0.9 ? "warn" : "");
+  setText("full", full === null ? null : `${(100 * full).toFixed(1)} %`, full !== null && full < 0.9 ? "warn" : "");
   $("share").firstElementChild.style.width = `${100 * (full ?? 0)}%`;
-  say("partial", fixed(stats.instants_partial_per_s, 1), stats.instants_partial_per_s > 0 ? "warn" : "");
-  say("skeletons", stats.skeletons?.toLocaleString("en"));
-  say("predicted", stats.skeletons_predicted?.toLocaleString("en"));
+  setText("partial", fixed(stats.instants_partial_per_s, 1), stats.instants_partial_per_s > 0 ? "warn" : "");
+  setText("skeletons", stats.skeletons?.toLocaleString("en"));
+  setText("predicted", stats.skeletons_predicted?.toLocaleString("en"));
   showEngine(stats);
-  say("session", stats.session ? stats.session.split("/").pop() : "", "quiet");
+  setText("session", stats.session ? stats.session.split("/").pop() : "", "quiet");
   const low = stats.free_recording_s !== null && stats.free_recording_s < 600;
-  say("room", lasting(stats.free_recording_s), low ? "bad" : "");
-  say("left", lasting(stats.free_recording_s), low ? "bad" : "");
-  say("disk", stats.disk_free_gb === null || stats.disk_free_gb === undefined ? null : `${stats.disk_free_gb.toFixed(0)} GB`);
+  setText("room", lasting(stats.free_recording_s), low ? "bad" : "");
+  setText("left", lasting(stats.free_recording_s), low ? "bad" : "");
+  setText("disk", stats.disk_free_gb === null || stats.disk_free_gb === undefined ? null : `${stats.disk_free_gb.toFixed(0)} GB`);
   const refused = Object.values(stats.refused ?? {}).reduce((sum, count) => sum + count, 0);
-  say("refused", refused, refused ? "warn" : "");
+  setText("refused", refused, refused ? "warn" : "");
   $("refused").title = Object.entries(stats.refused ?? {}).map(([reason, count]) => `${reason}: ${count}`).join("\n");
   showStages(stats.latency_ms ?? {});
   showWorld(stats.world);
   tiles.setStats(stats.cameras, stats.world?.moved ?? []);
   page.recording = stats.recording ?? null;
-  if (page.recording === asked) asked = null;
+  page.halted = stats.recording_halted ?? null;
+  if (requested !== null && requested !== isPaused()) requested = null;
   showRecord();
+  showAlarms(stats.alarms ?? []);
 }
 
 function showEngine(stats) {
-  say("engine", stats.engine);
-  say("backend", stats.engine_plan ? `${stats.engine_backend} · plan: ${stats.engine_plan}` : stats.engine_backend);
-  say("detector", stats.detector ?? scene.about?.detector);
+  setText("engine", stats.engine);
+  setText("backend", stats.engine_plan ? `${stats.engine_backend} · plan: ${stats.engine_plan}` : stats.engine_backend);
+  setText("detector", stats.detector ?? scene.about?.detector);
   const quality = stats.quality ?? {}, before = quality.before;
   for (const name of ["agreement", "reprojection"]) {
-    const percent = (of) => `${(100 * of[name]).toFixed(1)} %`;
+    const percent = (of) => `${(100 * of[name]).toFixed(1)} %`;
     const worse = before && quality[name] > 1.1 * before[name];
-    say(name, quality.instants ? `${percent(quality)}${before?.[name] ? ` · ${percent(before)}` : ""}` : null, worse ? "warn" : "");
+    setText(name, quality.instants ? `${percent(quality)}${before?.[name] ? ` · ${percent(before)}` : ""}` : null, worse ? "warn" : "");
   }
-  const gone = quality.rolled_back, trouble = $("trouble");
-  trouble.textContent = [stats.engine_trouble && `Refused: ${stats.engine_trouble}`, gone && `Rolled back from ${gone.from}: ${gone.why}`].filter(Boolean).join("\n");
-  trouble.hidden = !trouble.textContent;
+}
+
+function showAlarms(alarms) {
+  $("alarms").hidden = !alarms.length;
+  $("alarms").replaceChildren(...alarms.map((alarm) => Object.assign(document.createElement("li"), { textContent: alarm })));
 }
 
 function showStages(latency) {
   const most = Math.max(1, ...Object.values(latency).map((ms) => ms.p95));
   const slowest = Object.values(latency).reduce((worst, ms) => Math.max(worst, ms.p95), 0);
-  say("latency", fixed((latency.exposure_to_skeleton ?? { p95: slowest }).p95, 0));
+  setText("latency", fixed((latency.exposure_to_skeleton ?? { p95: slowest }).p95, 0));
   $("stages").replaceChildren(...Object.entries(latency).map(([stage, ms]) => {
     const row = document.createElement("tr");
     const bar = Object.assign(document.createElement("div"), { className: "bar" });
@@ -142,17 +147,23 @@ function showStages(latency) {
   }));
 }
 
+// By the button; a full disk stops recording as well, and only it lets it go on.
+const isPaused = () => "pause" in (page.halted ?? {});
+
 function showRecord() {
-  const button = $("record"), on = page.recording === true;
-  button.disabled = page.recording === null || asked !== null;
+  const button = $("record"), on = page.recording === true, reasons = Object.values(page.halted ?? {});
+  button.disabled = page.recording === null || page.halted === null || requested !== null;
   button.setAttribute("aria-pressed", String(on));
-  button.lastElementChild.textContent = asked === null ? (on ? "Stop recording" : "Record") : asked ? "Starting…" : "Stopping…";
-  say("recording", page.recording === null ? null : on ? "recording" : "not recording", on ? "good" : "");
+  const label = on ? "Stop recording" : page.halted === null || isPaused() ? "Record" : "Waiting for the disk";
+  button.lastElementChild.textContent = requested === null ? label : requested ? "Starting…" : "Stopping…";
+  button.title = on || isPaused() ? "" : "Recording goes on by itself; click to pause it";
+  const state = on ? "recording" : reasons.join(", ") || "not recorded";
+  setText("recording", page.recording === null ? null : state, on ? "good" : reasons.length && !isPaused() ? "bad" : "");
 }
 
 $("record").addEventListener("click", () => {
-  asked = !page.recording;
-  socket.send(JSON.stringify({ record: asked }));
+  requested = isPaused();
+  socket.send(JSON.stringify({ record: requested }));
   showRecord();
 });
 $("smooth").addEventListener("change", () => {
@@ -161,10 +172,10 @@ $("smooth").addEventListener("change", () => {
 $("trail").addEventListener("change", () => { scene.trailShown = $("trail").checked; });
 
 setInterval(() => {
-  const silence = performance.now() - heardAt, banner = $("banner");
+  const silence = performance.now() - receivedAt, banner = $("banner");
   banner.hidden = page.connected && silence < QUIET_MS;
   banner.textContent = page.connected
-    ? `The hub has said nothing for ${Math.round(silence / 1000)} s.`
+    ? `No message from the hub for ${Math.round(silence / 1000)} s.`
     : "Connection to the hub lost. Trying again…";
 }, 250);
 connect();

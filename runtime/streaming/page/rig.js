@@ -1,4 +1,4 @@
-// The cameras in their places: a frustum each, as sure as its colour, and the ground they stand around.
+// The cameras in their places: a frustum each, coloured by its reprojection error.
 
 import { colour } from "./scene.js";
 
@@ -7,7 +7,7 @@ const FAIR_SHARE = 0.025; // of the person's size in the picture, between pictur
 
 export class Rig {
   constructor() {
-    Object.assign(this, { number: 0, cameras: [], misfit: {}, middle: null, reach: 1 });
+    Object.assign(this, { number: 0, cameras: [], misfit: {}, middle: null, reach: 1, labels: [] });
   }
 
   set(world) {
@@ -35,6 +35,7 @@ export class Rig {
   draw(scene) {
     const far = [...this.cameras].sort((a, b) => scene.project(b.centre).depth - scene.project(a.centre).depth);
     for (const camera of far) this.drawCamera(scene, camera);
+    this.drawNames(scene, far.reverse());
   }
 
   drawCamera(scene, camera) {
@@ -60,17 +61,37 @@ export class Rig {
     line(picture[0], picture[1], 3.4, colour(tint, 1)); // which edge is up
     context.fillStyle = colour(tint);
     context.beginPath(); context.arc(eye.x, eye.y, 3.6 * ratio, 0, 2 * Math.PI); context.fill();
-    this.drawName(scene, camera, eye, tint);
   }
 
-  drawName({ context, ratio }, { name, moved }, eye, tint) {
-    const share = this.misfit[name];
-    const text = moved ? `${name} · moved` : share ? `${name} · ${(100 * share).toFixed(1)} %` : name;
+  // Moved cameras first, then the nearest; a name moves to where no other is, or is left out.
+  drawNames(scene, nearest) {
+    const { context, ratio, canvas } = scene, inset = scene.inset();
     context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
-    const width = context.measureText(text).width + 12 * ratio, [x, y] = [eye.x - width / 2, eye.y - 30 * ratio];
-    context.fillStyle = "rgba(11,15,20,0.8)";
-    context.beginPath(); context.roundRect(x, y, width, 20 * ratio, 6 * ratio); context.fill();
-    context.fillStyle = moved ? colour(tint) : "#e6edf4";
-    context.fillText(text, x + 6 * ratio, y + 14.5 * ratio);
+    this.labels = [];
+    for (const camera of nearest.sort((a, b) => (b.moved ?? false) - (a.moved ?? false))) {
+      const eye = scene.project(camera.centre), text = this.label(camera);
+      if (eye.depth < 0.12 * scene.distance) continue;
+      const width = context.measureText(text).width + 12 * ratio, height = 20 * ratio;
+      const left = Math.min(Math.max(eye.x - width / 2, 2 * ratio), canvas.width - width - 2 * ratio);
+      const places = [-30, 10, -54, 34, -78, 58].map((shift) => ({ left, top: eye.y + shift * ratio, width, height }));
+      const beside = places.map((place) => ({ ...place, left: Math.min(left, inset.left - width - 2 * ratio) }));
+      const box = [...places, ...beside].find((place) => place.top > scene.margin.top && place.top + height < canvas.height - scene.margin.bottom
+        && ![...this.labels, inset].some((other) => overlap(place, other)));
+      if (!box) continue;
+      this.labels.push(box);
+      context.fillStyle = "rgba(11,15,20,0.8)";
+      context.beginPath(); context.roundRect(box.left, box.top, width, height, 6 * ratio); context.fill();
+      context.fillStyle = camera.moved ? colour(this.tint(camera)) : "#e6edf4";
+      context.fillText(text, box.left + 6 * ratio, box.top + 14.5 * ratio);
+    }
   }
+
+  label({ name, moved }) {
+    const short = name.length > 18 ? `${name.slice(0, 9)}…${name.slice(-8)}` : name, share = this.misfit[name];
+    return moved ? `${short} · moved` : share ? `${short} · ${(100 * share).toFixed(1)} %` : short;
+  }
+}
+
+function overlap(a, b) {
+  return a.left < b.left + b.width && b.left < a.left + a.width && a.top < b.top + b.height && b.top < a.top + a.height;
 }

@@ -1,5 +1,4 @@
-// The 3D scene on a plain canvas: an orbit view over a ground grid, z up, nearest bones drawn last.
-// Once the cameras are known it shows them and the way through the world, and the body close by in a corner.
+// The 3D scene on a canvas: an orbit view over a ground grid, z up; with the cameras, the body again in a corner.
 
 import { Rig } from "./rig.js";
 
@@ -21,9 +20,8 @@ const UPRIGHT = {
 };
 
 export function sideOf(joint) {
-  return /^l(hip|knee|ankle|shoulder|elbow|wrist|eye|ear|heel|bigtoe|smalltoe)$/.test(joint) ? LEFT
-    : /^r(hip|knee|ankle|shoulder|elbow|wrist|eye|ear|heel|bigtoe|smalltoe)$/.test(joint) ? RIGHT
-    : MIDDLE;
+  const [, side] = /^([lr])(hip|knee|ankle|shoulder|elbow|wrist|eye|ear|heel|bigtoe|smalltoe)$/.exec(joint) ?? [];
+  return { l: LEFT, r: RIGHT }[side] ?? MIDDLE;
 }
 
 export function colour([r, g, b], opacity = 1) {
@@ -34,7 +32,7 @@ export class Scene {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.told = null;
+    this.described = null;
     this.rig = new Rig();
     this.trailShown = true;
     this.drawn = 0;
@@ -45,12 +43,10 @@ export class Scene {
     requestAnimationFrame((now) => this.frame(now));
   }
 
-  get about() {
-    return this.told;
-  }
+  get about() { return this.described; }
 
   set about(about) {
-    this.told = about;
+    this.described = about;
     this.rig?.set(about.world);
   }
 
@@ -76,8 +72,7 @@ export class Scene {
   }
 
   listen() {
-    const { canvas } = this;
-    const pointers = new Map();
+    const { canvas } = this, pointers = new Map();
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       pointers.set(event.pointerId, [event.clientX, event.clientY]);
@@ -130,6 +125,8 @@ export class Scene {
     const [width, height] = [canvas.clientWidth * ratio, canvas.clientHeight * ratio].map(Math.round);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     this.ratio = ratio;
+    const edge = (side) => ratio * canvas.parentElement.querySelector(`.edge.${side}`).offsetHeight;
+    this.margin = { top: edge("top"), bottom: edge("bottom") }; // where the page's own chips are
   }
 
   follow(elapsed) {
@@ -190,10 +187,16 @@ export class Scene {
     this.drawBones(points);
   }
 
+  // Where the body alone is drawn, in pixels of the canvas.
+  inset() {
+    const { canvas, ratio } = this, width = canvas.width * INSET.width;
+    const height = Math.min(canvas.height * INSET.height, 2 * width);
+    return { left: canvas.width - width - 14 * ratio, top: canvas.height - height - 14 * ratio, width, height };
+  }
+
   drawInset(body) {
-    const { context, canvas, ratio } = this;
-    const [width, height] = [canvas.width * INSET.width, canvas.height * INSET.height];
-    const [left, top] = [canvas.width - width - 14 * ratio, canvas.height - height - 14 * ratio];
+    const { context, ratio } = this;
+    const { left, top, width, height } = this.inset();
     context.save();
     context.beginPath(); context.roundRect(left, top, width, height, 12 * ratio); context.clip();
     context.fillStyle = "#111922";
@@ -206,8 +209,7 @@ export class Scene {
   }
 
   drawGround() {
-    const { context } = this;
-    const { reach, middle } = this.lens, ten = 10 ** Math.floor(Math.log10(reach));
+    const { context } = this, { reach, middle } = this.lens, ten = 10 ** Math.floor(Math.log10(reach));
     const step = ten * (reach / ten > 4 ? 2 : reach / ten > 2 ? 0.5 : 0.2) * (reach < 4 ? 2.5 : 1);
     const far = Math.ceil((reach * (reach < 4 ? 3.4 : 2.1)) / step), [cx, cy] = [Math.round(middle[0] / step), Math.round(middle[1] / step)];
     const line = (from, to, strength) => {
@@ -273,8 +275,7 @@ export class Scene {
   }
 
   drawBone({ a, b, opacity, tint, depth }) {
-    const { context } = this;
-    const width = Math.max(0.062 * this.reach * (this.focal / depth), 2.4 * this.ratio);
+    const { context } = this, width = Math.max(0.062 * this.reach * (this.focal / depth), 2.4 * this.ratio);
     // Further away is darker; the light edge gives the limb its roundness.
     const near = Math.min(1, Math.max(0.45, 0.78 - (depth - this.distance) / (2.6 * this.lens.reach)));
     const shaded = tint.map((value) => Math.round(value * near));
@@ -287,8 +288,7 @@ export class Scene {
   }
 
   drawJoint({ a, opacity, tint, head }) {
-    const { context } = this;
-    const radius = (head ? 0.1 : 0.044) * this.reach * a.scale;
+    const { context } = this, radius = (head ? 0.1 : 0.044) * this.reach * a.scale;
     const light = context.createRadialGradient(a.x - radius * 0.35, a.y - radius * 0.4, radius * 0.1, a.x, a.y, radius);
     light.addColorStop(0, colour(tint.map((v) => Math.min(255, v + 70)), opacity));
     light.addColorStop(1, colour(tint.map((v) => Math.round(v * 0.62)), opacity));

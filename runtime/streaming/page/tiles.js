@@ -32,17 +32,15 @@ export class Tiles {
     element.dataset.camera = camera;
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width: 640, height: 480 });
-    const said = document.createElement("figcaption");
-    said.className = "said";
-    const parts = {};
+    const caption = document.createElement("figcaption"), parts = {};
     for (const key of ["fps", "dropped", "clock", "confidence"]) {
       parts[key] = document.createElement("span");
-      said.append(parts[key]);
+      caption.append(parts[key]);
     }
     const [name, silent] = ["name chip", "silent"].map((kind) => Object.assign(document.createElement("p"), { className: kind }));
     name.textContent = camera;
     silent.textContent = "no picture yet";
-    element.append(canvas, name, silent, said);
+    element.append(canvas, name, silent, caption);
     this.section.append(element);
     this.section.style.setProperty("--columns", Math.ceil(Math.sqrt(this.section.childElementCount)));
     return { element, canvas, silent, parts, busy: false, shownAt: -Infinity };
@@ -103,20 +101,20 @@ export class Tiles {
   setStats(cameras, moved) {
     for (const [camera, figures] of Object.entries(cameras ?? {})) {
       const { element, parts } = this.tile(camera);
-      const say = (key, value, unit, kind = "") => {
+      const setText = (key, value, unit, kind = "") => {
         const strong = document.createElement("b");
         Object.assign(strong, { textContent: value, className: kind });
-        parts[key].replaceChildren(strong, unit);
+        parts[key].replaceChildren(strong, ` ${unit}`);
       };
-      say("fps", number(figures.fps, 1), "fps");
-      say("dropped", number(figures.dropped), "dropped", figures.dropped ? "warn" : "");
-      say("clock", number(figures.clock_error_ms, 1), "± ms", figures.clock_error_ms > 10 ? "warn" : "");
-      say("confidence", number(figures.confidence, 2), "2D conf", (figures.confidence ?? 1) < 0.3 ? "warn" : "");
+      setText("fps", number(figures.fps, 1), "fps");
+      setText("dropped", number(figures.dropped), "dropped", figures.dropped ? "warn" : "");
+      setText("clock", number(figures.clock_error_ms, 1), "± ms", figures.clock_error_ms > 10 ? "warn" : "");
+      setText("confidence", number(figures.confidence, 2), "2D conf", (figures.confidence ?? 1) < 0.3 ? "warn" : "");
       const state = figures.state ?? "live";
       element.dataset.state = state;
-      const said = moved.includes(camera) ? "moved" : state;
-      element.classList.toggle("moved", said === "moved");
-      element.querySelector(".name").textContent = said === "live" ? camera : `${camera} · ${said}`;
+      const shown = moved.includes(camera) ? "moved" : state;
+      element.classList.toggle("moved", shown === "moved");
+      element.querySelector(".name").textContent = shown === "live" ? camera : `${camera} · ${shown}`;
     }
   }
 

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from cvsf.system.jsonl import say
+from cvsf.system.jsonl import print_json
 
 
 @contextmanager
 def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The end of a pipe, of which the other is standard output."""
-    hears, says = os.pipe()
-    os.set_blocking(hears, False)
-    with os.fdopen(says, "w") as out, monkeypatch.context() as patch:
+    reads, writes = os.pipe()
+    os.set_blocking(reads, False)
+    with os.fdopen(writes, "w") as out, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", out)
-        yield hears
-    os.close(hears)
+        yield reads
+    os.close(reads)
 
 
 def drained(hears: int) -> bytes:
@@ -36,7 +36,7 @@ def drained(hears: int) -> bytes:
 def test_lines_arrive_at_once_whole_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     with reader(monkeypatch) as hears:
         for number in range(3):
-            say({"number": number, "text": "Zürich\n"})
+            print_json({"number": number, "text": "Zürich\n"})
             line = drained(hears)
             assert line.endswith(b"\n")
             assert json.loads(line) == {"number": number, "text": "Zürich\n"}
@@ -48,10 +48,10 @@ def test_a_slow_reader_loses_lines_and_never_sees_half_of_one(
     padding = "x" * 9000  # more than a pipe takes in one piece
     with reader(monkeypatch) as hears:
         for number in range(40):
-            say({"number": number, "padding": padding}, patience_s=0)
+            print_json({"number": number, "padding": padding}, patience_s=0)
         first = drained(hears)
         assert not first.endswith(b"\n")  # the pipe was full in the middle of a line
-        say({"number": 40, "padding": ""})
+        print_json({"number": 40, "padding": ""})
         lines = (first + drained(hears)).splitlines()
     numbers = [json.loads(line)["number"] for line in lines]
     assert numbers == sorted(set(numbers))
@@ -62,8 +62,8 @@ def test_a_slow_reader_loses_lines_and_never_sees_half_of_one(
 
 def test_a_reader_that_has_gone_does_not_block_the_writer() -> None:
     code = (
-        f"import sys; from {say.__module__} import say; sys.stdin.read()\n"
-        "for number in range(1000): say({'number': number}, patience_s=60)\n"
+        f"import sys; from {print_json.__module__} import print_json; sys.stdin.read()\n"
+        "for number in range(1000): print_json({'number': number}, patience_s=60)\n"
         "sys.stderr.write('done')"
     )
     with subprocess.Popen(

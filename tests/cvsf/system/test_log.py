@@ -3,13 +3,14 @@
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cvsf.system.log import start_log
+from cvsf.system.log import relay, relay_all, start_log, terminal
 
 log = logging.getLogger("camera.cam0")
 
@@ -91,3 +92,44 @@ def test_a_log_line_on_a_terminal_is_a_sentence(monkeypatch: pytest.MonkeyPatch)
     log.info("camera found", extra={"seq": 7, "size": "640x480"})
     (line,) = terminal.getvalue().splitlines()
     assert line.rstrip().endswith("INFO     camera found  seq=7  size=640x480")
+
+
+def test_a_line_of_another_process_is_logged_as_if_it_were_logged_here(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    relay('{"level": "error", "from": "node", "event": "camera lost", "seq": 7, "error": "Oh"}\n')
+    relay("Segmentation fault\n")
+    relay('{"level": 3}')
+    relay("\n")
+    said = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
+    assert said == [
+        ("node", "ERROR", "camera lost"),
+        ("cvsf.system.log", "WARNING", "Segmentation fault"),
+        ("cvsf.system.log", "WARNING", '{"level": 3}'),
+    ]
+    assert (vars(caplog.records[0])["seq"], vars(caplog.records[0])["error"]) == (7, "Oh")
+
+
+def test_a_relayed_exception_is_below_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = listening(monkeypatch, Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+    start_log()
+    reads, writes = os.pipe()
+    os.write(
+        writes, b'{"level": "error", "from": "node", "event": "lost", "error": "Trace\\nOh"}\n'
+    )
+    os.close(writes)
+    relay_all(os.fdopen(reads, "rb")).join(10)
+    first, *rest = [line.strip() for line in screen.getvalue().splitlines()]
+    assert first.endswith("ERROR    lost")
+    assert rest == ["Trace", "Oh"]
+
+
+def test_a_table_shares_the_console_of_a_log_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = listening(monkeypatch, Terminal())
+    start_log()
+    console, lock = terminal()
+    assert console.file is screen
+    assert lock is logging.getLogger().handlers[0].lock

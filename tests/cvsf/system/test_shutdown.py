@@ -81,7 +81,7 @@ def test_a_signal_sets_the_event_and_nothing_else(number: int) -> None:
 def test_lines_of_the_starter_are_passed_on_and_its_closed_pipe_stops_the_process() -> None:
     code = (
         f"told = threading.Event()\nstop.{stop_with_starter.__name__}("
-        "told, lambda word: os.write(1, b'heard ' + word))\n"
+        "told, lambda line: os.write(1, b'heard ' + line.encode() + bytes([10])))\n"
         f"{READY}told.wait(60)\nsys.exit(4)"
     )
     with child(code) as process:
@@ -97,7 +97,7 @@ def test_lines_of_the_starter_are_passed_on_and_its_closed_pipe_stops_the_proces
 def test_a_process_that_does_not_stop_after_its_starter_exits_with_1() -> None:
     code = (
         "stop._PATIENCE_S = 0.05\n"
-        f"stop.{stop_with_starter.__name__}(threading.Event())\n{READY}time.sleep(60)"
+        f"stop.{stop_with_starter.__name__}(threading.Event(), print)\n{READY}time.sleep(60)"
     )
     with child(code) as process:
         assert process.stdin is not None

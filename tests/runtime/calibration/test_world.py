@@ -55,8 +55,8 @@ def test_without_cameras_a_skeleton_stays_in_the_bodys_own_frame(take: Filmed) -
         assert skeleton.calibration == 0
         assert world.about() is None
         world.close()
-    assert World(None).figures() == {"world": None}
-    assert "waiting_for" in World(KnownCameras([])).figures()["world"]
+    assert World(None).stats().to_map() == {"world": None}
+    assert "waiting_for" in World(KnownCameras([])).stats().to_map()["world"]
 
 
 def test_with_cameras_it_is_in_metres_where_the_skier_is(
@@ -126,7 +126,7 @@ def test_a_knocked_camera_is_left_out_within_a_second_and_the_rest_go_on(
     assert all(used[:knocked])
     assert not any(used[knocked + HZ :])
     assert world.moves == 1
-    assert world.figures()["world"]["moved"] == ["cam1"]
+    assert world.stats().to_map()["world"]["moved"] == ["cam1"]
     about = world.about()
     assert about is not None
     assert [c for c, told in about["cameras"].items() if told["moved"]] == ["cam1"]
@@ -140,10 +140,10 @@ def test_a_camera_turned_back_is_used_again(take: Filmed, cameras: Calibration) 
     poses = take.poses()
     for pose in poses[: round((BUMP_S + 1) * HZ)]:
         _reconstructed(world, pose)
-    assert world.figures()["world"]["moved"] == ["cam1"]
+    assert world.stats().to_map()["world"]["moved"] == ["cam1"]
     for n, pose in enumerate(poses[:HZ]):  # as it stood at first
         last = _reconstructed(world, replace(pose, t_ns=poses[-1].t_ns + n * 10**9 // HZ))
-    assert world.figures()["world"]["moved"] == []
+    assert world.stats().to_map()["world"]["moved"] == []
     assert last is not None
     assert "cam1" in last.views
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cvsf.system.errors import Refusal
 from runtime.commands.watch import watch
 from runtime.streaming.zmq_publisher import STATS as TOPIC
-from runtime.streaming.zmq_publisher import Streamer
+from runtime.streaming.zmq_publisher import ZmqPublisher
 from tests.support.hub_stats import STATS
 
 
@@ -23,7 +23,7 @@ def hub(last: int) -> Iterator[int]:
     stop, port, ready = threading.Event(), [0], threading.Event()
 
     def publish() -> None:
-        with closing(Streamer("tcp://127.0.0.1:*")) as streamer:
+        with closing(ZmqPublisher("tcp://127.0.0.1:*")) as streamer:
             port[0] = streamer.port
             ready.set()
             heard = 0

@@ -11,7 +11,7 @@ import pytest
 from cvsf.system.errors import Refusal
 from runtime.detection.bundle import load_bundle
 from runtime.detection.detector import Detector, Person
-from runtime.telemetry.stage_timer import Stages
+from runtime.telemetry.stage_timer import StageTimer
 from tests.support.generated_bundle import generated
 
 Picture = npt.NDArray[np.uint8]
@@ -49,7 +49,7 @@ def test_a_spot_in_the_picture_is_found_at_its_pixel(
     name: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
     detector = _detector(generated(name, tmp_path))
-    stages = Stages()
+    stages = StageTimer()
     for k in range(8):
         picture, spots = _picture(size, shift=0.004 * k)
         found = detector.detect({"cam0": picture}, k * 50_000_000, stages)
@@ -69,7 +69,7 @@ def test_views_of_different_size_in_one_instant_do_not_mix(name: str, tmp_path: 
     made = {f"cam{v}": _picture(size) for v, size in enumerate(SIZES[:4])}
     for k in range(4):
         pictures = {camera: picture for camera, (picture, _) in made.items()}
-        found = detector.detect(pictures, k * 50_000_000, Stages())
+        found = detector.detect(pictures, k * 50_000_000, StageTimer())
         assert list(found) == list(made)
         for camera, (picture, spots) in made.items():
             assert _off_px(found[camera], spots) <= 0.008 * max(picture.shape)
@@ -81,7 +81,7 @@ def test_a_person_at_the_edge_is_found_in_a_crop_that_leaves_the_picture(tmp_pat
     left = int(spots[0, 0]) - 30
     cut, spots = picture[60:, left:].copy(), spots - [left, 60]
     for k in range(3):
-        found = detector.detect({"cam0": cut}, k * 50_000_000, Stages())
+        found = detector.detect({"cam0": cut}, k * 50_000_000, StageTimer())
         assert _off_px(found["cam0"], spots) < 1.5  # a cell of the heatmap is 9 px
 
 
@@ -100,7 +100,7 @@ def test_the_same_pictures_give_the_same_people_after_a_reset(tmp_path: Path) ->
     def played() -> list[npt.NDArray[np.float32]]:
         people = []
         for k, picture in enumerate(pictures):
-            found = detector.detect({"a": picture, "b": picture}, k * 50_000_000, Stages())
+            found = detector.detect({"a": picture, "b": picture}, k * 50_000_000, StageTimer())
             people += [person.keypoints_px for person in found.values()]
         return people
 
@@ -116,7 +116,7 @@ def test_after_a_jump_in_time_whole_pictures_are_searched_again(tmp_path: Path) 
     picture, _ = _picture((640, 480))
     searched = []
     for t_ms in [*range(0, 2000, 50), 2600, 1000]:
-        stages = Stages()
+        stages = StageTimer()
         detector.detect({"cam0": picture}, t_ms * 1_000_000, stages)
         stages.end_instant()
         searched.append("detect" in stages.percentiles())
@@ -139,7 +139,7 @@ def test_whole_pictures_are_searched_in_turns(tmp_path: Path) -> None:
     detector._boxes.run = run  # type: ignore[method-assign]
     picture, _ = _picture((640, 480))
     for k in range(80):
-        detector.detect({f"cam{v}": picture for v in range(4)}, k * 50_000_000, Stages())
+        detector.detect({f"cam{v}": picture for v in range(4)}, k * 50_000_000, StageTimer())
         looked.append(0)
     late = looked[len(looked) // 2 :]
     assert sum(late) == pytest.approx(4 * 40 / 10, abs=4)
@@ -149,8 +149,8 @@ def test_whole_pictures_are_searched_in_turns(tmp_path: Path) -> None:
 def test_an_empty_picture_holds_nobody(tmp_path: Path) -> None:
     detector = _detector(generated("sim-skier", tmp_path))
     black = np.zeros((480, 640, 3), np.uint8)
-    assert detector.detect({"cam0": black}, 0, Stages()) == {}
-    assert detector.detect({}, 50_000_000, Stages()) == {}
+    assert detector.detect({"cam0": black}, 0, StageTimer()) == {}
+    assert detector.detect({}, 50_000_000, StageTimer()) == {}
 
 
 def test_a_network_with_other_joints_is_refused(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_bystander_of_the_real_clip_does_not_steal_the_view(shared_data: Pat
         pictures = {
             f"cam{v}": np.asarray(video.read()[1], np.uint8) for v, video in enumerate(videos)
         }
-        found = detector.detect(pictures, k * 16_666_667, Stages())
+        found = detector.detect(pictures, k * 16_666_667, StageTimer())
         for v, lens in enumerate(lenses[:2]):
             in_view = np.array(lens["R"]) @ truth[k, 11:13].mean(0) + lens["t_mm"]
             x, y, w = np.array(lens["K"]) @ in_view

@@ -87,7 +87,7 @@ def test_a_live_instant_waits_for_its_deadline_and_a_frame_after_that_is_late(
     assert desk.groups() == [{"cam0": 0}]
     desk.give("cam1", 0)
     assert desk.groups() == []
-    assert desk.assembler.figures() == {
+    assert desk.assembler.stats().to_map() == {
         "frames_late": 1, "frames_ahead": 0, "frames_beyond_shortest": 0
     }  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_a_frame_from_the_future_is_counted_and_makes_no_other_late(receiver: Re
     desk.now_ns = START_NS + PERIOD_NS
     desk.give("cam0", 1)
     assert desk.groups() == [{"cam0": 1}]
-    assert desk.assembler.figures()["frames_ahead"] == 1
+    assert desk.assembler.stats().to_map()["frames_ahead"] == 1
 
 
 def test_files_wait_for_as_many_cameras_as_were_asked_for_however_late(
@@ -135,6 +135,6 @@ def test_the_end_of_the_shorter_file_stops_the_longer_one_there(
     assert desk.groups() == [{"long": 0, "short": 0}, {"long": 1, "short": 1}]
     assert long.stop_reason == "a shorter file has ended after 2 pictures"
     assert long.taken == 4
-    assert desk.assembler.figures()["frames_beyond_shortest"] == 3
+    assert desk.assembler.stats().to_map()["frames_beyond_shortest"] == 3
     (said,) = caplog.records
     assert "shorter one has ended" in said.getMessage()

@@ -63,8 +63,8 @@ def test_a_promoted_engine_serves_and_so_does_the_one_gone_back_to(
     assert serves(serving, "better")
     registry.roll_back("after all")
     assert serves(serving, "good")
-    assert serving.figures()["engine_swaps"] == 2
-    assert serving.figures()["engine_trouble"] is None
+    assert serving.stats().to_map()["engine_swaps"] == 2
+    assert serving.stats().to_map()["engine_trouble"] is None
 
 
 def test_the_engine_stays_until_the_promoted_one_is_taken(
@@ -206,5 +206,5 @@ def test_the_plan_takes_over_from_onnx_runtime_and_one_that_fails_changes_nothin
     promote("unbuildable")
     assert serves(serving, "unbuildable")
     assert until(lambda: "Unsupported SM" in (serving.trouble or ""), 20)
-    assert serving.figures()["engine_plan"] is None
+    assert serving.stats().to_map()["engine_plan"] is None
     serving.engine.warm(2)

@@ -57,7 +57,7 @@ class Hub:
 
     @property
     def quality(self) -> dict[str, object]:
-        found: dict[str, object] = self.shadow.figures()["quality"]
+        found: dict[str, object] = self.shadow.stats().to_map()["quality"]
         return found
 
     def close(self) -> None:

@@ -158,7 +158,7 @@ def test_a_disk_that_stays_broken_is_counted_at_the_end(tmp_path: Path) -> None:
     started = time.monotonic()
     recorder.close()
     assert time.monotonic() - started < 15
-    assert recorder.lost == recorder.figures()["messages_lost"] == 1
+    assert recorder.lost == recorder.stats().to_map()["messages_lost"] == 1
 
 
 def test_a_pause_seals_and_recording_goes_on_in_a_new_segment(tmp_path: Path) -> None:
@@ -189,8 +189,8 @@ def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
     gate.free = 4_000_000_000
     assert until(lambda: not recorder.recording)
     assert not recorder.put(make_frame(1))
-    assert recorder.figures()["recording_halted"] == {"space": "disk full"}
-    assert recorder.figures()["disk_alarm"]
+    assert recorder.stats().to_map()["recording_halted"] == {"space": "disk full"}
+    assert recorder.stats().to_map()["disk_alarm"]
     assert until(lambda: len(read_manifest(tmp_path / "s").segments) == 1)
     gate.free = 10**11
     assert until(lambda: recorder.recording)
@@ -198,6 +198,29 @@ def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
     recorder.close()
     assert recorder.dropped == {"disk full": 1}
     assert recorded_seqs(tmp_path / "s") == [0, 2]
+
+
+def test_record_pressed_on_a_full_disk_goes_on_by_itself_once_there_is_ample_room(
+    tmp_path: Path,
+) -> None:
+    gate = Gate()
+    recorder = Recorder(tmp_path / "s", FRAMES, storage=gate, sync_s=0.02)
+    recorder.put(make_frame(0))
+    gate.free = 4_000_000_000
+    assert until(lambda: not recorder.recording)
+    recorder.pause()
+    recorder.resume_recording()
+    assert recorder.stats().recording_halted == {"space": "disk full"}
+    assert recorder.stats().disk_kept_free_gb == 5.0
+    gate.free = 5_500_000_000  # above the limit, not yet a fifth above it
+    assert not until(lambda: recorder.recording, 1.5)
+    gate.free = 6_100_000_000
+    assert until(lambda: recorder.recording)
+    assert recorder.put(make_frame(1))
+    recorder.close()
+    assert recorded_seqs(tmp_path / "s") == [0, 1]
+    assert all(SessionReader(tmp_path / "s").verify().values())
+    assert [s.ended for s in read_manifest(tmp_path / "s").segments] == ["disk full", "closed"]
 
 
 def test_too_little_room_is_refused_at_the_start(tmp_path: Path) -> None:
@@ -254,7 +277,7 @@ def test_no_recording_leaves_no_folder(tmp_path: Path) -> None:
     assert not recorder.put(make_instant(recorder.next_instant()))
     recorder.pause()
     recorder.resume_recording()
-    assert recorder.figures() == {"session": None, "recording": False}
+    assert recorder.stats().to_map() == {"session": None, "recording": False}
     recorder.close()
     assert not (tmp_path / "s").exists()
 

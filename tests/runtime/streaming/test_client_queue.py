@@ -5,19 +5,19 @@ import asyncio
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from runtime.streaming.client_queue import Viewer
+from runtime.streaming.client_queue import Client
 
 
 def test_of_every_topic_the_two_newest_messages_are_sent_topics_in_turn() -> None:
     told: list[int] = []
 
     async def serve_one(connection: ServerConnection) -> None:
-        viewer = Viewer(connection, live=False, smooth=False)
+        client = Client(connection, live=False, smooth=False)
         for n in range(5):
-            told.append(viewer.tell("skeleton", f"skeleton {n}"))
-        told.append(viewer.tell("stats", "stats 0"))
-        told.append(viewer.dropped)
-        sending = asyncio.create_task(viewer.send_all())
+            told.append(client.queue("skeleton", f"skeleton {n}"))
+        told.append(client.queue("stats", "stats 0"))
+        told.append(client.dropped)
+        sending = asyncio.create_task(client.send_all())
         await connection.wait_closed()
         sending.cancel()
 

@@ -13,9 +13,10 @@ from websockets.http11 import Request, Response
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from runtime.streaming.http_routes import Answers, forbidden, is_let_in, is_loopback, not_found
+from runtime.stats import Stats
+from runtime.streaming.http_routes import Routes, forbidden, is_allowed, is_loopback, not_found
 from runtime.streaming.web_server import WebServer
-from runtime.telemetry.prometheus import Gauges
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 _STATS = {
     "instants": 80,
@@ -68,7 +69,7 @@ def test_the_page_and_its_files_are_served_and_load_nothing_from_elsewhere(
 
 
 def test_metrics_are_what_prometheus_reads(server: WebServer) -> None:
-    server.send_stats(_STATS)
+    server.send_stats(Stats.model_validate(_STATS))
     status, headers, body = _get(server, "/metrics")
     text = body.decode()
     assert status == 200
@@ -103,21 +104,21 @@ def test_a_foreign_host_or_origin_is_refused(server: WebServer) -> None:
 
 
 @pytest.fixture
-def gauges() -> Gauges:
-    return Gauges()
+def metrics() -> PrometheusMetrics:
+    return PrometheusMetrics()
 
 
 @pytest.fixture
-def answers(gauges: Gauges) -> Answers:
-    return Answers(gauges)
+def routes(metrics: PrometheusMetrics) -> Routes:
+    return Routes(metrics)
 
 
 def get(path: str) -> Request:
     return Request(path, Headers({"Host": "127.0.0.1:5602"}))
 
 
-def health(answers: Answers) -> tuple[int, dict[str, object]]:
-    response = answers.to(get("/health"))
+def health(routes: Routes) -> tuple[int, dict[str, object]]:
+    response = routes.response(get("/health"))
     assert response is not None
     said = json.loads(response.body)
     assert isinstance(said, dict)
@@ -151,40 +152,40 @@ def test_only_localhost_and_loopback_addresses_mean_this_machine(host: str, loop
         ([], False),
     ],
 )
-def test_a_browser_is_let_in_under_one_loopback_name_and_from_its_own_page(
+def test_a_browser_is_allowed_under_one_loopback_name_and_from_its_own_page(
     fields: list[tuple[str, str]], let_in: bool
 ) -> None:
     headers = Headers()
     for name, value in fields:
         headers[name] = value
-    assert is_let_in(headers) is let_in
+    assert is_allowed(headers) is let_in
 
 
 def test_health_is_starting_then_ok_then_stalled_once_no_figures_came_for_long(
-    server: WebServer, answers: Answers, gauges: Gauges
+    server: WebServer, routes: Routes, metrics: PrometheusMetrics
 ) -> None:
-    server.send_stats(_STATS)
+    server.send_stats(Stats.model_validate(_STATS))
     assert _get(server, "/health")[0] == 200  # over a real connection; the rest without one
-    code, said = health(answers)
+    code, said = health(routes)
     assert (code, said["status"], said["stats_age_s"]) == (503, "starting", None)
-    gauges.stats = {"instants_per_s": 19.5, "engine": "lifter-1"}
-    answers.heard_s = time.monotonic()
-    code, said = health(answers)
+    metrics.stats = Stats(instants_per_s=19.5, engine="lifter-1")
+    routes.stats_s = time.monotonic()
+    code, said = health(routes)
     assert (code, said["status"], said["instants_per_s"]) == (200, "ok", 19.5)
-    answers.heard_s = time.monotonic() - 60
-    code, said = health(answers)
+    routes.stats_s = time.monotonic() - 60
+    code, said = health(routes)
     assert (code, said["status"], said["engine"]) == (503, "stalled", "lifter-1")
     assert isinstance(said["stats_age_s"], float)
     assert said["stats_age_s"] >= 60
 
 
-def test_a_query_changes_no_file_and_an_unknown_path_has_no_answer(answers: Answers) -> None:
-    page, asked = answers.to(get("/")), answers.to(get("/index.html?x=1"))
+def test_a_query_changes_no_file_and_an_unknown_path_has_no_answer(routes: Routes) -> None:
+    page, asked = routes.response(get("/")), routes.response(get("/index.html?x=1"))
     assert page is not None
     assert asked is not None
     assert page.body == asked.body
-    for path in ("/healthy", "/page.js/", "/../answers.py", "//etc/passwd", ""):
-        assert answers.to(get(path)) is None
+    for path in ("/healthy", "/page.js/", "/../http_routes.py", "//etc/passwd", ""):
+        assert routes.response(get(path)) is None
 
 
 def _sent(response: Response | None) -> tuple[int, Headers]:
@@ -193,8 +194,10 @@ def _sent(response: Response | None) -> tuple[int, Headers]:
     return response.status_code, response.headers
 
 
-def test_every_answer_lets_a_page_load_from_its_own_host_only(answers: Answers) -> None:
-    sent = [_sent(r) for r in (answers.to(get("/")), answers.to(get("/metrics")), not_found())]
+def test_every_answer_lets_a_page_load_from_its_own_host_only(routes: Routes) -> None:
+    sent = [
+        _sent(r) for r in (routes.response(get("/")), routes.response(get("/metrics")), not_found())
+    ]
     sent.append(_sent(forbidden()))
     assert [code for code, _ in sent] == [200, 200, 404, 403]
     for _, headers in sent:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvsf.skeleton import H36M_16
-from runtime.streaming.json_codec import about, picture, skeleton_json, spoken, to_json
+from runtime.streaming.json_codec import about, jsonable, picture, skeleton_json, to_json
 from tests.support.material import make_frame, make_pose, make_skeleton
 
 
@@ -20,7 +20,7 @@ def test_what_is_not_finite_is_null_and_arrays_are_lists_of_five_decimals() -> N
         3: {"d": np.array([2 / 3])},
         "e": np.bool_(True),
     }
-    assert spoken(told) == {
+    assert jsonable(told) == {
         "a": [[pytest.approx(1 / 3), None]],
         "b": [1, 2],
         "c": [0.5, None, 7],

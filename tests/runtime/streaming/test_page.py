@@ -1,175 +1,30 @@
 """The page in a real browser: the skeleton moves, pictures have overlays, the button records."""
 
-import threading
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 import pytest
 
-from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.skeleton import H36M_16
+from runtime.stats import CameraStats, Stats
+from runtime.streaming import web_server
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
+from runtime.telemetry.alarms import alarms
 from tests.support.headless_browser import Chromium, find_chromium
+from tests.support.hub_stats import ALARMED, EIGHT
 from tests.support.make_pictures import page_picture
-from tests.support.material import make_frame
+from tests.support.shown_hub import CAMERAS, ShownHub
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on PATH")
 
-_CAMERAS = tuple(f"cam{view}" for view in range(4))
-_PLACES = {
-    "hip": (0, 0, 0), "spine": (0, 0.05, 0.25), "thorax": (0, 0.12, 0.48), "head": (0, 0.2, 0.72),
-    "hip_": (0.13, 0, -0.02), "knee": (0.16, 0.12, -0.45), "ankle": (0.17, -0.1, -0.85),
-    "shoulder": (0.19, 0.12, 0.46), "elbow": (0.38, 0.2, 0.22), "wrist": (0.4, 0.45, 0.2),
-}  # fmt: skip
-
-
-_FOUND = {
-    "calibration": 3, "cause": "moved", "instants": 64, "age_s": 2.0, "scale_source": "height",
-    "moved": ["cam2"], "moves": 1, "misfit": {"cam0": 0.006, "cam1": 0.04, "cam2": 0.5},
-}  # fmt: skip
-
-
-def _rig() -> dict[str, Any]:
-    """Four cameras 8 m away that look at the origin; one of them has moved."""
-    cameras = {}
-    for view, camera in enumerate(_CAMERAS):
-        turn = np.pi / 2 * view
-        ahead = np.array([-np.cos(turn), -np.sin(turn), 0.0])
-        right = np.cross(ahead, [0.0, 0.0, 1.0])
-        cameras[camera] = {
-            "centre": -8 * ahead + [0, 0, 1.5],
-            "view_from_world": np.stack([right, [0.0, 0.0, -1.0], ahead]),
-            "focal_px": 700.0,
-            "image_px": [640, 480],
-            "moved": camera == "cam2",
-        }
-    return {"number": 3, "scale_source": "height", "cameras": cameras}
-
-
-def _body(t_s: float) -> npt.NDArray[np.float64]:
-    """A figure that leans from side to side, z up, x to its right."""
-    joints = []
-    for joint in H36M_16.joints:
-        sided = joint[0] in "lr" and joint not in _PLACES
-        name = {"hip": "hip_"}.get(joint[1:], joint[1:]) if sided else joint
-        x, y, z = _PLACES[name]
-        joints.append((-x if sided and joint[0] == "l" else x, y, z))
-    lean = 0.45 * np.sin(1.3 * t_s)
-    turn = np.array([[np.cos(lean), 0, np.sin(lean)], [0, 1, 0], [-np.sin(lean), 0, np.cos(lean)]])
-    body: npt.NDArray[np.float64] = 2 * np.array(joints) @ turn.T
-    return body
-
-
-def _picture(view: int, keypoints_px: npt.NDArray[np.float64]) -> bytes:
-    image = np.full((480, 640, 3), (238, 232, 225), np.uint8)
-    cv2.rectangle(image, (0, 0), (640, 130 + 10 * view), (205, 150, 100), -1)
-    for parent, child in H36M_16.bones:
-        ends = keypoints_px[[parent, child]].astype(int).tolist()
-        cv2.line(image, ends[0], ends[1], (60, 45, 150), 26)
-    return bytes(cv2.imencode(".jpg", image)[1].tobytes())
-
-
-class _Hub:
-    """A thread that gives the server what a hub's output thread does."""
-
-    def __init__(self, world: bool = False) -> None:
-        self.recording, self.world = False, world
-        self.asked: list[bool] = []
-        self.server = WebServer(
-            port=0,
-            about=about(H36M_16, _CAMERAS, "lifter-1", world=_rig() if world else None),
-            on_record=self._record,
-        )
-        self.address = f"http://127.0.0.1:{self.server.port}/"
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.server.close()
-
-    def _record(self, wanted: bool) -> None:
-        self.asked.append(wanted)
-        self.recording = wanted
-
-    def _run(self) -> None:
-        instant = 0
-        while not self._stop.wait(0.05):
-            self._give(instant)
-            if instant % 10 == 0:
-                self.server.send_stats(self._stats(instant))
-            instant += 1
-
-    def _give(self, instant: int) -> None:
-        body, t_ns = _body(instant * 0.05), 1 + instant * 50_000_000
-        confidence = np.full(len(H36M_16), 0.95, np.float32)
-        turns = [0.4 + np.pi / 2 * view for view in range(len(_CAMERAS))]
-        across = [body[:, 0] * np.cos(turn) + body[:, 1] * np.sin(turn) for turn in turns]
-        keypoints = [np.stack([320 + 85 * x, 230 - 95 * body[:, 2]], -1) for x in across]
-        self.server.send(
-            Skeleton(
-                t_ns=t_ns,
-                uncertainty_ns=0,
-                instant=instant,
-                engine="lifter-1",
-                joints=body.astype(np.float32),
-                confidence=confidence,
-                views=_CAMERAS,
-                measured=True,
-                frame_of_reference="world" if self.world else "canonical",
-                scale_source="height" if self.world else "unit",
-            )
-        )
-        pose = MultiviewPose(
-            t_ns=t_ns,
-            instant=instant,
-            cameras=_CAMERAS,
-            image_px=np.full((len(_CAMERAS), 2), (640, 480), np.float32),
-            keypoints_px=np.array(keypoints, np.float32),
-            confidence=np.tile(confidence, (len(_CAMERAS), 1)),
-        )
-        frames = {}
-        for view, camera in enumerate(_CAMERAS):
-            if (instant + view) % 3 == 0:
-                frames[camera] = make_frame(
-                    camera, instant, _picture(view, keypoints[view]), t_ns=t_ns
-                )
-        moment = Instant(index=instant, t_ns=t_ns, frames={}, expected=_CAMERAS, spread_ns=0)
-        self.server.show(moment, frames, pose)
-
-    def _stats(self, instant: int) -> dict[str, Any]:
-        camera = {"fps": 20.0, "received": instant, "dropped": 0, "clock_error_ms": 0.3}
-        return {
-            "t_s": instant * 0.05,
-            "instants": instant,
-            "instants_full": instant,
-            "instants_per_s": 20.0,
-            "instants_partial_per_s": 0.0,
-            "skeletons": instant,
-            "skeletons_predicted": 0,
-            "latency_ms": {"detect": {"p50": 21.0, "p95": 31.0}, "lift": {"p50": 2.0, "p95": 4.0}},
-            "cameras": {name: camera | {"confidence": 0.9, "state": "live"} for name in _CAMERAS},
-            "world": _FOUND if self.world else {"calibration": 0, "waiting_for": "movement"},
-            "engine": "lifter-1",
-            "detector": "skier-1",
-            "session": "/data/sessions/2026-11-22T14-03-11Z" if self.recording else None,
-            "recording": self.recording,
-            "disk_free_gb": 81.2,
-            "free_recording_s": 22340.0,
-        }
-
 
 @pytest.fixture
-def hub() -> Iterator[_Hub]:
-    hub = _Hub()
+def hub() -> Iterator[ShownHub]:
+    hub = ShownHub()
     yield hub
     hub.close()
 
@@ -181,7 +36,7 @@ def browser() -> Iterator[Chromium]:
 
 
 def test_the_skeleton_moves_and_the_pictures_carry_their_overlay(
-    hub: _Hub, browser: Chromium
+    hub: ShownHub, browser: Chromium
 ) -> None:
     browser.open(hub.address)
     first = browser.wait_for("window.cvsf && cvsf.skeletons > 5 && cvsf.instant")
@@ -190,7 +45,7 @@ def test_the_skeleton_moves_and_the_pictures_carry_their_overlay(
         "cvsf.tiles.pictures >= 12 && cvsf.tiles.overlays >= 12 && cvsf.scene.drawn > 5"
     )
     assert browser.ask("cvsf.tiles.broken") == 0
-    assert browser.ask("document.querySelectorAll('.tile').length") == len(_CAMERAS)
+    assert browser.ask("document.querySelectorAll('.tile').length") == len(CAMERAS)
     assert browser.ask("[...document.querySelectorAll('.silent')].every((p) => p.hidden)")
     assert browser.ask("document.getElementById('banner').hidden")
     # The overlay is really on the tile: pixels in the two colours of the limbs.
@@ -202,13 +57,15 @@ def test_the_skeleton_moves_and_the_pictures_carry_their_overlay(
 
 
 def test_the_world_shows_cameras_in_their_places_and_which_has_moved(browser: Chromium) -> None:
-    with closing(_Hub(world=True)) as hub:
+    with closing(ShownHub(world=True)) as hub:
         browser.open(hub.address)
         browser.wait_for("window.cvsf && cvsf.skeletons > 5 && cvsf.scene.drawn > 5")
-        assert browser.ask("cvsf.scene.rig.cameras.length") == len(_CAMERAS)
+        assert browser.ask("cvsf.scene.rig.cameras.length") == len(CAMERAS)
         assert browser.wait_for("document.getElementById('moved').textContent === 'cam2'")
         assert browser.ask("document.getElementById('metres').textContent").endswith("height")
-        assert "3 · moved" in browser.ask("document.getElementById('rig').textContent")
+        assert "no. 3 · after a camera moved" in browser.ask(
+            "document.getElementById('rig').textContent"
+        )
         assert browser.ask("document.querySelector('.tile.moved').dataset.camera") == "cam2"
         assert browser.ask("cvsf.scene.trail.length") > 1
         for tint in ((74, 222, 128), (250, 204, 21), (255, 93, 93)):  # sure, fair, moved
@@ -226,7 +83,9 @@ def _count_pixels(canvas: str, tint: tuple[int, int, int]) -> str:
     )
 
 
-def test_the_record_button_asks_the_hub_and_shows_its_state(hub: _Hub, browser: Chromium) -> None:
+def test_the_record_button_asks_the_hub_and_shows_its_state(
+    hub: ShownHub, browser: Chromium
+) -> None:
     browser.open(hub.address)
     browser.wait_for("window.cvsf && cvsf.recording === false && cvsf.skeletons > 2")
     browser.click("#record")
@@ -240,20 +99,20 @@ def test_the_record_button_asks_the_hub_and_shows_its_state(hub: _Hub, browser: 
 
 
 def test_a_lost_hub_is_shown_and_then_connected_again(browser: Chromium) -> None:
-    hub = _Hub()
+    hub = ShownHub()
     port = hub.server.port
     browser.open(hub.address)
     browser.wait_for("window.cvsf && cvsf.skeletons > 2")
     hub.close()
     browser.wait_for("!document.getElementById('banner').hidden")
     assert "lost" in browser.ask("document.getElementById('banner').textContent")
-    with closing(WebServer(port=port, about=about(H36M_16, _CAMERAS, "lifter-2"))):
+    with closing(WebServer(port=port, about=about(H36M_16, CAMERAS, "lifter-2"))):
         browser.wait_for("cvsf.connected && document.getElementById('banner').hidden")
         assert browser.wait_for("document.getElementById('engine').textContent") == "lifter-2"
 
 
 def test_dragging_turns_the_scene_and_every_up_axis_is_drawn_upright(
-    hub: _Hub, browser: Chromium
+    hub: ShownHub, browser: Chromium
 ) -> None:
     browser.open(hub.address)
     browser.wait_for("window.cvsf && cvsf.skeletons > 2")
@@ -278,8 +137,71 @@ def test_dragging_turns_the_scene_and_every_up_axis_is_drawn_upright(
             assert upright == [[0, 0, 1]]
 
 
+_CUT = """[...document.querySelectorAll('body *')]
+    .filter((e) => e.textContent.trim() && e.clientWidth && e.scrollWidth > e.clientWidth)
+    .map((e) => `${e.id || e.tagName} ${e.textContent.trim()}`)"""
+_BOXES = """[...[...document.querySelectorAll('.edge .chip')].filter((e) => e.offsetWidth)
+    .map((e) => [e.offsetLeft, e.offsetTop + e.parentElement.offsetTop, e.offsetWidth,
+        e.offsetHeight]),
+    ...cvsf.scene.rig.labels.map((b) => [b.left, b.top, b.width, b.height])]"""
+
+
+@pytest.mark.parametrize("size", [(1600, 1000), (1400, 900), (390, 844)])
+def test_eight_cameras_and_every_alarm_fit_without_cut_or_overlapping_labels(
+    size: tuple[int, int],
+) -> None:
+    stats = ALARMED | {"alarms": alarms(Stats.model_validate(ALARMED))}
+    with (
+        closing(ShownHub(EIGHT, world=True, stats=stats)) as hub,
+        closing(Chromium(*size)) as browser,
+    ):
+        browser.open(hub.address)
+        browser.wait_for("window.cvsf && cvsf.scene.rig.labels.length > 3")
+        browser.wait_for("document.querySelectorAll('#alarms li').length === 7")
+        assert browser.ask("document.scrollingElement.scrollWidth - innerWidth") <= 0
+        assert browser.ask(_CUT) == []
+        boxes = browser.ask(_BOXES)
+        assert len(boxes) > 8
+        for n, one in enumerate(boxes):
+            assert not any(_overlap(one, other) for other in boxes[n + 1 :]), boxes
+        shown = browser.ask("document.getElementById('alarms').innerText")
+        assert all(alarm in shown for alarm in stats["alarms"])
+
+
+def _overlap(one: list[float], other: list[float]) -> bool:
+    return all(
+        one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+        for axis in (0, 1)
+    )
+
+
+def test_a_full_disk_is_named_and_record_does_not_wait_for_it_for_ever(browser: Chromium) -> None:
+    halted = {"recording": False, "recording_halted": {"space": "disk full"}}
+    with closing(ShownHub(stats=halted)) as hub:
+        browser.open(hub.address)
+        label = "document.getElementById('record').lastElementChild.textContent"
+        browser.wait_for(f"window.cvsf && {label} === 'Waiting for the disk'")
+        assert browser.ask("document.getElementById('recording').textContent") == "disk full"
+        hub.stats = halted | {"recording_halted": {"space": "disk full", "pause": "paused"}}
+        browser.click("#record")
+        browser.wait_for(f"{label} === 'Record' && !document.getElementById('record').disabled")
+        hub.stats = halted
+        browser.click("#record")
+        browser.wait_for(f"{label} === 'Waiting for the disk'")
+        assert hub.asked == [False, True]
+
+
+def test_every_key_of_the_stats_that_the_page_reads_is_one_that_the_hub_sends() -> None:
+    page = Path(web_server.__file__).with_name("page")
+    read = set(re.findall(r"\bstats\.(\w+)", (page / "page.js").read_text()))
+    assert len(read) > 15
+    assert read <= set(Stats.model_fields)
+    of_a_camera = set(re.findall(r"\bfigures\.(\w+)", (page / "tiles.js").read_text()))
+    assert of_a_camera <= set(CameraStats.model_fields)
+
+
 @pytest.mark.slow
-def test_a_picture_of_the_running_page_is_written(hub: _Hub, tmp_path: Path) -> None:
+def test_a_picture_of_the_running_page_is_written(hub: ShownHub, tmp_path: Path) -> None:
     path = tmp_path / "page.png"
     page_picture(hub.address, path, size_px=(1000, 700))
     image = cv2.imread(str(path))

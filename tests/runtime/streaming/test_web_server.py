@@ -19,6 +19,7 @@ from websockets.sync.connection import Connection
 from cvsf.messages import Instant, MultiviewPose, Skeleton
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
+from runtime.stats import Stats
 from runtime.streaming import client_queue
 from runtime.streaming.json_codec import about
 from runtime.streaming.web_server import WebServer
@@ -138,7 +139,7 @@ def test_pages_get_the_cameras_own_jpeg_at_most_8_times_a_second(server: WebServ
             index += 1
             time.sleep(0.01)
         lasted_s = time.monotonic() - started
-        server.send_stats(_STATS)
+        server.send_stats(Stats.model_validate(_STATS))
         pictures = []
         while isinstance(heard := _hear(page), bytes):
             pictures.append(heard)
@@ -153,7 +154,7 @@ def test_pages_get_the_cameras_own_jpeg_at_most_8_times_a_second(server: WebServ
 def test_figures_that_are_not_finite_are_null_for_the_page(server: WebServer) -> None:
     with _connect(server, "/live") as page:
         _hear(page)
-        server.send_stats(_STATS)
+        server.send_stats(Stats.model_validate(_STATS))
         assert _hear(page)["stats"]["cameras"]["cam0"]["clock_error_ms"] is None
     with _connect(server, "/live") as late:  # who comes between two seconds need not wait
         _hear(late)

@@ -17,22 +17,22 @@ from cvsf.messages import Skeleton, from_header, unpack
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from runtime.streaming.json_codec import about
-from runtime.streaming.zmq_publisher import RAW, SMOOTH, STATS, Streamer
+from runtime.streaming.zmq_publisher import RAW, SMOOTH, STATS, ZmqPublisher
 from tests.support.material import make_skeleton
 
 _ABOUT = about(H36M_16, ["cam0", "cam1"], "lifter-1")
 
 
 @pytest.fixture
-def streamer() -> Iterator[Streamer]:
-    with closing(Streamer("tcp://127.0.0.1:*", _ABOUT)) as streamer:
+def streamer() -> Iterator[ZmqPublisher]:
+    with closing(ZmqPublisher("tcp://127.0.0.1:*", _ABOUT)) as streamer:
         yield streamer
 
 
 class _Subscriber:
     """A plain SUB socket, as any client in any language has."""
 
-    def __init__(self, streamer: Streamer, *topics: str) -> None:
+    def __init__(self, streamer: ZmqPublisher, *topics: str) -> None:
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.SUB)
         self.socket.setsockopt(zmq.LINGER, 0)
@@ -40,7 +40,7 @@ class _Subscriber:
             self.socket.setsockopt_string(zmq.SUBSCRIBE, topic)
         self.socket.connect(streamer.endpoint)
 
-    def hear(self, streamer: Streamer, timeout_s: float = 5.0) -> tuple[bytes, bytes] | None:
+    def hear(self, streamer: ZmqPublisher, timeout_s: float = 5.0) -> tuple[bytes, bytes] | None:
         until_s = time.monotonic() + timeout_s
         while time.monotonic() < until_s:
             streamer.poll()
@@ -60,7 +60,7 @@ class _Subscriber:
         self.close()
 
 
-def _wait_until_wanted(streamer: Streamer, topic: bytes, wanted: bool = True) -> None:
+def _wait_until_wanted(streamer: ZmqPublisher, topic: bytes, wanted: bool = True) -> None:
     until_s = time.monotonic() + 5
     while streamer.wants(topic) is not wanted:
         assert time.monotonic() < until_s
@@ -68,7 +68,7 @@ def _wait_until_wanted(streamer: Streamer, topic: bytes, wanted: bool = True) ->
         time.sleep(0.005)
 
 
-def test_a_subscriber_gets_skeletons_as_they_were_sent(streamer: Streamer) -> None:
+def test_a_subscriber_gets_skeletons_as_they_were_sent(streamer: ZmqPublisher) -> None:
     with _Subscriber(streamer, "skeleton.raw") as subscriber:
         _wait_until_wanted(streamer, RAW)
         streamer.send(make_skeleton(5))
@@ -80,7 +80,7 @@ def test_a_subscriber_gets_skeletons_as_they_were_sent(streamer: Streamer) -> No
         assert np.array_equal(skeleton.joints, make_skeleton(5).joints)
 
 
-def test_a_late_subscriber_still_gets_the_about_message(streamer: Streamer) -> None:
+def test_a_late_subscriber_still_gets_the_about_message(streamer: ZmqPublisher) -> None:
     for _ in range(2):
         with _Subscriber(streamer, "about") as subscriber:
             told = subscriber.hear(streamer)
@@ -92,7 +92,7 @@ def test_a_late_subscriber_still_gets_the_about_message(streamer: Streamer) -> N
             assert said["schema"] == 1
 
 
-def test_a_new_engine_is_announced_to_present_subscribers(streamer: Streamer) -> None:
+def test_a_new_engine_is_announced_to_present_subscribers(streamer: ZmqPublisher) -> None:
     with _Subscriber(streamer, "about") as subscriber:
         assert subscriber.hear(streamer) is not None
         streamer.about = _ABOUT | {"engine": "lifter-2"}
@@ -101,7 +101,7 @@ def test_a_new_engine_is_announced_to_present_subscribers(streamer: Streamer) ->
         assert unpack(told[1], trusted=True)["engine"] == "lifter-2"
 
 
-def test_smoothing_is_done_only_while_somebody_asks_for_it(streamer: Streamer) -> None:
+def test_smoothing_is_done_only_while_somebody_asks_for_it(streamer: ZmqPublisher) -> None:
     streamer.send(make_skeleton(1))
     assert not streamer.wants(SMOOTH)
     with _Subscriber(streamer, "skeleton.smooth") as subscriber:
@@ -114,7 +114,7 @@ def test_smoothing_is_done_only_while_somebody_asks_for_it(streamer: Streamer) -
     _wait_until_wanted(streamer, SMOOTH, wanted=False)
 
 
-def test_an_empty_subscription_gets_every_topic(streamer: Streamer) -> None:
+def test_an_empty_subscription_gets_every_topic(streamer: ZmqPublisher) -> None:
     with _Subscriber(streamer, "") as subscriber:
         _wait_until_wanted(streamer, STATS)
         streamer.send(make_skeleton(1))
@@ -144,7 +144,7 @@ def _resident_mb() -> float:
 
 
 def test_a_stopped_subscriber_neither_delays_the_hub_nor_grows_its_memory(
-    streamer: Streamer,
+    streamer: ZmqPublisher,
 ) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _DEAF, streamer.endpoint], stdout=subprocess.PIPE, text=True
@@ -168,6 +168,6 @@ def test_a_stopped_subscriber_neither_delays_the_hub_nor_grows_its_memory(
             deaf.kill()
 
 
-def test_a_port_in_use_is_refused_with_a_sentence(streamer: Streamer) -> None:
+def test_a_port_in_use_is_refused_with_a_sentence(streamer: ZmqPublisher) -> None:
     with pytest.raises(Refusal, match=r"cannot be published at .*in use"):
-        Streamer(streamer.endpoint)
+        ZmqPublisher(streamer.endpoint)

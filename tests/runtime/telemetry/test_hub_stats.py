@@ -11,7 +11,7 @@ import pytest
 
 from runtime.ingest.camera_connection import NOT_KEPT, RECORDED, Link, OnDisk, Report, meet
 from runtime.ingest.receiver import Receiver
-from runtime.telemetry.hub_stats import Figures
+from runtime.telemetry.hub_stats import InstantCounter
 from tests.support.material import make_pose
 
 
@@ -41,14 +41,14 @@ def joined(receiver: Receiver, camera: str, report: Report | None = None) -> Lin
     return link
 
 
-def read(figures: Figures, receiver: Receiver, *, final: bool = False) -> dict[str, Any]:
-    return figures.read(receiver, {}, final=final)
+def read(figures: InstantCounter, receiver: Receiver, *, final: bool = False) -> dict[str, Any]:
+    return figures.read(receiver, final=final).to_map()
 
 
 def test_instants_are_counted_from_the_start_and_rated_since_the_last_look(
     receiver: Receiver,
 ) -> None:
-    figures = Figures()
+    figures = InstantCounter()
     pose = make_pose(0)
     alone = replace(pose, confidence=pose.confidence * np.array([[1], [0]], np.float32))
     for shown, full in ((pose, True), (pose, False), (alone, True)):
@@ -69,7 +69,7 @@ def test_every_exposure_is_recorded_not_kept_dropped_or_in_the_ring(receiver: Re
         fates=Counter({RECORDED: 80, NOT_KEPT: 4, "damaged picture": 2}),
     )
     joined(receiver, "cam0", report)
-    camera = read(Figures(), receiver)["cameras"]["cam0"]
+    camera = read(InstantCounter(), receiver)["cameras"]["cam0"]
     assert (camera["recorded"], camera["not_kept"], camera["in_ring"]) == (80, 4, 7)
     assert camera["dropped"] == 100 - 80 - 4 - 7
     assert camera["dropped_by"] == {
@@ -86,7 +86,7 @@ def test_a_camera_is_live_lost_silent_stopped_or_ended(receiver: Receiver) -> No
     ended = joined(receiver, "ended")
     ended.gone = ended.ended = True
     receiver.resume = {("before", "b"): OnDisk(last=9, frames=8)}
-    cameras = read(Figures(), receiver)["cameras"]
+    cameras = read(InstantCounter(), receiver)["cameras"]
     assert {name: one["state"] for name, one in cameras.items()} == {
         "live": "live", "lost": "lost", "silent": "silent", "stopped": "stopped",
         "ended": "ended", "before": "silent",
@@ -97,7 +97,7 @@ def test_a_camera_is_live_lost_silent_stopped_or_ended(receiver: Receiver) -> No
 
 def test_a_cameras_confidence_is_the_mean_of_this_second_alone(receiver: Receiver) -> None:
     joined(receiver, "cam0")
-    figures, pose = Figures(), make_pose(0)
+    figures, pose = InstantCounter(), make_pose(0)
     for sure in (0.5, 0.9):
         views = np.full_like(pose.confidence, sure)
         figures.count_pose(replace(pose, confidence=views), full=True)
@@ -106,7 +106,7 @@ def test_a_cameras_confidence_is_the_mean_of_this_second_alone(receiver: Receive
 
 
 def test_frames_of_every_run_of_a_camera_are_counted_and_rated_once(receiver: Receiver) -> None:
-    figures = Figures()
+    figures = InstantCounter()
     joined(receiver, "cam0").frames = 30
     receiver.runs["cam0", "earlier"] = replace(receiver.links["cam0"], frames=12)
     first = read(figures, receiver)["cameras"]["cam0"]

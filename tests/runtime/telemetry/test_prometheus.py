@@ -5,28 +5,29 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from runtime.telemetry.prometheus import Gauges
+from runtime.stats import Stats
+from runtime.telemetry.prometheus import PrometheusMetrics
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scraped(stats: dict[str, Any]) -> Samples:
     """Every sample by its name and its sorted labels, as Prometheus' own parser reads it."""
-    gauges = Gauges()
-    gauges.stats = stats
+    metrics = PrometheusMetrics()
+    metrics.stats = Stats.model_validate(stats)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(gauges.text().decode())
+        for family in text_string_to_metric_families(metrics.text().decode())
         for sample in family.samples
     }
 
 
 def test_before_the_first_figures_only_the_web_clients_are_counted() -> None:
-    gauges = Gauges()
-    gauges.viewers, gauges.messages_dropped = 2, 5
+    metrics = PrometheusMetrics()
+    metrics.clients, metrics.messages_dropped = 2, 5
     found = {
         sample.name: sample.value
-        for family in text_string_to_metric_families(gauges.text().decode())
+        for family in text_string_to_metric_families(metrics.text().decode())
         for sample in family.samples
     }
     assert found == {"cvsf_viewers": 2, "cvsf_viewer_messages_dropped_total": 5}

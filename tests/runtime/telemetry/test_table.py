@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from runtime.telemetry.table import lasting, stats_table, world_sentence
+from runtime.stats import Stats, WorldState
+from runtime.telemetry.table import StatsTable, duration, world_sentence
 from tests.support.hub_stats import STATS
 
 
 def _text(stats: dict[str, Any], width: int = 80) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(stats_table(stats))
+    console.print(StatsTable(Stats.model_validate(stats)))
     return console.export_text()
 
 
@@ -55,28 +56,28 @@ def test_eight_cameras_in_a_narrow_terminal_fit_its_width() -> None:
 
 
 def test_a_duration_is_written_in_the_units_that_people_use() -> None:
-    assert [lasting(s) for s in (None, 42, 600, 22340, 400_000)] == [
+    assert [duration(s) for s in (None, 42, 600, 22340, 400_000)] == [
         "-", "42 s", "10 min", "6 h 12", "4 days",
     ]  # fmt: skip
 
 
 def test_without_a_calibration_the_sentence_names_what_is_missing() -> None:
-    said = world_sentence({"calibration": 0, "waiting_for": "movement"})
-    assert str(said) == "not found yet: movement"
+    said = world_sentence(WorldState(calibration=0, waiting_for="movement"))
+    assert str(said) == "cameras not found yet: movement"
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "cameras 3 (better), metres by the athlete's height"),
-        ({"scale_source": "tape"}, "cameras 3 (better), metres by tape"),
+        ({}, "calibration 3 (refined), metres by the athlete's height"),
+        ({"scale_source": "tape"}, "calibration 3 (refined), metres by tape"),
         (
             {"misfit": {"cam0": 0.012, "cam2": 0.2, "cam1": 0.1}},
-            "cameras 3 (better), metres by the athlete's height, worst cam2 20.0%",
+            "calibration 3 (refined), metres by the athlete's height, worst camera cam2 20.0 %",
         ),
         (
             {"moved": ["cam1", "cam2"]},
-            "cameras 3 (better), metres by the athlete's height, MOVED cam1 cam2",
+            "calibration 3 (refined), metres by the athlete's height, MOVED cam1 cam2",
         ),
     ],
 )
@@ -84,4 +85,4 @@ def test_the_sentence_names_the_worst_camera_and_those_that_moved(
     changes: dict[str, Any], sentence: str
 ) -> None:
     world = {"calibration": 3, "cause": "better", "scale_source": "height"}
-    assert str(world_sentence(world | changes)) == sentence
+    assert str(world_sentence(WorldState.model_validate(world | changes))) == sentence

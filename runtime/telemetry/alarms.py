@@ -1,0 +1,56 @@
+"""What needs a person now: a sentence each, with the cure where there is one.
+
+Table and page show the same sentences.
+"""
+
+from collections.abc import Iterator
+
+from runtime.stats import Stats
+
+CLOCK_MS = 10.0
+"""Half width of a camera's clock error, a guess, not measured: a fifth of a 50 ms period."""
+_SPACE_S = 600.0
+"""Recording time left, a guess, not measured: time enough to free space."""
+
+
+def alarms(stats: Stats) -> list[str]:
+    """Worst first."""
+    return [*_of_engine(stats), *_of_cameras(stats), *_of_recording(stats), *_of_clocks(stats)]
+
+
+def _of_engine(stats: Stats) -> Iterator[str]:
+    if stats.engine_trouble:
+        yield f"engine refused: {stats.engine_trouble}"
+    if gone := stats.quality.rolled_back:
+        yield f"engine rolled back from {gone.from_}: {gone.why}"
+
+
+def _of_cameras(stats: Stats) -> Iterator[str]:
+    if stats.world and stats.world.moved:
+        yield f"camera moved: {', '.join(stats.world.moved)}"
+    for state in ("lost", "stopped", "silent"):
+        if names := [name for name, camera in stats.cameras.items() if camera.state == state]:
+            yield f"camera {state}: {', '.join(names)}"
+
+
+def _of_recording(stats: Stats) -> Iterator[str]:
+    free = "?" if stats.disk_free_gb is None else f"{stats.disk_free_gb:.1f}"
+    for by, reason in stats.recording_halted.items():
+        if by == "space":
+            yield (
+                f"{reason}: {free} GB free, {stats.disk_kept_free_gb:g} GB kept free; make room,"
+                " recording goes on by itself"
+            )
+        elif by != "pause":
+            yield f"not recording: {reason}; the disk is tried again every second"
+    left_s = stats.free_recording_s
+    if stats.recording and left_s is not None and left_s < _SPACE_S:
+        yield f"disk nearly full: {free} GB free, {left_s // 60} min left to record; make room"
+
+
+def _of_clocks(stats: Stats) -> Iterator[str]:
+    off = {
+        n: c.clock_error_ms for n, c in stats.cameras.items() if (c.clock_error_ms or 0) > CLOCK_MS
+    }
+    if off:
+        yield "clock uncertain: " + ", ".join(f"{name} ±{ms:.0f} ms" for name, ms in off.items())
