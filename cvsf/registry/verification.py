@@ -60,7 +60,7 @@ def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
         )
     if manifest.joint_set != joints:
         raise Refusal(
-            f"{folder} has the joint set {manifest.joint_set}, expected {joints}; "
+            f"{folder} is for the joints {manifest.joint_set}, expected {joints}; "
             "compile an engine of that joint set"
         )
     engine = load_engine(folder, threads)

@@ -50,7 +50,7 @@ def test_an_engine_of_another_name_or_joint_set_is_refused_with_both(tmp_path: P
     folder = tiny(tmp_path / "one", "one")
     with pytest.raises(Refusal, match="holds the engine one, expected two; take it in under"):
         open_whole(folder, "two", H36M_16.name)
-    with pytest.raises(Refusal, match="has the joint set h36m-16, expected coco-17; compile"):
+    with pytest.raises(Refusal, match="is for the joints h36m-16, expected coco-17; compile"):
         open_whole(folder, "one", "coco-17")
 
 
