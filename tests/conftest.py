@@ -1,7 +1,7 @@
 """Checks types and shapes; where the real material is; ports and a disk to fill for a run.
 
-Every function and dataclass of the project checks its annotations while the tests run (jaxtyping
-and beartype), so the hook comes before anything of the project is imported.
+Functions and dataclasses that compute with arrays check their annotations while the tests run
+(jaxtyping and beartype), so the hook comes before anything of the project is imported.
 """
 
 import os
@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-install_import_hook(["capture", "cvsf", "runtime", "train"], _CHECKER)
+from tests.support.shape_checks import PACKAGES
+
+install_import_hook(PACKAGES, "tests.support.shape_checks.checked")
 
 from tests.support.paths import ROOT  # noqa: E402
 from tests.support.product import free_ports  # noqa: E402

@@ -5,7 +5,7 @@ They are the whole input of self-calibration: no board, no intrinsics, no truth.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,6 @@ Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
 _BATCH = 256
-_Some = TypeVar("_Some", bound="Observations")  # beartype does not know Self in a decorated method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +42,11 @@ class Observations:
         """Width and height of every camera's pictures; 0 where no instant has any."""
         return np.asarray(self.image_px.max(0, initial=0))
 
-    def take(self: _Some, rows: npt.NDArray[Any] | slice) -> _Some:
+    def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """The instants of a mask, an index array or a slice."""
         return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
-    def of_views(self: _Some, views: Sequence[int]) -> _Some:
+    def of_views(self, views: Sequence[int]) -> Self:
         """The same instants with only some of the views."""
         index = list(views)
         arrays = {
@@ -68,7 +67,7 @@ class LiftedObservations(Observations):
     """Body frame, unit scale."""
     view_from_canonical: Float[Array, "N V 3 3"]
 
-    def mirrored(self) -> "LiftedObservations":
+    def mirrored(self) -> Self:
         """The poses mirrored in depth, which gives the same 2D (Necker's reversal)."""
         flip = np.array([1, 1, -1], np.float32)
         return replace(

@@ -47,7 +47,7 @@ def read_report(header: Mapping[str, Any]) -> Report:
     )
 
 
-def _counted(counts: Mapping[str, int]) -> Counter[str]:
+def _counted(counts: Mapping[str, object]) -> Counter[str]:
     return Counter({str(reason): whole(number) for reason, number in dict(counts).items()})
 
 
