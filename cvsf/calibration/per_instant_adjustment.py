@@ -44,9 +44,9 @@ class CameraPrior:
 
     view_from_world: Float[Real, "N V 3 3"]
     log_focal: Float[Real, "N V"]
-    turn_sigma: Float[Real, "#N V"] | float
+    turn_sigma: Float[Real, "#N V"] | Float[Real, "V"] | float
     """rad."""
-    focal_sigma: Float[Real, "#N V"] | float
+    focal_sigma: Float[Real, "#N V"] | Float[Real, "V"] | float
     """Of the log focal length."""
 
 

@@ -30,10 +30,10 @@ still cameras (docs/log.md, 2026-11-22)."""
 class Aimed(NamedTuple):
     """2D poses of virtual cameras turned towards the person, and the transform back."""
 
-    plane: Float[Tensor, "B V J 2"]  # image plane at focal length 1
-    aimed_from_view: Float[Tensor, "B V 3 3"]
-    origin_px: Float[Tensor, "B V 1 2"]
-    focal_px: Float[Tensor, "B V 1 1"]
+    plane: Float[Tensor, "*views J 2"]  # image plane at focal length 1
+    aimed_from_view: Float[Tensor, "*views 3 3"]
+    origin_px: Float[Tensor, "*views 1 2"]
+    focal_px: Float[Tensor, "*views 1 1"]
 
 
 class LiftedViews(NamedTuple):
@@ -160,9 +160,9 @@ class FusedLifter(nn.Module):
 
 
 def aim(
-    keypoints_px: Float[Tensor, "B V J 2"],
-    confidence: Float[Tensor, "B V J"],
-    image_px: Float[Tensor, "B V 2"],
+    keypoints_px: Float[Tensor, "*views J 2"],
+    confidence: Float[Tensor, "*views J"],
+    image_px: Float[Tensor, "*views 2"],
 ) -> Aimed:
     """The poses after every camera is turned towards its person, by the assumed focal length.
 
@@ -182,7 +182,7 @@ def aim(
     return Aimed(ray[..., :2] / ray[..., 2:], turn, origin, focal)
 
 
-def unaim(plane: Float[Tensor, "B V J 2"], aimed: Aimed) -> Float[Tensor, "B V J 2"]:
+def unaim(plane: Float[Tensor, "*views J 2"], aimed: Aimed) -> Float[Tensor, "*views J 2"]:
     """Pixels of points of the aimed plane."""
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1) @ aimed.aimed_from_view
     return aimed.origin_px + aimed.focal_px * ray[..., :2] / ray[..., 2:]

@@ -44,13 +44,14 @@ def test_runs_that_are_there_become_rows_without_being_trained_again(
     found = rows(tmp_path / "runs", config)
     assert list(found) == ["baseline", "s1", "s1s2"]
     random = np.random.default_rng(0)
-    seen = random.uniform(0, 500, (2, 3, 16, 2)), np.ones((2, 3, 16)), np.full((2, 3, 2), 640.0)
-    lifted = [lift(*seen)["fused"] for lift, _ in found.values()]
+    seen = random.uniform(0, 500, (2, 3, 16, 2)), np.ones((2, 3, 16)), np.full((2, 3, 2), 640)
+    arrays = [array.astype(np.float32) for array in seen]
+    lifted = [lift(*arrays)["fused"] for lift, _ in found.values()]
     assert all(one.shape == (2, 16, 3) for one in lifted)
     assert not np.allclose(lifted[0], lifted[1])
     again = found["s1"][1]
     assert again is not None
-    np.testing.assert_array_equal(again(*seen)["fused"], lifted[1])  # no morph to go through
+    np.testing.assert_array_equal(again(*arrays)["fused"], lifted[1])  # no morph to go through
 
 
 def test_runs_made_of_other_material_are_refused(tmp_path: Path, config: str) -> None:
