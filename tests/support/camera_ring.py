@@ -6,17 +6,15 @@ import numpy as np
 
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import COLUMNS, Rig
-from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
+from tests.support.level_cameras import rotations_around
 
 VIEWS, INSTANTS, COUNT = 3, 6, len(H36M_16)
 
 
 def ring(*, pans: bool = False) -> Rig:
     """Cameras that look at the origin from all around."""
-    angle = 2 * np.pi * np.arange(VIEWS) / VIEWS
-    look = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    rotation = look @ turn(np.stack([0 * angle, 0 * angle, -angle], -1))
+    rotation = rotations_around(2 * np.pi * np.arange(VIEWS) / VIEWS)
     back = np.einsum("vji,j->vi", rotation, [0.0, 0, -20])
     shape = (INSTANTS, VIEWS) if pans else (VIEWS,)
     rig = Rig.pinhole(

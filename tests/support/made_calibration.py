@@ -8,6 +8,7 @@ import numpy.typing as npt
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
+from tests.support.level_cameras import rotations_around
 
 Real = npt.NDArray[np.float64]
 
@@ -15,8 +16,7 @@ Real = npt.NDArray[np.float64]
 def made_rig(views: int = 3, instants: int | None = None, radial: float = 0.0) -> Rig:
     """Cameras 20 units from the origin, all around it; with `instants`, they pan and zoom."""
     angle = 2 * np.pi * np.arange(views) / views + 0.4
-    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    rotation = np.asarray(level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1)), float)
+    rotation = rotations_around(angle)
     translation, focal = np.tile([0.0, 0.0, 20.0], (views, 1)), np.linspace(1100.0, 1300.0, views)
     if instants is not None:
         sway = np.linspace(-0.1, 0.1, instants)[:, None, None] * [0.0, 1.0, 0.0]

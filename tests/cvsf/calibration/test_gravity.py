@@ -7,6 +7,7 @@ from cvsf.calibration.gravity import estimate_up
 from cvsf.multiview.rig import Real, Rig
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
+from tests.support.level_cameras import rotations_around
 from tests.support.rehearsed import Rehearsed, rehearsed
 
 FOOT_MM, VIEWS = 80.0, 4
@@ -21,8 +22,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 def rig(roll: Real | float = 0.0, tilt: Real | float = 0.15, apart: float = np.pi / 2) -> Rig:
     """Cameras around the walker, that look down by `tilt` and are rolled about their axes (rad)."""
     zero, each = np.zeros(VIEWS), np.ones(VIEWS)
-    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    around = level @ turn(np.stack([zero, zero, -apart * np.arange(VIEWS)], -1))
+    around = rotations_around(apart * np.arange(VIEWS))
     tilted = turn(np.stack([-tilt * each, zero, zero], -1)) @ around
     return Rig(
         cameras=tuple(f"cam{view}" for view in range(VIEWS)),

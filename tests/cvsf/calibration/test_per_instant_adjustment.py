@@ -14,35 +14,25 @@ from cvsf.calibration.per_instant_adjustment import (
     deviations_per_instant,
 )
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
-from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
 from cvsf.multiview.rig import COLUMNS, Rig
 from cvsf.multiview.rotation import angle_between, turn
-from cvsf.multiview.weak_perspective import mean_bone
-from cvsf.reconstruction.pose_solver import BodyPrior
 from cvsf.skeleton import H36M_16
-from train.batches.probe_inputs import STANDING
+from tests.support.level_cameras import (
+    body_prior_of,
+    exact_keypoints,
+    rotations_around,
+    standing_body,
+)
 
 VIEWS, INSTANTS, COUNT = 3, 3, len(H36M_16)
-STAND = np.array([STANDING[joint] for joint in H36M_16.joints])
-EVEN = (STAND + STAND[list(H36M_16.mirrored)] * [1, -1, 1]) / 2  # left as long as right
-BODY = EVEN / mean_bone(EVEN, H36M_16)
+BODY = standing_body(symmetric=True)
 JOINTS = BODY + np.outer(np.arange(INSTANTS), [0.8, -0.4, 0.0])[:, None]
-BONES = bones_of(H36M_16)
-PRIOR = BodyPrior(
-    joint_set=H36M_16,
-    bones=BONES,
-    lengths=measures_of(BODY[None], BONES),
-    body=np.repeat(BODY[None], INSTANTS, 0),
-    bone_sigma=BONE_SIGMA,
-    lifter_sigma=LIFTER_SIGMA,
-)
+PRIOR = body_prior_of(np.repeat(BODY[None], INSTANTS, 0), BODY[None])
 
 
 def cameras() -> Rig:
     """Cameras all around, turned and zoomed a little differently at each instant."""
-    angle = 2 * np.pi * np.arange(VIEWS) / VIEWS
-    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    rotation = level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1))
+    rotation = rotations_around(2 * np.pi * np.arange(VIEWS) / VIEWS)
     random = np.random.default_rng(0)
     return Rig.pinhole(
         tuple(f"cam{view}" for view in range(VIEWS)),
@@ -54,14 +44,9 @@ def cameras() -> Rig:
 
 
 def keypoints_of(noise_px: float = 0.0) -> WeightedKeypoints:
-    shape = (INSTANTS, VIEWS, COUNT)
-    off = np.random.default_rng(1).normal(0, 1, (*shape, 2))
-    return WeightedKeypoints(
-        keypoints_px=cameras().project(JOINTS) + noise_px * off,
-        weight=np.ones(shape),
-        extent_px=np.full(shape[:2], 300.0),
-        noise_share=0.01,
-    )
+    exact = exact_keypoints(cameras(), JOINTS)
+    noise = np.random.default_rng(1).normal(0, 1, exact.keypoints_px.shape)
+    return replace(exact, keypoints_px=exact.keypoints_px + noise_px * noise)
 
 
 def prior(turn_sigma: float = 0.5, focal_sigma: float = 0.5) -> CameraPrior:

@@ -11,6 +11,7 @@ from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import Body, Calibration, Rig
 from cvsf.multiview.rotation import turn
 from cvsf.skeleton import H36M_16
+from tests.support.level_cameras import exact_keypoints, rotations_around
 
 VIEWS, INSTANTS, COUNT = 3, 40, len(H36M_16)
 JOINTS = np.random.default_rng(0).normal(0, 2, (INSTANTS, COUNT, 3))
@@ -24,9 +25,7 @@ DEVIATIONS = CameraDeviations(
 
 def cameras(rows: int = 1) -> Rig:
     """Cameras all around, 20 bones away; with many rows they turn and zoom."""
-    angle = 2 * np.pi * np.arange(VIEWS) / VIEWS + 0.4
-    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    rotation = level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1))
+    rotation = rotations_around(2 * np.pi * np.arange(VIEWS) / VIEWS + 0.4)
     sway = np.sin(np.arange(rows))[:, None, None] * [0.0, 0.02, 0.0]
     focal = 1200.0 * np.exp(0.1 * sway[..., 1]) * np.ones(VIEWS)
     rig = Rig.pinhole(
@@ -41,14 +40,9 @@ def cameras(rows: int = 1) -> Rig:
 
 
 def seen(by: Rig, noise_share: float) -> WeightedKeypoints:
-    shape = (INSTANTS, VIEWS, COUNT)
-    off = np.random.default_rng(1).normal(0, noise_share * 300.0, (*shape, 2))
-    return WeightedKeypoints(
-        keypoints_px=by.project(JOINTS) + off,
-        weight=np.ones(shape),
-        extent_px=np.full(shape[:2], 300.0),
-        noise_share=0.01,
-    )
+    exact = exact_keypoints(by, JOINTS)
+    noise = np.random.default_rng(1).normal(0, noise_share * 300.0, exact.keypoints_px.shape)
+    return replace(exact, keypoints_px=exact.keypoints_px + noise)
 
 
 def result(by: Rig, keypoints: WeightedKeypoints) -> Calibration:

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
-from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
 from cvsf.multiview.rig import Rig, Rows
 from cvsf.multiview.rotation import turn
-from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.reconstruction.outliers import Solution, correct_side_swaps, reject_views
 from cvsf.reconstruction.pose_solver import BodyPrior, solve
 from cvsf.skeleton import H36M_16
-from train.batches.probe_inputs import STANDING
+from tests.support.level_cameras import (
+    body_prior_of,
+    exact_keypoints,
+    rig_around,
+    standing_body,
+)
 
 VIEWS, INSTANTS = 4, 5
-BODY = np.array([STANDING[joint] for joint in H36M_16.joints])
-BODY = BODY / mean_bone(BODY, H36M_16)
+BODY = standing_body(symmetric=False)
 
 
 def joints() -> Real:
@@ -29,40 +31,17 @@ def joints() -> Real:
 
 def cameras(views: int = VIEWS) -> Rig:
     """Cameras all around that look at the walker."""
-    angle = 2 * np.pi * np.arange(views) / views
-    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    rotation = level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1))
-    return Rig.pinhole(
-        tuple(f"cam{view}" for view in range(views)),
-        np.full((views, 2), 1000.0),
-        view_from_world=np.asarray(rotation, float),
-        centres=np.einsum("vji,j->vi", rotation, [0.0, 0.0, -25.0]),
-        focal_px=np.full(views, 1500.0),
-    )
+    return rig_around(2 * np.pi * np.arange(views) / views)
 
 
 def keypoints_of(seen_by: Rig) -> WeightedKeypoints:
-    views = len(seen_by.cameras)
-    return WeightedKeypoints(
-        keypoints_px=seen_by.project(joints()),
-        weight=np.random.default_rng(0).uniform(0.5, 1, (INSTANTS, views, len(H36M_16))),
-        extent_px=np.full((INSTANTS, views), 300.0),
-        noise_share=0.01,
-    )
+    exact = exact_keypoints(seen_by, joints())
+    return replace(exact, weight=np.random.default_rng(0).uniform(0.5, 1, exact.weight.shape))
 
 
 def first_guess(seen_by: Rig, body: Real) -> tuple[Real, BodyPrior]:
     """A first guess beside the truth, and what is known of the body."""
-    bones = bones_of(H36M_16)
-    prior = BodyPrior(
-        joint_set=H36M_16,
-        bones=bones,
-        lengths=measures_of(body, bones),
-        body=body,
-        bone_sigma=BONE_SIGMA,
-        lifter_sigma=LIFTER_SIGMA,
-    )
-    return body + np.array([0.3, -0.2, 0.1]), prior
+    return body + np.array([0.3, -0.2, 0.1]), body_prior_of(body, body)
 
 
 def test_left_and_right_exchanged_in_a_view_are_put_back_at_those_instants() -> None:

@@ -7,10 +7,9 @@ import pytest
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
-from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
+from cvsf.multiview.residuals import BONE_SIGMA
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import angle_between, turn
-from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.reconstruction.pose_solver import (
     BodyPrior,
     body_in_world,
@@ -20,59 +19,30 @@ from cvsf.reconstruction.pose_solver import (
     solve_with_rejection,
 )
 from cvsf.skeleton import H36M_16
-from train.batches.probe_inputs import STANDING
+from tests.support.level_cameras import (
+    body_prior_of,
+    exact_keypoints,
+    rig_around,
+    standing_body,
+)
 
 VIEWS, INSTANTS, COUNT = 4, 4, len(H36M_16)
-STAND = np.array([STANDING[joint] for joint in H36M_16.joints])
-
-
-def symmetric() -> Real:
-    """A standing body whose left and right bones are of one length; the mean bone is 1."""
-    other = STAND[list(H36M_16.mirrored)] * [1, -1, 1]
-    body = (STAND + other) / 2
-    return np.asarray(body / mean_bone(body, H36M_16))
-
-
-BODY = symmetric()
+BODY = standing_body(symmetric=True)
 TURNED = turn(np.outer(np.arange(INSTANTS), [0.1, 0.0, 0.4]))
 JOINTS = BODY @ np.swapaxes(TURNED, 1, 2) + np.outer(np.arange(INSTANTS), [0.6, -0.3, 0.0])[:, None]
 
 
 def cameras(views: int = VIEWS) -> Rig:
-    """Cameras all around, 25 bones away."""
-    angle = 2 * np.pi * np.arange(views) / VIEWS
-    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    rotation = level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1))
-    return Rig.pinhole(
-        tuple(f"cam{view}" for view in range(views)),
-        np.full((views, 2), 1000.0),
-        view_from_world=np.asarray(rotation, float),
-        centres=np.einsum("vji,j->vi", rotation, [0.0, 0.0, -25.0]),
-        focal_px=np.full(views, 1500.0),
-    )
+    """The first of four cameras all around."""
+    return rig_around(2 * np.pi * np.arange(views) / VIEWS)
 
 
 def keypoints_of(seen_by: Rig) -> WeightedKeypoints:
-    """Exact ones."""
-    views = len(seen_by.cameras)
-    return WeightedKeypoints(
-        keypoints_px=seen_by.project(JOINTS),
-        weight=np.ones((INSTANTS, views, COUNT)),
-        extent_px=np.full((INSTANTS, views), 300.0),
-        noise_share=0.01,
-    )
+    return exact_keypoints(seen_by, JOINTS)
 
 
 def prior(body: Real, unit: float = 1.0) -> BodyPrior:
-    bones = bones_of(H36M_16)
-    return BodyPrior(
-        joint_set=H36M_16,
-        bones=bones,
-        lengths=unit * measures_of(BODY[None], bones),
-        body=unit * body,
-        bone_sigma=unit * BONE_SIGMA,
-        lifter_sigma=unit * LIFTER_SIGMA,
-    )
+    return body_prior_of(body, BODY[None], unit)
 
 
 def test_exact_pixels_and_an_exact_lifted_pose_give_exact_joints() -> None:
