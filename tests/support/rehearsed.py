@@ -9,8 +9,11 @@ import numpy.typing as npt
 
 from cvsf.engine.engine import load_engine
 from cvsf.multiview.observations import LiftedObservations, lift_observations
+from cvsf.multiview.rig import Calibration, Rig
 from cvsf.multiview.rotation import turn
+from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
+from tests.support.made_calibration import made_calibration
 from tests.support.walkers import walkers
 
 Real = npt.NDArray[np.float64]
@@ -45,6 +48,23 @@ class Rehearsed:
             canonical=np.repeat(body[:, None], len(self.image_px), 1).astype(np.float32),
             view_from_canonical=self.view_from_world.astype(np.float32),
         )
+
+    def true_calibration(self, rows: int | slice) -> Calibration:
+        """The true cameras, of one instant or panning over some; the mean bone is 1."""
+        views, unit = len(self.image_px), float(mean_bone(self.world_mm, H36M_16).mean())
+        start, end = np.array(H36M_16.bones).T
+        bones = np.linalg.norm(self.world_mm[:, end] - self.world_mm[:, start], axis=-1).mean(0)
+        rig = Rig(
+            cameras=tuple(f"cam{view}" for view in range(views)),
+            image_px=self.image_px,
+            view_from_world=self.view_from_world[rows],
+            translation=self.translation_mm[rows] / unit,
+            focal_px=self.focal_px[rows],
+            centre_px=self.image_px / 2,
+            radial=np.zeros(views),
+            delay_s=np.zeros(views),
+        )
+        return made_calibration(rig, bones=bones / unit)
 
     def seen(self, **changed: Any) -> LiftedObservations:
         """Through the lifter; keypoints_px, confidence or image_px may be others."""

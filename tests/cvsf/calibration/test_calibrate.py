@@ -17,16 +17,6 @@ from tests.support.rehearsed import Rehearsed, rehearsed
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
-    return rehearsed(tmp_path_factory.mktemp("walk"))
-
-
-@pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> LiftedObservations:
-    return walk.seen()
-
-
-@pytest.fixture(scope="module")
 def found(seen: LiftedObservations) -> Calibration:
     return calibrate(seen)
 

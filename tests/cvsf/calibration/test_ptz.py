@@ -57,15 +57,7 @@ def short_walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 @pytest.fixture(scope="module")
 def exact(short_walk: Rehearsed) -> LiftedObservations:
-    """Pixels without noise, lifted without error."""
-    local = short_walk.in_views_mm
-    keypoints = short_walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
-    body = short_walk.world_mm - short_walk.world_mm[:, :1]
-    return replace(
-        short_walk.seen(keypoints_px=keypoints + short_walk.image_px[:, None] / 2),
-        canonical=np.repeat(body[:, None], VIEWS, 1).astype(np.float32),
-        view_from_canonical=short_walk.view_from_world.astype(np.float32),
-    )
+    return short_walk.exact()
 
 
 def test_one_instant_gives_joints_and_cameras_from_the_true_focal_lengths(

@@ -10,12 +10,9 @@ from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.ptz_tracking import PtzTracker
 from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between
-from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.reconstruction.reconstruct import reconstruct
-from cvsf.skeleton import H36M_16
-from tests.support.made_calibration import made_calibration
 from tests.support.reconstruction_errors import limit_mm
 from tests.support.rehearsed import Rehearsed, rehearsed
 
@@ -33,21 +30,8 @@ def exact(walk: Rehearsed) -> LiftedObservations:
 
 
 def known(walk: Rehearsed) -> Calibration:
-    """The true cameras of the first two instants; the mean bone is 1."""
-    unit = float(mean_bone(walk.world_mm, H36M_16).mean())
-    start, end = np.array(H36M_16.bones).T
-    bones = np.linalg.norm(walk.world_mm[:, end] - walk.world_mm[:, start], axis=-1).mean(0)
-    rig = Rig(
-        cameras=tuple(f"cam{view}" for view in range(VIEWS)),
-        image_px=walk.image_px,
-        view_from_world=walk.view_from_world[:2],
-        translation=walk.translation_mm[:2] / unit,
-        focal_px=walk.focal_px[:2],
-        centre_px=walk.image_px / 2,
-        radial=np.zeros(VIEWS),
-        delay_s=np.zeros(VIEWS),
-    )
-    return made_calibration(rig, bones=bones / unit)
+    """The true cameras of the first two instants."""
+    return walk.true_calibration(slice(2))
 
 
 @pytest.mark.slow

@@ -7,44 +7,18 @@ import pytest
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.residuals import bones_of
-from cvsf.multiview.rig import Calibration, Rig
-from cvsf.multiview.weak_perspective import mean_bone
+from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import calibrated_body_prior, reconstruct
 from cvsf.skeleton import H36M_16
-from tests.support.made_calibration import made_calibration
 from tests.support.reconstruction_errors import errors_mm, limit_mm
-from tests.support.rehearsed import Rehearsed, rehearsed
+from tests.support.rehearsed import Rehearsed
 
 VIEWS = 4
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
-    return rehearsed(tmp_path_factory.mktemp("walk"))
-
-
-@pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> LiftedObservations:
-    return walk.seen()
-
-
-@pytest.fixture(scope="module")
 def found(walk: Rehearsed) -> Calibration:
-    """The true cameras; the mean bone is 1."""
-    unit = float(mean_bone(walk.world_mm, H36M_16).mean())
-    start, end = np.array(H36M_16.bones).T
-    bones = np.linalg.norm(walk.world_mm[:, end] - walk.world_mm[:, start], axis=-1).mean(0)
-    rig = Rig(
-        cameras=tuple(f"cam{view}" for view in range(VIEWS)),
-        image_px=walk.image_px,
-        view_from_world=walk.view_from_world[0],
-        translation=walk.translation_mm[0] / unit,
-        focal_px=walk.focal_px[0],
-        centre_px=walk.image_px / 2,
-        radial=np.zeros(VIEWS),
-        delay_s=np.zeros(VIEWS),
-    )
-    return made_calibration(rig, bones=bones / unit)
+    return walk.true_calibration(0)
 
 
 def test_an_instant_that_no_view_saw_has_no_skeleton(walk: Rehearsed, found: Calibration) -> None:

@@ -180,14 +180,20 @@ def test_a_pause_seals_and_recording_goes_on_in_a_new_segment(tmp_path: Path) ->
     assert recorded_seqs(tmp_path / "s") == [0, 2]
 
 
-def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
-    tmp_path: Path,
-) -> None:
+def halted_by_a_full_disk(folder: Path) -> tuple[Recorder, Gate]:
+    """A recorder that has stopped after frame 0, for want of room on its disk."""
     gate = Gate()
-    recorder = Recorder(tmp_path / "s", FRAMES, storage=gate, sync_s=0.02)
+    recorder = Recorder(folder, FRAMES, storage=gate, sync_s=0.02)
     recorder.put(make_frame(0))
     gate.free = 4_000_000_000
     assert until(lambda: not recorder.recording)
+    return recorder, gate
+
+
+def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
+    tmp_path: Path,
+) -> None:
+    recorder, gate = halted_by_a_full_disk(tmp_path / "s")
     assert not recorder.put(make_frame(1))
     assert recorder.stats().to_map()["recording_halted"] == {"space": "disk full"}
     assert recorder.stats().to_map()["disk_alarm"]
@@ -203,11 +209,7 @@ def test_recording_stops_before_the_disk_is_full_and_resumes_with_room(
 def test_record_pressed_on_a_full_disk_goes_on_by_itself_once_there_is_ample_room(
     tmp_path: Path,
 ) -> None:
-    gate = Gate()
-    recorder = Recorder(tmp_path / "s", FRAMES, storage=gate, sync_s=0.02)
-    recorder.put(make_frame(0))
-    gate.free = 4_000_000_000
-    assert until(lambda: not recorder.recording)
+    recorder, gate = halted_by_a_full_disk(tmp_path / "s")
     recorder.pause()
     recorder.resume_recording()
     assert recorder.stats().recording_halted == {"space": "disk full"}
