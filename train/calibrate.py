@@ -1,7 +1,7 @@
-"""`cvsf calibrate`: the cameras of recordings, found from the athlete and scored where there is a
-truth.
+"""`cvsf calibrate`: self-calibration of the cameras of recordings, with scores where there is
+ground truth.
 
-Calibration sees the 2D poses alone; a session whose motion does not determine its cameras is
+Calibration uses the 2D poses only; a session whose motion does not determine its cameras is
 refused with a reason, and counts as a failure.
 """
 
@@ -30,7 +30,12 @@ from train.data.calibration_input import (
 )
 from train.data.instants import Recordings
 from train.data.read import choice
-from train.evaluation.calibrate_and_score import MOVING, Order, Outcome, solve
+from train.evaluation.calibrate_and_score import (
+    MOVING,
+    CalibrationOptions,
+    CalibrationResult,
+    calibrate_and_score,
+)
 from train.evaluation.calibration_errors_table import show_rig, show_summary
 from train.evaluation.calibration_summary import summary
 
@@ -38,13 +43,15 @@ _LEAST_M, _MOST_M = 0.5, 2.6  # a stature
 
 
 def calibrate(
-    file: Annotated[
-        Path, typer.Argument(help="multi-view .npz file, session folder, or filmed clip")
-    ],
+    file: Annotated[Path, typer.Argument(help="multi-view .npz file, session folder, or clip")],
     subjects: Annotated[str, typer.Option(help="only these, separated by commas")] = "",
     not_subjects: Annotated[str, typer.Option(help="all but these")] = "",
-    views: Annotated[int | None, typer.Option(help="use only the first so many cameras")] = None,
-    seconds: Annotated[float, typer.Option(help="and only the first of each session")] = inf,
+    views: Annotated[
+        int | None, typer.Option(help="use only so many cameras, the first ones")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="use only so many seconds, the first of each session")
+    ] = inf,
     height: Annotated[float | None, typer.Option(help="the athlete's stature in metres")] = None,
     bone: Annotated[
         str, typer.Option(help=f"a known bone, NAME=METRES; {', '.join(SEGMENTS)}")
@@ -52,9 +59,9 @@ def calibrate(
     distance: Annotated[
         str, typer.Option(help="a known distance of two cameras, CAM,CAM=METRES")
     ] = "",
-    offsets: Annotated[bool, typer.Option(help="seek each camera's delay too")] = False,
-    distortion: Annotated[bool, typer.Option(help="seek each lens's distortion too")] = False,
-    moving: Annotated[str, typer.Option(help="do cameras pan: still, auto, panning")] = "auto",
+    offsets: Annotated[bool, typer.Option(help="estimate each camera's time offset too")] = False,
+    distortion: Annotated[bool, typer.Option(help="estimate each lens's distortion too")] = False,
+    moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="folder for the cameras and skeletons of every session")
     ] = None,
@@ -75,7 +82,7 @@ def calibrate(
         _check_picture(picture)
     observations = read_observations(file, choice(subjects, not_subjects))
     names = _names(observations, views)
-    order = Order(
+    options = CalibrationOptions(
         scale=_scale(height, bone, distance, names),
         offsets=offsets,
         distortion=distortion,
@@ -84,11 +91,11 @@ def calibrate(
     loaded = load_engine(engine)
     outcomes, worst = [], None
     inputs = calibration_inputs(observations, loaded, len(names), seconds)
-    for outcome, filmed in _solved(inputs, order, len(observations.sessions)):
-        _keep(outcome, file, out)
+    for outcome, session in _results(inputs, options, len(observations.sessions)):
+        _write(outcome, file, out)
         outcomes.append(outcome)
         if worst is None or outcome.badness > worst[0].badness:
-            worst = outcome, filmed
+            worst = outcome, session
     if picture is not None and worst is not None:
         _draw(*worst, file, picture)
     facts = summary(outcomes) | {"engine": loaded.id, "views": len(names)}
@@ -100,28 +107,26 @@ def calibrate(
     show_summary(facts)
 
 
-def _solved(
-    sessions: Iterator[CalibrationInput], order: Order, count: int
-) -> Iterator[tuple[Outcome, CalibrationInput]]:
-    """One session after the other, with a bar on standard error."""
+def _results(
+    sessions: Iterator[CalibrationInput], options: CalibrationOptions, count: int
+) -> Iterator[tuple[CalibrationResult, CalibrationInput]]:
+    """Each session and its result, with a progress bar on standard error."""
     console = Console(stderr=True)
-    for filmed in track(sessions, "Calibrating", count, console=console, transient=True):
-        yield solve(filmed, order), filmed
+    for session in track(sessions, "Calibrating", count, console=console, transient=True):
+        yield calibrate_and_score(session, options), session
 
 
 def _names(observations: Recordings, views: int | None) -> tuple[str, ...]:
-    """The cameras that are used; Refusal if they are not two."""
-    there = observations.cameras
-    wanted = len(there) if views is None else views
-    if not 2 <= wanted <= len(there):
-        raise Refusal(
-            f"{wanted} views were asked for of {len(there)}; calibration needs 2 or more of them"
-        )
-    return there[:wanted]
+    """The cameras that are used; Refusal if there are fewer than two."""
+    cameras = observations.cameras
+    wanted = len(cameras) if views is None else views
+    if not 2 <= wanted <= len(cameras):
+        raise Refusal(f"--views is {wanted}, expected 2 to {len(cameras)}, the number of cameras")
+    return cameras[:wanted]
 
 
 def _scale(height: float | None, bone: str, distance: str, names: tuple[str, ...]) -> Scale:
-    """The length that was given in metres; Refusal if it is impossible."""
+    """The known length in metres; Refusal if it is impossible."""
     if sum((height is not None, bool(bone), bool(distance))) > 1:
         raise Refusal("--height, --bone and --distance exclude each other; give one of them")
     try:
@@ -143,17 +148,17 @@ def _scale(height: float | None, bone: str, distance: str, names: tuple[str, ...
         raise Refusal(f"{error}; give metres above 0") from None
 
 
-def _measured(option: str, given: str, form: str) -> tuple[str, float]:
-    name, _, metres = given.partition("=")
+def _measured(option: str, text: str, expected: str) -> tuple[str, float]:
+    name, _, metres = text.partition("=")
     try:
         return name.strip(), float(metres)
     except ValueError:
-        raise Refusal(f"{option} is {given!r}, expected {form}") from None
+        raise Refusal(f"{option} is {text!r}, expected {expected}") from None
 
 
-def _keep(outcome: Outcome, file: Path, out: Path | None) -> None:
-    """A session's cameras go into its folder, or with its skeletons into the one asked for."""
-    if outcome.found is None:
+def _write(outcome: CalibrationResult, file: Path, out: Path | None) -> None:
+    """Write the cameras into the session's folder, or cameras and skeletons into `out`."""
+    if outcome.calibration is None:
         return
     try:
         if out is not None:
@@ -162,19 +167,19 @@ def _keep(outcome: Outcome, file: Path, out: Path | None) -> None:
         elif not (file / MANIFEST).is_file():
             return
         path = file / CAMERAS if out is None else out / f"{_stem(outcome)}.json"
-        replace_file(Storage(), path, json.dumps(_plain(outcome, path), indent=1).encode())
+        replace_file(Storage(), path, json.dumps(_camera_facts(outcome, path), indent=1).encode())
     except OSError as error:
         raise Refusal(
             f"cannot write {error.filename}: {error.strerror}; name another --out"
         ) from None
 
 
-def _stem(outcome: Outcome) -> str:
+def _stem(outcome: CalibrationResult) -> str:
     return outcome.name.replace(":", "-")
 
 
 def _check_picture(picture: Path) -> None:
-    """Refuse what cannot be drawn before anything is computed."""
+    """Refuse a --picture that cannot be written, before anything is computed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise Refusal(
             "--picture needs matplotlib, which is not installed; run: pip install '.[train]'"
@@ -182,23 +187,23 @@ def _check_picture(picture: Path) -> None:
     if picture.suffix != ".png" or picture.is_dir():
         raise Refusal(f"--picture is {picture}, expected the name of a .png file")
     if not picture.parent.is_dir():
-        raise Refusal(f"--picture is in {picture.parent}, which is no folder; make it first")
+        raise Refusal(f"--picture is in {picture.parent}, which is not a folder; create it first")
 
 
-def _plain(outcome: Outcome, path: Path) -> dict[str, Any]:
-    """The cameras; those a hub has numbered keep their number."""
+def _camera_facts(outcome: CalibrationResult, path: Path) -> dict[str, Any]:
+    """The content of `cameras.json`; a calibration of a hub keeps its number and time."""
     plain = outcome.plain()
     try:
-        before = json.loads(path.read_text())
-        kept = {name: before[name] for name in ("number", "t_ns") if name in before}
+        previous = json.loads(path.read_text())
+        recorded = {name: previous[name] for name in ("number", "t_ns") if name in previous}
     except (OSError, ValueError, TypeError):
-        kept = {}
-    return plain | kept
+        recorded = {}
+    return plain | recorded
 
 
-def _draw(outcome: Outcome, filmed: CalibrationInput, file: Path, picture: Path) -> None:
-    if outcome.found is None:
+def _draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, picture: Path) -> None:
+    if outcome.calibration is None:
         raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
-    from train.evaluation.calibration_figure import draw  # matplotlib is not of the base
+    from train.evaluation.calibration_figure import draw  # matplotlib is not a base dependency
 
-    draw(outcome, filmed, file, picture)
+    draw(outcome, session, file, picture)

@@ -8,10 +8,10 @@ from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 
 
-def outcome(frames: int = 8, **changed: Any) -> Outcome:
+def outcome(frames: int = 8, **changed: Any) -> CalibrationResult:
     """Four cameras 4 m around a body that walks past them, a metre and a half up."""
     around = np.array([0.3, 1.8, 3.5, 5.0])
     eyes = np.stack([4 * np.cos(around), 4 * np.sin(around), np.full(4, 1.5)], -1)
@@ -49,8 +49,8 @@ def outcome(frames: int = 8, **changed: Any) -> Outcome:
         "duration_s": 2.0,
         "seconds": 1.0,
         "triangulation_s": 0.1,
-        "found": found,
-        "placed": Reconstruction(
+        "calibration": found,
+        "reconstruction": Reconstruction(
             joints=joints,
             deviation=np.zeros(joints.shape[:2]),
             views_seen=np.full(joints.shape[:2], 4),
@@ -58,4 +58,4 @@ def outcome(frames: int = 8, **changed: Any) -> Outcome:
         ),
         "t_s": np.linspace(5, 7, frames),
     }
-    return Outcome(**facts | changed)
+    return CalibrationResult(**facts | changed)

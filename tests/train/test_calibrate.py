@@ -137,8 +137,8 @@ def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--views", "1"], "2 or more"),
-        (["--views", "5"], "of 4"),
+        (["--views", "1"], "--views is 1, expected 2 to 4"),
+        (["--views", "5"], "--views is 5, expected 2 to 4"),
         (["--moving", "maybe"], "expected one of still, auto, panning"),
         (["--height", "1.7", "--bone", "thigh=0.4"], "exclude each other"),
         (["--height", "-1.7"], "0.5 to 2.6"),

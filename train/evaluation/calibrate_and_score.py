@@ -1,6 +1,6 @@
-"""A session calibrated, placed and stood upright; what came of it and what that cost.
+"""Self-calibration and reconstruction of a session in the world frame, its scores and its cost.
 
-The truth is looked at afterwards only.
+The ground truth is used for the scores only.
 """
 
 import time
@@ -23,24 +23,27 @@ from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibration_errors import (
     Errors,
     bone_spread_mm,
+    camera_errors,
+    errors_of_canonical,
+    errors_of_rig,
     limit,
     mean_of_canonical,
-    of_cameras,
-    of_canonical,
-    of_rig,
     reprojection_px,
 )
 
 T = TypeVar("T")
 
 MOVING = get_args(Moving)
-SUCCESS = 1.5  # of its own calibrated limit
+SUCCESS = 1.5
+"""Error over the limit (`calibrated_limit`) up to which a session succeeds; a guess, not
+measured.
+"""
 _REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What was asked for."""
+class CalibrationOptions:
+    """The settings of a calibration."""
 
     scale: Scale
     offsets: bool = False
@@ -49,23 +52,23 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of one session."""
+class CalibrationResult:
+    """The calibration of one session, its skeletons and its scores."""
 
     name: str
     duration_s: float
-    seconds: float  # of computing: calibration, placing, standing
-    triangulation_s: float  # of computing: one robust triangulation of the same
+    seconds: float  # of computing: calibration, reconstruction, world frame
+    triangulation_s: float  # of computing: one robust triangulation of the same keypoints
     refused: str = ""
-    found: Calibration | None = None  # upright, metres
-    placed: Reconstruction | None = None
+    calibration: Calibration | None = None  # in the world frame
+    reconstruction: Reconstruction | None = None
     t_s: Any = None
     errors: dict[str, Errors] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
 
     @property
     def over_limit(self) -> float | None:
-        """Its fused error over that of true cameras."""
+        """N-MPJPE of the skeletons over N-MPJPE of triangulation with the true cameras."""
         if "fused" not in self.errors or "calibrated_limit" not in self.errors:
             return None
         ours, best = self.errors["fused"], self.errors["calibrated_limit"]
@@ -73,103 +76,121 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Calibrated, and where there is a truth no worse than it may be."""
+        """Whether it was calibrated, and with ground truth at most `SUCCESS` times the limit."""
         over = self.over_limit
-        return self.found is not None and (over is None or over <= SUCCESS)
+        return self.calibration is not None and (over is None or over <= SUCCESS)
 
     @property
     def badness(self) -> float:
-        """Larger is worse; a refused session has nothing to look at."""
-        return -1.0 if self.found is None else self.over_limit or self.found.noise_share
+        """Larger is worse; -1 for a refused session, which cannot be drawn."""
+        return -1.0 if self.calibration is None else self.over_limit or self.calibration.noise_share
 
     def plain(self) -> dict[str, Any]:
-        """What `cameras.json` holds; cameras that pan come with the instants they are of."""
-        assert self.found is not None
-        panning = self.found.rig.is_panning
-        return to_plain(self.found) | ({"t_s": self.t_s.tolist()} if panning else {})
+        """The content of `cameras.json`; for panning cameras with the time of each instant."""
+        assert self.calibration is not None
+        panning = self.calibration.rig.is_panning
+        return to_plain(self.calibration) | ({"t_s": self.t_s.tolist()} if panning else {})
 
     def write_skeletons(self, path: Path) -> None:
-        """World joints in metres, their deviation and how many views saw them."""
-        assert self.placed is not None
-        assert self.found is not None
+        """Write joints and standard deviations (m, world frame), and how many views saw each."""
+        assert self.reconstruction is not None
+        assert self.calibration is not None
         np.savez_compressed(
             path,
-            joints=self.placed.joints.astype(np.float32),
-            deviation=self.placed.deviation.astype(np.float32),
-            views_seen=self.placed.views_seen.astype(np.int8),
+            joints=self.reconstruction.joints.astype(np.float32),
+            deviation=self.reconstruction.deviation.astype(np.float32),
+            views_seen=self.reconstruction.views_seen.astype(np.int8),
             t_s=self.t_s,
-            joint_names=np.array(self.found.body.joint_set.joints),
+            joint_names=np.array(self.calibration.body.joint_set.joints),
         )
 
 
-def solve(filmed: CalibrationInput, order: Order) -> Outcome:
-    """One session; scored if there is a truth."""
-    seen, real = filmed.observations, filmed.truth
+def calibrate_and_score(
+    session: CalibrationInput, options: CalibrationOptions
+) -> CalibrationResult:
+    """The result for one session; with scores if there is ground truth."""
+    observations, truth = session.observations, session.truth
     errors: dict[str, Errors] = {}
-    if real is not None:
-        best = limit(seen, real)
+    if truth is not None:
+        best = limit(observations, truth)
         errors |= {} if best is None else {"calibrated_limit": best}
-        errors["lifter_fused"] = of_canonical(seen, filmed.fused.astype(float), real)
-        errors["mean_of_canonical"] = of_canonical(seen, mean_of_canonical(seen), real)
-    begun = time.process_time()
+        errors["lifter_fused"] = errors_of_canonical(
+            observations, session.fused.astype(float), truth
+        )
+        errors["mean_of_canonical"] = errors_of_canonical(
+            observations, mean_of_canonical(observations), truth
+        )
+    start_s = time.process_time()
     try:
-        found, placed = _upright(seen, order)
+        calibration, reconstruction = _in_world_frame(observations, options)
     except Undetermined as reason:
-        return Outcome(
-            name=filmed.name,
-            duration_s=filmed.duration_s,
-            seconds=time.process_time() - begun,
+        return CalibrationResult(
+            name=session.name,
+            duration_s=session.duration_s,
+            seconds=time.process_time() - start_s,
             triangulation_s=0.0,
             refused=str(reason),
             errors=errors,
         )
-    seconds = time.process_time() - begun
-    if found.rig.cameras != seen.cameras:  # one saw hardly anybody
-        views = [seen.cameras.index(camera) for camera in found.rig.cameras]
-        seen, real = seen.of_views(views), None if real is None else real.of_views(views)
-    if real is not None:
-        errors["fused"] = of_rig(seen, found, placed, real)
+    seconds = time.process_time() - start_s
+    if (
+        calibration.rig.cameras != observations.cameras
+    ):  # a view with too few observations is left out
+        views = [observations.cameras.index(camera) for camera in calibration.rig.cameras]
+        observations, truth = (
+            observations.of_views(views),
+            None if truth is None else truth.of_views(views),
+        )
+    if truth is not None:
+        errors["fused"] = errors_of_rig(observations, calibration, reconstruction, truth)
     cameras: dict[str, Any] = {}
-    if real is not None and real.rig is not None:
-        cameras = of_cameras(found, placed, real)
-        cameras["reprojection"] = reprojection_px(seen, found, placed, real)
-        cameras["bones"] = bone_spread_mm(placed, real, cameras["size_mm"])
-    return Outcome(
-        name=filmed.name,
-        duration_s=filmed.duration_s,
+    if truth is not None and truth.rig is not None:
+        cameras = camera_errors(calibration, reconstruction, truth)
+        cameras["reprojection"] = reprojection_px(observations, calibration, reconstruction, truth)
+        cameras["bones"] = bone_spread_mm(reconstruction, truth, cameras["size_mm"])
+    return CalibrationResult(
+        name=session.name,
+        duration_s=session.duration_s,
         seconds=seconds,
-        triangulation_s=_triangulation_s(seen, found),
-        found=found,
-        placed=placed,
-        t_s=seen.t_s,
+        triangulation_s=_triangulation_s(observations, calibration),
+        calibration=calibration,
+        reconstruction=reconstruction,
+        t_s=observations.t_s,
         errors=errors,
         cameras=cameras,
     )
 
 
-def _upright(seen: LiftedObservations, order: Order) -> tuple[Calibration, Reconstruction]:
-    for camera, size in zip(seen.cameras, seen.size_px, strict=True):
+def _in_world_frame(
+    observations: LiftedObservations, options: CalibrationOptions
+) -> tuple[Calibration, Reconstruction]:
+    for camera, size in zip(observations.cameras, observations.size_px, strict=True):
         if not size.all():
             raise Undetermined(f"the size of {camera}'s pictures is not known; give it as image_px")
-    found = calibrate(seen, moving=order.moving, offsets=order.offsets, distortion=order.distortion)
-    placed = reconstruct(seen, found)
+    calibration = calibrate(
+        observations, moving=options.moving, offsets=options.offsets, distortion=options.distortion
+    )
+    reconstruction = reconstruct(observations, calibration)
     try:
-        here = find_world_frame(found, placed, order.scale)
-    except ValueError as error:  # what should scale it was not seen
+        world_frame = find_world_frame(calibration, reconstruction, options.scale)
+    except ValueError as error:  # what gives the scale is not in the observations
         raise Undetermined(str(error)) from error
-    return here.calibration(found), here.reconstruction(placed)
+    return world_frame.calibration(calibration), world_frame.reconstruction(reconstruction)
 
 
-def _triangulation_s(seen: LiftedObservations, found: Calibration) -> float:
-    """What one robust triangulation of the session takes, with cameras that are known."""
-    pixels, confidence = seen.keypoints_px.astype(float), seen.confidence.astype(float)
-    return _timed(lambda: triangulate(pixels, confidence, found.rig.projection))
+def _triangulation_s(observations: LiftedObservations, calibration: Calibration) -> float:
+    """Computing time of one robust triangulation of the session with known cameras."""
+    pixels, confidence = (
+        observations.keypoints_px.astype(float),
+        observations.confidence.astype(float),
+    )
+    return _timed(lambda: triangulate(pixels, confidence, calibration.rig.projection))
 
 
 def _timed(act: Callable[[], T]) -> float:
-    taken = []
+    times_s = []
     for _ in range(_REPEATS):
-        begun = time.process_time()
+        start_s = time.process_time()
         act()
-        taken.append(time.process_time() - begun)
-    return float(np.median(taken))
+        times_s.append(time.process_time() - start_s)
+    return float(np.median(times_s))

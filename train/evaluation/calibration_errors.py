@@ -1,5 +1,5 @@
-"""A self-calibrated session against the truth: its skeletons, its cameras, and what true cameras
-would have given.
+"""Errors of a self-calibrated session: of its skeletons, of its cameras, and the limit with the
+true cameras.
 
 Skeletons are compared in the axes of each view that saw the person, root-aligned at the one best
 scale (N-MPJPE) and after the best similarity (P-MPJPE); an instant that fewer than two views saw
@@ -23,12 +23,12 @@ from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.shapes import Real
 from cvsf.skeleton import H36M_16
 
-_LASTING = ("thigh", "shin", "upper_arm")
+_LIMBS = ("thigh", "shin", "upper_arm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """Sums over the views and instants that count, so that sessions can be pooled."""
+    """Sums of errors over the scored views and instants; sessions are pooled by addition."""
 
     n_mm: float
     p_mm: float
@@ -43,7 +43,7 @@ class Errors:
 
     @property
     def means(self) -> dict[str, float | None]:
-        """As commands print them."""
+        """The means, as commands print them; None without an instant."""
         if not self.count:
             return {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
         return {
@@ -52,53 +52,56 @@ class Errors:
         }
 
 
-def limit(observations: LiftedObservations, real: GroundTruth) -> Errors | None:
-    """Of robust triangulation with the true cameras."""
-    if real.rig is None:
+def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None:
+    """Errors of robust triangulation with the true cameras; None if they are not known."""
+    if truth.rig is None:
         return None
-    return errors(real.rig.in_views(_triangulated(observations, real)), observations, real)
+    return errors(truth.rig.in_views(_triangulated(observations, truth)), observations, truth)
 
 
-def of_canonical(
-    observations: LiftedObservations, fused: Float[Real, "N J 3"], real: GroundTruth
+def errors_of_canonical(
+    observations: LiftedObservations, fused: Float[Real, "N J 3"], truth: GroundTruth
 ) -> Errors:
-    """Of one body for all views, turned by each view's lifted rotation."""
-    turned = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
-    return errors(turned.astype(float), observations, real)
+    """Errors of one body for all views, rotated by each view's lifted rotation."""
+    in_views = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
+    return errors(in_views.astype(float), observations, truth)
 
 
 def mean_of_canonical(observations: LiftedObservations) -> Float[Real, "N J 3"]:
-    """The lifted poses averaged over the views by confidence."""
+    """The mean of the lifted poses over the views, weighted by confidence."""
     weight = observations.confidence[..., None].astype(float) + 1e-9
     return np.asarray((weight * observations.canonical).sum(1) / weight.sum(1))
 
 
-def of_rig(
-    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: GroundTruth
+def errors_of_rig(
+    observations: LiftedObservations,
+    calibration: Calibration,
+    reconstruction: Reconstruction,
+    truth: GroundTruth,
 ) -> Errors:
-    """Of the self-calibrated skeletons."""
-    return errors(found.rig.in_views(placed.joints), observations, real)
+    """Errors of the self-calibrated skeletons."""
+    return errors(calibration.rig.in_views(reconstruction.joints), observations, truth)
 
 
 def errors(
-    predicted: Float[Real, "N V J 3"], observations: LiftedObservations, real: GroundTruth
+    predicted: Float[Real, "N V J 3"], observations: LiftedObservations, truth: GroundTruth
 ) -> Errors:
-    """Of joints in the views' axes, against the truth at the joints that count."""
+    """Errors of joints in the view frames, at the scored joints."""
     seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
     root = observations.joint_set.index("hip")
-    assert real.joints_mm is not None
-    known = np.asarray(np.isfinite(real.joints_mm).all(-1))
-    if real.rig is not None:  # what fewer than two views saw cannot be found
+    assert truth.joints_mm is not None
+    known = np.asarray(np.isfinite(truth.joints_mm).all(-1))
+    if truth.rig is not None:  # a joint that fewer than two views saw cannot be triangulated
         known &= (observations.confidence > 0).sum(1)[:, None] > 1
-    chosen, which = list(real.scored), known[counted]
-    rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, real.joints_mm)]
+    chosen, which = list(truth.scored), known[counted]
+    rooted = [a[counted] - a[counted][:, root : root + 1] for a in (predicted, truth.joints_mm)]
     which = which[:, chosen] & np.isfinite(rooted[1][:, chosen]).all(-1)
-    whole = which.sum(1) > len(chosen) // 2
-    a, b = (array[:, chosen][whole] for array in rooted)
-    lost = ~np.isfinite(a).all(-1) & which[whole]
+    complete = which.sum(1) > len(chosen) // 2
+    a, b = (array[:, chosen][complete] for array in rooted)
+    lost = ~np.isfinite(a).all(-1) & which[complete]
     a = np.where(lost[..., None], 0.0, np.nan_to_num(a))  # a joint not given counts as the root
-    b = np.where(which[whole][..., None], b, np.nan)
+    b = np.where(which[complete][..., None], b, np.nan)
     if not len(a):
         return Errors(n_mm=0.0, p_mm=0.0, count=0)
     return Errors(
@@ -106,70 +109,81 @@ def errors(
     )
 
 
-def of_cameras(found: Calibration, placed: Reconstruction, real: GroundTruth) -> dict[str, Any]:
+def camera_errors(
+    calibration: Calibration, reconstruction: Reconstruction, truth: GroundTruth
+) -> dict[str, Any]:
     """Focal errors (shares), and centre errors over the largest distance between two cameras.
 
-    The worlds are put together by the one similarity that fits the skeletons of all instants.
+    The two worlds are aligned by one similarity, from the skeletons of all instants.
     """
-    assert real.rig is not None
-    cameras, truth = real.rig, real.world_mm
-    known = np.isfinite(truth).all(-1) & np.isfinite(placed.joints).all(-1)
-    known &= (placed.views_seen > 1) & np.isin(np.arange(truth.shape[1]), real.scored)
-    size, turn, shift = similarity(placed.joints[known], truth[known])
-    centres = size * found.rig.centres @ turn.T + shift
-    off = np.linalg.norm(centres - cameras.centres, axis=-1)
-    apart = np.linalg.norm(cameras.centres[:, :, None] - cameras.centres[:, None], axis=-1)
-    focal = np.abs(found.rig.focal_px / cameras.focal_px - 1)
+    assert truth.rig is not None
+    cameras, world_mm = truth.rig, truth.world_mm
+    known = np.isfinite(world_mm).all(-1) & np.isfinite(reconstruction.joints).all(-1)
+    known &= (reconstruction.views_seen > 1) & np.isin(np.arange(world_mm.shape[1]), truth.scored)
+    scale, R, t = similarity(reconstruction.joints[known], world_mm[known])
+    centres = scale * calibration.rig.centres @ R.T + t
+    error = np.linalg.norm(centres - cameras.centres, axis=-1)
+    distance = np.linalg.norm(cameras.centres[:, :, None] - cameras.centres[:, None], axis=-1)
+    focal = np.abs(calibration.rig.focal_px / cameras.focal_px - 1)
     return {
-        "focal": np.broadcast_to(focal, off.shape).mean(0),
-        "centre": float(off.mean() / apart.max()),
-        "size_mm": float(size),
-        "up_deg": float(np.degrees(np.arccos(np.clip(turn[2, 2], -1, 1)))),  # the truth's z is up
-        "true_centres": (np.median(cameras.centres, axis=0) - shift) @ turn / size,
+        "focal": np.broadcast_to(focal, error.shape).mean(0),
+        "centre": float(error.mean() / distance.max()),
+        "size_mm": float(scale),
+        "up_deg": float(np.degrees(np.arccos(np.clip(R[2, 2], -1, 1)))),  # z is up in the truth
+        "true_centres": (np.median(cameras.centres, axis=0) - t) @ R / scale,
     }
 
 
 def reprojection_px(
-    observations: LiftedObservations, found: Calibration, placed: Reconstruction, real: GroundTruth
+    observations: LiftedObservations,
+    calibration: Calibration,
+    reconstruction: Reconstruction,
+    truth: GroundTruth,
 ) -> dict[str, float]:
-    """Median distance in pixels of what was seen from the skeletons, the true cameras' likewise."""
-    assert real.rig is not None
-    seen = (observations.confidence > 0)[..., list(real.scored)]
-    ours = found.rig.project(placed.joints) - in_step(observations, found.rig.delay_s).keypoints_px
-    projected = real.rig.project(_triangulated(observations, real))
-    theirs = projected - _undistorted(observations, real)
+    """Median reprojection error in px, of our skeletons and of those by the true cameras."""
+    assert truth.rig is not None
+    seen = (observations.confidence > 0)[..., list(truth.scored)]
+    ours = (
+        calibration.rig.project(reconstruction.joints)
+        - in_step(observations, calibration.rig.delay_s).keypoints_px
+    )
+    projected = truth.rig.project(_triangulated(observations, truth))
+    theirs = projected - _undistorted(observations, truth)
     return {
-        name: float(np.nanmedian(np.linalg.norm(off, axis=-1)[..., list(real.scored)][seen]))
-        for name, off in (("self_calibrated", ours), ("true_cameras", theirs))
+        name: float(np.nanmedian(np.linalg.norm(error, axis=-1)[..., list(truth.scored)][seen]))
+        for name, error in (("self_calibrated", ours), ("true_cameras", theirs))
     }
 
 
 def bone_spread_mm(
-    placed: Reconstruction, real: GroundTruth, size_mm: float
+    reconstruction: Reconstruction, truth: GroundTruth, size_mm: float
 ) -> dict[str, dict[str, float]]:
-    """Standard deviation of limb lengths over time, ours in the truth's size and the truth's."""
-    joints_mm = real.joints_mm
+    """Standard deviation of limb lengths over time, of our skeletons and of the truth.
+
+    `size_mm` is the length of our metre in mm of the truth.
+    """
+    joints_mm = truth.joints_mm
     assert joints_mm is not None
-    found: dict[str, dict[str, float]] = {}
-    for bone in _LASTING:
+    spreads: dict[str, dict[str, float]] = {}
+    for bone in _LIMBS:
         chains = [tuple(H36M_16.index(joint) for joint in chain) for chain in SEGMENTS[bone][1]]
         spread = [
             [float(np.nanstd(np.linalg.norm(pose[:, a] - pose[:, b], axis=-1))) for a, b in chains]
-            for pose in (size_mm * placed.joints, joints_mm[:, 0])
+            for pose in (size_mm * reconstruction.joints, joints_mm[:, 0])
         ]
-        ours, truth = (float(np.mean(values)) for values in spread)
-        found[bone] = {"self_calibrated": ours, "truth": truth}
-    return found
+        ours, true = (float(np.mean(values)) for values in spread)
+        spreads[bone] = {"self_calibrated": ours, "truth": true}
+    return spreads
 
 
 def similarity(source: Float[Real, "M 3"], target: Float[Real, "M 3"]) -> Similarity:
-    """The alignment of points with others, with robust weights (Cauchy's kernel)."""
+    """The similarity transform from source to target, with robust weights (Cauchy kernel)."""
     weight = np.ones(len(source))
     for _ in range(10):
-        found = align(source, target, weight, scale=True)
-        off = np.linalg.norm(found.apply(source) - target, axis=-1)
-        weight = 1 / (1 + np.square(off / max(3 * float(np.median(off)), 1e-9)))
-    return found
+        alignment = align(source, target, weight, scale=True)
+        error = np.linalg.norm(alignment.apply(source) - target, axis=-1)
+        weight = 1 / (1 + np.square(error / max(3 * float(np.median(error)), 1e-9)))
+    return alignment
 
 
 def _undistorted(observations: LiftedObservations, truth: GroundTruth) -> Real:
@@ -180,6 +194,6 @@ def _undistorted(observations: LiftedObservations, truth: GroundTruth) -> Real:
 
 def _triangulated(observations: LiftedObservations, truth: GroundTruth) -> Real:
     assert truth.rig is not None
-    sure = observations.confidence.astype(float)
+    confidence = observations.confidence.astype(float)
     keypoints = _undistorted(observations, truth)
-    return np.asarray(triangulate(keypoints, sure, truth.rig.projection), float)
+    return np.asarray(triangulate(keypoints, confidence, truth.rig.projection), float)

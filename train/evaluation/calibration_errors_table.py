@@ -1,6 +1,6 @@
-"""Rigs as people read them: a table of a session's cameras, and the scores of many sessions.
+"""Tables of `cvsf calibrate`: the cameras of a session, and the scores of many sessions.
 
-Every figure has beside it what it is measured against.
+Every figure stands beside the one that it is compared with.
 """
 
 from collections.abc import Mapping
@@ -10,39 +10,49 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 
 _ROWS = {
     "fused": "self-calibrated",
     "calibrated_limit": "true cameras (the limit)",
-    "lifter_fused": "the lifter's own fusion",
-    "mean_of_canonical": "mean of its poses",
+    "lifter_fused": "fusion by the lifter",
+    "mean_of_canonical": "mean of the canonical poses",
 }
 
 
-def show_rig(outcome: Outcome, console: Console | None = None) -> None:
-    """The cameras of one session."""
-    found = outcome.found
-    if found is None:
+def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None:
+    """Print the cameras of one session."""
+    calibration = outcome.calibration
+    if calibration is None:
         return
     console = console or Console()
-    table = Table(title=f"{outcome.name}, metres by {found.scale_source}", title_justify="left")
-    columns = ("camera", "focal px", "x, y m", "up m", "± place %", "± turn °", "2D off px")
+    table = Table(
+        title=f"{outcome.name}, metres by {calibration.scale_source}", title_justify="left"
+    )
+    columns = (
+        "camera",
+        "focal px",
+        "x, y m",
+        "up m",
+        "± position %",
+        "± rotation °",
+        "reprojection px",
+    )
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
-    rig, sure = found.rig, found.uncertainty
+    rig, uncertainty = calibration.rig, calibration.uncertainty
     centres = rig.centres.reshape(-1, len(rig.cameras), 3)
     focal = rig.focal_px.reshape(-1, len(rig.cameras))
     for view, camera in enumerate(rig.cameras):
         x, y, up = np.median(centres[:, view], axis=0)
         table.add_row(
             camera,
-            f"{np.median(focal[:, view]):.0f} ± {100 * sure.focal_share[view]:.0f}%",
+            f"{np.median(focal[:, view]):.0f} ± {100 * uncertainty.focal_share[view]:.0f}%",
             f"{x:.2f}, {y:.2f}",
             f"{up:.2f}",
-            f"{100 * sure.position_share[view]:.1f}",
-            f"{sure.rotation_deg[view]:.1f}",
-            f"{sure.reprojection_px[view]:.1f}",
+            f"{100 * uncertainty.position_share[view]:.1f}",
+            f"{uncertainty.rotation_deg[view]:.1f}",
+            f"{uncertainty.reprojection_px[view]:.1f}",
         )
     console.print(table)
     if rig.delay_s.any():
@@ -50,11 +60,11 @@ def show_rig(outcome: Outcome, console: Console | None = None) -> None:
             f"{camera} {1e3 * delay:+.1f} ms"
             for camera, delay in zip(rig.cameras, rig.delay_s, strict=True)
         )
-        console.print(f"seen later than stamped: {delays}", highlight=False)
+        console.print(f"time offsets: {delays}", highlight=False)
 
 
 def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> None:
-    """Scores, refusals and what it cost."""
+    """Scores, refusals and computing time."""
     console = console or Console()
     console.print(
         f"{facts['sessions']} sessions of {facts['views']} views, "
@@ -66,7 +76,7 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
         console.print(_errors(facts))
     if "focal_error_median" in facts:
         console.print(
-            f"focal length off by {facts['focal_error_median']:.1%}, camera centres by "
+            f"focal length error {facts['focal_error_median']:.1%}, camera centre error "
             f"{facts['centre_error_share']:.1%} of the largest distance between two (medians)",
             highlight=False,
         )

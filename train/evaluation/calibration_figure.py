@@ -1,7 +1,7 @@
 """One picture of a calibrated session: the rig in its world, the skeletons over time, and the
 skeletons projected into the cameras' pictures.
 
-Nothing in it is retouched: dots are the detector's keypoints, lines are the skeletons found.
+Dots are the detector's keypoints, lines are the reconstructed skeletons.
 """
 
 from dataclasses import replace
@@ -18,32 +18,34 @@ from matplotlib.figure import Figure
 from cvsf.shapes import Picture, Real
 from train.data.calibration_input import CalibrationInput
 from train.data.images import stills
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.world_figure import FAINT, INK, PAPER, draw_world
 
 _INCHES, _DPI = (15.0, 8.4), 96
-_TIMES = mpl.colormaps["plasma"]
+_TIME_COLOURS = mpl.colormaps["plasma"]
 _SCALES = {
     "height": "metres by the athlete's height",
     "bone": "metres by a bone",
     "distance": "metres by the distance of two cameras",
     "adult": "metres as if the athlete were 1.70 m tall",
 }
-_MOMENTS = 6  # skeletons in the world
-_IN_PICTURES = (1, 4)  # of them, on the pictures
+_MOMENTS = 6  # skeletons drawn in the world
+_IN_PICTURES = (1, 4)  # those of them that are drawn on the pictures
 _MOST_VIEWS = 4
 
 
-def draw(outcome: Outcome, filmed: CalibrationInput, file: Path, picture: Path) -> None:
-    """Write the picture of a session that was calibrated."""
-    assert outcome.found is not None
-    assert outcome.placed is not None
-    cameras, joints = outcome.found.rig.cameras, outcome.placed.joints
-    seen = filmed.observations.of_views([filmed.observations.cameras.index(c) for c in cameras])
-    filmed = replace(filmed, observations=seen)
-    whole = np.flatnonzero(np.isfinite(joints).all((1, 2)))
-    rows = whole[np.linspace(0, len(whole) - 1, _MOMENTS).round().astype(int)]
-    colours = [_TIMES(0.05 + 0.8 * share) for share in np.linspace(0, 1, _MOMENTS)]
+def draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, picture: Path) -> None:
+    """Draw a calibrated session and write it to `picture` (.png)."""
+    assert outcome.calibration is not None
+    assert outcome.reconstruction is not None
+    cameras, joints = outcome.calibration.rig.cameras, outcome.reconstruction.joints
+    observed = session.observations.of_views(
+        [session.observations.cameras.index(c) for c in cameras]
+    )
+    session = replace(session, observations=observed)
+    complete = np.flatnonzero(np.isfinite(joints).all((1, 2)))
+    rows = complete[np.linspace(0, len(complete) - 1, _MOMENTS).round().astype(int)]
+    colours = [_TIME_COLOURS(0.05 + 0.8 * share) for share in np.linspace(0, 1, _MOMENTS)]
     chosen = [(int(rows[k]), colours[k]) for k in _IN_PICTURES]
     pictures = stills(file, cameras, [row for row, _ in chosen])
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
@@ -57,21 +59,22 @@ def draw(outcome: Outcome, filmed: CalibrationInput, file: Path, picture: Path) 
     for line, (row, colour) in enumerate(chosen):
         for view in range(views):
             width = 0.38 / views
-            place = (0.605 + view * width, 0.475 - 0.445 * line, width - 0.006, 0.435)
-            axes = figure.add_axes(place)
-            _view(axes, outcome, filmed, pictures.get((row, view)), (row, view), colour)
-    _title(figure, outcome, f"0 to {filmed.duration_s:.2f} s; lines are {step:.0f} m apart")
+            cell = (0.605 + view * width, 0.475 - 0.445 * line, width - 0.006, 0.435)
+            axes = figure.add_axes(cell)
+            _view(axes, outcome, session, pictures.get((row, view)), (row, view), colour)
+    _title(figure, outcome, f"0 to {session.duration_s:.2f} s; grid {step:.0f} m")
     figure.savefig(picture, facecolor=PAPER)
 
 
-def _title(figure: Figure, outcome: Outcome, times: str) -> None:
-    assert outcome.found is not None
+def _title(figure: Figure, outcome: CalibrationResult, times: str) -> None:
+    assert outcome.calibration is not None
     figure.text(
         0.02, 0.945, outcome.name.replace("_", " "), color=INK, fontsize=17, fontweight="bold"
     )
     facts = [
-        f"{len(outcome.found.rig.cameras)} cameras found from {outcome.found.instants} instants",
-        _SCALES[outcome.found.scale_source],
+        f"{len(outcome.calibration.rig.cameras)} cameras, "
+        f"calibrated from {outcome.calibration.instants} instants",
+        _SCALES[outcome.calibration.scale_source],
     ]
     if "fused" in outcome.errors:
         ours = outcome.errors["fused"].means
@@ -84,35 +87,35 @@ def _title(figure: Figure, outcome: Outcome, times: str) -> None:
 
 
 def _legend(figure: Figure, times: str) -> None:
-    """Which colour is which time, and how large the ground's squares are."""
+    """The colour of each time, and the distance of the lines on the ground."""
     strip = figure.add_axes((0.03, 0.035, 0.13, 0.012))
-    strip.imshow(_TIMES(np.linspace(0.05, 0.85, 256))[None], aspect="auto")
+    strip.imshow(_TIME_COLOURS(np.linspace(0.05, 0.85, 256))[None], aspect="auto")
     strip.axis("off")
     figure.text(0.165, 0.041, times, color=FAINT, fontsize=9, va="center")
 
 
 def _view(
     axes: Axes,
-    outcome: Outcome,
-    filmed: CalibrationInput,
+    outcome: CalibrationResult,
+    session: CalibrationInput,
     still: Picture | None,
-    place: tuple[int, int],
+    cell: tuple[int, int],
     colour: Any,
 ) -> None:
     """A camera's picture at one instant, the detector's keypoints and the projected skeleton."""
-    assert outcome.found is not None
-    assert outcome.placed is not None
-    row, view = place
-    rig, names = outcome.found.rig, outcome.found.body.joint_set
-    projected = rig.project(outcome.placed.joints)[row, view]
-    seen = filmed.observations.confidence[row, view] > 0
-    dots = filmed.observations.keypoints_px[row, view][seen]
+    assert outcome.calibration is not None
+    assert outcome.reconstruction is not None
+    row, view = cell
+    rig, names = outcome.calibration.rig, outcome.calibration.body.joint_set
+    projected = rig.project(outcome.reconstruction.joints)[row, view]
+    observed = session.observations.confidence[row, view] > 0
+    dots = session.observations.keypoints_px[row, view][observed]
     low, high = _crop(np.concatenate([projected, dots]), axes)
     axes.set_facecolor("#3b434a")
     if still is not None:
         axes.imshow(_lit(still), extent=(0, still.shape[1], still.shape[0], 0), zorder=0)
     ends = np.array(names.bones)
-    known = (outcome.placed.views_seen[row] > 0)[ends].all(1)
+    known = (outcome.reconstruction.views_seen[row] > 0)[ends].all(1)
     bones = projected[ends]
     axes.add_collection(
         LineCollection(list(bones[~known]), colors=[colour], linewidths=1, alpha=0.6)
@@ -134,7 +137,7 @@ def _view(
 
 
 def _crop(points: Real, axes: Axes) -> tuple[Real, Real]:
-    """The corners of a box around them, of the axes' shape."""
+    """Two corners of the box around the points, with the aspect of the axes."""
     box = axes.get_window_extent()
     middle = (points.min(0) + points.max(0)) / 2
     size = 1.25 * np.ptp(points, axis=0)
@@ -144,5 +147,5 @@ def _crop(points: Real, axes: Axes) -> tuple[Real, Real]:
 
 
 def _lit(still: Picture) -> Picture:
-    """A little darker, so that lines stand out."""
+    """A little darker, so that lines are visible."""
     return np.asarray(cv2.convertScaleAbs(still, alpha=0.85), np.uint8)

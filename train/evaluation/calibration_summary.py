@@ -1,7 +1,7 @@
-"""What came of many sessions, in the figures of `cvsf calibrate`.
+"""The scores of many sessions, with the keys of `cvsf calibrate`.
 
-A refused session is a failure: it is in no mean of its own, but `all_sessions` counts what the
-lifter alone makes of it.
+A refused session is a failure: it is left out of the means, except of `all_sessions`, which takes
+the fusion by the lifter for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,31 +9,33 @@ from typing import Any
 
 import numpy as np
 
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
 
-_WITHIN = 2.0  # of its own calibrated limit
-_LONG_S = 3.0
+_WITHIN = 2.0  # times the limit; the key `within_2_share`
+_LONG_S = 3.0  # the keys `sessions_of_3_s*`
 
 
-def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summary(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
     """The keys of `cvsf calibrate`; errors are means over views and instants, focal and centre
     errors medians over cameras and sessions.
     """
-    calibrated = [outcome for outcome in outcomes if outcome.found is not None]
+    calibrated = [outcome for outcome in outcomes if outcome.calibration is not None]
     long = [outcome for outcome in outcomes if outcome.duration_s >= _LONG_S]
     facts: dict[str, Any] = {
         "sessions": len(outcomes),
         "sessions_calibrated_share": _share([o.succeeded for o in outcomes]),
         "sessions_of_3_s": len(long),
         "sessions_of_3_s_calibrated_share": _share([o.succeeded for o in long]),
-        "refused": {o.name: o.refused for o in outcomes if o.found is None},
+        "refused": {o.name: o.refused for o in outcomes if o.calibration is None},
         "failed": {
             o.name: round(o.over_limit, 2)
             for o in calibrated
             if not o.succeeded and o.over_limit is not None
         },
-        "scale_source": sorted({o.found.scale_source for o in calibrated if o.found is not None}),
+        "scale_source": sorted(
+            {o.calibration.scale_source for o in calibrated if o.calibration is not None}
+        ),
         "seconds_per_session": _rounded(np.mean([o.seconds for o in outcomes])),
         "triangulation_seconds_per_session": None,
         "seconds_over_triangulation": None,
@@ -47,8 +49,10 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return facts
 
 
-def _scores(outcomes: Sequence[Outcome], calibrated: Sequence[Outcome]) -> dict[str, Any]:
-    """Errors over the sessions that were calibrated; what true cameras give over all, beside."""
+def _scores(
+    outcomes: Sequence[CalibrationResult], calibrated: Sequence[CalibrationResult]
+) -> dict[str, Any]:
+    """Errors over the calibrated sessions, and the limit over all sessions."""
     facts: dict[str, Any] = {
         name: _pooled(calibrated, name)
         for name in ("fused", "calibrated_limit", "lifter_fused", "mean_of_canonical")
@@ -58,7 +62,7 @@ def _scores(outcomes: Sequence[Outcome], calibrated: Sequence[Outcome]) -> dict[
         sum(ratio <= _WITHIN for ratio in over) / len(outcomes) if over else None
     )
     facts["fused_over_limit_median"] = _rounded(np.median(over)) if over else None
-    facts["all_sessions"] = {  # a refused one keeps what the lifter alone makes of it
+    facts["all_sessions"] = {  # of a refused one: fusion by the lifter
         "fused": _means([o.errors.get("fused", o.errors["lifter_fused"]) for o in outcomes]),
         "calibrated_limit": _pooled(outcomes, "calibrated_limit"),
     }
@@ -67,7 +71,7 @@ def _scores(outcomes: Sequence[Outcome], calibrated: Sequence[Outcome]) -> dict[
 
 
 def _camera_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of the sessions whose true cameras are known."""
+    """Camera errors of the sessions whose true cameras are known."""
     focal, centre = np.concatenate([c["focal"] for c in scored]), [c["centre"] for c in scored]
     return {
         "focal_error_median": _rounded(np.median(focal)),
@@ -87,7 +91,7 @@ def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(float(np.median([f[name] for f in found])), 2) for name in found[0]}
 
 
-def _pooled(outcomes: Sequence[Outcome], name: str) -> dict[str, float | None]:
+def _pooled(outcomes: Sequence[CalibrationResult], name: str) -> dict[str, float | None]:
     return _means([o.errors[name] for o in outcomes if name in o.errors])
 
 

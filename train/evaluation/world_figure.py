@@ -1,6 +1,6 @@
-"""A calibrated rig in its world, seen from outside: cameras, their pictures, skeletons over time.
+"""A calibrated rig in its world frame: cameras, their pictures, skeletons over time.
 
-It is drawn in perspective on plain axes, so that lines stay as sharp as the paper.
+It is drawn in perspective on two-dimensional axes, so lines stay sharp.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,58 +15,60 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from cvsf.shapes import Picture, Real
 from cvsf.skeleton import JointSet
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 
 PAPER, INK, FAINT = "#fbfaf7", "#22303c", "#7b868f"
 _TRUE = "#d1495b"
 _FRUSTUM_M = 0.42  # from the middle of its picture to a corner
-_HUNG_PX = 400
+_PICTURE_PX = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """Where the world is looked at from, in perspective."""
+    """The viewpoint of the drawing, in perspective."""
 
     centre: Float[Real, "3"]
-    axes: Float[Real, "3 3"]  # right, up, towards us
+    axes: Float[Real, "3 3"]  # rows: right, up, towards the viewer
 
-    def see(self, points: Any) -> Float[Real, "... 2"]:
-        """(..., 3) metres to (..., 2) on the picture."""
+    def project(self, points: Any) -> Float[Real, "... 2"]:
+        """World points (..., 3) in metres, projected to the drawing (..., 2)."""
         local = (np.asarray(points) - self.centre) @ self.axes.T
         return np.asarray(local[..., :2] / np.maximum(-local[..., 2:], 0.1))
 
-    def far(self, points: Any) -> Float[Real, "..."]:
-        """How far away points (..., 3) are."""
+    def depth_of(self, points: Any) -> Float[Real, "..."]:
+        """Depth of world points (..., 3), in metres."""
         return np.asarray(-((np.asarray(points) - self.centre) @ self.axes.T)[..., 2])
 
 
 def draw_world(
     axes: Axes,
-    outcome: Outcome,
+    outcome: CalibrationResult,
     moments: Sequence[tuple[int, Any]],
     row: int,
     pictures: Mapping[int, Picture],
 ) -> float:
-    """The rig as it was at a row, z up, and the skeletons of some moments in their colours; metres
-    between two lines of the ground.
+    """Draw the rig at instant `row` and the skeletons of some instants, z up; the distance of the
+    lines on the ground, in metres.
     """
-    assert outcome.found is not None
-    assert outcome.placed is not None
-    rig, joints = outcome.found.rig, outcome.placed.joints
+    assert outcome.calibration is not None
+    assert outcome.reconstruction is not None
+    rig, joints = outcome.calibration.rig, outcome.reconstruction.joints
     centres = rig.centres[row] if rig.centres.ndim > 2 else rig.centres
     eye = _eye(centres, joints)
     step = _ground(axes, eye, np.concatenate([centres, np.nanmedian(joints, axis=0)]))
     rims = [_camera(axes, eye, outcome, (row, v), pictures.get(v)) for v in range(len(centres))]
     if (truth := outcome.cameras.get("true_centres")) is not None:
-        rims.append(at := eye.see(truth))
+        rims.append(at := eye.project(truth))
         axes.plot(*at.T, "o", ms=8, mfc="none", mec=_TRUE, mew=1.4, zorder=59, label="true camera")
         axes.legend(loc="lower left", bbox_to_anchor=(0.02, 0.065), frameon=False, labelcolor=FAINT)
-    track = joints[:, outcome.found.body.joint_set.index("hip")]
-    axes.plot(*eye.see(track * [1, 1, 0]).T, color=INK, lw=1.0, alpha=0.35, zorder=4)
+    track = joints[:, outcome.calibration.body.joint_set.index("hip")]
+    axes.plot(*eye.project(track * [1, 1, 0]).T, color=INK, lw=1.0, alpha=0.35, zorder=4)
     for number, (moment, colour) in enumerate(moments):
-        _skeleton(axes, eye, joints[moment], outcome.found.body.joint_set, colour, 10 + number)
-    bodies = eye.see(joints[[moment for moment, _ in moments]].reshape(-1, 3))
-    everything = np.concatenate([*rims, bodies, eye.see(centres * [1, 1, 0])])
+        _skeleton(
+            axes, eye, joints[moment], outcome.calibration.body.joint_set, colour, 10 + number
+        )
+    bodies = eye.project(joints[[moment for moment, _ in moments]].reshape(-1, 3))
+    everything = np.concatenate([*rims, bodies, eye.project(centres * [1, 1, 0])])
     low, high = everything.min(0), everything.max(0)
     margin = 0.10 * (high - low)
     axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
@@ -77,7 +79,7 @@ def draw_world(
 
 
 def _eye(centres: Real, joints: Real) -> Eye:
-    """A place outside the rig, between two cameras, from which most of it is seen."""
+    """A viewpoint outside the rig, between two cameras, from which most of it is visible."""
     middle = np.append(np.nanmedian(joints[:, :, :2], axis=(0, 1)), 0.9)
     reach = max(float(np.linalg.norm((centres - middle)[:, :2], axis=-1).max()), 2.0)
     around = np.sort(np.arctan2(*(centres - middle)[:, 1::-1].T))
@@ -91,7 +93,7 @@ def _eye(centres: Real, joints: Real) -> Eye:
 
 
 def _ground(axes: Axes, eye: Eye, points: Real) -> float:
-    """Lines that fade outwards, and how far apart they are."""
+    """Draw a grid on the ground that fades outwards; the distance of its lines in metres."""
     low, high = np.floor(points[:, :2].min(0)) - 1, np.ceil(points[:, :2].max(0)) + 1
     middle, radius = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
     step = 1.0 if radius < 20 else 5.0
@@ -102,7 +104,7 @@ def _ground(axes: Axes, eye: Eye, points: Real) -> float:
             line = np.zeros((len(along), 3))
             line[:, axis], line[:, 1 - axis] = fixed, along
             away = np.linalg.norm((line[:-1] + line[1:])[:, :2] / 2 - middle, axis=-1) / radius
-            segments += list(np.stack([eye.see(line[:-1]), eye.see(line[1:])], 1))
+            segments += list(np.stack([eye.project(line[:-1]), eye.project(line[1:])], 1))
             shades += list(np.clip(1 - away**2, 0, 1))
     colours = [(0.55, 0.6, 0.65, 0.55 * shade) for shade in shades]
     axes.add_collection(LineCollection(segments, colors=colours, linewidths=0.7, zorder=1))
@@ -110,25 +112,25 @@ def _ground(axes: Axes, eye: Eye, points: Real) -> float:
 
 
 def _camera(
-    axes: Axes, eye: Eye, outcome: Outcome, place: tuple[int, int], still: Picture | None
+    axes: Axes, eye: Eye, outcome: CalibrationResult, index: tuple[int, int], still: Picture | None
 ) -> Real:
-    """A pyramid as wide as the camera sees, its picture, its plumb line and its name; its corners
-    on the paper.
+    """Draw the camera's viewing pyramid, picture, vertical line and name; the corners of the
+    pyramid in the drawing.
     """
-    assert outcome.found is not None
-    rig, (row, view) = outcome.found.rig, place
+    assert outcome.calibration is not None
+    rig, (row, view) = outcome.calibration.rig, index
     moving = rig.is_panning
-    turn = rig.view_from_world[row, view] if moving else rig.view_from_world[view]
+    R = rig.view_from_world[row, view] if moving else rig.view_from_world[view]
     focal = float(rig.focal_px[row, view] if moving else rig.focal_px[view])
     centre = (rig.centres[row] if moving else rig.centres)[view]
     half = rig.image_px[view] / 2 / focal
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
     size = _FRUSTUM_M / float(np.linalg.norm(half))
-    rim = size * np.concatenate([corners, np.ones((4, 1))], 1) @ turn + centre
-    at, tip = eye.see(rim), eye.see(centre)
-    depth = 30 - float(eye.far(centre)) * 0.2
+    rim = size * np.concatenate([corners, np.ones((4, 1))], 1) @ R + centre
+    at, tip = eye.project(rim), eye.project(centre)
+    depth = 30 - float(eye.depth_of(centre)) * 0.2
     if still is not None:
-        _hang(axes, at, still, depth)
+        _draw_picture(axes, at, still, depth)
     faces = [np.stack([tip, at[i], at[(i + 1) % 4]]) for i in range(4)]
     sides = PolyCollection(
         faces, facecolors=(0.13, 0.19, 0.24, 0.05), edgecolors=INK, linewidths=0.8, zorder=depth
@@ -138,7 +140,7 @@ def _camera(
     )
     axes.add_collection(sides)
     axes.add_collection(front)
-    foot = eye.see(centre * [1, 1, 0])
+    foot = eye.project(centre * [1, 1, 0])
     axes.plot(*np.stack([tip, foot]).T, color=FAINT, lw=0.8, ls=(0, (2, 3)), zorder=3)
     axes.plot(*foot, "o", ms=3, color=FAINT, zorder=3)
     top = np.array([(at[:, 0].min() + at[:, 0].max()) / 2, max(at[:, 1].max(), tip[1])])
@@ -150,39 +152,39 @@ def _camera(
     return np.concatenate([at, tip[None]])
 
 
-def _hang(axes: Axes, at: Real, still: Picture, depth: float) -> None:
-    """The camera's picture in its pyramid, as it is seen from here."""
+def _draw_picture(axes: Axes, at: Real, still: Picture, depth: float) -> None:
+    """Draw the camera's picture in its pyramid, in perspective."""
     small = cv2.resize(still, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     low, high = at.min(0), at.max(0)
-    scale = _HUNG_PX / float((high - low).max())
+    scale = _PICTURE_PX / float((high - low).max())
     to = ((at - low) * scale).astype(np.float32)
     height, width = small.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     warp = cv2.getPerspectiveTransform(corners, to)
     size = tuple(int(side) for side in np.ceil((high - low) * scale))
     opaque = np.dstack([small, np.full((height, width), 235, np.uint8)])
-    hung = cv2.warpPerspective(opaque, warp, size, flags=cv2.INTER_AREA)
+    warped = cv2.warpPerspective(opaque, warp, size, flags=cv2.INTER_AREA)
     extent = (low[0], low[0] + size[0] / scale, low[1], low[1] + size[1] / scale)
-    axes.imshow(hung, extent=extent, origin="lower", zorder=depth - 0.1, aspect="auto")
+    axes.imshow(warped, extent=extent, origin="lower", zorder=depth - 0.1, aspect="auto")
 
 
 def _skeleton(
     axes: Axes, eye: Eye, joints: Real, names: JointSet, colour: Any, depth: float
 ) -> None:
-    """Bones, and their shadow on the ground."""
+    """Draw the bones, and their shadow on the ground."""
     ends = np.array(names.bones)
-    shadow = eye.see(joints * [1, 1, 0])[ends]
+    shadow = eye.project(joints * [1, 1, 0])[ends]
     axes.add_collection(
         LineCollection(
             list(shadow), colors=(0, 0, 0, 0.10), linewidths=2.2, capstyle="round", zorder=4
         )
     )
-    bones = eye.see(joints)[ends]
+    bones = eye.project(joints)[ends]
     for width, paint in ((4.2, PAPER), (2.4, colour)):
         axes.add_collection(
             LineCollection(
                 list(bones), colors=[paint], linewidths=width, capstyle="round", zorder=depth
             )
         )
-    head = eye.see(joints[names.index("head")])
+    head = eye.project(joints[names.index("head")])
     axes.plot(*head, "o", ms=5.5, color=colour, mec=PAPER, mew=0.8, zorder=depth)

@@ -17,11 +17,11 @@ from train.batches.probe_inputs import STANDING
 from train.evaluation.calibration_errors import (
     Errors,
     bone_spread_mm,
+    camera_errors,
     errors,
+    errors_of_rig,
     limit,
     mean_of_canonical,
-    of_cameras,
-    of_rig,
     reprojection_px,
     similarity,
 )
@@ -181,10 +181,10 @@ def test_with_exact_pixels_true_cameras_give_the_true_skeletons() -> None:
 
 
 def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
-    calibration, placed = found(tilt_deg=20)
-    ours = of_rig(observations(), calibration, placed, truth())
+    calibration, reconstruction = found(tilt_deg=20)
+    ours = errors_of_rig(observations(), calibration, reconstruction, truth())
     assert ours.n_mm / ours.count == pytest.approx(0, abs=1e-6)
-    facts = of_cameras(calibration, placed, truth())
+    facts = camera_errors(calibration, reconstruction, truth())
     np.testing.assert_allclose(facts["focal"], 0, atol=1e-9)
     assert facts["centre"] == pytest.approx(0, abs=1e-9)
     assert facts["size_mm"] == pytest.approx(1000)
@@ -193,19 +193,21 @@ def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
 
 
 def test_a_wrong_focal_length_is_reported_as_a_share_and_raises_the_reprojection_error() -> None:
-    calibration, placed = found(focal=1.1 * FOCAL)
-    assert of_cameras(calibration, placed, truth())["focal"] == pytest.approx([0.1] * VIEWS)
-    px = reprojection_px(observations(), calibration, placed, truth())
+    calibration, reconstruction = found(focal=1.1 * FOCAL)
+    assert camera_errors(calibration, reconstruction, truth())["focal"] == pytest.approx(
+        [0.1] * VIEWS
+    )
+    px = reprojection_px(observations(), calibration, reconstruction, truth())
     away = np.linalg.norm(truth().undistorted_px - CENTRE, axis=-1)
     assert px["self_calibrated"] == pytest.approx(0.1 * np.median(away), rel=1e-4)
     assert px["true_cameras"] < 0.01
 
 
 def test_limbs_that_keep_their_length_have_no_spread() -> None:
-    _, placed = found()
+    _, reconstruction = found()
     real = truth()
-    still = np.repeat(placed.joints[:1], FRAMES, axis=0)
-    spread = bone_spread_mm(replace(placed, joints=still), real, 1000.0)
+    still = np.repeat(reconstruction.joints[:1], FRAMES, axis=0)
+    spread = bone_spread_mm(replace(reconstruction, joints=still), real, 1000.0)
     assert set(spread) == {"thigh", "shin", "upper_arm"}
     pose = world_mm()
     shin = [

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.skeleton import H36M_16
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors_table import show_rig, show_summary
 
 FACTS: dict[str, Any] = {
@@ -32,7 +32,7 @@ def said(console: Console) -> str:
     return console.file.getvalue()
 
 
-def outcome(delay_s: float = 0.0) -> Outcome:
+def outcome(delay_s: float = 0.0) -> CalibrationResult:
     """A camera at (1, 2, 3) that is level, and one a metre above it."""
     eyes = np.array([[1.0, 2, 3], [1, 2, 4]])
     found = Calibration(
@@ -58,7 +58,9 @@ def outcome(delay_s: float = 0.0) -> Outcome:
         noise_share=0.01,
         scale_source="height",
     )
-    return Outcome(name="run-07", duration_s=3.0, seconds=1.0, triangulation_s=0.1, found=found)
+    return CalibrationResult(
+        name="run-07", duration_s=3.0, seconds=1.0, triangulation_s=0.1, calibration=found
+    )
 
 
 def test_a_rig_is_shown_with_each_cameras_position_and_uncertainty(
@@ -75,11 +77,13 @@ def test_a_rig_is_shown_with_each_cameras_position_and_uncertainty(
 
 def test_delays_are_shown_in_milliseconds_where_there_are_any(console: Console) -> None:
     show_rig(outcome(delay_s=0.0123), console)
-    assert "seen later than stamped: left +0.0 ms, right +12.3 ms" in said(console)
+    assert "time offsets: left +0.0 ms, right +12.3 ms" in said(console)
 
 
 def test_a_refused_session_has_no_rig_to_show(console: Console) -> None:
-    refused = Outcome(name="a", duration_s=1.0, seconds=1.0, triangulation_s=0.0, refused="still")
+    refused = CalibrationResult(
+        name="a", duration_s=1.0, seconds=1.0, triangulation_s=0.0, refused="still"
+    )
     show_rig(refused, console)
     assert said(console) == ""
 
@@ -112,4 +116,4 @@ def test_errors_are_shown_beside_those_of_the_true_cameras(console: Console) -> 
     assert any("self-calibrated" in row and "31.4" in row and "22.0" in row for row in rows)
     assert any("the limit" in row and "24.0" in row and "18.4" in row for row in rows)
     assert not any("the lifter's own" in row for row in rows)
-    assert "focal length off by 2.1%, camera centres by 3.4%" in said(console)
+    assert "focal length error 2.1%, camera centre error 3.4%" in said(console)

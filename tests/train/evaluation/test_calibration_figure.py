@@ -12,19 +12,19 @@ from cvsf.skeleton import H36M_16
 from tests.support.material import make_frame, make_instant, make_pose, record
 from tests.support.outcomes import outcome
 from train.data.calibration_input import CalibrationInput
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
 from train.evaluation.calibration_figure import draw
 
 
 def filmed(
-    made: Outcome, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "cam3")
+    made: CalibrationResult, cameras: tuple[str, ...] = ("cam0", "cam1", "cam2", "cam3")
 ) -> CalibrationInput:
     """What those cameras saw of it, to the pixel; the rig's own come where they are named."""
-    assert made.found is not None
-    assert made.placed is not None
-    rig = made.found.rig
-    shown = rig.project(made.placed.joints)
+    assert made.calibration is not None
+    assert made.reconstruction is not None
+    rig = made.calibration.rig
+    shown = rig.project(made.reconstruction.joints)
     views = [rig.cameras.index(name) if name in rig.cameras else 0 for name in cameras]
     shape = (*shown[:, views].shape[:3],)
     seen = LiftedObservations(

@@ -7,7 +7,7 @@ import pytest
 
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.skeleton import H36M_16
-from train.evaluation.calibrate_and_score import Outcome
+from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
 from train.evaluation.calibration_summary import summary
 
@@ -44,7 +44,9 @@ def mm(mean: float, count: int = 1) -> Errors:
     return Errors(n_mm=mean * count, p_mm=mean * count / 2, count=count)
 
 
-def session(name: str, fused: float | None, limit: float = 20.0, **changed: Any) -> Outcome:
+def session(
+    name: str, fused: float | None, limit: float = 20.0, **changed: Any
+) -> CalibrationResult:
     """Calibrated with a mean error over that of true cameras; or refused, without one."""
     errors = {"calibrated_limit": mm(limit), "lifter_fused": mm(60), "mean_of_canonical": mm(80)}
     if fused is not None:
@@ -55,10 +57,10 @@ def session(name: str, fused: float | None, limit: float = 20.0, **changed: Any)
         "seconds": 2.0,
         "triangulation_s": 0.5,
         "errors": errors,
-        "found": None if fused is None else calibration(),
+        "calibration": None if fused is None else calibration(),
         "refused": "nobody moved" if fused is None else "",
     }
-    return Outcome(**facts | changed)
+    return CalibrationResult(**facts | changed)
 
 
 def test_refused_and_failed_sessions_count_against_the_share_that_was_calibrated() -> None:
@@ -118,7 +120,7 @@ def test_errors_are_pooled_over_instants_and_cameras_by_medians() -> None:
 
 
 def test_sessions_without_a_truth_have_costs_and_no_errors() -> None:
-    facts = summary([session("a", 20, errors={}, found=calibration("height"))])
+    facts = summary([session("a", 20, errors={}, calibration=calibration("height"))])
     assert facts["sessions_calibrated_share"] == 1
     assert facts["scale_source"] == ["height"]
     assert not {"fused", "calibrated_limit", "focal_error_median"} & facts.keys()

@@ -22,8 +22,8 @@ def words(axes: Axes) -> list[str]:
 
 def test_a_point_is_seen_smaller_the_farther_it_is_away() -> None:
     eye = Eye(np.array([0.0, 0, 10]), np.eye(3))  # it looks down
-    np.testing.assert_allclose(eye.see([[1.0, 2, 5], [1, 2, 0]]), [[0.2, 0.4], [0.1, 0.2]])
-    np.testing.assert_allclose(eye.far([[1.0, 2, 5], [1, 2, 0]]), [5, 10])
+    np.testing.assert_allclose(eye.project([[1.0, 2, 5], [1, 2, 0]]), [[0.2, 0.4], [0.1, 0.2]])
+    np.testing.assert_allclose(eye.depth_of([[1.0, 2, 5], [1, 2, 0]]), [5, 10])
 
 
 def test_every_camera_is_named_with_its_focal_length_and_height(axes: Axes) -> None:
@@ -57,22 +57,22 @@ def test_pictures_are_drawn_in_front_of_the_cameras_that_took_them(axes: Axes) -
 
 def test_lines_of_the_ground_are_farther_apart_under_a_large_rig(axes: Axes) -> None:
     made = outcome()
-    assert made.found is not None
-    wide = replace(made.found.rig, translation=made.found.rig.translation * 10)
-    found = replace(made.found, rig=wide)
-    assert draw_world(axes, replace(made, found=found), [(0, "red")], 0, {}) == 5
+    assert made.calibration is not None
+    wide = replace(made.calibration.rig, translation=made.calibration.rig.translation * 10)
+    found = replace(made.calibration, rig=wide)
+    assert draw_world(axes, replace(made, calibration=found), [(0, "red")], 0, {}) == 5
 
 
 def test_cameras_that_pan_are_drawn_as_they_were_at_that_row(axes: Axes) -> None:
     made = outcome()
-    assert made.found is not None
-    rig = made.found.rig
+    assert made.calibration is not None
+    rig = made.calibration.rig
     moving = replace(
         rig,
         view_from_world=np.tile(rig.view_from_world, (8, 1, 1, 1)),
         translation=np.tile(rig.translation, (8, 1, 1)),
         focal_px=np.linspace(500, 570, 8)[:, None] * np.ones(4),
     )
-    found = replace(made.found, rig=moving)
-    draw_world(axes, replace(made, found=found), [(0, "red")], 3, {})
+    found = replace(made.calibration, rig=moving)
+    draw_world(axes, replace(made, calibration=found), [(0, "red")], 3, {})
     assert words(axes)[2] == "cam2\n530 px, 1.5 m up"
