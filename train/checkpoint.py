@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from cvsf.model.keypoint_adapter import Morph, morph_from
+from cvsf.model.keypoint_adapter import Morph, morph_from_plain
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
@@ -56,7 +56,7 @@ class Checkpoint:
 
     def morphing(self) -> Morph | None:
         """The morph with its weights, where it was trained behind one."""
-        return None if self.morph is None else morph_from(self.morph)
+        return None if self.morph is None else morph_from_plain(self.morph)
 
     def slim(self) -> "Checkpoint":
         """Without what only this very run needs to go on: enough to be another run's parent."""
@@ -97,7 +97,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
     """A morph in a file of its own, with its description."""
     draft = path.with_suffix(".part")
-    rest = morph.at_rest() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
+    rest = morph.to_plain() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
     torch.save(rest, draft)
     draft.replace(path)
 
@@ -117,7 +117,7 @@ def read_morph(path: Path) -> Morph:
             "make it again with `cvsf train-morph`"
         )
     try:
-        return morph_from(found)
+        return morph_from_plain(found)
     except (TypeError, RuntimeError, AttributeError, KeyError) as error:
         raise Refusal(f"{path} holds a damaged morph ({error}); {_MORPH_AGAIN}") from error
 

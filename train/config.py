@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cvsf.model.lifter import LifterShape, Turn
+from cvsf.model.lifter import LifterShape, RotationForm
 from cvsf.skeleton import JointSet
 from cvsf.system.errors import Refusal
 
@@ -28,7 +28,7 @@ class TrainConfig(BaseModel):
     blocks: int = Field(default=2, ge=0)
     head_blocks: int = Field(default=0, ge=0)
     layer_norm: bool = True
-    rotation: Turn = "6d"
+    rotation: RotationForm = "6d"
     bone_lengths: bool = True
     sides_alike: bool = True
     frames: int = Field(default=1, gt=0)  # of a window, whose middle is lifted; stage3 only

@@ -1,4 +1,4 @@
-"""The method of the paper, in torch: lifting, fusing the views, and the losses.
+"""The method of the paper, in torch: the lifter, cross-view fusion and the losses.
 
 In: 2D poses and confidences of V views. Out: per view a canonical pose and a rotation, refined 2D,
 and one fused body.

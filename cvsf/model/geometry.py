@@ -1,8 +1,8 @@
-"""The geometry of bodies and weak-perspective views: rotations, small solves, the body's own frame
-and unit.
+"""The geometry of bodies and weak-perspective views: rotations, 3x3 systems, the body frame and its
+unit.
 
-Everything is closed form, batched and made of operations every backend has: no SVD, no data-
-dependent loop.
+All of it is closed form and batched, made of operations that every backend has: no SVD, no
+data-dependent loop.
 """
 
 import math
@@ -62,11 +62,11 @@ MINORS = _constant(
 
 
 def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch F"]:
-    """All products a_i b_k, row by row; bilinear formulas are linear in them."""
+    """The outer product, row by row: all a_i b_k, in which bilinear formulas are linear."""
     return (a[..., :, None] * b[..., None, :]).flatten(-2)
 
 
-def squared(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D D"]:
+def square_matrix(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D D"]:
     """The square matrix of these entries, row by row."""
     side = math.isqrt(entries.shape[-1])
     return entries.reshape(*entries.shape[:-1], side, side)
@@ -87,24 +87,24 @@ def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 
     return torch.stack([first, second, cross(first, second)], -2)
 
 
-def rotation_from_axis_angle(turn: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation about a vector by its length in radians (Rodrigues), the form of the paper's
-    lifter.
+def rotation_from_axis_angle(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rodrigues' formula: the rotation about a vector by its length in radians, the form of the
+    paper's lifter.
     """
-    angle = turn.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
-    skew = squared(turn / angle @ _SKEW.to(turn))
+    angle = vector.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
+    skew = square_matrix(vector / angle @ _SKEW.to(vector))
     angle = angle[..., None]
-    identity = torch.eye(3, dtype=turn.dtype, device=turn.device)
+    identity = torch.eye(3, dtype=vector.dtype, device=vector.device)
     return identity + angle.sin() * skew + (1 - angle.cos()) * (skew @ skew)
 
 
 def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The Cayley rotation of a small rotation vector: exactly a rotation, to first order the
-    exponential.
+    """The Cayley transform of a small rotation vector: a proper rotation that equals the
+    exponential map to first order.
     """
-    turn = torch.cat([step, outer(step, step)], -1) @ _CAYLEY.to(step)
-    share = 4 / (4 + turn[..., 9:])
-    return squared(turn[..., :9] * share + _IDENTITY.to(step))
+    terms = torch.cat([step, outer(step, step)], -1) @ _CAYLEY.to(step)
+    share = 4 / (4 + terms[..., 9:])
+    return square_matrix(terms[..., :9] * share + _IDENTITY.to(step))
 
 
 def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
@@ -115,7 +115,7 @@ def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "
         1: [c, zero, s, zero, one, zero, -s, zero, c],
         2: [c, -s, zero, s, c, zero, zero, zero, one],
     }[axis]
-    return squared(torch.stack(rows, -1))
+    return square_matrix(torch.stack(rows, -1))
 
 
 def solve3(
@@ -126,16 +126,17 @@ def solve3(
     a, b, c, d = (flat @ MINORS.to(flat)).chunk(4, -1)
     adjugate = a * b - c * d
     determinant = (flat[..., :3] * adjugate[..., ::3]).sum(-1, keepdim=True)
-    x: Tensor = squared(adjugate) @ right[..., None]
+    x: Tensor = square_matrix(adjugate) @ right[..., None]
     return x[..., 0] / determinant.clamp_min(TINY * TINY)
 
 
-def body_from(
+def body_rotation(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation into the body's own frame: x forward, y to its left, z up the trunk.
+    """body_from_joints, the rotation into the body frame: x forward, y to its left, z up the trunk.
 
-    Up is pelvis to thorax; left is right-to-left of hips and shoulders together, made square to up.
+    z is from pelvis to thorax; y is the sum of the lines from right to left hip and shoulder, made
+    orthogonal to z.
     """
     at = {name: joints[..., joint_set.index(name), :] for name in _TRUNK}
     up = unit(at["thorax"] - at["hip"])
@@ -147,9 +148,9 @@ def body_from(
 def unit_length(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Float[Tensor, "*batch"]:
-    """The unit of canonical space: the trunk plus one leg (mean of both), along the bones.
+    """The unit of canonical space: the length of trunk and one leg (mean of both), along the bones.
 
-    A pose's norm shrinks when the body crouches; this does not.
+    The norm of a pose shrinks when the body crouches; this length does not.
     """
     share = {"spine": 1.0, "thorax": 1.0}
     share |= {side + joint: 0.5 for side in "lr" for joint in ("knee", "ankle")}
@@ -161,12 +162,12 @@ def unit_length(
     return (length * length.new_tensor(list(share.values()))).sum(-1)
 
 
-def turn_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The smallest rotation that brings a unit direction in front of the camera onto its optical
-    axis (0, 0, 1).
+def rotation_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The smallest rotation that takes a unit direction in front of the camera to its optical axis
+    (0, 0, 1).
     """
     axis = direction.new_tensor([0.0, 0.0, 1.0])
-    skew = squared(cross(direction, axis.expand_as(direction)) @ _SKEW.to(direction))
+    skew = square_matrix(cross(direction, axis.expand_as(direction)) @ _SKEW.to(direction))
     identity = torch.eye(3, dtype=direction.dtype, device=direction.device)
     return identity + skew + skew @ skew / (1 + direction[..., 2:, None])
 

@@ -1,6 +1,6 @@
-"""The morph: a detector's keypoints moved to the convention of the ground truth, view by view.
+"""The keypoint adapter (morph): from a detector's keypoint convention to that of the ground truth.
 
-It learns a detector's systematic differences (a bias, a midpoint for a joint, no head at all), not
+It learns systematic differences of a detector (a bias, a midpoint for a joint, no head at all), not
 its errors: its inputs are the keypoints and which were detected, never their confidences.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cvsf.model.lifter import normalised
 
 WIDTH, LAYERS = 128, 3
-"""A guess, not measured."""
+"""Guesses, not measured."""
 FILLED = 0.5
 """Confidence of a filled-in joint over the mean confidence of the detector's joints; a guess, not
 measured.
@@ -21,10 +21,12 @@ measured.
 
 
 class Morph(nn.Module):
-    """A small residual network from one view's pose to offsets in units of the pose's radius.
+    """A small residual network from the keypoints of one view to their offsets, over the pose's
+    radius.
 
-    The 2D skeleton morphing network of CanonPose (Wandt et al., CVPR 2021), which the paper uses. A
-    new one is exactly the identity.
+    The 2D skeleton morphing network of CanonPose (Wandt et al., CVPR 2021), which the paper uses.
+    Untrained, it is the identity.
+
     """
 
     fills: Bool[Tensor, " J"]  # joints that the ground truth has and the detector never gives
@@ -42,19 +44,19 @@ class Morph(nn.Module):
     def forward(
         self, keypoints_px: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
     ) -> tuple[Float[Tensor, "*batch J 2"], Float[Tensor, "*batch J"]]:
-        """The joints in the convention of the ground truth, and their confidences.
+        """The keypoints in the convention of the ground truth, and their confidences.
 
-        A detected joint keeps its confidence, one that was not detected keeps confidence 0. `fills`
-        are predicted in every view that has the person; the detector's values of them are ignored.
+        Joints of the detector keep their confidence, also 0. Joints of `fills` are predicted in
+        every view that has the person; the detector's values of them are ignored.
         """
-        given = torch.where(self.fills, 0.0, confidence)
-        centred, centre, radius = normalised(keypoints_px, given)
-        offset = self._offsets(centred, (given > 0).to(centred.dtype))
-        from_ = torch.where(self.fills[:, None], centre, keypoints_px)
-        count = (~self.fills).to(given.dtype).sum().clamp_min(1)
-        filled = FILLED * given.sum(-1, keepdim=True) / count
-        sure = torch.where(self.fills, filled, given)
-        return torch.where(sure[..., None] > 0, from_ + radius * offset, keypoints_px), sure
+        detected = torch.where(self.fills, 0.0, confidence)
+        centred, centre, radius = normalised(keypoints_px, detected)
+        offset = self._offsets(centred, (detected > 0).to(centred.dtype))
+        start = torch.where(self.fills[:, None], centre, keypoints_px)
+        count = (~self.fills).to(detected.dtype).sum().clamp_min(1)
+        filled = FILLED * detected.sum(-1, keepdim=True) / count
+        output = torch.where(self.fills, filled, detected)
+        return torch.where(output[..., None] > 0, start + radius * offset, keypoints_px), output
 
     def _offsets(
         self, centred: Float[Tensor, "*batch J 2"], found: Float[Tensor, "*batch J"]
@@ -65,13 +67,13 @@ class Morph(nn.Module):
         offset: Tensor = self.offset(hidden)
         return offset.reshape(centred.shape)
 
-    def at_rest(self) -> dict[str, Any]:
-        """Shape and weights, plain values and tensors only."""
+    def to_plain(self) -> dict[str, Any]:
+        """Shape and weights as plain values and tensors."""
         return {"shape": dict(self.shape), "weights": self.state_dict()}
 
 
-def morph_from(rest: dict[str, Any]) -> Morph:
-    """The network of `at_rest`, ready to run."""
-    morph = Morph(**rest["shape"])
-    morph.load_state_dict(rest["weights"])
+def morph_from_plain(plain: dict[str, Any]) -> Morph:
+    """The network that `to_plain` gave, in evaluation mode."""
+    morph = Morph(**plain["shape"])
+    morph.load_state_dict(plain["weights"])
     return morph.eval()

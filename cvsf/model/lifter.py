@@ -1,7 +1,6 @@
-"""The lifter: one view's 2D pose and confidences to a canonical 3D pose and the rotation into that
-view.
+"""The lifter: 2D pose and confidences of one view to a canonical 3D pose and the view's rotation.
 
-Its input is a pose about its own centre at unit size; a joint that was not detected is zero there.
+The 2D pose is normalised to zero mean and unit radius; a joint that was not detected is 0 in it.
 """
 
 from collections.abc import Sequence
@@ -14,23 +13,23 @@ from torch import Tensor, nn
 
 from cvsf.model.geometry import TINY, rotation_from_6d, rotation_from_axis_angle, weighted_centre
 
-Turn = Literal["6d", "axis-angle"]
+RotationForm = Literal["6d", "axis-angle"]
 
 # signs of a left-right mirror: of a 2D pose, of a 3D pose in the body's frame, and of the first two
 # rows of the rotation from that frame into the view
-_ACROSS = (-1.0, 1.0)
-_SIDES = (1.0, -1.0, 1.0)
-_TURNED = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0)
+_POSE2D_SIGNS = (-1.0, 1.0)
+_POSE3D_SIGNS = (1.0, -1.0, 1.0)
+_ROTATION_SIGNS = (-1.0, 1.0, -1.0, 1.0, -1.0, 1.0)
 
-_FAR = 5.0
-"""Radii of the person, and their logarithm: larger movements are cut off. A guess, not measured."""
-_ROUND = 1e-6
+_MOST_MOVEMENT = 5.0
+"""Bound of `_movement`, in radii of the person and in their logarithm; a guess, not measured."""
+_SMOOTHING = 1e-6
 """Added under the root of a bone's squared length, so that its gradient stays finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifterShape:
-    """The size of the network and its form of a rotation.
+    """Size of the network, and the form in which it gives a rotation.
 
     The shipped size was chosen in docs/log.md, 2026-11-22 and 2026-11-23.
     """
@@ -40,7 +39,7 @@ class LifterShape:
     blocks: int = 3  # residual blocks that both heads share
     head_blocks: int = 0  # residual blocks of each of the two heads
     layer_norm: bool = True
-    rotation: Turn = "6d"
+    rotation: RotationForm = "6d"
     parents: tuple[int, ...] = ()  # of each joint; given, the bones' lengths are inputs too
     mirrored: tuple[
         int, ...
@@ -52,7 +51,9 @@ class LifterShape:
         if self.frames % 2 == 0:
             raise ValueError(f"a window is {self.frames} frames, expected an odd number")
         if self.mirrored and self.rotation != "6d":
-            raise ValueError("a lifter that treats both sides alike gives rotations in 6d")
+            raise ValueError(
+                "a lifter that is equivariant to the left-right mirror gives rotations in 6d"
+            )
 
 
 class _Residual(nn.Module):
@@ -70,9 +71,9 @@ class _Residual(nn.Module):
 
 
 class _Window(nn.Module):
-    """What the frames of a window add to the features of the middle one.
+    """Adds to the features of the middle frame what the other frames of the window contribute.
 
-    Its last layer starts at zero: a new lifter of windows equals the lifter of single frames.
+    Its last layer starts at zero: an untrained one equals the lifter of single frames.
     """
 
     def __init__(self, shape: LifterShape) -> None:
@@ -87,11 +88,11 @@ class _Window(nn.Module):
     def forward(
         self,
         frames: Float[Tensor, "*batch T W"],
-        moved: Float[Tensor, "*batch T 3"],
+        movement: Float[Tensor, "*batch T 3"],
         present: Float[Tensor, "*batch T"],
     ) -> Float[Tensor, "*batch W"]:
-        """From each frame's features, the person's movement in the picture and their presence."""
-        inputs = torch.cat([self.norm(frames), moved], -1)
+        """The middle frame's features, from all frames' features, movements and presence."""
+        inputs = torch.cat([self.norm(frames), movement], -1)
         memory = nn.functional.leaky_relu(self.remember(inputs), 0.01)
         memory = (memory * present[..., None]).flatten(-2)
         added: Tensor = self.add(nn.functional.leaky_relu(self.join(memory), 0.01))
@@ -99,10 +100,10 @@ class _Window(nn.Module):
 
 
 class Lifter(nn.Module):
-    """A residual MLP with two heads: canonical joints, and the numbers that make a rotation.
+    """A residual MLP with two heads: canonical joints, and the parameters of a rotation.
 
     Section 3.1 of the paper; `matrix_type` is the type of the wide layers (bfloat16 on a GPU). With
-    a window the inputs have an axis of frames before that of the joints, the outputs have not.
+    a window the inputs have an axis of frames before that of the joints; the outputs do not.
     """
 
     def __init__(self, shape: LifterShape) -> None:
@@ -129,22 +130,26 @@ class Lifter(nn.Module):
         position.
         """
         centred, centre, radius = normalised(pose2d, confidence)
-        moved = None if self.window is None else _moved(centre, radius)
+        movement = None if self.window is None else _movement(centre, radius)
         if not self.shape.mirrored:
-            canonical, turn = self._lifted(centred, confidence, moved)
+            canonical, parameters = self._lifted(centred, confidence, movement)
         else:
             order = list(self.shape.mirrored)
-            both = torch.stack([centred, centred[..., order, :] * centred.new_tensor(_ACROSS)])
-            if moved is not None:
-                moved = torch.stack([moved, moved * moved.new_tensor((*_ACROSS, 1.0))])
-            sure = torch.stack([confidence, confidence[..., order]])
-            canonical, turn = self._lifted(both, sure, moved)
-            canonical = canonical[0] + canonical[1][..., order, :] * canonical.new_tensor(_SIDES)
-            turn = turn[0] + turn[1] * turn.new_tensor(_TURNED)
+            signs = centred.new_tensor(_POSE2D_SIGNS)
+            both = torch.stack([centred, centred[..., order, :] * signs])
+            if movement is not None:
+                signs = movement.new_tensor((*_POSE2D_SIGNS, 1.0))
+                movement = torch.stack([movement, movement * signs])
+            both_confidence = torch.stack([confidence, confidence[..., order]])
+            canonical, parameters = self._lifted(both, both_confidence, movement)
+            signs = canonical.new_tensor(_POSE3D_SIGNS)
+            canonical = canonical[0] + canonical[1][..., order, :] * signs
+            signs = parameters.new_tensor(_ROTATION_SIGNS)
+            parameters = parameters[0] + parameters[1] * signs
         rotation = (
-            rotation_from_6d(turn)
+            rotation_from_6d(parameters)
             if self.shape.rotation == "6d"
-            else rotation_from_axis_angle(turn)
+            else rotation_from_axis_angle(parameters)
         )
         return canonical - canonical[..., :1, :], rotation
 
@@ -152,13 +157,13 @@ class Lifter(nn.Module):
         self,
         centred: Float[Tensor, "*frames J 2"],
         confidence: Float[Tensor, "*frames J"],
-        moved: Float[Tensor, "*frames 3"] | None,
+        movement: Float[Tensor, "*frames 3"] | None,
     ) -> tuple[Float[Tensor, "*batch J 3"], Float[Tensor, "*batch R"]]:
         """The outputs of the two heads for normalised poses."""
         inputs = [centred.flatten(-2), confidence]
         if self.shape.parents:
             inputs += bone_lengths(centred, confidence, self.shape.parents)
-        for_pose, for_rotation = self._hidden(torch.cat(inputs, -1), confidence, moved)
+        for_pose, for_rotation = self._hidden(torch.cat(inputs, -1), confidence, movement)
         canonical = self.pose(for_pose)
         shape = (*canonical.shape[:-1], self.shape.joints, 3)
         return canonical.reshape(shape), self.rotation(for_rotation)
@@ -167,73 +172,76 @@ class Lifter(nn.Module):
         self,
         inputs: Float[Tensor, "*frames D"],
         confidence: Float[Tensor, "*frames J"],
-        moved: Float[Tensor, "*frames 3"] | None,
+        movement: Float[Tensor, "*frames 3"] | None,
     ) -> tuple[Float[Tensor, "*batch W"], Float[Tensor, "*batch W"]]:
         """The inputs of the two heads, in the precision of `inputs` for any `matrix_type`."""
         if self.matrix_type is None:
-            return self._layers(inputs, confidence, moved)
+            return self._layers(inputs, confidence, movement)
         with torch.autocast(inputs.device.type, self.matrix_type):
-            for_pose, for_rotation = self._layers(inputs, confidence, moved)
+            for_pose, for_rotation = self._layers(inputs, confidence, movement)
         return for_pose.to(inputs.dtype), for_rotation.to(inputs.dtype)
 
     def _layers(
         self,
         inputs: Float[Tensor, "*frames D"],
         confidence: Float[Tensor, "*frames J"],
-        moved: Float[Tensor, "*frames 3"] | None,
+        movement: Float[Tensor, "*frames 3"] | None,
     ) -> tuple[Float[Tensor, "*batch W"], Float[Tensor, "*batch W"]]:
         shared = self.blocks(nn.functional.leaky_relu(self.stem(inputs), 0.01))
-        if self.window is not None and moved is not None:
-            shared = self.window(shared, moved, (confidence.amax(-1) > 0).to(shared.dtype))
+        if self.window is not None and movement is not None:
+            shared = self.window(shared, movement, (confidence.amax(-1) > 0).to(shared.dtype))
         return self.norm(self.pose_blocks(shared)), self.norm(self.rotation_blocks(shared))
 
     @torch.no_grad()
-    def turn_depth_over(self) -> None:
-        """Mirror the output in depth; no reprojection changes (Necker's reversal).
+    def mirror_depth(self) -> None:
+        """Reflect the output in depth, which changes no reprojection (Necker's reversal).
 
-        With F = diag(1, 1, -1), F X under F R F has the same 2D pose as X under R (Eq. 1), so no
-        label-free loss distinguishes them.
+        With F = diag(1, 1, -1), the pose F X with rotation F R F has the 2D pose (Eq. 1) of X with
+        R, so no label-free loss distinguishes the two.
         """
         flip = torch.tensor([1.0, 1.0, -1.0])
         # rows of a rotation change sign like points, a rotation vector like an axis
-        turned = flip if self.shape.rotation == "6d" else -flip
-        for head, sign in ((self.pose, flip), (self.rotation, turned)):
+        rotation_flip = flip if self.shape.rotation == "6d" else -flip
+        for head, sign in ((self.pose, flip), (self.rotation, rotation_flip)):
             signs = sign.repeat(len(head.bias) // 3).to(head.bias)
             head.weight.mul_(signs[:, None])
             head.bias.mul_(signs)
 
 
-def _moved(
+def _movement(
     centre: Float[Tensor, "*batch T 1 2"], radius: Float[Tensor, "*batch T 1 1"]
 ) -> Float[Tensor, "*batch T 3"]:
-    """The person's place (2) and log size (1) in each frame, relative to the middle frame."""
+    """The person's position (2) and log radius (1) in each frame, relative to the middle frame."""
     middle = centre.shape[-3] // 2
     size = radius[..., middle : middle + 1, :, :]
     aside = (centre - centre[..., middle : middle + 1, :, :]) / size
-    return torch.cat([aside, (radius / size).log()], -1)[..., 0, :].clamp(-_FAR, _FAR)
+    movement = torch.cat([aside, (radius / size).log()], -1)[..., 0, :]
+    return movement.clamp(-_MOST_MOVEMENT, _MOST_MOVEMENT)
 
 
 def bone_lengths(
     pose: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"], parents: Sequence[int]
 ) -> list[Float[Tensor, "*batch J"]]:
-    """Each bone's length in the picture and its square, 0 where an end was not detected.
+    """Length of each bone in the picture, and its square; 0 where an end was not detected.
 
-    A bone's depth follows from its squared length, and the network need not learn to square.
+    The extent of a bone in depth depends on the square of its length in the picture.
     """
     ends = [max(parent, 0) for parent in parents]
     found = (confidence > 0).to(pose.dtype)
     bone = pose - pose[..., ends, :]
     square = bone.square().sum(-1) * found * found[..., ends]
-    return [(square + _ROUND).sqrt(), square]
+    return [(square + _SMOOTHING).sqrt(), square]
 
 
 def normalised(
     pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
 ) -> tuple[Float[Tensor, "*batch J 2"], Float[Tensor, "*batch 1 2"], Float[Tensor, "*batch 1 1"]]:
-    """The pose about the centre of its detected joints at unit RMS radius (missing joints 0), its
-    centre and radius.
+    """The 2D pose at zero mean and unit RMS radius (joints that were not detected at 0), its mean
+    and its radius.
 
-    The paper centres on the root joint, which may be hidden; the centre of the others is not.
+    The paper centres on the root joint; here it is the mean of the detected joints, as the root may
+    not be detected.
+
     """
     found = (confidence > 0).to(pose2d.dtype)
     pose2d = torch.where(confidence[..., None] > 0, pose2d, 0.0)

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cvsf.model.fusion import aim
-from cvsf.model.geometry import body_from, rotation_about, unit_length
+from cvsf.model.fusion import centre_views
+from cvsf.model.geometry import body_rotation, rotation_about, unit_length
 from cvsf.model.keypoint_adapter import Morph
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
@@ -32,7 +32,7 @@ _MIRROR_BODY = torch.tensor([1.0, -1.0, 1.0])  # y of the body frame: left and r
 class Batch(NamedTuple):
     """B instants of V views, or of windows of T frames; a body only where one is the target."""
 
-    plane: Float[Tensor, "B V *T J 2"]  # image plane of a camera aimed at its person
+    plane: Float[Tensor, "B V *T J 2"]  # of a camera with the person on its axis
     confidence: Float[Tensor, "B V *T J"]
     input_confidence: Float[Tensor, "B V *T J"]  # what the lifter is given: 0 for hidden joints
     canonical: Float[Tensor, "B J 3"] | None = None  # body frame, unit scale
@@ -126,9 +126,9 @@ def batch_of(
     if morph is not None:
         with torch.no_grad():
             keypoints, confidence = morph(keypoints, confidence)
-    aimed = aim(keypoints, confidence, image)
+    centred = centre_views(keypoints, confidence, image)
     if not labelled:
-        return Batch(aimed.plane, confidence, confidence)
+        return Batch(centred.plane, confidence, confidence)
     joints_mm = observations.truth.joints_mm
     assert joints_mm is not None
     local = torch.from_numpy(joints_mm).to(kind)
@@ -136,13 +136,13 @@ def batch_of(
     known = local.isfinite().all(-1).all(-1)
     confidence = confidence * known[..., None]
     local = torch.where(known[..., None, None], local, 0.0)
-    local = (local - local[..., :1, :]) @ aimed.aimed_from_view.mT
-    body = body_from(local, H36M_16)
+    local = (local - local[..., :1, :]) @ centred.centred_from_view.mT
+    body = body_rotation(local, H36M_16)
     # the truth of every view is of the same body
     first = known.to(kind).argmax(-1)
     joints = (local @ body.mT)[torch.arange(len(local)), first]
     canonical = joints / unit_length(joints, H36M_16)[:, None, None]
-    return Batch(aimed.plane, confidence, confidence, canonical, body.mT)
+    return Batch(centred.plane, confidence, confidence, canonical, body.mT)
 
 
 def mirrored(batch: Batch, flip: Bool[Tensor, "B"]) -> Batch:

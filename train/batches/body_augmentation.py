@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cvsf.model.geometry import TINY, body_from, cross, rotation_about, unit
+from cvsf.model.geometry import TINY, body_rotation, cross, rotation_about, unit
 from cvsf.skeleton import JointSet
 
 # metres, of an adult of 1.75 m, a guess; recorded skeletons differ by a third in trunk and
@@ -86,7 +86,7 @@ class Bodies:
     def __init__(self, joints_mm: Float[Tensor, "N J 3"], joint_set: JointSet) -> None:
         self.joint_set = joint_set
         joints = joints_mm.double() / 1000
-        joints = (joints - joints[:, :1]) @ body_from(joints, joint_set).mT
+        joints = (joints - joints[:, :1]) @ body_rotation(joints, joint_set).mT
         parents = torch.tensor([max(p, 0) for p in joint_set.parents])
         self._bones = (joints - joints[:, parents]).float()
         self._adult = torch.tensor([ADULT_M.get(j, 0.0) for j in joint_set.joints])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cvsf.model.geometry import body_from, rotation_about, rotation_from_6d, unit, unit_length
+from cvsf.model.geometry import body_rotation, rotation_about, rotation_from_6d, unit, unit_length
 from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
 from train.batches.batch import Batch, Draw
@@ -20,7 +20,7 @@ from train.batches.body_augmentation import from_bones, knees_bend_back, random_
 from train.config import TrainConfig
 from train.data.instants import PseudoLabels, Recordings
 from train.data.memmap_store import Store
-from train.data.temporal_windows import aimed_window, around
+from train.data.temporal_windows import around, centred_window
 from train.distributed import ProcessGroup
 
 _NEAR = 0.1
@@ -113,10 +113,10 @@ def novel_views(store: Store, chance: _Chance, kind: torch.dtype, config: TrainC
     keypoints = keypoints + size * tensor(error.residual)
     present = [confidences[part].amax(-1, keepdim=True) > 0 for part in (0, 3)]
     confidence = confidences[2] * (present[0] & present[1])
-    plane, aimed = aimed_window(keypoints, confidence, image_px)
-    local = (joints - joints[..., :1, :])[:, middle] @ aimed.aimed_from_view.mT
-    canonical_from_aimed = body_from(local, H36M_16)
-    canonical = local @ canonical_from_aimed.mT
+    plane, centred = centred_window(keypoints, confidence, image_px)
+    local = (joints - joints[..., :1, :])[:, middle] @ centred.centred_from_view.mT
+    canonical_from_centred = body_rotation(local, H36M_16)
+    canonical = local @ canonical_from_centred.mT
     canonical = canonical / unit_length(canonical, H36M_16)[:, None, None]
     if frames == 1:
         plane, confidence = plane[:, 0], confidence[:, 0]
@@ -125,7 +125,7 @@ def novel_views(store: Store, chance: _Chance, kind: torch.dtype, config: TrainC
         confidence=confidence[:, None],
         input_confidence=confidence[:, None],
         canonical=canonical,
-        view_from_canonical=canonical_from_aimed.mT[:, None],
+        view_from_canonical=canonical_from_centred.mT[:, None],
         joint_weight=1 / (1 + (deviation / _HALF_WEIGHT).square())[:, None],
     )
 
@@ -136,7 +136,7 @@ def _recombined(joints: Tensor, upper: Tensor, taken: Tensor) -> Tensor:
     Every bone keeps its length.
     """
     bones, others = (j - j[..., _PARENTS, :] for j in (joints, upper))
-    own, other = (body_from(j, H36M_16) for j in (joints, upper))
+    own, other = (body_rotation(j, H36M_16) for j in (joints, upper))
     rotated = others @ (own.mT @ other).mT
     length = bones.square().sum(-1, keepdim=True).sqrt()
     bones = torch.where(taken[:, None, :, None], length * unit(rotated), bones)
@@ -147,7 +147,7 @@ def _bent(joints: Tensor, bends: Tensor) -> Tensor:
     """Bodies (B, T, J, 3) with every bone rotated by `bends` (B, J, 3, 3), alike in a window; those
     whose knees would bend forwards stay as they were.
     """
-    frame = body_from(joints, H36M_16)
+    frame = body_rotation(joints, H36M_16)
     bones = (joints - joints[..., _PARENTS, :]) @ frame.mT
     bent = from_bones(bones, H36M_16, bends[:, None].expand(-1, joints.shape[1], -1, -1, -1))
     fine = knees_bend_back(bent, H36M_16).all(-1)[:, None, None, None]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cvsf.model.geometry import body_from, rotation_about, unit_length
+from cvsf.model.geometry import body_rotation, rotation_about, unit_length
 from cvsf.skeleton import JointSet
 from train.batches.body_augmentation import Bodies
 
@@ -59,7 +59,7 @@ class VirtualViews:
     def observe(self, joints: Float[Tensor, "B J 3"], views: int) -> Views:
         """Bodies in metres, z up, as so many new cameras and a detector observe them."""
         instants = len(joints)
-        body = body_from(joints, self.joint_set)
+        body = body_rotation(joints, self.joint_set)
         canonical = joints @ body.mT
         view_from_world, distance = self._cameras(instants, views)
         view_from_canonical = view_from_world @ body.mT[:, None]

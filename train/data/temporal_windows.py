@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cvsf.model.fusion import Aimed, FusedLifter, LiftedViews, aim
+from cvsf.model.fusion import CentredViews, FusedLifter, LiftedViews, centre_views
 from cvsf.skeleton import Array
 
 FRAMES_APART_S = 0.07
 """Between two frames of a window; a guess, used in all measurements of windows in docs/log.md."""
 _LEAST_DEPTH = 0.2
-"""Least depth of a ray (x, y, 1) turned to the aimed camera; a guess, not measured."""
+"""Least depth of a ray (x, y, 1) rotated to the centred view; a guess, not measured."""
 _GAP_S = 1e4
 """Between two sessions on one clock: no window reaches so far."""
 
@@ -76,22 +76,22 @@ class WindowedFusion(FusedLifter):
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
         frames = confidence.shape[2]
-        plane, aimed = aimed_window(keypoints_px, confidence, image_px)
-        canonical, rotation = self.lifted(plane, confidence)
+        plane, centred = centred_window(keypoints_px, confidence, image_px)
+        canonical, rotation = self.lift(plane, confidence)
         keypoints_px, confidence = (part[:, :, frames // 2] for part in (keypoints_px, confidence))
-        return self.together(canonical, rotation, keypoints_px, confidence, aimed)
+        return self.fuse(canonical, rotation, keypoints_px, confidence, centred)
 
 
-def aimed_window(
+def centred_window(
     keypoints_px: Float[Tensor, "*batch T J 2"],
     confidence: Float[Tensor, "*batch T J"],
     image_px: Float[Tensor, "*batch 2"],
-) -> tuple[Float[Tensor, "*batch T J 2"], Aimed]:
-    """All frames in the image plane of the camera aimed at the person of the middle one."""
+) -> tuple[Float[Tensor, "*batch T J 2"], CentredViews]:
+    """All frames on the image plane with the person of the middle frame on its optical axis."""
     middle = keypoints_px.shape[-3] // 2
-    aimed = aim(keypoints_px[..., middle, :, :], confidence[..., middle, :], image_px)
-    around = aimed.origin_px[..., None, :, :], aimed.focal_px[..., None, :, :]
+    centred = centre_views(keypoints_px[..., middle, :, :], confidence[..., middle, :], image_px)
+    around = centred.origin_px[..., None, :, :], centred.focal_px[..., None, :, :]
     ray = (keypoints_px - around[0]) / around[1]
     ray = torch.cat([ray, torch.ones_like(ray[..., :1])], -1)
-    ray = ray @ aimed.aimed_from_view[..., None, :, :].mT
-    return ray[..., :2] / ray[..., 2:].clamp_min(_LEAST_DEPTH), aimed
+    ray = ray @ centred.centred_from_view[..., None, :, :].mT
+    return ray[..., :2] / ray[..., 2:].clamp_min(_LEAST_DEPTH), centred

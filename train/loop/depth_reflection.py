@@ -22,7 +22,7 @@ def without_reflection(lifter: Lifter, batch: Batch, joint_set: JointSet) -> Lif
     with torch.no_grad():
         canonical, _ = lifter(batch.plane, batch.confidence)
     if depth_sign(canonical, joint_set) < 0:
-        lifter.turn_depth_over()
+        lifter.mirror_depth()
     return lifter
 
 

@@ -16,12 +16,12 @@ from cvsf.model.losses import (
     STAGE1,
     STAGE2,
     StageWeights,
-    deviation,
-    disagreement,
-    misshapen,
-    refinement,
-    reprojected,
-    supervised,
+    pose_agreement_loss,
+    refinement_loss,
+    reprojection_loss,
+    reprojections,
+    shape_loss,
+    supervised_loss,
     unit_norm,
 )
 from cvsf.skeleton import JointSet
@@ -57,9 +57,11 @@ class Objective(nn.Module):
         if present.ndim > 2:  # of a window, the middle frame
             present = present[..., present.shape[-1] // 2]
         body, true_rotation = batch.canonical, batch.view_from_canonical
-        loss = supervised(canonical, rotation, body, true_rotation, present, batch.joint_weight)
+        loss = supervised_loss(
+            canonical, rotation, body, true_rotation, present, batch.joint_weight
+        )
         if self.shape_weight:
-            distance = misshapen(canonical, body, present, batch.joint_weight)
+            distance = shape_loss(canonical, body, present, batch.joint_weight)
             loss = loss + self.shape_weight * distance
         return loss
 
@@ -68,9 +70,9 @@ class Objective(nn.Module):
     ) -> Tensor:
         """Eq. 7; with no weight on the refined poses it is Eq. 3 alone and nothing is fused."""
         plane, confidence = batch.plane, batch.confidence
-        projected = reprojected(canonical, rotation)
-        loss = weights.inputs * deviation(plane, projected, confidence)
-        if not weights.refined:
+        projected = reprojections(canonical, rotation)
+        loss = weights.w1 * reprojection_loss(plane, projected, confidence)
+        if not weights.w2:
             return loss
         with torch.no_grad():  # Eq. 2 is an argmax: a constant for the optimiser
             refined, refined_confidence = self.fusion.refined_plane(
@@ -78,12 +80,12 @@ class Objective(nn.Module):
             )
         found = (confidence > 0).to(plane.dtype)
         unit = unit_norm(plane, found), unit_norm(refined, found)
-        loss = loss + weights.inputs * refinement(*unit, confidence)
-        loss = loss + weights.refined * deviation(refined, projected, confidence)
-        if not weights.agreement:
+        loss = loss + weights.w1 * refinement_loss(*unit, confidence)
+        loss = loss + weights.w2 * reprojection_loss(refined, projected, confidence)
+        if not weights.w2_3d:
             return loss
         again, _ = self.fusion.lifter(refined, refined_confidence)
-        return loss + weights.agreement * disagreement(
+        return loss + weights.w2_3d * pose_agreement_loss(
             self.canonical_norm * _unit_size(again), found.amax(-1)
         )
 
@@ -99,10 +101,8 @@ def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
     weights = STAGE2 if stage == 2 else STAGE1
     if stage == 1:
         share = config.refine_every if step % config.refine_every == 0 else 0
-        weights = weights._replace(
-            refined=share * weights.refined, agreement=share * weights.agreement
-        )
-    return weights._replace(agreement=0.0) if config.variant == "s1" else weights
+        weights = weights._replace(w2=share * weights.w2, w2_3d=share * weights.w2_3d)
+    return weights._replace(w2_3d=0.0) if config.variant == "s1" else weights
 
 
 def _unit_size(canonical: Tensor) -> Tensor:

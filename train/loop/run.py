@@ -105,7 +105,7 @@ def _finish(run: Run, task: Task, out: Path) -> dict[str, Any]:
 
 def _checkpoint(run: Run, task: Task) -> Checkpoint:
     rest = run.checkpoint(task.learned.sessions, task.parent)
-    morph = task.morph.at_rest() if task.morph else None
+    morph = task.morph.to_plain() if task.morph else None
     return replace(rest, morph=morph, sha256=task.learned.sha256)
 
 

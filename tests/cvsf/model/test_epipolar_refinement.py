@@ -1,6 +1,7 @@
 """Eq. 2 in closed form against the heatmaps it stands for, written out from the paper's text.
 
-One thing is ours in both: a line counts less the more alike its two cameras look (`_USEFUL`).
+Not from the paper, in both: a line has less weight the smaller the angle between its two cameras
+(`_HALF_WEIGHT_SIN2`).
 """
 
 import math
@@ -13,12 +14,12 @@ import torch
 from torch import Tensor
 
 from cvsf.model.epipolar_refinement import (
-    _USEFUL,
-    BODY_VOTE,
+    _HALF_WEIGHT_SIN2,
+    BODY_CONFIDENCE,
     JOINT_SPREAD,
     LINE_SPREAD,
     REACH,
-    refined,
+    refine_keypoints,
 )
 from cvsf.model.geometry import rotation_about, rotation_from_step
 from cvsf.skeleton import H36M_16
@@ -55,7 +56,7 @@ def oracle_cases(pose2d: Array, confidence: Array, rotation: Array) -> list[Case
             across = np.array([along[1], -along[0]]) / max(length, 1e-12)
             normal.append(across)
             offset.append(float(across @ near))
-            trust.append(confidence[n] * length**2 / (length**2 + _USEFUL))
+            trust.append(confidence[n] * length**2 / (length**2 + _HALF_WEIGHT_SIN2))
         found.append(
             Case(pose2d[m], confidence[m], np.array(normal), np.array(offset), np.array(trust))
         )
@@ -143,7 +144,7 @@ def random_views(count: int, views: int, seed: int) -> tuple[Tensor, Tensor, Ten
 def solved(views: int, count: int, seed: int) -> list[tuple[Case, Array]]:
     """Random cases, each with the closed form's point, found in single precision."""
     pose2d, confidence, rotation = random_views(count, views, seed)
-    ours = refined(pose2d.float(), confidence.float(), rotation.float()).double().numpy()
+    ours = refine_keypoints(pose2d.float(), confidence.float(), rotation.float()).double().numpy()
     return [
         (case, ours[i, m, 0])
         for i in range(count)
@@ -193,8 +194,8 @@ def exact_views(joints: int = len(H36M_16), views: int = 4) -> tuple[Tensor, Ten
 @pytest.mark.parametrize("views", [2, 3, 4, 7])
 def test_exact_poses_are_not_moved_by_the_refinement(views: int) -> None:
     pose2d, confidence, rotation = exact_views(views=views)
-    for vote in (0.0, BODY_VOTE):
-        moved = refined(pose2d, confidence, rotation, pose2d, vote)
+    for vote in (0.0, BODY_CONFIDENCE):
+        moved = refine_keypoints(pose2d, confidence, rotation, pose2d, vote)
         torch.testing.assert_close(moved, pose2d, atol=1e-6, rtol=0)
 
 
@@ -203,7 +204,7 @@ def test_a_corrupted_joint_is_repaired_and_no_other_is_moved() -> None:
     seen = pose2d.clone()
     seen[:, 1, 5] += torch.tensor([0.25, -0.3])
     confidence[:, 1, 5] = 0.3
-    moved = refined(seen, confidence, rotation)
+    moved = refine_keypoints(seen, confidence, rotation)
     assert (moved - pose2d).norm(dim=-1).max() < 0.01
     others = torch.arange(len(H36M_16)) != 5
     torch.testing.assert_close(moved[:, :, others], pose2d[:, :, others], atol=1e-6, rtol=0)
@@ -216,8 +217,8 @@ def test_a_view_without_confidence_does_not_change_the_refined_joints() -> None:
     wild = pose2d.clone()
     wild[:, 2] = 0.4
     for seen in (pose2d, wild):
-        four = refined(seen, confidence, rotation)[:, others]
-        three = refined(pose2d[:, others], confidence[:, others], rotation[:, others])
+        four = refine_keypoints(seen, confidence, rotation)[:, others]
+        three = refine_keypoints(pose2d[:, others], confidence[:, others], rotation[:, others])
         # crossings with its lines are places to start from, and may find what three views miss
         assert ((four - three).norm(dim=-1) < 1e-6).double().mean() > 0.97
 
@@ -225,14 +226,14 @@ def test_a_view_without_confidence_does_not_change_the_refined_joints() -> None:
 def test_the_order_of_the_views_does_not_change_the_refined_joints() -> None:
     pose2d, confidence, rotation = random_views(40, 5, seed=4)
     order = [3, 0, 4, 1, 2]
-    moved = refined(pose2d, confidence, rotation)[:, order]
-    again = refined(pose2d[:, order], confidence[:, order], rotation[:, order])
+    moved = refine_keypoints(pose2d, confidence, rotation)[:, order]
+    again = refine_keypoints(pose2d[:, order], confidence[:, order], rotation[:, order])
     assert ((moved - again).norm(dim=-1) < 1e-6).double().mean() > 0.97
 
 
 def test_a_joint_without_confidence_in_any_view_is_not_moved() -> None:
     pose2d, confidence, rotation = random_views(20, 3, seed=5)
-    moved = refined(pose2d, 0 * confidence, rotation)
+    moved = refine_keypoints(pose2d, 0 * confidence, rotation)
     torch.testing.assert_close(moved, pose2d)
 
 
@@ -242,7 +243,7 @@ def test_nearly_parallel_epipolar_lines_move_no_joint_out_of_the_range() -> None
     for jitter in (1e-1, 1e-3, 1e-6, 0.0):
         turn = rotation_from_step(jitter * torch.randn(200, 4, 3, generator=g, dtype=torch.float64))
         for dtype in (torch.float32, torch.float64):
-            moved = refined(
+            moved = refine_keypoints(
                 pose2d.to(dtype), confidence.to(dtype), (turn @ rotation[:, :1]).to(dtype)
             )
             assert (moved.abs() <= pose2d.abs().clamp_min(REACH) + 1e-5).all()
@@ -250,9 +251,11 @@ def test_nearly_parallel_epipolar_lines_move_no_joint_out_of_the_range() -> None
 
 def test_the_weight_of_the_body_is_at_most_half_of_that_of_the_epipolar_lines() -> None:
     pose2d, confidence, rotation = exact_views()
-    alone = refined(pose2d[:, :1], confidence[:, :1], rotation[:, :1], pose2d[:, :1] + 0.05, 0.8)
+    alone = refine_keypoints(
+        pose2d[:, :1], confidence[:, :1], rotation[:, :1], pose2d[:, :1] + 0.05, 0.8
+    )
     torch.testing.assert_close(alone, pose2d[:, :1])
-    voted = refined(pose2d, confidence, rotation, pose2d + 0.02, 0.8)
+    voted = refine_keypoints(pose2d, confidence, rotation, pose2d + 0.02, 0.8)
     toward = ((voted - pose2d) / 0.02).mean()
     assert 0.02 < float(toward) < 0.5
 
@@ -265,7 +268,7 @@ def test_a_joint_far_off_in_one_view_is_put_back_by_the_others_and_the_body(
     seen[:, 1, WRIST] += torch.tensor([0.3, -0.2])
     confidence = torch.ones(2, 4, len(H36M_16))
     confidence[:, 1, WRIST] = 0.4
-    moved = refined(seen, confidence, rotation, exact + 0.02)
+    moved = refine_keypoints(seen, confidence, rotation, exact + 0.02)
     assert (moved - exact)[:, 1, WRIST].norm(dim=-1).max() < 0.02
     assert (moved - exact).norm(dim=-1).max() < 0.02
 
@@ -273,5 +276,5 @@ def test_a_joint_far_off_in_one_view_is_put_back_by_the_others_and_the_body(
 def test_cameras_that_look_the_same_way_move_no_joint(body: torch.Tensor) -> None:
     same = torch.eye(3).expand(2, 4, 3, 3)
     seen = (body[:, None] @ same.mT)[..., :2].contiguous()
-    moved = refined(seen, torch.ones(2, 4, len(H36M_16)), same, seen)
+    moved = refine_keypoints(seen, torch.ones(2, 4, len(H36M_16)), same, seen)
     torch.testing.assert_close(moved, seen)

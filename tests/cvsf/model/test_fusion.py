@@ -2,7 +2,7 @@
 
 import torch
 
-from cvsf.model.fusion import FusedLifter, aim, unaim
+from cvsf.model.fusion import FusedLifter, centre_views, to_pixels
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import H36M_16
 
@@ -20,8 +20,8 @@ def test_pixels_aimed_at_the_plane_and_back_are_unchanged() -> None:
     random = torch.Generator().manual_seed(2)
     pixels = 200 * torch.randn(3, VIEWS, JOINTS, 2, generator=random) + 500
     for image in (torch.tensor([1920.0, 1080.0]), torch.zeros(2)):
-        aimed = aim(pixels, torch.ones(3, VIEWS, JOINTS), image.expand(3, VIEWS, 2))
-        torch.testing.assert_close(unaim(aimed.plane, aimed), pixels, atol=0.05, rtol=0)
+        centred = centre_views(pixels, torch.ones(3, VIEWS, JOINTS), image.expand(3, VIEWS, 2))
+        torch.testing.assert_close(to_pixels(centred.plane, centred), pixels, atol=0.05, rtol=0)
 
 
 def test_one_view_gives_its_own_pose_and_none_gives_zeros() -> None:

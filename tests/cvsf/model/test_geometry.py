@@ -3,13 +3,13 @@
 import torch
 
 from cvsf.model.geometry import (
-    body_from,
+    body_rotation,
     cross,
     rotation_about,
     rotation_from_6d,
     rotation_from_step,
+    rotation_to_axis,
     solve3,
-    turn_to_axis,
     unit,
     unit_length,
     weighted_centre,
@@ -50,7 +50,7 @@ def test_small_linear_systems_are_solved_as_torch_solves_them() -> None:
 
 def test_a_direction_turned_to_the_axis_lies_on_it() -> None:
     direction = unit(random(20, 3) * torch.tensor([1.0, 1.0, 0.0]) + torch.tensor([0, 0, 1.5]))
-    turn = turn_to_axis(direction)
+    turn = rotation_to_axis(direction)
     assert is_rotation(turn)
     ahead = (turn @ direction[..., None])[..., 0]
     torch.testing.assert_close(ahead[:, 2], torch.ones(20, dtype=torch.float64))
@@ -59,7 +59,10 @@ def test_a_direction_turned_to_the_axis_lies_on_it() -> None:
 def test_the_body_frame_turns_with_the_body_and_the_unit_does_not_change() -> None:
     joints, turn = random(4, len(H36M_16), 3), rotation_from_6d(random(4, 6))
     turned = joints @ turn.mT
-    level, again = joints @ body_from(joints, H36M_16).mT, turned @ body_from(turned, H36M_16).mT
+    level, again = (
+        joints @ body_rotation(joints, H36M_16).mT,
+        turned @ body_rotation(turned, H36M_16).mT,
+    )
     torch.testing.assert_close(level, again)
     torch.testing.assert_close(unit_length(joints, H36M_16), unit_length(turned, H36M_16))
     up = level[:, H36M_16.index("thorax")] - level[:, H36M_16.index("hip")]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from cvsf.engine.engine import SHIPPED, Engine, load_engine
 from cvsf.evaluation.ground_truth import GroundTruth
-from cvsf.model.fusion import FusedLifter, aim
-from cvsf.model.keypoint_adapter import FILLED, Morph, morph_from
+from cvsf.model.fusion import FusedLifter, centre_views
+from cvsf.model.keypoint_adapter import FILLED, Morph, morph_from_plain
 from cvsf.model.lifter import Lifter, LifterShape
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from cvsf.system.errors import Refusal
@@ -256,7 +256,7 @@ class _Shown(nn.Module):
     def forward(self, keypoints_px: Tensor, confidence: Tensor, image_px: Tensor) -> Any:
         assert self.whole.morph is not None
         pixels, sure = self.whole.morph(keypoints_px, confidence)
-        canonical, rotation = self.whole.lifted(aim(pixels, sure, image_px).plane, sure)
+        canonical, rotation = self.whole.lift(centre_views(pixels, sure, image_px).plane, sure)
         return pixels, sure, canonical, rotation
 
 
@@ -337,7 +337,7 @@ def test_an_old_checkpoint_without_a_morph_is_read_without_one(tmp_path: Path) -
 def test_refined_2d_of_an_engine_with_a_morph_is_lifted_without_it(tmp_path: Path) -> None:
     shipped = load_engine()
     assert lift_again(shipped, SHIPPED) is None
-    replace(plain_checkpoint(), morph=restless().at_rest()).write(tmp_path / WEIGHTS)
+    replace(plain_checkpoint(), morph=restless().to_plain()).write(tmp_path / WEIGHTS)
     engine = Engine(SHIPPED, shipped.manifest.model_copy(update={"morph": True}), 1)
     lift = lift_again(engine, tmp_path)
     assert lift is not None
@@ -360,7 +360,7 @@ def test_a_file_that_holds_no_morph_is_refused_with_the_reason(
         read_morph(tmp_path / "lifter.pt")
     write_morph(restless(), tmp_path / "good.pt", {})
     good = torch.load(tmp_path / "good.pt", weights_only=True)
-    assert same(morph_from(good), read_morph(tmp_path / "good.pt"))
+    assert same(morph_from_plain(good), read_morph(tmp_path / "good.pt"))
     for changed, said in (
         ({"joint_set": "coco-17"}, "joint set coco-17"),
         ({"shape": good["shape"] | {"width": 25}}, "damaged"),

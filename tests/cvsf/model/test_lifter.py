@@ -28,7 +28,7 @@ def test_a_lifter_with_its_depth_turned_over_gives_the_mirrored_body_and_no_othe
     pose, confidence = torch.randn(5, JOINTS, 2, generator=random), torch.ones(5, JOINTS)
     with torch.no_grad():
         canonical, rotation = lifter(pose, confidence)
-        lifter.turn_depth_over()
+        lifter.mirror_depth()
         mirrored, turned = lifter(pose, confidence)
     torch.testing.assert_close(mirrored, canonical * torch.tensor([1.0, 1.0, -1.0]))
     before, after = (canonical @ rotation.mT)[..., :2], (mirrored @ turned.mT)[..., :2]
@@ -115,5 +115,7 @@ def test_a_window_of_an_even_number_of_frames_is_refused() -> None:
 
 
 def test_a_lifter_that_treats_both_sides_alike_is_refused_with_axis_angles() -> None:
-    with pytest.raises(ValueError, match="treats both sides alike gives rotations in 6d"):
+    with pytest.raises(
+        ValueError, match="is equivariant to the left-right mirror gives rotations in 6d"
+    ):
         LifterShape(joints=JOINTS, mirrored=H36M_16.mirrored, rotation="axis-angle")

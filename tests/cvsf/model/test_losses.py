@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from cvsf.model.lifter import Lifter, LifterShape
-from cvsf.model.losses import deviation, disagreement, misshapen, refinement, reprojected
+from cvsf.model.losses import (
+    pose_agreement_loss,
+    refinement_loss,
+    reprojection_loss,
+    reprojections,
+    shape_loss,
+)
 from cvsf.skeleton import H36M_16
 from train.batches.batch import Batch
 from train.config import TrainConfig
@@ -38,45 +44,45 @@ def test_the_reprojection_loss_of_all_pairs_equals_eq_3_of_the_paper() -> None:
                 projected = (ROTATION[b, m] @ CANONICAL[b, n].T)[:2].T.numpy()
                 off = np.abs(unit_norm(POSE2D[b, m].numpy()) - unit_norm(projected))
                 total += float((off * CONFIDENCE[b, m, :, None].numpy()).sum())
-    ours = deviation(POSE2D, reprojected(CANONICAL, ROTATION), CONFIDENCE)
+    ours = reprojection_loss(POSE2D, reprojections(CANONICAL, ROTATION), CONFIDENCE)
     assert float(ours) == pytest.approx(total / INSTANTS)
 
 
 def test_a_perfect_reprojection_costs_nothing_at_any_size() -> None:
     body = CANONICAL[:, :1].expand_as(CANONICAL)
     seen = 7.3 * (body @ ROTATION[..., :2, :].mT) + 40
-    assert float(deviation(seen, reprojected(body, ROTATION), CONFIDENCE)) < 1e-9
+    assert float(reprojection_loss(seen, reprojections(body, ROTATION), CONFIDENCE)) < 1e-9
 
 
 def test_a_view_without_the_person_does_not_change_the_loss() -> None:
     confidence = CONFIDENCE.clone()
     confidence[:, 1] = 0
     without = [0, 2]
-    alone = deviation(
+    alone = reprojection_loss(
         POSE2D[:, without],
-        reprojected(CANONICAL[:, without], ROTATION[:, without]),
+        reprojections(CANONICAL[:, without], ROTATION[:, without]),
         CONFIDENCE[:, without],
     )
-    everything = deviation(POSE2D, reprojected(CANONICAL, ROTATION), confidence)
+    everything = reprojection_loss(POSE2D, reprojections(CANONICAL, ROTATION), confidence)
     torch.testing.assert_close(everything, alone)
 
 
 def test_the_refinement_and_disagreement_losses_equal_those_of_the_paper() -> None:
     other = random(INSTANTS, VIEWS, JOINTS, 2)
     wanted = ((POSE2D - other).abs().sum(-1) * CONFIDENCE).sum() / INSTANTS
-    torch.testing.assert_close(refinement(POSE2D, other, CONFIDENCE), wanted)
+    torch.testing.assert_close(refinement_loss(POSE2D, other, CONFIDENCE), wanted)
     apart = sum(
         (CANONICAL[:, m] - CANONICAL[:, n]).abs().sum() for m in range(VIEWS) for n in range(VIEWS)
     )
     present = torch.ones(INSTANTS, VIEWS, dtype=torch.float64)
-    assert float(disagreement(CANONICAL, present)) == pytest.approx(float(apart) / INSTANTS)
+    assert float(pose_agreement_loss(CANONICAL, present)) == pytest.approx(float(apart) / INSTANTS)
 
 
 def test_the_gradients_of_the_losses_equal_finite_differences() -> None:
     def total(canonical: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
-        projected = reprojected(canonical, rotation)
-        apart = disagreement(canonical, CONFIDENCE.new_ones(INSTANTS, VIEWS))
-        return deviation(POSE2D, projected, CONFIDENCE) + 0.01 * apart
+        projected = reprojections(canonical, rotation)
+        apart = pose_agreement_loss(canonical, CONFIDENCE.new_ones(INSTANTS, VIEWS))
+        return reprojection_loss(POSE2D, projected, CONFIDENCE) + 0.01 * apart
 
     away = CANONICAL + 0.1 * random(*CANONICAL.shape)  # from where two views agree: a kink
     moved = away.requires_grad_(), ROTATION.clone().requires_grad_()
@@ -113,6 +119,6 @@ def test_a_turned_body_costs_no_shape_loss_and_a_mirrored_one_does() -> None:
     body, present = CANONICAL[:, 0], torch.ones(INSTANTS, VIEWS, dtype=torch.float64)
     proper = ROTATION * torch.linalg.det(ROTATION)[..., None, None]
     turned = (body - body[:, :1])[:, None] @ proper.mT
-    assert float(misshapen(turned, body, present)) < 1e-4
-    assert float(misshapen(-turned, body, present)) > 0.1
-    assert float(misshapen(-turned, body, present, torch.zeros(INSTANTS, VIEWS, JOINTS))) == 0
+    assert float(shape_loss(turned, body, present)) < 1e-4
+    assert float(shape_loss(-turned, body, present)) > 0.1
+    assert float(shape_loss(-turned, body, present, torch.zeros(INSTANTS, VIEWS, JOINTS))) == 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cvsf.model.geometry import rotation_from_step
-from cvsf.model.weak_perspective_ba import agree, scale_from_moments
+from cvsf.model.weak_perspective_ba import bundle_adjust, scale_from_moments
 from cvsf.skeleton import H36M_16
 
 VIEWS, JOINTS = 4, len(H36M_16)
@@ -18,7 +18,7 @@ def test_noisy_lifted_poses_of_exact_views_end_with_a_third_of_their_error(
     random = torch.Generator().manual_seed(1)
     guess = body + 0.05 * torch.randn(body.shape, generator=random)
     turn = rotation_from_step(0.1 * torch.randn(2, VIEWS, 3, generator=random))
-    joints, cameras, _ = agree(guess, turn @ rotation, plane, torch.ones(2, VIEWS, JOINTS))
+    joints, cameras, _ = bundle_adjust(guess, turn @ rotation, plane, torch.ones(2, VIEWS, JOINTS))
     exact = body[:, None] @ rotation.mT
     before = _off(guess[:, None] @ (turn @ rotation).mT, exact)
     assert _off(joints[:, None] @ cameras.view_from_canonical.mT, exact) < 0.3 * before
@@ -36,7 +36,7 @@ def test_no_rounds_leave_the_body_the_rotations_and_the_confidence_as_lifted(
 ) -> None:
     plane = 1e-3 * (body[:, None] @ rotation.mT)[..., :2]
     confidence = torch.rand(2, VIEWS, JOINTS)
-    joints, cameras, sure = agree(body + 1, rotation, plane, confidence, rounds=0)
+    joints, cameras, sure = bundle_adjust(body + 1, rotation, plane, confidence, rounds=0)
     torch.testing.assert_close(joints, body + 1)
     torch.testing.assert_close(cameras.view_from_canonical, rotation)
     torch.testing.assert_close(sure, confidence)
@@ -48,7 +48,7 @@ def test_an_outlier_of_one_view_loses_its_confidence_and_the_scale_is_that_of_th
 ) -> None:
     plane = 1e-3 * (body[:, None] @ rotation.mT)[..., :2]
     plane[:, 1, WRIST] += 1e-3 * torch.tensor([1.0, -1.0])
-    joints, cameras, sure = agree(body, rotation, plane, torch.ones(2, VIEWS, JOINTS))
+    joints, cameras, sure = bundle_adjust(body, rotation, plane, torch.ones(2, VIEWS, JOINTS))
     assert float(sure[:, 1, WRIST].max()) < 0.1
     others = torch.ones(VIEWS, JOINTS, dtype=torch.bool)
     others[:, WRIST] = False
@@ -65,7 +65,7 @@ def test_a_view_that_saw_nobody_does_not_move_the_body(
     confidence[:, 2] = 0
     wild = plane.clone()
     wild[:, 2] = 5.0
-    one, two = (agree(body, rotation, seen, confidence)[0] for seen in (plane, wild))
+    one, two = (bundle_adjust(body, rotation, seen, confidence)[0] for seen in (plane, wild))
     torch.testing.assert_close(one, two)
 
 

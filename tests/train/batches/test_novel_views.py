@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cvsf.model.fusion import aim
+from cvsf.model.fusion import centre_views
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.recordings import SMALL, multiview
@@ -22,7 +22,7 @@ def test_a_recorded_view_is_shown_as_it_was_recorded(store: Store) -> None:
     sample = from_pseudo_labels(store, config, torch.Generator().manual_seed(0), ProcessGroup())()
     rows = store.rows(np.arange(len(store)))
     arrays = (rows.keypoints_px, rows.confidence, rows.image_px)
-    recorded = aim(*(torch.from_numpy(array) for array in arrays)).plane.flatten(0, 1)
+    recorded = centre_views(*(torch.from_numpy(array) for array in arrays)).plane.flatten(0, 1)
     for plane in sample.plane[:, 0]:
         assert (recorded - plane).abs().amax((1, 2)).min() < 1e-4
 

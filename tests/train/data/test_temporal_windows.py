@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from cvsf.model.fusion import aim
+from cvsf.model.fusion import centre_views
 from train.data.temporal_windows import (
     FRAMES_APART_S,
-    aimed_window,
     around,
+    centred_window,
     one_clock,
     windows,
 )
@@ -53,8 +53,8 @@ def test_a_window_is_aimed_at_the_person_of_its_middle_frame() -> None:
     pixels = 500 + 100 * torch.rand(1, 3, 16, 2, generator=random)
     pixels[:, 2] += 200  # the person walks on after the middle
     confidence, image = torch.ones(1, 3, 16), torch.tensor([[1920.0, 1080.0]])
-    plane, aimed = aimed_window(pixels, confidence, image)
-    middle = aim(pixels[:, 1], confidence[:, 1], image)
+    plane, centred = centred_window(pixels, confidence, image)
+    middle = centre_views(pixels[:, 1], confidence[:, 1], image)
     torch.testing.assert_close(plane[:, 1], middle.plane)
-    torch.testing.assert_close(aimed.aimed_from_view, middle.aimed_from_view)
+    torch.testing.assert_close(centred.centred_from_view, middle.centred_from_view)
     assert float((plane[:, 2].mean(-2) - plane[:, 1].mean(-2)).min()) > 0

@@ -29,7 +29,7 @@ def test_a_lifter_of_mirror_images_is_turned_over_and_another_stays_as_it_is() -
         again = without_reflection(once, sample, H36M_16)
         bodies = [one(plane, confidence)[0] for one in (once, again)]
         turned = copy.deepcopy(lifter)
-        turned.turn_depth_over()
+        turned.mirror_depth()
         mirrored = without_reflection(turned, sample, H36M_16)(plane, confidence)[0]
     assert depth_sign(bodies[0], H36M_16) > 0
     assert torch.equal(bodies[0], bodies[1])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cvsf.model.lifter import Lifter, LifterShape
-from cvsf.model.losses import BASELINE, STAGE1, STAGE2, deviation, reprojected
+from cvsf.model.losses import BASELINE, STAGE1, STAGE2, reprojection_loss, reprojections
 from cvsf.skeleton import H36M_16
 from train.batches.batch import Batch
 from train.config import TrainConfig
@@ -45,22 +45,24 @@ def test_variants_without_fusion_weigh_their_input_alone(variant: str) -> None:
 
 def test_stage_1_takes_the_refined_poses_at_every_few_steps_at_as_many_times_the_weight() -> None:
     config = TrainConfig(variant="s1s2", refine_every=5)
-    refined = [step_weights(config, 1, step).refined for step in range(10)]
-    assert refined == [5 * STAGE1.refined, 0, 0, 0, 0] * 2
-    assert sum(refined) == pytest.approx(10 * STAGE1.refined)
+    refined = [step_weights(config, 1, step).w2 for step in range(10)]
+    assert refined == [5 * STAGE1.w2, 0, 0, 0, 0] * 2
+    assert sum(refined) == pytest.approx(10 * STAGE1.w2)
     assert step_weights(config, 2, 3) == STAGE2
 
 
 def test_variant_s1_asks_for_no_agreement_of_the_views() -> None:
     config = TrainConfig(variant="s1", refine_every=1)
-    assert step_weights(config, 1, 0) == STAGE1._replace(agreement=0.0)
+    assert step_weights(config, 1, 0) == STAGE1._replace(w2_3d=0.0)
 
 
 def test_the_baselines_loss_is_eq_3_alone(lifter: Lifter) -> None:
     sample = seen()
     with torch.no_grad():
         canonical, rotation = lifter(sample.plane, sample.input_confidence)
-        wanted = deviation(sample.plane, reprojected(canonical, rotation), sample.confidence)
+        wanted = reprojection_loss(
+            sample.plane, reprojections(canonical, rotation), sample.confidence
+        )
         ours = Objective(lifter, H36M_16, TrainConfig())(sample, BASELINE)
     torch.testing.assert_close(ours, wanted)
 
