@@ -1,4 +1,4 @@
-"""Checks types and shapes; where the real material is; ports and a disk to fill for a run.
+"""Checks types and shapes; real material; an empty registry; ports and a small disk for a run.
 
 Functions and dataclasses that compute with arrays check their annotations while the tests run
 (jaxtyping and beartype), so the hook comes before anything of the project is imported.
@@ -16,6 +16,7 @@ from tests.support.shape_checks import PACKAGES
 
 install_import_hook(PACKAGES, "tests.support.shape_checks.checked")
 
+from cvsf.registry.registry import Registry  # noqa: E402
 from tests.support.paths import ROOT  # noqa: E402
 from tests.support.product import free_ports  # noqa: E402
 
@@ -28,6 +29,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real material at {folder}; CVSF_TEST_DATA names another place")
     return folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """A registry of engines with none in it."""
+    return Registry(tmp_path / "models")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import json
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,8 +68,8 @@ def film(data: Path) -> list[dict[str, Frame]]:
     ]
 
 
-def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict[str, Any]:
-    """Feed a hub over its socket, one instant at a time; the ratios and the stages."""
+def open_hub(data: Path, session: str, *, cams: int, settings: Mapping[str, Any]) -> Hub:
+    """A hub in this process, on free ports, that finds the simulated skier and receives frames."""
     frames_port, skeletons_port, web_port = free_ports(3)
     config = HubConfig(
         frames_port=frames_port,
@@ -76,14 +77,20 @@ def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict
         web_port=web_port,
         detector="sim-skier",
         calibrate=False,
-        max_deadline_ms=1000,
-        min_deadline_ms=1000,
-        absent_s=60,
+        **settings,
     )
     networks = load_networks(config, data, offline=True)
-    hub = Hub(config, data / "fed", networks, cams=_VIEWS, anchor_ns=0)
+    hub = Hub(config, data / session, networks, cams=cams, anchor_ns=0)
     hub.receiver.start()
-    with zmq.Context() as context, node_socket(context, f"tcp://127.0.0.1:{frames_port}") as node:
+    return hub
+
+
+def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict[str, Any]:
+    """Feed a hub over its socket, one instant at a time; the ratios and the stages."""
+    settings = {"max_deadline_ms": 1000, "min_deadline_ms": 1000, "absent_s": 60}
+    hub = open_hub(data, "fed", cams=_VIEWS, settings=settings)
+    endpoint = f"tcp://127.0.0.1:{hub.receiver.port}"
+    with zmq.Context() as context, node_socket(context, endpoint) as node:
         rows = _feed(hub, node, pictures, instants)
     hub.finish()
     own, decode = (np.array([row[name] for row in rows]) for name in ("own", "decode alone"))

@@ -17,7 +17,7 @@ from capture.sources.source import Exposure, Pace, SourceConfig, SourceEnded, So
 from capture.sources.video_file import VideoFile
 from cvsf.messages import Frame
 from runtime.ingest.camera_connection import Link
-from runtime.ingest.receiver import Receiver
+from tests.support.receivers import make_receiver
 
 EPOCH_NS = 1_700_000_000_000_000_000
 QUICK = CaptureConfig(reopen_s=0.01, drain_s=5.0)
@@ -29,14 +29,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.receiver = Receiver(
-            "127.0.0.1",
-            0,
-            now_ns=time.monotonic_ns,
-            on_frame=self._take,
-            on_idle=lambda: False,
-            on_bye=lambda link: None,
-        )
+        self.receiver = make_receiver(self._take)
         self.receiver.start()
 
     def _take(self, frame: Frame, link: Link) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import islice
+from itertools import count, islice
 
 import pytest
 
@@ -19,6 +19,7 @@ from runtime.streaming.zmq_publisher import ZmqPublisher
 from tests.support.material import make_skeleton
 from tests.support.paths import ROOT
 from tests.support.product import until
+from tests.support.publishing import publishing
 
 _DOCS = ROOT / "docs"
 _ABOUT = json_codec.about(H36M_16, ["cam0", "cam1"], "lifter-1")
@@ -31,28 +32,17 @@ def _hub(
     """A thread that publishes as the hub's output thread does; its port. `sent` gets the instants
     that were published.
     """
-    stop, ready, port = threading.Event(), threading.Event(), [0]
+    instants = count()
 
-    def publish() -> None:
-        with closing(ZmqPublisher(endpoint, _ABOUT)) as streamer:
-            port[0] = streamer.port
-            ready.set()
-            instant = 0
-            while not stop.wait(period_s):
-                streamer.send(make_skeleton(instant, t_ns=time.monotonic_ns()))
-                streamer.send_stats({"t_s": instant * period_s, "recording": False})
-                if sent is not None:
-                    sent.append(instant)
-                instant += 1
+    def publish(publisher: ZmqPublisher) -> None:
+        instant = next(instants)
+        publisher.send(make_skeleton(instant, t_ns=time.monotonic_ns()))
+        publisher.send_stats({"t_s": instant * period_s, "recording": False})
+        if sent is not None:
+            sent.append(instant)
 
-    thread = threading.Thread(target=publish)
-    thread.start()
-    assert ready.wait(5)
-    try:
-        yield port[0]
-    finally:
-        stop.set()
-        thread.join()
+    with publishing(publish, period_s, endpoint, _ABOUT) as port:
+        yield port
 
 
 def test_skeletons_arrive_typed_and_in_order() -> None:

@@ -22,7 +22,6 @@ from cvsf.registry.registry import Registry
 from cvsf.skeleton import H36M_16
 from cvsf.wire import envelope, hub_socket, node_socket
 from runtime.detection.bundle import SIMULATED
-from runtime.ingest.receiver import Receiver
 from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.shadow_evaluation import QUALITY, ShadowEvaluation
 from runtime.recording.recorder import Recorder
@@ -35,6 +34,7 @@ from tests.support.keys import check, committed
 from tests.support.listening import PATIENCE_S, SIMULATION, Heard
 from tests.support.material import make_frame, make_pose, make_skeleton
 from tests.support.product import CAPTURE, HUB, free_ports, running, until
+from tests.support.receivers import make_receiver
 
 NODE = [sys.executable, "-m", "cvsf", "node"]
 
@@ -49,26 +49,16 @@ def test_capture_prints_the_listed_figures_each_second_and_at_the_end(heard: Hea
 def test_zeromq_clients_get_the_listed_messages(heard: Heard) -> None:
     assert set(heard.zmq) == {"about", "skeleton.raw", "skeleton.smooth", "stats"}
     assert any(told["world"] for told in heard.zmq["about"])
-    for told in heard.zmq["about"]:
-        check("messages", "zmq: about", told)
-    for skeleton in heard.zmq["skeleton.raw"]:
-        check("messages", "zmq: skeleton.raw", skeleton)
-    for skeleton in heard.zmq["skeleton.smooth"]:
-        check("messages", "zmq: skeleton.smooth", skeleton)
-    for stats in heard.zmq["stats"]:
-        check("messages", "zmq: stats", stats)
+    for topic, messages in heard.zmq.items():
+        for message in messages:
+            check("messages", f"zmq: {topic}", message)
 
 
 def test_websocket_clients_get_the_listed_messages(heard: Heard) -> None:
     assert set(heard.web) == {"about", "skeleton", "stats", "picture"}
-    for told in heard.web["about"]:
-        check("messages", "websocket: about", told)
-    for skeleton in heard.web["skeleton"]:
-        check("messages", "websocket: skeleton", skeleton)
-    for stats in heard.web["stats"]:
-        check("messages", "websocket: stats", stats)
-    for picture in heard.web["picture"]:
-        check("messages", "websocket: picture", picture)
+    for kind, messages in heard.web.items():
+        for message in messages:
+            check("messages", f"websocket: {kind}", message)
     assert any("keypoints_px" in picture for picture in heard.web["picture"])
 
 
@@ -198,14 +188,7 @@ def _answers(message: dict[str, Any], *, enough: bool) -> Iterator[dict[str, obj
 
 
 def test_a_hub_answers_a_node_with_what_is_listed() -> None:
-    receiver = Receiver(
-        "127.0.0.1",
-        0,
-        now_ns=time.monotonic_ns,
-        on_frame=lambda frame, link: False,
-        on_idle=lambda: False,
-        on_bye=lambda link: None,
-    )
+    receiver = make_receiver(lambda frame, link: False)
     receiver.start()
     identity = {"camera": "cam0", "boot_id": "a", "width_px": 640, "height_px": 480, "fps": 20.0}
     report = envelope("report", **identity, pace="live", in_step=False)

@@ -12,15 +12,14 @@ import simplejpeg
 from capture.simulator.renderer import Painter
 from capture.simulator.scene import make_slope, place_camera
 from capture.simulator.shots import film, set_stage
-from cvsf.hub_config import HubConfig
 from cvsf.messages import Frame
 from cvsf.session.reader import SessionReader
 from cvsf.system.errors import Refusal
-from runtime.bench.harness import free_ports
+from runtime.bench.hub import open_hub
 from runtime.hub import Hub, load_networks
-from runtime.ingest.camera_connection import meet
 from runtime.ingest.synchroniser import Group
 from tests.support.material import make_frame
+from tests.support.receivers import connect
 
 CAMERAS, SIZE = ("cam0", "cam1"), (320, 240)
 
@@ -28,18 +27,7 @@ CAMERAS, SIZE = ("cam0", "cam1"), (320, 240)
 @contextmanager
 def opened(folder: Path) -> Iterator[Hub]:
     """A hub that records; who opens it finishes it."""
-    frames_port, skeletons_port, web_port = free_ports(3)
-    config = HubConfig(
-        frames_port=frames_port,
-        skeletons_port=skeletons_port,
-        web_port=web_port,
-        detector="sim-skier",
-        calibrate=False,
-        min_free_gb=0,
-    )
-    networks = load_networks(config, folder, offline=True)
-    hub = Hub(config, folder / "session", networks, cams=len(CAMERAS), anchor_ns=0)
-    hub.receiver.start()
+    hub = open_hub(folder, "session", cams=len(CAMERAS), settings={"min_free_gb": 0})
     try:
         yield hub
     except BaseException:
@@ -139,9 +127,7 @@ def test_at_the_end_what_waits_is_looked_at_where_files_must_not_lose_anything(
 ) -> None:
     with opened(tmp_path) as hub:
         for camera in CAMERAS:
-            said = {"camera": camera, "boot_id": "a", "fps": 20.0, "pace": pace}
-            link = meet(b"", {**said, "width_px": SIZE[0], "height_px": SIZE[1]}, None)
-            hub.receiver.links[camera] = hub.receiver.runs[camera, "a"] = link
+            connect(hub.receiver, camera, pace=pace, width_px=SIZE[0], height_px=SIZE[1])
         for frames in skiing:
             hub.queue.put(group(frames), lossless=pace == "lossless")
         final = hub.finish()

@@ -1,7 +1,6 @@
 """A camera's sender and a hub's receiver with nothing around them."""
 
 import socket
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import simplejpeg
 
 from cvsf.messages import Frame
 from runtime.ingest.camera_connection import Link, OnDisk
-from runtime.ingest.receiver import Receiver
+from tests.support.receivers import make_receiver
 
 WIDTH, HEIGHT = 64, 48
 
@@ -70,14 +69,7 @@ class Hub:
     ):
         self.frames: list[Frame] = []
         self.durable = durable
-        self.receiver = Receiver(
-            "127.0.0.1",
-            port,
-            now_ns=time.monotonic_ns,
-            on_frame=self._take,
-            on_idle=lambda: False,
-            on_bye=lambda link: None,
-        )
+        self.receiver = make_receiver(self._take, port=port)
         self.receiver.resume = resume or {}
         self.receiver.start()
 

@@ -68,6 +68,18 @@ def make_pose(index: int, cameras: Sequence[str] = ("cam0", "cam1")) -> Multivie
     )
 
 
+def random_pose(random: np.random.Generator, views: int = 3) -> MultiviewPose:
+    """Keypoints anywhere in the pictures, all of confidence 0.9."""
+    return MultiviewPose(
+        t_ns=0,
+        instant=0,
+        cameras=tuple(f"cam{view}" for view in range(views)),
+        image_px=np.full((views, 2), 640, np.float32),
+        keypoints_px=random.uniform(100, 500, (views, JOINTS, 2)).astype(np.float32),
+        confidence=np.full((views, JOINTS), 0.9, np.float32),
+    )
+
+
 def make_skeleton(instant: int, **changes: Any) -> Skeleton:
     rng = np.random.default_rng(instant)
     skeleton = Skeleton(

@@ -24,11 +24,6 @@ Change = Callable[[Path], None]
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "models")
-
-
-@pytest.fixture
 def taken_in(registry: Registry, tmp_path: Path) -> Callable[[str], str]:
     """Take in an engine of that name."""
 

@@ -1,9 +1,8 @@
 """`cvsf watch` finds its hub, and says so where there is none."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,30 +14,21 @@ from runtime.commands.watch import watch
 from runtime.streaming.zmq_publisher import STATS as TOPIC
 from runtime.streaming.zmq_publisher import ZmqPublisher
 from tests.support.hub_stats import STATS
+from tests.support.publishing import publishing
 
 
 @contextmanager
 def hub(last: int) -> Iterator[int]:
     """The port of one that ends after so many of its seconds; 50 of them pass in one."""
-    stop, port, ready = threading.Event(), [0], threading.Event()
+    heard = 0
 
-    def publish() -> None:
-        with closing(ZmqPublisher("tcp://127.0.0.1:*")) as streamer:
-            port[0] = streamer.port
-            ready.set()
-            heard = 0
-            while not stop.wait(0.02):
-                streamer.send_stats(STATS | {"t_s": heard * 1.0, "final": heard >= last})
-                heard += streamer.wants(TOPIC)
+    def publish(publisher: ZmqPublisher) -> None:
+        nonlocal heard
+        publisher.send_stats(STATS | {"t_s": heard * 1.0, "final": heard >= last})
+        heard += publisher.wants(TOPIC)
 
-    thread = threading.Thread(target=publish)
-    thread.start()
-    assert ready.wait(5)
-    try:
-        yield port[0]
-    finally:
-        stop.set()
-        thread.join()
+    with publishing(publish, period_s=0.02) as port:
+        yield port
 
 
 def _run(*arguments: str) -> Any:

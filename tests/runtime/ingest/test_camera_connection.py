@@ -18,15 +18,11 @@ from runtime.ingest.camera_connection import (
     whole,
 )
 from tests.support.paths import ROOT
-
-
-def report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:
-    about = {"camera": "cam0", "boot_id": boot_id, "pace": "live", "in_step": False}
-    return about | {"width_px": 64, "height_px": 48, "fps": 20.0} | changes
+from tests.support.receivers import node_report
 
 
 def test_frames_wait_for_those_before_them_to_be_on_disk() -> None:
-    link = meet(b"", report(), None)
+    link = meet(b"", node_report(), None)
     for seq, fate in enumerate([NOT_KEPT, RECORDED, "wrong size", RECORDED]):
         link.take_in(seq, fate)
     link.settle()
@@ -78,7 +74,7 @@ def test_what_a_session_holds_is_summed_over_its_segments() -> None:
 )
 def test_a_camera_with_impossible_values_in_its_report_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each has a sentence of its own
-        meet(b"", report(**changes), None)
+        meet(b"", node_report(**changes), None)
 
 
 def test_a_report_is_counted_and_what_it_leaves_out_is_nothing() -> None:

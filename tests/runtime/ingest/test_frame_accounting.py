@@ -1,7 +1,5 @@
 """Every exposure is in one place, over killed nodes, killed hubs and other sessions."""
 
-from typing import Any
-
 from runtime.ingest.camera_connection import (
     RECORDED,
     Link,
@@ -10,11 +8,7 @@ from runtime.ingest.camera_connection import (
     read_report,
 )
 from runtime.ingest.frame_accounting import account
-
-
-def report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:
-    about = {"camera": "cam0", "boot_id": boot_id, "pace": "live", "in_step": False}
-    return about | {"width_px": 64, "height_px": 48, "fps": 20.0} | changes
+from tests.support.receivers import node_report
 
 
 def taken(link: Link, fates: list[str]) -> Link:
@@ -28,10 +22,12 @@ def taken(link: Link, fates: list[str]) -> Link:
 
 
 def test_what_was_in_the_ring_of_a_killed_node_is_lost_with_it() -> None:
-    dead = taken(meet(b"", report(), None), [RECORDED] * 7 + ["damaged picture"])
-    dead.report = read_report(report(exposed=10, acknowledged=5, in_ring=5, dropped={"missed": 1}))
-    present = taken(meet(b"", report("b"), None), [RECORDED] * 3)
-    present.report = read_report(report("b", exposed=4, in_ring=1, fates={RECORDED: 3}))
+    dead = taken(meet(b"", node_report(), None), [RECORDED] * 7 + ["damaged picture"])
+    dead.report = read_report(
+        node_report(exposed=10, acknowledged=5, in_ring=5, dropped={"missed": 1})
+    )
+    present = taken(meet(b"", node_report("b"), None), [RECORDED] * 3)
+    present.report = read_report(node_report("b", exposed=4, in_ring=1, fates={RECORDED: 3}))
     runs = {("cam0", "a"): dead, ("cam0", "b"): present}
     found = account("cam0", present, runs, {}, final=False)
     assert (found.exposed, found.recorded, found.in_ring, found.dropped) == (14, 10, 1, 3)
@@ -40,7 +36,9 @@ def test_what_was_in_the_ring_of_a_killed_node_is_lost_with_it() -> None:
 
 def test_a_restarted_hub_goes_on_counting_from_the_disk_and_the_node() -> None:
     on_disk = {("cam0", "a"): OnDisk(last=9, frames=8), ("cam0", "dead"): OnDisk(last=3, frames=4)}
-    told = report(exposed=15, acknowledged=10, in_ring=4, dropped={"missed": 1}, fates={"bad": 2})
+    told = node_report(
+        exposed=15, acknowledged=10, in_ring=4, dropped={"missed": 1}, fates={"bad": 2}
+    )
     link = meet(b"", told, on_disk["cam0", "a"])
     assert (link.received, link.durable) == (9, 9)
     taken(link, [RECORDED] * 4)
@@ -54,14 +52,16 @@ def test_a_restarted_hub_goes_on_counting_from_the_disk_and_the_node() -> None:
 
 
 def test_frames_recorded_in_another_session_are_not_counted_in_this_one() -> None:
-    told = report(exposed=100, acknowledged=90, in_ring=8, dropped={"ring full": 2})
+    told = node_report(exposed=100, acknowledged=90, in_ring=8, dropped={"ring full": 2})
     link = meet(b"", told | {"fates": {RECORDED: 90}}, None)
     found = account("cam0", link, {("cam0", "a"): link}, {}, final=False)
     assert (found.exposed, found.in_ring, found.recorded, found.dropped) == (8, 8, 0, 0)
 
 
 def test_a_hub_that_leaves_before_its_nodes_leaves_the_rest_in_their_rings() -> None:
-    link = taken(meet(b"", report(), None), [RECORDED] * 5)
-    link.report = read_report(report(exposed=9, acknowledged=3, in_ring=6, fates={RECORDED: 3}))
+    link = taken(meet(b"", node_report(), None), [RECORDED] * 5)
+    link.report = read_report(
+        node_report(exposed=9, acknowledged=3, in_ring=6, fates={RECORDED: 3})
+    )
     found = account("cam0", link, {("cam0", "a"): link}, {}, final=True)
     assert (found.exposed, found.recorded, found.in_ring, found.dropped) == (9, 5, 4, 0)

@@ -1,16 +1,14 @@
 """Frames to instants as they arrive, on a clock that the test holds."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
 from cvsf.hub_config import HubConfig
-from runtime.ingest.camera_connection import Link, meet
+from runtime.ingest.camera_connection import Link
 from runtime.ingest.instant_assembler import InstantAssembler
 from runtime.ingest.instant_queue import InstantQueue
 from runtime.ingest.receiver import Receiver
 from tests.support.material import PERIOD_NS, START_NS, make_frame
+from tests.support.receivers import connect
 
 DEADLINE_NS = 50_000_000
 
@@ -25,10 +23,8 @@ class Desk:
         )
 
     def join(self, camera: str, *, pace: str = "live", in_step: bool = False) -> Link:
-        said = {"camera": camera, "boot_id": "a", "fps": 20.0, "width_px": 64, "height_px": 48}
-        link = meet(b"", {**said, "pace": pace, "in_step": in_step}, None)
+        link = connect(self.receiver, camera, pace=pace, in_step=in_step)
         link.heard_s += 3600  # however slow the machine is
-        self.receiver.links[camera] = self.receiver.runs[camera, "a"] = link
         return link
 
     def give(self, camera: str, seq: int, trigger: int | None = None) -> None:
@@ -42,21 +38,6 @@ class Desk:
         while group := self.queue.get(0.0):
             found.append({camera: frame.seq for camera, frame in group.frames.items()})
         return found
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with closing(
-        Receiver(
-            "127.0.0.1",
-            0,
-            now_ns=lambda: 0,
-            on_frame=lambda frame, link: True,
-            on_idle=lambda: False,
-            on_bye=lambda link: None,
-        )
-    ) as receiver:
-        yield receiver
 
 
 def test_a_live_instant_goes_out_with_the_last_camera_that_is_alive(receiver: Receiver) -> None:

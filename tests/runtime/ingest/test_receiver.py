@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 import zlib
 from contextlib import closing
 
@@ -16,9 +15,9 @@ from cvsf.messages import pack, to_header
 from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback
 from runtime.ingest.camera_connection import OnDisk
-from runtime.ingest.receiver import Receiver
 from tests.support.link import HEIGHT, PICTURE, WIDTH, Hub, frame, free_port, identity, running
 from tests.support.product import until
+from tests.support.receivers import make_receiver
 
 
 @pytest.fixture
@@ -193,14 +192,7 @@ def test_a_port_in_use_is_refused_by_name(port: int) -> None:
 
 
 def test_a_receiver_on_port_0_takes_a_free_port_and_names_it() -> None:
-    receiver = Receiver(
-        "127.0.0.1",
-        0,
-        now_ns=time.monotonic_ns,
-        on_frame=lambda taken, link: True,
-        on_idle=lambda: False,
-        on_bye=lambda link: None,
-    )
+    receiver = make_receiver()
     receiver.start()
     with (
         closing(receiver),

@@ -22,11 +22,6 @@ from tests.support.product import CAPTURE, running, until
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "models")
-
-
-@pytest.fixture
 def promote(registry: Registry, tmp_path: Path) -> Callable[[str], None]:
     def act(id: str) -> None:
         registry.take_in(tiny(tmp_path / "compiled" / id, id))

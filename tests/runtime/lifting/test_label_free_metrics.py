@@ -6,24 +6,13 @@ import numpy as np
 import pytest
 
 from cvsf.engine.engine import load_engine
-from cvsf.messages import MultiviewPose
 from runtime.lifting.label_free_metrics import LEAST, Measured, Window, measured, whole_views
 from tests.support.engines import tiny
-
-
-def seen(random: np.random.Generator, views: int = 3, sure: float = 0.9) -> MultiviewPose:
-    return MultiviewPose(
-        t_ns=0,
-        instant=0,
-        cameras=tuple(f"cam{view}" for view in range(views)),
-        image_px=np.full((views, 2), 640, np.float32),
-        keypoints_px=random.uniform(100, 500, (views, 16, 2)).astype(np.float32),
-        confidence=np.full((views, 16), sure, np.float32),
-    )
+from tests.support.material import random_pose
 
 
 def test_only_views_that_see_the_whole_person_count() -> None:
-    pose = seen(np.random.default_rng(0))
+    pose = random_pose(np.random.default_rng(0))
     pose.confidence[0, :5] = 0.1
     assert whole_views(pose) == [1, 2]
 
@@ -64,14 +53,14 @@ def test_an_engine_of_one_fixed_pose_agrees_with_itself_but_has_a_large_reprojec
     tmp_path: Path,
 ) -> None:
     same = load_engine(tiny(tmp_path / "same", "same"))
-    pose = seen(np.random.default_rng(0))
+    pose = random_pose(np.random.default_rng(0))
     found = measured(pose, same.lift(pose), [0, 1, 2])
     assert found.agreement < 1e-6
     assert found.reprojection > 0.5
 
 
 def test_joints_that_are_no_numbers_count_as_a_body_far_too_large(tmp_path: Path) -> None:
-    pose = seen(np.random.default_rng(0))
+    pose = random_pose(np.random.default_rng(0))
     lifted = load_engine(tiny(tmp_path / "same", "same")).lift(pose)
     lifted.canonical[0, 3] = np.nan
     found = measured(pose, lifted, [0, 1, 2])

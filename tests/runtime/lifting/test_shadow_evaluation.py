@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from cvsf.hub_config import HubConfig
-from cvsf.messages import MultiviewPose
 from cvsf.registry.registry import Registry, shipped_id
 from runtime.lifting.hot_swap import HotSwap
 from runtime.lifting.shadow_evaluation import QUALITY, ShadowEvaluation
 from tests.support.engines import tiny
+from tests.support.material import random_pose
 from tests.support.product import until
 
 FAST = HubConfig(drift_hz=500, drift_window_s=0.08)  # 40 instants
@@ -43,7 +43,7 @@ class Hub:
     def instant(self) -> None:
         if before := self.hot_swap.take(calm=True):
             self.shadow.change(before)
-        pose = seen(self.random)
+        pose = random_pose(self.random)
         self.shadow.see(pose, self.hot_swap.engine.lift(pose))
         time.sleep(0.002)
 
@@ -63,17 +63,6 @@ class Hub:
     def close(self) -> None:
         self.hot_swap.close()
         self.shadow.close()
-
-
-def seen(random: np.random.Generator, views: int = 3, sure: float = 0.9) -> MultiviewPose:
-    return MultiviewPose(
-        t_ns=0,
-        instant=0,
-        cameras=tuple(f"cam{view}" for view in range(views)),
-        image_px=np.full((views, 2), 640, np.float32),
-        keypoints_px=random.uniform(100, 500, (views, 16, 2)).astype(np.float32),
-        confidence=np.full((views, 16), sure, np.float32),
-    )
 
 
 @pytest.fixture

@@ -1,43 +1,24 @@
 """The hub's figures of a second: counts since the start, rates since the last look."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from runtime.ingest.camera_connection import NOT_KEPT, RECORDED, Link, OnDisk, Report, meet
+from runtime.ingest.camera_connection import NOT_KEPT, RECORDED, Link, OnDisk, Report
 from runtime.ingest.receiver import Receiver
 from runtime.telemetry.hub_stats import InstantCounter
 from tests.support.material import make_pose
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """One that hears nobody: its links are put there by hand."""
-    with closing(
-        Receiver(
-            "127.0.0.1",
-            0,
-            now_ns=lambda: 0,
-            on_frame=lambda frame, link: True,
-            on_idle=lambda: False,
-            on_bye=lambda link: None,
-        )
-    ) as receiver:
-        yield receiver
+from tests.support.receivers import connect
 
 
 def joined(receiver: Receiver, camera: str, report: Report | None = None) -> Link:
-    said = {"camera": camera, "boot_id": "a", "fps": 20.0, "width_px": 64, "height_px": 48}
-    link = meet(b"", {**said, "pace": "live"}, None)
+    link = connect(receiver, camera)
     link.heard_s += 3600  # however slow the machine is
     if report:
         link.report = report
-    receiver.links[camera] = receiver.runs[camera, "a"] = link
     return link
 
 
