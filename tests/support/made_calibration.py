@@ -1,12 +1,13 @@
 """A rig and a calibration made up by hand, for what reads, writes, moves or refuses one."""
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
 from tests.support.level_cameras import rotations_around
 
@@ -21,7 +22,7 @@ def made_rig(views: int = 3, instants: int | None = None, radial: float = 0.0) -
     if instants is not None:
         sway = np.linspace(-0.1, 0.1, instants)[:, None, None] * [0.0, 1.0, 0.0]
         centres = -np.einsum("vji,vj->vi", rotation, translation)
-        rotation = np.asarray(turn(sway) @ rotation, float)
+        rotation = np.asarray(rotation_from_vector(sway) @ rotation, float)
         translation = -np.einsum("nvij,vj->nvi", rotation, centres)
         focal = focal + 10.0 * np.arange(instants)[:, None]
     return Rig(
@@ -34,6 +35,19 @@ def made_rig(views: int = 3, instants: int | None = None, radial: float = 0.0) -
         radial=np.full(views, radial),
         delay_s=np.linspace(0.0, 0.02, views),
     )
+
+
+def calibration_of(rig: Rig, *, uncertainty: float = 0.0, **changes: Any) -> Calibration:
+    """Of that rig and bones of length 1, with the same uncertainty of everything."""
+    same = np.full(len(rig.cameras), uncertainty)
+    calibration = Calibration(
+        rig=rig,
+        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
+        uncertainty=Uncertainty(**dict.fromkeys((f.name for f in fields(Uncertainty)), same)),
+        instants=1,
+        noise_share=0.01,
+    )
+    return replace(calibration, **changes)
 
 
 def made_calibration(

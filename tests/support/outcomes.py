@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.rig import Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
+from tests.support.made_calibration import calibration_of
 from train.batches.probe_inputs import STANDING
 from train.evaluation.calibrate_and_score import CalibrationResult
 
@@ -18,30 +19,17 @@ def outcome(frames: int = 8, **changed: Any) -> CalibrationResult:
     back = -eyes * [1, 1, 0] / 4
     right = np.cross(back, [0, 0, 1.0])
     turn = np.stack([right, np.tile([0, 0, -1.0], (4, 1)), back], 1)
-    four = np.full(4, 0.01)
-    found = Calibration(
-        rig=Rig(
-            cameras=("cam0", "cam1", "cam2", "cam3"),
-            image_px=np.tile([640.0, 480], (4, 1)),
-            view_from_world=turn,
-            translation=-np.einsum("vij,vj->vi", turn, eyes),
-            focal_px=np.full(4, 500.0),
-            centre_px=np.tile([320.0, 240], (4, 1)),
-            radial=np.zeros(4),
-            delay_s=np.zeros(4),
-        ),
-        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        uncertainty=Uncertainty(
-            rotation_deg=four,
-            position_share=four,
-            focal_share=four,
-            reprojection_px=four,
-            reprojection_share=four,
-        ),
-        instants=frames,
-        noise_share=0.01,
-        scale_source="height",
+    rig = Rig(
+        cameras=("cam0", "cam1", "cam2", "cam3"),
+        image_px=np.tile([640.0, 480], (4, 1)),
+        view_from_world=turn,
+        translation=-np.einsum("vij,vj->vi", turn, eyes),
+        focal_px=np.full(4, 500.0),
+        centre_px=np.tile([320.0, 240], (4, 1)),
+        radial=np.zeros(4),
+        delay_s=np.zeros(4),
     )
+    calibration = calibration_of(rig, uncertainty=0.01, instants=frames, scale_source="height")
     body = np.array([STANDING[joint] for joint in H36M_16.joints]) + np.array([0, 0, 0.9])
     joints = body + np.linspace(-1, 1, frames)[:, None, None] * [1.0, 0, 0]
     facts: dict[str, Any] = {
@@ -49,7 +37,7 @@ def outcome(frames: int = 8, **changed: Any) -> CalibrationResult:
         "duration_s": 2.0,
         "seconds": 1.0,
         "triangulation_s": 0.1,
-        "calibration": found,
+        "calibration": calibration,
         "reconstruction": Reconstruction(
             joints=joints,
             deviation=np.zeros(joints.shape[:2]),

@@ -8,9 +8,10 @@ from scipy.spatial.transform import Rotation
 
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import find_world_frame, stature_of, to_world_frame
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.rig import Body, Calibration, Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
+from tests.support.made_calibration import calibration_of
 
 VIEWS, FRAMES, STATURE = 4, 60, 1.8
 SHARES = {"ankle": 0.039, "knee": 0.285, "hip": 0.53, "shoulder": 0.818}
@@ -59,17 +60,11 @@ def found(joints: np.ndarray, rig: Rig) -> tuple[Calibration, Reconstruction]:
     shift, size = np.array([3.0, -1, 2]), 3.7
     start, end = np.array(H36M_16.bones).T
     bones = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1).mean(0)
-    nothing = np.zeros(VIEWS)
-    calibration = Calibration(
-        rig=rig.moved(turn, shift, size),
+    calibration = calibration_of(
+        rig.transformed(turn, shift, size),
         body=Body(joint_set=H36M_16, bones=size * bones),
-        uncertainty=Uncertainty(
-            rotation_deg=nothing, position_share=nothing, focal_share=nothing,
-            reprojection_px=nothing, reprojection_share=nothing,
-        ),
         instants=FRAMES,
-        noise_share=0.01,
-    )  # fmt: skip
+    )
     placed = Reconstruction(
         joints=size * joints @ turn.T + shift,
         deviation=np.full(joints.shape[:2], 0.01 * size),

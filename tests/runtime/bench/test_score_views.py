@@ -10,7 +10,7 @@ import pytest
 from capture.simulator.scene import aim
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.rig import Calibration, Rig
 from cvsf.session.calibrations import CalibrationUpdate, to_event
 from cvsf.session.reader import SessionReader
 from cvsf.session.statistics import Recordable
@@ -18,6 +18,7 @@ from cvsf.session.writer import SessionWriter
 from cvsf.skeleton import H36M_16
 from runtime.bench.score_views import SCORED, Errors, score
 from tests.support.filmed import SIZE, Filmed, engine, film_skier
+from tests.support.made_calibration import calibration_of
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,7 @@ def known() -> Known:
         focal_px=np.broadcast_to(focal, (count, 3)),
     )
     truth = GroundTruth(joints_mm=1e3 * local, rig=in_mm)
-    calibration = Calibration(
-        rig=rig,
-        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        uncertainty=Uncertainty(
-            rotation_deg=none, position_share=none, focal_share=none, reprojection_px=none,
-            reprojection_share=none,
-        ),
-        instants=count,
-        noise_share=0.01,
-        scale_source="height",
-    )  # fmt: skip
+    calibration = calibration_of(rig, instants=count, scale_source="height")
     return Known(take, truth, calibration)
 
 

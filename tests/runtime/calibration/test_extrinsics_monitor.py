@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from capture.simulator.scene import aim, turned
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
-from cvsf.skeleton import H36M_16
+from cvsf.multiview.rig import Calibration, Rig
 from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
 from tests.support.filmed import HZ, SIZE, Filmed, film_skier
 from tests.support.instants import instants_of
+from tests.support.made_calibration import calibration_of
 
 KNOCK_S, KNOCKED = 2.0, 2
 
@@ -37,12 +37,7 @@ def calibration(take: Filmed) -> Calibration:
         radial=none,
         delay_s=none,
     )
-    sure = Uncertainty(
-        rotation_deg=none, position_share=none, focal_share=none, reprojection_px=none,
-        reprojection_share=none,
-    )  # fmt: skip
-    body = Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones)))
-    return Calibration(rig=rig, body=body, uncertainty=sure, instants=200, noise_share=0.01)
+    return calibration_of(rig, instants=200)
 
 
 def watched(

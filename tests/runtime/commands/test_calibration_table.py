@@ -1,15 +1,16 @@
 """The table of a session's calibrations."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.rig import Calibration, Rig
 from cvsf.session.calibrations import CalibrationUpdate
 from cvsf.session.reader import Manifest, SegmentRecord
-from cvsf.skeleton import H36M_16
 from runtime.commands.calibration_table import calibrations_table
+from tests.support.made_calibration import calibration_of
 
 
 def calibration(*focal_px: float, off_px: tuple[float, ...], scale_source: str) -> Calibration:
@@ -25,21 +26,9 @@ def calibration(*focal_px: float, off_px: tuple[float, ...], scale_source: str) 
         radial=none,
         delay_s=none,
     )
-    sure = Uncertainty(
-        rotation_deg=none,
-        position_share=none,
-        focal_share=none,
-        reprojection_px=np.array(off_px),
-        reprojection_share=none,
-    )
-    return Calibration(
-        rig=rig,
-        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        uncertainty=sure,
-        instants=120,
-        noise_share=0.01,
-        scale_source=scale_source,
-    )
+    found = calibration_of(rig, instants=120, scale_source=scale_source)
+    uncertainty = replace(found.uncertainty, reprojection_px=np.array(off_px))
+    return replace(found, uncertainty=uncertainty)
 
 
 def rows(found: list[CalibrationUpdate], manifest: Manifest) -> list[list[str]]:

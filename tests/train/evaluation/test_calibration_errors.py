@@ -10,9 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.rig import Calibration, Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
+from tests.support.made_calibration import calibration_of
 from train.batches.probe_inputs import STANDING
 from train.evaluation.calibration_errors import (
     Errors,
@@ -102,21 +103,8 @@ def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Rec
     tilt = Rotation.from_euler("x", tilt_deg, degrees=True).as_matrix()
     away = np.array([3.0, -1, 2])
     joints = 0.001 * world_mm() @ tilt.T + away
-    none = np.zeros(VIEWS)
     return (
-        Calibration(
-            rig=rig.moved(tilt, away, 0.001),
-            body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-            uncertainty=Uncertainty(
-                rotation_deg=none,
-                position_share=none,
-                focal_share=none,
-                reprojection_px=none,
-                reprojection_share=none,
-            ),
-            instants=FRAMES,
-            noise_share=0.01,
-        ),
+        calibration_of(rig.transformed(tilt, away, 0.001), instants=FRAMES),
         Reconstruction(
             joints=joints,
             deviation=np.zeros((FRAMES, JOINTS)),

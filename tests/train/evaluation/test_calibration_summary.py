@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
-from cvsf.skeleton import H36M_16
+from cvsf.multiview.rig import Calibration, Rig
+from tests.support.made_calibration import calibration_of
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
 from train.evaluation.calibration_summary import summary
@@ -15,29 +15,17 @@ from train.evaluation.calibration_summary import summary
 def calibration(scale_source: str = "adult") -> Calibration:
     """Two cameras, as plain as can be."""
     two = np.zeros(2)
-    return Calibration(
-        rig=Rig(
-            cameras=("a", "b"),
-            image_px=np.ones((2, 2)),
-            view_from_world=np.tile(np.eye(3), (2, 1, 1)),
-            translation=np.zeros((2, 3)),
-            focal_px=np.ones(2),
-            centre_px=np.zeros((2, 2)),
-            radial=two,
-            delay_s=two,
-        ),
-        body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),
-        uncertainty=Uncertainty(
-            rotation_deg=two,
-            position_share=two,
-            focal_share=two,
-            reprojection_px=two,
-            reprojection_share=two,
-        ),
-        instants=1,
-        noise_share=0.01,
-        scale_source=scale_source,
+    rig = Rig(
+        cameras=("a", "b"),
+        image_px=np.ones((2, 2)),
+        view_from_world=np.tile(np.eye(3), (2, 1, 1)),
+        translation=np.zeros((2, 3)),
+        focal_px=np.ones(2),
+        centre_px=np.zeros((2, 2)),
+        radial=two,
+        delay_s=two,
     )
+    return calibration_of(rig, scale_source=scale_source)
 
 
 def mm(mean: float, count: int = 1) -> Errors:
