@@ -1,7 +1,7 @@
-"""`cvsf nightly`: sessions in, a measurably better engine live, without a person.
+"""`cvsf nightly`: trains an engine on the day's sessions; it goes live if it is measurably better.
 
-Any failure leaves the engine that is live where it was and reports why; a night that was
-killed is continued.
+After any failure the live engine stays, and the report has the reason; a killed night is
+continued.
 """
 
 import json
@@ -53,42 +53,44 @@ _CONFIG = "training.json"
 
 def nightly(
     data: Annotated[Path | None, typer.Option(help="Folder of sessions and models.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A JSON of NightConfig.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON file of the settings.")] = None,
     reference: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled multi-view file a new engine must not be worse on."),
+        typer.Option(help="Multi-view file with ground truth, on which it must not be worse."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Of training, at most.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="At most so many of training.")] = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="Training processes, one a GPU, by torchrun.")
+        int, typer.Option(min=1, help="Training processes by torchrun, one for each GPU.")
     ] = 1,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Report what it would learn from, and do nothing.")
+        bool, typer.Option("--dry-run", help="List the sessions it would train on; do nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Learn from the day's sessions; make the new engine live if it is measurably better."""
-    order = Order(
+    """Train on the day's sessions; make the new engine live if it is measurably better."""
+    options = NightOptions(
         data=data_folder(data),
         config=night_config(config),
         reference=tuple(checked(path) for path in reference or ()),
         minutes=minutes,
         processes=processes,
     )
-    order.check()
-    facts = would(order.data) if dry_run else spend(order)
+    options.check()
+    facts = preview(options.data) if dry_run else run_night(options)
     typer.echo(json.dumps(facts) if as_json else facts["verdict"])
 
 
 def checked(path: Path) -> Path:
-    """A labelled file, absolute; Refusal if it cannot be scored on."""
+    """The absolute path of a file with ground truth; Refusal if it has none."""
     if read_instants([path]).truth.joints_mm is None:
-        raise Refusal(f"{path} holds no joints_mm, expected a labelled file; give another one")
+        raise Refusal(
+            f"{path} holds no joints_mm, expected a file with ground truth; give another one"
+        )
     return path.absolute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class NightOptions:
     """The settings of a night."""
 
     data: Path
@@ -98,7 +100,7 @@ class Order:
     processes: int = 1
 
     def check(self) -> None:
-        """Refusal of what no training could be given."""
+        """Refuse settings with which no training is possible."""
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise Refusal(
                 f"--minutes is {self.minutes:g}, expected a number above 0; "
@@ -113,80 +115,84 @@ class Order:
 
     @property
     def registry(self) -> Registry:
-        """Where engines are."""
+        """The registry of the engines."""
         return Registry(self.data / "models")
 
 
-def would(data: Path) -> dict[str, Any]:
-    """What a night would do now, touching nothing."""
+def preview(data: Path) -> dict[str, Any]:
+    """What a night would do now; nothing is changed."""
     nights = data / NIGHTS
-    if open_one := unfinished(nights):
-        return {"outcome": "dry run", "verdict": f"It would go on with the night {open_one.name}."}
+    if open_night := unfinished(nights):
+        return {"outcome": "dry run", "verdict": f"It would continue the night {open_night.name}."}
     live = _live(Registry(data / "models"))
     try:
         plan = pick(data / "sessions", nights, live)
     except Refusal as refusal:
         return {"outcome": "idle", "verdict": str(refusal)}
     verdict = (
-        f"It would learn from {', '.join(plan.learned)}, keep back {', '.join(plan.kept_back)} "
+        f"It would train on {', '.join(plan.learned)}, keep back {', '.join(plan.kept_back)} "
         f"and start from {plan.live}."
     )
     return {"outcome": "dry run", "verdict": verdict, **plan.model_dump()}
 
 
-def spend(order: Order) -> dict[str, Any]:
-    """One night from its start, or from where it was left, to its report."""
-    nights = order.data / NIGHTS
+def run_night(options: NightOptions) -> dict[str, Any]:
+    """Run or continue one night, up to its report."""
+    nights = options.data / NIGHTS
     with held(nights) as lock, stoppable() as stop:
         try:
-            return _spend(order, nights, lock, stop)
+            return _run_or_continue(options, nights, lock, stop)
         except Stopped:
-            return _without("stopped", "Stopped; the next cvsf nightly goes on from here.")
+            return _no_report("stopped", "Stopped; the next cvsf nightly continues this night.")
         except OSError as error:
             raise Refusal(
-                f"The night cannot go on in {nights} ({error}): make room or make it writable, "
-                "then start it again and it goes on."
+                f"The night cannot continue in {nights} ({error}): make room or make it writable, "
+                "then start it again."
             ) from error
 
 
-def _spend(order: Order, nights: Path, lock: int, stop: threading.Event) -> dict[str, Any]:
+def _run_or_continue(
+    options: NightOptions, nights: Path, lock: int, stop: threading.Event
+) -> dict[str, Any]:
     folder = unfinished(nights)
     if folder is None:
-        live = _live(order.registry)
+        live = _live(options.registry)
         try:
-            plan = pick(order.data / "sessions", nights, live)
+            plan = pick(options.data / "sessions", nights, live)
         except Refusal as refusal:
-            log.info("nothing to learn from", extra={"reason": str(refusal)})
-            return _without("idle", str(refusal))
-        for left in nights.glob(f"*/{REPORT}"):  # of a night that was killed while it tidied up
+            log.info("no night begins", extra={"reason": str(refusal)})
+            return _no_report("idle", str(refusal))
+        for left in nights.glob(
+            f"*/{REPORT}"
+        ):  # of a night that was killed while it deleted its run
             _clear(left.parent)
         folder = begin(nights)
         folder.mkdir()
         Night(folder, lock).write(PLAN, plan.model_dump())
     night = Night(folder, lock)
-    plan = Plan(live=order.registry.live_id(), learned=(), kept_back=())
-    proof: Mapping[str, Any] | None = None
+    plan = Plan(live=options.registry.live_id(), learned=(), kept_back=())
+    comparison: Mapping[str, Any] | None = None
     log.info("night begins", extra={"night": night.id})
     try:
         plan = _plan(night)
-        proof = _work(order, night, plan, stop)
+        comparison = _run_steps(options, night, plan, stop)
         with night.step("tell"):
-            facts = write_report(night, plan, proof, order.registry)
+            facts = write_report(night, plan, comparison, options.registry)
     except (GivenUp, Refusal) as reason:
-        facts = write_report(night, plan, proof, order.registry, trouble=str(reason))
-    _tidy(order, night)
+        facts = write_report(night, plan, comparison, options.registry, trouble=str(reason))
+    _delete_old(options, night)
     return facts
 
 
 def _live(registry: Registry) -> str:
-    """The engine that a night would start from; Refusal if it is not whole."""
+    """The id of the live engine; Refusal if its files are damaged."""
     live = registry.live_id()
     read_whole(registry.folder(live))
     return live
 
 
-def _without(outcome: str, why: str) -> dict[str, Any]:
-    """The facts where there is no report."""
+def _no_report(outcome: str, why: str) -> dict[str, Any]:
+    """The facts of a call without a report."""
     return {"outcome": outcome, "verdict": why, "promoted": False}
 
 
@@ -197,81 +203,85 @@ def _plan(night: Night) -> Plan:
         raise GivenUp(f"{night.folder / PLAN} is damaged ({error})") from error
 
 
-def _work(order: Order, night: Night, plan: Plan, stop: threading.Event) -> Mapping[str, Any]:
-    """The steps that are not done yet; the proof, with what became of it."""
-    registry = order.registry
+def _run_steps(
+    options: NightOptions, night: Night, plan: Plan, stop: threading.Event
+) -> Mapping[str, Any]:
+    """Run the steps that are not done yet; the comparison, with its consequence."""
+    registry = options.registry
     parent = registry.folder(plan.live)
     candidate = night.folder / CANDIDATE
     if not (night.folder / RUN / METRICS).is_file():
         with night.step("train", stop):
-            _train(order, night, plan, parent, stop)
+            _train(options, night, plan, parent, stop)
     if not (night.folder / PROOF).is_file():
         with night.step("prove", stop):
-            fresh = read_checkpoint(night.folder / RUN)
-            found = compare(fresh, parent, plan, order.data / "sessions", order.reference)
-            night.write(PROOF, plain(found))
-    proof = night.read(PROOF)
-    if not proof["passed"]:
-        return proof
+            checkpoint = read_checkpoint(night.folder / RUN)
+            result = compare(checkpoint, parent, plan, options.data / "sessions", options.reference)
+            night.write(PROOF, plain(result))
+    comparison = night.read(PROOF)
+    if not comparison["passed"]:
+        return comparison
     if not (candidate / MANIFEST).is_file():
         with night.step("compile", stop):
-            _compile(night, parent, candidate, proof)
+            _compile(night, parent, candidate, comparison)
     with night.step("promote", stop):
-        return proof | _promote(registry, plan, candidate, proof)
+        return comparison | _promote(registry, plan, candidate, comparison)
 
 
-def _train(order: Order, night: Night, plan: Plan, parent: Path, stop: threading.Event) -> None:
-    """`cvsf train` as a process of its own, going on with what a killed one saved."""
-    sessions = order.data / "sessions"
-    night.write(_CONFIG, training_of(order.config, read_checkpoint(parent)))
+def _train(
+    options: NightOptions, night: Night, plan: Plan, parent: Path, stop: threading.Event
+) -> None:
+    """Run `cvsf train` as a child process; it resumes from a checkpoint if there is one."""
+    sessions = options.data / "sessions"
+    night.write(_CONFIG, training_of(options.config, read_checkpoint(parent)))
     out = night.folder / RUN
-    words = [*training_command(order.processes), *(str(sessions / n) for n in plan.learned)]
-    words += [str(sessions / name) for name in plan.rehearsed]
-    words += ["--variant", "stage3", "--parent", str(parent), "--out", str(out)]
-    words += ["--config", str(night.folder / _CONFIG), "--json"]
-    if order.minutes is not None:
-        words += ["--minutes", f"{order.minutes:g}"]
+    arguments = [*training_command(options.processes), *(str(sessions / n) for n in plan.learned)]
+    arguments += [str(sessions / name) for name in plan.rehearsed]
+    arguments += ["--variant", "stage3", "--parent", str(parent), "--out", str(out)]
+    arguments += ["--config", str(night.folder / _CONFIG), "--json"]
+    if options.minutes is not None:
+        arguments += ["--minutes", f"{options.minutes:g}"]
     if (out / "seed-0" / CHECKPOINT).is_file():
-        words.append("--resume")
-    night.run(words, stop)
+        arguments.append("--resume")
+    night.run(arguments, stop)
 
 
-def _compile(night: Night, parent: Path, candidate: Path, proof: Mapping[str, Any]) -> None:
-    """The engine's folder, whole or not there; what runs is held to torch by `compile_engine`."""
+def _compile(night: Night, parent: Path, candidate: Path, comparison: Mapping[str, Any]) -> None:
+    """Write the candidate's folder, complete or not at all; it must agree with torch."""
     draft = night.folder / f".{CANDIDATE}"
     shutil.rmtree(draft, ignore_errors=True)
-    fresh = replace(read_checkpoint(night.folder / RUN), scores=scores_of(proof))
-    compile_engine(fresh, draft, like=parent)
+    checkpoint = replace(read_checkpoint(night.folder / RUN), scores=scores_of(comparison))
+    compile_engine(checkpoint, draft, like=parent)
     draft.rename(candidate)
 
 
 def _promote(
-    registry: Registry, plan: Plan, candidate: Path, proof: Mapping[str, Any]
+    registry: Registry, plan: Plan, candidate: Path, comparison: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make it live, unless that was done already or another engine was promoted meanwhile."""
+    """Promote the candidate, unless it was promoted already or another engine was meanwhile."""
     id, live = read_manifest(candidate).id, registry.live_id()
     if live != id and any(one.engine == id for one in registry.history()):
-        return {"promoted": True, "engine": id}  # by this very night, which was killed afterwards
+        return {"promoted": True, "engine": id}  # by this night, which was killed afterwards
     if live not in (id, plan.live):
         why = f"{live} was made live while the night trained from {plan.live}"
         return {"promoted": False, "engine": id, "trouble": why}
     try:
         registry.take_in(candidate)
-        # where a kill came between the link and the line of the history, this writes the line
-        why = f"one view errs {proof['gain']:.1%} less on sessions kept back"
+        # after a kill between link and history, this writes the line of the history
+        why = f"the error of single views is {comparison['gain']:.1%} lower on kept-back sessions"
         registry.promote(id, why, instead_of=plan.live)
     except Refusal as refusal:
         return {"promoted": False, "engine": id, "trouble": str(refusal)}
     return {"promoted": True, "engine": id}
 
 
-def _tidy(order: Order, night: Night) -> None:
-    """Keep the report and the newest engines; what training needed goes."""
+def _delete_old(options: NightOptions, night: Night) -> None:
+    """Delete the run and old engines; the report stays."""
     _clear(night.folder)
     try:
-        order.registry.rotate(order.config.keep_engines)
+        options.registry.rotate(options.config.keep_engines)
     except Refusal as refusal:
-        log.warning("old engines stay", extra={"reason": str(refusal)})
+        log.warning("old engines not deleted", extra={"reason": str(refusal)})
 
 
 def _clear(folder: Path) -> None:

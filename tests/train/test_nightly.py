@@ -147,7 +147,7 @@ def test_a_poisoned_night_promotes_nothing(tmp_path: Path, how: str) -> None:
     assert not registry.history()
     report = Path(said["report"]).with_suffix(".json")
     report.write_text(report.read_text().replace('"refused"', '"kept"'))
-    with pytest.raises(Refusal, match="did not try in vain"):
+    with pytest.raises(Refusal, match="which promoted nothing"):
         pick(tmp_path / "sessions", tmp_path / "nights", registry.live_id())
 
 
@@ -172,7 +172,7 @@ def test_a_second_night_at_once_is_refused_and_an_interrupted_one_is_resumed(
     assert until(partial(comes_to, data, "train"), 60)
     second = subprocess.run(words, capture_output=True, text=True, check=False)
     assert second.returncode == 2
-    assert "another cvsf nightly is at work" in second.stderr
+    assert "another cvsf nightly is running" in second.stderr
     first.send_signal(signal.SIGTERM)
     said = json.loads(first.communicate(timeout=60)[0].splitlines()[-1])
     assert (first.returncode, said["outcome"]) == (0, "stopped")

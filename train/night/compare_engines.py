@@ -1,7 +1,7 @@
-"""The step that compares the new lifter with the live engine, on the same instants.
+"""The comparison of the new lifter with the live engine, on the same instants.
 
-Its result holds both engines' scores and every check of the gate, passed or not; compiling then
-compares the engine with the lifter that was scored here.
+Its result holds the scores of both and every check of the gate. The compiled engine is later
+compared with the lifter that was scored here.
 """
 
 import logging
@@ -34,7 +34,7 @@ from train.night.session_selection import Plan
 
 log = logging.getLogger(__name__)
 
-_MOST_EXAMPLES = 6
+_MOST_EXAMPLES = 6  # in the report
 _POSES = ("canonical", "view_from_canonical", "fused")
 EVERYDAY = "everyday movement"
 
@@ -42,69 +42,69 @@ EVERYDAY = "everyday movement"
 def compare(
     fresh: Checkpoint, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
 ) -> dict[str, Any]:
-    """Scores of both, the gate's checks and some skeletons, as the report has them."""
-    taught = read_checkpoint(live)
+    """Scores of both, the checks of the gate and some skeletons, with the keys of `proof.json`."""
+    parent = read_checkpoint(live)
     before = load_engine(live).lift_many
     after = _finite(lift_with(fresh.lifter(), fresh.morphing()))
-    labeller = PseudoLabeller(lift_with(taught.lifter()), taught.morphing())
+    labeller = PseudoLabeller(lift_with(parent.lifter()), parent.morphing())
     names = (*plan.kept_back, *plan.earlier)
-    found, without = with_pseudo_labels([sessions / name for name in names], labeller)
-    evaluated = [(evaluate(before, one), evaluate(after, one)) for one in found]
+    recordings, left_out = with_pseudo_labels([sessions / name for name in names], labeller)
+    evaluated = [(evaluate(before, session), evaluate(after, session)) for session in recordings]
     pairs = [
-        _pair(one, *both, is_new=one.session[0] in plan.kept_back)
-        for one, both in zip(found, evaluated, strict=True)
+        _pair(session, *results, is_new=session.session[0] in plan.kept_back)
+        for session, results in zip(recordings, evaluated, strict=True)
     ]
     everyday = reference(before), reference(after)
-    labelled = {name: _labelled(before, after, path) for name, path in _named(files).items()}
-    errors = {name: _n_mm(*both) for name, both in {EVERYDAY: everyday, **labelled}.items()}
-    starter = reference(load_engine(SHIPPED).lift_many)["n_mpjpe_mm"]
-    verdict = decide(pairs, errors, (starter, errors[EVERYDAY][1]))
+    labelled = {name: _labelled(before, after, path) for name, path in _by_name(files).items()}
+    errors = {name: _n_mm(*results) for name, results in {EVERYDAY: everyday, **labelled}.items()}
+    shipped_mm = reference(load_engine(SHIPPED).lift_many)["n_mpjpe_mm"]
+    verdict = decide(pairs, errors, (shipped_mm, errors[EVERYDAY][1]))
     return {
         "passed": verdict.passed,
         "gain": verdict.gain,
         "gain_interval": verdict.interval,
         "gate": [plain(check) for check in verdict.checks],
-        "evaluation": [_row(*row) for row in zip(found, pairs, evaluated, strict=True)],
+        "evaluation": [_row(*row) for row in zip(recordings, pairs, evaluated, strict=True)],
         "reference": {
             "instants": everyday[0]["instants"],
             "before": everyday[0],
             "after": everyday[1],
             **({"files": labelled} if labelled else {}),
         },
-        "left_out": without,
+        "left_out": left_out,
         "bones": [list(bone) for bone in H36M_16.bones],
-        "skeletons": _examples(found, evaluated),
+        "skeletons": _examples(recordings, evaluated),
     }
 
 
 def _finite(lift: Lift) -> Lift:
-    """The new lifter, refused where its poses are not finite: they cannot be measured."""
+    """The new lifter; Refusal if its poses are not finite."""
 
-    def lifted(*seen: Array) -> dict[str, Array]:
-        found = lift(*seen)
-        if not all(np.isfinite(found[name]).all() for name in _POSES):
+    def lifted(*observations: Array) -> dict[str, Array]:
+        outputs = lift(*observations)
+        if not all(np.isfinite(outputs[name]).all() for name in _POSES):
             raise Refusal(
-                "the new lifter gives poses that are no numbers; lower the rate, or look for what "
-                "the recordings hold"
+                "the poses of the new lifter are not finite; lower the rate, or check the "
+                "recordings"
             )
-        return found
+        return outputs
 
     return lifted
 
 
-def _named(files: Sequence[Path]) -> dict[str, Path]:
-    """Files by name, with their folders where two have the same."""
+def _by_name(files: Sequence[Path]) -> dict[str, Path]:
+    """Files by name, or by path where two have the same name."""
     names = [path.name for path in files]
     return {path.name if names.count(path.name) == 1 else str(path): path for path in files}
 
 
-def _pair(one: Recordings, before: Evaluated, after: Evaluated, *, is_new: bool) -> Pair:
+def _pair(session: Recordings, before: Evaluated, after: Evaluated, *, is_new: bool) -> Pair:
     means = before.means(), after.means()
     return Pair(
-        session=one.session[0],
+        session=session.session[0],
         before=before.one_view,
         after=after.one_view,
-        block=blocks(one),
+        block=blocks(session),
         views_apart=(means[0]["views_apart"], means[1]["views_apart"]),
         fused=(means[0]["fused_share"], means[1]["fused_share"]),
         is_new=is_new,
@@ -112,7 +112,7 @@ def _pair(one: Recordings, before: Evaluated, after: Evaluated, *, is_new: bool)
 
 
 def scores_of(proof: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The new lifter's scores, for its manifest."""
+    """Scores of the new lifter, for its manifest."""
     rows = [row["after"] for row in proof["evaluation"] if row["is_new"]]
     kept_back = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     everyday = {k: float(v) for k, v in proof["reference"]["after"].items() if k != "instants"}
@@ -120,61 +120,61 @@ def scores_of(proof: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def _labelled(before: Lift, after: Lift, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both engines' scores on a file that holds the truth."""
+    """Scores of both engines on a file with ground truth."""
     instants = read_instants([path])
-    one, other = (score(lift, instants)["one_view"] for lift in (before, after))
-    return one, other
+    scores_before, scores_after = (score(lift, instants)["one_view"] for lift in (before, after))
+    return scores_before, scores_after
 
 
 def _n_mm(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float]:
     return float(before["n_mpjpe_mm"]), float(after["n_mpjpe_mm"])
 
 
-def _row(one: Recordings, pair: Pair, both: tuple[Evaluated, Evaluated]) -> dict[str, Any]:
+def _row(session: Recordings, pair: Pair, results: tuple[Evaluated, Evaluated]) -> dict[str, Any]:
     return {
         "session": pair.session,
-        "instants": len(one),
-        "seconds": round(float(np.ptp(one.t_s)), 1),
+        "instants": len(session),
+        "seconds": round(float(np.ptp(session.t_s)), 1),
         "is_new": pair.is_new,
         "with_truth": False,
         "gain": pair.gain,
-        "before": both[0].means(),
-        "after": both[1].means(),
+        "before": results[0].means(),
+        "after": results[1].means(),
     }
 
 
 def _examples(
-    found: Sequence[Recordings], evaluated: Sequence[tuple[Evaluated, Evaluated]]
+    recordings: Sequence[Recordings], evaluated: Sequence[tuple[Evaluated, Evaluated]]
 ) -> list[Any]:
-    """Some instants evenly over the sessions: the poses of one view before and after, z up."""
-    every = [(k, row) for k, one in enumerate(found) for row in range(len(one))]
+    """Some instants, evenly spread: the poses of one view before and after, z up."""
+    every = [(k, row) for k, session in enumerate(recordings) for row in range(len(session))]
     if not every:
         return []
     chosen = np.unique(np.linspace(0, len(every) - 1, _MOST_EXAMPLES).astype(int))
-    return [_bodies(found[k], row, evaluated[k]) for k, row in (every[i] for i in chosen)]
+    return [_bodies(recordings[k], row, evaluated[k]) for k, row in (every[i] for i in chosen)]
 
 
-def _bodies(one: Recordings, row: int, both: tuple[Evaluated, Evaluated]) -> dict[str, Any]:
-    assert one.pseudo_labels is not None
-    view = int(one.confidence[row].sum(-1).argmax())
-    target = one.pseudo_labels.joints[row, view].astype(np.float64)
-    upright = _upright(one.pseudo_labels.up[row, view].astype(np.float64))
+def _bodies(session: Recordings, row: int, results: tuple[Evaluated, Evaluated]) -> dict[str, Any]:
+    assert session.pseudo_labels is not None
+    view = int(session.confidence[row].sum(-1).argmax())
+    target = session.pseudo_labels.joints[row, view].astype(np.float64)
+    R = _level_from_view(session.pseudo_labels.up[row, view].astype(np.float64))
     rooted = target - target[:1]
-    bodies = {"target": rooted @ upright.T}
-    for name, evaluated in zip(("before", "after"), both, strict=True):
+    poses = {"target": rooted @ R.T}
+    for name, evaluated in zip(("before", "after"), results, strict=True):
         body = evaluated.poses[row, view].astype(np.float64)
         size = float((body * rooted).sum() / max(float(np.square(body).sum()), 1e-9))
-        bodies[name] = size * body @ upright.T
-    rounded = {name: np.round(joints, 4).tolist() for name, joints in bodies.items()}
+        poses[name] = size * body @ R.T
+    rounded = {name: np.round(joints, 4).tolist() for name, joints in poses.items()}
     return {
-        "session": one.session[row],
-        "t_s": round(float(one.t_s[row] - one.t_s[0]), 2),
+        "session": session.session[row],
+        "t_s": round(float(session.t_s[row] - session.t_s[0]), 2),
         **rounded,
     }
 
 
-def _upright(up: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Rotation (3, 3) from a view's axes to ones with z up and x as the view has it."""
+def _level_from_view(up: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Rotation (3, 3) from a view frame to axes with z up, x as near as possible to the view's."""
     up = up / max(float(np.linalg.norm(up)), 1e-9)
     across = np.array([1.0, 0.0, 0.0]) - up[0] * up
     across = across / max(float(np.linalg.norm(across)), 1e-9)

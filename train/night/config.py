@@ -1,4 +1,4 @@
-"""What a night is made with: one pydantic model; how long it learns, and how it remembers."""
+"""The configuration of a night, a pydantic model: its training and its rehearsal."""
 
 import json
 from pathlib import Path
@@ -10,26 +10,28 @@ from cvsf.system.errors import Refusal
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 
-_OF_THE_NETWORK = (
+_NETWORK_KEYS = (
     *("width", "blocks", "head_blocks", "layer_norm", "rotation", "bone_lengths", "sides_alike"),
     "memory",
 )
 
 
 class NightConfig(BaseModel):
-    """One night."""
+    """The configuration of one night."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=1000, gt=0)
     rate: float = Field(default=3e-4, gt=0, allow_inf_nan=False)
     rehearsal_weight: float = Field(default=2.0, ge=0, allow_inf_nan=False)
-    """Weight of the live engine's answers on synthetic bodies, against tonight's sessions."""
+    """Weight of rehearsal (the live engine's answers on synthetic bodies) against the sessions."""
     checks: int = Field(default=10, gt=0)
     threads: int = Field(default=1, gt=0)
-    """A second one brings little to a network so small, and costs much beside other work."""
+    """Of a step beside other work: 0.1 s of processor time with one, 0.68 s with two
+    (docs/log.md, 2026-11-23).
+    """
     keep_engines: int = Field(default=7, gt=0)
-    """Newest engines that stay on disk, beside the live one and the one before it."""
+    """Newest engines that stay on disk, beside the live and the previous one."""
 
 
 def night_config(path: Path | None) -> NightConfig:
@@ -43,12 +45,14 @@ def night_config(path: Path | None) -> NightConfig:
         why = f"{where}: {first['msg']}"
     except (OSError, ValueError) as error:
         why = str(error)
-    raise Refusal(f"{path} is no configuration of a night ({why}); expected a JSON of {known}")
+    raise Refusal(
+        f"{path} is not the configuration of a night ({why}); expected JSON with keys of {known}"
+    )
 
 
 def training_of(night: NightConfig, parent: Checkpoint) -> dict[str, Any]:
-    """The training configuration: the parent's network, the night's course."""
-    network = {n: parent.config[n] for n in _OF_THE_NETWORK if n in parent.config}
+    """The training configuration: network of the parent, optimisation of the night."""
+    network = {n: parent.config[n] for n in _NETWORK_KEYS if n in parent.config}
     config = TrainConfig(
         **network,
         variant="stage3",

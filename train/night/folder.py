@@ -1,6 +1,6 @@
-"""One night's folder: its lock, its steps and what each of them left behind.
+"""The folder of one night: its lock, its steps and the product of each step.
 
-A step is done when its product is there, whole; so the next night goes on from one that was killed.
+A step is done when its product is complete, so a killed night is continued by the next.
 """
 
 import fcntl
@@ -28,32 +28,32 @@ log = logging.getLogger(__name__)
 
 _LOCK, _PROGRESS, PLAN = ".lock", "progress.json", "plan.json"
 _PATIENCE_S = 5.0
-"""For the processes of a night that was killed a moment ago to go."""
+"""Wait for processes of a night that was killed a moment ago; a guess, not measured."""
 _TRIES = 3
-"""Begins of one step, after which the night gives up instead of failing for ever."""
-_ENDING_S = 120.0
+"""Starts of one step, after which the night ends; a guess, not measured."""
+_ENDING_S = 120.0  # for training to save a checkpoint; a guess, not measured
 _ON_LOOPBACK = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-"""For torchrun, which otherwise listens on every address (train.distributed)."""
+"""For torchrun, which else listens on every address (train.distributed)."""
 
 
 class GivenUp(Exception):
-    """A step failed too often, or refused: the night ends with this reason."""
+    """A step failed too often, or was refused: the night ends with this reason."""
 
 
 class Stopped(Exception):
-    """The night was asked to stop; the next one goes on."""
+    """The night was asked to stop; the next one continues it."""
 
 
 @contextmanager
 def held(nights: Path) -> Iterator[int]:
-    """The descriptor of the lock, held by this process and every one that inherits it."""
+    """Hold the lock of the nights; its descriptor, for child processes to inherit."""
     try:
         nights.mkdir(parents=True, exist_ok=True)
         lock = (nights / _LOCK).open("w")
     except OSError as error:
         raise Refusal(
             f"Nothing can be written to {nights} ({error.strerror}): make it writable, or choose "
-            "another place with --data."
+            "another folder with --data."
         ) from error
     with lock:
         until_s = time.monotonic() + _PATIENCE_S
@@ -64,22 +64,22 @@ def held(nights: Path) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > until_s:
                     raise Refusal(
-                        f"another cvsf nightly is at work in {nights}; wait until it has ended"
+                        f"another cvsf nightly is running in {nights}; wait until it has ended"
                     ) from None
                 time.sleep(0.1)
         yield lock.fileno()
 
 
 class Night:
-    """The folder of a night that is under way."""
+    """The folder of a running night."""
 
     def __init__(self, folder: Path, lock: int) -> None:
         self.folder, self._lock = folder, lock
         self._storage = Storage()
         try:
             progress = self.read(_PROGRESS)
-        except GivenUp as reason:  # it only counts
-            log.warning("night's progress is not known", extra={"reason": str(reason)})
+        except GivenUp as reason:  # progress only counts
+            log.warning("progress of the night is not known", extra={"reason": str(reason)})
             progress = {}
         self.began: str = progress.get("began") or now()
         self.steps: list[dict[str, Any]] = progress.get("steps", [])
@@ -87,11 +87,11 @@ class Night:
 
     @property
     def id(self) -> str:
-        """When it began, as its folder is named."""
+        """The name of its folder: the time when it began."""
         return self.folder.name
 
     def read(self, name: str) -> dict[str, Any]:
-        """One of its files; empty where it is not there."""
+        """The content of one of its files; empty if there is none."""
         try:
             found = json.loads((self.folder / name).read_bytes())
         except FileNotFoundError:
@@ -101,31 +101,31 @@ class Night:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, content: object) -> None:
-        """One of its files, whole or not at all."""
+        """Write one of its files, complete or not at all."""
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         replace_file(self._storage, self.folder / name, text.encode())
 
     @contextmanager
     def step(self, name: str, stop: threading.Event | None = None) -> Iterator[None]:
-        """Note how often a step was begun and how long it took; Stopped if asked before it."""
+        """Run a step; record its tries and its duration. Raises Stopped if `stop` is set before."""
         if stop is not None and stop.is_set():
             raise Stopped
         self._tries[name] = self._tries.get(name, 0) + 1
         if self._tries[name] > _TRIES:
             raise GivenUp(f"the step {name} did not end in {_TRIES} tries")
-        self._note(name)
-        log.info("night's step begins", extra={"night": self.id, "step": name})
+        self._write_progress(name)
+        log.info("step of the night begins", extra={"night": self.id, "step": name})
         began_s = time.monotonic()
         try:
             yield
         except Stopped:
             self._tries[name] = 0
-            self._note(None)
+            self._write_progress(None)
             raise
         self.steps.append({"step": name, "seconds": round(time.monotonic() - began_s, 1)})
-        self._note(None)
+        self._write_progress(None)
 
-    def _note(self, under_way: str | None) -> None:
+    def _write_progress(self, under_way: str | None) -> None:
         self.write(
             _PROGRESS,
             {
@@ -136,14 +136,14 @@ class Night:
             },
         )
 
-    def run(self, words: Sequence[str], stop: threading.Event) -> None:
-        """A process of the night's own, to its end; GivenUp with its message if it refused.
+    def run(self, arguments: Sequence[str], stop: threading.Event) -> None:
+        """Run a child process to its end; GivenUp with its message if it failed.
 
-        It dies with this one, and holds the lock for as long as it lives.
+        It ends with this process, and holds the lock while it runs.
         """
         with TemporaryFile("w+", errors="replace") as errors:
             process = subprocess.Popen(
-                list(words),
+                list(arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -168,7 +168,7 @@ class Night:
 
 
 def begin(nights: Path) -> Path:
-    """The folder of a night that begins now."""
+    """A new folder name for a night that begins now."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder, again = nights / stamp, 1
     while folder.exists():
@@ -178,7 +178,7 @@ def begin(nights: Path) -> Path:
 
 
 def unfinished(nights: Path) -> Path | None:
-    """The night that was begun and has come to no verdict."""
+    """The folder of a night without a report, which is to be continued."""
     open_ones = [
         path.parent
         for path in sorted(nights.glob(f"*/{PLAN}"))
@@ -188,16 +188,16 @@ def unfinished(nights: Path) -> Path | None:
 
 
 def training_command(processes: int) -> list[str]:
-    """How `cvsf train` is started, by itself or once for each of several GPUs."""
+    """The command line of `cvsf train`: one process, or several by torchrun."""
     if processes == 1:
         return command("training")
-    meeting = ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", *meeting]
+    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *rendezvous]
     return [*torchrun, "--nproc-per-node", str(processes), *command("training")[1:]]
 
 
 def now() -> str:
-    """UTC, ISO 8601."""
+    """The present time, UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
@@ -205,4 +205,4 @@ def _last_line(errors: IO[str]) -> str:
     errors.seek(0)
     lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
     plain = [line for line in lines if not line.startswith("{")]
-    return (plain or lines or ["training ended without a word"])[-1]
+    return (plain or lines or ["training ended without a message"])[-1]

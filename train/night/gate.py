@@ -1,7 +1,7 @@
-"""Whether a new engine may go live: better on the sessions kept back, beyond chance, and worse on
-nothing.
+"""The gate: whether a new engine may go live. It must be better on the kept-back sessions, beyond
+chance, and worse on nothing.
 
-Every check has its found and its wanted value; one that fails keeps the engine that is live.
+Every check has its found and its wanted value; if one fails, the live engine stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,21 @@ from jaxtyping import Float, Int
 
 from cvsf.shapes import Real
 
-# Limits of the gate, of the values before the night: guesses. docs/log.md, 2026-11-23 (what a night
-# learns, and what it forgets), has the gains and losses of real and poisoned nights under them.
+# Limits of the gate: guesses between measured values. docs/log.md, 2026-11-23, "what a night
+# learns, and what it forgets": everyday movement at 99.8 % of before with rehearsal and at
+# 218 % without; a poisoned night with a gain of 6 %. docs/nights.md: gains of 38 to 55 %.
 LEAST_GAIN = 0.01
 _SESSION_WORSE, _APART_WORSE, _FUSED_WORSE = 0.02, 1.02, 1.05
 _REFERENCE_WORSE, _REFERENCE_WORST = 1.05, 1.15
 _LEAST_INSTANTS, _LEAST_SECONDS = 40, 5
-"""The interval is drawn from seconds: one second would give an interval of no width."""
-_RESAMPLED, _SEED = 2000, 1
+"""Guesses, not measured. The bootstrap resamples seconds: of one second it has no width."""
+_RESAMPLED, _SEED = 2000, 1  # a guess, not measured
 _INTERVAL = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Both engines on one session kept back: errors and the second each instant is of."""
+    """Errors of both engines on one kept-back session, and the second of each instant."""
 
     session: str
     before: Float[Real, "N"]
@@ -35,17 +36,17 @@ class Pair:
     block: Int[npt.NDArray[np.int64], "N"]
     views_apart: tuple[float, float]  # before, after
     fused: tuple[float, float]
-    is_new: bool  # else an earlier night kept it back
+    is_new: bool  # False: kept back by an earlier night
 
     @property
     def gain(self) -> float:
-        """The share by which the mean error fell."""
+        """Share by which the mean error fell."""
         return float(1 - self.after.mean() / self.before.mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One condition, met or not."""
+    """One check of the gate."""
 
     check: str
     found: float | None
@@ -55,7 +56,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """All checks, and the gain they are about."""
+    """All checks, and the gain with its interval."""
 
     checks: tuple[Check, ...]
     gain: float | None
@@ -72,31 +73,31 @@ def decide(
     reference: Mapping[str, tuple[float, float]],
     shipped_mm: tuple[float, float],
 ) -> Verdict:
-    """The verdict on both engines' errors; `reference` is (before, after) in mm by name,
-    `shipped_mm` the starter's on the everyday movement and the new engine's.
+    """The verdict from the errors of both engines; `reference` is (before, after) in mm by name,
+    `shipped_mm` the errors of the shipped and the new lifter on everyday movement.
     """
     new = [pair for pair in pairs if pair.is_new and len(pair.before)]
-    count = sum(len(pair.before) for pair in new)
+    instants = sum(len(pair.before) for pair in new)
     seconds = sum(len(np.unique(pair.block)) for pair in new)
-    enough = (
-        _least("instants kept back whose cameras were found", float(count), _LEAST_INSTANTS),
-        _least("seconds that these are of", float(seconds), _LEAST_SECONDS),
+    counts = (
+        _least("kept-back instants with calibrated cameras", float(instants), _LEAST_INSTANTS),
+        _least("seconds covered by these instants", float(seconds), _LEAST_SECONDS),
     )
-    if not all(check.passed for check in enough):
-        return Verdict(checks=enough, gain=None, interval=None)
+    if not all(check.passed for check in counts):
+        return Verdict(checks=counts, gain=None, interval=None)
     finite = all(np.isfinite(pair.after).all() for pair in pairs)
-    whole = Check(
-        check="every figure of the new engine is a number",
+    are_finite = Check(
+        check="all errors of the new engine are finite",
         found=float(finite),
         wanted="1",
         passed=bool(finite),
     )
-    if not whole.passed:
-        return Verdict(checks=(*enough, whole), gain=None, interval=None)
+    if not are_finite.passed:
+        return Verdict(checks=(*counts, are_finite), gain=None, interval=None)
     gain, interval = float(np.mean([pair.gain for pair in new])), bootstrap(new)
     checks = (
-        *enough,
-        whole,
+        *counts,
+        are_finite,
         *_on_kept_back(pairs, gain, interval),
         *_on_reference(reference, shipped_mm),
     )
@@ -104,16 +105,16 @@ def decide(
 
 
 def bootstrap(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """The 95 % interval of the mean gain: seconds of each session are drawn again, both engines'
-    together (Efron and Tibshirani 1993, chapter 8, blocks as units).
+    """The 95 % interval of the mean gain by paired bootstrap: the seconds of each session are
+    resampled, both engines together (Efron and Tibshirani 1993, chapter 8, blocks as units).
     """
     random = np.random.default_rng(_SEED)
     gains = np.zeros(_RESAMPLED)
     for pair in pairs:
         _, unit = np.unique(pair.block, return_inverse=True)
         before, after = (np.bincount(unit, errors) for errors in (pair.before, pair.after))
-        drawn = random.integers(len(before), size=(_RESAMPLED, len(before)))
-        gains += 1 - after[drawn].sum(1) / before[drawn].sum(1)
+        resampled = random.integers(len(before), size=(_RESAMPLED, len(before)))
+        gains += 1 - after[resampled].sum(1) / before[resampled].sum(1)
     low, high = np.percentile(gains / len(pairs), _INTERVAL)
     return float(low), float(high)
 
@@ -122,16 +123,16 @@ def _on_kept_back(
     pairs: Sequence[Pair], gain: float, interval: tuple[float, float]
 ) -> tuple[Check, ...]:
     worst = min(pairs, key=lambda pair: pair.gain)
-    apart, fused = (
+    distance, fused = (
         float(np.mean([pair[1] for pair in both]) / np.mean([pair[0] for pair in both]))
         for both in ([pair.views_apart for pair in pairs], [pair.fused for pair in pairs])
     )
     return (
-        _least("one view errs less on what was kept back, by a share", gain, LEAST_GAIN),
-        _least("and with 95 % certainty at least by", interval[0], 0.0),
-        _least(f"also on the worst session, {worst.session}", worst.gain, -_SESSION_WORSE),
-        _most("views apart, of what they were", apart, _APART_WORSE),
-        _most("all views together err, of what they did", fused, _FUSED_WORSE),
+        _least("gain of single views on kept-back sessions", gain, LEAST_GAIN),
+        _least("lower end of the gain's 95 % interval", interval[0], 0.0),
+        _least(f"gain on the worst session, {worst.session}", worst.gain, -_SESSION_WORSE),
+        _most("distance between the views' poses, over before", distance, _APART_WORSE),
+        _most("error of the fused body, over before", fused, _FUSED_WORSE),
     )
 
 
@@ -139,11 +140,14 @@ def _on_reference(
     reference: Mapping[str, tuple[float, float]], shipped_mm: tuple[float, float]
 ) -> tuple[Check, ...]:
     checks = [
-        _most(f"error on {name}, of what it was", after / before, _REFERENCE_WORSE)
+        _most(f"error on {name}, over before", after / before, _REFERENCE_WORSE)
         for name, (before, after) in reference.items()
     ]
     over = shipped_mm[1] / shipped_mm[0]
-    return (*checks, _most("and of the starter's on everyday movement", over, _REFERENCE_WORST))
+    return (
+        *checks,
+        _most("error on everyday movement, over the shipped lifter's", over, _REFERENCE_WORST),
+    )
 
 
 def _least(what: str, found: float, wanted: float) -> Check:
@@ -155,5 +159,5 @@ def _most(what: str, found: float, wanted: float) -> Check:
 
 
 def plain(check: Check) -> dict[str, Any]:
-    """As the report has it."""
+    """The check as a map of the report."""
     return {name: getattr(check, name) for name in Check.__slots__}

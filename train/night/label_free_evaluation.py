@@ -1,5 +1,5 @@
-"""The label-free evaluation of an engine on sessions kept back: the distance of each view's pose
-from the body that all cameras reconstructed.
+"""Label-free evaluation of an engine on kept-back sessions: the distance of each view's pose from
+the body reconstructed by all cameras.
 
 Both engines of a comparison get the same instants and are compared with the same bodies.
 """
@@ -38,7 +38,7 @@ _PLANE_PX = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """One engine on one session; N instants that two views saw, shares of trunk and leg."""
+    """Errors of one engine on N instants that two views saw, in shares of trunk and leg."""
 
     one_view: Float[Real, "N"]  # mean over the views that saw the person
     fused: Float[Real, "N"]
@@ -47,7 +47,7 @@ class Evaluated:
     poses: Float[Array, "N V J 3"]  # the pose of each view alone, in its axes
 
     def means(self) -> dict[str, float]:
-        """As the report has them."""
+        """The means, with the keys of the report."""
         return {
             "one_view_share": float(self.one_view.mean()),
             "fused_share": float(self.fused.mean()),
@@ -59,86 +59,85 @@ class Evaluated:
 def with_pseudo_labels(
     folders: Sequence[Path], labeller: PseudoLabeller
 ) -> tuple[list[Recordings], dict[str, str]]:
-    """Sessions with the bodies that all cameras reconstructed, and why others have none."""
-    found, without = [], {}
+    """Sessions with pseudo-labels, and the reason for each that has none."""
+    labelled, left_out = [], {}
     for folder in folders:
         try:
-            whole = joined(list(labeller.parts(_limited(folder))))
+            recording = joined(list(labeller.parts(_limited(folder))))
         except Refusal as refusal:
-            without[folder.name] = str(refusal)
+            left_out[folder.name] = str(refusal)
             continue
-        several = np.any(whole.confidence > 0, axis=-1).sum(-1) > 1
+        several = np.any(recording.confidence > 0, axis=-1).sum(-1) > 1
         if several.any():
-            found.append(whole.take(several))
+            labelled.append(recording.take(several))
         else:
-            without[folder.name] = "no instant of a person fits what two cameras saw"
-    return found, without
+            left_out[folder.name] = "no instant has a person in two views that fit each other"
+    return labelled, left_out
 
 
 def _limited(folder: Path) -> Iterable[Recordings]:
-    """A session's instants; of a long one, stretches evenly spread over it."""
-    whole = joined(list(read_session(folder)) or [_nothing(folder)])
-    block = blocks(whole)
-    every = -(-len(whole) // _MOST_INSTANTS)
-    yield whole.take(block % every == 0)
+    """A session's instants; of a long session, seconds evenly spread over it."""
+    recording = joined(list(read_session(folder)) or [_refuse_empty(folder)])
+    block = blocks(recording)
+    every = -(-len(recording) // _MOST_INSTANTS)
+    yield recording.take(block % every == 0)
 
 
-def _nothing(folder: Path) -> Recordings:
+def _refuse_empty(folder: Path) -> Recordings:
     raise Refusal(f"{folder} holds no 2D poses; record with --record frames or poses")
 
 
 def blocks(instants: Recordings) -> Int[npt.NDArray[np.int64], "N"]:
-    """The second of its session that an instant belongs to."""
+    """The second of the session to which each instant belongs."""
     since = instants.t_s - instants.t_s[:1]
     return np.asarray(since // _BLOCK_S, np.int64)
 
 
 def evaluate(lift: Lift, session: Recordings) -> Evaluated:
-    """One engine on one with_pseudo_labels session."""
+    """Evaluate an engine on a session with pseudo-labels."""
     assert session.pseudo_labels is not None
     seen = np.any(session.confidence > 0, axis=-1)
     count, views = seen.shape
-    rows = (a.reshape(-1, 1, *a.shape[2:]) for a in _pixels(session))
-    alone = lift_all(lift, *rows)
-    canonical = alone["canonical"].reshape(count, views, -1, 3)
-    turn = alone["view_from_canonical"].reshape(count, views, 3, 3)
-    together = lift_all(lift, *_pixels(session))
-    poses = canonical @ np.swapaxes(turn, -1, -2)
-    whole = together["fused"][:, None] @ np.swapaxes(together["view_from_canonical"], -1, -2)
+    rows = (a.reshape(-1, 1, *a.shape[2:]) for a in _observations(session))
+    single = lift_all(lift, *rows)
+    canonical = single["canonical"].reshape(count, views, -1, 3)
+    rotation = single["view_from_canonical"].reshape(count, views, 3, 3)
+    fused = lift_all(lift, *_observations(session))
+    poses = canonical @ np.swapaxes(rotation, -1, -2)
+    fused_poses = fused["fused"][:, None] @ np.swapaxes(fused["view_from_canonical"], -1, -2)
     return Evaluated(
-        one_view=_apart(poses, session.pseudo_labels.joints, seen),
-        fused=_apart(whole, session.pseudo_labels.joints, seen),
+        one_view=_mean_error(poses, session.pseudo_labels.joints, seen),
+        fused=_mean_error(fused_poses, session.pseudo_labels.joints, seen),
         views_apart=np.asarray(multiview_agreement(canonical, session.confidence), np.float64),
-        bone_spread=float(bone_stability(together["fused"], H36M_16).mean()),
+        bone_spread=float(bone_stability(fused["fused"], H36M_16).mean()),
         poses=poses,
     )
 
 
-def _pixels(session: Recordings) -> tuple[Array, Array, Array]:
+def _observations(session: Recordings) -> tuple[Array, Array, Array]:
     return session.keypoints_px, session.confidence, session.image_px
 
 
-def _apart(found: Array, joints: Array, seen: npt.NDArray[np.bool_]) -> Real:
+def _mean_error(poses: Array, joints: Array, seen: npt.NDArray[np.bool_]) -> Real:
     """Mean joint distance at the best scale (N,), over the views that saw the person."""
-    off = np.zeros(seen.shape)
-    off[seen] = n_mpjpe(found[seen].astype(np.float64), joints[seen].astype(np.float64))
-    return np.asarray(off.sum(1) / seen.sum(1))
+    error = np.zeros(seen.shape)
+    error[seen] = n_mpjpe(poses[seen].astype(np.float64), joints[seen].astype(np.float64))
+    return np.asarray(error.sum(1) / seen.sum(1))
 
 
 def reference(lift: Lift) -> dict[str, Any]:
-    """One view's error on everyday movement, always the same: what must not be forgotten, in mm of
-    an adult.
+    """Errors of single views on everyday movement, in mm of an adult: what must not be forgotten.
 
-    None of these bodies is ever rehearsed, so that remembering is tested on others.
+    The movement is always the same and is never rehearsed.
     """
     random = torch.Generator().manual_seed(_REFERENCE_SEED)
     bodies = everyday()
-    made = VirtualViews(1000 * bodies, H36M_16, random).observe(bodies, _REFERENCE_VIEWS)
-    pixels = (_PLANE_PX * made.pose2d).flatten(0, 1)[:, None].numpy()
-    confidence = made.confidence.flatten(0, 1)[:, None].numpy()
-    alone = lift_all(lift, pixels, confidence, np.zeros((len(pixels), 1, 2), np.float32))
-    found = alone["canonical"] @ np.swapaxes(alone["view_from_canonical"], -1, -2)
-    truth = made.canonical[:, None] @ made.view_from_canonical.mT
+    observed = VirtualViews(1000 * bodies, H36M_16, random).observe(bodies, _REFERENCE_VIEWS)
+    pixels = (_PLANE_PX * observed.pose2d).flatten(0, 1)[:, None].numpy()
+    confidence = observed.confidence.flatten(0, 1)[:, None].numpy()
+    single = lift_all(lift, pixels, confidence, np.zeros((len(pixels), 1, 2), np.float32))
+    poses = single["canonical"] @ np.swapaxes(single["view_from_canonical"], -1, -2)
+    truth = observed.canonical[:, None] @ observed.view_from_canonical.mT
     truth_mm = (UNIT_MM * truth).flatten(0, 1)[:, None].numpy()
-    scores = errors(found, truth_mm, np.any(confidence > 0, axis=-1))
+    scores = errors(poses, truth_mm, np.any(confidence > 0, axis=-1))
     return {"instants": len(pixels), **scores}

@@ -1,6 +1,6 @@
-"""What a night learns from and what it keeps back for evaluation: whole sessions, never both.
+"""The choice of a night's sessions: some are trained on, the others are kept back for evaluation.
 
-A session is used up by the night that promoted an engine from it; until then it is offered again.
+A session is offered to every night until one promotes an engine that was trained on it.
 """
 
 import json
@@ -31,50 +31,51 @@ class Plan(BaseModel):
     live: str
     learned: tuple[str, ...]
     kept_back: tuple[str, ...]
-    rehearsed: tuple[str, ...] = ()  # learned by earlier nights, and learned again
-    earlier: tuple[str, ...] = ()  # kept back by earlier nights, and evaluated again
+    rehearsed: tuple[str, ...] = ()  # trained on by earlier nights, and again now
+    earlier: tuple[str, ...] = ()  # kept back by earlier nights, evaluated again
     left_out: Mapping[str, str] = {}
 
 
 def pick(sessions: Path, nights: Path, live: str) -> Plan:
-    """The sealed sessions that no engine came of yet; Refusal, saying why, where that is too
-    little.
+    """The plan of a night from the sealed sessions that are not used up; Refusal if there are too
+    few.
     """
     offered, left_out = _sealed(sessions)
     before = [report for report in reports(nights) if report.get("outcome") == "promoted"]
     learned_before = _names(before, "learned")
     kept_before = _names(before, "kept_back")
     used = {*learned_before, *kept_before}
-    fresh = []
+    new_sessions = []
     for name in (name for name in offered if name not in used):
         if changed := [
-            f for f, same in SessionReader(sessions / name).verify().items() if not same
+            f for f, is_same in SessionReader(sessions / name).verify().items() if not is_same
         ]:
-            left_out[name] = f"{changed[0]} is not what was sealed; restore it and it is learned"
-            log.warning("session left out: it is damaged", extra={"session": name})
+            left_out[name] = f"{changed[0]} does not have the sealed sha256; restore the file"
+            log.warning("session left out, it is damaged", extra={"session": name})
         else:
-            fresh.append(name)
-    if len(fresh) < 2:
-        found = f"{len(fresh)} new sealed session{'' if len(fresh) == 1 else 's'} of a person"
+            new_sessions.append(name)
+    if len(new_sessions) < 2:
+        plural = "" if len(new_sessions) == 1 else "s"
+        found = f"{len(new_sessions)} new sealed session{plural} of a person"
         others = f" ({len(left_out)} more cannot be used: cvsf sessions)" if left_out else ""
         raise Refusal(
             f"{sessions} has {found}{others}, expected at least 2, one of which is kept back; "
-            f"record {2 - len(fresh)} more, the next night takes them all"
+            f"record {2 - len(new_sessions)} more, the next night takes them all"
         )
-    if tried := _tried(reports(nights), fresh, live):
+    if same_night := _same_night(reports(nights), new_sessions, live):
         raise Refusal(
-            f"{sessions} has nothing that the night {tried} did not try in vain from {live}; "
-            "record another session, the next night takes them all"
+            f"{sessions} has the same sessions as the night {same_night}, which promoted nothing "
+            f"from {live}; record another session, the next night takes them all"
         )
-    kept_back = _spread(fresh, max(1, round(_KEPT_BACK_SHARE * len(fresh))))
-    learned = [name for name in fresh if name not in kept_back]
-    there = set(offered)
+    kept_back = _spread(new_sessions, max(1, round(_KEPT_BACK_SHARE * len(new_sessions))))
+    learned = [name for name in new_sessions if name not in kept_back]
+    present = set(offered)
     return Plan(
         live=live,
         learned=tuple(learned),
         kept_back=tuple(kept_back),
-        rehearsed=tuple(n for n in learned_before if n in there)[-len(learned) :],
-        earlier=tuple(n for n in kept_before if n in there)[-_MOST_EARLIER:],
+        rehearsed=tuple(n for n in learned_before if n in present)[-len(learned) :],
+        earlier=tuple(n for n in kept_before if n in present)[-_MOST_EARLIER:],
         left_out=left_out,
     )
 
@@ -93,19 +94,21 @@ def reports(nights: Path) -> list[dict[str, object]]:
     return found
 
 
-def _tried(reports: list[dict[str, object]], fresh: list[str], live: str) -> str | None:
-    """The last night, if it had the same sessions and the same engine and promoted nothing."""
+def _same_night(reports: list[dict[str, object]], new_sessions: list[str], live: str) -> str | None:
+    """The id of the last night, if it had the same sessions and engine and promoted nothing."""
     for last in reports[-1:]:
         before = last.get("before")
-        had = {name for role in ("learned", "kept_back") for name in _names([last], role)}
-        same = had == set(fresh) and isinstance(before, dict) and before.get("id") == live
-        if same and last.get("outcome") == "kept":  # what was refused may have been put right
+        names = {name for role in ("learned", "kept_back") for name in _names([last], role)}
+        is_same = (
+            names == set(new_sessions) and isinstance(before, dict) and before.get("id") == live
+        )
+        if is_same and last.get("outcome") == "kept":  # the cause of a refusal may be removed
             return str(last.get("night"))
     return None
 
 
 def _sealed(sessions: Path) -> tuple[list[str], dict[str, str]]:
-    """Sessions that can be learned from, oldest first, and why the others cannot."""
+    """Sessions that can be trained on, oldest first, and why the others cannot."""
     offered: list[tuple[str, str]] = []
     left_out: dict[str, str] = {}
     for folder in sorted(path.parent for path in sessions.glob(f"*/{MANIFEST}")):
@@ -118,16 +121,18 @@ def _sealed(sessions: Path) -> tuple[list[str], dict[str, str]]:
         if not manifest.sealed:
             left_out[folder.name] = "it is not sealed: it is being recorded, or its hub was killed"
         elif len(manifest.cameras) == 1:
-            left_out[folder.name] = "it has one camera, and views are compared"
+            left_out[folder.name] = "it has one camera, expected at least 2"
         elif poses < _LEAST_INSTANTS:
-            left_out[folder.name] = f"it has {poses} instants of 2D poses, fewer than it takes"
+            left_out[folder.name] = (
+                f"it has {poses} instants of 2D poses, expected at least {_LEAST_INSTANTS}"
+            )
         else:
             offered.append((manifest.started, folder.name))
     return [name for _, name in sorted(offered)], left_out
 
 
 def _names(reports: list[dict[str, object]], role: str) -> list[str]:
-    """Sessions in that role, oldest night first."""
+    """Names of the sessions with that role, oldest night first."""
     names: list[str] = []
     for report in reports:
         sessions = report.get("sessions")
@@ -139,6 +144,6 @@ def _names(reports: list[dict[str, object]], role: str) -> list[str]:
 
 
 def _spread(names: list[str], count: int) -> list[str]:
-    """So many of them, evenly over the day, the last among them."""
+    """`count` of the names, evenly spread, with the last one."""
     step = len(names) / count
     return [names[round((k + 1) * step) - 1] for k in range(count)]

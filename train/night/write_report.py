@@ -1,6 +1,6 @@
-"""The night's last step: report.json and report.html, for every outcome.
+"""The last step of a night: report.json and report.html, for every outcome.
 
-The report is what closes a night; until it is there, the next one goes on with it.
+The report ends a night; a night without one is continued by the next.
 """
 
 import logging
@@ -29,7 +29,7 @@ def write_report(
     registry: Registry,
     trouble: str | None = None,
 ) -> dict[str, Any]:
-    """Write the report and its page; the report, with where it is."""
+    """Write the report and its page; the report, with the path of the page."""
     found = dict(proof or {})
     trouble = trouble or found.get("trouble")
     promoted = bool(found.get("promoted"))
@@ -67,13 +67,13 @@ def _verdict(found: Mapping[str, Any], outcome: str, trouble: str | None) -> str
     if outcome == "promoted":
         low, high = found["gain_interval"]
         return (
-            f"Better: one camera alone now errs {found['gain']:.0%} less on sessions the night "
-            f"had not learned from ({low:.0%} to {high:.0%}); {found['engine']} is live."
+            f"Better: the error of single cameras is {found['gain']:.0%} lower on kept-back "
+            f"sessions (95 % interval {low:.0%} to {high:.0%}); {found['engine']} is live."
         )
     if trouble:
         return f"Nothing changed: {trouble.rstrip('.')}."
     failed = next(check for check in found["gate"] if not check["passed"])
-    why = f"{failed['check']}: {_written(failed['found'])}, wanted {failed['wanted']}"
+    why = f"{failed['check']}: {_written(failed['found'])}, expected {failed['wanted']}"
     return f"Nothing changed: the new engine is not measurably better ({why})."
 
 
@@ -82,7 +82,7 @@ def _written(found: float | None) -> str:
 
 
 def _sha256(registry: Registry, id: str) -> str | None:
-    """Of the engine that was live, if it is there still."""
+    """The sha256 of an engine; None if it is not there any more."""
     try:
         return read_manifest(registry.folder(id)).sha256
     except Refusal:
@@ -104,7 +104,7 @@ def _sessions(plan: Plan, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(run: Path) -> dict[str, Any]:
-    """The run's own figures, as far as it came."""
+    """The figures of the training run, as far as it ran."""
     try:
         rest = read_checkpoint(run)
     except Refusal:
@@ -118,7 +118,7 @@ def _training(run: Path) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """As JSON can hold it: what is not finite is null."""
+    """The value as JSON: null if it is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -25,14 +25,14 @@ class Change:
 
     @property
     def gain(self) -> float | None:
-        """The share by which it fell."""
+        """Share by which it fell."""
         if self.before is None or self.after is None or self.before <= 0:
             return None
         return 1 - self.after / self.before
 
     @property
     def way(self) -> str:
-        """Whether it got better, worse or stayed the same."""
+        """`better`, `worse` or `same`."""
         if self.before is None or self.after is None or math.isclose(self.before, self.after):
             return "same"
         return "better" if self.after < self.before else "worse"
@@ -40,16 +40,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One figure over steps; NaN is a gap."""
+    """One curve over the steps of training; NaN is a gap."""
 
     label: str
     points: tuple[tuple[float, float], ...]
 
 
 def change_chart(changes: Sequence[Change], mark: Callable[[float], str]) -> list[Drawing]:
-    """An arrow from before to after for every change, all on one scale from 0, which is marked
-    under the last.
-    """
+    """An arrow from before to after for every change, all on one scale from 0; last, the scale."""
     values = [value for c in changes for value in (c.before, c.after) if value is not None]
     ticks = [float(tick) for tick in _TICKS.tick_values(0.0, max(values, default=0.0) or 1.0)]
     arrows = [_arrow(change, ticks) for change in changes]
@@ -79,7 +77,7 @@ def _arrow(change: Change, ticks: Sequence[float]) -> Drawing:
 
 
 def interval_chart(gain: float, low: float, high: float) -> Drawing:
-    """A gain within its interval, against no gain."""
+    """A gain with its interval, beside zero."""
     axes = blank(220, 36, sides=26, bottom=18)
     colour = "good" if low > 0 else "bad" if high < 0 else "calm"
     axes.axvline(0, color=COLOURS["quiet"], lw=1.5)
@@ -91,7 +89,7 @@ def interval_chart(gain: float, low: float, high: float) -> Drawing:
 
 
 def curve_chart(lines: Sequence[Line], *, logarithmic: bool, steps: float) -> Drawing:
-    """Figures over steps; a gap is where there was no finite number, and the first is marked."""
+    """Curves over steps; values that are not finite make gaps, and the first gap is marked."""
     axes = blank(320, 215, sides=8, left=44, bottom=22)
     for line, colour in zip(lines, LINES, strict=False):
         drawn = [(x, y if y > 0 or not logarithmic else math.nan) for x, y in line.points]
@@ -102,7 +100,7 @@ def curve_chart(lines: Sequence[Line], *, logarithmic: bool, steps: float) -> Dr
             axes.axvline(lost[0], color=COLOURS["bad"], lw=1.5, ls=(0, (3, 3)))
             at = "left" if lost[0] < steps / 2 else "right"
             axes.text(
-                lost[0], 1.01, "no number", transform=axes.get_xaxis_transform(), ha=at,
+                lost[0], 1.01, "not finite", transform=axes.get_xaxis_transform(), ha=at,
                 color=COLOURS["bad"], fontsize=12,
             )  # fmt: skip
     values = [y for line in lines for _, y in line.points if math.isfinite(y)]

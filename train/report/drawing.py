@@ -1,8 +1,8 @@
 """Matplotlib figures as SVG inside a page.
 
-A drawing takes its colours from the page's style sheet, so that it is right in dark mode too. It
-has no ids, so that a page can hold many, and it refers to nothing outside. It is never given text
-of a report: matplotlib reads `$` as mathematics, and the template is what escapes.
+A drawing takes its colours from the style sheet of the page, for the light and the dark mode. It
+has no ids, so a page can hold many, and no external references. It never contains text of a report:
+matplotlib reads `$` as mathematics, and only the template escapes.
 """
 
 import io

@@ -1,7 +1,7 @@
-"""Reads the values of a night's report, and formats them.
+"""Reading and formatting of the values of a night's report.
 
-A key that is missing, null, of another type or not a finite number is None or empty, never an
-error: a night that was interrupted leaves a report too.
+A key that is missing, null, of another type or not finite gives None or an empty value, never an
+error: an interrupted night has a report too.
 """
 
 import math
@@ -70,7 +70,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """How long something took, in the two units that matter."""
+    """A duration, in its two largest units."""
     if seconds is None or seconds < 0:
         return NOTHING
     if seconds < 9.95:

@@ -1,6 +1,6 @@
-"""A night's report as one HTML file that needs nothing else: the verdict, and every figure of it.
+"""A night's report as one HTML file without other files: the verdict, and all figures.
 
-Every report makes a page: what is not known is left out.
+Every report gives a page; what is not known is left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,16 +53,16 @@ _PAGES = Environment(
     lstrip_blocks=True,
 )
 _OUTCOMES = {
-    "promoted": ("▲", "promoted", "The hub works with the new network from now on."),
-    "kept": ("■", "kept", "The new network was not clearly better: the previous one stays live."),
-    "refused": ("✕", "refused", "The night stopped; the network that was live stays live."),
+    "promoted": ("▲", "promoted", "The hub uses the new engine from now on."),
+    "kept": ("■", "kept", "The new engine was not measurably better: the previous one stays live."),
+    "refused": ("✕", "refused", "The night stopped; the live engine stays live."),
     "dry run": ("○", "dry run", "Nothing was changed."),
 }
-_UNFINISHED = ("…", "unfinished", "The night has not come to a verdict.")
+_UNFINISHED = ("…", "unfinished", "The night has no verdict yet.")
 
 
 class Tile(NamedTuple):
-    """One key figure and what it is of."""
+    """One key figure and its meaning."""
 
     figure: str
     what: str
@@ -116,7 +116,7 @@ def _gain(report: Report) -> Tile | None:
     if len(limits) == 2 and limits[0] is not None and limits[1] is not None:
         drawing = interval_chart(gain, limits[0], limits[1])
         more = f"likely between {percent(limits[0])} and {percent(limits[1])}"
-    what = f"{'less' if gain >= 0 else 'more'} error from one camera"
+    what = f"{'less' if gain >= 0 else 'more'} error of single cameras"
     return Tile(percent(abs(gain)), what, more, drawing=drawing)
 
 
@@ -127,10 +127,10 @@ def _learned(report: Report) -> Tile | None:
     of = count(len(sessions), "session", "sessions")
     instants = [n for one in sessions if (n := number(one, "instants")) is not None]
     if not instants:
-        return Tile(count(len(sessions)), f"{of.partition(' ')[2]} learned from")
+        return Tile(count(len(sessions)), f"{of.partition(' ')[2]} trained on")
     seconds = [s for one in sessions if (s := number(one, "seconds")) is not None]
     length = f", {span(sum(seconds))} of movement" if seconds else ""
-    return Tile(count(sum(instants)), "instants learned from", of + length)
+    return Tile(count(sum(instants)), "instants trained on", of + length)
 
 
 def _compared(report: Report) -> Tile | None:
@@ -140,7 +140,7 @@ def _compared(report: Report) -> Tile | None:
     better, worse, same = found
     return Tile(
         f"{better} of {sum(found)}",
-        "sessions kept back are better",
+        "kept-back sessions are better",
         f"{worse} worse" + (f", {same} unchanged" if same else ""),
         [("better", "▲")] * better + [("same", "=")] * same + [("worse", "▼")] * worse,
     )
@@ -151,12 +151,12 @@ def _time(report: Report) -> Tile | None:
     if began is None or ended is None or ended < began:
         return None
     computing = number(table(report, "training"), "computing_s")
-    more = f"{span(computing)} of it spent learning" if computing is not None else None
+    more = f"{span(computing)} of it for training" if computing is not None else None
     return Tile(span((ended - began).total_seconds()), "for the whole night", more)
 
 
 def _bodies(instants: list[Instant], build: Build) -> list[dict[str, Any]]:
-    """Every instant before and after, each from all sides."""
+    """Every instant before and after, each from all directions."""
     if not instants:
         return []
     extent = common_extent(instants)

@@ -1,6 +1,6 @@
-"""The scores of a night's report: what each means, how it changed per session, how the run went.
+"""The scores of a night's report: their meaning, their change per session, the training curves.
 
-Lower is better everywhere; a score without a name here is shown by its key.
+Lower is always better; a score without a name here appears under its key.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,46 +26,49 @@ from train.report.formatting import (
 NAMES = {
     "one_view_share": (
         "One camera alone",
-        "how far the body from a single camera is from the one that all cameras found together",
+        "distance of the body lifted from one camera from the one reconstructed by all cameras",
     ),
     "fused_share": (
-        "All cameras in the network",
-        "the same for what the network makes of all of them",
+        "All cameras fused by the lifter",
+        "the same for the fused body",
     ),
-    "n_mpjpe_mm": ("Against the truth", "one camera's body, joint by joint (N-MPJPE)"),
-    "p_mpjpe_mm": ("Against the truth, pose only", "the same after the best turn (P-MPJPE)"),
+    "n_mpjpe_mm": ("Against ground truth", "the body lifted from one camera (N-MPJPE)"),
+    "p_mpjpe_mm": (
+        "Against ground truth, pose only",
+        "the same after the best similarity (P-MPJPE)",
+    ),
     "views_apart": (
-        "Cameras among themselves",
-        "how far apart the bodies are that the single cameras give",
+        "Disagreement of the views",
+        "distance between the bodies lifted from single cameras",
     ),
-    "bone_spread": ("Bones", "how much their lengths change, though bones do not"),
+    "bone_spread": ("Bones", "relative standard deviation of their lengths"),
     "reprojection_share": (
-        "Back in the pictures",
-        "how far joints land from where the camera saw them",
+        "Reprojection error",
+        "distance of the projected joints from the keypoints",
     ),
 }
 _REFERENCE = {"n_mpjpe": "everyday movement, N-MPJPE", "p_mpjpe": "everyday movement, P-MPJPE"}
-_FINE = 0.05  # shares below are written to a hundredth of a percent
+_FINE = 0.05  # shares below it have two decimals in percent
 _COMPARED_BY = ("one_view_share", "n_mpjpe_mm")
 _CURVES = (
-    ("loss", "Loss", "mean since the point before", {"loss": "loss"}),
+    ("loss", "Loss", "mean since the previous point", {"loss": "loss"}),
     (
         "errors",
         "Error on instants kept back",
         "millimetres, N-MPJPE",
-        {"one_view": "one camera alone", "fused": "all together"},
+        {"one_view": "one camera", "fused": "all cameras"},
     ),
     (
         "agreement",
-        "Agreement among cameras",
+        "Agreement of the views",
         "label-free; trunk and leg are 1",
-        {"views_apart": "cameras apart", "bone_spread": "bones"},
+        {"views_apart": "disagreement of the views", "bone_spread": "spread of bone lengths"},
     ),
 )
 
 
 class Row(NamedTuple):
-    """One change as it is written and drawn."""
+    """One change as text and as an arrow."""
 
     name: str
     before: str
@@ -86,7 +89,7 @@ class Panel(NamedTuple):
 
 
 def better_and_worse(report: Report) -> tuple[int, int, int] | None:
-    """How many kept-back sessions got better, worse and neither."""
+    """How many kept-back sessions became better, became worse and stayed the same."""
     ways = [change.way for change in _compared(report)]
     if not ways:
         return None
@@ -124,7 +127,7 @@ def changes_panels(report: Report) -> list[Panel]:
 
 
 def _reference(reference: Report) -> list[Panel]:
-    """What the network must not forget: bodies, and files, whose truth is known."""
+    """A panel of what must not be forgotten: everyday movement, and files with ground truth."""
     changes = [_change(reference, f"{key}_mm", name) for key, name in _REFERENCE.items()]
     for name, pair in table(reference, "files").items():
         both = dict(zip(("before", "after"), items({"both": pair}, "both"), strict=False))
@@ -132,22 +135,22 @@ def _reference(reference: Report) -> list[Panel]:
     changes = [c for c in changes if c.before is not None or c.after is not None]
     if not changes:
         return []
-    meaning = (
-        f"{count(number(reference, 'instants'), 'view', 'views')} of bodies whose truth is known"
-    )
-    return [_panel("What it knew already", meaning, "n_mpjpe_mm", changes)]
+    meaning = f"{count(number(reference, 'instants'), 'view', 'views')} of bodies with ground truth"
+    return [_panel("Not to be forgotten", meaning, "n_mpjpe_mm", changes)]
 
 
 def curve_panels(report: Report) -> list[Panel]:
-    """How the losses and errors went while it trained."""
+    """The losses and errors during training."""
     points = rows(table(report, "training"), "curve")
-    noted = [(step, p) for p in points if (step := number(p, "step")) is not None and step >= 0]
-    steps = max((step for step, _ in noted), default=0.0)
+    points_by_step = [
+        (step, p) for p in points if (step := number(p, "step")) is not None and step >= 0
+    ]
+    steps = max((step for step, _ in points_by_step), default=0.0)
     if steps <= 0:
         return []
     panels = []
     for kind, title, meaning, names in _CURVES:
-        lines = [_line(noted, key, label) for key, label in names.items()]
+        lines = [_line(points_by_step, key, label) for key, label in names.items()]
         lines = [line for line in lines if any(finite(y) is not None for _, y in line.points)]
         if lines:
             chart = curve_chart(lines, logarithmic=kind == "loss", steps=steps)
@@ -156,9 +159,9 @@ def curve_panels(report: Report) -> list[Panel]:
     return panels
 
 
-def _line(noted: Sequence[tuple[float, Report]], key: str, label: str) -> Line:
-    """What was noted under the key; what was noted and is no number makes a gap."""
-    values = [(step, point[key]) for step, point in noted if key in point]
+def _line(points_by_step: Sequence[tuple[float, Report]], key: str, label: str) -> Line:
+    """The curve of one key; values that are not numbers make gaps."""
+    values = [(step, point[key]) for step, point in points_by_step if key in point]
     known = [(step, finite(y)) for step, y in values if y is not None or key == "loss"]
     return Line(
         label=label,
@@ -167,7 +170,7 @@ def _line(noted: Sequence[tuple[float, Report]], key: str, label: str) -> Line:
 
 
 def _ends(line: Line) -> str:
-    """Where it started and where it ended."""
+    """The first and the last value."""
     known = [y for _, y in line.points if finite(y) is not None]
     return f"{known[0]:.3g} → {known[-1]:.3g}"
 

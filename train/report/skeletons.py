@@ -1,6 +1,6 @@
-"""Skeletons of a night's report: what the network gave before and after, over the target.
+"""Skeletons of a night's report: the lifted bodies before and after, over the target.
 
-All bodies of one page are drawn to one scale and nothing is fitted, so what looks off is off.
+All bodies of one page are drawn to one scale, without any alignment.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ Body: TypeAlias = Float[Real, "J 3"]
 # Chosen by eye, not measured.
 _HEIGHT_PX = 200.0  # of a drawing
 _MARGIN = 1.07
-_PITCH = np.radians(9.0)  # looked at from slightly above, so that the ground shows
+_PITCH = np.radians(9.0)  # seen from slightly above, so that the ground is visible
 _BESIDE_PX = 5.0  # a shorter line from a joint to its target would hide the bones
 _RIM = 0.14  # a bone's rim ends at this share of it from its joints, where other bones go on
 _FARTHEST = 1.6  # a body is cut off beyond so many times the target's extent
@@ -41,14 +41,14 @@ class Instant:
     after: Body
 
     def distance(self, body: Body) -> float | None:
-        """How far its joints are from the target's in the mean, trunk and leg being 1."""
-        apart = np.linalg.norm(body - self.target, axis=-1)
-        return float(np.nanmean(apart)) if np.isfinite(apart).any() else None
+        """Mean distance of its joints from the target's, in shares of trunk and leg."""
+        distances = np.linalg.norm(body - self.target, axis=-1)
+        return float(np.nanmean(distances)) if np.isfinite(distances).any() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Half of what a drawing holds, trunk and leg being 1."""
+    """Half of the size of a drawing, in shares of trunk and leg."""
 
     half_width: float
     half_height: float
@@ -56,7 +56,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How the joints hang together and which are on which side."""
+    """The bones, and the side of each joint."""
 
     bones: tuple[tuple[int, int], ...]
     sides: tuple[str, ...]  # left, right or middle, per joint
@@ -65,7 +65,7 @@ class Build:
 
 
 def read_build(report: Report) -> Build | None:
-    """The build of the report's bodies; sides are known where its bones are a registered set's."""
+    """The build of the report's bodies; sides are known if its bones are those of a joint set."""
     pairs = [pair for pair in items(report, "bones") if _is_bone(pair)]
     if not pairs:
         return None
@@ -90,7 +90,7 @@ def read_instants(report: Report, build: Build) -> list[Instant]:
 
 
 def common_extent(instants: Sequence[Instant]) -> Extent:
-    """What a drawing has to hold, so that all instants fit to one scale."""
+    """The extent with which all instants fit into a drawing at one scale."""
     targets = [_extent(i.target) for i in instants]
     bodies = [_extent(body) for i in instants for body in (i.before, i.after)]
     least = np.max([*targets, np.full(2, 1e-6)], 0)
@@ -122,9 +122,9 @@ def draw_body(
                 *ends.T, color=COLOURS[side], lw=4.2, solid_capstyle="round", gid=f"bone {side}"
             )
     if build.head is not None and np.isfinite(own[build.head]).all():
-        place = (float(own[build.head, 0]), float(own[build.head, 1]))
+        position = (float(own[build.head, 0]), float(own[build.head, 1]))
         paint = {"facecolor": COLOURS["middle"], "edgecolor": COLOURS["rim"]}
-        axes.add_patch(Circle(place, 7 * unit, lw=1.6, zorder=3, **paint))
+        axes.add_patch(Circle(position, 7 * unit, lw=1.6, zorder=3, **paint))
     pairs = np.stack([own[:, :2], target[:, :2]], 1)
     far = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=-1) > _BESIDE_PX * unit
     _lines(axes, list(pairs[far]), "bad", 1.3, zorder=4)
@@ -134,7 +134,7 @@ def draw_body(
 def _lines(
     axes: Axes, ends: Sequence[Float[Real, "2 2"]], colour: str, width: float, zorder: float = 1
 ) -> None:
-    """Segments (2, 2) whose ends are known, as one group."""
+    """Draw the segments (2, 2) whose ends are known, as one group."""
     known = [pair for pair in ends if np.isfinite(pair).all()]
     axes.add_collection(
         LineCollection(
@@ -209,6 +209,6 @@ def _side(joint: str) -> str:
 
 
 def _extent(body: Body) -> Float[Real, "2"]:
-    """Half the width and height that hold it from every side."""
+    """Half of the width and height that it has in any of the drawings."""
     flat = np.concatenate([_flat(body, turn)[:, :2] for turn in VIEWS.values()])
     return np.asarray(np.abs(flat[np.isfinite(flat).all(-1)]).max(0, initial=0.0))

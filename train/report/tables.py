@@ -1,5 +1,5 @@
-"""The tables of a night's report as rows of the template: the gate's checks, the sessions and what
-each was used for, the duration of each step, and which engine was live.
+"""The tables of a night's report as rows of the template: the checks of the gate, the sessions and
+their use, the duration of each step, the engines.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ from train.report.formatting import (
 )
 
 _OUTCOMES = {True: ("pass", "✓ passed"), False: ("fail", "✕ failed")}
-_ROLES = {"learned": "learned from", "kept_back": "kept back for evaluation"}
+_ROLES = {"learned": "trained on", "kept_back": "kept back for evaluation"}
 _EARLIER = {
     "earlier": "kept back by an earlier night, evaluated again",
-    "rehearsed": "learned by an earlier night, rehearsed against forgetting",
+    "rehearsed": "trained on by an earlier night, and again now",
 }
 _ROLLBACK = {
-    "promoted": "To put the engine from before this night back, type:",
-    None: "To put the engine from before the last promotion back, type:",
+    "promoted": "To roll back to the engine from before this night, type:",
+    None: "To roll back to the engine from before the last promotion, type:",
 }
 
 
@@ -49,7 +49,7 @@ def gate_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def session_rows(report: Report) -> list[dict[str, Any]]:
-    """The sessions and what each was used for; those of earlier nights and those left out have no
+    """The sessions and their use; those of earlier nights and those left out have no number of
     instants.
     """
     sessions = table(report, "sessions")
@@ -110,7 +110,7 @@ def rollback(report: Report) -> str:
 
 
 def training_facts(report: Report) -> str:
-    """How it was trained, in one line."""
+    """The training in one line."""
     training = table(report, "training")
     steps, seconds = number(training, "steps"), number(training, "computing_s")
     facts = [

@@ -21,7 +21,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"step": 20}', r"step: Extra inputs .*expected a JSON of steps, rate"),
+        ('{"step": 20}', r"step: Extra inputs .*expected JSON with keys of steps, rate"),
         ('{"steps": 0}', "steps: Input should be greater than 0"),
         ('{"rate": Infinity}', "rate: Input should be a finite number"),
         ("[1]", "it: Input should be a valid dictionary"),
@@ -32,7 +32,7 @@ def test_a_file_that_is_no_configuration_of_a_night_is_refused_with_the_reason(
     tmp_path: Path, text: str, why: str
 ) -> None:
     (tmp_path / "night.json").write_text(text)
-    with pytest.raises(Refusal, match=rf"night\.json is no configuration of a night \({why}"):
+    with pytest.raises(Refusal, match=rf"night\.json is not the configuration of a night \({why}"):
         night_config(tmp_path / "night.json")
 
 

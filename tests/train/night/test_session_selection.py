@@ -44,6 +44,6 @@ def test_a_session_that_differs_from_its_seal_is_left_out_until_it_is_restored(
     segment.write_bytes(whole[: len(whole) // 2])
     plan = pick(data / "sessions", data / "nights", "a")
     assert len(plan.learned + plan.kept_back) == 2
-    assert "not what was sealed" in plan.left_out[segment.parent.name]
+    assert "does not have the sealed sha256" in plan.left_out[segment.parent.name]
     segment.write_bytes(whole)
     assert len(pick(data / "sessions", data / "nights", "a").learned) == 2

@@ -2,19 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from cvsf.registry.registry import Registry, shipped_id
 from train.night.folder import Night
 from train.night.gate import Check
-from train.night.gate import plain as told_of
+from train.night.gate import plain as check_map
 from train.night.session_selection import Plan
 from train.night.write_report import write_report
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "models")
 
 
 def plan(live: str) -> Plan:
@@ -44,7 +37,7 @@ def test_a_promotion_is_reported_even_by_a_night_with_a_problem(
 
 
 def test_a_check_without_a_number_is_reported_as_such(registry: Registry, tmp_path: Path) -> None:
-    check = told_of(Check(check="error", found=None, wanted="at most 1", passed=False))
+    check = check_map(Check(check="error", found=None, wanted="at most 1", passed=False))
     said = write_report(night(tmp_path), plan(shipped_id()), {"gate": [check]}, registry)
     assert said["outcome"] == "kept"
-    assert "(error: no number, wanted at most 1)" in said["verdict"]
+    assert "(error: no number, expected at most 1)" in said["verdict"]

@@ -79,8 +79,8 @@ def test_the_verdict_is_the_heading_and_the_rollback_command_is_shown(tmp_path: 
     assert "cvsf models rollback" in page.within("code")
     assert report["before"]["sha256"] in page.within("code")
     assert "Monday, 23 November 2026" in page.text
-    assert "4 of 4 sessions kept back are better 0 worse" in page.text
-    assert "2 740 instants learned from" in page.text
+    assert "4 of 4 kept-back sessions are better 0 worse" in page.text
+    assert "2 740 instants trained on" in page.text
     for name, reason in report["sessions"]["left_out"].items():
         assert name in page.text
         assert f"left out: {reason}" in page.text
@@ -100,14 +100,14 @@ def test_a_session_that_got_worse_is_shown_as_worse(tmp_path: Path) -> None:
     judged["after"] = {key: value * 1.03 for key, value in judged["before"].items()}
     report["gate"][2] |= {"found": 1, "passed": False}
     page = page_of(report, tmp_path)
-    assert "3 of 4 sessions kept back are better 1 worse" in page.text
+    assert "3 of 4 kept-back sessions are better 1 worse" in page.text
     assert "+3.0 %" in page.text
     assert page.classes("fail") == 2  # the row and its mark
 
 
 def test_a_negative_gain_is_shown_as_more_error(tmp_path: Path) -> None:
     page = page_of({"gain": -0.034, "gain_interval": [-0.06, 0.002]}, tmp_path)
-    assert "3.4 % more error from one camera" in page.text
+    assert "3.4 % more error of single cameras" in page.text
     assert "between −6.0 % and 0.2 %" in page.text  # noqa: RUF001
 
 
@@ -149,7 +149,7 @@ def test_a_diverged_loss_ends_where_it_stopped_being_a_number(tmp_path: Path) ->
     for point in report["training"]["curve"][8:]:
         point["loss"] = math.nan
     page = page_of(report, tmp_path)
-    assert "no number" in page.text
+    assert "not finite" in page.text
     assert "loss 0.0657 →" in page.text
     assert "nan" not in page.html
 
@@ -177,7 +177,7 @@ def test_markup_in_the_texts_of_a_report_is_escaped(tmp_path: Path) -> None:
 
 def test_an_empty_report_makes_a_page(tmp_path: Path) -> None:
     page = page_of({}, tmp_path)
-    assert page.within("h1") == ["The night has not come to a verdict."]
+    assert page.within("h1") == ["The night has no verdict yet."]
     assert "Bodies" not in page.text
 
 
@@ -212,7 +212,7 @@ def test_a_refused_night_shows_its_reason_only_once(tmp_path: Path) -> None:
     }
     page = page_of(report, tmp_path)
     assert page.within("li") == ["old engines stay"]
-    assert "2 sessions learned from" in page.text
+    assert "2 sessions trained on" in page.text
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="no chromium on PATH")

@@ -39,8 +39,8 @@ def test_a_score_is_shown_for_the_sessions_that_have_it_only() -> None:
             del judged[when]["n_mpjpe_mm"]
     del report["reference"]
     panels = {p.title: [row.name for row in p.changes] for p in changes_panels(report)}
-    assert panels["Against the truth"] == [report["evaluation"][0]["session"]]
-    assert "What it knew already" not in panels
+    assert panels["Against ground truth"] == [report["evaluation"][0]["session"]]
+    assert "Not to be forgotten" not in panels
 
 
 def test_a_curve_is_shown_with_its_first_and_last_value_and_left_out_where_it_is_empty(
