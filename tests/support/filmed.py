@@ -13,6 +13,7 @@ from cvsf.engine.engine import Engine, load_engine
 from cvsf.messages import MultiviewPose
 from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.skeleton import H36M_16
+from tests.support.instants import instants_of
 
 SIZE, HZ = (640, 480), 20
 NOISE_PX = 1.2
@@ -30,18 +31,7 @@ class Filmed:
 
     def poses(self) -> list[MultiviewPose]:
         """The take as the hub's instants."""
-        s = self.observations
-        return [
-            MultiviewPose(
-                t_ns=round(s.t_s[n] * 1e9),
-                instant=n,
-                cameras=s.cameras,
-                image_px=s.image_px[n],
-                keypoints_px=s.keypoints_px[n],
-                confidence=s.confidence[n],
-            )
-            for n in range(len(s))
-        ]
+        return [lifted.pose for lifted in instants_of(self.observations)]
 
 
 @cache

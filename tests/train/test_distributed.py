@@ -78,6 +78,19 @@ def await_first_look(out: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+def interrupted(
+    command: list[str], env: dict[str, str], out: Path, signal: signal.Signals
+) -> tuple[int, str]:
+    """Exit code and standard error of a training run signalled after its first checkpoint."""
+    process = subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    await_first_look(out, process)
+    process.send_signal(signal)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "said"), [("1", "done\ntaken down\n"), ("2", "done\n")])
 def test_one_of_several_processes_leaves_before_python_is_taken_down(size: str, said: str) -> None:
@@ -157,17 +170,9 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(tmp_path: Path, file:
     words += ["--json", "--out"]
     run(train, *words, tmp_path / "whole")
     out = tmp_path / "stopped"
-    process = subprocess.Popen(
-        [sys.executable, *TRAIN, *map(str, words), str(out)],
-        env=QUIET,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    await_first_look(out, process)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 2
+    command = [sys.executable, *TRAIN, *map(str, words), str(out)]
+    code, said = interrupted(command, QUIET, out, signal.SIGINT)
+    assert code == 2
     assert "stopped at step" in said
     assert not (out / "instants").exists()
     stopped = outcome(out)
@@ -185,16 +190,8 @@ def test_interrupted_processes_leave_a_checkpoint(tmp_path: Path, file: Path) ->
     chosen = config(tmp_path, steps=100_000, checks=10_000)
     words = [str(file), "--variant", "s1", "--config", str(chosen), "--seeds", "2"]
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        [*BY_FILE, *TRAIN, *words, "--out", str(out)],
-        env=LOOPBACK,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    await_first_look(out, process)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    command = [*BY_FILE, *TRAIN, *words, "--out", str(out)]
+    _, said = interrupted(command, LOOPBACK, out, signal.SIGTERM)
     assert said.count("stopped at step") == 1
     assert outcome(out).step > 0
     assert not (out / "seed-1").exists()

@@ -10,10 +10,11 @@ import simplejpeg
 
 from capture.open_source import find_sources, open_source
 from capture.sources.session_replay import find, open_recorded
-from capture.sources.source import Exposure, Source, SourceConfig, SourceEnded
+from capture.sources.source import SourceConfig, SourceEnded
 from cvsf.messages import Frame, Instant
 from cvsf.session.writer import SessionWriter
 from cvsf.system.errors import Refusal
+from tests.support.exposures import exposures_of
 from tests.support.material import make_frame, make_instant, record
 
 PERIOD_NS = 50_000_000
@@ -59,25 +60,13 @@ def session(tmp_path: Path) -> Path:
     return folder
 
 
-def read_all(source: Source) -> list[Exposure]:
-    exposures = []
-    try:
-        while True:
-            if (exposure := source.read(0.05)) is not None:
-                exposures.append(exposure)
-    except SourceEnded:
-        return exposures
-    finally:
-        source.close()
-
-
 def test_the_frames_of_each_instant_come_back_untouched(session: Path) -> None:
     left, right = find_sources(str(session), 2)
     assert (left.camera, right.camera) == ("left", "right")
     source = open_source(left.uri, SourceConfig())
     assert (source.pace, source.width_px, source.height_px) == ("lossless", 64, 48)
     assert source.fps == pytest.approx(20.0)
-    exposures = read_all(source)
+    exposures = exposures_of(source)
     assert [e.trigger for e in exposures] == list(range(100, 110))
     for seq, exposure in enumerate(exposures):
         original = frame("left", seq)
@@ -88,7 +77,7 @@ def test_the_frames_of_each_instant_come_back_untouched(session: Path) -> None:
 
 def test_a_frame_that_formed_no_instant_stays_out(session: Path) -> None:
     right = find_sources(f"{session}/session.json", 2)[1]
-    triggers = [e.trigger for e in read_all(open_source(right.uri, SourceConfig()))]
+    triggers = [e.trigger for e in exposures_of(open_source(right.uri, SourceConfig()))]
     assert triggers == [100, 101, 102, 103, 105, 106, 107, 108, 109]
 
 
@@ -96,7 +85,7 @@ def test_a_session_under_realtime_plays_as_long_as_its_recording(session: Path) 
     source = open_source(f"session:{session}?camera=left", SourceConfig(realtime=True))
     assert source.pace == "live"
     began_s = time.monotonic()
-    exposures = read_all(source)
+    exposures = exposures_of(source)
     assert 0.4 <= time.monotonic() - began_s < 30
     assert len(exposures) + sum(e.missed for e in exposures) == 10
 

@@ -12,9 +12,10 @@ import pytest
 import simplejpeg
 
 from capture.open_source import find_sources, open_source
-from capture.sources.source import Exposure, Source, SourceConfig, SourceEnded
+from capture.sources.source import SourceConfig, SourceEnded
 from capture.sources.video_file import VideoFile
 from cvsf.system.errors import Refusal
+from tests.support.exposures import exposures_of
 
 
 def write_video(
@@ -42,21 +43,6 @@ def test_every_frame_comes_once_in_order_then_the_end(tmp_path: Path) -> None:
     with pytest.raises(SourceEnded, match="after 12 frames"):
         video.read(0.0)
     video.close()
-
-
-def play(video: Source, pause_after: int | None = None) -> list[Exposure]:
-    """Every exposure to the end, the reader once held up for a quarter of a second."""
-    exposures: list[Exposure] = []
-    try:
-        while True:
-            if len(exposures) == pause_after:
-                time.sleep(0.25)
-            if (exposure := video.read(0.02)) is not None:
-                exposures.append(exposure)
-    except SourceEnded:
-        return exposures
-    finally:
-        video.close()
 
 
 def write_odd_video(path: Path, size: tuple[int, int]) -> Path:
@@ -113,7 +99,7 @@ def test_a_video_that_breaks_off_ends_early_and_a_warning_is_logged(
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     video = VideoFile(path, SourceConfig())
     with caplog.at_level(logging.WARNING):
-        exposures = play(video)
+        exposures = exposures_of(video)
     assert 0 < len(exposures) < 60
     assert "the file ends early" in caplog.messages
     video.close()
@@ -145,7 +131,7 @@ def test_realtime_plays_at_its_own_rate_and_counts_what_it_dropped(tmp_path: Pat
     video = open_source(f"file:{write_video(tmp_path / 'a.mp4', 20)}", SourceConfig(realtime=True))
     assert video.pace == "live"
     began_s = time.monotonic()
-    exposures = play(video, pause_after=4)
+    exposures = exposures_of(video, pause_after=4)
     assert 0.9 <= time.monotonic() - began_s < 30
     missed = list(itertools.accumulate(exposure.missed for exposure in exposures))
     assert [e.trigger for e in exposures] == [i + before for i, before in enumerate(missed)]
@@ -169,6 +155,6 @@ def test_a_filmed_clip_plays_whole_from_four_portrait_cameras(shared_data: Path)
     assert [spec.camera for spec in specs] == ["cam01", "cam02", "cam03", "cam04"]
     video = open_source(specs[2].uri, SourceConfig())
     assert (video.width_px, video.height_px, video.fps) == (1088, 1920, 60.0)
-    exposures = play(video)
+    exposures = exposures_of(video)
     assert [e.trigger for e in exposures] == list(range(100))
     assert exposures[-1].raw_ns == pytest.approx(99 / 60 * 1e9, abs=1_000_000)

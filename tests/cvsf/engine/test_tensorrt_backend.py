@@ -49,6 +49,18 @@ def test_the_lifter_in_half_precision_gives_the_outputs_of_onnx_runtime(
         engine.warm(4)
 
 
+def assert_refused(plans: Path, monkeypatch: pytest.MonkeyPatch, call: str, message: str) -> None:
+    """Where this call of the runtime or of CUDA fails, a session is refused with that message."""
+    from cvsf.engine.tensorrt_backend import TensorrtSession
+
+    plan = small(plans)
+    monkeypatch.setenv("FAKE_FAILS", call)
+    with pytest.raises(Refusal, match=message):
+        TensorrtSession(plan, ["heatmaps"], BUCKETS, "fp32").run(
+            {"image": np.zeros((1, 3, 128, 128), np.float32)}
+        )
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -59,14 +71,7 @@ def test_the_lifter_in_half_precision_gives_the_outputs_of_onnx_runtime(
 def test_a_failed_step_of_the_runtime_is_refused_with_its_error_and_frees_its_memory(
     plans: Path, monkeypatch: pytest.MonkeyPatch, faked: ModuleType, call: str
 ) -> None:
-    from cvsf.engine.tensorrt_backend import TensorrtSession
-
-    plan = small(plans)
-    monkeypatch.setenv("FAKE_FAILS", call)
-    with pytest.raises(Refusal, match=f"Error Code 9: {call} did not want to"):
-        TensorrtSession(plan, ["heatmaps"], BUCKETS, "fp32").run(
-            {"image": np.zeros((1, 3, 128, 128), np.float32)}
-        )
+    assert_refused(plans, monkeypatch, call, f"Error Code 9: {call} did not want to")
     assert not faked.memory
 
 
@@ -80,14 +85,7 @@ def test_a_failed_step_of_the_runtime_is_refused_with_its_error_and_frees_its_me
 def test_a_failed_cuda_call_of_a_session_is_refused_with_the_drivers_error(
     plans: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    from cvsf.engine.tensorrt_backend import TensorrtSession
-
-    plan = small(plans)
-    monkeypatch.setenv("FAKE_FAILS", call)
-    with pytest.raises(Refusal, match=r"CUDA failed to .*: unspecified launch failure"):
-        TensorrtSession(plan, ["heatmaps"], BUCKETS, "fp32").run(
-            {"image": np.zeros((1, 3, 128, 128), np.float32)}
-        )
+    assert_refused(plans, monkeypatch, call, "CUDA failed to .*: unspecified launch failure")
 
 
 def test_the_automatic_choice_takes_tensorrt_once_its_plan_is_built(plans: Path) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import random
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,6 +96,19 @@ def test_an_error_at_any_operation_loses_nothing_once_the_disk_is_back(
         assert_complete(folder, messages)
 
 
+def assert_durable_is_recovered(
+    folder: Path, messages: Sequence[Recordable], durable: Mapping[tuple[str, str], int]
+) -> None:
+    """After recovery every frame read was sent, and each up to the last durable one is there."""
+    if not (folder / MANIFEST).exists():
+        assert not durable, folder.name
+        return
+    recover(folder)
+    found = assert_nothing_false(folder, messages)
+    for (camera, _), last in durable.items():
+        assert all((camera, seq) in found for seq in range(last + 1)), folder.name
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_a_disk_that_fails_for_good_keeps_what_was_acknowledged(tmp_path: Path, code: int) -> None:
     messages = short_session(12)
@@ -108,13 +121,7 @@ def test_a_disk_that_fails_for_good_keeps_what_was_acknowledged(tmp_path: Path, 
             FailingStorage(first, times=10**9, code=code),
             lambda writer, durable=durable: durable.update(writer.durable),  # type: ignore[misc]
         )
-        if not (folder / MANIFEST).exists():
-            assert not durable
-            continue
-        recover(folder)
-        found = assert_nothing_false(folder, messages)
-        for (camera, _), last in durable.items():
-            assert all((camera, seq) in found for seq in range(last + 1))
+        assert_durable_is_recovered(folder, messages, durable)
 
 
 @pytest.mark.parametrize("keep", ["none", "torn", "all"])
@@ -135,13 +142,7 @@ def test_a_power_cut_at_any_operation_takes_nothing_acknowledged(tmp_path: Path,
                 lambda writer, durable=durable: durable.update(writer.durable),  # type: ignore[misc]
             )
         storage.cut(rng, keep)
-        if not (folder / MANIFEST).exists():
-            assert not durable
-            continue
-        recover(folder)
-        found = assert_nothing_false(folder, messages)
-        for (camera, _), seq in durable.items():
-            assert all((camera, n) in found for n in range(seq + 1)), f"operation {last}"
+        assert_durable_is_recovered(folder, messages, durable)
 
 
 def fill(writer: SessionWriter) -> int:
