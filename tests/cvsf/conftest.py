@@ -1,4 +1,4 @@
-"""A walker among four still cameras, for tests of calibration and reconstruction."""
+"""A walker among four still cameras, or in a module's own `walk`, and the observations of it."""
 
 import pytest
 
@@ -14,3 +14,9 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 @pytest.fixture(scope="module")
 def seen(walk: Rehearsed) -> LiftedObservations:
     return walk.seen()
+
+
+@pytest.fixture(scope="module")
+def exact(walk: Rehearsed) -> LiftedObservations:
+    """Keypoints without noise, lifted without error."""
+    return walk.exact()

@@ -24,11 +24,6 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("pans"), frames=FRAMES, views=VIEWS, pans=True)
 
 
-@pytest.fixture(scope="module")
-def exact(walk: Rehearsed) -> LiftedObservations:
-    return walk.exact()
-
-
 def known(walk: Rehearsed) -> Calibration:
     """The true cameras of the first two instants."""
     return walk.true_calibration(slice(2))
