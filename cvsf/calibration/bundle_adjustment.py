@@ -1,8 +1,8 @@
-"""Bundle adjustment of cameras from one moving body: Levenberg-Marquardt, the joints eliminated.
+"""Bundle adjustment of cameras from one moving body: Levenberg-Marquardt with a Schur complement.
 
-Unknown are the joints of every instant, the cameras and the bone lengths. An instant's joints
-(and, where cameras pan, its rotations and focal lengths) are independent of other instants, so the
-Schur complement eliminates them (Triggs et al., Bundle Adjustment: A Modern Synthesis, 2000,
+The unknowns are the joints of every instant, the cameras and the bone lengths. The joints of an
+instant (and, where cameras pan, its rotations and focal lengths) do not depend on other instants,
+so the Schur complement eliminates them (Triggs et al., Bundle Adjustment: A Modern Synthesis, 2000,
 section 6).
 """
 
@@ -30,7 +30,7 @@ _CONVERGED = 1e-4  # a round that lowers the cost by a smaller share is the last
 
 
 def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
-    """The state after at most so many rounds, and its cost."""
+    """The state of least cost after at most `rounds` rounds, and its cost."""
     damping, least = 1e-3, np.inf
     for _ in range(rounds):
         system = linearise(problem, state)
@@ -73,22 +73,22 @@ def _rotation_gauge(
     columns: Int[npt.NDArray[np.intp], "C"],
     reduced: Float[Real, "S S"],
 ) -> Float[Real, "S S"]:
-    """Information that fixes the world's rotation, a gauge that panning cameras leave free."""
+    """Information on the world's rotation, the gauge that panning cameras leave free."""
     if not state.rig.is_panning:
         return np.zeros_like(reduced)
     centres = state.rig.centres[0]
-    whole = np.zeros((len(centres), COLUMNS, 3))
-    whole[:, CENTRE] = -skew(centres - centres[problem.reference])
-    turning = np.zeros((len(reduced), 3))
-    turning[: len(columns)] = whole.reshape(-1, 3)[columns]
-    turning, _ = np.linalg.qr(turning)
-    return np.asarray(np.trace(reduced) * turning @ turning.T)
+    rotation_columns = np.zeros((len(centres), COLUMNS, 3))
+    rotation_columns[:, CENTRE] = -skew(centres - centres[problem.reference])
+    gauge = np.zeros((len(reduced), 3))
+    gauge[: len(columns)] = rotation_columns.reshape(-1, 3)[columns]
+    gauge, _ = np.linalg.qr(gauge)
+    return np.asarray(np.trace(reduced) * gauge @ gauge.T)
 
 
 def _reduced(
     system: System, damping: float
 ) -> tuple[Float[Real, "S S"], tuple[Float[Real, "N L S"], Float[Real, "N L"]]]:
-    """Schur complement, and the local solutions for back-substitution."""
+    """The Schur complement, and the local solutions for the back-substitution."""
     each = np.arange(system.local.shape[-1])
     local = system.local.copy()
     local[:, each, each] *= 1 + damping
@@ -102,7 +102,7 @@ def _reduced(
 
 
 def _step(system: System, damping: float) -> tuple[Float[Real, "N L"], Float[Real, "S"]]:
-    """Steps of the local and the shared unknowns."""
+    """The steps of the local and the shared unknowns."""
     reduced, (across, own) = _reduced(system, damping)
     each = np.arange(len(reduced))
     reduced[each, each] += damping * np.diag(system.shared) + 1e-9

@@ -1,7 +1,7 @@
 """Self-calibration of cameras from the athlete: a first guess, then bundle adjustment.
 
-The joints are the calibration points; no board, no truth. Cameras that the motion does not
-determine are refused with a reason.
+The joints are the calibration points; there is no board and no ground truth. Cameras that the
+motion does not determine are refused with a reason.
 """
 
 from dataclasses import replace
@@ -27,18 +27,18 @@ from cvsf.reconstruction.pose_solver import body_prior, solve_with_rejection
 Real = npt.NDArray[np.float64]
 Moving = Literal["still", "auto", "panning"]
 
-# guesses, not measured
+# guesses, not measured, down to _FIRST_NOISE
 _INSTANTS, _FEW_INSTANTS = 64, 16
-_LEAST_INSTANTS = 5
+_LEAST_INSTANTS = 5  # that a camera shares with others
 _OFFSET_ROUNDS = 4
 _READJUSTMENTS = 3
-_STILL_NOISE = 0.015  # of the extent; still cameras that fit worse may be panning
+_STILL_NOISE = 0.015  # of the extent; above it, still cameras may be panning ones
 _OUTSIDE, _LEAST_EXTENT_PX = 10.0, 3.0
-"""Picture sizes that a joint may be away from the corner; a smaller extent is no person."""
+"""Largest coordinate of a keypoint, in picture sizes; least extent of a person."""
 _PANNING_GAIN = 1.3
-"""Factor of the noise by which panning must fit better: it has more unknowns."""
+"""Factor by which panning cameras must have less noise, as they have more unknowns."""
 _MIRROR_GAIN = 1.1
-"""Factor of the cost by which a mirrored lifter must fit better: the shipped one is not."""
+"""Factor by which mirrored poses must have less cost: the shipped lifter is not mirrored."""
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
 
@@ -50,11 +50,11 @@ def calibrate(
     offsets: bool = False,
     distortion: bool = False,
 ) -> Calibration:
-    """The cameras in the first one's axes, the mean bone 1; raises Undetermined with the reason.
+    """The rig in the axes of its first camera, the mean bone 1; Undetermined with the reason.
 
-    `moving`: whether cameras stand still or pan and zoom on their tripods; `auto` finds out.
-    `offsets` estimates the delay of each still camera's stamps, `distortion` k1 of its lens. A
-    camera that hardly saw the athlete is not in the rig.
+    `moving`: the cameras stand still, or pan and zoom on their tripods; `auto` takes what fits
+    better. `offsets` estimates the time offset of each still camera, `distortion` its k1. A camera
+    that observed the athlete too rarely is not in the rig.
     """
     observations = _without_implausible(observations)
     observations = observations.of_views(useful_views(observations))
@@ -69,23 +69,23 @@ def calibrate(
         return _calibrated(observations, moving, offsets=offsets, distortion=distortion)
     except np.linalg.LinAlgError as error:
         raise Undetermined(
-            f"no cameras explain what was seen ({error}); are these the pixels of one person?"
+            f"no cameras fit the keypoints ({error}); are they of one person?"
         ) from error
 
 
 def _without_implausible(observations: LiftedObservations) -> LiftedObservations:
-    """Without views in which all joints are one point or lie far outside the picture."""
+    """Without keypoints far outside the picture, and without views whose joints are one point."""
     if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
-        raise Undetermined("the instants are not in the order of time; sort them by t_s")
+        raise Undetermined("the instants are not in order of time; sort them by t_s")
     image = np.where(
         observations.size_px > 0, observations.size_px, np.inf
-    )  # refused by name below
+    )  # refused by `calibrate`
     reach = _OUTSIDE * image[:, None]
     inside = (np.abs(observations.keypoints_px) < reach).all(-1)
     confidence = np.where(inside, observations.confidence, 0).astype(np.float32)
-    seen = replace(observations, confidence=confidence)
-    points = weighted_keypoints(seen, 1.0).extent_px < _LEAST_EXTENT_PX
-    return replace(seen, confidence=np.where(points[..., None], 0, confidence))
+    inliers = replace(observations, confidence=confidence)
+    is_point = weighted_keypoints(inliers, 1.0).extent_px < _LEAST_EXTENT_PX
+    return replace(inliers, confidence=np.where(is_point[..., None], 0, confidence))
 
 
 def _calibrated(
@@ -145,7 +145,7 @@ def _calibrate_still(
 
 
 def _initial_state(few: LiftedObservations) -> tuple[Problem, State, bool]:
-    """The best fit from guessed focal lengths, as lifted or mirrored in depth, and which it is."""
+    """The fit of least cost from guessed focal lengths, and whether poses are mirrored for it."""
     guess, problem, state, cost = _best_of(few, _GUESSES)
     other = few.mirrored()
     mirrored = _best_of(other, (guess,))[-1] * _MIRROR_GAIN < cost
@@ -163,15 +163,17 @@ def _best_of(
 
 
 def useful_views(observations: LiftedObservations) -> list[int]:
-    """The cameras that saw the athlete beside another one often enough; raises Undetermined."""
+    """Indices of the cameras that observed the athlete together with another one in enough
+    instants; Undetermined if there are not two.
+    """
     seen = np.any(observations.confidence > 0, axis=-1)
     useful = np.ones(seen.shape[1], bool)
-    for _ in range(seen.shape[1]):  # without one camera another may be alone
+    for _ in range(seen.shape[1]):  # leaving one out may leave another alone
         together = seen & useful & ((seen & useful).sum(1) > 1)[:, None]
-        left = together.sum(0) >= _LEAST_INSTANTS
-        if (left == useful).all():
+        enough = together.sum(0) >= _LEAST_INSTANTS
+        if (enough == useful).all():
             break
-        useful = left
+        useful = enough
     if useful.sum() < 2:
         raise Undetermined(
             f"of {seen.shape[1]} cameras no two saw the athlete together in {_LEAST_INSTANTS} "
@@ -181,7 +183,7 @@ def useful_views(observations: LiftedObservations) -> list[int]:
 
 
 def chosen_instants(observations: LiftedObservations, most: int) -> LiftedObservations:
-    """Instants that two or more views saw well, spread over the take."""
+    """Instants of high confidence in two or more views, spread over the take."""
     views = np.any(observations.confidence > 0, axis=-1)
     several = views.sum(1) > 1
     usable = np.flatnonzero(several)
@@ -198,7 +200,7 @@ def _spread(observations: LiftedObservations, most: int) -> LiftedObservations:
 def _adjusted(
     few: LiftedObservations, rotations: AveragedRotations, guess: float
 ) -> tuple[Problem, State, float]:
-    """The few instants adjusted coarsely from one guessed focal length."""
+    """A few instants adjusted at a coarse noise, from one guessed focal length."""
     longer = few.size_px.max(1).astype(float)
     rig, joints = first_guess(few, rotations, guess * longer)
     body = mean_body(few) @ np.swapaxes(rotations.world_from_canonical, -1, -2)
@@ -217,7 +219,7 @@ def _adjusted(
 
 
 def _readjusted(problem: Problem, state: State, rounds: int) -> tuple[Problem, State]:
-    """Adjusted at the noise that the residuals have."""
+    """Adjusted again, at the noise estimated from the residuals."""
     noise = estimate_noise(problem.keypoints, state.rig, state.joints)
     noise = max(noise, problem.keypoints.noise_share / 3, LEAST_NOISE)
     problem = replace(problem, keypoints=replace(problem.keypoints, noise_share=noise))
@@ -226,7 +228,7 @@ def _readjusted(problem: Problem, state: State, rounds: int) -> tuple[Problem, S
 
 
 def _extended(chosen: LiftedObservations, problem: Problem, state: State) -> tuple[Problem, State]:
-    """All chosen instants reconstructed with the cameras of the few."""
+    """All chosen instants, reconstructed with the cameras that the few instants gave."""
     keypoints = weighted_keypoints(chosen, problem.keypoints.noise_share)
     prior = body_prior(chosen, state.rig.view_from_world, state.lengths)
     keypoints, (joints, _) = solve_with_rejection(keypoints, state.rig, prior)

@@ -1,40 +1,43 @@
-"""Refusal of cameras that the motion does not determine well enough, with the reason.
+"""Degeneracy: refusal of cameras that the motion does not determine well enough, with the reason.
 
-The standard deviations come from the covariance of the adjustment.
+The standard deviations are those of the covariance of the bundle adjustment.
 """
 
 import numpy as np
 
 from cvsf.multiview.rig import Calibration
 
-CAUTION = 2.0
-"""A detector's errors are correlated from joint to joint: deviations from the covariance are too
-small by this factor. A guess, not measured."""
-_MOST_NOISE = 0.05  # of the person's extent
-_MOST_REPROJECTION, _OUTLIER = 0.025, 4.0  # of the extent; times that of the other views
-_MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
+CORRELATION_FACTOR = 2.0
+"""The errors of a detector are correlated between joints: standard deviations from the covariance
+are too small by this factor. A guess, not measured.
+"""
 # guesses, not measured
+_MOST_NOISE = 0.05  # of the person's extent
+_MOST_REPROJECTION, _OUTLIER = 0.025, 4.0  # of the extent; over the median of the other views
+_MOST_FOCAL_SHARE, _MOST_POSITION_SHARE, _MOST_ROTATION_DEG = 0.6, 0.6, 8.0
 
 
 class Undetermined(Exception):
     """The motion does not determine the cameras; the message is one sentence with the reason."""
 
 
-def refuse_uncertain(found: Calibration) -> None:
-    """Undetermined if any camera is not known well enough to be used."""
-    uncertainty, names = found.uncertainty, found.rig.cameras
-    if found.noise_share > _MOST_NOISE:
+def refuse_uncertain(calibration: Calibration) -> None:
+    """Undetermined if a standard deviation or reprojection error is too large."""
+    uncertainty, names = calibration.uncertainty, calibration.rig.cameras
+    if calibration.noise_share > _MOST_NOISE:
         raise Undetermined(
-            f"the views do not fit together: 2D is off by {found.noise_share:.0%} of the person, "
-            f"expected at most {_MOST_NOISE:.0%}; do all cameras see the same person, in step?"
+            f"the views do not fit together: the 2D error is {calibration.noise_share:.0%} of the "
+            f"person, expected at most {_MOST_NOISE:.0%}; do all cameras see the same person, "
+            "and are their stamps on one clock?"
         )
     share = uncertainty.reprojection_share
     worst = int(share.argmax())
     others = float(np.median(np.delete(share, worst)))
     if len(share) > 2 and share[worst] > max(_MOST_REPROJECTION, _OUTLIER * others):
         raise Undetermined(
-            f"{names[worst]} does not fit the others: its joints are off by {share[worst]:.0%} of "
-            f"the person, theirs by {others:.1%}; does it see the same person? Or leave it out"
+            f"{names[worst]} does not fit the others: its reprojection error is "
+            f"{share[worst]:.0%} of the person, theirs {others:.1%}; does it see the same person? "
+            "Or leave it out"
         )
     for values, most, what in (
         (uncertainty.focal_share, _MOST_FOCAL_SHARE, "focal length"),

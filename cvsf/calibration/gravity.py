@@ -1,6 +1,6 @@
-"""The direction of gravity: pictures are nearly level, and over time an athlete is in balance.
+"""Gravity from three cues: level pictures, equally tilted cameras and the athlete's balance.
 
-The cues have robust weights: a rolled camera or an athlete who lies down is an outlier.
+The cues have robust weights, so that a rolled camera or an athlete who lies down is an outlier.
 """
 
 import numpy as np
@@ -17,15 +17,15 @@ _MASSES = (
     *((0.100, (f"{s}hip", f"{s}knee"), 0.433) for s in "lr"),
     *((0.061, (f"{s}knee", f"{s}ankle"), 0.606) for s in "lr"),
 )
-"""Share of the body's mass and how far along a segment it lies; Winter, Biomechanics and Motor
-Control of Human Movement."""
+"""Mass of each segment over that of the body, its ends, and its centre of mass over the length from
+the first; Winter, Biomechanics and Motor Control of Human Movement."""
 
-# one standard deviation each (rad); guesses, not measured
-_ROLL = 0.05  # of a tripod's roll
+# standard deviations (rad); guesses, not measured
+_ROLL = 0.05  # of a camera's roll
 _TILT = 0.4  # of a camera's tilt
-_TILTS = 0.15  # of the difference between the cameras' tilts
-_BALANCE = 0.1  # of the mean direction from foot to centre of mass
-_ROUNDS = 20
+_TILTS = 0.15  # of a camera's tilt from the mean tilt
+_BALANCE = 0.1  # of the median direction from foot to centre of mass
+_ROUNDS = 20  # of IRLS; a guess, not measured
 
 
 def estimate_up(
@@ -33,23 +33,23 @@ def estimate_up(
 ) -> Float[Real, "3"]:
     """The unit vector against gravity in the rig's world.
 
-    It is normal to the pictures' horizontals, roughly along their verticals, all cameras are
-    tilted alike to it, and the athlete is in balance along it. `foot` is the height of an ankle,
-    in the unit of the joints.
+    It is normal to the pictures' x axes and roughly along their y axes, all cameras have a similar
+    tilt to it, and it is along the line from the supporting foot to the centre of mass. `foot` is
+    the height of an ankle, in the unit of the joints.
     """
     axes = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)
     tries = []
     first = -axes[:, :, 1].mean((0, 1))
-    for guess in (first, _middle(_balance(joints, names, first, foot))):
-        body = _middle(_balance(joints, names, guess, foot))
+    for guess in (first, _geometric_median(_balance(joints, names, first, foot))):
+        body = _geometric_median(_balance(joints, names, guess, foot))
         tries.append(_solve(axes, body, guess))
-    return min(tries, key=lambda found: found[1])[0]
+    return min(tries, key=lambda solution: solution[1])[0]
 
 
 def _solve(
     axes: Float[Real, "N V 3 3"], body: Float[Real, "3"], up: Float[Real, "3"]
 ) -> tuple[Float[Real, "3"], float]:
-    """The direction of least cost near a guess, and its cost; Cauchy's kernel throughout."""
+    """The direction of least cost near a guess, and its cost (Cauchy kernel on every cue)."""
     upward = np.concatenate([-axes[:, :, 1].mean(0), body[None]])  # (V + 1, 3)
     sigma = np.append(np.full(len(upward) - 1, _TILT), _BALANCE)
     sigma[-1] = sigma[-1] if body.any() else np.inf
@@ -57,21 +57,21 @@ def _solve(
     ahead = ahead - ahead.mean(0)
     cost = np.inf
     for _ in range(_ROUNDS):
-        rolled = np.square(axes[:, :, 0] @ up).mean(0) / _ROLL**2
-        tilted = np.square(ahead @ up) / _TILTS**2
-        apart = np.square(upward - up).sum(-1) / sigma**2
-        cost = float(np.log1p(rolled).sum() + np.log1p(tilted).sum() + np.log1p(apart).sum())
-        level = np.einsum("v,nvi,nvj->ij", 1 / (1 + rolled), axes[:, :, 0], axes[:, :, 0])
+        roll = np.square(axes[:, :, 0] @ up).mean(0) / _ROLL**2
+        tilt = np.square(ahead @ up) / _TILTS**2
+        off_vertical = np.square(upward - up).sum(-1) / sigma**2
+        cost = float(np.log1p(roll).sum() + np.log1p(tilt).sum() + np.log1p(off_vertical).sum())
+        level = np.einsum("v,nvi,nvj->ij", 1 / (1 + roll), axes[:, :, 0], axes[:, :, 0])
         plane = level / len(axes) / _ROLL**2
-        plane = plane + (ahead.T / (1 + tilted)) @ ahead / _TILTS**2
-        pull = sigma**-2 / (1 + apart)
+        plane = plane + (ahead.T / (1 + tilt)) @ ahead / _TILTS**2
+        pull = sigma**-2 / (1 + off_vertical)
         up = np.linalg.solve(plane + pull.sum() * np.eye(3), pull @ upward)
         up = up / max(float(np.linalg.norm(up)), 1e-12)
     return np.asarray(up), cost
 
 
-def _middle(directions: Float[Real, "N 3"]) -> Float[Real, "3"]:
-    """The geometric median of unit vectors, itself one; zeros if there are none."""
+def _geometric_median(directions: Float[Real, "N 3"]) -> Float[Real, "3"]:
+    """The geometric median of unit vectors, at unit length; zeros if there are none."""
     if not len(directions):
         return np.zeros(3)
     middle = directions.mean(0)
@@ -84,8 +84,8 @@ def _middle(directions: Float[Real, "N 3"]) -> Float[Real, "3"]:
 def _balance(
     joints: Float[Real, "N J 3"], names: JointSet, up: Float[Real, "3"], foot: float
 ) -> Float[Real, "M 3"]:
-    """Unit vectors from the foot that bears to the centre of mass, vertical over time by balance;
-    instants without one left out.
+    """Unit vectors from the supporting foot to the centre of mass, of the instants that have both;
+    their median over time is vertical.
     """
     mass = np.zeros(len(names))
     for share, (near, far), at in _MASSES:
@@ -93,8 +93,8 @@ def _balance(
         mass[names.index(far)] += share * at
     feet = joints[:, [names.index(f"{side}ankle") for side in "lr"]]
     height = feet @ up
-    bears = np.exp(-(height - height.min(1, keepdims=True)) / foot)
-    bears = bears / bears.sum(1, keepdims=True)
-    upward = mass @ joints / mass.sum() - np.einsum("ns,nsi->ni", bears, feet)
+    support = np.exp(-(height - height.min(1, keepdims=True)) / foot)
+    support = support / support.sum(1, keepdims=True)
+    upward = mass @ joints / mass.sum() - np.einsum("ns,nsi->ni", support, feet)
     upward = upward[np.isfinite(upward).all(-1)]
     return np.asarray(upward / np.maximum(np.linalg.norm(upward, axis=-1, keepdims=True), 1e-9))

@@ -1,6 +1,6 @@
-"""The first guess of a rig: the lifter's own rotations, and weak perspective for the distances.
+"""The first guess of a rig: rotations from the lifter, distances from weak perspective.
 
-Unit scale throughout: the mean bone is 1. The world's axes are those of the reference view.
+At unit scale: the mean bone is 1. The world has the axes of the reference view.
 """
 
 from dataclasses import dataclass
@@ -18,75 +18,77 @@ from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 
-_ROUNDS = 12
+_ROUNDS = 12  # a guess, not measured
 _HALF_WEIGHT_DEG = 20.0
-"""Angle between a view's rotation and that of the others, at which it weighs half; a guess, not
+"""Angle between a lifted and an averaged rotation at which it has weight 1/2; a guess, not
 measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AveragedRotations:
-    """Rotations of views and bodies that explain the lifter's V x N rotations best."""
+    """Rotations of V views and N bodies, averaged from the lifter's N x V rotations."""
 
     view_from_world: Float[Real, "V 3 3"]
     world_from_canonical: Float[Real, "N 3 3"]
 
     @property
     def reference(self) -> int:
-        """The view whose axes are the world's."""
+        """Index of the view that gives the world its axes."""
         return int(np.abs(self.view_from_world - np.eye(3)).sum((-2, -1)).argmin())
 
 
 def average_rotations(observations: LiftedObservations) -> AveragedRotations:
-    """Robust rotation averaging (Hartley et al. 2013): chordal means of views and bodies in turn.
+    """Robust rotation averaging (Hartley et al. 2013): chordal means of views and of bodies, by
+    turns.
 
-    A rotation weighs by its view's confidence, and less the further it is from the others'.
+    The weight of a lifted rotation is its view's confidence times a robust weight.
+
     """
-    found = observations.view_from_canonical.astype(float)
+    lifted = observations.view_from_canonical.astype(float)
     confidence = observations.confidence.mean(-1).astype(float)
     weight = confidence
     reference = int(confidence.sum(0).argmax())
-    relative = found @ np.swapaxes(found[:, reference, None], -1, -2)
+    relative = lifted @ np.swapaxes(lifted[:, reference, None], -1, -2)
     shared = (confidence * confidence[:, reference, None])[..., None, None]
     views = nearest_rotation((shared * relative).sum(0) + 1e-9 * np.eye(3))
-    bodies = np.swapaxes(found[:, reference], -1, -2)
+    bodies = np.swapaxes(lifted[:, reference], -1, -2)
     for _ in range(_ROUNDS):
         w = weight[..., None, None]
-        bodies = nearest_rotation((w * (np.swapaxes(views, -1, -2) @ found)).sum(1))
-        views = nearest_rotation((w * (found @ np.swapaxes(bodies[:, None], -1, -2))).sum(0))
-        apart = angle_between(views @ bodies[:, None], found)
-        weight = confidence / (1 + np.square(apart / _HALF_WEIGHT_DEG))
-    home = views[reference].T
+        bodies = nearest_rotation((w * (np.swapaxes(views, -1, -2) @ lifted)).sum(1))
+        views = nearest_rotation((w * (lifted @ np.swapaxes(bodies[:, None], -1, -2))).sum(0))
+        error_deg = angle_between(views @ bodies[:, None], lifted)
+        weight = confidence / (1 + np.square(error_deg / _HALF_WEIGHT_DEG))
+    world_from_reference = views[reference].T
     return AveragedRotations(
-        view_from_world=views @ home, world_from_canonical=views[reference] @ bodies
+        view_from_world=views @ world_from_reference, world_from_canonical=views[reference] @ bodies
     )
 
 
 def first_guess(
     observations: LiftedObservations, rotations: AveragedRotations, focal_px: Float[Real, "V"]
 ) -> tuple[Rig, Float[Real, "N J 3"]]:
-    """Rig and joints; distances from the ratio of 2D and 3D size at guessed focal lengths."""
+    """Rig and joints, with depths from the ratio of 3D and 2D size at guessed focal lengths."""
     body = mean_body(observations) @ np.swapaxes(rotations.world_from_canonical, -1, -2)
     image = observations.size_px.astype(float)
     views, reference = rotations.view_from_world, rotations.reference
-    roots, sized = roots_in_views(
+    roots, has_size = roots_in_views(
         weighted_keypoints(observations, 1.0), image / 2, body, views, focal_px
     )
-    away = np.zeros((len(views), 3))
-    roots_world = np.where(sized[:, reference, None], roots[:, reference], np.nan)
+    translation = np.zeros((len(views), 3))
+    roots_world = np.where(has_size[:, reference, None], roots[:, reference], np.nan)
     for _ in range(4):
-        shifts = roots - np.einsum("vij,nj->nvi", views, roots_world)
-        away = _median(np.where(sized[..., None], shifts, np.nan), 0, away)
-        away -= np.einsum("vij,j->vi", views, views[reference].T @ away[reference])
-        back = np.einsum("vji,nvj->nvi", views, roots - away)
-        roots_world = _median(np.where(sized[..., None], back, np.nan), 1, np.nan)
+        translations = roots - np.einsum("vij,nj->nvi", views, roots_world)
+        translation = _median(np.where(has_size[..., None], translations, np.nan), 0, translation)
+        translation -= np.einsum("vij,j->vi", views, views[reference].T @ translation[reference])
+        in_world = np.einsum("vji,nvj->nvi", views, roots - translation)
+        roots_world = _median(np.where(has_size[..., None], in_world, np.nan), 1, np.nan)
     lost = ~np.isfinite(roots_world).all(-1)
     roots_world[lost] = np.nanmedian(roots_world, 0) if not lost.all() else 0.0
     rig = Rig.pinhole(
         observations.cameras,
         image,
         view_from_world=views,
-        centres=-np.einsum("vji,vj->vi", views, away),
+        centres=-np.einsum("vji,vj->vi", views, translation),
         focal_px=focal_px,
     )
     return rig, body + roots_world[:, None]

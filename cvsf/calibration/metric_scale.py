@@ -1,7 +1,6 @@
-"""What the user knows in metres: a stature, a bone, or how far apart two cameras stand.
+"""The metric scale from what the user measured: a stature, a bone or the distance of two cameras.
 
-At most one of them; without any the athlete counts as an adult of middle height,
-which is reported.
+At most one of them is given. Without any, the stature of an adult is assumed, which is reported.
 """
 
 import math
@@ -22,12 +21,12 @@ SEGMENTS = {
 Biomechanics and Motor Control of Human Movement."""
 
 _STATURE_M = (0.5, 2.6)
-"""Least and most: a toddler, and taller than the tallest athlete; a guess, not measured."""
+"""Least and most: a small child, and more than the tallest athlete; guesses, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What is known in metres: one of these, or nothing and the athlete counts as an adult."""
+    """The one length that is known in metres; without any, the stature of an adult is assumed."""
 
     height_m: float | None = None  # stature
     bone: tuple[str, float] | None = None  # name of a segment, metres
@@ -36,15 +35,17 @@ class Scale:
     def __post_init__(self) -> None:
         given = [g for g in (self.height_m, self.bone, self.cameras) if g is not None]
         if len(given) > 1:
-            raise ValueError("a scale is a height, a bone or a camera distance, expected one")
+            raise ValueError(
+                "a height, a bone and a camera distance make a scale, expected only one of them"
+            )
         for value in given:
             metres = value if isinstance(value, float | int) else value[-1]
             if not 0 < metres < math.inf:
-                raise ValueError(f"a scale is {metres} m, expected a length")
+                raise ValueError(f"a scale is {metres} m, expected a length above 0")
 
     @property
     def source(self) -> str:
-        """The word that skeletons carry."""
+        """The `scale_source` of skeletons."""
         if self.height_m is not None:
             return "height"
         if self.bone is not None:
@@ -53,10 +54,10 @@ class Scale:
 
 
 def read_scale(height_m: float | None, bone: str | None, distance: str | None) -> Scale:
-    """The scale as typed: metres, "thigh=0.45", "cam0,cam2=7.5"; a Refusal names the option."""
+    """The scale from options: metres, "thigh=0.45", "cam0,cam2=7.5"; a Refusal names the option."""
     options = {"--height": height_m, "--bone": bone, "--distance": distance}
     if len(given := [name for name, value in options.items() if value is not None]) > 1:
-        raise Refusal(f"{' and '.join(given)} were given: one of them makes the metre, give one.")
+        raise Refusal(f"{' and '.join(given)} were given: expected only one of them.")
     if height_m is not None:
         least, most = _STATURE_M
         if not least <= height_m <= most:
@@ -80,7 +81,7 @@ def read_scale(height_m: float | None, bone: str | None, distance: str | None) -
 
 
 def scale_from_plain(plain: Mapping[str, Any]) -> Scale:
-    """The scale whose fields are in a map, as `dataclasses.asdict` and msgpack leave them."""
+    """The scale from a map of its fields, in which msgpack has made tuples lists."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
     return Scale(**fields)
 

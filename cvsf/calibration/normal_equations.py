@@ -1,7 +1,7 @@
-"""The normal equations of cameras, joints and bone lengths, split for the Schur complement.
+"""The normal equations of cameras, joints and bone lengths, divided for the Schur complement.
 
 The unknowns of one instant (its joints; where cameras pan, their rotations and focal lengths) are
-local, the others are shared by all instants.
+local; the others are shared by all instants.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from cvsf.shapes import Float, Int
 
 Real = npt.NDArray[np.float64]
 
-_UNIT_SIGMA = 1e-3  # of the mean bone, which is 1 and fixes the scale; a guess, not measured
+_UNIT_SIGMA = 1e-3  # of the mean bone, whose length 1 fixes the scale; a guess, not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,14 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Keypoints and priors."""
+    """The keypoints and priors of an adjustment."""
 
     keypoints: WeightedKeypoints
     bones: Bones
     body: Float[Real, "N J 3"]
     """The lifter's pose in world axes, mean bone 1."""
     guess_log_focal: Float[Real, "V"]
-    reference: int  # the camera that stays where it is
+    reference: int  # the camera whose pose is fixed
     priors: Priors
 
 
@@ -84,21 +84,21 @@ class System:
 
 
 def local_columns(rig: Rig) -> list[int]:
-    """Camera columns that every instant has for itself."""
+    """Columns of a camera that are local unknowns."""
     return [*range(COLUMNS)[ROTATION], FOCAL] if rig.is_panning else []
 
 
 def shared_columns(problem: Problem, rig: Rig) -> Int[npt.NDArray[np.intp], "C"]:
-    """Which of the V * COLUMNS columns are solved for, once for all instants."""
+    """Indices of those of the V * COLUMNS columns that are shared unknowns."""
     views = len(rig.cameras)
-    sought = np.ones((views, COLUMNS), bool)
-    sought[:, RADIAL] = problem.priors.estimate_radial
-    sought[:, DELAY] = problem.keypoints.velocity_px_s is not None
-    sought[problem.reference, CENTRE] = sought[problem.reference, DELAY] = False
-    sought[:, local_columns(rig)] = False
+    is_shared = np.ones((views, COLUMNS), bool)
+    is_shared[:, RADIAL] = problem.priors.estimate_radial
+    is_shared[:, DELAY] = problem.keypoints.velocity_px_s is not None
+    is_shared[problem.reference, CENTRE] = is_shared[problem.reference, DELAY] = False
+    is_shared[:, local_columns(rig)] = False
     if not rig.is_panning:
-        sought[problem.reference, ROTATION] = False
-    return np.flatnonzero(sought.ravel())
+        is_shared[problem.reference, ROTATION] = False
+    return np.flatnonzero(is_shared.ravel())
 
 
 def linearise(problem: Problem, state: State) -> System:
@@ -106,17 +106,17 @@ def linearise(problem: Problem, state: State) -> System:
     joints, priors = state.joints, problem.priors
     instants, count = joints.shape[:2]
     normal = empty_normal(instants, count)
-    seen = reprojection_residuals(problem.keypoints, state.rig, joints, with_cameras=True)
-    add_reprojection(normal, seen)
+    residuals = reprojection_residuals(problem.keypoints, state.rig, joints, with_cameras=True)
+    add_reprojection(normal, residuals)
     extra, direction = add_bones(normal, problem.bones, state.lengths, joints, priors.bone_sigma)
     target = lifted_target(problem.body, joints)
     add_lifted(normal, target, joints, priors.lifter_sigma)
-    assert seen.by_camera is not None
-    weighted = seen.weight[..., None, None] * seen.by_camera
-    own = np.swapaxes(weighted, -1, -2) @ seen.by_camera  # (N, V, J, C, C)
+    assert residuals.by_camera is not None
+    weighted = residuals.weight[..., None, None] * residuals.by_camera
+    own = np.swapaxes(weighted, -1, -2) @ residuals.by_camera  # (N, V, J, C, C)
     own = own.sum(2)
-    right = -np.einsum("nvjrc,nvjr->nvc", weighted, seen.residual)
-    cross = np.swapaxes(weighted, -1, -2) @ seen.by_joint  # (N, V, J, C, 3)
+    right = -np.einsum("nvjrc,nvjr->nvc", weighted, residuals.residual)
+    cross = np.swapaxes(weighted, -1, -2) @ residuals.by_joint  # (N, V, J, C, 3)
     cross = cross.transpose(0, 1, 3, 2, 4).reshape(instants, -1, 3 * count)
     return _assembled(problem, state, normal, (own, right, cross), (extra, direction))
 
@@ -128,7 +128,7 @@ def _assembled(
     camera: tuple[Float[Real, "N V 9 9"], Float[Real, "N V 9"], Float[Real, "N K D"]],
     bone: tuple[Float[Real, "N B"], Float[Real, "N B 3"]],
 ) -> System:
-    """Joints, cameras and bone lengths in one system, split into local and shared unknowns."""
+    """One system of joints, cameras and bone lengths, divided into local and shared unknowns."""
     own, right, cross = camera
     priors = problem.priors
     instants, views = own.shape[:2]
@@ -138,9 +138,9 @@ def _assembled(
     blocks = np.zeros((instants, views, COLUMNS, views, COLUMNS))
     each = np.arange(views)
     blocks[:, each, :, each, :] = np.swapaxes(own, 0, 1)
-    whole = blocks.reshape(instants, views * COLUMNS, -1)
+    cameras = blocks.reshape(instants, views * COLUMNS, -1)
     right = right.reshape(instants, -1)
-    mine = (each[:, None] * COLUMNS + np.array(local_of, int)).ravel()
+    local_rows = (each[:, None] * COLUMNS + np.array(local_of, int)).ravel()
     # bone lengths: d(residual) / d(length) is -1 / sigma
     of_measure = np.eye(measures)[problem.bones.measure]  # (B, M)
     pull = bone[1][..., :, None, None] * of_measure[:, None, None, :]  # (N, B, 3, 1, M)
@@ -150,21 +150,21 @@ def _assembled(
     by_length = -by_length / priors.bone_sigma
     local = np.block(
         [
-            [normal.matrix, np.swapaxes(cross[:, mine], 1, 2)],
-            [cross[:, mine], whole[:, mine][:, :, mine]],
+            [normal.matrix, np.swapaxes(cross[:, local_rows], 1, 2)],
+            [cross[:, local_rows], cameras[:, local_rows][:, :, local_rows]],
         ]
     )
     coupling = np.block(
         [
             [np.swapaxes(cross[:, shared_of], 1, 2), by_length],
             [
-                whole[:, mine][:, :, shared_of],
-                np.zeros((instants, len(mine), measures)),
+                cameras[:, local_rows][:, :, shared_of],
+                np.zeros((instants, len(local_rows), measures)),
             ],
         ]
     )
     shared = np.zeros((len(shared_of) + measures,) * 2)
-    shared[: len(shared_of), : len(shared_of)] = whole.sum(0)[np.ix_(shared_of, shared_of)]
+    shared[: len(shared_of), : len(shared_of)] = cameras.sum(0)[np.ix_(shared_of, shared_of)]
     shared_right = np.concatenate([right.sum(0)[shared_of], np.zeros(measures)])
     rows = np.arange(measures) + len(shared_of)
     shared[rows, rows] += of_measure.sum(0) * instants / priors.bone_sigma**2
@@ -172,7 +172,7 @@ def _assembled(
     _add_guesses(problem, state, shared_of, shared, shared_right, of_measure)
     return System(
         local=local,
-        local_right=np.concatenate([normal.right, right[:, mine]], 1),
+        local_right=np.concatenate([normal.right, right[:, local_rows]], 1),
         coupling=coupling,
         shared=shared,
         shared_right=shared_right,
@@ -187,7 +187,7 @@ def _add_guesses(
     shared_right: Float[Real, "S"],
     of_measure: Float[Real, "B M"],
 ) -> None:
-    """Add the priors of lenses and delays, and the unit of length."""
+    """Add the priors of focal lengths, k1 and delays, and the unit of length."""
     priors, rig = problem.priors, state.rig
     zoom = problem.guess_log_focal - rig.log_focal
     row_of = {int(column): row for row, column in enumerate(shared_of)}
@@ -228,7 +228,7 @@ def stepped(
 
 
 def cost(problem: Problem, state: State) -> float:
-    """The robust cost that a bundle adjustment lowers."""
+    """The robust cost that the bundle adjustment minimises."""
     priors, rig = problem.priors, state.rig
     target = lifted_target(problem.body, state.joints)
     extra, _ = bone_residuals(problem.bones, state.lengths, state.joints)

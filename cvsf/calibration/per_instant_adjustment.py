@@ -1,7 +1,7 @@
-"""Every instant adjusted by itself: its joints and its cameras, all instants at once.
+"""Adjustment of the joints and cameras of each instant alone, for all instants at once.
 
-One instant determines the rotations and focal lengths of panning cameras; their centres, and how
-smoothly they turn, come in as priors.
+For panning cameras: one instant determines their rotations and focal lengths; their centres are
+known, and smooth motion is a prior.
 """
 
 from dataclasses import dataclass, replace
@@ -25,17 +25,17 @@ from cvsf.multiview.residuals import (
     lifted_target,
 )
 from cvsf.multiview.rig import CENTRE, COLUMNS, FOCAL, ROTATION, Rig, Rows
-from cvsf.multiview.rotation import turned_by
+from cvsf.multiview.rotation import rotation_vector_between
 from cvsf.reconstruction.pose_solver import BodyPrior
 from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
 
 FREE = (*range(COLUMNS)[ROTATION], *range(COLUMNS)[CENTRE], FOCAL)
-"""Columns of a camera of which nothing is known."""
+"""Columns of a camera whose centre is unknown."""
 PANNING = (*range(COLUMNS)[ROTATION], FOCAL)
 """Columns of a camera whose centre is known."""
-_LEAST_DAMPING, _MOST_DAMPING = 1e-7, 1e6
+_LEAST_DAMPING, _MOST_DAMPING = 1e-7, 1e6  # guesses, not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class CameraPrior:
 
     view_from_world: Float[Real, "N V 3 3"]
     log_focal: Float[Real, "N V"]
-    turn_sigma: Float[Real, "#N V"] | Float[Real, "V"] | float
+    rotation_sigma: Float[Real, "#N V"] | Float[Real, "V"] | float
     """rad."""
     focal_sigma: Float[Real, "#N V"] | Float[Real, "V"] | float
     """Of the log focal length."""
@@ -52,7 +52,7 @@ class CameraPrior:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solutions:
-    """N instants, each with cameras and joints of its own."""
+    """Cameras, joints and cost of N instants."""
 
     rig: Rig  # panning, of N instants
     joints: Float[Real, "N J 3"]
@@ -65,13 +65,13 @@ class Solutions:
         )
 
     def with_rows(self, rows: Rows, other: Self) -> Self:
-        """With some instants replaced by all those of other solutions."""
+        """With the instants `rows` replaced by those of `other`, in order."""
         joints, cost = self.joints.copy(), self.cost.copy()
         joints[rows], cost[rows] = other.joints, other.cost
         return replace(self, rig=self.rig.with_rows(rows, other.rig), joints=joints, cost=cost)
 
     def with_better(self, better: Bool[npt.NDArray[np.bool_], "N"], other: Self) -> Self:
-        """With the instants of a mask from other solutions of the same instants."""
+        """With the instants of a mask taken from another solution of the same instants."""
         return self.with_rows(better, other.rows(better))
 
 
@@ -102,13 +102,13 @@ def adjust_per_instant(
 
 
 def deviations_per_instant(
-    keypoints: WeightedKeypoints, body: BodyPrior, found: Solutions, prior: CameraPrior
+    keypoints: WeightedKeypoints, body: BodyPrior, solutions: Solutions, prior: CameraPrior
 ) -> Float[Real, "V 4"]:
     """Standard deviations of rotations (rad) and log focal length, median over instants."""
-    matrix, _ = _normal(keypoints, body, found, prior, PANNING)
+    matrix, _ = _normal(keypoints, body, solutions, prior, PANNING)
     each = np.arange(matrix.shape[-1])
     matrix[:, each, each] += 1e-9
-    variance = np.linalg.inv(matrix)[:, each, each][:, 3 * found.joints.shape[1] :]
+    variance = np.linalg.inv(matrix)[:, each, each][:, 3 * solutions.joints.shape[1] :]
     by_view = variance.reshape(len(variance), -1, len(PANNING))
     return np.asarray(np.sqrt(np.maximum(np.median(by_view, 0), 0.0)))
 
@@ -124,16 +124,16 @@ def _normal(
     instants, count = joints.shape[:2]
     views, width = len(rig.cameras), len(columns)
     normal = empty_normal(instants, count)
-    seen = reprojection_residuals(keypoints, rig, joints, with_cameras=True)
-    add_reprojection(normal, seen)
+    residuals = reprojection_residuals(keypoints, rig, joints, with_cameras=True)
+    add_reprojection(normal, residuals)
     add_bones(normal, body.bones, body.lengths, joints, body.bone_sigma)
     add_lifted(normal, lifted_target(body.body, joints), joints, body.lifter_sigma)
-    assert seen.by_camera is not None
-    by_camera = seen.by_camera[..., list(columns)]
-    weighted = np.swapaxes(seen.weight[..., None, None] * by_camera, -1, -2)
+    assert residuals.by_camera is not None
+    by_camera = residuals.by_camera[..., list(columns)]
+    weighted = np.swapaxes(residuals.weight[..., None, None] * by_camera, -1, -2)
     own = (weighted @ by_camera).sum(2)  # (N, V, C, C)
-    right = -(weighted @ seen.residual[..., None])[..., 0].sum(2)
-    cross = (weighted @ seen.by_joint).transpose(0, 1, 3, 2, 4)
+    right = -(weighted @ residuals.residual[..., None])[..., 0].sum(2)
+    cross = (weighted @ residuals.by_joint).transpose(0, 1, 3, 2, 4)
     cross = cross.reshape(instants, views * width, 3 * count)
     information, pull = _prior_terms(rig, prior, columns)
     each = np.arange(width)
@@ -142,20 +142,20 @@ def _normal(
     blocks = np.zeros((instants, views, width, views, width))
     each = np.arange(views)
     blocks[:, each, :, each, :] = np.swapaxes(own, 0, 1)
-    whole = blocks.reshape(instants, views * width, -1)
-    matrix = np.block([[normal.matrix, np.swapaxes(cross, 1, 2)], [cross, whole]])
+    cameras = blocks.reshape(instants, views * width, -1)
+    matrix = np.block([[normal.matrix, np.swapaxes(cross, 1, 2)], [cross, cameras]])
     return matrix, np.concatenate([normal.right, right.reshape(instants, -1)], 1)
 
 
 def _prior_terms(
     rig: Rig, prior: CameraPrior, columns: tuple[int, ...]
 ) -> tuple[Float[Real, "N V C"], Float[Real, "N V C"]]:
-    """Information and distance of a camera's prior; none of its centre."""
+    """Information of the camera priors, and the error of each column; the centre has no prior."""
     shape = (*rig.focal_px.shape, COLUMNS)
     information, pull = np.zeros(shape), np.zeros(shape)
-    pull[..., ROTATION] = turned_by(prior.view_from_world, rig.view_from_world)
+    pull[..., ROTATION] = rotation_vector_between(prior.view_from_world, rig.view_from_world)
     pull[..., FOCAL] = prior.log_focal - rig.log_focal
-    information[..., ROTATION] = np.asarray(prior.turn_sigma)[..., None] ** -2.0
+    information[..., ROTATION] = np.asarray(prior.rotation_sigma)[..., None] ** -2.0
     information[..., FOCAL] = np.asarray(prior.focal_sigma) ** -2.0
     index = list(columns)
     return information[..., index], pull[..., index]

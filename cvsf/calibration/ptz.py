@@ -1,7 +1,7 @@
-"""Cameras that pan and zoom on tripods: every instant by itself, then all instants together.
+"""Calibration of cameras that pan and zoom on tripods: each instant alone, then all together.
 
-One instant nearly determines where its cameras stand. The instants share the centres: the rigs are
-aligned and the median is taken; then everything is adjusted together.
+Each instant gives a rig, up to a similarity. The centres are common to all instants: the rigs are
+aligned and the median of their centres is taken; then all instants are adjusted together.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.per_instant_adjustment import FREE, Solutions, adjust_per_instant
-from cvsf.calibration.ptz_smoothing import follow, weak_prior
+from cvsf.calibration.ptz_smoothing import track_instants, weak_prior
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.rig_averaging import average_centres
 from cvsf.multiview.observations import LiftedObservations
@@ -30,40 +30,40 @@ Real = npt.NDArray[np.float64]
 # guesses, not measured
 _INSTANTS = 64
 _GUESSES = (0.75, 1.5, 3.0, 6.0)  # focal length over the picture's longer side
-_FAR_BETTER = 0.7  # of the cost
+_FAR_BETTER = 0.7  # share of the cost below which another focal length is taken
 _NOISE = 0.012  # of the person's extent
 _LEAST_INSTANTS = 10
 LEAST_PANNING = 3
-"""Views an instant needs to determine where its cameras stand."""
+"""Least views with which one instant determines its cameras."""
 
 
 def calibrate_panning(observations: LiftedObservations) -> Calibration:
-    """Cameras of every instant, the mean bone 1; raises Undetermined with the reason."""
+    """The cameras at every instant, the mean bone 1; Undetermined with the reason."""
     seen = np.any(observations.confidence > 0, axis=-1)
     rows = _best_rows(observations, seen)
     some = observations.take(rows)
-    found = _solve_each(some)
-    centres, inliers = average_centres(found.rig.centres, seen[rows], found.cost)
+    solutions = _solve_each(some)
+    centres, inliers = average_centres(solutions.rig.centres, seen[rows], solutions.cost)
     for camera, saw in zip(observations.cameras, seen[rows][inliers].sum(0), strict=True):
         if saw < LEAST_PANNING:
             raise Undetermined(
-                f"{camera} saw the athlete beside two other cameras in {saw} instants that agree, "
+                f"{camera} saw the athlete beside two other cameras in {saw} inlier instants, "
                 f"expected {LEAST_PANNING} or more; film longer, or leave it out"
             )
-    problem, state = _adjust_together(some, found, centres, inliers)
-    followed, local = follow(observations, rows[inliers], problem, state)
+    problem, state = _adjust_together(some, solutions, centres, inliers)
+    tracked, local = track_instants(observations, rows[inliers], problem, state)
     shared, _ = deviations(problem, state)
     centre = np.linalg.norm(shared[:, CENTRE], axis=-1)
-    away = np.linalg.norm(followed.rig.in_views(followed.joints).mean((0, 2)), axis=-1)
+    away = np.linalg.norm(tracked.rig.in_views(tracked.joints).mean((0, 2)), axis=-1)
     result = calibration_result(
         weighted_keypoints(observations, problem.keypoints.noise_share),
-        followed.rig,
-        followed.joints,
+        tracked.rig,
+        tracked.joints,
         Body(joint_set=observations.joint_set, bones=state.lengths[problem.bones.measure]),
         CameraDeviations(
             rotation=np.linalg.norm(local[:, :3], axis=-1),
             centre=centre,
-            log_focal=np.hypot(local[:, 3], centre / away),  # a lens zooms with its distance
+            log_focal=np.hypot(local[:, 3], centre / away),  # focal length and depth are correlated
         ),
         instants=len(state.joints),
     )
@@ -74,7 +74,7 @@ def calibrate_panning(observations: LiftedObservations) -> Calibration:
 def _best_rows(
     observations: LiftedObservations, seen: Bool[npt.NDArray[np.bool_], "N V"]
 ) -> Int[npt.NDArray[np.intp], "M"]:
-    """Instants that many views saw well, spread over the take."""
+    """Indices of instants of high confidence in enough views, spread over the take."""
     views = len(observations.cameras)
     if views < LEAST_PANNING:
         raise Undetermined(
@@ -83,7 +83,7 @@ def _best_rows(
     usable = np.flatnonzero(seen.sum(1) >= LEAST_PANNING)
     if len(usable) < _LEAST_INSTANTS:
         raise Undetermined(
-            f"{len(usable)} instants were seen by {LEAST_PANNING} views, expected "
+            f"{len(usable)} instants were observed by {LEAST_PANNING} views, expected "
             f"{_LEAST_INSTANTS} or more; film longer"
         )
     worth = observations.confidence[usable].mean((1, 2))
@@ -92,8 +92,8 @@ def _best_rows(
 
 
 def _solve_each(some: LiftedObservations) -> Solutions:
-    """From the guessed focal length that fits best on the whole; instants that another one fits
-    far better, from that one.
+    """Each instant alone, from the guessed focal length of least median cost; instants at which
+    another guess has far less cost, from that one.
     """
     longer = some.size_px.max(1).astype(float)
     tries = [solve_per_instant(some, guess * longer, _NOISE, 8) for guess in _GUESSES]
@@ -105,21 +105,21 @@ def _solve_each(some: LiftedObservations) -> Solutions:
 
 def _adjust_together(
     some: LiftedObservations,
-    found: Solutions,
+    solutions: Solutions,
     centres: Float[Real, "V 3"],
     inliers: Bool[npt.NDArray[np.bool_], "N"],
 ) -> tuple[Problem, State]:
-    """The inlier instants, moved into one world and adjusted together."""
+    """The inlier instants, aligned to one world and adjusted together."""
     weight = np.any(some.confidence > 0, axis=-1).astype(float)
-    into = align(found.rig.centres, centres, weight, scale=True)
-    joints = into.apply(found.joints)
+    into = align(solutions.rig.centres, centres, weight, scale=True)
+    joints = into.apply(solutions.joints)
     back = np.swapaxes(into.R, -1, -2)
     rig = Rig.pinhole(
         some.cameras,
-        found.rig.image_px,
-        view_from_world=(found.rig.view_from_world @ back[:, None])[inliers],
+        solutions.rig.image_px,
+        view_from_world=(solutions.rig.view_from_world @ back[:, None])[inliers],
         centres=centres,
-        focal_px=found.rig.focal_px[inliers],
+        focal_px=solutions.rig.focal_px[inliers],
     )
     kept = some.take(inliers)
     bones = bones_of(some.joint_set)
@@ -142,17 +142,17 @@ def _adjust_together(
 def solve_per_instant(
     observations: LiftedObservations, focal_px: Float[Real, "V"], noise_share: float, rounds: int
 ) -> Solutions:
-    """Every instant from the lifter's own rotations and a guessed focal length."""
+    """Each instant alone, from the lifter's rotations and a guessed focal length."""
     body = mean_body(observations)
     views = observations.view_from_canonical.astype(float)
     image = observations.size_px.astype(float)
     keypoints = weighted_keypoints(observations, noise_share)
-    inside, _ = roots_in_views(keypoints, image / 2, body, views, focal_px)
+    roots, _ = roots_in_views(keypoints, image / 2, body, views, focal_px)
     rig = Rig.pinhole(
         observations.cameras,
         image,
         view_from_world=np.asarray(nearest_rotation(views), float),
-        centres=-np.einsum("nvji,nvj->nvi", views, inside),
+        centres=-np.einsum("nvji,nvj->nvi", views, roots),
         focal_px=np.broadcast_to(focal_px, views.shape[:2]),
     )
     bones = bones_of(observations.joint_set)

@@ -1,7 +1,7 @@
-"""Panning cameras tracked live: from the last instant to this one, with known centres.
+"""PTZ tracking, live: the cameras at a new instant from those at the last one, with known centres.
 
-A camera's prior is its last pose, wider the longer ago it saw the person; a camera that does not
-see the person stays as it was.
+The prior of a camera is its last pose; its standard deviation grows with the time since the camera
+last observed the person. Without such an observation the camera does not change.
 """
 
 from dataclasses import replace
@@ -25,47 +25,50 @@ Real = npt.NDArray[np.float64]
 
 # guesses, not measured
 _TURN_RATE, _ZOOM_RATE = 0.35, 0.25
-"""Standard deviation of a camera's turn (rad) and zoom (of the log focal length) in a second."""
-_LEAST_S, _LOST_S = 0.02, 1.5
-_NOISES = (3.0, 1.0)  # of the calibration's own, first and last
+"""Standard deviation of a camera's rotation (rad) and log focal length after a second."""
+_LEAST_S, _MOST_S = 0.02, 1.5  # bounds of the time since the last observation
+_NOISES = (3.0, 1.0)  # over that of the calibration, first and last
 _ROUNDS = 4
-_SEEN_SHARE = 0.3  # of the joints: a view that shows less does not count
+_SEEN_SHARE = 0.3  # of the joints: a view that observed fewer is not used
 
 
 class PtzTracker:
-    """The cameras of a panning rig, at every new instant."""
+    """The cameras of a panning rig at each new instant."""
 
-    def __init__(self, found: Calibration) -> None:
-        self._found = found
-        self._rig = found.rig.rows(slice(-1, None))
-        self._t_s = np.full(len(found.rig.cameras), -np.inf)
+    def __init__(self, calibration: Calibration) -> None:
+        self._calibration = calibration
+        self._rig = calibration.rig.rows(slice(-1, None))
+        self._t_s = np.full(len(calibration.rig.cameras), -np.inf)
 
-    def track(self, seen: LiftedObservations) -> Calibration:
-        """The rig at the one instant of `seen`, whose cameras are in the rig's order."""
-        t_s = seen.t_s.item()
-        seen = seen.mirrored() if self._found.mirrored else seen
-        shows = ((seen.confidence > 0).mean(-1) > _SEEN_SHARE)[0]
-        if shows.sum() > 1:
-            self._rig = self._tracked(seen, t_s)
-            self._t_s = np.where(shows, t_s, self._t_s)
-        return replace(self._found, rig=self._rig.rows(0))
+    def track(self, observations: LiftedObservations) -> Calibration:
+        """The calibration at the one instant of the observations, cameras in the rig's order."""
+        t_s = observations.t_s.item()
+        if self._calibration.mirrored:
+            observations = observations.mirrored()
+        seen = ((observations.confidence > 0).mean(-1) > _SEEN_SHARE)[0]
+        if seen.sum() > 1:
+            self._rig = self._tracked(observations, t_s)
+            self._t_s = np.where(seen, t_s, self._t_s)
+        return replace(self._calibration, rig=self._rig.rows(0))
 
-    def _tracked(self, seen: LiftedObservations, t_s: float) -> Rig:
-        passed_s = np.clip(t_s - self._t_s, _LEAST_S, _LOST_S)[None]
+    def _tracked(self, observations: LiftedObservations, t_s: float) -> Rig:
+        elapsed_s = np.clip(t_s - self._t_s, _LEAST_S, _MOST_S)[None]
         prior = CameraPrior(
             view_from_world=self._rig.view_from_world,
             log_focal=self._rig.log_focal,
-            turn_sigma=_TURN_RATE * passed_s,
-            focal_sigma=_ZOOM_RATE * passed_s,
+            rotation_sigma=_TURN_RATE * elapsed_s,
+            focal_sigma=_ZOOM_RATE * elapsed_s,
         )
-        body = calibrated_body_prior(seen, replace(self._found, rig=self._rig))
-        keypoints = weighted_keypoints(seen, self._found.noise_share)
+        body = calibrated_body_prior(observations, replace(self._calibration, rig=self._rig))
+        keypoints = weighted_keypoints(observations, self._calibration.noise_share)
         noises = [factor * keypoints.noise_share for factor in _NOISES]
         start = body.body + estimate_roots(keypoints, self._rig, body.body)[:, None]
         coarse = replace(keypoints, noise_share=noises[0])
         joints, _ = solve(coarse, self._rig, body, start, rounds=5)
         state = Solutions(rig=self._rig, joints=joints, cost=np.zeros(1))
         for noise in noises:
-            now = replace(keypoints, noise_share=noise)
-            state = adjust_per_instant(now, body, state, prior, columns=PANNING, rounds=_ROUNDS)
+            at_noise = replace(keypoints, noise_share=noise)
+            state = adjust_per_instant(
+                at_noise, body, state, prior, columns=PANNING, rounds=_ROUNDS
+            )
         return state.rig

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.degeneracy import CAUTION
+from cvsf.calibration.degeneracy import CORRELATION_FACTOR
 from cvsf.multiview.reprojection import WeightedKeypoints, delay_corrected, estimate_noise
 from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
 from cvsf.shapes import Float
@@ -13,13 +13,12 @@ from cvsf.shapes import Float
 Real = npt.NDArray[np.float64]
 
 LEAST_NOISE = 0.004
-"""Standard deviation of 2D that is always assumed, over the person's extent; a guess, not
-measured."""
+"""Least standard deviation of a keypoint, over the person's extent; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraDeviations:
-    """One standard deviation of each camera, at the noise assumed for the keypoints."""
+    """Standard deviations of each camera, at the noise assumed for the keypoints."""
 
     rotation: Float[Real, "V"]
     """rad."""
@@ -40,23 +39,24 @@ def calibration_result(
 ) -> Calibration:
     """The calibration in the axes of the first camera at the first instant.
 
-    The deviations grow by the noise found over the noise assumed, and by `CAUTION`.
+    The standard deviations are multiplied by estimated over assumed noise and by
+    `CORRELATION_FACTOR`.
     """
     noise = estimate_noise(keypoints, rig, joints)
-    apart = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)
-    apart = np.where(keypoints.weight > 0, apart, np.nan)
-    away = np.linalg.norm(rig.in_views(joints).mean((0, 2)), axis=-1)
-    worse = CAUTION * noise / keypoints.noise_share
+    error_px = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)
+    error_px = np.where(keypoints.weight > 0, error_px, np.nan)
+    distance = np.linalg.norm(rig.in_views(joints).mean((0, 2)), axis=-1)
+    factor = CORRELATION_FACTOR * noise / keypoints.noise_share
     first = rig.rows(0)
     return Calibration(
-        rig=rig.moved(first.view_from_world[0], first.translation[0], 1.0),
+        rig=rig.transformed(first.view_from_world[0], first.translation[0], 1.0),
         body=body,
         uncertainty=Uncertainty(
-            rotation_deg=worse * np.degrees(deviations.rotation),
-            position_share=worse * deviations.centre / away,
-            focal_share=worse * deviations.log_focal,
-            reprojection_px=np.nanmedian(apart, axis=(0, 2)),
-            reprojection_share=np.nanmedian(apart / keypoints.extent_px[..., None], axis=(0, 2)),
+            rotation_deg=factor * np.degrees(deviations.rotation),
+            position_share=factor * deviations.centre / distance,
+            focal_share=factor * deviations.log_focal,
+            reprojection_px=np.nanmedian(error_px, axis=(0, 2)),
+            reprojection_share=np.nanmedian(error_px / keypoints.extent_px[..., None], axis=(0, 2)),
         ),
         instants=instants,
         mirrored=mirrored,

@@ -1,4 +1,4 @@
-"""The average of many rigs of the same cameras: aligned centres, and their median."""
+"""The median of the camera centres of many rigs, aligned to each other."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,28 +8,28 @@ from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
 
-_ROUNDS = 6
-_KEPT = 0.5  # share of the rigs that are inliers; a guess, not measured
+_ROUNDS = 6  # a guess, not measured
+_INLIERS = 0.5  # share of the rigs that are inliers; a guess, not measured
 
 
 def average_centres(
     centres: Float[Real, "N V 3"], known: Bool[npt.NDArray[np.bool_], "N V"], cost: Float[Real, "N"]
 ) -> tuple[Float[Real, "V 3"], Bool[npt.NDArray[np.bool_], "N"]]:
-    """Centres of the cameras from N rigs in worlds of their own, and which rigs are inliers.
+    """Camera centres from N rigs, each in a world of its own, and which rigs are inliers.
 
-    `known` says which cameras a rig has; only the order of `cost` counts. The world is that of the
-    rig nearest to all others.
+    `known` is True where a rig has a camera; of `cost` only the order is used. The result is in the
+    world of the rig that differs least from the others.
     """
-    apart = np.linalg.norm(centres[:, :, None] - centres[:, None], axis=-1)
+    distance = np.linalg.norm(centres[:, :, None] - centres[:, None], axis=-1)
     both = np.logical_and(known[:, :, None], known[:, None])
     upper = np.triu_indices(centres.shape[1], 1)
-    logs = np.where(both, np.log(np.maximum(apart, 1e-9)), np.nan)[:, upper[0], upper[1]]
+    logs = np.where(both, np.log(np.maximum(distance, 1e-9)), np.nan)[:, upper[0], upper[1]]
     logs = logs - np.nanmedian(logs - np.nanmedian(logs, 0), axis=1)[:, None]
-    off = np.nanmean(np.abs(logs - np.nanmedian(logs, 0)), axis=1)
-    off = np.where(np.isfinite(off), off, np.inf) + _rank(cost) * np.nanmedian(off)
-    whole = known.sum(1) == known.sum(1).max()
-    best = int(np.where(whole, off, np.inf).argmin())
-    inliers: npt.NDArray[np.bool_] = np.asarray(off <= np.quantile(off, _KEPT))
+    error = np.nanmean(np.abs(logs - np.nanmedian(logs, 0)), axis=1)
+    error = np.where(np.isfinite(error), error, np.inf) + _rank(cost) * np.nanmedian(error)
+    is_complete = known.sum(1) == known.sum(1).max()
+    best = int(np.where(is_complete, error, np.inf).argmin())
+    inliers: npt.NDArray[np.bool_] = np.asarray(error <= np.quantile(error, _INLIERS))
     rig, observed = centres[best], known[best]
     for _ in range(_ROUNDS):
         weight = np.logical_and(known, observed).astype(float)

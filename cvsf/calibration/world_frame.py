@@ -1,6 +1,6 @@
 """The world frame of a calibrated rig: metres, z up, the ground at 0.
 
-The source of the scale is always named, and an assumed stature is named as assumed.
+The source of the metric scale is part of the result, `adult` for an assumed stature.
 """
 
 from dataclasses import dataclass, replace
@@ -17,17 +17,16 @@ from cvsf.shapes import Bool, Float, Int
 from cvsf.skeleton import JointSet
 
 ADULT_M = 1.70
-"""The stature assumed where nothing is known; its standard deviation among adults is 6 %."""
+"""The stature assumed where no length is known; its standard deviation among adults is 6 %."""
 
 _FOOT = 0.039  # ankle above the sole, of the stature; Winter, as for the segments
 _TO_CROWN = ("thorax", "head")
-_WHOLE = 1 - _FOOT  # ankle to crown
+_ANKLE_TO_CROWN = 1 - _FOOT  # of the stature
 # guesses, not measured
 _SEEN_SHARE = 0.05  # of the instants, in two views: the least for a joint to give a length
-
-_NEAR_M = 1.0  # of the first position: whose ground the origin lies on
-_FIRST = 10  # instants that are near it in any case
-_LOWEST = 10.0  # percentile of the lower ankle that stands on the ground
+_NEAR_M = 1.0  # from the first position: instants that give the height of the ground
+_FIRST = 10  # instants that give the first position
+_LOWEST = 10.0  # percentile of the lower ankle's height that is a foot on the ground
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,58 +47,64 @@ class WorldFrame:
         """The calibration in the world frame."""
         return replace(
             calibration,
-            rig=calibration.rig.moved(self.R, self.shift, self.scale),
+            rig=calibration.rig.transformed(self.R, self.shift, self.scale),
             body=replace(calibration.body, bones=self.scale * calibration.body.bones),
             scale_source=self.source,
         )
 
-    def reconstruction(self, found: Reconstruction) -> Reconstruction:
+    def reconstruction(self, reconstruction: Reconstruction) -> Reconstruction:
         """The skeletons in the world frame."""
         return replace(
-            found, joints=self.points(found.joints), deviation=self.scale * found.deviation
+            reconstruction,
+            joints=self.points(reconstruction.joints),
+            deviation=self.scale * reconstruction.deviation,
         )
 
 
-def to_world_frame(calibration: Calibration, found: Reconstruction, scale: Scale) -> Calibration:
-    """The calibration in the world frame that its skeletons give."""
-    return find_world_frame(calibration, found, scale).calibration(calibration)
+def to_world_frame(
+    calibration: Calibration, reconstruction: Reconstruction, scale: Scale
+) -> Calibration:
+    """The calibration in the world frame that its reconstruction determines."""
+    return find_world_frame(calibration, reconstruction, scale).calibration(calibration)
 
 
-def find_world_frame(calibration: Calibration, found: Reconstruction, scale: Scale) -> WorldFrame:
-    """The world frame from the skeletons of a calibration.
+def find_world_frame(
+    calibration: Calibration, reconstruction: Reconstruction, scale: Scale
+) -> WorldFrame:
+    """The world frame from a calibration and its reconstruction.
 
-    z is up. The origin lies on the ground under the first position of the athlete. x is the right
-    of camera 0's first picture, made horizontal, so y is where that camera looks. Raises
-    ValueError if no bone to scale by, or no foot, was seen.
+    z is up. The origin is on the ground under the first position of the athlete. x is the
+    horizontal part of the x axis of camera 0 at the first instant; so y is the horizontal viewing
+    direction of that camera. ValueError if no bone that gives the scale, or no foot, was observed.
     """
-    joints, seen = found.joints, found.views_seen
-    size = _metres(calibration, seen, scale)
+    joints, views_seen = reconstruction.joints, reconstruction.views_seen
+    size = _metres(calibration, views_seen, scale)
     names = calibration.body.joint_set
-    foot = _FOOT * stature_of(calibration.body, seen)
+    foot = _FOOT * stature_of(calibration.body, views_seen)
     R = _axes(calibration.rig, estimate_up(calibration.rig, joints, names, foot))
-    ground = _origin(size * joints @ R.T, seen, names, size * foot)
+    ground = _origin(size * joints @ R.T, views_seen, names, size * foot)
     return WorldFrame(R=R, shift=-ground, scale=size, source=scale.source)
 
 
 def stature_of(body: Body, views_seen: Int[npt.NDArray[np.integer], "N J"]) -> float:
-    """The athlete's stature in the body's unit, from the bones whose ends were seen.
+    """The athlete's stature in the body's unit, from the bones whose ends were observed.
 
-    Ankle to crown is nearly all of it and needs no ratio; without a head, it is the median of
-    what each segment gives, weighted by its share of the stature.
+    It is that from ankle to crown plus the foot; without a head, the median of the statures that
+    the segments give, weighted by their share of the stature.
     """
     known = (views_seen > 1).mean(0) >= _SEEN_SHARE
     lengths = {name: _length(body, chains, known) for name, (_, chains) in SEGMENTS.items()}
     head = _length(body, (_TO_CROWN,), known)
-    whole = [lengths["shin"], lengths["thigh"], lengths["trunk"], head]
-    if all(length is not None for length in whole):
-        return sum(length for length in whole if length is not None) / _WHOLE
+    ankle_to_crown = [lengths["shin"], lengths["thigh"], lengths["trunk"], head]
+    if all(length is not None for length in ankle_to_crown):
+        return sum(length for length in ankle_to_crown if length is not None) / _ANKLE_TO_CROWN
     votes = sorted(
         (length / SEGMENTS[name][0], SEGMENTS[name][0])
         for name, length in lengths.items()
         if length is not None
     )
     if not votes:
-        raise ValueError("no limb was seen by two cameras, expected some bones to scale by")
+        raise ValueError("no limb was observed by two cameras, expected bones that give the scale")
     shares = np.cumsum([share for _, share in votes])
     return float(votes[int(np.searchsorted(shares, shares[-1] / 2))][0])
 
@@ -107,7 +112,7 @@ def stature_of(body: Body, views_seen: Int[npt.NDArray[np.integer], "N J"]) -> f
 def _length(
     body: Body, chains: tuple[tuple[str, ...], ...], known: Bool[npt.NDArray[np.bool_], "J"]
 ) -> float | None:
-    """Mean length over the chains that were seen whole; None if none was."""
+    """Mean length over the chains whose joints were all observed; None if there is none."""
     at = {joint: index for index, joint in enumerate(body.joint_set.joints)}
     number = {bone: index for index, bone in enumerate(body.joint_set.bones)}
     found = []
@@ -125,12 +130,12 @@ def _metres(
     if scale.cameras is not None:
         *pair, metres = scale.cameras
         if not set(pair) <= set(calibration.rig.cameras):
-            raise ValueError(f"{' and '.join(pair)}, whose distance is known, see too little")
+            raise ValueError(f"{' and '.join(pair)}, whose distance is known, observed too little")
         i, j = (calibration.rig.cameras.index(camera) for camera in pair)
-        apart = np.linalg.norm(
+        distance = np.linalg.norm(
             calibration.rig.centres[..., i, :] - calibration.rig.centres[..., j, :], axis=-1
         )
-        return metres / float(np.median(apart))
+        return metres / float(np.median(distance))
     if scale.bone is not None:
         name, metres = scale.bone
         if name not in SEGMENTS:
@@ -138,7 +143,9 @@ def _metres(
         known = (seen > 1).mean(0) >= _SEEN_SHARE
         length = _length(calibration.body, SEGMENTS[name][1], known)
         if length is None:
-            raise ValueError(f"the {name} was seen by no two cameras, expected a bone that was")
+            raise ValueError(
+                f"the {name} was not observed by two cameras, expected a bone that was"
+            )
         return metres / length
     return (scale.height_m or ADULT_M) / stature_of(calibration.body, seen)
 
@@ -146,7 +153,8 @@ def _metres(
 def _axes(rig: Rig, up: Float[Real, "3"]) -> Float[Real, "3 3"]:
     """Rows x, y, z of the world frame in the axes of the rig."""
     first = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)[0, 0]
-    ahead = np.cross(up, first[0])  # nothing is ever right above: a picture's right is level
+    # a picture's x axis is nearly level, so it is never parallel to `up`
+    ahead = np.cross(up, first[0])
     ahead = ahead / max(float(np.linalg.norm(ahead)), 1e-9)
     return np.stack([np.cross(ahead, up), ahead, up])
 
@@ -157,15 +165,13 @@ def _origin(
     names: JointSet,
     foot: float,
 ) -> Float[Real, "3"]:
-    """The point of the ground under the first position, from the lowest feet near it."""
+    """The point on the ground under the first position, from the lowest feet near it."""
     root, feet = names.index("hip"), [names.index(f"{side}ankle") for side in "lr"]
-    whole = np.isfinite(joints[:, [root, *feet]]).all((1, 2))
-    measured = whole & (seen[:, [root, *feet]] > 1).all(1)
-    rows = np.flatnonzero(measured if measured.any() else whole)
+    is_complete = np.isfinite(joints[:, [root, *feet]]).all((1, 2))
+    measured = is_complete & (seen[:, [root, *feet]] > 1).all(1)
+    rows = np.flatnonzero(measured if measured.any() else is_complete)
     if not len(rows):
-        raise ValueError(
-            "no instant has both feet and hips, expected feet that stand on the ground"
-        )
+        raise ValueError("no instant has both ankles and the pelvis, expected feet on the ground")
     flat = joints[rows, root, :2]
     first = np.median(flat[:_FIRST], axis=0)
     near = np.linalg.norm(flat - first, axis=-1) < _NEAR_M

@@ -1,6 +1,6 @@
 """2D observations of one person by V cameras over N instants, and the lifter's outputs.
 
-They are the whole input of self-calibration: no board, no intrinsics, no truth.
+They are the only input of self-calibration: no board, no intrinsics, no ground truth.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Real = npt.NDArray[np.float64]
 Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
-_BATCH = 256
+_BATCH = 256  # instants; a guess, not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Observations:
     image_px: Float[Array, "N V 2"]
     """Width and height; 0 where the view has no picture."""
     t_s: Float[Real, "N"]
-    """Rising."""
+    """Ascending."""
     keypoints_px: Float[Array, "N V J 2"]
     confidence: Float[Array, "N V J"]
 
@@ -61,14 +61,14 @@ class Observations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiftedObservations(Observations):
-    """Observations and the lifter's outputs for each view alone."""
+    """Observations, and what the lifter gives for each view alone."""
 
     canonical: Float[Array, "N V J 3"]
     """Body frame, unit scale."""
     view_from_canonical: Float[Array, "N V 3 3"]
 
     def mirrored(self) -> Self:
-        """The poses mirrored in depth, which gives the same 2D (Necker's reversal)."""
+        """The lifted poses reflected in depth, which have the same 2D (Necker's reversal)."""
         flip = np.array([1, 1, -1], np.float32)
         return replace(
             self,
@@ -82,10 +82,10 @@ def lift_observations(
     joint_set: JointSet,
     cameras: tuple[str, ...],
     t_s: Float[Real, "N"],
-    pixels: tuple[Float[Array, "N V J 2"], Float[Array, "N V J"], Float[Array, "N V 2"]],
+    arrays: tuple[Float[Array, "N V J 2"], Float[Array, "N V J"], Float[Array, "N V 2"]],
 ) -> LiftedObservations:
-    """Lift every view of keypoints_px, confidence and image_px."""
-    keypoints, confidence, image = pixels
+    """Lift every view; `arrays` are keypoints_px, confidence and image_px."""
+    keypoints, confidence, image = arrays
     lifted = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
         for at in range(0, len(confidence), _BATCH)
@@ -102,25 +102,25 @@ def lift_observations(
     )
 
 
-def in_step(observations: LiftedObservations, delay_s: Float[Real, "V"]) -> LiftedObservations:
-    """The same with every late camera's keypoints interpolated at the instants' own time."""
+def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) -> LiftedObservations:
+    """The observations with the keypoints of delayed cameras interpolated to the instants' time."""
     if not delay_s.any() or len(observations) < 2:
         return observations
     keypoints = observations.keypoints_px.copy()
     for view, delay in enumerate(delay_s):
         low, share = _between(observations.t_s, observations.t_s - delay)
-        both = (observations.confidence[low, view] > 0) & (
-            observations.confidence[low + 1, view] > 0
-        )
-        a, b = observations.keypoints_px[low, view], observations.keypoints_px[low + 1, view]
-        moved = a + share[:, None, None] * (b - a)
-        keypoints[:, view] = np.where(both[..., None], moved, keypoints[:, view])
+        seen = observations.confidence[:, view] > 0
+        before, after = observations.keypoints_px[[low, low + 1], view]
+        interpolated = before + share[:, None, None] * (after - before)
+        known = (seen[low] & seen[low + 1])[..., None]
+        keypoints[:, view] = np.where(known, interpolated, keypoints[:, view])
     return replace(observations, keypoints_px=keypoints)
 
 
 def _between(
     t_s: Float[Real, "N"], wanted_s: Float[Real, "M"]
 ) -> tuple[Int[npt.NDArray[np.intp], "M"], Float[Real, "M"]]:
+    """The instant before each wanted time, and the share of the interval to the next one."""
     low = np.clip(np.searchsorted(t_s, wanted_s, side="right") - 1, 0, len(t_s) - 2)
     share = (wanted_s - t_s[low]) / np.maximum(t_s[low + 1] - t_s[low], 1e-9)
     return low, np.clip(share, -1.0, 2.0)

@@ -1,7 +1,7 @@
 """Reprojection residuals of joints in V cameras, and their derivatives.
 
-Residuals are in standard deviations of a keypoint, which are a share of the person's extent in a
-view.
+Residuals are in standard deviations of a keypoint. The standard deviation is a share of the
+person's extent in the view.
 """
 
 from dataclasses import dataclass, replace
@@ -18,24 +18,24 @@ from cvsf.shapes import Float
 Real = npt.NDArray[np.float64]
 
 CAUCHY = 6.0
-"""Squared residual, in standard deviations, at which a keypoint weighs half (Cauchy's kernel); a
+"""Squared residual, in standard deviations, at which a keypoint has weight 1/2 (Cauchy kernel); a
 guess, not measured."""
-_EXTENT = 3.0  # a person is this many times the spread of their joints; a guess, not measured
+_EXTENT = 3.0  # of the person, over the standard deviation of the joints; a guess, not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightedKeypoints:
-    """Keypoints with the weight and the standard deviation that a robust solver needs."""
+    """Keypoints with their weights and standard deviation, for a robust solver."""
 
     keypoints_px: Float[Real, "N V J 2"]
     weight: Float[Real, "N V J"]
-    """0 is not seen."""
+    """0 is not observed."""
     extent_px: Float[Real, "N V"]
     """Size of the person in the view."""
     noise_share: float
     """Standard deviation of a keypoint over that extent."""
     velocity_px_s: Float[Real, "N V J 2"] | None = None
-    """Given where delays are estimated."""
+    """None unless delays are estimated."""
 
     @property
     def sigma_px(self) -> Float[Real, "N V"]:
@@ -60,7 +60,7 @@ class ReprojectionResiduals:
 
     residual: Float[Real, "N V J 2"]
     weight: Float[Real, "N V J"]
-    """That of the keypoint, times the robust weight."""
+    """Weight of the keypoint times its robust weight."""
     by_joint: Float[Real, "N V J 2 3"]
     by_camera: Float[Real, "N V J 2 9"] | None
     """By the columns of `cvsf.multiview.rig`."""
@@ -74,17 +74,19 @@ def reprojection_residuals(
     with_cameras: bool = False,
     robust: bool = True,
 ) -> ReprojectionResiduals:
-    """Residuals and derivatives of the projection; robust: weighed by Cauchy's kernel."""
+    """Residuals and derivatives of the projection; `robust` multiplies weights by the Cauchy
+    kernel's.
+    """
     local = rig.in_views(joints)
     depth = np.maximum(local[..., 2], NEAREST)
     flat = local[..., :2] / depth[..., None]
     square = np.square(flat).sum(-1)
-    bent = 1 + rig.radial[:, None] * square
+    distortion = 1 + rig.radial[:, None] * square
     per_sigma = (rig.focal_px / keypoints.sigma_px)[..., None]
-    projected = per_sigma[..., None] * bent[..., None] * flat
+    projected = per_sigma[..., None] * distortion[..., None] * flat
     observed = delay_corrected(keypoints, rig) - rig.centre_px[:, None]
     residual = projected - observed / keypoints.sigma_px[..., None, None]
-    by_flat = bent[..., None, None] * np.eye(2)
+    by_flat = distortion[..., None, None] * np.eye(2)
     if rig.radial.any():
         outer = flat[..., :, None] * flat[..., None, :]
         by_flat = by_flat + 2 * rig.radial[:, None, None, None] * outer
@@ -114,7 +116,7 @@ def reprojection_residuals(
 
 
 def delay_corrected(keypoints: WeightedKeypoints, rig: Rig) -> Float[Real, "N V J 2"]:
-    """The keypoints at the instants' own time, to first order in the cameras' delays."""
+    """The keypoints at the time of the instants, to first order in the cameras' delays."""
     if keypoints.velocity_px_s is None:
         return keypoints.keypoints_px
     return keypoints.keypoints_px - rig.delay_s[:, None, None] * keypoints.velocity_px_s
@@ -123,7 +125,7 @@ def delay_corrected(keypoints: WeightedKeypoints, rig: Rig) -> Float[Real, "N V 
 def _by_delay(
     keypoints: WeightedKeypoints, flat: Float[Real, "N V J 2"]
 ) -> Float[Real, "N V J 2 1"]:
-    """A camera that is late by d shows at t what happened at t + d."""
+    """Derivatives by the delay: a camera of delay d shows at stamp t what happened at t + d."""
     if keypoints.velocity_px_s is None:
         return np.zeros((*flat.shape, 1))
     return np.asarray((keypoints.velocity_px_s / keypoints.sigma_px[..., None, None])[..., None])
@@ -132,14 +134,14 @@ def _by_delay(
 def reprojection_cost(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
 ) -> Float[Real, "N"]:
-    """Cauchy's cost of every instant."""
-    apart = rig.project(joints) - delay_corrected(keypoints, rig)
-    square = np.square(apart / keypoints.sigma_px[..., None, None]).sum(-1)
+    """Cauchy cost of each instant."""
+    error = rig.project(joints) - delay_corrected(keypoints, rig)
+    square = np.square(error / keypoints.sigma_px[..., None, None]).sum(-1)
     return np.asarray((keypoints.weight * CAUCHY * np.log1p(square / CAUCHY)).sum((1, 2)))
 
 
 def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> WeightedKeypoints:
-    """The observations, each weighed by the square of its confidence."""
+    """The observations, each with the square of its confidence as weight."""
     weight = np.square(observations.confidence).astype(float)
     seen: npt.NDArray[np.bool_] = weight > 0
     keypoints = np.where(seen[..., None], observations.keypoints_px, 0.0)
@@ -158,24 +160,25 @@ def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> 
 def median_reprojection_px(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
 ) -> Float[Real, "N V"]:
-    """Median reprojection error of the joints in each view; NaN where the view saw none."""
-    apart = np.linalg.norm(rig.project(joints) - keypoints.keypoints_px, axis=-1)
+    """Median reprojection error of the joints in each view; NaN where none was observed."""
+    error = np.linalg.norm(rig.project(joints) - keypoints.keypoints_px, axis=-1)
     known: npt.NDArray[np.bool_] = keypoints.weight > 0
     count = known.sum(-1)[..., None]
     # numpy's nanmedian takes ten times as long for a single instant
-    ordered = np.sort(np.where(known, apart, np.inf), axis=-1)
+    ordered = np.sort(np.where(known, error, np.inf), axis=-1)
     middle = [np.take_along_axis(ordered, at, -1)[..., 0] for at in ((count - 1) // 2, count // 2)]
     return np.where(count[..., 0] > 0, (middle[0] + middle[1]) / 2, np.nan)
 
 
 def estimate_noise(keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]) -> float:
-    """The standard deviation over the extent, from the median residual.
+    """Standard deviation of a keypoint over the extent, from the median residual.
 
-    A joint takes three of the 2 V coordinates that V views observe of it.
+    The median of a 2D Gaussian's length is sigma sqrt(2 ln 2). Of the 2 V coordinates that V views
+    observe of a joint, three are fitted.
     """
-    apart = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)
+    error = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)
     known: npt.NDArray[np.bool_] = keypoints.weight > 0
     views = max(float(known.any(-1).sum(1).mean()), 2.0)
-    free = 2 * views / (2 * views - 3)
-    share = (apart / keypoints.extent_px[..., None])[known]
-    return float(np.median(share) / np.sqrt(2 * np.log(2)) * np.sqrt(free))
+    observed_over_free = 2 * views / (2 * views - 3)
+    share = (error / keypoints.extent_px[..., None])[known]
+    return float(np.median(share) / np.sqrt(2 * np.log(2)) * np.sqrt(observed_over_free))

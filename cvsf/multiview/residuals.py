@@ -1,6 +1,6 @@
-"""Residuals of joints: reprojection, bones that keep their length, the lifter's pose.
+"""Residuals of joints: reprojection, bones of constant length, the lifter's pose.
 
-Each kind adds to the normal equations of the joints, in its own standard deviations.
+Each kind is added to the normal equations of the joints, in its own standard deviations.
 """
 
 from dataclasses import dataclass, field
@@ -20,19 +20,19 @@ BONE_SIGMA, LIFTER_SIGMA = 0.06, 0.25
 """Standard deviations of a bone's length and of a joint of the lifter's pose, in mean bones (some
 0.3 m); guesses, not measured."""
 POSE_CAUCHY = 8.0
-"""Squared residual of a whole pose, in standard deviations, at which it weighs half (Cauchy's
-kernel); of the whole pose, because for a person upside down the lifter is wrong as a whole. A
+"""Squared residual of a whole pose, in standard deviations, at which it has weight 1/2 (Cauchy
+kernel). One weight for all joints: for a person upside down, the lifter is wrong in all of them. A
 guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bones:
-    """The bones of a body; a left bone and its right one share one of M lengths."""
+    """The bones of a body; a left bone and the right one share one of M lengths."""
 
     incidence: Float[Real, "B J"]
     """+1 at the child, -1 at the parent."""
     measure: Int[npt.NDArray[np.intp], "B"]
-    """Which of the M lengths is that of a bone."""
+    """Index of the bone's length, 0 to M - 1."""
     pairs: Float[Real, "B J*J"] = field(repr=False)
     """Outer products of incidence."""
 
@@ -77,26 +77,26 @@ class NormalEquations:
 
 
 def empty_normal(instants: int, joints: int) -> NormalEquations:
-    """Without any residual yet."""
+    """Normal equations without a residual."""
     size = 3 * joints
     return NormalEquations(np.zeros((instants, size, size)), np.zeros((instants, size)))
 
 
-def add_reprojection(normal: NormalEquations, seen: ReprojectionResiduals) -> None:
-    """Add the keypoints: a 3 x 3 block for each joint."""
-    instants, _, joints = seen.weight.shape
-    weighted = seen.weight[..., None, None] * seen.by_joint
-    blocks = np.einsum("nvjra,nvjrb->njab", weighted, seen.by_joint, optimize=True)
+def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) -> None:
+    """Add the reprojection residuals: a 3 x 3 block for each joint."""
+    instants, _, joints = residuals.weight.shape
+    weighted = residuals.weight[..., None, None] * residuals.by_joint
+    blocks = np.einsum("nvjra,nvjrb->njab", weighted, residuals.by_joint, optimize=True)
     each = np.arange(joints)
     matrix = normal.matrix.reshape(instants, joints, 3, joints, 3)
     matrix[:, each, :, each, :] += np.swapaxes(blocks, 0, 1)
-    normal.right -= np.einsum("nvjra,nvjr->nja", weighted, seen.residual).reshape(instants, -1)
+    normal.right -= np.einsum("nvjra,nvjr->nja", weighted, residuals.residual).reshape(instants, -1)
 
 
 def bone_residuals(
     bones: Bones, lengths: Float[Real, "M"], joints: Float[Real, "N J 3"]
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """How much longer than its length each bone is, and its direction."""
+    """Length of each bone minus its constant length, and its direction."""
     along = bones.incidence @ joints
     length = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
     return length - lengths[bones.measure], along / length[..., None]
@@ -109,7 +109,7 @@ def add_bones(
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """Add bones that keep their length (first-order); residuals and directions over sigma."""
+    """Add the bone residuals, linearised; returns residuals and directions over sigma."""
     instants, count = len(joints), joints.shape[1]
     extra, direction = bone_residuals(bones, lengths, joints)
     extra, direction = extra / sigma, direction / sigma
@@ -123,7 +123,7 @@ def add_bones(
 
 
 def lifted_target(body: Float[Real, "N J 3"], joints: Float[Real, "N J 3"]) -> Float[Real, "N J 3"]:
-    """The lifter's pose aligned with the joints found so far, rotation and shift only."""
+    """The lifter's pose, rigidly aligned with the present joints."""
     return align(body, joints).apply(body)
 
 
@@ -133,10 +133,10 @@ def add_lifted(
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> None:
-    """Add the lifter's pose, free in place and rotation, with one robust weight for all joints.
+    """Add the lifter's pose up to a rigid motion, with one robust weight for all joints.
 
-    The pose is aligned with these very joints, so moving or turning all of them together costs
-    nothing to first order: those six directions are projected out (variable projection).
+    The pose is aligned with these joints, so a rigid motion of all of them costs nothing to first
+    order: its six directions are projected out (variable projection).
     """
     instants, count = joints.shape[:2]
     away = joints - joints.mean(1, keepdims=True)
@@ -154,6 +154,6 @@ def add_lifted(
 def lifted_cost(
     target: Float[Real, "N J 3"], joints: Float[Real, "N J 3"], sigma: float
 ) -> Float[Real, "N"]:
-    """Cauchy's cost of every instant's whole pose."""
+    """Cauchy cost of the whole pose of each instant."""
     square = np.square((joints - target) / sigma).sum((1, 2))
     return np.asarray(POSE_CAUCHY * np.log1p(square / POSE_CAUCHY))

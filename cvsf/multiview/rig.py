@@ -1,8 +1,8 @@
-"""The cameras of a session: where they stand, how they look, and how precisely that is known.
+"""The cameras of a session: extrinsics, intrinsics and their standard deviations.
 
-A point X of the world is at x = R X + t in the axes of a view, and is seen at
-centre + focal (1 + k1 r^2) (x, y) / z in its picture, r the length of (x, y) / z (OpenCV's model
-with k1 alone). View axes: x right, y down, z forward.
+A point X of the world has coordinates (x, y, z) = R X + t in the axes of a view and the pixel
+centre + focal (1 + k1 r^2) (x, y) / z, r the length of (x, y) / z (OpenCV's model with k1 alone).
+View axes: x right, y down, z forward.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.multiview.triangulation import projection_of
 from cvsf.shapes import Float
 from cvsf.skeleton import JointSet, joint_set
@@ -22,13 +22,13 @@ Rows = int | slice | npt.NDArray[Any]
 
 SCHEMA = 1
 ROTATION, CENTRE, FOCAL, RADIAL, DELAY = slice(0, 3), slice(3, 6), 6, 7, 8
-"""Columns of a camera in a solver: a rotation vector in its own axes (rad), its centre (the
-world's unit), log focal length, k1, delay (s)."""
+"""Columns of a camera in a solver: rotation vector in its own axes (rad), centre (in the world's
+unit), log focal length, k1, delay (s)."""
 COLUMNS = 9
 NEAREST = 0.3
-"""Depth that a projected point has at least, in the world's unit; a guess, not measured. A metre
-and a mean bone (some 0.3 m) are both larger: no person stands that near to a camera."""
-_UNDISTORT_ROUNDS = 8
+"""Least depth of a projected point, in the world's unit (a metre, or a mean bone of some 0.3 m): no
+person is that near to a camera. A guess, not measured."""
+_UNDISTORT_ROUNDS = 8  # a guess, not measured
 _PER_INSTANT = ("view_from_world", "translation", "focal_px")
 
 
@@ -48,7 +48,7 @@ class Rig:
     radial: Float[Real, "V"]
     """k1."""
     delay_s: Float[Real, "V"]
-    """What a camera shows happened that much later than its stamps."""
+    """Time offset: a picture was taken that much later than its stamp."""
 
     @classmethod
     def pinhole(
@@ -79,12 +79,12 @@ class Rig:
 
     @property
     def centres(self) -> Float[Real, "*N V 3"]:
-        """Where the cameras stand in the world."""
+        """Camera centres in the world."""
         return np.asarray(-np.einsum("...vji,...vj->...vi", self.view_from_world, self.translation))
 
     @property
     def log_focal(self) -> Float[Real, "*N V"]:
-        """What a solver adds to."""
+        """Logarithm of the focal length, as solvers use it."""
         return np.asarray(np.log(self.focal_px))
 
     @property
@@ -99,26 +99,26 @@ class Rig:
         """Pixels of joints in the world."""
         local = self.in_views(joints)
         flat = local[..., :2] / np.maximum(local[..., 2:], NEAREST)
-        bent = 1 + self.radial[:, None] * np.square(flat).sum(-1)
+        distortion = 1 + self.radial[:, None] * np.square(flat).sum(-1)
         return np.asarray(
-            self.focal_px[..., None, None] * bent[..., None] * flat + self.centre_px[:, None]
+            self.focal_px[..., None, None] * distortion[..., None] * flat + self.centre_px[:, None]
         )
 
     def in_views(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 3"]:
         """Joints of the world in the axes of each view."""
-        turned = joints[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
-        return np.asarray(turned + self.translation[..., None, :])
+        rotated = joints[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
+        return np.asarray(rotated + self.translation[..., None, :])
 
     def undistorted(self, keypoints_px: Float[np.ndarray, "N V J 2"]) -> Float[Real, "N V J 2"]:
-        """Where keypoints would be seen through a lens without distortion."""
+        """The keypoints as a lens without distortion would show them."""
         flat = (keypoints_px - self.centre_px[:, None]) / self.focal_px[..., None, None]
-        straight = flat
+        undistorted = flat
         for _ in range(_UNDISTORT_ROUNDS if self.radial.any() else 0):
-            bent = 1 + self.radial[:, None] * np.square(straight).sum(-1)
-            straight = flat / np.maximum(bent[..., None], 0.5)
-        return np.asarray(straight * self.focal_px[..., None, None] + self.centre_px[:, None])
+            distortion = 1 + self.radial[:, None] * np.square(undistorted).sum(-1)
+            undistorted = flat / np.maximum(distortion[..., None], 0.5)
+        return np.asarray(undistorted * self.focal_px[..., None, None] + self.centre_px[:, None])
 
-    def moved(self, R: Float[Real, "3 3"], shift: Float[Real, "3"], scale: float) -> Self:
+    def transformed(self, R: Float[Real, "3 3"], shift: Float[Real, "3"], scale: float) -> Self:
         """The same cameras in a world where X becomes scale * R @ X + shift."""
         rotation = self.view_from_world @ R.T
         return replace(
@@ -128,12 +128,12 @@ class Rig:
         )
 
     def stepped(self, step: Float[Real, "*N V 9"]) -> Self:
-        """The cameras after a step of a solver, in its columns; k1 and delay take that of the
-        first instant.
+        """The cameras after a step of a solver, in its columns; the steps of k1 and delay are those
+        of the first instant.
         """
-        turned = turn(step[..., ROTATION])
-        rotation = turned @ self.view_from_world
-        shift = turned @ self.translation[..., None] - rotation @ step[..., CENTRE, None]
+        step_rotation = rotation_from_vector(step[..., ROTATION])
+        rotation = step_rotation @ self.view_from_world
+        shift = step_rotation @ self.translation[..., None] - rotation @ step[..., CENTRE, None]
         shared = step.reshape(-1, *step.shape[-2:])[0]
         return replace(
             self,
@@ -145,9 +145,7 @@ class Rig:
         )
 
     def rows(self, rows: Rows) -> Self:
-        """Panning cameras at some instants, or at one as if they stood still; still ones as they
-        are.
-        """
+        """Panning cameras at some instants, or at one as still cameras; still cameras unchanged."""
         if not self.is_panning:
             return self
         return replace(self, **{name: getattr(self, name)[rows] for name in _PER_INSTANT})
@@ -162,7 +160,7 @@ class Rig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """The athlete's bone lengths, in the unit of the rig that was found with them."""
+    """The athlete's bone lengths, in the unit of the rig they were estimated with."""
 
     joint_set: JointSet
     bones: Float[Real, "B"]
@@ -175,60 +173,61 @@ class Uncertainty:
 
     rotation_deg: Float[Real, "V"]
     position_share: Float[Real, "V"]
-    """Of the distance between the camera and where the person was."""
+    """Of the centre, over the mean distance of the person."""
     focal_share: Float[Real, "V"]
     reprojection_px: Float[Real, "V"]
-    """Median reprojection error over the joints seen."""
+    """Median reprojection error over the observed joints."""
     reprojection_share: Float[Real, "V"]
     """The same over the person's extent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A rig, the body it was found from, and how precisely it is known."""
+    """A rig, the body it was estimated with, and the standard deviations."""
 
     rig: Rig
     body: Body
     uncertainty: Uncertainty
-    instants: int  # how many it was found from
-    noise_share: float  # standard deviation of 2D over the person's extent
-    mirrored: bool = False  # the lifter takes near for far: its poses are mirrored before use
+    instants: int  # that it was estimated from
+    noise_share: float  # standard deviation of a keypoint over the person's extent
+    mirrored: bool = False  # the lifter's poses are reflected in depth before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
     def rows(self, rows: Rows) -> Self:
-        """With the rig's `rows`."""
+        """The calibration with `rows` of its rig."""
         return replace(self, rig=self.rig.rows(rows))
 
 
-def to_plain(found: Calibration) -> dict[str, Any]:
-    """The content of `cameras.json` of a session."""
+def to_plain(calibration: Calibration) -> dict[str, Any]:
+    """The content of a session's `cameras.json`."""
     return {
         "schema": SCHEMA,
-        "scale_source": found.scale_source,
-        "instants": found.instants,
-        "mirrored": found.mirrored,
-        "noise_share": found.noise_share,
-        "cameras": list(found.rig.cameras),
-        "rig": {name: getattr(found.rig, name).tolist() for name in _RIG_ARRAYS},
-        "joint_set": found.body.joint_set.name,
-        "bones": found.body.bones.tolist(),
+        "scale_source": calibration.scale_source,
+        "instants": calibration.instants,
+        "mirrored": calibration.mirrored,
+        "noise_share": calibration.noise_share,
+        "cameras": list(calibration.rig.cameras),
+        "rig": {name: getattr(calibration.rig, name).tolist() for name in _RIG_ARRAYS},
+        "joint_set": calibration.body.joint_set.name,
+        "bones": calibration.body.bones.tolist(),
         "sureness": {
-            name: getattr(found.uncertainty, name).tolist() for name in _UNCERTAINTY_ARRAYS
+            name: getattr(calibration.uncertainty, name).tolist() for name in _UNCERTAINTY_ARRAYS
         },
     }
 
 
 def from_plain(plain: dict[str, Any]) -> Calibration:
-    """Read what `to_plain` wrote; raises ValueError with what does not fit."""
+    """The calibration that `to_plain` wrote; ValueError names what does not fit."""
     try:
         if plain["schema"] != SCHEMA:
             raise ValueError(f"cameras have schema {plain['schema']}, expected {SCHEMA}")
         rig = {name: np.array(plain["rig"][name], float) for name in _RIG_ARRAYS}
         if len(set(plain["cameras"])) != len(plain["cameras"]):
-            raise ValueError("cameras have the same name twice")
+            raise ValueError("two cameras have the same name")
         _require_shapes(rig, len(plain["cameras"]))
-        found = plain["sureness"]
-        deviations = {name: np.array(found[name], float) for name in _UNCERTAINTY_ARRAYS}
+        deviations = {
+            name: np.array(plain["sureness"][name], float) for name in _UNCERTAINTY_ARRAYS
+        }
         return Calibration(
             rig=Rig(cameras=tuple(plain["cameras"]), **rig),
             body=Body(
@@ -241,7 +240,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             scale_source=str(plain["scale_source"]),
         )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"cameras lack or garble {error}") from error
+        raise ValueError(f"cameras: {error} is missing or malformed") from error
 
 
 def _require_shapes(rig: dict[str, Real], views: int) -> None:
@@ -260,9 +259,9 @@ def _require_shapes(rig: dict[str, Real], views: int) -> None:
         wanted = (*instants, *shape) if per_instant else shape
         if rig[name].shape != wanted or not np.isfinite(rig[name]).all():
             raise ValueError(f"cameras: {name} is {rig[name].shape}, expected numbers {wanted}")
-    turned = rig["view_from_world"]
-    if not np.allclose(turned @ np.swapaxes(turned, -1, -2), np.eye(3), atol=1e-3):
-        raise ValueError("cameras: view_from_world holds what is no rotation")
+    rotation = rig["view_from_world"]
+    if not np.allclose(rotation @ np.swapaxes(rotation, -1, -2), np.eye(3), atol=1e-3):
+        raise ValueError("cameras: view_from_world is not a rotation")
 
 
 _RIG_ARRAYS = (

@@ -29,7 +29,7 @@ def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
     return np.stack(rows, -1).reshape(*vector.shape[:-1], 3, 3)
 
 
-def turn(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
+def rotation_from_vector(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
     """Rodrigues' formula: the rotation about `vector` by its length in radians."""
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
     cross = skew(vector)
@@ -38,29 +38,31 @@ def turn(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
     return np.asarray(np.eye(3) + sine * cross + versed * (cross @ cross))
 
 
-def turned_by(
+def rotation_vector_between(
     to: Float[Real, "*batch 3 3"], start: Float[Real, "*#batch 3 3"]
 ) -> Float[Real, "*batch 3"]:
-    """The vectors with `turn(vector) @ start` equal to `to`, for angles below 180 degrees."""
-    between = to @ np.swapaxes(start, -1, -2)
-    lean = np.stack(
+    """The vectors for which `rotation_from_vector(vector) @ start` is `to`; angles below 180
+    degrees.
+    """
+    relative = to @ np.swapaxes(start, -1, -2)
+    axis = np.stack(
         [
-            between[..., 2, 1] - between[..., 1, 2],
-            between[..., 0, 2] - between[..., 2, 0],
-            between[..., 1, 0] - between[..., 0, 1],
+            relative[..., 2, 1] - relative[..., 1, 2],
+            relative[..., 0, 2] - relative[..., 2, 0],
+            relative[..., 1, 0] - relative[..., 0, 1],
         ],
         -1,
     )
-    sine = np.linalg.norm(lean, axis=-1) / 2
-    cosine = (np.trace(between, axis1=-2, axis2=-1) - 1) / 2
+    sine = np.linalg.norm(axis, axis=-1) / 2
+    cosine = (np.trace(relative, axis1=-2, axis2=-1) - 1) / 2
     angle = np.arctan2(sine, cosine)
-    return np.asarray((angle / np.maximum(sine, _TINY) / 2)[..., None] * lean)
+    return np.asarray((angle / np.maximum(sine, _TINY) / 2)[..., None] * axis)
 
 
 def angle_between(
     a: Float[Real, "*#batch 3 3"], b: Float[Real, "*#batch 3 3"]
 ) -> Float[Real, "*batch"]:
-    """Degrees between rotations."""
+    """Angle between rotations, in degrees."""
     trace = np.einsum("...ij,...ij->...", a, b)
     return np.asarray(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
 
@@ -74,8 +76,8 @@ class Similarity(NamedTuple):
 
     def apply(self, points: Float[Real, "*#batch J 3"]) -> Float[Double, "*batch J 3"]:
         """The points after the similarity."""
-        turned = points @ np.swapaxes(self.R, -1, -2)
-        return np.asarray(self.scale[..., None, None] * turned + self.t[..., None, :], float)
+        rotated = points @ np.swapaxes(self.R, -1, -2)
+        return np.asarray(self.scale[..., None, None] * rotated + self.t[..., None, :], float)
 
 
 def align(
@@ -85,26 +87,26 @@ def align(
     *,
     scale: bool = False,
 ) -> Similarity:
-    """The similarity that brings points nearest to others in the least squares (Umeyama 1991).
+    """The similarity from source to target with the least sum of squared distances (Umeyama 1991).
 
-    No mirror. Points of weight 0 are left out and may be NaN. Without `scale` it is rigid, of
-    scale 1.
+    Reflections are excluded. Points of weight 0 are left out and may be NaN. Without `scale` it is
+    rigid, of scale 1.
     """
     each: Real | float = 1.0
     if weight is None:
-        middle, centre = source.mean(-2), target.mean(-2)
+        source_mean, target_mean = source.mean(-2), target.mean(-2)
     else:
         each = weight[..., None]
         total = np.maximum(each.sum(-2), _TINY)
         source, target = (np.where(each > 0, points, 0.0) for points in (source, target))
-        middle, centre = ((each * points).sum(-2) / total for points in (source, target))
-    from_ = source - middle[..., None, :]
-    to = each * (target - centre[..., None, :])
+        source_mean, target_mean = ((each * points).sum(-2) / total for points in (source, target))
+    from_ = source - source_mean[..., None, :]
+    to = each * (target - target_mean[..., None, :])
     R = np.asarray(nearest_rotation(np.swapaxes(to, -1, -2) @ from_), float)
-    size = np.ones(R.shape[:-2])
+    factor = np.ones(R.shape[:-2])
     if scale:
         spread = (each * np.square(from_)).sum((-2, -1))
-        turned = from_ @ np.swapaxes(R, -1, -2)
-        size = (turned * to).sum((-2, -1)) / np.maximum(spread, _TINY)
-    shift = centre - size[..., None] * (R @ middle[..., None])[..., 0]
-    return Similarity(np.asarray(size, float), R, np.asarray(shift, float))
+        rotated = from_ @ np.swapaxes(R, -1, -2)
+        factor = (rotated * to).sum((-2, -1)) / np.maximum(spread, _TINY)
+    t = target_mean - factor[..., None] * (R @ source_mean[..., None])[..., 0]
+    return Similarity(np.asarray(factor, float), R, np.asarray(t, float))

@@ -1,6 +1,7 @@
-"""Robust triangulation with known cameras, the limit in every bench.
+"""Robust triangulation with known cameras: the limit that benches compare with.
 
-A view weighs by its confidence and by Cauchy's kernel on its residual; a joint needs two views.
+Linear triangulation (Hartley and Sturm 1997) with IRLS: a view's weight is the square of its
+confidence times that of the Cauchy kernel. A joint needs two views.
 """
 
 from typing import Any
@@ -14,10 +15,10 @@ Real = npt.NDArray[np.floating[Any]]
 
 _ROUNDS = 8
 _OUTLIER = 3.0
-"""Residual, over the median, that weighs half: 2.5 standard deviations of Gaussian noise; a guess,
-not measured."""
+"""Residual, over the median, of weight 1/2: 2.5 standard deviations of Gaussian noise. A guess, not
+measured."""
 _LEAST_SHARE = 0.01
-"""Residual, over the pose's extent in a view, that is never an outlier; a guess, not measured."""
+"""Least residual of weight 1/2, over the pose's extent in the view; a guess, not measured."""
 
 
 def projection_of(
@@ -27,12 +28,12 @@ def projection_of(
     centre_px: Float[Real, "*#batch 2"],
 ) -> Float[Real, "*batch 3 4"]:
     """Camera matrices of x = K (R X + t) with square pixels."""
-    outside = np.concatenate([rotation, translation[..., None]], -1)
-    inside = np.zeros((*np.shape(focal_px), 3, 3))
-    inside[..., 0, 0] = inside[..., 1, 1] = focal_px
-    inside[..., :2, 2] = centre_px
-    inside[..., 2, 2] = 1
-    return np.asarray(inside @ outside)
+    extrinsics = np.concatenate([rotation, translation[..., None]], -1)
+    intrinsics = np.zeros((*np.shape(focal_px), 3, 3))
+    intrinsics[..., 0, 0] = intrinsics[..., 1, 1] = focal_px
+    intrinsics[..., :2, 2] = centre_px
+    intrinsics[..., 2, 2] = 1
+    return np.asarray(intrinsics @ extrinsics)
 
 
 def triangulate(
@@ -40,7 +41,7 @@ def triangulate(
     confidence: Float[Real, "N V J"],
     projection: Float[Real, "*#N V 3 4"],
 ) -> Float[Real, "N J 3"]:
-    """Joints in the world; NaN where fewer than two views saw the joint.
+    """Joints in the world; NaN where fewer than two views observed the joint.
 
     `projection` has no leading axis for cameras that stand still.
     """
@@ -48,8 +49,8 @@ def triangulate(
     seen = confidence > 0
     points = np.where(seen[..., None], keypoints_px, 0.0)
     extent_px = np.maximum(_extent(keypoints_px, seen), 1.0 / _LEAST_SHARE)
-    # rows of A (X, 1) = 0, at most of unit length, so that a view does not weigh by its focal
-    # length
+    # rows of A (X, 1) = 0, divided by the focal length, on which the weight of a view must not
+    # depend
     rows = points[..., None] * projection[..., 2:, :] - projection[..., :2, :]
     rows = rows / np.linalg.norm(projection[..., :2, :3], axis=-1)[..., None]
     weight = np.where(seen, np.square(confidence), 0.0)
@@ -64,7 +65,7 @@ def triangulate(
 
 
 def _solve(rows: Float[Real, "N V J 2 4"], weight: Float[Real, "N V J"]) -> Float[Real, "N J 3"]:
-    """Least squares over the views."""
+    """The joints that solve the rows in the least squares."""
     a, b = rows[..., :3], -rows[..., 3]
     normal = np.einsum("nvj,nvjri,nvjrk->njik", weight, a, a)
     right = np.einsum("nvj,nvjri,nvjr->nji", weight, a, b)
@@ -85,7 +86,7 @@ def _project(
 def _extent(
     keypoints_px: Float[Real, "N V J 2"], seen: Bool[npt.NDArray[np.bool_], "N V J"]
 ) -> Float[Real, "N V 1"]:
-    """Diagonal of the box around the joints that were seen."""
+    """Diagonal of the bounding box of the observed joints."""
     low = np.where(seen[..., None], keypoints_px, np.inf).min(-2)
     high = np.where(seen[..., None], keypoints_px, -np.inf).max(-2)
     return np.asarray(np.where(seen.any(-1), np.linalg.norm(high - low, axis=-1), 0.0)[..., None])

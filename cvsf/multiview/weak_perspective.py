@@ -1,7 +1,7 @@
-"""Where a body's root is in a view, by its size in the picture: weak perspective.
+"""The position of a body in a view from its size in the picture: weak perspective.
 
-A view is taken for a scaled orthography about the person (Tomasi and Kanade 1992). Bodies are the
-lifter's mean poses at unit scale: the mean bone is 1.
+The camera is a scaled orthography about the person (Tomasi and Kanade 1992). Bodies are the mean of
+the lifter's poses at unit scale: the mean bone is 1.
 """
 
 import numpy as np
@@ -40,8 +40,8 @@ def roots_in_views(
     view_from_world: Float[Real, "*#N V 3 3"],
     focal_px: Float[Real, "*#N V"],
 ) -> tuple[Float[Real, "N V 3"], Bool[npt.NDArray[np.bool_], "N V"]]:
-    """The body's origin in the axes of each view, by its size there; and whether the view saw
-    enough joints for that (else the distance is 1).
+    """The body's root in the axes of each view, its depth from the size of the person; and whether
+    enough joints were observed for that (else the depth is 1).
     """
     local = body[:, None] @ np.swapaxes(view_from_world, -1, -2)
     weight = keypoints.weight[..., None]
@@ -54,7 +54,7 @@ def roots_in_views(
         (weight * np.square(spread)).sum((2, 3))
         / np.maximum((weight * np.square(flat)).sum((2, 3)), 1e-9)
     )
-    sized: npt.NDArray[np.bool_] = (keypoints.weight > 0).sum(-1) >= _LEAST_JOINTS
-    depth = np.where(sized, focal_px / np.maximum(scale, 1e-6), 1.0)
+    has_size: npt.NDArray[np.bool_] = (keypoints.weight > 0).sum(-1) >= _LEAST_JOINTS
+    depth = np.where(has_size, focal_px / np.maximum(scale, 1e-6), 1.0)
     aside = (centre - centre_px) / focal_px[..., None] * depth[..., None]
-    return np.concatenate([aside, depth[..., None]], -1) - middle, sized
+    return np.concatenate([aside, depth[..., None]], -1) - middle, has_size

@@ -1,6 +1,6 @@
-"""Outliers of a detector: left taken for right, and a view that shows another person.
+"""Outliers of a detector: left-right swaps, and views that show another person.
 
-Both are decided by the joints that all views together give, never by one view alone.
+Both are detected from the joints that all views together give.
 """
 
 from collections.abc import Callable
@@ -27,26 +27,26 @@ Solve = Callable[
 ]
 """Keypoints of some instants, their rows and a first guess to a solution."""
 
-_SWAP_GAIN = 10.0  # of the cost: what a left-right swap must save; a guess, not measured
+_SWAP_GAIN = 10.0  # by which a left-right swap must lower the cost; a guess, not measured
 _REJECTED = 6.0
-"""Median residual of a view, in standard deviations, from which it may be rejected; a guess, not
+"""Least median residual of a view that may be rejected, in standard deviations; a guess, not
 measured."""
-_LEAST_VIEWS = 3  # that an instant needs before one of them can be rejected
+_LEAST_VIEWS = 3  # of an instant of which one can be rejected
 
 
 def correct_side_swaps(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"], joint_set: JointSet
 ) -> tuple[WeightedKeypoints, Bool[npt.NDArray[np.bool_], "N"]]:
-    """Left and right swapped wherever that fits the joints better, and at which instants."""
+    """The keypoints, left and right swapped where that lowers the cost, and at which instants."""
     other = list(joint_set.mirrored)
     projected = rig.project(joints)
     as_is = _cost(keypoints, projected, keypoints.keypoints_px, keypoints.weight)
     weight = keypoints.weight[..., other]
     swapped = _cost(keypoints, projected, keypoints.keypoints_px[..., other, :], weight)
     # of both joints of a pair together
-    saved = (as_is - swapped) + (as_is - swapped)[..., other]
-    both: npt.NDArray[np.bool_] = np.minimum(keypoints.weight, weight) > 0
-    swap = both & (saved > _SWAP_GAIN) & (np.array(other) != np.arange(len(other)))
+    gain = (as_is - swapped) + (as_is - swapped)[..., other]
+    observed: npt.NDArray[np.bool_] = np.minimum(keypoints.weight, weight) > 0
+    swap = observed & (gain > _SWAP_GAIN) & (np.array(other) != np.arange(len(other)))
     corrected = replace(
         keypoints,
         keypoints_px=np.where(
@@ -60,14 +60,15 @@ def correct_side_swaps(
 def reject_views(
     keypoints: WeightedKeypoints, rig: Rig, solution: Solution, solve: Solve
 ) -> tuple[WeightedKeypoints, Solution]:
-    """Instants with a view that does not fit as a whole, solved again without each view in turn.
+    """Solve instants with a view of large error again, without each of their views in turn.
 
-    The rejected view is the one without which all keypoints, its own among them, fit best.
+    The rejected view is the one without which the cost of all keypoints, its own among them, is
+    least; none if the cost is not lower without any.
     """
     joints, deviation = solution
-    off = median_reprojection_px(keypoints, rig, joints) / keypoints.sigma_px
-    several = np.isfinite(off).sum(1) >= _LEAST_VIEWS
-    rows = np.flatnonzero(several & (np.nan_to_num(off).max(1) > _REJECTED))
+    error = median_reprojection_px(keypoints, rig, joints) / keypoints.sigma_px
+    several = np.isfinite(error).sum(1) >= _LEAST_VIEWS
+    rows = np.flatnonzero(several & (np.nan_to_num(error).max(1) > _REJECTED))
     if not len(rows):
         return keypoints, solution
     some, cameras = keypoints.take(rows), rig.rows(rows)
@@ -75,12 +76,12 @@ def reject_views(
     best, best_deviation = joints[rows], deviation[rows]
     least = reprojection_cost(some, cameras, joints[rows])
     rejected = np.full(len(rows), -1)
-    for view in range(off.shape[1]):
+    for view in range(error.shape[1]):
         weight = some.weight.copy()
         weight[:, view] = 0
         tried, tried_deviation = solve(replace(some, weight=weight), rows, joints[rows])
         cost = reprojection_cost(some, cameras, tried)
-        better = (cost < least) & np.isfinite(off[rows, view])
+        better = (cost < least) & np.isfinite(error[rows, view])
         least = np.where(better, cost, least)
         best = np.where(better[:, None, None], tried, best)
         best_deviation = np.where(better[:, None], tried_deviation, best_deviation)

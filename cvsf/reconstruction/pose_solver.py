@@ -1,8 +1,7 @@
-"""Joints from keypoints, bones and the lifter's pose, with known cameras.
+"""Joints from keypoints, bone lengths and the lifter's pose, with known cameras.
 
-Iteratively reweighted Gauss-Newton from the lifter's pose. The first rounds weigh all keypoints
-alike, later ones by Cauchy's kernel of a noise that falls (graduated non-convexity, Yang et al.
-2020).
+IRLS Gauss-Newton from the lifter's pose. The first rounds have no robust weights, later ones those
+of a Cauchy kernel whose sigma falls (graduated non-convexity, Yang et al. 2020).
 """
 
 from dataclasses import dataclass, replace
@@ -34,13 +33,13 @@ Real = npt.NDArray[np.float64]
 
 ROUNDS = 9
 _PLAIN_ROUNDS, _PLAIN_NOISE = 2, 0.02
-"""Rounds without robust weights, and their noise: the lifter's pose may be far off where all views
-agree. Guesses, not measured."""
+"""Rounds without robust weights, and their noise: the first guess may have a large error though all
+views agree. Guesses, not measured."""
 _FIRST_NOISE = 0.05
-"""Of the person's extent, falling to the calibration's own; a guess, not measured."""
-_DAMPING = 1e-3  # a guess, not measured
+"""Of the person's extent, falling to that of the calibration; a guess, not measured."""
+_DAMPING = 1e-3  # over the information of a bone; a guess, not measured
 _DEPTH_WEIGHT = 0.01
-"""Weight of a distance from the person's size against a direction; a guess, not measured."""
+"""Weight of a depth from the person's size relative to a direction; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class BodyPrior:
     bones: Bones
     lengths: Float[Real, "M"]
     body: Float[Real, "N J 3"]
-    """The lifter's pose in the axes of the world, its place free."""
+    """The lifter's pose in world axes; its position has no meaning."""
     bone_sigma: float
     lifter_sigma: float
 
@@ -61,7 +60,7 @@ def body_prior(
     view_from_world: Float[Real, "*#N V 3 3"],
     lengths: Float[Real, "M"],
 ) -> BodyPrior:
-    """From bone lengths and the lifter's outputs."""
+    """The prior from bone lengths and the lifter's outputs."""
     bones = bones_of(observations.joint_set)
     unit = float(lengths[bones.measure].mean())
     return BodyPrior(
@@ -77,7 +76,9 @@ def body_prior(
 def body_in_world(
     observations: LiftedObservations, view_from_world: Float[Real, "*#N V 3 3"]
 ) -> Float[Real, "N J 3"]:
-    """The lifter's mean pose, rotated by the chordal mean over the views; the mean bone is 1."""
+    """The lifter's mean pose in world axes, its rotation the chordal mean over the views; the mean
+    bone is 1.
+    """
     weight = observations.confidence.mean(-1)[..., None, None]
     by_view = np.swapaxes(view_from_world, -1, -2) @ observations.view_from_canonical
     world_from_canonical = nearest_rotation((weight * by_view).sum(1) + 1e-9 * np.eye(3))
@@ -87,24 +88,24 @@ def body_in_world(
 def estimate_roots(
     keypoints: WeightedKeypoints, rig: Rig, body: Float[Real, "N J 3"]
 ) -> Float[Real, "N 3"]:
-    """The body's origin in the world: where the views' rays cross, and by its size in each."""
-    inside, sized = roots_in_views(
+    """The body's root in the world, from the rays of the views and the person's size in each."""
+    in_views, has_size = roots_in_views(
         keypoints, rig.centre_px, body, rig.view_from_world, rig.focal_px
     )
-    away = (inside[..., None, :] @ rig.view_from_world)[..., 0, :]
+    away = (in_views[..., None, :] @ rig.view_from_world)[..., 0, :]
     ray = away / np.linalg.norm(away, axis=-1, keepdims=True)
     outer = ray[..., :, None] * ray[..., None, :]
     weight = keypoints.weight.sum(-1)[..., None, None]
-    information = weight * (np.eye(3) - (1 - _DEPTH_WEIGHT * sized[..., None, None]) * outer)
+    information = weight * (np.eye(3) - (1 - _DEPTH_WEIGHT * has_size[..., None, None]) * outer)
     right = np.einsum("nvij,nvj->ni", information, away + rig.centres)
-    whole = information.sum(1) + 1e-9 * np.eye(3)
-    return np.asarray(np.linalg.solve(whole, right[..., None])[..., 0])
+    total = information.sum(1) + 1e-9 * np.eye(3)
+    return np.asarray(np.linalg.solve(total, right[..., None])[..., 0])
 
 
 def solve_with_rejection(
     keypoints: WeightedKeypoints, rig: Rig, prior: BodyPrior, rounds: int = ROUNDS
 ) -> tuple[WeightedKeypoints, Solution]:
-    """Solve, reject views, correct left-right swaps and solve those instants again.
+    """Solve, reject views, correct left-right swaps, and solve the corrected instants again.
 
     Returns the corrected keypoints, of weight 0 where rejected, and the solution.
     """
@@ -133,16 +134,16 @@ def solve(
     joints: Float[Real, "N J 3"],
     rounds: int = ROUNDS,
 ) -> Solution:
-    """Joints and their deviations, by Gauss-Newton from a first guess."""
+    """Joints and their standard deviations, by IRLS Gauss-Newton from a first guess."""
     instants, count = joints.shape[:2]
     each = np.arange(3 * count)
     last = keypoints.noise_share
     noises = np.geomspace(max(_FIRST_NOISE, last), last, rounds - _PLAIN_ROUNDS - 1)
-    for turn, noise in enumerate((*[_PLAIN_NOISE] * _PLAIN_ROUNDS, *noises, last)):
-        now = replace(keypoints, noise_share=float(noise))
+    for number, noise in enumerate((*[_PLAIN_NOISE] * _PLAIN_ROUNDS, *noises, last)):
+        at_noise = replace(keypoints, noise_share=float(noise))
         normal = empty_normal(instants, count)
-        robust = turn >= _PLAIN_ROUNDS
-        add_reprojection(normal, reprojection_residuals(now, rig, joints, robust=robust))
+        robust = number >= _PLAIN_ROUNDS
+        add_reprojection(normal, reprojection_residuals(at_noise, rig, joints, robust=robust))
         add_bones(normal, prior.bones, prior.lengths, joints, prior.bone_sigma)
         add_lifted(normal, lifted_target(prior.body, joints), joints, prior.lifter_sigma)
         normal.matrix[:, each, each] += _DAMPING * prior.bone_sigma**-2

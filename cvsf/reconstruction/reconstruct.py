@@ -1,7 +1,8 @@
-"""Joints of every instant in the world of known cameras, by keypoints, bones and the lifter's pose.
+"""Joints of every instant in the world of known cameras, from keypoints, bones and the lifter's
+pose.
 
-Bones and the lifter's pose determine a joint that no view saw, so one view still gives a whole
-skeleton; the joint's deviation is its precision.
+Where no view observed a joint, bone lengths and the lifter's pose determine it: one view is enough
+for a complete skeleton. The standard deviation of a joint is a measure of its precision.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import LiftedObservations, in_step
+from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.reprojection import median_reprojection_px, weighted_keypoints
 from cvsf.multiview.residuals import bones_of
 from cvsf.multiview.rig import Calibration
@@ -24,27 +25,27 @@ class Reconstruction:
     """Skeletons in the calibration's world and unit."""
 
     joints: Float[Real, "N J 3"]
-    """NaN where no view saw the person."""
+    """NaN where no view observed the person."""
     deviation: Float[Real, "N J"]
     """One standard deviation."""
     views_seen: Int[npt.NDArray[np.intp], "N J"]
-    """How many views saw the joint in that very instant."""
+    """Number of views that observed the joint at that instant."""
     residual_share: Float[Real, "N V"]
-    """Median reprojection error over the person's extent; NaN where not seen."""
+    """Median reprojection error over the person's extent; NaN where not observed."""
 
 
 def reconstruct(
     observations: LiftedObservations, calibration: Calibration, *, rounds: int = ROUNDS
 ) -> Reconstruction:
-    """Every instant's skeleton, from however many views saw it; 5 rounds come within 1 mm.
+    """The skeleton of every instant, from one view or more; 5 rounds come within 1 mm.
 
-    Views are the rig's: other cameras of the observations are left out, by name.
+    Cameras of the observations that are not in the rig are left out.
     """
     rig = calibration.rig
     if observations.cameras != rig.cameras:
         observations = observations.of_views([observations.cameras.index(c) for c in rig.cameras])
     observations = observations.mirrored() if calibration.mirrored else observations
-    keypoints = weighted_keypoints(in_step(observations, rig.delay_s), calibration.noise_share)
+    keypoints = weighted_keypoints(time_aligned(observations, rig.delay_s), calibration.noise_share)
     prior = calibrated_body_prior(observations, calibration)
     keypoints, (joints, deviation) = solve_with_rejection(keypoints, rig, prior, rounds)
     seen = keypoints.weight > 0
@@ -60,7 +61,7 @@ def reconstruct(
 
 
 def calibrated_body_prior(observations: LiftedObservations, calibration: Calibration) -> BodyPrior:
-    """With the calibration's bone lengths, in the unit of its world."""
+    """The prior with the calibration's bone lengths, in the unit of its world."""
     bones = bones_of(observations.joint_set)
     lengths = np.bincount(bones.measure, calibration.body.bones) / np.bincount(bones.measure)
     return body_prior(observations, calibration.rig.view_from_world, lengths)

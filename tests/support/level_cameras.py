@@ -5,7 +5,7 @@ import numpy as np
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
 from cvsf.multiview.rig import Rig
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.reconstruction.pose_solver import BodyPrior
 from cvsf.skeleton import H36M_16
@@ -15,7 +15,9 @@ from train.batches.probe_inputs import STANDING
 def rotations_around(angle: Real) -> Real:
     """`view_from_world` (V, 3, 3) of level cameras at these angles (rad) around the z axis."""
     level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    return np.asarray(level @ turn(np.stack([0 * angle, 0 * angle, -angle], -1)), float)
+    return np.asarray(
+        level @ rotation_from_vector(np.stack([0 * angle, 0 * angle, -angle], -1)), float
+    )
 
 
 def rig_around(angle: Real) -> Rig:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cvsf.engine.engine import load_engine
 from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.multiview.rig import Calibration, Rig
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration
@@ -111,7 +111,9 @@ def _follow(world: Real, rotation: Real, shift: Real, t_s: Real) -> tuple[Real, 
     x, y, z = np.moveaxis(at[..., 0, :], -1, 0)
     pan, tilt = np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))
     zero = np.zeros_like(pan)
-    turned = turn(np.stack([tilt, zero, zero], -1)) @ turn(np.stack([zero, -pan, zero], -1))
+    turned = rotation_from_vector(np.stack([tilt, zero, zero], -1)) @ rotation_from_vector(
+        np.stack([zero, -pan, zero], -1)
+    )
     rotation = turned @ rotation
     focal = 1500 * (1 + 0.1 * np.sin(t_s[:, None] + np.arange(rotation.shape[1])))
     return rotation, -np.einsum("nvij,nvj->nvi", rotation, centres), focal

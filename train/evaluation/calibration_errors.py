@@ -15,7 +15,7 @@ from jaxtyping import Float
 from cvsf.calibration.metric_scale import SEGMENTS
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
-from cvsf.multiview.observations import LiftedObservations, in_step
+from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
@@ -145,7 +145,7 @@ def reprojection_px(
     seen = (observations.confidence > 0)[..., list(truth.scored)]
     ours = (
         calibration.rig.project(reconstruction.joints)
-        - in_step(observations, calibration.rig.delay_s).keypoints_px
+        - time_aligned(observations, calibration.rig.delay_s).keypoints_px
     )
     projected = truth.rig.project(_triangulated(observations, truth))
     theirs = projected - _undistorted(observations, truth)

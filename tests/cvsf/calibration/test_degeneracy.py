@@ -19,7 +19,11 @@ from tests.support.made_calibration import made_calibration
         ),
         ("position_share", 0.7, "distance of cam1 is known to 70%, expected 60%; let the"),
         ("rotation_deg", 8.6, "the direction of cam1 is known to 9 degrees, expected 8; let the"),
-        ("reprojection_share", 0.05, "cam1 does not fit the others: its joints are off by 5% of"),
+        (
+            "reprojection_share",
+            0.05,
+            "cam1 does not fit the others: its reprojection error is 5% of",
+        ),
     ],
 )
 def test_a_camera_beyond_a_limit_is_refused_with_its_name_and_the_limit(
@@ -33,7 +37,7 @@ def test_a_camera_beyond_a_limit_is_refused_with_its_name_and_the_limit(
 
 
 def test_views_that_do_not_fit_together_are_refused_with_how_far_2d_is_off() -> None:
-    with pytest.raises(Undetermined, match="2D is off by 6% of the person, expected at most 5%"):
+    with pytest.raises(Undetermined, match="the 2D error is 6% of the person, expected at most 5%"):
         refuse_uncertain(made_calibration(noise_share=0.06))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from cvsf.calibration.gravity import estimate_up
 from cvsf.multiview.rig import Real, Rig
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
 from tests.support.level_cameras import rotations_around
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -23,11 +23,11 @@ def rig(roll: Real | float = 0.0, tilt: Real | float = 0.15, apart: float = np.p
     """Cameras around the walker, that look down by `tilt` and are rolled about their axes (rad)."""
     zero, each = np.zeros(VIEWS), np.ones(VIEWS)
     around = rotations_around(apart * np.arange(VIEWS))
-    tilted = turn(np.stack([-tilt * each, zero, zero], -1)) @ around
+    tilted = rotation_from_vector(np.stack([-tilt * each, zero, zero], -1)) @ around
     return Rig(
         cameras=tuple(f"cam{view}" for view in range(VIEWS)),
         image_px=np.full((VIEWS, 2), 1000.0),
-        view_from_world=turn(np.stack([zero, zero, roll * each], -1)) @ tilted,
+        view_from_world=rotation_from_vector(np.stack([zero, zero, roll * each], -1)) @ tilted,
         translation=np.tile([0.0, 0.0, 7000.0], (VIEWS, 1)),
         focal_px=np.full(VIEWS, 1500.0),
         centre_px=np.full((VIEWS, 2), 500.0),
@@ -46,11 +46,11 @@ def test_up_is_found_from_level_cameras_and_a_walker(walk: Rehearsed) -> None:
 
 
 def test_a_world_that_is_turned_moved_and_scaled_has_its_up_turned_along(walk: Rehearsed) -> None:
-    turned = np.asarray(turn(np.array([1.0, -2.0, 0.5])), float)
+    turned = np.asarray(rotation_from_vector(np.array([1.0, -2.0, 0.5])), float)
     shift, scale = np.array([3.0, -1.0, 2.0]), 0.004
     here = estimate_up(rig(), walk.world_mm, H36M_16, FOOT_MM)
     there = estimate_up(
-        rig().moved(turned, shift, scale),
+        rig().transformed(turned, shift, scale),
         scale * walk.world_mm @ turned.T + shift,
         H36M_16,
         scale * FOOT_MM,
@@ -68,7 +68,7 @@ def test_up_is_found_from_cameras_alone_where_the_athlete_lies_or_is_unknown(
     walk: Rehearsed,
 ) -> None:
     root = walk.world_mm[:, :1]
-    lying = (walk.world_mm - root) @ turn(np.array([np.pi / 2, 0.0, 0.0])).T + root
+    lying = (walk.world_mm - root) @ rotation_from_vector(np.array([np.pi / 2, 0.0, 0.0])).T + root
     for joints in (lying, np.full_like(lying, np.nan)):
         assert off_deg(estimate_up(rig(), joints, H36M_16, FOOT_MM)) < 2
 

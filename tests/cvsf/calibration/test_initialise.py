@@ -7,7 +7,7 @@ import pytest
 
 from cvsf.calibration.initialise import average_rotations, first_guess
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rotation import angle_between, turn
+from cvsf.multiview.rotation import angle_between, rotation_from_vector
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -25,7 +25,7 @@ def exact(walk: Rehearsed) -> LiftedObservations:
     """Pixels without noise, lifted without error; every instant has body axes of its own."""
     local = walk.in_views_mm
     keypoints = walk.focal_px[..., None, None] * local[..., :2] / local[..., 2:]
-    world_from_body = turn(np.random.default_rng(0).normal(size=(FRAMES, 3)))
+    world_from_body = rotation_from_vector(np.random.default_rng(0).normal(size=(FRAMES, 3)))
     body = (walk.world_mm - walk.world_mm[:, :1]) @ world_from_body
     return replace(
         walk.seen(keypoints_px=keypoints + walk.image_px[:, None] / 2),
@@ -53,7 +53,7 @@ def test_a_view_with_wrong_rotations_at_some_instants_hardly_changes_the_average
     walk: Rehearsed, exact: LiftedObservations
 ) -> None:
     said = exact.view_from_canonical.copy()
-    said[::4, 2] = turn(np.array([0.0, 2.0, 0.0])) @ said[::4, 2]
+    said[::4, 2] = rotation_from_vector(np.array([0.0, 2.0, 0.0])) @ said[::4, 2]
     turned = average_rotations(replace(exact, view_from_canonical=said))
     off = angle_between(relative(turned.view_from_world), relative(walk.view_from_world[0]))
     assert off.max() < 3  # the plain mean is further off

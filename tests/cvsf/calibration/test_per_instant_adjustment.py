@@ -15,7 +15,7 @@ from cvsf.calibration.per_instant_adjustment import (
 )
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import COLUMNS, Rig
-from cvsf.multiview.rotation import angle_between, turn
+from cvsf.multiview.rotation import angle_between, rotation_from_vector
 from cvsf.skeleton import H36M_16
 from tests.support.level_cameras import (
     body_prior_of,
@@ -37,7 +37,8 @@ def cameras() -> Rig:
     return Rig.pinhole(
         tuple(f"cam{view}" for view in range(VIEWS)),
         np.full((VIEWS, 2), 1000.0),
-        view_from_world=turn(random.normal(0, 0.03, (INSTANTS, VIEWS, 3))) @ rotation,
+        view_from_world=rotation_from_vector(random.normal(0, 0.03, (INSTANTS, VIEWS, 3)))
+        @ rotation,
         centres=np.einsum("vji,j->vi", rotation, [0.0, 0.0, -20.0]),
         focal_px=1500.0 * np.exp(random.normal(0, 0.1, (INSTANTS, VIEWS))),
     )
@@ -49,12 +50,12 @@ def keypoints_of(noise_px: float = 0.0) -> WeightedKeypoints:
     return replace(exact, keypoints_px=exact.keypoints_px + noise_px * noise)
 
 
-def prior(turn_sigma: float = 0.5, focal_sigma: float = 0.5) -> CameraPrior:
+def prior(rotation_sigma: float = 0.5, focal_sigma: float = 0.5) -> CameraPrior:
     """The truth is expected."""
     return CameraPrior(
         view_from_world=cameras().view_from_world,
         log_focal=cameras().log_focal,
-        turn_sigma=turn_sigma,
+        rotation_sigma=rotation_sigma,
         focal_sigma=focal_sigma,
     )
 

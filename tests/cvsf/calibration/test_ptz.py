@@ -22,11 +22,6 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("pans"), pans=True)
 
 
-@pytest.fixture(scope="module")
-def seen(walk: Rehearsed) -> LiftedObservations:
-    return walk.seen()
-
-
 def test_panning_cameras_are_detected_and_calibrated(
     walk: Rehearsed, seen: LiftedObservations
 ) -> None:
@@ -100,7 +95,7 @@ def test_without_noise_cameras_that_follow_and_zoom_are_found(
 def test_two_views_or_too_few_instants_are_refused(exact: LiftedObservations) -> None:
     with pytest.raises(Undetermined, match="2 panning cameras cannot be calibrated, expected 3"):
         calibrate_panning(exact.of_views([0, 1]))
-    with pytest.raises(Undetermined, match="9 instants were seen by 3 views, expected 10"):
+    with pytest.raises(Undetermined, match="9 instants were observed by 3 views, expected 10"):
         calibrate_panning(exact.take(slice(0, 9)))
 
 

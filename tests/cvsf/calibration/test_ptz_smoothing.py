@@ -8,12 +8,12 @@ import pytest
 
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.per_instant_adjustment import Solutions
-from cvsf.calibration.ptz_smoothing import follow, neighbour_prior, weak_prior
+from cvsf.calibration.ptz_smoothing import neighbour_prior, track_instants, weak_prior
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.rig import Rig
-from cvsf.multiview.rotation import angle_between, nearest_rotation, turn
+from cvsf.multiview.rotation import angle_between, nearest_rotation, rotation_from_vector
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -28,7 +28,9 @@ def turning(rate: float = 0.5) -> Solutions:
     rig = Rig.pinhole(
         tuple(f"cam{view}" for view in range(VIEWS)),
         np.full((VIEWS, 2), 1000.0),
-        view_from_world=np.asarray(turn(rate * steady[..., None] * [0.0, 1.0, 0.0]), float),
+        view_from_world=np.asarray(
+            rotation_from_vector(rate * steady[..., None] * [0.0, 1.0, 0.0]), float
+        ),
         centres=np.zeros((VIEWS, 3)),
         focal_px=np.exp(7 + 0.2 * steady),
     )
@@ -48,7 +50,9 @@ def test_a_camera_that_turns_steadily_is_expected_where_it_is() -> None:
 def test_one_instant_that_looks_elsewhere_is_expected_where_its_neighbours_look() -> None:
     found, bad = turning(rate=0.0), 12
     view_from_world = found.rig.view_from_world.copy()
-    view_from_world[bad, 1] = turn(np.array([0.0, 0.1, 0.0])) @ view_from_world[bad, 1]
+    view_from_world[bad, 1] = (
+        rotation_from_vector(np.array([0.0, 0.1, 0.0])) @ view_from_world[bad, 1]
+    )
     cost = np.where(np.arange(FRAMES) == bad, 20.0, 1.0)
     rig = replace(found.rig, view_from_world=view_from_world)
     prior = neighbour_prior(T_S, replace(found, rig=rig, cost=cost), np.ones((FRAMES, VIEWS)))
@@ -60,20 +64,15 @@ def test_one_instant_that_looks_elsewhere_is_expected_where_its_neighbours_look(
 def test_the_expected_deviation_grows_with_how_much_a_camera_shakes() -> None:
     found, random = turning(), np.random.default_rng(0)
     shake = np.array([1e-3, 4e-3, 16e-3])[:, None] * random.normal(size=(FRAMES, VIEWS, 3))
-    view_from_world = turn(shake) @ found.rig.view_from_world
+    view_from_world = rotation_from_vector(shake) @ found.rig.view_from_world
     rig = replace(found.rig, view_from_world=view_from_world)
-    sigma = neighbour_prior(T_S, replace(found, rig=rig), np.ones((FRAMES, VIEWS))).turn_sigma
+    sigma = neighbour_prior(T_S, replace(found, rig=rig), np.ones((FRAMES, VIEWS))).rotation_sigma
     np.testing.assert_allclose(np.asarray(sigma)[1:] / np.asarray(sigma)[:-1], 4, rtol=0.5)
 
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("pans"), frames=FRAMES, views=VIEWS, pans=True)
-
-
-@pytest.fixture(scope="module")
-def exact(walk: Rehearsed) -> LiftedObservations:
-    return walk.exact()
 
 
 def adjusted(
@@ -108,7 +107,7 @@ def test_instants_between_those_adjusted_are_found_from_their_neighbours(
     problem, state = adjusted(walk, exact, rows)
     between = angle_between(walk.view_from_world[8], walk.view_from_world[4])
     assert between.max() > 2  # so far an instant begins from where its cameras look
-    found, sigma = follow(exact, rows, problem, state)
+    found, sigma = track_instants(exact, rows, problem, state)
     inner = slice(4, -4)  # the first and last lean towards their neighbours, all on one side
     off = angle_between(found.rig.view_from_world, walk.view_from_world)[inner]
     assert off.max() < 0.6
@@ -131,7 +130,7 @@ def test_an_instant_whose_pose_was_lifted_wrongly_keeps_its_cameras(
     canonical[bad, :, :, 2] *= -1
     wrong = replace(exact, canonical=canonical)
     problem, state = adjusted(walk, exact, rows)
-    found, _ = follow(wrong, rows, problem, state)
+    found, _ = track_instants(wrong, rows, problem, state)
     off = angle_between(found.rig.view_from_world, walk.view_from_world)
     assert off[bad].max() < 0.6
 
@@ -143,7 +142,7 @@ def test_noise_of_three_pixels_shakes_followed_cameras_by_about_a_degree(
     noisy = replace(exact, keypoints_px=(exact.keypoints_px + noise).astype(np.float32))
     rows = np.arange(4, FRAMES, 8)
     problem, state = adjusted(walk, noisy, rows)
-    found, _ = follow(noisy, rows, problem, state)
+    found, _ = track_instants(noisy, rows, problem, state)
     off = angle_between(found.rig.view_from_world, walk.view_from_world)
     assert off[4:-4].mean() < 1.3  # each instant by itself: 2.3
 
@@ -153,5 +152,5 @@ def test_free_cameras_are_expected_only_within_wide_deviations() -> None:
     prior = weak_prior(rig)
     assert prior.view_from_world is rig.view_from_world
     assert (prior.log_focal == rig.log_focal).all()
-    assert float(np.degrees(prior.turn_sigma)) > 20
+    assert float(np.degrees(prior.rotation_sigma)) > 20
     assert float(prior.focal_sigma) > np.log(1.5)

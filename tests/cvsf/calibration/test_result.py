@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.calibration.degeneracy import CAUTION
+from cvsf.calibration.degeneracy import CORRELATION_FACTOR
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import Body, Calibration, Rig
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
 from tests.support.level_cameras import exact_keypoints, rotations_around
 
@@ -31,7 +31,7 @@ def cameras(rows: int = 1) -> Rig:
     rig = Rig.pinhole(
         ("left", "middle", "right"),
         np.full((VIEWS, 2), 1000.0),
-        view_from_world=turn(sway) @ rotation,
+        view_from_world=rotation_from_vector(sway) @ rotation,
         centres=np.einsum("vji,j->vi", rotation, [0.0, 0.0, -20.0]),
         focal_px=focal,
     )
@@ -85,7 +85,7 @@ def test_the_noise_equals_the_pixel_error_and_is_never_below_the_least_noise() -
 def test_deviations_grow_with_the_noise_that_was_found_over_the_noise_assumed() -> None:
     by = cameras()
     found = result(by, seen(by, 0.02))
-    worse = CAUTION * found.noise_share / 0.01
+    worse = CORRELATION_FACTOR * found.noise_share / 0.01
     sure = found.uncertainty
     np.testing.assert_allclose(
         sure.rotation_deg, worse * np.degrees(DEVIATIONS.rotation), rtol=1e-9

@@ -3,13 +3,13 @@
 import numpy as np
 
 from cvsf.calibration.rig_averaging import average_centres
-from cvsf.multiview.rotation import align, turn
+from cvsf.multiview.rotation import align, rotation_from_vector
 
 
 def test_rigs_that_disagree_with_the_others_do_not_change_the_agreed_centres() -> None:
     random = np.random.default_rng(0)
     rig = random.normal(size=(5, 3))
-    turns = turn(random.normal(size=(20, 3)))
+    turns = rotation_from_vector(random.normal(size=(20, 3)))
     scale = random.uniform(0.5, 2, 20)
     rigs = scale[:, None, None] * rig @ np.swapaxes(turns, -1, -2) + random.normal(size=(20, 1, 3))
     rigs[:6] += random.normal(size=(6, 5, 3))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.evaluation.ground_truth import GroundTruth, clip_ground_truth, read_ground_truth
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import COCO_17, H36M_16
 from tests.support.walkers import walkers
 
@@ -81,7 +81,9 @@ def test_a_joint_of_the_world_is_the_mean_over_the_views_that_know_it(arrays: Ar
 
 
 def test_a_clip_is_scored_by_the_limbs_of_its_cameras_triangulation() -> None:
-    rotation = np.asarray(turn(np.array([[0.0, 0.1, 0.0], [0.0, -0.2, 0.1]])), float)
+    rotation = np.asarray(
+        rotation_from_vector(np.array([[0.0, 0.1, 0.0], [0.0, -0.2, 0.1]])), float
+    )
     cameras = [
         {
             "camera": name,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import LiftedObservations, in_step, lift_observations
+from cvsf.multiview.observations import LiftedObservations, lift_observations, time_aligned
 from cvsf.skeleton import H36M_16, Array
 from tests.support.late_walk import straight
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -41,8 +41,10 @@ def test_keypoints_that_move_on_lines_are_brought_into_step_exactly(
 ) -> None:
     late, _ = straight(walk, LATE_S)
     right, _ = straight(walk, np.zeros(VIEWS))
-    np.testing.assert_allclose(in_step(late, LATE_S).keypoints_px, right.keypoints_px, atol=0.01)
-    assert in_step(late, np.zeros(VIEWS)) is late
+    np.testing.assert_allclose(
+        time_aligned(late, LATE_S).keypoints_px, right.keypoints_px, atol=0.01
+    )
+    assert time_aligned(late, np.zeros(VIEWS)) is late
 
 
 def test_a_joint_not_seen_at_the_instant_beside_is_not_moved_in_time(
@@ -51,7 +53,7 @@ def test_a_joint_not_seen_at_the_instant_beside_is_not_moved_in_time(
     late, _ = straight(walk, LATE_S)
     confidence = late.confidence.copy()
     confidence[10, 1, 4] = 0
-    found = in_step(replace(late, confidence=confidence), LATE_S).keypoints_px
+    found = time_aligned(replace(late, confidence=confidence), LATE_S).keypoints_px
     kept = (found == late.keypoints_px).all(-1)
     assert np.argwhere(kept[5:15, 1]).tolist() == [[5, 4], [6, 4]]  # instants 10 and 11
 

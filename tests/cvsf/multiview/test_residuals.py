@@ -16,7 +16,7 @@ from cvsf.multiview.residuals import (
     lifted_target,
     measures_of,
 )
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
 from tests.support.camera_ring import COUNT, INSTANTS, keypoints_for, ring, some_joints
 
@@ -75,7 +75,7 @@ def test_exact_pixels_do_not_pull_and_pixels_beside_the_joints_pull_them_back() 
 
 def test_a_lifted_pose_that_is_only_turned_and_moved_neither_costs_nor_pulls() -> None:
     joints = some_joints()
-    body = joints @ turn(np.array([0.3, -1.0, 2.0])).T + [5.0, 6.0, 7.0]
+    body = joints @ rotation_from_vector(np.array([0.3, -1.0, 2.0])).T + [5.0, 6.0, 7.0]
     target = lifted_target(body, joints)
     np.testing.assert_allclose(target, joints, atol=1e-9)
     assert lifted_cost(target, joints, 0.25).max() < 1e-12

@@ -38,10 +38,13 @@ def test_a_file_that_holds_no_cameras_of_this_schema_is_refused(broken: dict[str
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"cameras": ["cam0", "cam0", "cam2"]}, "the same name twice"),
+        ({"cameras": ["cam0", "cam0", "cam2"]}, "two cameras have the same name"),
         ({"rig": {"focal_px": [1000.0, -1.0, 1000.0]}}, r"focal_px is \(3,\), expected 3 above 0"),
         ({"rig": {"radial": [0.0, 0.0]}}, r"radial is \(2,\), expected numbers \(3,\)"),
-        ({"rig": {"view_from_world": np.ones((3, 3, 3)).tolist()}}, "what is no rotation"),
+        (
+            {"rig": {"view_from_world": np.ones((3, 3, 3)).tolist()}},
+            "view_from_world is not a rotation",
+        ),
     ],
 )
 def test_cameras_that_contradict_themselves_are_refused_with_what_is_wrong(
@@ -58,7 +61,7 @@ def test_joints_and_cameras_moved_together_give_the_same_pixels(found: Calibrati
     angle = 0.7
     around = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0]])
     around = np.concatenate([around, [[0, 0, 1.0]]])
-    moved = found.rig.moved(around, np.array([1.0, 2, 3]), 0.3)
+    moved = found.rig.transformed(around, np.array([1.0, 2, 3]), 0.3)
     before, after = found.rig.project(joints), moved.project(0.3 * joints @ around.T + [1, 2, 3])
     assert np.allclose(before, after, atol=1e-6)
 

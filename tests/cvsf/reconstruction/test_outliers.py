@@ -7,7 +7,7 @@ import pytest
 
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import Rig, Rows
-from cvsf.multiview.rotation import turn
+from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.reconstruction.outliers import Solution, correct_side_swaps, reject_views
 from cvsf.reconstruction.pose_solver import BodyPrior, solve
 from cvsf.skeleton import H36M_16
@@ -25,7 +25,7 @@ BODY = standing_body(symmetric=False)
 def joints() -> Real:
     """Somebody who walks past and turns a little at each instant; the mean bone is 1."""
     each = np.arange(INSTANTS)[:, None]
-    turned = turn(each * np.array([0.0, 0.0, 0.3]))
+    turned = rotation_from_vector(each * np.array([0.0, 0.0, 0.3]))
     return np.asarray(BODY @ np.swapaxes(turned, 1, 2) + (each * [0.5, 0.0, 0.0])[:, None])
 
 

@@ -9,7 +9,7 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.residuals import BONE_SIGMA
 from cvsf.multiview.rig import Rig
-from cvsf.multiview.rotation import angle_between, turn
+from cvsf.multiview.rotation import angle_between, rotation_from_vector
 from cvsf.reconstruction.pose_solver import (
     BodyPrior,
     body_in_world,
@@ -28,7 +28,7 @@ from tests.support.level_cameras import (
 
 VIEWS, INSTANTS, COUNT = 4, 4, len(H36M_16)
 BODY = standing_body(symmetric=True)
-TURNED = turn(np.outer(np.arange(INSTANTS), [0.1, 0.0, 0.4]))
+TURNED = rotation_from_vector(np.outer(np.arange(INSTANTS), [0.1, 0.0, 0.4]))
 JOINTS = BODY @ np.swapaxes(TURNED, 1, 2) + np.outer(np.arange(INSTANTS), [0.6, -0.3, 0.0])[:, None]
 
 
@@ -110,7 +110,7 @@ def test_a_lifted_pose_is_turned_into_the_world_by_the_average_of_the_views() ->
     view_from_world = cameras().view_from_world
     says = view_from_world @ TURNED[:, None]
     wrong = says.copy()
-    wrong[:, 1] = turn(np.array([0.0, 0.4, 0.0])) @ wrong[:, 1]
+    wrong[:, 1] = rotation_from_vector(np.array([0.0, 0.4, 0.0])) @ wrong[:, 1]
     confidence = np.ones((INSTANTS, VIEWS, COUNT), np.float32)
     seen = LiftedObservations(
         joint_set=H36M_16,
