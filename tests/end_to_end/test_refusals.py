@@ -160,13 +160,19 @@ def refuse(words: list[str], expected: list[str], places: dict[str, str], data: 
     return Refused(done.returncode, done.stdout, done.stderr, left, sentences)
 
 
+def refusal_of(refused: dict[str, Future[Refused]], case: str) -> Refused:
+    """What a refused command left: exit 2 and nothing on its output."""
+    found = refused[case].result()
+    assert found.code == 2, found.err
+    assert not found.out
+    return found
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_one_sentence_and_exit_2(
     refused: dict[str, Future[Refused]], case: str
 ) -> None:
-    found = refused[case].result()
-    assert found.code == 2, found.err
-    assert not found.out
+    found = refusal_of(refused, case)
     assert not found.left, "no session is left"
     (sentence,) = [line for line in found.err.splitlines() if not line.startswith('{"level": "')]
     assert all(part in sentence for part in found.expected), sentence
@@ -176,9 +182,7 @@ def test_bad_input_is_one_sentence_and_exit_2(
 def test_a_misused_option_is_named_and_exit_2(
     refused: dict[str, Future[Refused]], case: str
 ) -> None:
-    found = refused[case].result()
-    assert found.code == 2, found.err
-    assert not found.out
+    found = refusal_of(refused, case)
     assert "Traceback" not in found.err
     said = " ".join(found.err.replace("│", " ").split())
     assert all(part in said for part in found.expected), found.err
