@@ -1,6 +1,7 @@
 """Level cameras around a standing body, what is known of the body, and exact keypoints."""
 
 import numpy as np
+import numpy.typing as npt
 
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
@@ -12,7 +13,7 @@ from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
 
 
-def rotations_around(angle: Real) -> Real:
+def rotations_around(angle: npt.NDArray[np.floating]) -> Real:
     """`view_from_world` (V, 3, 3) of level cameras at these angles (rad) around the z axis."""
     level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
     return np.asarray(

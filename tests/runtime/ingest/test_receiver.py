@@ -15,6 +15,7 @@ from cvsf.messages import pack, to_header
 from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback
 from runtime.ingest.camera_connection import OnDisk
+from runtime.ingest.receiver import Receiver
 from tests.support.link import HEIGHT, PICTURE, WIDTH, Hub, frame, free_port, identity, running
 from tests.support.product import until
 from tests.support.receivers import make_receiver
@@ -192,7 +193,7 @@ def test_a_port_in_use_is_refused_by_name(port: int) -> None:
 
 
 def test_a_receiver_on_port_0_takes_a_free_port_and_names_it() -> None:
-    receiver = make_receiver()
+    receiver: Receiver = make_receiver()
     receiver.start()
     with (
         closing(receiver),
