@@ -114,7 +114,9 @@ class FusedLifter(nn.Module):
         )
 
     def lift(
-        self, plane: Float[Tensor, "B V J 2"], confidence: Float[Tensor, "B V J"]
+        self,
+        plane: Float[Tensor, "B V *window J 2"],
+        confidence: Float[Tensor, "B V *window J"],
     ) -> tuple[Float[Tensor, "B V J 3"], Float[Tensor, "B V 3 3"]]:
         """Of each view alone: the canonical pose, exactly in the body frame and at unit scale, and
         the rotation into the centred view.
