@@ -128,7 +128,7 @@ class Hub:
         """Work until `stop`, showing the stats each second; the last stats."""
         self.receiver.start()
         self.hot_swap.start()
-        self.detector.plan_beside()
+        self.detector.build_plans_in_background()
         self.shadow.start()
         self._say_where()
         report_at = time.monotonic() + 1.0
@@ -246,7 +246,7 @@ class Hub:
         if table:
             table.show(stats)
         elif self.receiver.links:  # before a camera joins there is nothing to account for
-            print_json(stats.to_map(), patience_s=0.0)
+            print_json(stats.to_map(), wait_s=0.0)
 
     def _switch_recording(self, on: bool) -> None:
         if on:

@@ -25,9 +25,9 @@ from runtime.calibration.observation_codec import LiftedPose, to_map
 
 log = logging.getLogger(__name__)
 
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 1 << 20  # of a message
 _KERNEL_BYTES = 1 << 20
-_RESTART_S, _RESTART_MAX_S = 1.0, 60.0
+_RESTART_S, _RESTART_MAX_S = 1.0, 60.0  # guesses, not measured
 _CLOSE_S = 1.0
 _FIGURES = re.compile(r"\d+|cam\w*")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -42,32 +42,32 @@ class CalibratorClient:
         self._sent_ns = 0
         self._current: Calibration | None = None
         self._losses = 0  # sent to this process
-        self._lost_s: float | None = None  # a loss that has not been sent yet
+        self._lost_s: float | None = None  # of a loss that is not sent yet
         self._pause_s, self._restart_at_s = _RESTART_S, 0.0
         self.reason = "the person has not moved long enough"
         self.left_out = 0
         self.starts = 0
         self._start()
 
-    def send(self, seen: LiftedPose) -> None:
+    def send(self, instant: LiftedPose) -> None:
         """Send an instant, unless the last one was too recent."""
         self._send_loss()
-        t_ns = seen.pose.t_ns
-        if t_ns - self._sent_ns >= self._least_ns and seen.views:
+        t_ns = instant.pose.t_ns
+        if t_ns - self._sent_ns >= self._least_ns and instant.views:
             self._sent_ns = t_ns
-            self.left_out += not self._send(to_map(seen))
+            self.left_out += not self._send(to_map(instant))
 
     def resume(self, calibration: Calibration) -> None:
-        """Make it continue from a calibration."""
+        """Continue from a known calibration."""
         self._current = calibration
         self._send({"kind": "hold", "cameras": to_plain(calibration)})
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Report a camera that stands elsewhere since then."""
+        """Report a camera that has moved, and since when (s)."""
         self._send({"kind": "moved", "camera": camera, "since_s": since_s})
 
     def all_lost(self, since_s: float) -> None:
-        """Report that no camera's pose is known any more."""
+        """Report that the poses of all cameras are unknown, and since when (s)."""
         self._current, self._lost_s = None, since_s
         self._send_loss()
 
@@ -79,21 +79,21 @@ class CalibratorClient:
 
     def updates(self, t_ns: int) -> list[CalibrationUpdate]:
         """The calibrations found since the last call."""
-        found = []
+        updates = []
         while data := self._receive():
             message = unpack(data, trusted=True)
             if message["kind"] == "refused":
-                self._note(str(message["reason"]))
+                self._log_reason(str(message["reason"]))
                 continue
             if self._lost_s is not None or message["losses"] < self._losses:
                 continue  # found before it received the loss
-            found.append(from_event(message))
-            self._current = found[-1].calibration
-        return found
+            updates.append(from_event(message))
+            self._current = updates[-1].calibration
+        return updates
 
     def close(self) -> None:
         """End the process and wait for it."""
-        self._end.close()
+        self._socket.close()
         try:
             self._process.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
@@ -101,22 +101,22 @@ class CalibratorClient:
             self._process.wait()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        for end in (ours, theirs):
+        own_end, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        own_end.setblocking(False)
+        for end in (own_end, other_end):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
         self._process = subprocess.Popen(
-            [*command("calibrator"), str(theirs.fileno())],
+            [*command("calibrator"), str(other_end.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE if sys.stderr.isatty() else None,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(other_end.fileno(),),
             env=os.environ | _ONE_THREAD,
         )
-        theirs.close()
+        other_end.close()
         if self._process.stderr:
             relay_all(self._process.stderr)
-        self._end, self._alive = ours, True
+        self._socket, self._alive = own_end, True
         self.starts += 1
         self._losses = 0
         self._send(self._begin)
@@ -127,7 +127,7 @@ class CalibratorClient:
         if not self._alive and time.monotonic() >= self._restart_at_s:
             self._start()
         try:
-            self._end.send(pack(message))
+            self._socket.send(pack(message))
         except BlockingIOError:
             return False  # it computes, and the socket is full
         except OSError:
@@ -137,7 +137,7 @@ class CalibratorClient:
 
     def _receive(self) -> bytes:
         try:
-            message = self._end.recv(_MOST_BYTES)
+            message = self._socket.recv(_MOST_BYTES)
         except BlockingIOError:
             return b""
         except OSError:
@@ -146,10 +146,10 @@ class CalibratorClient:
             self._reap()
         return message
 
-    def _note(self, reason: str) -> None:
-        """Log why there are no cameras, once for each reason whatever its figures."""
+    def _log_reason(self, reason: str) -> None:
+        """Log why there is no calibration; reasons that differ only in figures are logged once."""
         if _FIGURES.sub("", reason) != _FIGURES.sub("", self.reason):
-            log.info("cameras not found yet", extra={"reason": reason})
+            log.info("no calibration yet", extra={"reason": reason})
         self.reason = reason
 
     def _reap(self) -> None:
@@ -157,8 +157,8 @@ class CalibratorClient:
         if not self._alive:
             return
         self._alive = False
-        self._end.close()
-        self._process.kill()  # it has closed its end, so it was ending anyway
+        self._socket.close()
+        self._process.kill()  # it has closed its socket, so it ends
         code = self._process.wait()
         log.warning("calibration process died, restarting it", extra={"code": code})
         self._restart_at_s = time.monotonic() + self._pause_s

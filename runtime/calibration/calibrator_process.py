@@ -1,4 +1,4 @@
-"""The calibration process: it calibrates the hub's cameras from the instants that the hub sends.
+"""The calibration process: calibrates the cameras from the instants that the hub sends.
 
 It receives instants and sends calibrations over a socket of the hub, and ends when that closes;
 the hub never waits for it.
@@ -24,11 +24,11 @@ from runtime.calibration.online_calibrator import OnlineCalibrator
 
 log = logging.getLogger(__name__)
 
-NICE = 5
+NICE = 5  # a guess, not measured
 _MOST_BYTES = 1 << 20
 _WAITING = 512  # messages; older instants are dropped, other messages never
 _PAUSE_S = 0.1
-_URGENT_S = 6.0  # of movement; a guess, not measured
+_URGENT_S = 6.0  # of movement, at normal priority; a guess, not measured
 
 
 class Inbox:

@@ -1,7 +1,7 @@
-"""Distance of a person whom only one camera sees.
+"""Distance of a person seen by one camera only.
 
-Size alone gives it poorly, so a Kalman filter of the distance and its rate predicts it from the
-motion before and corrects it by the size. Positions across the picture are not changed.
+The size in the picture alone gives an inaccurate distance. A Kalman filter of the distance and its
+rate predicts it from the previous motion and corrects it by the size. Only the depth is changed.
 """
 
 import math
@@ -15,28 +15,28 @@ Real = npt.NDArray[np.float64]
 
 # standard deviations; guesses, not measured
 _ACCELERATION = 5.0  # m/s2 of the distance
-_SIZE_SIGMA = 0.03  # share of the distance, of that by the size
-_AT_FIRST = (0.05, 1.0)  # m and m/s, of distance and rate by a measured skeleton
+_SIZE_SIGMA = 0.03  # of the distance by size, as a share
+_AT_FIRST = (0.05, 1.0)  # m and m/s, of distance and rate after a measured skeleton
 _SPEED_S = 0.1  # time constant of the velocity
-_FORGOTTEN_S = 1.0
+_MOST_GAP_S = 1.0
 
 
 class DepthFilter:
-    """Of one person, from instant to instant."""
+    """The filter of one person."""
 
     def __init__(self) -> None:
         self._t_s = -math.inf
         self._root, self._velocity = np.zeros(3), np.zeros(3)
-        self._centre: Real | None = None  # of the camera that is alone
+        self._centre: Real | None = None  # of the only camera
         self._state, self._covariance = np.zeros(2), np.eye(2)
 
     def measured(self, root: Float[Real, "3"], t_s: float) -> None:
-        """Take the root of a measured skeleton."""
-        passed_s = t_s - self._t_s
-        if 0 < passed_s < _FORGOTTEN_S and self._centre is None:
-            share = 1 - math.exp(-passed_s / _SPEED_S)
-            seen = (root - self._root) / passed_s
-            self._velocity = self._velocity + share * (seen - self._velocity)
+        """Update position and velocity by the root (m) of a measured skeleton."""
+        elapsed_s = t_s - self._t_s
+        if 0 < elapsed_s < _MOST_GAP_S and self._centre is None:
+            share = 1 - math.exp(-elapsed_s / _SPEED_S)
+            velocity = (root - self._root) / elapsed_s
+            self._velocity = self._velocity + share * (velocity - self._velocity)
         else:
             self._velocity = np.zeros(3)
         self._t_s, self._root, self._centre = t_s, root, None
@@ -44,12 +44,12 @@ class DepthFilter:
     def shift(
         self, root: Float[Real, "3"], centre: Float[Real, "3"], t_s: float
     ) -> Float[Real, "3"]:
-        """The shift of a skeleton along the ray of the only camera, at `centre`."""
-        passed_s = t_s - self._t_s
+        """The correction (m) of a skeleton along the ray from the only camera, at `centre`."""
+        elapsed_s = t_s - self._t_s
         self._t_s = t_s
-        away = root - centre
-        by_size = max(float(np.linalg.norm(away)), 1e-9)
-        if not 0 < passed_s < _FORGOTTEN_S:
+        from_camera = root - centre
+        by_size = max(float(np.linalg.norm(from_camera)), 1e-9)
+        if not 0 < elapsed_s < _MOST_GAP_S:
             self._restart(np.array([by_size, 0.0]), np.array([_SIZE_SIGMA * by_size, 3.0]), centre)
             return np.zeros(3)
         if self._centre is None or not np.array_equal(self._centre, centre):
@@ -57,21 +57,21 @@ class DepthFilter:
             depth = max(float(np.linalg.norm(ray)), 1e-9)
             rate = float(self._velocity @ ray) / depth
             self._restart(np.array([depth, rate]), np.array(_AT_FIRST), centre)
-        self._predict(passed_s)
+        self._predict(elapsed_s)
         gain = self._covariance[:, 0] / (self._covariance[0, 0] + (_SIZE_SIGMA * by_size) ** 2)
         self._state = self._state + gain * (by_size - self._state[0])
         self._covariance = self._covariance - np.outer(gain, self._covariance[0])
-        steady = centre + away * (self._state[0] / by_size)
-        self._root, self._velocity = steady, away / by_size * self._state[1]
-        return np.asarray(steady - root)
+        filtered = centre + from_camera * (self._state[0] / by_size)
+        self._root, self._velocity = filtered, from_camera / by_size * self._state[1]
+        return np.asarray(filtered - root)
 
     def _restart(
         self, state: Float[Real, "2"], sigma: Float[Real, "2"], centre: Float[Real, "3"]
     ) -> None:
         self._state, self._covariance, self._centre = state, np.diag(np.square(sigma)), centre
 
-    def _predict(self, passed_s: float) -> None:
-        step = np.array([[1.0, passed_s], [0.0, 1.0]])
-        push = np.array([passed_s**2 / 2, passed_s]) * _ACCELERATION
+    def _predict(self, elapsed_s: float) -> None:
+        step = np.array([[1.0, elapsed_s], [0.0, 1.0]])
+        noise = np.array([elapsed_s**2 / 2, elapsed_s]) * _ACCELERATION
         self._state = step @ self._state
-        self._covariance = step @ self._covariance @ step.T + np.outer(push, push)
+        self._covariance = step @ self._covariance @ step.T + np.outer(noise, noise)

@@ -1,6 +1,5 @@
-"""A new calibration in the world frame of the one before it, so that skeletons do not jump.
-
-The world frame is fixed from the first skeleton on: a new calibration is aligned with it.
+"""Gauge alignment: a new calibration in the world frame of the previous one, so that skeletons do
+not jump.
 """
 
 from collections.abc import Sequence
@@ -19,53 +18,53 @@ Real = npt.NDArray[np.float64]
 def continued(
     new: Calibration,
     old: Calibration,
-    still: Sequence[str],
+    unmoved: Sequence[str],
     joints: tuple[Float[Real, "N J 3"], Float[Real, "N J 3"]],
     *,
     final: bool,
 ) -> Calibration:
-    """`new` in the world frame of `old`, by the cameras that stood still and the joints.
+    """`new` in the world frame of `old`, by the cameras that have not moved, and the joints.
 
     `joints` are the same instants reconstructed with `new` and with `old`. Until the world frame
-    is final only heading and place are kept, and gravity and scale are those of `new`.
+    is final, only heading and position are kept; gravity and scale are those of `new`.
     """
-    R = _rotation(new.rig, old.rig, still)
+    R = _rotation(new.rig, old.rig, unmoved)
     if not final:
         R = _heading(R)
-    scale = _scale(new.rig, old.rig, still) if final else 1.0
+    scale = _scale(new.rig, old.rig, unmoved) if final else 1.0
     a, b = joints
-    apart = b - scale * a @ R.T
-    apart = apart[np.isfinite(apart).all(-1)]
-    shift = np.median(apart, axis=0) if len(apart) else np.zeros(3)
+    differences = b - scale * a @ R.T
+    differences = differences[np.isfinite(differences).all(-1)]
+    t = np.median(differences, axis=0) if len(differences) else np.zeros(3)
     return replace(
         new,
-        rig=new.rig.moved(R, shift, scale),
+        rig=new.rig.transformed(R, t, scale),
         body=replace(new.body, bones=scale * new.body.bones),
         scale_source=old.scale_source if final else new.scale_source,
     )
 
 
-def _rotation(new: Rig, old: Rig, still: Sequence[str]) -> Float[Real, "3 3"]:
-    """old_from_new of the worlds, the chordal mean over the cameras in both."""
+def _rotation(new: Rig, old: Rig, unmoved: Sequence[str]) -> Float[Real, "3 3"]:
+    """Rotation old_from_new of the world frames: the chordal mean over the cameras in both."""
     total = np.zeros((3, 3))
-    for camera in still:
+    for camera in unmoved:
         a, b = new.cameras.index(camera), old.cameras.index(camera)
         total += old.view_from_world[b].T @ new.view_from_world[a]
     return np.asarray(nearest_rotation(total), float)
 
 
 def _heading(R: Float[Real, "3 3"]) -> Float[Real, "3 3"]:
-    """The part of a rotation about the vertical."""
+    """The rotation about the vertical that is nearest to R."""
     angle = np.arctan2(R[1, 0] - R[0, 1], R[0, 0] + R[1, 1])
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def _scale(new: Rig, old: Rig, still: Sequence[str]) -> float:
+def _scale(new: Rig, old: Rig, unmoved: Sequence[str]) -> float:
     """Median ratio of the distances between the cameras."""
-    a = new.centres[[new.cameras.index(camera) for camera in still]]
-    b = old.centres[[old.cameras.index(camera) for camera in still]]
-    i, k = np.triu_indices(len(still), 1)
+    a = new.centres[[new.cameras.index(camera) for camera in unmoved]]
+    b = old.centres[[old.cameras.index(camera) for camera in unmoved]]
+    i, k = np.triu_indices(len(unmoved), 1)
     if not len(i):
         return 1.0
     lengths = np.linalg.norm(a[i] - a[k], axis=-1)

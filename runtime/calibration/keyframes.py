@@ -1,6 +1,7 @@
-"""The instants that the online calibrator keeps: the last seconds whole, older ones if different.
+"""Keyframes of the online calibrator: all instants of the last seconds, and earlier ones that
+differ most.
 
-Their number is bounded; an old instant that is near another one is dropped first.
+Their number is bounded; an old instant that is like another one is dropped first.
 """
 
 import math
@@ -30,30 +31,30 @@ class Keyframes:
         self._last_s = -math.inf
         self._valid_from_s: dict[str, float] = {}  # a moved camera's earlier views are dropped
 
-    def add(self, seen: LiftedPose) -> None:
+    def add(self, instant: LiftedPose) -> None:
         """Keep an instant that two views or more saw."""
         since = self._valid_from_s
-        stale = [c for c in seen.pose.cameras if seen.t_s < since.get(c, -math.inf)]
-        seen = seen.arranged(seen.pose.cameras, without=stale)
-        if seen.views > 1:
-            self._kept.append(seen)
+        stale = [c for c in instant.pose.cameras if instant.t_s < since.get(c, -math.inf)]
+        instant = instant.arranged(instant.pose.cameras, without=stale)
+        if instant.views > 1:
+            self._kept.append(instant)
             self.watched_s += min(max(self.newest_s - self._last_s, 0.0), _PAUSE_S)
             self._last_s = max(self._last_s, self.newest_s)
         if len(self._kept) > _MOST:
             self._thin()
 
     def forget(self, camera: str, before_s: float) -> None:
-        """Drop the camera's views before that time, when it stood elsewhere."""
+        """Drop the camera's views before that time, when it had another pose."""
         self._valid_from_s[camera] = before_s
         known, self._kept = self._kept, []
-        for seen in known:
-            self.add(seen)
+        for instant in known:
+            self.add(instant)
 
     def since(
         self, start_s: float, cameras: tuple[str, ...] | None = None, without: Collection[str] = ()
     ) -> LiftedObservations | None:
-        """The observations from then on, views as `stack` has them; None if there are none."""
-        rows = [seen for seen in self._kept if seen.t_s >= start_s]
+        """The observations since `start_s`, with the views of `stack`; None if there are none."""
+        rows = [instant for instant in self._kept if instant.t_s >= start_s]
         return stack(rows, cameras, without) if rows else None
 
     @property
@@ -62,7 +63,7 @@ class Keyframes:
         return self._kept[-1].t_s if self._kept else -math.inf
 
     def _thin(self) -> None:
-        old = [seen for seen in self._kept if seen.t_s < self.newest_s - _RECENT_S]
+        old = [instant for instant in self._kept if instant.t_s < self.newest_s - _RECENT_S]
         recent = self._kept[len(old) :]
         room = max(_THINNED - len(recent), 0)
         if len(old) > room:
@@ -71,18 +72,18 @@ class Keyframes:
 
 
 def _features(instants: list[LiftedPose]) -> Float[Real, "N F"]:
-    """Where the person was in every picture and how they stood, of similar size each."""
-    seen = stack(instants)
-    weight = seen.confidence[..., None]
-    size = np.maximum(seen.image_px.max(-1), 1.0)[..., None]
-    mean = (weight * seen.keypoints_px).sum(2) / np.maximum(weight.sum(2), 1e-6)
-    turned = seen.view_from_canonical.reshape(*size.shape[:2], 9)
-    features = np.concatenate([4 * mean / size, 0.3 * turned], -1)
-    return features.reshape(len(seen), -1).astype(np.float64)
+    """Centroid of the person in every picture and rotation in every view, at similar scale."""
+    observations = stack(instants)
+    weight = observations.confidence[..., None]
+    size = np.maximum(observations.image_px.max(-1), 1.0)[..., None]
+    centroid = (weight * observations.keypoints_px).sum(2) / np.maximum(weight.sum(2), 1e-6)
+    rotations = observations.view_from_canonical.reshape(*size.shape[:2], 9)
+    features = np.concatenate([4 * centroid / size, 0.3 * rotations], -1)
+    return features.reshape(len(observations), -1).astype(np.float64)
 
 
 def _most_different(features: Float[Real, "N F"], count: int) -> list[int]:
-    """Farthest-point sampling from the first row on; indices in order."""
+    """Sorted indices of a farthest-point sampling that begins with the first row."""
     if not count:
         return []
     chosen = [0]
@@ -91,5 +92,5 @@ def _most_different(features: Float[Real, "N F"], count: int) -> list[int]:
     while len(chosen) < min(count, len(features)):
         chosen.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, np.linalg.norm(features - features[chosen[-1]], axis=1))
-        nearest[chosen] = -1.0  # where all else is alike, none is chosen twice
+        nearest[chosen] = -1.0  # so that none is chosen twice
     return sorted(chosen)

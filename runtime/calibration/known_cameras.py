@@ -15,29 +15,29 @@ from runtime.calibration.observation_codec import LiftedPose
 
 
 class KnownCameras:
-    """In place of a `CalibratorClient`; finds nothing by itself."""
+    """Known calibrations, with the interface of `CalibratorClient`."""
 
-    reason = "the session holds none"
+    reason = "the session has no calibration"
     left_out = 0
 
     def __init__(self, schedule: Iterable[CalibrationUpdate]) -> None:
         self._schedule = deque(schedule)
 
     def updates(self, t_ns: int) -> list[CalibrationUpdate]:
-        """Those that hold from `t_ns` or before, each once."""
+        """The calibrations in use from `t_ns` or before, each once."""
         due = []
         while self._schedule and self._schedule[0].t_ns <= t_ns:
             due.append(self._schedule.popleft())
         return due
 
-    def send(self, seen: LiftedPose) -> None:
+    def send(self, instant: LiftedPose) -> None:
         """Ignored."""
 
     def resume(self, calibration: Calibration) -> None:
         """Ignored."""
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Ignored: the recording has the calibration in which the camera was found again."""
+        """Ignored: the recording has the calibration in which the camera was recovered."""
 
     def all_lost(self, since_s: float) -> None:
         """Ignored: the recording has the next calibration."""

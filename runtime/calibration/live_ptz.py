@@ -1,6 +1,6 @@
-"""Cameras that pan and zoom, live: their pose at every instant, and whether they are lost.
+"""Live PTZ tracking: rotation and focal length of panning cameras at every instant.
 
-The centres are those of the calibration; rotations and zooms are tracked from instant to instant.
+The centres are those of the calibration.
 """
 
 import numpy as np
@@ -12,30 +12,32 @@ from runtime.calibration.observation_codec import LiftedPose, stack
 
 _ROUNDS = 5
 # guesses, not measured
-_LOST = 0.08  # median reprojection error over the person's extent, from which views do not fit
+_LOST = 0.08  # median reprojection error as a share of the extent, from which views do not fit
 _PATIENCE_S = 2.0
 
 
 class LivePtz:
-    """Of one panning calibration."""
+    """The tracking of one calibration of panning cameras."""
 
-    def __init__(self, found: Calibration) -> None:
-        if not found.rig.is_panning:
-            raise ValueError("cameras that stand still need no tracking")
-        self._tracker = PtzTracker(found)
+    def __init__(self, calibration: Calibration) -> None:
+        if not calibration.rig.is_panning:
+            raise ValueError("the rig does not pan, expected a panning one")
+        self._tracker = PtzTracker(calibration)
         self._fits_s: float | None = None  # the last time the views fitted
-        self.now = found.rows(-1)
+        self.now = calibration.rows(-1)
 
-    def reconstruct(self, seen: LiftedPose) -> Reconstruction:
-        """The skeleton of this one instant; the views are in the rig's order."""
-        observations = stack([seen], seen.pose.cameras)
+    def reconstruct(self, instant: LiftedPose) -> Reconstruction:
+        """The reconstruction of one instant; views are in the rig's order."""
+        observations = stack([instant], instant.pose.cameras)
         self.now = self._tracker.track(observations)
-        found = reconstruct(observations, self.now, rounds=_ROUNDS)
-        looked = seen.pose.confidence.any(-1)
-        off = np.nan_to_num(found.residual_share[0], nan=np.inf)[looked]  # NaN: view rejected
-        if self._fits_s is None or len(off) < 2 or np.median(off) < _LOST:
-            self._fits_s = seen.t_s
-        return found
+        reconstruction = reconstruct(observations, self.now, rounds=_ROUNDS)
+        has_person = instant.pose.confidence.any(-1)
+        error = np.nan_to_num(reconstruction.residual_share[0], nan=np.inf)[
+            has_person
+        ]  # NaN: view rejected
+        if self._fits_s is None or len(error) < 2 or np.median(error) < _LOST:
+            self._fits_s = instant.t_s
+        return reconstruction
 
     def lost(self, t_s: float) -> bool:
         """Whether the views have not fitted for so long that the tripods must have moved."""

@@ -1,6 +1,6 @@
 """One instant for self-calibration, stacked into observations, and its bytes between processes.
 
-The lifter's outputs travel along, so that nothing is lifted twice.
+The outputs of the lifter are included, so that nothing is lifted twice.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,30 +26,30 @@ class LiftedPose:
 
     @property
     def t_s(self) -> float:
-        """Exposure, hub clock."""
+        """Time of exposure in s, hub clock."""
         return self.pose.t_ns * 1e-9
 
     @property
     def views(self) -> int:
-        """How many views saw the person."""
+        """Number of views with the person."""
         return int(self.pose.confidence.any(-1).sum())
 
     def arranged(self, cameras: tuple[str, ...], without: Collection[str] = ()) -> Self:
-        """The views in that order; a missing or left out camera has confidence 0."""
+        """The views in the order of `cameras`; confidence 0 for absent ones and for `without`."""
         pose = self.pose
         if pose.cameras == cameras and not without:
             return self
-        known = np.array([camera in pose.cameras for camera in cameras])
+        is_known = np.array([camera in pose.cameras for camera in cameras])
         views = [pose.cameras.index(camera) if camera in pose.cameras else 0 for camera in cameras]
-        used = known & np.array([camera not in without for camera in cameras])
+        is_used = is_known & np.array([camera not in without for camera in cameras])
         return replace(
             self,
             pose=replace(
                 pose,
                 cameras=cameras,
-                image_px=pose.image_px[views] * known[:, None],
+                image_px=pose.image_px[views] * is_known[:, None],
                 keypoints_px=pose.keypoints_px[views],
-                confidence=pose.confidence[views] * used[:, None],
+                confidence=pose.confidence[views] * is_used[:, None],
             ),
             canonical=self.canonical[views],
             view_from_canonical=self.view_from_canonical[views],
@@ -70,13 +70,13 @@ def stack(
     cameras: tuple[str, ...] | None = None,
     without: Collection[str] = (),
 ) -> LiftedObservations:
-    """Observations in the order of time, of all cameras in any of the instants, or of those given.
+    """Observations in order of time, of all cameras of the instants or of those given.
 
-    A missing or left out camera has confidence 0.
+    Confidence is 0 for absent cameras and for `without`.
     """
     if cameras is None:
-        cameras = tuple(sorted({camera for seen in instants for camera in seen.pose.cameras}))
-    rows = [seen.arranged(cameras, without) for seen in sorted(instants, key=lambda s: s.t_s)]
+        cameras = tuple(sorted({camera for instant in instants for camera in instant.pose.cameras}))
+    rows = [instant.arranged(cameras, without) for instant in sorted(instants, key=lambda s: s.t_s)]
     return LiftedObservations(
         joint_set=joint_set(rows[0].pose.joint_set),
         cameras=cameras,
@@ -89,13 +89,13 @@ def stack(
     )
 
 
-def to_map(seen: LiftedPose) -> dict[str, Any]:
+def to_map(instant: LiftedPose) -> dict[str, Any]:
     """The instant as `cvsf.messages.pack` takes it."""
     return {
         "kind": "seen",
-        "pose": to_header(seen.pose),
-        "canonical": seen.canonical,
-        "view_from_canonical": seen.view_from_canonical,
+        "pose": to_header(instant.pose),
+        "canonical": instant.canonical,
+        "view_from_canonical": instant.view_from_canonical,
     }
 
 

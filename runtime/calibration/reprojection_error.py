@@ -1,6 +1,6 @@
 """Reprojection error of every view against the joints of the others, and which view has moved.
 
-Errors are shares of the person's extent in that picture, so near and far cameras compare.
+Errors are shares of the person's extent in that picture, so near and far cameras are comparable.
 """
 
 from collections.abc import Sequence
@@ -21,54 +21,63 @@ _LEAST_JOINTS = 6
 
 
 def reprojection_errors(
-    rig: Rig, joints: Float[Real, "N J 3"], seen: Observations
+    rig: Rig, joints: Float[Real, "N J 3"], observations: Observations
 ) -> Float[Real, "N V"]:
-    """Median over the joints; NaN where too few are seen."""
+    """Median over the joints of the errors; NaN with too few joints."""
     known = np.asarray(np.isfinite(joints).all(-1))
-    counted = (seen.confidence > _LEAST_CONFIDENCE) & known[:, None]
+    counted = (observations.confidence > _LEAST_CONFIDENCE) & known[:, None]
     pixels = rig.project(np.nan_to_num(joints))
-    distance = np.linalg.norm(pixels - seen.keypoints_px, axis=-1)
-    low = np.where(counted[..., None], seen.keypoints_px, np.inf).min(-2)
-    high = np.where(counted[..., None], seen.keypoints_px, -np.inf).max(-2)
-    out = np.full(counted.shape[:2], np.nan)
+    distance = np.linalg.norm(pixels - observations.keypoints_px, axis=-1)
+    low = np.where(counted[..., None], observations.keypoints_px, np.inf).min(-2)
+    high = np.where(counted[..., None], observations.keypoints_px, -np.inf).max(-2)
+    errors = np.full(counted.shape[:2], np.nan)
     for n, v in np.argwhere(counted.sum(-1) >= _LEAST_JOINTS):
         extent = np.linalg.norm(high[n, v] - low[n, v])
-        out[n, v] = np.median(distance[n, v][counted[n, v]]) / max(extent, 1.0)
-    return out
+        errors[n, v] = np.median(distance[n, v][counted[n, v]]) / max(extent, 1.0)
+    return errors
 
 
-def triangulated(rig: Rig, seen: Observations, views: Sequence[int]) -> Float[Real, "N J 3"]:
-    """Joints from only those views; NaN where fewer than two saw them."""
+def triangulated(
+    rig: Rig, observations: Observations, views: Sequence[int]
+) -> Float[Real, "N J 3"]:
+    """Joints triangulated from those views; NaN where fewer than two saw them."""
     index = list(views)
-    flat = rig.undistorted(seen.keypoints_px)[:, index]
-    confidence = seen.confidence[:, index].astype(np.float64)
-    return np.asarray(triangulate(flat, confidence, rig.projection[index]), np.float64)
+    undistorted = rig.undistorted(observations.keypoints_px)[:, index]
+    confidence = observations.confidence[:, index].astype(np.float64)
+    return np.asarray(triangulate(undistorted, confidence, rig.projection[index]), np.float64)
 
 
-def mean_reprojection_error(rig: Rig, seen: Observations) -> float:
-    """Of all views: the median over instants, then the mean over views; infinite if unknown."""
-    joints = triangulated(rig, seen, range(len(rig.cameras)))
-    off = reprojection_errors(rig, joints, seen)
-    known = np.isfinite(off).any(0)
-    return float(np.nanmedian(off[:, known], axis=0).mean()) if known.any() else float("inf")
+def mean_reprojection_error(rig: Rig, observations: Observations) -> float:
+    """Median over instants, then mean over views; infinite if unknown."""
+    joints = triangulated(rig, observations, range(len(rig.cameras)))
+    errors = reprojection_errors(rig, joints, observations)
+    known = np.isfinite(errors).any(0)
+    return float(np.nanmedian(errors[:, known], axis=0).mean()) if known.any() else float("inf")
 
 
 def find_moved_view(
-    rig: Rig, seen: Observations, views: Sequence[int], *, agree: float, apart: float
+    rig: Rig,
+    observations: Observations,
+    views: Sequence[int],
+    *,
+    most_others: float,
+    least_own: float,
 ) -> int | None:
-    """The one view without which the others' errors are at most `agree`, and its own `apart`."""
+    """The view without which the errors of the others are at most `most_others`, if its own is at
+    least `least_own`; else None.
+    """
     if len(views) < 3:
         return None
     candidates = []
     for view in views:
         others = [v for v in views if v != view]
-        off = reprojection_errors(rig, triangulated(rig, seen, others), seen)
-        if not (np.isfinite(off[:, others]).any() and np.isfinite(off[:, view]).any()):
+        errors = reprojection_errors(rig, triangulated(rig, observations, others), observations)
+        if not (np.isfinite(errors[:, others]).any() and np.isfinite(errors[:, view]).any()):
             continue
         candidates.append(
-            (float(np.nanmean(off[:, others])), float(np.nanmedian(off[:, view])), view)
+            (float(np.nanmean(errors[:, others])), float(np.nanmedian(errors[:, view])), view)
         )
     if not candidates:
         return None
-    rest, own, view = min(candidates)
-    return view if rest <= agree and own >= apart else None
+    others_error, own_error, view = min(candidates)
+    return view if others_error <= most_others and own_error >= least_own else None

@@ -1,7 +1,7 @@
 """Resection of one camera from skeletons of the others: its pose only, its focal length is kept.
 
-A camera that was knocked has mostly turned where it stood, which few joints determine. Only where
-that does not explain the picture has it been carried away.
+A knocked camera has usually only rotated about its centre, which few joints determine. A free pose
+is used only if it fits clearly better.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ _LEAST_CONFIDENCE = 0.3
 _LEAST_INLIERS = 0.6  # of the joints
 _WITHIN_SHARE = 0.05  # of the person's extent in the picture
 _TRIES, _ROUNDS = 300, 10
-_AS_GOOD = 1.4  # times the error of a free pose that turning alone may leave
+_FREE_PENALTY = 1.4  # factor on the error of a free pose, against a rotation about the centre
 
 
 def resected(
@@ -33,87 +33,102 @@ def resected(
     keypoints_px: Float[Real, "N J 2"],
     confidence: Float[Array, "N J"],
 ) -> Rig | None:
-    """The rig with a new pose of that view, from its keypoints of the joints; None if none fits."""
-    seen = (confidence > _LEAST_CONFIDENCE) & np.isfinite(joints).all(-1)
-    if seen.sum() < _LEAST_POINTS:
+    """The rig with a new pose of the view, from keypoints of known joints; None if none fits."""
+    observed = (confidence > _LEAST_CONFIDENCE) & np.isfinite(joints).all(-1)
+    if observed.sum() < _LEAST_POINTS:
         return None
     pixels = np.zeros((len(joints), len(rig.cameras), *keypoints_px.shape[1:]))
     pixels[:, view] = keypoints_px
-    points, flat = joints[seen], rig.undistorted(pixels)[:, view][seen]
-    within_px = _WITHIN_SHARE * _extent_px(keypoints_px, seen)
-    found = [
-        (_off_px(pose, rig, view, points, flat) * penalty, i, pose)
+    points, undistorted = joints[observed], rig.undistorted(pixels)[:, view][observed]
+    within_px = _WITHIN_SHARE * _extent_px(keypoints_px, observed)
+    candidates = [
+        (_error_px(pose, rig, view, points, undistorted) * penalty, i, pose)
         for i, (pose, penalty) in enumerate(
             (
-                (_turned(rig, view, points, flat, within_px), 1.0),
-                (_carried(rig, view, points, flat, within_px), _AS_GOOD),
+                (_rotated(rig, view, points, undistorted, within_px), 1.0),
+                (_anywhere(rig, view, points, undistorted, within_px), _FREE_PENALTY),
             )
         )
         if pose is not None
     ]
-    if not found:
+    if not candidates:
         return None
-    turn, shift = min(found)[2]
+    R, t = min(candidates)[2]
     rotation, translation = rig.view_from_world.copy(), rig.translation.copy()
-    rotation[view], translation[view] = turn, shift
+    rotation[view], translation[view] = R, t
     return replace(rig, view_from_world=rotation, translation=translation)
 
 
-def _turned(
-    rig: Rig, view: int, points: Float[Real, "M 3"], flat: Float[Real, "M 2"], within_px: float
+def _rotated(
+    rig: Rig,
+    view: int,
+    points: Float[Real, "M 3"],
+    undistorted: Float[Real, "M 2"],
+    within_px: float,
 ) -> tuple[Float[Real, "3 3"], Float[Real, "3"]] | None:
-    """R and t of a camera that has only turned; robust rotation averaging."""
+    """R and t of a camera that has rotated about its centre, by robust rotation averaging
+    (Hartley et al. 2013).
+    """
     centre = rig.centres[view]
-    seen = np.column_stack([(flat - rig.centre_px[view]) / rig.focal_px[view], np.ones(len(flat))])
-    seen = seen / np.linalg.norm(seen, axis=-1, keepdims=True)
-    there = (points - centre) / np.linalg.norm(points - centre, axis=-1, keepdims=True)
+    plane = (undistorted - rig.centre_px[view]) / rig.focal_px[view]
+    rays_view = np.column_stack([plane, np.ones(len(plane))])
+    rays_view = rays_view / np.linalg.norm(rays_view, axis=-1, keepdims=True)
+    rays_world = (points - centre) / np.linalg.norm(points - centre, axis=-1, keepdims=True)
     weight = np.ones(len(points))
-    turn = np.eye(3)
+    R = np.eye(3)
     for _ in range(_ROUNDS):
-        turn = np.asarray(nearest_rotation((weight[:, None] * seen).T @ there), float)
-        off_px = rig.focal_px[view] * np.linalg.norm(seen - there @ turn.T, axis=-1)
-        weight = 1 / (1 + np.square(2 * off_px / within_px))
-    if (off_px < within_px).mean() < _LEAST_INLIERS:
+        R = np.asarray(nearest_rotation((weight[:, None] * rays_view).T @ rays_world), float)
+        error_px = rig.focal_px[view] * np.linalg.norm(rays_view - rays_world @ R.T, axis=-1)
+        weight = 1 / (1 + np.square(2 * error_px / within_px))
+    if (error_px < within_px).mean() < _LEAST_INLIERS:
         return None
-    return turn, -turn @ centre
+    return R, -R @ centre
 
 
-def _carried(
-    rig: Rig, view: int, points: Float[Real, "M 3"], flat: Float[Real, "M 2"], within_px: float
+def _anywhere(
+    rig: Rig,
+    view: int,
+    points: Float[Real, "M 3"],
+    undistorted: Float[Real, "M 2"],
+    within_px: float,
 ) -> tuple[Float[Real, "3 3"], Float[Real, "3"]] | None:
-    """R and t of a camera anywhere, by RANSAC."""
-    inside = np.eye(3)
-    inside[0, 0] = inside[1, 1] = rig.focal_px[view]
-    inside[:2, 2] = rig.centre_px[view]
-    found, turn, shift, inliers = cv2.solvePnPRansac(
-        points, flat, inside, np.zeros(4),
+    """R and t of a camera with any pose, by PnP with RANSAC."""
+    K = np.eye(3)
+    K[0, 0] = K[1, 1] = rig.focal_px[view]
+    K[:2, 2] = rig.centre_px[view]
+    found, rotation_vector, t, inliers = cv2.solvePnPRansac(
+        points, undistorted, K, np.zeros(4),
         iterationsCount=_TRIES, flags=cv2.SOLVEPNP_EPNP, reprojectionError=within_px,
     )  # fmt: skip
     if not found or inliers is None or len(inliers) < _LEAST_INLIERS * len(points):
         return None
     index = inliers[:, 0]
-    turn, shift = cv2.solvePnPRefineLM(points[index], flat[index], inside, np.zeros(4), turn, shift)
-    return np.asarray(cv2.Rodrigues(turn)[0], np.float64), np.ravel(shift).astype(np.float64)
+    rotation_vector, t = cv2.solvePnPRefineLM(
+        points[index], undistorted[index], K, np.zeros(4), rotation_vector, t
+    )
+    return np.asarray(cv2.Rodrigues(rotation_vector)[0], np.float64), np.ravel(t).astype(np.float64)
 
 
-def _off_px(
+def _error_px(
     pose: tuple[Float[Real, "3 3"], Float[Real, "3"]],
     rig: Rig,
     view: int,
     points: Float[Real, "M 3"],
-    flat: Float[Real, "M 2"],
+    undistorted: Float[Real, "M 2"],
 ) -> float:
-    """Median reprojection error."""
-    local = points @ pose[0].T + pose[1]
-    seen = rig.focal_px[view] * local[:, :2] / np.maximum(local[:, 2:], 1e-9) + rig.centre_px[view]
-    return float(np.median(np.linalg.norm(seen - flat, axis=-1)))
+    """Median reprojection error in px."""
+    in_view = points @ pose[0].T + pose[1]
+    observed = (
+        rig.focal_px[view] * in_view[:, :2] / np.maximum(in_view[:, 2:], 1e-9) + rig.centre_px[view]
+    )
+    return float(np.median(np.linalg.norm(observed - undistorted, axis=-1)))
 
 
 def _extent_px(
-    keypoints_px: Float[Real, "N J 2"], seen: Bool[npt.NDArray[np.bool_], "N J"]
+    keypoints_px: Float[Real, "N J 2"], observed: Bool[npt.NDArray[np.bool_], "N J"]
 ) -> float:
     """Median diagonal of the box around the person."""
-    rows = seen.sum(1) > 1
-    low = np.where(seen[..., None], keypoints_px, np.inf).min(1)[rows]
-    high = np.where(seen[..., None], keypoints_px, -np.inf).max(1)[rows]
+    rows = observed.sum(1) > 1
+    low = np.where(observed[..., None], keypoints_px, np.inf).min(1)[rows]
+    high = np.where(observed[..., None], keypoints_px, -np.inf).max(1)[rows]
     return float(np.median(np.linalg.norm(high - low, axis=-1))) if rows.any() else 1.0

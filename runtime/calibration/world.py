@@ -1,7 +1,7 @@
 """Skeletons in the world frame, reconstructed with the current calibration.
 
-Without a calibration a skeleton stays as the lifter made it. A camera that has moved is left out
-until it is found again. No call waits for the calibration process.
+Without a calibration, skeletons stay in the canonical frame. A moved camera is left out until it is
+recovered. No call waits for the calibration process.
 """
 
 import logging
@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 _ROUNDS = 5
 # guesses, not measured
 _HALF_CONFIDENCE_M = 0.05
-"""Deviation of a joint that halves its confidence."""
-_LEAST_JOINTS = 4  # in one view, for a reconstruction
+"""Standard deviation of a joint at which its confidence is half of the lifter's."""
+_LEAST_JOINTS = 4  # detected in one view, for a reconstruction
 _LOST_S = 2.0
-"""After how long of errors that no single camera explains all cameras are calibrated again."""
+"""How long errors without a single moved camera last until all cameras are calibrated again."""
 
 
 class World:
-    """The current calibration and its skeletons; belongs to the hub's main thread."""
+    """The current calibration and reconstruction with it; used by the hub's main thread only."""
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class World:
         on_update: Callable[[CalibrationUpdate], None] = lambda update: None,
     ) -> None:
         self._calibrator, self._on_update = calibrator, on_update
-        self._monitor: ExtrinsicsMonitor | None = None  # of cameras that stand still
-        self._ptz: LivePtz | None = None  # of cameras that pan
+        self._monitor: ExtrinsicsMonitor | None = None  # of fixed cameras
+        self._ptz: LivePtz | None = None  # of panning cameras
         self._depth = DepthFilter()
         self._excluded: dict[str, float] = {}  # moved camera: when that was detected (monotonic)
-        self._moved_s: dict[str, float] = {}  # camera: when it was found in a new place
-        self._found_s = 0.0
+        self._moved_s: dict[str, float] = {}  # camera: when it was recovered
+        self._calibrated_s = 0.0
         self.current: CalibrationUpdate | None = None
         self._number = 0
         self._resumed: CalibrationUpdate | None = None
@@ -67,7 +67,7 @@ class World:
         self.changes = 0  # of what `about` returns
 
     def resume(self, previous: CalibrationUpdate) -> None:
-        """Continue with the cameras of the hub before this one."""
+        """Continue with the calibration of the previous hub."""
         self._resumed = replace(previous, cause="resumed", moved=())
         self._number = previous.number
         if self._calibrator:
@@ -76,29 +76,29 @@ class World:
     def reconstruct(
         self, pose: MultiviewPose, lifted: Lifted, skeleton: Skeleton
     ) -> Skeleton | None:
-        """The skeleton of this very instant in the world; unchanged without a calibration."""
-        seen = lifted_pose(pose, lifted, joint_set(skeleton.joint_set))
-        self._exchange(seen, skeleton.t_ns)
+        """The skeleton of this instant in the world frame; unchanged without a calibration."""
+        instant = lifted_pose(pose, lifted, joint_set(skeleton.joint_set))
+        self._update_calibration(instant, skeleton.t_ns)
         current = self.current
         if current is None:
             return skeleton
         rig = current.calibration.rig
         if not set(rig.cameras) & set(pose.cameras):
             return skeleton  # a rig of other cameras
-        whole = seen.arranged(rig.cameras)
-        used, views = self._used(whole)
-        found = self._reconstructed(current.calibration, used) if views else None
-        if found is None or not np.isfinite(found.joints).all():
+        arranged = instant.arranged(rig.cameras)
+        used, views = self._used(arranged)
+        reconstruction = self._reconstructed(current.calibration, used) if views else None
+        if reconstruction is None or not np.isfinite(reconstruction.joints).all():
             return None
-        joints, deviation = found.joints[0], found.deviation[0]
+        joints, deviation = reconstruction.joints[0], reconstruction.deviation[0]
         root = joints[joint_set(skeleton.joint_set).index("hip")]
         measured = len(views) > 1 and not set(views) & set(self._excluded)
         if measured:
-            self._depth.measured(root, seen.t_s)
-            self._check(whole, joints)
+            self._depth.measured(root, instant.t_s)
+            self._check(arranged, joints)
         elif len(views) == 1 and not self._ptz:
             centre = rig.centres[rig.cameras.index(views[0])]
-            joints = joints + self._depth.shift(root, centre, seen.t_s)
+            joints = joints + self._depth.shift(root, centre, instant.t_s)
         precision = 1 / (1 + np.square(deviation / _HALF_CONFIDENCE_M))
         return replace(
             skeleton,
@@ -116,37 +116,37 @@ class World:
             return self._ptz.reconstruct(used)
         return reconstruct(stack([used], calibration.rig.cameras), calibration, rounds=_ROUNDS)
 
-    def _exchange(self, seen: LiftedPose, t_ns: int) -> None:
-        """Use the calibrations that were found, and send this instant to the calibrator."""
+    def _update_calibration(self, instant: LiftedPose, t_ns: int) -> None:
+        """Receive new calibrations, and send this instant to the calibrator."""
         if self._resumed:
-            self._use(self._resumed, t_ns)
+            self._set_calibration(self._resumed, t_ns)
             self._resumed = None
         if self._calibrator:
             for update in self._calibrator.updates(t_ns):
-                self._use(update, t_ns)
-            self._calibrator.send(seen)
+                self._set_calibration(update, t_ns)
+            self._calibrator.send(instant)
 
-    def _used(self, whole: LiftedPose) -> tuple[LiftedPose, tuple[str, ...]]:
-        """The views to reconstruct from, and their cameras: moved ones only if no other saw
-        enough.
+    def _used(self, arranged: LiftedPose) -> tuple[LiftedPose, tuple[str, ...]]:
+        """The views for the reconstruction, and their cameras; moved ones only if no other view has
+        enough joints.
         """
-        for left_out in (self._excluded, ()):
-            used = whole.arranged(whole.pose.cameras, without=left_out)
+        for excluded in (self._excluded, ()):
+            used = arranged.arranged(arranged.pose.cameras, without=excluded)
             confidence = used.pose.confidence
             if (confidence > 0).sum(-1).max() >= _LEAST_JOINTS:
                 rows = zip(used.pose.cameras, confidence, strict=True)
                 return used, tuple(camera for camera, row in rows if row.any())
-        return whole, ()
+        return arranged, ()
 
     def about(self) -> dict[str, Any] | None:
-        """The cameras in the world, for clients."""
+        """The cameras in the world frame, for clients; None without a calibration."""
         if self.current is None:
             return None
-        found = self._ptz.now if self._ptz else self.current.calibration
-        rig, uncertainty = found.rig, found.uncertainty
+        calibration = self._ptz.now if self._ptz else self.current.calibration
+        rig, uncertainty = calibration.rig, calibration.uncertainty
         return {
             "number": self.current.number,
-            "scale_source": found.scale_source,
+            "scale_source": calibration.scale_source,
             "cameras": {
                 camera: {
                     "centre": rig.centres[v],
@@ -162,7 +162,7 @@ class World:
         }
 
     def stats(self) -> WorldStats:
-        """Of the cameras in the world."""
+        """State of the calibration."""
         if self._calibrator is None:
             return WorldStats(world=None)
         left_out, moves = self._calibrator.left_out, self.moves
@@ -180,7 +180,7 @@ class World:
             calibration=self.current.number,
             cause=self.current.cause,
             instants=self.current.calibration.instants,
-            age_s=round(time.monotonic() - self._found_s, 1),
+            age_s=round(time.monotonic() - self._calibrated_s, 1),
             scale_source=self.current.calibration.scale_source,
             moved=sorted(self._excluded),
             misfit={
@@ -198,23 +198,23 @@ class World:
         if self._calibrator:
             self._calibrator.close()
 
-    def _use(self, update: CalibrationUpdate, t_ns: int) -> None:
+    def _set_calibration(self, update: CalibrationUpdate, t_ns: int) -> None:
         self._number += 1
         self.current = replace(update, t_ns=t_ns, number=self._number)
         calibration = update.calibration
         for camera in update.moved:
             self._moved_s[camera] = t_ns * 1e-9
-            self._include(camera, "camera found in its new place")
+            self._include(camera, "camera recovered in its new pose")
         for camera in set(self._excluded) - set(calibration.rig.cameras):
             del self._excluded[camera]
         is_panning = calibration.rig.is_panning
         self._ptz = LivePtz(calibration) if is_panning else None
         self._monitor = None if is_panning else ExtrinsicsMonitor(calibration, self._moved_s)
         self._depth = DepthFilter()
-        self._found_s = time.monotonic()
+        self._calibrated_s = time.monotonic()
         self.changes += 1
         log.info(
-            "cameras found",
+            "cameras calibrated",
             extra={
                 "calibration": self._number,
                 "cause": update.cause,
@@ -225,16 +225,16 @@ class World:
         )
         self._on_update(self.current)
 
-    def _check(self, seen: LiftedPose, joints: Float[Real, "J 3"]) -> None:
-        """Exclude a camera that has moved, include one that fits again."""
+    def _check(self, instant: LiftedPose, joints: Float[Real, "J 3"]) -> None:
+        """Exclude a moved camera, include a recovered one."""
         monitor = self._monitor
         if monitor is None:
-            if self._ptz and self._ptz.lost(seen.t_s):
-                self._lose(seen.t_s - _LOST_S)
+            if self._ptz and self._ptz.lost(instant.t_s):
+                self._drop_calibration(instant.t_s - _LOST_S)
             return
-        moved = monitor.add(seen, joints, self._excluded)
-        for camera in [c for c in self._excluded if c in seen.pose.cameras and monitor.fits(c)]:
-            self._include(camera, "camera fits again")
+        moved = monitor.add(instant, joints, self._excluded)
+        for camera in [c for c in self._excluded if c in instant.pose.cameras and monitor.fits(c)]:
+            self._include(camera, "camera recovered in its old pose")
         if moved:
             camera, since_s = moved
             self._excluded[camera] = time.monotonic()
@@ -244,7 +244,7 @@ class World:
             if self._calibrator:
                 self._calibrator.camera_moved(camera, since_s)
         elif monitor.unclear_s > _LOST_S:
-            self._lose(seen.t_s - _LOST_S)
+            self._drop_calibration(instant.t_s - _LOST_S)
 
     def _include(self, camera: str, why: str) -> None:
         excluded_s = self._excluded.pop(camera, None)
@@ -253,9 +253,9 @@ class World:
             after_s = round(time.monotonic() - excluded_s, 2)
             log.warning(why, extra={"camera": camera, "after_s": after_s})
 
-    def _lose(self, since_s: float) -> None:
-        """Drop the calibration: the views disagree, and no single camera explains it."""
-        log.warning("cameras no longer fit together, looking for all of them")
+    def _drop_calibration(self, since_s: float) -> None:
+        """Drop the calibration: the views disagree, and no single moved camera explains it."""
+        log.warning("views disagree, all cameras are calibrated again")
         self.current = self._monitor = self._ptz = None
         self._excluded.clear()
         self.changes += 1
@@ -269,7 +269,7 @@ def start_world(
     session: Path,
     on_update: Callable[[CalibrationUpdate], None],
 ) -> World:
-    """The world by the settings; a restarted hub continues in the world of its session."""
+    """The world by the settings; a restarted hub continues with the session's calibration."""
     calibrator: CalibratorClient | KnownCameras | None = known
     if known is None and config.calibrate:
         calibrator = CalibratorClient(config.scale, config.survey_first_s, config.survey_hz)

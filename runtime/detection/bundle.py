@@ -1,4 +1,4 @@
-"""Model bundles: ONNX networks and the manifest on how to feed and read them, verified.
+"""Bundles: the ONNX networks of a detector and their manifest, verified by hashes.
 
 An unknown hash is null, and the bundle is reported as unverified; a known one is always checked.
 """
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 import cvsf
 from cvsf.skeleton import JOINT_SETS, JointSet, joint_set
 from cvsf.system.errors import Refusal
-from runtime.detection.download import fetch, first_seen_sha256
+from runtime.detection.download import downloaded_sha256, fetch
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _WHOLE: tuple[Decoding, ...] = ("rtmo",)
 
 
 class NetworkManifest(BaseModel):
-    """One network: where its file comes from, what goes in and how what comes out is read."""
+    """One network: the origin of its file, its input, and the decoding of its outputs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,12 +49,16 @@ class NetworkManifest(BaseModel):
     dtype: Literal["float32", "uint8"]
     mean: tuple[float, ...] = (0.0,)  # per channel in the input's order, of values 0..255
     std: tuple[float, ...] = (1.0,)
-    letterbox: Literal["top-left", "centred"] = "centred"  # where a whole picture lies in the input
+    letterbox: Literal["top-left", "centred"] = (
+        "centred"  # position of a whole picture in the input
+    )
     pad: int = Field(default=0, ge=0, le=255)
     batch: Literal["one", "dynamic"]
     decoding: Decoding
     min_confidence: float = Field(gt=0, lt=1)  # of a box, or of a pose as the mean over its joints
-    full_confidence: float = Field(default=1.0, gt=0)  # the network's figure that means certain
+    full_confidence: float = Field(
+        default=1.0, gt=0
+    )  # the network's value that becomes confidence 1
     crop_margin: float = Field(default=1.25, ge=1)  # pose network: crop over person box
 
     @property
@@ -64,7 +68,7 @@ class NetworkManifest(BaseModel):
 
     @property
     def is_raw(self) -> bool:
-        """Whether pixel values go in as they are."""
+        """Whether pixel values are not normalised."""
         return not any(self.mean) and set(self.std) == {1.0}
 
     @model_validator(mode="after")
@@ -80,7 +84,7 @@ class NetworkManifest(BaseModel):
 
 
 class Manifest(BaseModel):
-    """A bundle: its networks, the joints they find, and what is known about it."""
+    """A bundle: its networks, its joint set and its origin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,21 +93,23 @@ class Manifest(BaseModel):
     joint_set: str
     detector: NetworkManifest | None = None  # finds boxes; none in a whole-frame bundle
     pose: NetworkManifest
-    detect_every: int = Field(default=10, ge=1)  # instants between looks at the whole picture
-    beyond_joints: float = Field(default=0, ge=0, le=1)  # body around the joints, per longer side
+    detect_every: int = Field(default=10, ge=1)  # instants between searches of the whole picture
+    beyond_joints: float = Field(
+        default=0, ge=0, le=1
+    )  # margin of a body around its joints, over their longer side
     licence: str
     source: str
-    verified: bool  # ran here on real input, from files of exactly these hashes
-    held_out: Mapping[str, float] = {}  # scores on material it was not made from
+    verified: bool  # tested in this project with real input, with these hashes
+    held_out: Mapping[str, float] = {}  # scores on pictures that were kept back
 
     @property
     def joints(self) -> JointSet:
-        """The joint set its keypoints are in."""
+        """The joint set of its keypoints."""
         return joint_set(self.joint_set)
 
     @property
     def networks(self) -> dict[str, NetworkManifest]:
-        """The networks by what they do."""
+        """The networks by role."""
         return (
             {"detector": self.detector, "pose": self.pose} if self.detector else {"pose": self.pose}
         )
@@ -124,40 +130,40 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A manifest and the verified files it speaks of."""
+    """A manifest and its verified files."""
 
     manifest: Manifest
-    files: Mapping[str, Path]  # by what the network does
+    files: Mapping[str, Path]  # by role
     sha256: Mapping[str, str]
 
     @property
     def id(self) -> str:
-        """Its name and 12 digits of a hash over its files."""
+        """Its name and 12 digits of a hash of its files."""
         digest = hashlib.sha256("".join(self.sha256[key] for key in sorted(self.sha256)).encode())
         return f"{self.manifest.name}-{digest.hexdigest()[:12]}"
 
 
 def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
-    """The bundle of that name or in that folder, verified, its files fetched where they must be."""
-    places = _named(data)
+    """The bundle of that name or in that folder, verified; missing files are downloaded."""
+    folders_by_name = _named(data)
     folder = Path(name_or_folder).expanduser()
-    if name_or_folder in places:
-        place, own = places[name_or_folder], data / "bundles" / name_or_folder
-        bundle = _verified(read_manifest(place / MANIFEST), [place, own], own, offline)
+    if name_or_folder in folders_by_name:
+        path, own = folders_by_name[name_or_folder], data / "bundles" / name_or_folder
+        bundle = _verified(read_manifest(path / MANIFEST), [path, own], own, offline)
     elif folder.is_dir():
         bundle = _verified(_manifest_of(folder), [folder], None, offline)
     else:
         raise Refusal(
             f"bundle {name_or_folder!r} is unknown and no such folder exists; known bundles are "
-            f"{', '.join(places)}, or name a folder with ONNX files and a {MANIFEST}"
+            f"{', '.join(folders_by_name)}, or name a folder with ONNX files and a {MANIFEST}"
         )
     if not bundle.manifest.verified:
-        log.warning("bundle never ran in this project's tests", extra={"bundle": bundle.id})
+        log.warning("bundle was never tested in this project", extra={"bundle": bundle.id})
     return bundle
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; a Refusal names the first thing wrong with it."""
+    """The manifest in a file; a Refusal names its first error."""
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -171,14 +177,14 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _named(data: Path) -> dict[str, Path]:
-    """Where every bundle with a name lies: those shipped, and those placed in the data folder."""
-    placed = sorted((data / "bundles").glob(f"*/{MANIFEST}"))
+    """The folders of all bundles by name: shipped ones, and those in the data folder."""
+    installed = sorted((data / "bundles").glob(f"*/{MANIFEST}"))
     shipped = sorted(SHIPPED.glob(f"*/{MANIFEST}"))
-    return {path.parent.name: path.parent for path in [*placed, *shipped]}
+    return {path.parent.name: path.parent for path in [*installed, *shipped]}
 
 
 def _manifest_of(folder: Path) -> Manifest:
-    """The manifest in a folder, or the shipped one whose files all lie there."""
+    """The manifest in a folder, or the shipped one whose files are all in it."""
     if (folder / MANIFEST).is_file():
         return read_manifest(folder / MANIFEST)
     shipped = [read_manifest(path) for path in sorted(SHIPPED.glob(f"*/{MANIFEST}"))]
@@ -193,7 +199,7 @@ def _manifest_of(folder: Path) -> Manifest:
 
 
 def _verified(manifest: Manifest, folders: list[Path], own: Path | None, offline: bool) -> Bundle:
-    """The bundle with each file found in one of the folders or fetched into its own."""
+    """The bundle with files from one of the folders, or downloaded into its own."""
     files: dict[str, Path] = {}
     hashes: dict[str, str] = {}
     for role, network in manifest.networks.items():
@@ -206,19 +212,19 @@ def _verified(manifest: Manifest, folders: list[Path], own: Path | None, offline
 
 
 def _fetched(manifest: Manifest, network: NetworkManifest, folder: Path, offline: bool) -> Path:
-    place = folder / network.file
+    path = folder / network.file
     if network.url is None:
         raise Refusal(
-            f"bundle {manifest.name} lacks {place.name}, which cannot be fetched; place it in "
-            f"{folder} (it is described as: {manifest.source})"
+            f"bundle {manifest.name} lacks {path.name}, which has no download address; copy it to "
+            f"{folder} (its source: {manifest.source})"
         )
     if offline:
         raise Refusal(
-            f"bundle {manifest.name} lacks {place.name} and --offline forbids to fetch it; "
-            f"place it at {place} (from {network.url}{_inside(network)})"
+            f"bundle {manifest.name} lacks {path.name} and --offline forbids the download; "
+            f"copy it to {path} (from {network.url}{_inside(network)})"
         )
-    fetch(network.url, network.member, place, f"{manifest.name}: {place.name}", manifest.licence)
-    return place
+    fetch(network.url, network.member, path, f"{manifest.name}: {path.name}", manifest.licence)
+    return path
 
 
 def _inside(network: NetworkManifest) -> str:
@@ -226,17 +232,17 @@ def _inside(network: NetworkManifest) -> str:
 
 
 def _checked(manifest: Manifest, network: NetworkManifest, path: Path) -> str:
-    """The file's sha256, equal to the pinned one or to the one seen when it was first fetched."""
+    """The file's sha256, equal to the one in the manifest or of the first download."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Refusal(f"{path} cannot be read ({error.strerror})") from error
-    pinned = network.sha256 or first_seen_sha256(path)
+    pinned = network.sha256 or downloaded_sha256(path)
     if pinned is not None and found != pinned:
-        origin = "its manifest says" if network.sha256 else "it had when it was first fetched"
+        origin = "the manifest has" if network.sha256 else "the first download had"
         raise Refusal(
             f"{path} of bundle {manifest.name} has sha256 {found}, {origin} {pinned}; "
-            "remove the file to fetch or place it again"
+            "remove the file, then download or copy it again"
         )
     return found

@@ -1,7 +1,7 @@
-"""Pictures in, one person's joints per camera out: the networks of a bundle, and whom they look at.
+"""The detector: the networks of a bundle and one track per camera give one person's keypoints.
 
-The whole picture is searched when a view lacks its person or now and then, each view in its turn;
-else the next crop comes from the last joints. The same pictures and times give the same people.
+The whole picture is searched if a view has lost its person, and else every few instants, one view
+after the other; the next crop comes from the last keypoints. It is deterministic.
 """
 
 import logging
@@ -25,7 +25,7 @@ from runtime.telemetry.stage_timer import StageTimer
 log = logging.getLogger(__name__)
 
 _GAP_NS = 500_000_000
-"""After a longer gap no person is expected where they were; a guess, not measured."""
+"""After a longer gap tracks are forgotten; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class Detector:
         self.name = bundle.id
         self._every, self._beyond = manifest.detect_every, manifest.beyond_joints
 
-        def network(role: str, card: NetworkManifest) -> Network:
-            return Network(card, bundle.files[role], threads, kind=kind, plans=plans)
+        def network(role: str, network_manifest: NetworkManifest) -> Network:
+            return Network(network_manifest, bundle.files[role], threads, kind=kind, plans=plans)
 
         self._pose = network("pose", manifest.pose)
         networks = {"pose": self._pose}
@@ -71,38 +71,39 @@ class Detector:
 
     @property
     def backends(self) -> dict[str, str]:
-        """Who runs each network, by what it does."""
+        """The backend of each network, by its role."""
         networks = {"pose": self._pose} | ({"detector": self._boxes} if self._boxes else {})
         return {role: network.backend for role, network in networks.items()}
 
-    def build_plans(self, told: Progress | None = None) -> None:
-        """Go over to TensorRT where it was asked for, the plans built first: seconds to minutes,
-        on a thread beside the one that detects. A Refusal names the networks that stay where they
-        are; one network may go over without the other.
+    def build_plans(self, on_progress: Progress | None = None) -> None:
+        """Build the plans and switch to TensorRT, if that is the backend asked for.
+
+        Takes seconds to minutes, in another thread than the one that detects. A Refusal has the
+        reasons; the other network may have switched.
         """
         refused = []
         for network in (self._boxes, self._pose):
             try:
                 if network is not None:
-                    network.build_plan(told)
+                    network.build_plan(on_progress)
             except Refusal as refusal:
                 refused.append(str(refusal))
         if refused:
             raise Refusal("; ".join(refused))
 
-    def plan_beside(self) -> None:
-        """The same on a thread of its own, failures written to the log."""
+    def build_plans_in_background(self) -> None:
+        """Run `build_plans` in a thread of its own; failures are logged."""
 
         def plan() -> None:
             try:
                 self.build_plans()
             except (Refusal, OSError) as error:
-                log.error("detector stays where it is", extra={"reason": str(error)})
+                log.error("detector stays on its backend", extra={"reason": str(error)})
 
         threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
-        """Forget every person."""
+        """Forget all tracks."""
         self._tracks.clear()
         self._seen_ns.clear()
         self._instant = 0
@@ -110,17 +111,17 @@ class Detector:
     def detect(
         self, pictures: Mapping[str, UInt8[Picture, "_ _ 3"]], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
-        """The person in each BGR picture where one is seen; `t_ns` is the instant's time."""
-        pictures = dict(sorted(pictures.items()))  # not the order in which they came
-        self._forget_the_absent(pictures, t_ns)
+        """The person in each BGR picture that has one; `t_ns` is the instant's time."""
+        pictures = dict(sorted(pictures.items()))  # independent of the order of arrival
+        self._forget_after_gaps(pictures, t_ns)
         self._instant += 1
         if self._boxes is None:
-            return self._whole(pictures, t_ns, stages)
+            return self._detect_whole_frame(pictures, t_ns, stages)
         self._search(self._boxes, pictures, t_ns, stages)
-        return self._read(pictures, t_ns, stages)
+        return self._detect_in_crops(pictures, t_ns, stages)
 
-    def _forget_the_absent(self, pictures: Mapping[str, Picture], t_ns: int) -> None:
-        """Drop what was known before a gap in time, of all views or of one."""
+    def _forget_after_gaps(self, pictures: Mapping[str, Picture], t_ns: int) -> None:
+        """Forget the tracks of all views, or of one, after a gap in time."""
         latest = max(self._seen_ns.values(), default=t_ns)
         if abs(t_ns - latest) > _GAP_NS:
             self.reset()
@@ -134,7 +135,7 @@ class Detector:
     def _search(
         self, network: Network, pictures: Mapping[str, Picture], t_ns: int, stages: StageTimer
     ) -> None:
-        """Look for people in the whole pictures whose turn it is."""
+        """Search the whole pictures that are due."""
         due = [camera for camera in pictures if self._tracks[camera].due(self._instant, t_ns)]
         if not due:
             return
@@ -144,12 +145,12 @@ class Detector:
             outputs = network.run(batch)
         with stages("keypoints"):
             for camera, fit, found in zip(due, fits, boxes(outputs, network.manifest), strict=True):
-                self._tracks[camera].look(_in_picture(found, fit, pictures[camera]), t_ns)
+                self._tracks[camera].look(_boxes_in_picture(found, fit, pictures[camera]), t_ns)
 
-    def _read(
+    def _detect_in_crops(
         self, pictures: Mapping[str, Picture], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
-        """The joints of every person who is followed, and the tracks moved to them."""
+        """The keypoints of every followed person; updates the tracks."""
         with stages("crop"):
             expected = {camera: self._tracks[camera].expected(t_ns) for camera in pictures}
             followed = {camera: box for camera, box in expected.items() if box is not None}
@@ -163,18 +164,18 @@ class Detector:
         with stages("pose"):
             outputs = self._pose.run(batch)
         with stages("keypoints"):
-            places, confidence = joints(outputs, self._pose.manifest)
             found = {}
-            for camera, fit, place, sure in zip(followed, fits, places, confidence, strict=True):
-                place_px = fit.to_picture(place)
-                if self._follow(camera, place_px, sure, t_ns):
-                    found[camera] = self._person(camera, place_px, sure)
+            rows = zip(followed, fits, *joints(outputs, self._pose.manifest), strict=True)
+            for camera, fit, keypoints, confidence in rows:
+                keypoints_px = fit.to_picture(keypoints)
+                if self._follow(camera, keypoints_px, confidence, t_ns):
+                    found[camera] = self._person(camera, keypoints_px, confidence)
         return found
 
-    def _whole(
+    def _detect_whole_frame(
         self, pictures: Mapping[str, Picture], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
-        """People and joints from one network; the person of interest is picked among them."""
+        """People and keypoints from one whole-frame network; the tracks select the person."""
         with stages("crop"):
             batch, fits = _letterboxed(self._pose, list(pictures.values()))
         with stages("pose"):
@@ -182,28 +183,28 @@ class Detector:
         with stages("keypoints"):
             found = {}
             persons = people(outputs, self._pose.manifest)
-            for camera, fit, (seen, places, confidence) in zip(
+            for camera, fit, (seen, keypoints, confidence) in zip(
                 pictures, fits, persons, strict=True
             ):
-                boxes_px = _in_picture(seen, fit, pictures[camera])
-                which = self._tracks[camera].look(boxes_px, t_ns)
-                if which is None:
+                boxes_px = _boxes_in_picture(seen, fit, pictures[camera])
+                index = self._tracks[camera].look(boxes_px, t_ns)
+                if index is None:
                     continue
-                place_px = fit.to_picture(places[which])
-                self._follow(camera, place_px, confidence[which], t_ns)
-                found[camera] = self._person(camera, place_px, confidence[which])
+                keypoints_px = fit.to_picture(keypoints[index])
+                self._follow(camera, keypoints_px, confidence[index], t_ns)
+                found[camera] = self._person(camera, keypoints_px, confidence[index])
         return found
 
-    def _follow(self, camera: str, place_px: Real, sure: Real, t_ns: int) -> bool:
+    def _follow(self, camera: str, keypoints_px: Real, confidence: Real, t_ns: int) -> bool:
         gate = self._pose.manifest.min_confidence
-        return self._tracks[camera].follow(place_px, sure, gate, t_ns)
+        return self._tracks[camera].follow(keypoints_px, confidence, gate, t_ns)
 
-    def _person(self, camera: str, place_px: Real, sure: Real) -> Person:
+    def _person(self, camera: str, keypoints_px: Real, confidence: Real) -> Person:
         box = self._tracks[camera].box
         assert box is not None
         return Person(
-            keypoints_px=place_px.astype(np.float32),
-            confidence=sure.astype(np.float32),
+            keypoints_px=keypoints_px.astype(np.float32),
+            confidence=confidence.astype(np.float32),
             box_px=box.astype(np.float32),
         )
 
@@ -216,8 +217,8 @@ def _letterboxed(network: Network, pictures: Sequence[Picture]) -> tuple[Batch, 
     ]
 
 
-def _in_picture(found: Real, fit: Fit, picture: Picture) -> Real:
-    """Boxes (N, 5) of the input as boxes of the picture, cut at its edges."""
+def _boxes_in_picture(found: Real, fit: Fit, picture: Picture) -> Real:
+    """Boxes (N, 5) of the input as boxes of the picture, clipped to it."""
     corners = fit.to_picture(found[:, :4].reshape(-1, 2, 2))
     corners = corners.clip(0, [picture.shape[1], picture.shape[0]])
     return np.concatenate([corners.reshape(-1, 4), found[:, 4:]], 1)

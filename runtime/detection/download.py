@@ -1,6 +1,6 @@
-"""Downloads of networks: announced first, resumed where they broke off, known again by their hash.
+"""Downloads of networks: announced, resumed after an interruption, verified by their hash.
 
-Nothing is fetched that was not asked for, and a file fetched once must keep the hash it came with.
+Only files asked for are downloaded, and a downloaded file must keep its hash.
 """
 
 import fcntl
@@ -23,51 +23,51 @@ _TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16
 _MAX_BYTES = 1 << 30
 """No network this project can run live is larger; an archive or member beyond it is refused."""
-_ATTEMPTS = 8
+_ATTEMPTS = 8  # a guess, not measured
 
 
-def fetch(url: str, member: str | None, place: Path, what: str, licence: str) -> str:
-    """Sha256 of the file now at `place`: the download, or one member of the zip archive it is."""
-    part = place.with_name(place.name + ".part")
+def fetch(url: str, member: str | None, path: Path, what: str, licence: str) -> str:
+    """Download to `path` the file, or one member of the zip archive; its sha256."""
+    part = path.with_name(path.name + ".part")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab") as file:
             _lock(file, part)
-            _download(url, file, part, what, licence, place)
-        complete = _unpacked(part, member, url, place) if member else part
+            _download(url, file, part, what, licence, path)
+        complete = _unpacked(part, member, url, path) if member else part
         with complete.open("rb") as done:
             digest = hashlib.file_digest(done, "sha256").hexdigest()
-        _memory(place).write_text(digest + "\n", encoding="ascii")
-        complete.replace(place)
+        _sha256_file(path).write_text(digest + "\n", encoding="ascii")
+        complete.replace(path)
     except OSError as error:
         raise Refusal(
-            f"{what} cannot be stored in {place.parent} ({error.strerror or error})"
+            f"{what} cannot be stored in {path.parent} ({error.strerror or error})"
         ) from error
     for leftover in (part, _validator(part)):
         leftover.unlink(missing_ok=True)
     Console(stderr=True).print(
-        f"{what}: sha256 {digest}; none is pinned, so this first download is accepted and every "
-        "later start is held to it",
+        f"{what}: sha256 {digest}; the manifest has none, so this download is accepted, and "
+        "every later start compares with it",
         highlight=False,
         soft_wrap=True,
     )
     return digest
 
 
-def first_seen_sha256(place: Path) -> str | None:
-    """The hash a fetched file had when it came; None for a file placed by hand."""
+def downloaded_sha256(path: Path) -> str | None:
+    """The sha256 of a file when it was downloaded; None for a file copied by hand."""
     try:
-        return _memory(place).read_text(encoding="ascii").strip()
+        return _sha256_file(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def _memory(place: Path) -> Path:
-    return place.with_name(place.name + ".sha256")
+def _sha256_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
 
 
 def _validator(part: Path) -> Path:
-    """Beside a partial download: what the server called the version it is a part of."""
+    """The file beside a partial download with the server's name of the version."""
     return part.with_name(part.name + ".version")
 
 
@@ -78,22 +78,22 @@ def _lock(file: IO[bytes], part: Path) -> None:
         raise Refusal(f"another process is downloading {part}; wait for it to finish") from error
 
 
-def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, place: Path) -> None:
-    """Complete `file`, trying again as long as bytes keep coming; a Refusal names what to do."""
+def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, path: Path) -> None:
+    """Complete `file`, with new tries as long as bytes arrive; a Refusal names the cure."""
     console = Console(stderr=True)
     reason = ""
     for attempt in range(_ATTEMPTS):
-        before = file.seek(0, 2)
+        start = file.seek(0, 2)
         try:
-            with _opened(url, before, part) as answer:
-                if answer.status != http.client.PARTIAL_CONTENT:
+            with _opened(url, start, part) as response:
+                if response.status != http.client.PARTIAL_CONTENT:
                     file.truncate(0)
-                    before = 0
-                    _remember_version(answer, part)
-                total = _total(answer, before)
+                    start = 0
+                    _remember_version(response, part)
+                total = _total(response, start)
                 if attempt == 0:
-                    _announce(console, url, what, licence, total, before)
-                reason = _copied(answer, file, before, total, what, console)
+                    _announce(console, url, what, licence, total, start)
+                reason = _copied(response, file, start, total, what, console)
         except urllib.error.HTTPError as error:
             if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 reason = f"the server answers {error.code} {error.reason}"
@@ -105,11 +105,11 @@ def _download(url: str, file: IO[bytes], part: Path, what: str, licence: str, pl
             reason = str(getattr(error, "reason", error))
         if not reason:
             return
-        if file.seek(0, 2) == before:
+        if file.seek(0, 2) == start:
             break
     raise Refusal(
         f"{what} could not be downloaded from {url} ({reason}; {file.seek(0, 2)} bytes are kept): "
-        f"try again when online, or place the file at {place}"
+        f"try again when online, or copy the file to {path}"
     )
 
 
@@ -119,32 +119,32 @@ def _opened(url: str, start: int, part: Path) -> http.client.HTTPResponse:
         request.add_header("Range", f"bytes={start}-")
         with suppress(OSError):
             request.add_header("If-Range", _validator(part).read_text(encoding="ascii").strip())
-    answer = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
-    assert isinstance(answer, http.client.HTTPResponse)
-    return answer
+    response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    assert isinstance(response, http.client.HTTPResponse)
+    return response
 
 
-def _remember_version(answer: http.client.HTTPResponse, part: Path) -> None:
-    version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+def _remember_version(response: http.client.HTTPResponse, part: Path) -> None:
+    version = response.headers.get("ETag") or response.headers.get("Last-Modified")
     if version and not version.startswith("W/"):
         _validator(part).write_text(version, encoding="ascii")
     else:
         _validator(part).unlink(missing_ok=True)
 
 
-def _total(answer: http.client.HTTPResponse, before: int) -> int | None:
-    length = answer.headers.get("Content-Length")
-    total = before + int(length) if length and length.isdecimal() else None
+def _total(response: http.client.HTTPResponse, start: int) -> int | None:
+    length = response.headers.get("Content-Length")
+    total = start + int(length) if length and length.isdecimal() else None
     if total is not None and total > _MAX_BYTES:
-        raise Refusal(f"{answer.url} is {total} bytes, expected at most {_MAX_BYTES}")
+        raise Refusal(f"{response.url} is {total} bytes, expected at most {_MAX_BYTES}")
     return total
 
 
 def _announce(
-    console: Console, url: str, what: str, licence: str, total: int | None, before: int
+    console: Console, url: str, what: str, licence: str, total: int | None, start: int
 ) -> None:
     size = "of unknown size" if total is None else f"{total / 1e6:.1f} MB"
-    resumed = f", {before / 1e6:.1f} MB of it here already" if before else ""
+    resumed = f", {start / 1e6:.1f} MB of it here already" if start else ""
     console.print(
         f"fetching {what} ({size}{resumed}), licence {licence}, from {url}",
         highlight=False,
@@ -153,28 +153,28 @@ def _announce(
 
 
 def _copied(
-    answer: http.client.HTTPResponse,
+    response: http.client.HTTPResponse,
     file: IO[bytes],
-    before: int,
+    start: int,
     total: int | None,
     what: str,
     console: Console,
 ) -> str:
-    """What stopped the copy short; empty when it is complete."""
+    """The reason why the copy is incomplete; empty if it is complete."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    have = before
+    have = start
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=total, completed=before)
+        task = progress.add_task(what, total=total, completed=start)
         try:
-            while chunk := answer.read(_CHUNK_BYTES):
+            while chunk := response.read(_CHUNK_BYTES):
                 have += len(chunk)
                 if have > _MAX_BYTES:
-                    raise Refusal(f"{answer.url} goes on beyond {_MAX_BYTES} bytes")
+                    raise Refusal(f"{response.url} is larger than {_MAX_BYTES} bytes")
                 file.write(chunk)
                 progress.update(task, completed=have)
         except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
@@ -184,9 +184,9 @@ def _copied(
     return "" if total is None or have == total else f"it broke off after {have} of {total} bytes"
 
 
-def _unpacked(archive: Path, member: str, url: str, place: Path) -> Path:
-    """The one wanted member, unpacked beside its place; its path inside the archive is not used."""
-    target = place.with_name(place.name + ".unpacked")
+def _unpacked(archive: Path, member: str, url: str, path: Path) -> Path:
+    """One member, unpacked beside `path`; its folder in the archive is ignored."""
+    target = path.with_name(path.name + ".unpacked")
     try:
         with zipfile.ZipFile(archive) as opened:
             found = [m for m in opened.infolist() if PurePosixPath(m.filename).name == member]

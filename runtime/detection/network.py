@@ -1,6 +1,6 @@
-"""An ONNX network at work, compared with its manifest, on the backend that runs it here.
+"""A network of a bundle on its backend: ONNX Runtime or TensorRT.
 
-A graph that does not fit its manifest is refused before the first picture, by one empty batch.
+A graph that does not fit its manifest is refused before the first picture.
 """
 
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 Batch = npt.NDArray[Any]
 _TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
-_USUAL = 4  # pictures in a batch
+_USUAL_BATCH = 4  # pictures in a batch
 
 
 class Network:
     """A session, its input buffers and the batch size its graph allows.
 
-    It begins on TensorRT where its plan is there already, else on ONNX Runtime.
+    It starts on TensorRT if its plan exists already, else on ONNX Runtime.
     """
 
     def __init__(
@@ -47,40 +47,42 @@ class Network:
         self._session: Session = session
         self._buffer = self._empty(1)
         self._plans = _plans(kind, plans)
-        profile, halve = self._shapes()
-        if self._plans is not None and self._plans.is_ready(path, "fp16", profile, halve=halve):
+        profile, input_range = self._shapes()
+        if self._plans is not None and self._plans.is_ready(
+            path, "fp16", profile, half_range=input_range
+        ):
             try:
                 self._open("fp16", None)
             except Refusal as refusal:
-                log.warning("network begins on ONNX Runtime: %s", refusal)
+                log.warning("network starts on ONNX Runtime: %s", refusal)
 
     @property
     def backend(self) -> str:
-        """Who runs it: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
+        """What runs it: "onnxruntime cpu", "tensorrt 11.4.0.106 fp16"."""
         return self._session.backend
 
-    def build_plan(self, told: Progress | None = None) -> None:
-        """Go over to TensorRT where it was asked for and can be had, the plan built first; seconds
-        to minutes, beside the work. Refusal leaves the network where it is.
+    def build_plan(self, on_progress: Progress | None = None) -> None:
+        """Build the plan and switch to TensorRT, if that is the backend asked for; takes seconds to
+        minutes. After a Refusal the network stays on its backend.
 
-        Half precision where its outputs are the same, else float32.
+        Mixed precision if its outputs are equal within the limit, else float32.
         """
         if self._plans is None or not self._session.backend.startswith("onnxruntime"):
             return
         try:
-            self._open("fp16", told)
+            self._open("fp16", on_progress)
         except Refusal as refusal:
             log.warning("network stays in float32: %s", refusal)
-            self._open("fp32", told)
+            self._open("fp32", on_progress)
 
     def buffer(self, count: int) -> Shaped[Batch, "B ..."]:
-        """Room for that many pictures, valid until the next call."""
+        """The input buffer for that many pictures, valid until the next call."""
         if len(self._buffer) < count:
             self._buffer = self._empty(count)
         return self._buffer[:count]
 
     def run(self, batch: Shaped[Batch, "B ..."]) -> list[Shaped[Batch, "B ..."]]:
-        """The outputs in the manifest's order, axis 0 being the picture."""
+        """The outputs in the manifest's order; axis 0 is the picture."""
         if not self.one_by_one or len(batch) == 1:
             return self._outputs(batch)
         each = [self._outputs(batch[i : i + 1]) for i in range(len(batch))]
@@ -89,42 +91,45 @@ class Network:
     def _outputs(self, batch: Batch) -> list[Batch]:
         return self._session.run({self.manifest.input: batch})
 
-    def _open(self, precision: Precision, told: Progress | None) -> None:
-        """Run its plan from now on, if its outputs for noise are ONNX Runtime's."""
+    def _open(self, precision: Precision, on_progress: Progress | None) -> None:
+        """Run its plan from now on, if its outputs for noise are those of ONNX Runtime."""
         from cvsf.engine.tensorrt_backend import TensorrtSession
 
         assert self._plans is not None
-        profile, halve = self._shapes()
-        half = halve if precision == "fp16" else None
-        plan = self._plans.plan(self._path, precision, profile, told, halve=half)
+        profile, input_range = self._shapes()
+        mixed_range = input_range if precision == "fp16" else None
+        plan = self._plans.plan(self._path, precision, profile, on_progress, half_range=mixed_range)
         buckets = (1,) if self.one_by_one else BUCKETS
         session = TensorrtSession(plan, self.manifest.outputs, buckets, precision)
         try:
-            self._require_same(session, GOLDEN_LIMITS[precision])
-            for count in buckets:  # what the first batch of a size would wait for
+            self._require_equal_outputs(session, GOLDEN_LIMITS[precision])
+            for count in buckets:  # so that no first batch of a size has to wait
                 session.run({self.manifest.input: self._empty(count)})
         except Refusal:
             session.close()
             raise
         self._session = session
-        log.info("network runs elsewhere", extra={"network": str(self._path), "on": self.backend})
+        log.info(
+            "network runs on another backend",
+            extra={"network": str(self._path), "on": self.backend},
+        )
 
-    def _require_same(self, session: Session, limit: float) -> None:
-        """Return if another session's outputs for noise are the present one's."""
+    def _require_equal_outputs(self, session: Session, limit: float) -> None:
+        """Refuse a session whose outputs for noise differ from the present one's."""
         noise = np.random.default_rng(0).uniform(*_range(self.manifest), self._empty(1).shape)
-        fed = {self.manifest.input: noise.astype(self.manifest.dtype)}
-        apart = _apart(self._session.run(fed), session.run(fed))
-        if not apart <= limit:
+        inputs = {self.manifest.input: noise.astype(self.manifest.dtype)}
+        difference = _relative_difference(self._session.run(inputs), session.run(inputs))
+        if not difference <= limit:
             raise Refusal(
-                f"{self._path} on {session.backend} differs from {self.backend} by {apart:.1e} "
-                f"relative, expected at most {limit:.0e}; it stays where it is"
+                f"{self._path} on {session.backend} differs from {self.backend} by "
+                f"{difference:.1e} relative, expected at most {limit:.0e}; it is not used"
             )
 
     def _shapes(self) -> tuple[Profile, Range]:
-        """How many pictures a plan is made ready for, and what numbers they are made of."""
+        """The batch sizes of a plan, and the range of its input."""
         one = self._empty(1).shape[1:]
         least, most = (1, *one), (1 if self.one_by_one else BUCKETS[-1], *one)
-        usual = (min(_USUAL, most[0]), *one)
+        usual = (min(_USUAL_BATCH, most[0]), *one)
         return {self.manifest.input: (least, usual, most)}, _range(self.manifest)
 
     def _empty(self, count: int) -> Batch:
@@ -135,7 +140,7 @@ class Network:
 
 
 def _stacked(parts: Sequence[Batch]) -> Batch:
-    """One array of all pictures, padded where they hold different numbers of people."""
+    """One array of all pictures, padded if they have different numbers of people."""
     most = max(part.shape[1] for part in parts)
     padded = [
         np.pad(part, [(0, 0), (0, most - part.shape[1])] + [(0, 0)] * (part.ndim - 2))
@@ -145,7 +150,7 @@ def _stacked(parts: Sequence[Batch]) -> Batch:
 
 
 def _plans(kind: Kind, folder: Path | None) -> Plans | None:
-    """The plans to run, where TensorRT is what runs networks."""
+    """The plan cache; None if the backend is not TensorRT."""
     if choose(kind).backend != "tensorrt":
         return None
     if folder is None:
@@ -154,7 +159,7 @@ def _plans(kind: Kind, folder: Path | None) -> Plans | None:
 
 
 def _range(manifest: NetworkManifest) -> Range:
-    """The least and the largest number in its input."""
+    """The range of the values of its input."""
     ends = [
         (pixel - mean) / std
         for pixel in (0.0, 255.0)
@@ -164,20 +169,20 @@ def _range(manifest: NetworkManifest) -> Range:
     return min(ends), max(ends)
 
 
-def _apart(right: Sequence[Batch], found: Sequence[Batch]) -> float:
-    """The largest share by which an output is another; infinity where they do not compare."""
-    pairs = list(zip(right, found, strict=True))
+def _relative_difference(expected: Sequence[Batch], actual: Sequence[Batch]) -> float:
+    """The largest relative difference of an output; infinite for different shapes."""
+    pairs = list(zip(expected, actual, strict=True))
     if any(a.shape != b.shape for a, b in pairs):
         return float("inf")
     return max(float(np.linalg.norm(a - b) / max(float(np.linalg.norm(a)), 1e-9)) for a, b in pairs)
 
 
 def _checked(session: OnnxSession, manifest: NetworkManifest, path: Path) -> bool:
-    """Whether it takes one picture at a time; a Refusal where it does not fit the manifest."""
+    """Whether it takes one picture at a time; Refusal if it does not fit the manifest."""
     inputs = {i.name: i for i in session.inputs}
     if list(inputs) != [manifest.input]:
-        found = ", ".join(inputs) or "none"
-        raise Refusal(f"{path} has the inputs {found}, its manifest has {manifest.input}")
+        actual = ", ".join(inputs) or "none"
+        raise Refusal(f"{path} has the inputs {actual}, its manifest has {manifest.input}")
     outputs = [o.name for o in session.outputs]
     if missing := [name for name in manifest.outputs if name not in outputs]:
         raise Refusal(

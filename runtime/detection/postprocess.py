@@ -1,6 +1,6 @@
-"""Outputs of networks read as boxes and joints, in the pixels of their input.
+"""Decoding of network outputs to boxes and keypoints, in pixels of the input.
 
-Input pixels are continuous, (0, 0) the corner of the first. It does not use pictures.
+Pixels are continuous; (0, 0) is the corner of the first.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,17 @@ from runtime.detection.bundle import NetworkManifest
 from runtime.detection.network import Batch
 
 _YOLOX_STRIDES = (8, 16, 32)
-_OVERLAP = 0.45
-"""Two boxes that share more of their union are one person; a guess, not measured."""
-_MOST_PEOPLE = 32
-_SIMCC_SPLIT = 2.0
+_NMS_IOU = 0.45
+"""IoU of non-maximum suppression; a guess, not measured."""
+_MOST_PEOPLE = 32  # a guess, not measured
+_SIMCC_SPLIT = 2.0  # bins per pixel (Li et al. 2022)
 _REACH_CELLS = 2
-"""A joint is the weighted mean of the heatmap this far around its peak."""
+"""A keypoint is the weighted mean of the heatmap within so many cells of its peak; a guess, not
+measured."""
 
 
 def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Real, "_ 5"]]:
-    """Per picture the people found, most confident first: x0, y0, x1, y1, confidence."""
+    """Per picture the boxes of people, most confident first: x0, y0, x1, y1, confidence."""
     match manifest.decoding:
         case "yolox":
             found = _yolox(outputs[0], manifest)
@@ -34,24 +35,24 @@ def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Rea
             found = _centre_map(outputs[0], outputs[1], manifest)
         case _:
             raise ValueError(f"decoding is {manifest.decoding}, expected one that finds boxes")
-    return [_separate(each.astype(np.float64), manifest) for each in found]
+    return [_suppressed(each.astype(np.float64), manifest) for each in found]
 
 
 def joints(
     outputs: Sequence[Batch], manifest: NetworkManifest
 ) -> tuple[Float[Real, "B J 2"], Float[Real, "B J"]]:
-    """One person's joints per crop in input px, and their confidence."""
+    """One person's keypoints per crop, in px of the input, and their confidence."""
     match manifest.decoding:
         case "movenet":
             found = outputs[0][:, 0].astype(np.float64)
-            places, confidence = found[..., 1::-1] * manifest.size_px, found[..., 2]
+            keypoints, confidence = found[..., 1::-1] * manifest.size_px, found[..., 2]
         case "simcc":
-            places, confidence = _simcc(outputs[0], outputs[1])
+            keypoints, confidence = _simcc(outputs[0], outputs[1])
         case "heatmap":
-            places, confidence = _heatmap(outputs[0], manifest)
+            keypoints, confidence = _heatmap(outputs[0], manifest)
         case _:
             raise ValueError(f"decoding is {manifest.decoding}, expected one that finds joints")
-    return places, _certainty(confidence, manifest)
+    return keypoints, _confidence(confidence, manifest)
 
 
 def people(
@@ -62,7 +63,7 @@ def people(
     for dets, keypoints in zip(outputs[0], outputs[1], strict=True):
         kept = _kept(dets.astype(np.float64), manifest)
         body = keypoints[kept].astype(np.float64)
-        confidence = _certainty(body[..., 2], manifest)
+        confidence = _confidence(body[..., 2], manifest)
         found.append((dets[kept].astype(np.float64), body[..., :2] + 0.5, confidence))
     return found
 
@@ -88,27 +89,29 @@ def check(outputs: Sequence[Batch], manifest: NetworkManifest, joint_count: int,
     }
     if shapes != wanted[manifest.decoding]:
         raise Refusal(
-            f"{name} answers {', '.join(map(str, shapes))}, decoding {manifest.decoding} expects "
-            f"{', '.join(map(str, wanted[manifest.decoding]))}"
+            f"{name} has outputs {', '.join(map(str, shapes))}, decoding {manifest.decoding} "
+            f"expects {', '.join(map(str, wanted[manifest.decoding]))}"
         )
 
 
-def _certainty(confidence: Real, manifest: NetworkManifest) -> Real:
+def _confidence(confidence: Real, manifest: NetworkManifest) -> Real:
     return np.clip(confidence / manifest.full_confidence, 0, 1)
 
 
-def _separate(found: Real, manifest: NetworkManifest) -> Real:
+def _suppressed(found: Real, manifest: NetworkManifest) -> Real:
     return found[_kept(found, manifest)]
 
 
 def _kept(found: Real, manifest: NetworkManifest) -> Index:
-    """Which boxes (N, 5) are confident and not another one's double, most confident first."""
-    sound = np.isfinite(found).all(-1) & (found[:, 4] >= manifest.min_confidence)
-    candidates = np.flatnonzero(sound & (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]))
+    """Indices of the confident boxes (N, 5) after NMS, most confident first."""
+    is_confident = np.isfinite(found).all(-1) & (found[:, 4] >= manifest.min_confidence)
+    candidates = np.flatnonzero(
+        is_confident & (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
+    )
     order = candidates[np.argsort(-found[candidates, 4], kind="stable")]
     corners = found[order, :4]
     sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxes(sizes.tolist(), found[order, 4], 0.0, _OVERLAP)
+    kept = cv2.dnn.NMSBoxes(sizes.tolist(), found[order, 4], 0.0, _NMS_IOU)
     return order[np.asarray(kept, np.intp)][:_MOST_PEOPLE]
 
 
@@ -132,17 +135,17 @@ def _yolox(raw: Batch, manifest: NetworkManifest) -> list[Real]:
 
 
 def _centre_map(centre: Batch, size: Batch, manifest: NetworkManifest) -> list[Real]:
-    """Peaks of the centre map, each with the box whose size the peak's cell names."""
+    """Peaks of the centre map, each with the box size in the same cell."""
     cells_high, cells_wide = centre.shape[-2:]
     cell_px = np.array(manifest.size_px) / (cells_wide, cells_high)
     found = []
     for heat, shares in zip(centre[:, 0], size, strict=True):
         highest = cv2.dilate(np.ascontiguousarray(heat), np.ones((3, 3), np.uint8))
         rows, columns = np.nonzero((heat >= manifest.min_confidence) & (heat >= highest))
-        places = _around(heat[None], columns[None], rows[None], reach=1)[0] * cell_px
+        keypoints = _weighted_mean(heat[None], columns[None], rows[None], reach=1)[0] * cell_px
         half = shares[:, rows, columns].T * np.array(manifest.size_px) / 2
         peak = heat[rows, columns, None]
-        found.append(np.concatenate([places - half, places + half, peak], 1))
+        found.append(np.concatenate([keypoints - half, keypoints + half, peak], 1))
     return found
 
 
@@ -153,13 +156,13 @@ def _heatmap(heat: Batch, manifest: NetworkManifest) -> tuple[Real, Real]:
     at = flat.argmax(1)
     rows, columns = np.divmod(at, wide)
     maps = flat.reshape(-1, high, wide)
-    places = _around(maps, columns[:, None], rows[:, None], _REACH_CELLS)[:, 0]
+    keypoints = _weighted_mean(maps, columns[:, None], rows[:, None], _REACH_CELLS)[:, 0]
     cell_px = np.array(manifest.size_px) / (wide, high)
     peak = flat[np.arange(len(flat)), at].astype(np.float64)
-    return (places * cell_px).reshape(batch, count, 2), peak.reshape(batch, count)
+    return (keypoints * cell_px).reshape(batch, count, 2), peak.reshape(batch, count)
 
 
-def _around(maps: Batch, columns: Index, rows: Index, reach: int) -> Real:
+def _weighted_mean(maps: Batch, columns: Index, rows: Index, reach: int) -> Real:
     """Weighted means (M, N, 2) of maps (M, h, w) around cells (M, N), from the map's corner."""
     high, wide = maps.shape[-2:]
     offsets = np.arange(-reach, reach + 1)
@@ -176,7 +179,7 @@ def _around(maps: Batch, columns: Index, rows: Index, reach: int) -> Real:
 
 
 def _simcc(across: Batch, down: Batch) -> tuple[Real, Real]:
-    """The highest bin of each axis; a joint is as certain as the less certain axis."""
+    """The highest bin of each axis; the confidence is that of the less confident axis."""
     x, y = across.argmax(-1), down.argmax(-1)
     confidence = np.minimum(across.max(-1), down.max(-1)).astype(np.float64)
     return np.stack([x, y], -1) / _SIMCC_SPLIT + 0.5, confidence

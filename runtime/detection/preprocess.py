@@ -1,6 +1,6 @@
-"""Pictures made into a network's input, and places in that input as places in the picture.
+"""From pictures to the input of a network (letterbox, crop), and from its pixels back.
 
-Every coordinate is continuous: (0, 0) is the corner of the first pixel, whose centre is (0.5, 0.5).
+Coordinates are continuous: (0, 0) is the corner of the first pixel, whose centre is (0.5, 0.5).
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from runtime.detection.network import Batch
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Where a part of a picture lies in a network's input: scale * picture + shift, per axis."""
+    """The map from picture to input, per axis: input = scale * picture + shift."""
 
     scale: Float[Real, "2"]
     shift: Float[Real, "2"]
 
     def to_picture(self, input_px: Shaped[npt.NDArray[Any], "... 2"]) -> Float[Real, "... 2"]:
-        """Places in the input as places in the picture."""
+        """Pixels of the input as pixels of the picture."""
         return np.asarray((input_px - self.shift) / self.scale)
 
 
 def letterbox(
     picture: UInt8[Picture, "h w 3"], manifest: NetworkManifest, into: Shaped[Batch, "a b c"]
 ) -> Fit:
-    """The whole picture in `into` (one item of a batch), its aspect kept, the rest padded."""
+    """Write the picture to `into` (one item of a batch) with its aspect; the rest is padded."""
     width, height = manifest.size_px
     high, wide = picture.shape[:2]
     scale = min(width / wide, height / high)
@@ -52,8 +52,8 @@ def crop(
     manifest: NetworkManifest,
     into: Shaped[Batch, "a b c"],
 ) -> Fit:
-    """The surroundings of a box in `into`, in the input's aspect; what lies outside is padded."""
-    left, top, wide, high = _surroundings(box_px, manifest)
+    """Write the crop around a box to `into`, with the input's aspect and padded at the edges."""
+    left, top, wide, high = _crop_rectangle(box_px, manifest)
     if (
         left >= 0
         and top >= 0
@@ -68,8 +68,8 @@ def crop(
     return Fit(scale, -scale * (left, top))
 
 
-def _surroundings(box_px: Real, manifest: NetworkManifest) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the crop, in whole pixels so that a slice cuts it exactly."""
+def _crop_rectangle(box_px: Real, manifest: NetworkManifest) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the crop, in whole pixels, so that it is a slice."""
     width, height = manifest.size_px
     x0, y0, x1, y1 = box_px.tolist()
     per_input_px = max((x1 - x0) / width, (y1 - y0) / height, 1.0 / width, 1.0 / height)
@@ -85,7 +85,7 @@ def _resized(part: Picture, size_px: tuple[int, int]) -> Picture:
 def _warped(
     picture: Picture, part: tuple[int, int, int, int], manifest: NetworkManifest
 ) -> Picture:
-    """What resizing would give of a part that leaves the picture, in OpenCV's pixel centres."""
+    """The resized crop of a part that leaves the picture, with OpenCV's pixel centres."""
     left, top, wide, high = part
     across, down = wide / manifest.size_px[0], high / manifest.size_px[1]
     picture_from_input = np.array(

@@ -1,6 +1,6 @@
-"""The person of interest in one view: the largest box at first, then the same person.
+"""Tracking in one view: the largest box at first, then the same person.
 
-Another person is followed instead only after being clearly larger for a while.
+The track goes to another person only if that one is clearly larger for some time.
 """
 
 import math
@@ -11,40 +11,40 @@ from cvsf.shapes import Float, Real
 
 # Guesses, not measured.
 _YOUNG_NS = 500_000_000
-"""So long after the first sight the choice is still open and looked at often."""
+"""A track is young for so long after its first box; then it changes more easily."""
 _YOUNG_LOOKS = 3
 _LARGER_YOUNG, _LARGER = 1.2, 1.5
-"""So many times larger must another person's box be, by area, to be followed instead."""
+"""Ratio of box areas from which another person is followed instead."""
 _LOOKS_YOUNG, _LOOKS = 2, 5
-"""At how many looks in a row."""
+"""For so many searches in a row."""
 _PATIENCE_NS = 1_000_000_000
-"""Another person must stay larger this long; a lost person is kept this long."""
-_SAME = 0.3
-"""Boxes that share this much of their union are one person."""
-_STEP = 0.35
-"""So many heights from where the person was expected is still the same person's move."""
-_ALIKE = 0.65
-"""The same person's height from one sight to the next, at least, smaller over larger."""
+"""How long another person must stay larger, and how long a lost person is kept."""
+_SAME_IOU = 0.3
+"""IoU from which two boxes are one person."""
+_MOST_DISTANCE = 0.35
+"""Largest distance from the expected box, in heights of the person."""
+_LEAST_HEIGHT_RATIO = 0.65
+"""Least ratio of two heights of the same person, smaller over larger."""
 _UNUSUAL, _USUAL_RATE = 0.6, 0.1
-"""Joints less certain than this share of the usual are weak where no box confirms them; the usual
-confidence is their running mean at this rate."""
+"""A pose of less than this share of the usual confidence is weak if no box confirms it; the usual
+confidence is a running mean with this rate."""
 _WEAK_POSES = 3
 _FEWEST_JOINTS = 4
 _SHRINK = 0.3
-"""A box grows at once and shrinks by this share of the difference, so that no limb is cut off."""
+"""A box grows at once and shrinks by this share of the difference; so no limb is cut off."""
 
 
 class Track:
-    """Where the person is, was going, and which other person might be followed instead."""
+    """Box and velocity of the person, and the other person who may be followed instead."""
 
     def __init__(self, every: int, turn: int, beyond: float) -> None:
         self._every = every
-        self._turn = turn  # among the views, so that not all are searched in one instant
-        self._beyond = beyond  # a body reaches so far around its joints
+        self._turn = turn  # of this view, so that not all are searched in one instant
+        self._beyond = beyond  # margin of a body around its joints
         self.forget()
 
     def forget(self) -> None:
-        """Start as before the first detection."""
+        """Reset to the state before the first detection."""
         self._box: Real | None = None
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0
@@ -55,7 +55,7 @@ class Track:
         self._rival_looks = self._rival_ns = 0
 
     def due(self, instant: int, t_ns: int) -> bool:
-        """Whether the whole picture should be searched in this instant; called once in each."""
+        """Whether the whole picture is to be searched now; called once per instant."""
         self._since_look += 1
         if self._box is None or self._lost or self._looks < _YOUNG_LOOKS:
             return True
@@ -64,50 +64,50 @@ class Track:
         return instant % self._every == self._turn * _stride(self._every) % self._every
 
     def expected(self, t_ns: int) -> Float[Real, "4"] | None:
-        """Where the person's box should be now; None while no person is followed."""
+        """The expected box of the person; None while no person is followed."""
         return None if self._box is None or self._lost else self._moved(t_ns)
 
     def look(self, found: Float[Real, "N 5"], t_ns: int) -> int | None:
-        """Take in the boxes of the whole picture; which of them is the person, if any."""
+        """Update by the boxes of the whole picture; the index of the person's box, if any."""
         self._since_look = 0
         self._looks += 1
         if self._box is None:
             return self._start(found, _largest(found), t_ns)
-        here = self._moved(t_ns)
-        own = self._own(found, here, t_ns)
+        expected_box = self._moved(t_ns)
+        own = self._own(found, expected_box, t_ns)
         if own is not None:
-            self._confirm(found[own, :4], here, t_ns)
+            self._confirm(found[own, :4], expected_box, t_ns)
         else:
             self._unconfirmed += 1
-        rival = _largest(found, apart_from=here if own is None else found[own, :4])
-        if self._yields_to(rival, found, here, t_ns):
+        rival = _largest(found, other_than=expected_box if own is None else found[own, :4])
+        if self._switches_to(rival, found, expected_box, t_ns):
             return self._start(found, rival, t_ns)
         return own
 
     def follow(
-        self, joints_px: Float[Real, "J 2"], confidence: Float[Real, "J"], gate: float, t_ns: int
+        self, keypoints_px: Float[Real, "J 2"], confidence: Float[Real, "J"], gate: float, t_ns: int
     ) -> bool:
-        """Move to where the joints are; whether this is a person at all."""
-        here = self._moved(t_ns) if self._box is not None else None
-        firm = confidence >= gate
-        if here is None or confidence.mean() < gate or firm.sum() < _FEWEST_JOINTS:
+        """Update by the keypoints; False if they are not this person's."""
+        expected_box = self._moved(t_ns) if self._box is not None else None
+        is_confident = confidence >= gate
+        if expected_box is None or confidence.mean() < gate or is_confident.sum() < _FEWEST_JOINTS:
             return self._count_weak()
-        low, high = joints_px[firm].min(0), joints_px[firm].max(0)
+        low, high = keypoints_px[is_confident].min(0), keypoints_px[is_confident].max(0)
         grown = self._beyond * (high - low).max()
         box = np.concatenate([low - grown, high + grown])
-        sure = float(confidence.mean())
-        if _overlap(box, here) < _SAME and not _near(box, here, _STEP):
+        mean_confidence = float(confidence.mean())
+        if _iou(box, expected_box) < _SAME_IOU and not _near(box, expected_box, _MOST_DISTANCE):
             return self._count_weak()
-        if self._unconfirmed and sure < _UNUSUAL * self._usual:
+        if self._unconfirmed and mean_confidence < _UNUSUAL * self._usual:
             return self._count_weak()
         self._weak = 0
-        self._usual += (sure - self._usual) * (_USUAL_RATE if self._usual else 1.0)
-        self._move(_eased(box, here), t_ns)
+        self._usual += (mean_confidence - self._usual) * (_USUAL_RATE if self._usual else 1.0)
+        self._move(_smoothed(box, expected_box), t_ns)
         return True
 
     @property
     def box(self) -> Float[Real, "4"] | None:
-        """The person's box as of the last look or joints."""
+        """The person's box of the last update."""
         return self._box
 
     def _count_weak(self) -> bool:
@@ -124,14 +124,14 @@ class Track:
         self._looks = 1
         return which
 
-    def _confirm(self, box: Real, here: Real, t_ns: int) -> None:
-        """The person was detected: take the mean of the box found and the one expected."""
+    def _confirm(self, box: Real, expected_box: Real, t_ns: int) -> None:
+        """Update by a detected box: its mean with the expected one."""
         self._unconfirmed = 0
         fresh = self._lost or self._looks <= _YOUNG_LOOKS
         if self._lost:
             self._velocity[:] = 0
             self._t_ns = t_ns
-        self._move(box.copy() if fresh else (box + here) / 2, t_ns)
+        self._move(box.copy() if fresh else (box + expected_box) / 2, t_ns)
         self._lost = False
         self._weak = 0
 
@@ -149,35 +149,37 @@ class Track:
         away = np.clip(away, -reach, reach)
         return np.asarray(self._box + np.concatenate([away, away]))
 
-    def _own(self, found: Real, here: Real, t_ns: int) -> int | None:
-        """The box most like the person's; a lost person may have gone farther."""
+    def _own(self, found: Real, expected_box: Real, t_ns: int) -> int | None:
+        """Index of the box most like the expected one; a lost person may be farther away."""
         if len(found) == 0:
             return None
-        overlaps = np.array([_overlap(box[:4], here) for box in found])
-        best = int(overlaps.argmax())
-        if overlaps[best] >= _SAME:
+        ious = np.array([_iou(box[:4], expected_box) for box in found])
+        best = int(ious.argmax())
+        if ious[best] >= _SAME_IOU:
             return best
-        reach = _STEP + (min((t_ns - self._seen_ns) / 1e9, 1.0) if self._lost else 0.0)
-        near = [i for i, box in enumerate(found) if _near(box[:4], here, reach)]
+        reach = _MOST_DISTANCE + (min((t_ns - self._seen_ns) / 1e9, 1.0) if self._lost else 0.0)
+        near = [i for i, box in enumerate(found) if _near(box[:4], expected_box, reach)]
         if not near:
             return None
-        return min(near, key=lambda i: float(np.abs(_centre(found[i]) - _centre(here)).sum()))
+        return min(
+            near, key=lambda i: float(np.abs(_centre(found[i]) - _centre(expected_box)).sum())
+        )
 
-    def _yields_to(self, rival: int | None, found: Real, here: Real, t_ns: int) -> bool:
-        """Whether the track goes to another person: the old one is lost too long, or the other one
-        larger for long enough.
+    def _switches_to(self, rival: int | None, found: Real, expected_box: Real, t_ns: int) -> bool:
+        """Whether the track goes to another person: this one is lost for too long, or the other one
+        is larger for long enough.
         """
         waited = t_ns - self._seen_ns > _PATIENCE_NS
         if self._lost and waited:
             return True
         young = t_ns - self._born_ns < _YOUNG_NS
         factor = _LARGER_YOUNG if young else _LARGER
-        if rival is None or _area(found[rival]) < factor * _area(here):
+        if rival is None or _area(found[rival]) < factor * _area(expected_box):
             self._rival, self._rival_looks = None, 0
             return False
         box = found[rival, :4].copy()
         same = self._rival is not None and (
-            _overlap(box, self._rival) >= _SAME / 3 or _near(box, self._rival, 0.5)
+            _iou(box, self._rival) >= _SAME_IOU / 3 or _near(box, self._rival, 0.5)
         )
         if not same:
             self._rival_looks, self._rival_ns = 0, t_ns
@@ -193,18 +195,18 @@ def _stride(every: int) -> int:
     return next(s for s in range(max(1, every // 3), 2 * every) if math.gcd(s, every) == 1)
 
 
-def _eased(box: Real, here: Real) -> Real:
+def _smoothed(box: Real, expected_box: Real) -> Real:
     """The new box, never much smaller than the old one."""
     half = (box[2:] - box[:2]) / 2
-    before = (here[2:] - here[:2]) / 2
+    before = (expected_box[2:] - expected_box[:2]) / 2
     half = np.where(half < before, before + _SHRINK * (half - before), half)
     centre = _centre(box)
     return np.concatenate([centre - half, centre + half])
 
 
-def _largest(found: Real, apart_from: Real | None = None) -> int | None:
+def _largest(found: Real, other_than: Real | None = None) -> int | None:
     areas = [
-        _area(box) if apart_from is None or _overlap(box[:4], apart_from) < _SAME else 0.0
+        _area(box) if other_than is None or _iou(box[:4], other_than) < _SAME_IOU else 0.0
         for box in found
     ]
     return int(np.argmax(areas)) if areas and max(areas) > 0 else None
@@ -218,8 +220,8 @@ def _area(box: Real) -> float:
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _overlap(a: Real, b: Real) -> float:
-    """What two boxes share, over what they cover together."""
+def _iou(a: Real, b: Real) -> float:
+    """IoU of two boxes."""
     wide = min(a[2], b[2]) - max(a[0], b[0])
     high = min(a[3], b[3]) - max(a[1], b[1])
     if wide <= 0 or high <= 0:
@@ -231,5 +233,8 @@ def _overlap(a: Real, b: Real) -> float:
 def _near(a: Real, b: Real, reach: float) -> bool:
     """Whether the centres are within `reach` heights of each other and the heights are alike."""
     high_a, high_b = a[3] - a[1], b[3] - b[1]
-    apart = float(np.hypot(*(_centre(a) - _centre(b))))
-    return bool(apart <= reach * max(high_a, high_b) and _ALIKE <= high_a / high_b <= 1 / _ALIKE)
+    distance = float(np.hypot(*(_centre(a) - _centre(b))))
+    return bool(
+        distance <= reach * max(high_a, high_b)
+        and _LEAST_HEIGHT_RATIO <= high_a / high_b <= 1 / _LEAST_HEIGHT_RATIO
+    )

@@ -95,8 +95,8 @@ def test_a_calibration_found_before_a_reported_loss_is_ignored(
         client.send(seen)
         time.sleep(0.5 / HZ)
     while True:  # until it has found them; what it refused before does not count
-        assert select.select([client._end], [], [], 15)[0]
-        if unpack(client._end.recv(1 << 20, socket.MSG_PEEK), trusted=True)["kind"] == "found":
+        assert select.select([client._socket], [], [], 15)[0]
+        if unpack(client._socket.recv(1 << 20, socket.MSG_PEEK), trusted=True)["kind"] == "found":
             break
         assert not client.updates(0)
     client.all_lost(seen.t_s)

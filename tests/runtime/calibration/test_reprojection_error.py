@@ -24,12 +24,12 @@ def test_the_camera_at_fault_is_the_one_without_which_the_others_agree(
         < 0.02
         < mean_reprojection_error(known.rig, after)
     )
-    assert find_moved_view(known.rig, after, range(4), agree=0.03, apart=0.04) == 2
-    assert find_moved_view(known.rig, after, [0, 1, 2], agree=0.03, apart=0.04) == 2
-    assert find_moved_view(known.rig, after, [1, 2], agree=0.03, apart=0.04) is None, (
+    assert find_moved_view(known.rig, after, range(4), most_others=0.03, least_own=0.04) == 2
+    assert find_moved_view(known.rig, after, [0, 1, 2], most_others=0.03, least_own=0.04) == 2
+    assert find_moved_view(known.rig, after, [1, 2], most_others=0.03, least_own=0.04) is None, (
         "of two, neither can be find_moved_view"
     )
-    assert find_moved_view(known.rig, before, range(4), agree=0.03, apart=0.04) is None
+    assert find_moved_view(known.rig, before, range(4), most_others=0.03, least_own=0.04) is None
     nobody = replace(before, confidence=np.zeros_like(before.confidence))
     assert np.isnan(
         reprojection_errors(known.rig, triangulated(known.rig, nobody, range(4)), nobody)

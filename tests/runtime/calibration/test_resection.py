@@ -15,7 +15,7 @@ def test_a_camera_that_was_moved_is_found_in_its_new_place(
 ) -> None:
     seen = take.observations.take(slice(0, 40))
     joints = triangulated(known.rig, seen, [0, 1, 3])
-    elsewhere = known.rig.moved(np.eye(3), np.array([1.5, -0.7, 0.2]), 1.0)
+    elsewhere = known.rig.transformed(np.eye(3), np.array([1.5, -0.7, 0.2]), 1.0)
     found = resected(
         elsewhere, 2, joints, seen.keypoints_px[:, 2].astype(float), seen.confidence[:, 2]
     )

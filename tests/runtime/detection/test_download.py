@@ -26,7 +26,7 @@ def test_a_download_given_up_is_resumed_next_time(server: Server, tmp_path: Path
     server.breaks = [100_000, *[0] * 20]
     place = tmp_path / "pose.onnx"
     with pytest.raises(
-        Refusal, match=f"broke off.*100000 bytes are kept.*place the file at {place}"
+        Refusal, match=f"broke off.*100000 bytes are kept.*copy the file to {place}"
     ):
         fetch(server.url("pose.onnx"), None, place, "pose", "none")
     assert not place.exists()
@@ -62,7 +62,7 @@ def test_a_file_smaller_than_its_part_is_fetched_from_its_start(
 
 
 def test_without_a_network_a_download_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"could not be downloaded.*refused.*place the file at"):
+    with pytest.raises(Refusal, match=r"could not be downloaded.*refused.*copy the file to"):
         fetch("http://127.0.0.1:9/pose.onnx", None, tmp_path / "pose.onnx", "pose", "none")
 
 
