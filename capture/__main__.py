@@ -12,11 +12,11 @@ def main() -> None:
     import typer
 
     from capture.launch import capture
-    from cvsf.cli import refuse_politely
+    from cvsf.cli import run_or_refuse
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(capture)
-    refuse_politely(app)
+    run_or_refuse(app)
 
 
 if __name__ == "__main__":

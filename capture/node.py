@@ -32,7 +32,7 @@ from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import print_json
 from cvsf.system.processes import FRAMES_PORT
 from cvsf.system.settings import load_table
-from cvsf.system.shutdown import stop_on_signal, stop_with_starter
+from cvsf.system.shutdown import stop_on_signal, stop_with_parent
 from cvsf.wire import parse_host
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ def node(
     )
     story = Node(camera, uri, parse_host(hub, FRAMES_PORT), source, epoch_ns)
     if lifeline:
-        stop_with_starter(story.stop, story.begin)
+        stop_with_parent(story.stop, story.begin)
     else:
         story.may_film.set()
     print_json(story.run(story.open(), room))

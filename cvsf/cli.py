@@ -129,7 +129,7 @@ def _overview() -> str:
     return "\n".join([title, "", *rows, "", "  cvsf COMMAND --help describes one; cvsf --version"])
 
 
-def refuse_politely(run: Callable[[], None]) -> None:
+def run_or_refuse(run: Callable[[], None]) -> None:
     """Run a process: a Refusal is one sentence on standard error and exit 2."""
     start_log()
     try:
@@ -141,7 +141,7 @@ def refuse_politely(run: Callable[[], None]) -> None:
 
 def run() -> None:
     """Run the command that the process was started with."""
-    refuse_politely(_run)
+    run_or_refuse(_run)
 
 
 def _run() -> None:

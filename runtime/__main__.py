@@ -23,7 +23,7 @@ from cvsf.system.jsonl import print_json
 from cvsf.system.log import relay
 from cvsf.system.options import with_options
 from cvsf.system.settings import data_folder
-from cvsf.system.shutdown import stop_on_signal, stop_with_starter
+from cvsf.system.shutdown import stop_on_signal, stop_with_parent
 from runtime.calibration.known_cameras import known_cameras
 from runtime.telemetry.summary import summary
 
@@ -69,7 +69,7 @@ def hub(
     folder = data_folder(data)
     place, stop = session or session_folder(folder, name), threading.Event()
     if lifeline:
-        stop_with_starter(stop, relay)
+        stop_with_parent(stop, relay)
     networks = load_networks(settings, folder, offline=offline)
     stop_on_signal(stop)  # until here there is nothing to end well
     story = Hub(

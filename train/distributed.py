@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cvsf.system.errors import Refusal
-from cvsf.system.shutdown import die_with_starter
+from cvsf.system.shutdown import die_with_parent
 
 _LOOPBACK = "127.0.0.1"
 _TIMEOUT = timedelta(days=1)
@@ -92,7 +92,7 @@ def process_group(device: str, batch_instants: int) -> Iterator[ProcessGroup]:
     if size == 1:
         yield ProcessGroup(device=where or torch.device("cpu"))
         return
-    die_with_starter()  # or they would run on beside those that replace them
+    die_with_parent()  # or they would run on beside those that replace them
     if batch_instants % size:
         raise Refusal(
             f"batch_instants is {batch_instants}, expected a multiple of the {size} processes"

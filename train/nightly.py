@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from cvsf.engine.manifest import MANIFEST, read_manifest
 from cvsf.registry.registry import Registry
-from cvsf.registry.verification import read_whole
+from cvsf.registry.verification import read_verified
 from cvsf.system.errors import Refusal
 from cvsf.system.settings import data_folder
 from train.checkpoint import read_checkpoint
@@ -187,7 +187,7 @@ def _run_or_continue(
 def _live(registry: Registry) -> str:
     """The id of the live engine; Refusal if its files are damaged."""
     live = registry.live_id()
-    read_whole(registry.folder(live))
+    read_verified(registry.folder(live))
     return live
 
 
@@ -266,7 +266,7 @@ def _promote(
         why = f"{live} was made live while the night trained from {plan.live}"
         return {"promoted": False, "engine": id, "trouble": why}
     try:
-        registry.take_in(candidate)
+        registry.add(candidate)
         # after a kill between link and history, this writes the line of the history
         why = f"the error of single views is {comparison['gain']:.1%} lower on kept-back sessions"
         registry.promote(id, why, instead_of=plan.live)

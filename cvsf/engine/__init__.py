@@ -1,6 +1,6 @@
-"""Compiled networks at work: ONNX Runtime or TensorRT behind one interface.
+"""Engines: compiled networks, run by ONNX Runtime or TensorRT behind one interface.
 
-In: an engine's folder (ONNX file and manifest). Out: a lifter that runs, whose file was checked by
-its hash and whose answers by golden vectors.
-Read `engine.py` first; `plan_cache.py` keeps what TensorRT built.
+In: the folder of an engine (ONNX file and manifest). Out: a loaded lifter, its file checked by hash
+and its outputs by golden vectors.
+Read `engine.py` first; `plan_cache.py` keeps the plans that TensorRT built.
 """

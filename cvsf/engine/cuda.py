@@ -1,6 +1,6 @@
-"""As much of CUDA as running a plan takes: memory, a stream, a graph; through cuda-bindings.
+"""The parts of CUDA that a plan needs (memory, streams, graphs), through cuda-bindings.
 
-Every call's error is a Refusal with the driver's own message.
+An error of a call is a Refusal with the driver's message.
 """
 
 import ctypes
@@ -20,41 +20,41 @@ _TO_HOST = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
 def gpu_name() -> str:
     """Name and compute capability of the GPU in use; Refusal where there is none."""
     try:
-        count = _done(cudart.cudaGetDeviceCount(), "find a GPU")
+        count = _checked(cudart.cudaGetDeviceCount(), "count the GPUs")
         if not count:
             raise Refusal("CUDA finds no GPU")
-        properties = _done(cudart.cudaGetDeviceProperties(0), "ask the GPU for its name")
-    except RuntimeError as error:  # cuda-bindings without a driver's library
+        properties = _checked(cudart.cudaGetDeviceProperties(0), "read the name of the GPU")
+    except RuntimeError as error:  # cuda-bindings without the driver's library
         raise Refusal(f"CUDA cannot be used ({error})") from error
     name = properties.name.decode() if isinstance(properties.name, bytes) else properties.name
     return f"{name} sm_{properties.major}{properties.minor}"
 
 
 class Stream:
-    """A stream of its own: TensorRT on the default one waits for everything."""
+    """A CUDA stream that does not wait for the default one."""
 
     def __init__(self) -> None:
-        self.handle = _done(
-            cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking), "make a stream"
+        self.handle = _checked(
+            cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking), "create a stream"
         )
 
     @property
     def number(self) -> int:
-        """As TensorRT takes it."""
+        """The handle as TensorRT takes it."""
         return int(self.handle)
 
     def wait(self) -> None:
-        """Return once all its work is done."""
-        _done(cudart.cudaStreamSynchronize(self.handle), "run the network")
+        """Wait until all its work is done."""
+        _checked(cudart.cudaStreamSynchronize(self.handle), "run the network")
 
     def begin_graph(self) -> None:
         """Capture the next calls instead of running them."""
         mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        _done(cudart.cudaStreamBeginCapture(self.handle, mode), "begin a CUDA graph")
+        _checked(cudart.cudaStreamBeginCapture(self.handle, mode), "begin a CUDA graph")
 
     def end_graph(self) -> "Graph":
         """The captured calls, ready to launch."""
-        return Graph(_done(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
+        return Graph(_checked(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
 
     def drop_graph(self) -> None:
         """End the capture without a graph."""
@@ -63,7 +63,7 @@ class Stream:
             cudart.cudaGraphDestroy(graph)
 
     def close(self) -> None:
-        """Free it."""
+        """Free the resource."""
         cudart.cudaStreamDestroy(self.handle)
 
 
@@ -72,29 +72,29 @@ class Graph:
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
-        self._ready = _done(cudart.cudaGraphInstantiate(graph, 0), "prepare a CUDA graph")
+        self._ready = _checked(cudart.cudaGraphInstantiate(graph, 0), "prepare a CUDA graph")
 
     def launch(self, stream: Stream) -> None:
         """Run the captured calls."""
-        _done(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
+        _checked(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
 
     def close(self) -> None:
-        """Free it."""
+        """Free the resource."""
         cudart.cudaGraphExecDestroy(self._ready)
         cudart.cudaGraphDestroy(self._graph)
 
 
 class Tensor:
-    """One array on the GPU and its pinned twin here."""
+    """One array on the GPU and a copy of it in pinned host memory."""
 
     def __init__(self, shape: tuple[int, ...], kind: npt.DTypeLike) -> None:
         size = max(1, int(np.prod(shape)) * np.dtype(kind).itemsize)
-        self.device: int = int(_done(cudart.cudaMalloc(size), f"take {size} bytes of the GPU"))
-        self._pinned = int(_done(cudart.cudaMallocHost(size), f"pin {size} bytes"))
+        self.device: int = int(_checked(cudart.cudaMalloc(size), f"take {size} bytes of the GPU"))
+        self._pinned = int(_checked(cudart.cudaMallocHost(size), f"pin {size} bytes"))
         raw = (ctypes.c_byte * size).from_address(self._pinned)
         count = int(np.prod(shape))
-        self.here: Array = np.frombuffer(memoryview(raw), np.dtype(kind), count).reshape(shape)
-        self.here[...] = 0
+        self.host: Array = np.frombuffer(memoryview(raw), np.dtype(kind), count).reshape(shape)
+        self.host[...] = 0
         self._bytes = size
 
     def send(self, stream: Stream) -> None:
@@ -106,18 +106,18 @@ class Tensor:
         self._copy(self._pinned, self.device, _TO_HOST, stream)
 
     def close(self) -> None:
-        """Free both."""
-        self.here = self.here[:0].copy()
+        """Free both arrays."""
+        self.host = self.host[:0].copy()
         cudart.cudaFree(self.device)
         cudart.cudaFreeHost(self._pinned)
 
     def _copy(self, to: int, from_: int, kind: Any, stream: Stream) -> None:
         copied = cudart.cudaMemcpyAsync(to, from_, self._bytes, kind, stream.handle)
-        _done(copied, "copy to or from the GPU")
+        _checked(copied, "copy to or from the GPU")
 
 
-def _done(result: tuple[Any, ...], what: str) -> Any:
-    """The value a call returned beside its error code; Refusal where that is not success."""
+def _checked(result: tuple[Any, ...], what: str) -> Any:
+    """The value that a call returned with its error code; Refusal if the code is an error."""
     code, *values = result
     if code != cudart.cudaError_t.cudaSuccess:
         _, text = cudart.cudaGetErrorString(code)

@@ -1,7 +1,7 @@
-"""The compiled lifter: one instant's 2D poses in, per-view poses and one fused skeleton out.
+"""The compiled lifter: 2D poses of one instant in, canonical poses and one fused skeleton out.
 
-The arithmetic of the method is in the graph, which the manifest beside it describes. The backend
-that runs the graph is chosen here, with a reason that is reported.
+The graph contains the whole method; the manifest beside it describes its tensors. The backend that
+runs it is chosen here, with a reason for the report.
 """
 
 import logging
@@ -26,17 +26,19 @@ log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parents[1] / "shipped" / "lifter"
 BUCKETS = (1, 2, 4, 8, 16)
-"""Batch sizes (instants) that TensorRT is prepared for; other batches are padded to the next."""
-_USUAL_VIEWS = 4  # that TensorRT tunes a plan for; a guess, not measured
+"""Batch sizes (instants) of TensorRT; other batches are padded to the next one. Guesses, not
+measured.
+"""
+_USUAL_VIEWS = 4  # for which TensorRT optimises a plan; a guess, not measured
 
 Kind = Literal["auto", "onnxruntime", "tensorrt"]
 Progress = Callable[[str, float], None]
-"""Called with the phase of building a plan and the share of it that is done, 0 to 1."""
+"""Called with the phase of a plan's build and its share done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifted:
-    """The engine's outputs for one instant; view frames are x right, y down, z forward."""
+    """The engine's outputs for one instant; axes of a view are x right, y down, z forward."""
 
     canonical: Float[Array, "V J 3"]
     """Body frame: x forward, y left, z up; pelvis at the origin, unit scale."""
@@ -48,7 +50,7 @@ class Lifted:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The backend that runs networks on this machine, and why."""
+    """The backend that runs networks on this machine, and the reason."""
 
     backend: Literal["onnxruntime", "tensorrt"]
     reason: str
@@ -82,7 +84,7 @@ class Engine:
 
     @property
     def joint_set(self) -> JointSet:
-        """The joints it takes and gives."""
+        """The joint set of its inputs and outputs."""
         return joint_set(self.manifest.joint_set)
 
     @property
@@ -91,12 +93,12 @@ class Engine:
         return self._session.backend
 
     def lift(self, pose: MultiviewPose) -> Lifted:
-        """One instant, any number of views up to the manifest's; another joint set is read as the
-        engine's.
+        """The outputs for one instant, of at most `max_views` views; another joint set is converted
+        to the engine's.
         """
         pose = pose.in_joint_set(self.joint_set)
-        many = self.lift_many(pose.keypoints_px[None], pose.confidence[None], pose.image_px[None])
-        return Lifted(**{name: array[0] for name, array in many.items()})
+        batch = self.lift_many(pose.keypoints_px[None], pose.confidence[None], pose.image_px[None])
+        return Lifted(**{name: array[0] for name, array in batch.items()})
 
     def lift_many(
         self,
@@ -108,21 +110,21 @@ class Engine:
         views = confidence.shape[1]
         if not 1 <= views <= self.manifest.max_views:
             raise ValueError(f"views is {views}, expected 1 to {self.manifest.max_views}")
-        fed = {"keypoints_px": keypoints_px, "confidence": confidence, "image_px": image_px}
+        arrays = {"keypoints_px": keypoints_px, "confidence": confidence, "image_px": image_px}
         tensors = {
-            card.name: np.ascontiguousarray(fed[card.name], dtype=np.float32)
+            card.name: np.ascontiguousarray(arrays[card.name], dtype=np.float32)
             for card in self.manifest.inputs
         }
         return dict(zip(self._outputs, self._session.run(tensors), strict=True))
 
     def warm(self, views: int) -> None:
-        """Run once with so many views, so that the first instant need not wait."""
+        """Run once with `views` views, so that the first instant is not delayed."""
         joints = len(self.joint_set)
         empty = np.zeros((1, views, joints), np.float32)
         self.lift_many(empty[..., None].repeat(2, -1), empty, np.ones((1, views, 2), np.float32))
 
     def close(self) -> None:
-        """Free the graph and its memory; nothing is lifted afterwards."""
+        """Free the graph and its memory; it cannot lift any more."""
         self._session.close()
 
 
@@ -133,9 +135,9 @@ def load_engine(
     kind: Kind = "onnxruntime",
     plans: Path | None = None,
 ) -> Engine:
-    """The engine in a folder, by default the one inside the package; Refusal if it cannot be used.
+    """The engine in a folder, by default the one in the package; Refusal if it cannot be used.
 
-    `auto` takes TensorRT only where its plan exists already; `tensorrt` builds it first.
+    `auto` uses TensorRT only if there is a plan already; `tensorrt` builds it first.
     """
     folder = folder or SHIPPED
     if choose(kind).backend == "tensorrt":
@@ -147,25 +149,25 @@ def load_engine(
 
 
 def choose(kind: Kind) -> Choice:
-    """The backend for this machine and why; Refusal where `kind` is not available."""
-    provider = "its CUDA provider" if has_cuda() else "the processor"
+    """The backend for this machine and the reason; Refusal if `kind` is not available."""
+    provider = "its CUDA provider" if has_cuda() else "the CPU"
     if kind == "onnxruntime":
-        return Choice("onnxruntime", f"ONNX Runtime was asked for, on {provider}")
+        return Choice("onnxruntime", f"ONNX Runtime was requested, on {provider}")
     missing = unavailable()
     if missing is None:
-        return Choice("tensorrt", "TensorRT and a GPU are here")
+        return Choice("tensorrt", "TensorRT and a GPU are available")
     if kind == "tensorrt":
         raise Refusal(f"TensorRT cannot run here: {missing}; take --engine auto or onnxruntime")
-    return Choice("onnxruntime", f"ONNX Runtime on {provider}, for {missing}")
+    return Choice("onnxruntime", f"ONNX Runtime on {provider}, because {missing}")
 
 
 def open_tensorrt(
     folder: Path, plans: Path, progress: Progress | None = None, precision: Precision | None = None
 ) -> Engine:
-    """The engine on TensorRT, its plan built first where there is none yet: seconds to minutes, so
-    call it on another thread. Refusal with TensorRT's own message where it fails.
+    """The engine on TensorRT; without a plan it is built first, which takes seconds to minutes, so
+    call this in another thread. Refusal with TensorRT's message if it fails.
 
-    `precision` is by default half precision where the engine has a graph in it.
+    `precision` is by default half precision if the engine has such a graph.
     """
     from cvsf.engine.tensorrt_backend import TensorrtSession
 
@@ -178,7 +180,7 @@ def open_tensorrt(
 
 
 def plan_is_ready(folder: Path, plans: Path) -> bool:
-    """Whether `open_tensorrt` would find its plan, on this machine and with these versions."""
+    """Whether `open_tensorrt` would find a plan, on this machine and with these versions."""
     manifest = read_manifest(folder)
     precision = manifest.precisions[-1]
     onnx = verified_file(folder, manifest, precision)
@@ -186,8 +188,8 @@ def plan_is_ready(folder: Path, plans: Path) -> bool:
 
 
 def check_golden(engine: Engine, folder: Path) -> float:
-    """Largest difference of any output to the golden one, relative to its size; Refusal beyond the
-    limit of the engine's precision.
+    """The largest relative difference of any output to the golden one; Refusal above the limit of
+    the engine's precision.
     """
     golden = read_golden(folder, engine.manifest)
     if golden is None:
@@ -196,11 +198,11 @@ def check_golden(engine: Engine, folder: Path) -> float:
     if missing := [card.name for card in cards if card.name not in golden]:
         raise Refusal(f"the golden vectors of {folder} lack {missing[0]}; compile the engine again")
     found = engine.lift_many(**{card.name: golden[card.name] for card in engine.manifest.inputs})
-    apart = [
+    differences = [
         np.linalg.norm(array - golden[name]) / max(float(np.linalg.norm(golden[name])), 1e-9)
         for name, array in found.items()
     ]
-    worst, limit = float(np.max(apart)), GOLDEN_LIMITS[engine.precision]  # NaN where any is
+    worst, limit = float(np.max(differences)), GOLDEN_LIMITS[engine.precision]  # NaN where any is
     if not worst <= limit:
         raise Refusal(
             f"{folder} on {engine.backend} differs from its golden vectors by {worst:.1e} "
@@ -210,7 +212,7 @@ def check_golden(engine: Engine, folder: Path) -> float:
 
 
 def _profile(manifest: Manifest) -> Profile:
-    """The smallest, usual and largest shape of each input."""
+    """The least, usual and largest shape of each input."""
     least, usual, most = (1, 1), (1, _USUAL_VIEWS), (BUCKETS[-1], manifest.max_views)
     joints = len(joint_set(manifest.joint_set))
     fixed = {"B": 0, "V": 1}

@@ -1,6 +1,6 @@
-"""The manifest beside every engine: its tensors, its training data and its scores.
+"""The manifest of an engine: its tensors, its training data and its scores.
 
-It is checked before the network runs: the file by its sha256, the joint set by its name.
+Before the network runs, the file is checked by its sha256 and the joint set by its name.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ FILES: dict[Precision, str] = {"fp32": LIFTER, "fp16": LIFTER_FP16}
 
 
 class Difference(BaseModel):
-    """Limit, or measurement, of the difference of a graph's outputs to torch's in float32."""
+    """Difference of a graph's outputs to those of torch in float32: a measurement or a limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     relative: float  # ||a - b|| / ||b|| over all probe inputs, the largest of any output
-    n_mpjpe_mm: float  # the largest of any instant, the mean over its poses, on an adult
+    n_mpjpe_mm: float  # mean over the poses of an instant, the largest of any instant; on an adult
 
 
 LIMITS: dict[Precision, Difference] = {
     "fp32": Difference(relative=1e-5, n_mpjpe_mm=0.1),
     "fp16": Difference(relative=2e-3, n_mpjpe_mm=0.5),
 }
-"""An engine beyond them is not written; measured differences are in docs/engines.md."""
+"""An engine above them is not written; measured differences are in docs/engines.md."""
 GOLDEN_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 4e-3}
-"""Relative; an engine beyond them is not used. Wider than `LIMITS`, as another processor rounds in
-another order; the factors are a guess, not measured.
+"""Relative; an engine above them is not used. Larger than `LIMITS`, as another processor rounds in
+another order; the factors are guesses, not measured.
 """
 
 _SHA256 = "^[0-9a-f]{64}$"
@@ -64,7 +64,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1, 2] = 2  # 1 had float32 alone
+    format: Literal[1, 2] = 2  # 1 had float32 only
     id: str
     created: str  # UTC, ISO 8601
     git_sha: str | None = None
@@ -121,7 +121,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32") -> Path:
-    """The engine's ONNX file, whose bytes are the ones the manifest was written for."""
+    """The path of the engine's ONNX file, its sha256 verified."""
     wanted = manifest.sha256 if precision == "fp32" else manifest.sha256_fp16
     if wanted is None:
         raise Refusal(f"the engine in {folder} has no graph in {precision}; compile it again")
@@ -129,7 +129,7 @@ def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32
 
 
 def read_golden(folder: Path, manifest: Manifest) -> dict[str, Array] | None:
-    """Golden inputs and outputs by tensor name, where the engine has them."""
+    """Golden inputs and outputs by tensor name; None if the engine has none."""
     if manifest.golden is None:
         return None
     path = folder / manifest.golden
@@ -151,7 +151,7 @@ def _verified(folder: Path, name: str, wanted: str) -> Path:
     found = sha256_of(path)
     if found != wanted:
         raise Refusal(
-            f"{path} has sha256 {found[:12]}, its manifest says {wanted[:12]}; "
+            f"{path} has sha256 {found[:12]}, its manifest has {wanted[:12]}; "
             "the file was changed or damaged, compile the engine again"
         )
     return path

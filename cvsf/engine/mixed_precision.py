@@ -1,7 +1,7 @@
-"""The wide layers of an ONNX network in half precision, typed, with float32 at its border.
+"""Mixed precision: the wide layers of an ONNX network in float16, inputs and outputs in float32.
 
-Half precision is for layers with many weights, and for the sums and rectifiers between two of them;
-normalisation, rotations, cross-view fusion and every choice among modes stay in float32.
+float16 is used for layers with many weights, and for sums and activations between two of them;
+normalisation, rotations and cross-view fusion stay in float32.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from cvsf.system.errors import Refusal
 
 _WIDE = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 _BETWEEN = frozenset({"Add", "Mul", "LeakyRelu", "Relu", "PRelu", "Clip", "MaxPool", "Concat"})
-_MANY = 400
-"""Weights from which on a layer is wide: the constant tables of the geometry are smaller."""
+_LEAST_WEIGHTS = 400
+"""Least number of weights of a wide layer; the constant tables of the geometry have fewer."""
 
 
 def in_mixed_precision(path: Path) -> bytes:
-    """The network with its wide layers in half precision; Refusal where it has none."""
+    """The network with its wide layers in half precision; Refusal if it has none."""
     model = onnx.load(str(path))
     graph = _Converter(model.graph)
     for node in list(model.graph.node):
-        graph.take(node)
+        graph.add(node)
     if not graph.half:
         raise Refusal(f"{path} has no wide layer for half precision; run it in float32")
-    graph.put_back()
+    graph.replace()
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
@@ -44,20 +44,20 @@ class _Converter:
         self._half_weights: dict[str, TensorProto] = {}
         self.half: set[str] = set()
 
-    def take(self, node: NodeProto) -> None:
-        """Write the next node, in half precision where it belongs to the wide layers."""
-        taken = NodeProto.FromString(node.SerializeToString())
+    def add(self, node: NodeProto) -> None:
+        """Add a node of the graph, in half precision if it belongs to the wide layers."""
+        copy = NodeProto.FromString(node.SerializeToString())
         is_half = self._is_wide(node) or self._is_between(node)
         each = self._as_half if is_half else self._as_single
-        del taken.input[:]
-        taken.input.extend(each(name) if name else "" for name in node.input)
-        self._nodes.append(taken)
+        del copy.input[:]
+        copy.input.extend(each(name) if name else "" for name in node.input)
+        self._nodes.append(copy)
         if is_half:
             self.half.update(node.output)
-            self._cast_outputs(taken)
+            self._cast_outputs(copy)
 
-    def put_back(self) -> None:
-        """The graph's nodes and weights replaced by those taken."""
+    def replace(self) -> None:
+        """Replace the nodes and weights of the graph by those added."""
         graph = self._graph
         _replace(graph.node, self._nodes)
         needed = {name for node in self._nodes for name in node.input}
@@ -67,10 +67,12 @@ class _Converter:
 
     def _is_wide(self, node: NodeProto) -> bool:
         weights = [self._weights[name] for name in node.input if name in self._weights]
-        return node.op_type in _WIDE and any(np.prod(tensor.dims) >= _MANY for tensor in weights)
+        return node.op_type in _WIDE and any(
+            np.prod(tensor.dims) >= _LEAST_WEIGHTS for tensor in weights
+        )
 
     def _is_between(self, node: NodeProto) -> bool:
-        """Whether all inputs are in half precision already, or constant numbers."""
+        """Whether all inputs are in half precision already, or float constants."""
         given = [name for name in node.input if name]
         fed = [name for name in given if name not in self._weights]
         constant = [self._weights[name].data_type for name in given if name in self._weights]
@@ -102,7 +104,7 @@ class _Converter:
         return casted
 
     def _cast_outputs(self, node: NodeProto) -> None:
-        """Outputs of the network stay float32 under their own names."""
+        """Cast outputs of the network back to float32, under their names."""
         for i, name in enumerate(node.output):
             if name not in self._outputs:
                 continue

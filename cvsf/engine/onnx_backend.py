@@ -1,4 +1,4 @@
-"""An ONNX graph run by ONNX Runtime: on the CPU, or by its CUDA provider where that really came up.
+"""The ONNX Runtime backend: on the CPU, or with the CUDA provider where it starts.
 
 Every backend is a `Session`: arrays by name in, arrays in the order of the wanted outputs out.
 """
@@ -30,15 +30,15 @@ class Session(Protocol):
         """The backend's name, with version and precision where they matter."""
 
     def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
-        """The outputs, in the order that was given when it was opened."""
+        """The outputs, in the order that was given to the constructor."""
 
     def close(self) -> None:
-        """Free everything it holds; it runs no more."""
+        """Free its memory; it cannot run any more."""
 
 
 class OnnxSession:
-    """ONNX Runtime's session, by default one thread, never spinning; on the GPU where it
-    can and may.
+    """A session of ONNX Runtime: one thread by default, without spinning; on the GPU if it is
+    available and `gpu` is True.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class OnnxSession:
         device = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
         self.backend = f"onnxruntime {device}"
         if device == "cpu" and gpu and has_cuda():
-            log.warning("ONNX Runtime's CUDA provider did not start, its processor is used")
+            log.warning("ONNX Runtime's CUDA provider did not start, the CPU is used")
 
     @property
     def inputs(self) -> list[Any]:
@@ -85,7 +85,9 @@ def has_cuda() -> bool:
 
 def _opened(path: Path, threads: int, gpu: bool, is_lean: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    if is_lean and not gpu:  # already optimised, and a new attempt is most of the loading time
+    if (
+        is_lean and not gpu
+    ):  # the graph is optimised already; doing it again is most of the loading time
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -95,10 +97,10 @@ def _opened(path: Path, threads: int, gpu: bool, is_lean: bool) -> onnxruntime.I
     if gpu:
         if hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()
-        # TF32 is a third of float32's digits; engines are held to all of them
+        # TF32 has a third of the digits of float32; engines are compared in all of them
         providers.insert(0, (_CUDA, {"use_tf32": "0"}))
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated types of its own
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refusal(f"{path} is not a network ONNX Runtime can load ({first})") from error
+        raise Refusal(f"{path} is not a network that ONNX Runtime can load ({first})") from error

@@ -1,8 +1,7 @@
-"""`python -m cvsf.engine.plan_builder ORDER`: build a TensorRT plan of an ONNX
-network.
+"""`python -m cvsf.engine.plan_builder OPTIONS`: builds the TensorRT plan of an ONNX network.
 
-A process of its own: the memory of TensorRT's builder is freed only by ending, and a crash in it
-must not be the hub's. It writes JSON lines: the phase and its share done, or the refusal.
+A separate process: it frees the memory of TensorRT's builder when it ends, and a crash of the
+builder does not end the hub. It writes JSON lines: each phase with its share done, or the refusal.
 """
 
 import contextlib
@@ -16,45 +15,45 @@ import numpy as np
 
 from cvsf.engine.manifest import LIMITS
 from cvsf.engine.onnx_backend import OnnxSession
-from cvsf.engine.tensorrt_api import listener, must, started, tensorrt_module
+from cvsf.engine.tensorrt_api import constructed, error_logger, require_result, tensorrt_module
 from cvsf.system.errors import Refusal
 
-_PICTURES = 4  # that a network in mixed precision is checked with; a guess, not measured
+_PICTURES = 4  # with which a network in mixed precision is checked; a guess, not measured
 
 
-def build(order: dict[str, Any]) -> None:
-    """Write the plan that was ordered."""
-    onnx = Path(order["onnx"])
-    if order["halve"] is not None:
-        onnx = _mixed(onnx, Path(order["plan"]).with_name("halved.onnx"), order)
+def build(options: dict[str, Any]) -> None:
+    """Build and write the plan of the options."""
+    onnx = Path(options["onnx"])
+    if options["halve"] is not None:
+        onnx = _mixed(onnx, Path(options["plan"]).with_name("mixed.onnx"), options)
     trt, name = tensorrt_module()
-    log = listener(trt)
-    builder = started(lambda: trt.Builder(log), "start its builder", log)
-    network = must(builder.create_network(_network_flags(trt)), "make a network", log)
-    parser = started(lambda: trt.OnnxParser(network, log), "make its parser", log)
+    log = error_logger(trt)
+    builder = constructed(lambda: trt.Builder(log), "start its builder", log)
+    network = require_result(builder.create_network(_network_flags(trt)), "create a network", log)
+    parser = constructed(lambda: trt.OnnxParser(network, log), "create its parser", log)
     if not parser.parse_from_file(str(onnx)):
         errors = [parser.get_error(i).desc() for i in range(parser.num_errors)] or log.messages
         raise Refusal(f"TensorRT cannot read the network: {' / '.join(errors)}")
-    config = must(builder.create_builder_config(), "make a configuration", log)
-    # float32 means float32: with TF32 a third of the digits would go
+    config = require_result(builder.create_builder_config(), "create a configuration", log)
+    # TF32 has a third of the digits of float32
     config.clear_flag(trt.BuilderFlag.TF32)
-    _add_profile(builder, network, config, order["profile"], log)
+    _add_profile(builder, network, config, options["profile"], log)
     if hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt)
-    timing = Path(order["timing"])
-    if name == "tensorrt":  # tensorrt_rtx would need a GPU for one, and not profit
-        _take_timing(config, timing, log)
-    plan = must(builder.build_serialized_network(network, config), "build the plan", log)
-    _write(Path(order["plan"]), bytes(plan))
+    timing = Path(options["timing"])
+    if name == "tensorrt":  # for tensorrt_rtx a timing cache needs a GPU and has no effect
+        _use_timing_cache(config, timing, log)
+    plan = require_result(builder.build_serialized_network(network, config), "build the plan", log)
+    _write(Path(options["plan"]), bytes(plan))
     if name == "tensorrt":
-        cache = must(config.get_timing_cache(), "give its timings", log)
-        _write(timing, bytes(must(cache.serialize(), "write its timings down", log)))
-    if order["halve"] is not None:
+        cache = require_result(config.get_timing_cache(), "return its timing cache", log)
+        _write(timing, bytes(require_result(cache.serialize(), "serialize its timing cache", log)))
+    if options["halve"] is not None:
         onnx.unlink()
 
 
 def _network_flags(trt: Any) -> int:
-    """Types as the network has them, where this version has a flag for it."""
+    """Strong typing, where this version of TensorRT has a flag for it."""
     flags = trt.NetworkDefinitionCreationFlag
     return 1 << int(flags.STRONGLY_TYPED) if hasattr(flags, "STRONGLY_TYPED") else 0
 
@@ -62,23 +61,25 @@ def _network_flags(trt: Any) -> int:
 def _add_profile(
     builder: Any, network: Any, config: Any, shapes: dict[str, list[list[int]]], log: Any
 ) -> None:
-    profile = must(builder.create_optimization_profile(), "make a profile", log)
+    profile = require_result(builder.create_optimization_profile(), "create a profile", log)
     dynamic = False
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
         if tensor.name not in shapes:
-            raise Refusal(f"the network has the input {tensor.name}, no shape was given for it")
+            raise Refusal(
+                f"the network has the input {tensor.name}, expected one with a given shape"
+            )
         least, usual, most = (tuple(shape) for shape in shapes[tensor.name])
         if -1 in tuple(tensor.shape):
             dynamic = True
-            # None is success here: what cannot be is refused by the next call
+            # it returns None also on success; the next call fails for an impossible profile
             profile.set_shape(tensor.name, least, usual, most)
     if dynamic and config.add_optimization_profile(profile) < 0:
-        must(False, f"take the profile {shapes}", log)
+        require_result(False, f"use the profile {shapes}", log)
 
 
 def _monitor(trt: Any) -> Any:
-    """Reports each phase of the build and its share done."""
+    """A progress monitor that reports each phase of the build and its share done."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # known only at run time
         def __init__(self) -> None:
@@ -99,15 +100,15 @@ def _monitor(trt: Any) -> Any:
     return Monitor()
 
 
-def _take_timing(config: Any, path: Path, log: Any) -> None:
-    """Timings of earlier builds: the next one measures only what is new."""
+def _use_timing_cache(config: Any, path: Path, log: Any) -> None:
+    """Use the timing cache of earlier builds, so that only new kernels are timed."""
     known = path.read_bytes() if path.is_file() else b""
-    cache = must(config.create_timing_cache(known), "read its timings", log)
-    must(config.set_timing_cache(cache, False), "take its timings", log)
+    cache = require_result(config.create_timing_cache(known), "read its timing cache", log)
+    require_result(config.set_timing_cache(cache, False), "use its timing cache", log)
 
 
-def _mixed(onnx: Path, path: Path, order: dict[str, Any]) -> Path:
-    """The network in mixed precision, after a check of its outputs on noise with ONNX Runtime."""
+def _mixed(onnx: Path, path: Path, options: dict[str, Any]) -> Path:
+    """The network in mixed precision, its outputs on noise checked with ONNX Runtime."""
     try:
         from cvsf.engine.mixed_precision import in_mixed_precision
     except ImportError as error:
@@ -116,19 +117,23 @@ def _mixed(onnx: Path, path: Path, order: dict[str, Any]) -> Path:
         ) from error
     _report(phase="Converting", share=0.0)
     path.write_bytes(in_mixed_precision(onnx))
-    before, after = (OnnxSession(place, []) for place in (onnx, path))
+    before, after = (OnnxSession(file, []) for file in (onnx, path))
     random, limit = np.random.default_rng(0), LIMITS["fp16"].relative
     fed = {}
-    low, high = order["halve"]
+    low, high = options["halve"]
     for tensor in before.inputs:
-        least, _, most = order["profile"][tensor.name]
+        least, _, most = options["profile"][tensor.name]
         shape = (min(_PICTURES, most[0]), *least[1:])
         kind = np.uint8 if "uint8" in tensor.type else np.float32
         fed[tensor.name] = random.uniform(low, high, shape).astype(kind)
-    for right, found in zip(before.run(fed), after.run(fed), strict=True):
-        apart = float(np.linalg.norm(right - found) / max(float(np.linalg.norm(right)), 1e-9))
-        if not apart <= limit:
-            raise Refusal(f"half precision changes the network by {apart:.1e}, over {limit:.0e}")
+    for expected, found in zip(before.run(fed), after.run(fed), strict=True):
+        difference = float(
+            np.linalg.norm(expected - found) / max(float(np.linalg.norm(expected)), 1e-9)
+        )
+        if not difference <= limit:
+            raise Refusal(
+                f"half precision changes the network by {difference:.1e}, expected {limit:.0e}"
+            )
     _report(phase="Converting", share=1.0)
     return path
 
@@ -148,8 +153,8 @@ def _report(**fields: object) -> None:
 
 
 def main() -> None:
-    """Build the plan of the only argument; exit 2 with a refusal where that fails."""
-    os.nice(10)  # frames come first
+    """Build the plan of the only argument; exit 2 with a refusal if that fails."""
+    os.nice(10)  # the hub has precedence
     with contextlib.suppress(BrokenPipeError):  # the caller no longer waits for the plan
         try:
             build(json.loads(sys.argv[1]))

@@ -1,7 +1,7 @@
-"""TensorRT plans: built in a process of their own, kept under a key that names all they hang on.
+"""The cache of TensorRT plans: built in a separate process, kept under a key of all they depend on.
 
-A plan runs only on the GPU and the version it was built for, and is executed like code: one that
-differs in the key or in its bytes is built again.
+A plan runs only on the GPU and with the version it was built for, and it is executable code: one
+with another key or other bytes is built again.
 """
 
 import hashlib
@@ -32,13 +32,11 @@ Range = tuple[float, float]
 
 PLAN, CARD, TIMING, _PART = "plan", "plan.json", "timing-*.cache", ".part-"
 _KEPT = 12
-"""Plans kept, those used last; every night's engine adds one of tens of megabytes. A guess, not
-measured.
-"""
+"""Plans kept, the last used ones; each new engine adds tens of megabytes. A guess, not measured."""
 _STALE_S = 6 * 3600.0
-"""Age after which an unfinished build is taken as killed; a guess, not measured."""
+"""Age after which an unfinished build counts as killed; a guess, not measured."""
 _RECIPE = 1
-"""Version of the mixed precision and the building here; a change builds all plans again."""
+"""Version of the code that builds plans; after a change all plans are built again."""
 
 
 class Plans:
@@ -54,74 +52,79 @@ class Plans:
         profile: Profile,
         progress: Callable[[str, float], None] | None = None,
         *,
-        halve: Range | None = None,
+        half_range: Range | None = None,
     ) -> Path:
-        """The plan of a network, built now where there is none that is whole; with
-        `halve`, the range of its inputs, in mixed precision. Refusal with TensorRT's own message.
+        """The plan of a network, built if there is no intact one; Refusal with TensorRT's message.
+
+        `half_range`, the range of its inputs, puts a float32 network in mixed precision first.
         """
-        facts = plan_facts(onnx, precision, profile, halve=halve)
-        place = self._place(facts)
-        if place.is_dir():
+        facts = plan_facts(onnx, precision, profile, half_range=half_range)
+        folder = self._folder_of(facts)
+        if folder.is_dir():
             try:
-                plan = verified_plan(place)
-                os.utime(place)
+                plan = verified_plan(folder)
+                os.utime(folder)
                 return plan
             except Refusal as refusal:
-                log.warning("plan is not what was built, building it again: %s", refusal)
-                shutil.rmtree(place)
-        return self._build(onnx, facts, place, progress or _ignore)
+                log.warning("damaged plan is built again: %s", refusal)
+                shutil.rmtree(folder)
+        return self._build(onnx, facts, folder, progress or _ignore)
 
     def is_ready(
-        self, onnx: Path, precision: Precision, profile: Profile, *, halve: Range | None = None
+        self, onnx: Path, precision: Precision, profile: Profile, *, half_range: Range | None = None
     ) -> bool:
-        """Whether the plan is there, whole."""
-        place = self._place(plan_facts(onnx, precision, profile, halve=halve))
+        """Whether there is an intact plan."""
+        folder = self._folder_of(plan_facts(onnx, precision, profile, half_range=half_range))
         try:
-            return place.is_dir() and verified_plan(place).is_file()
+            return folder.is_dir() and verified_plan(folder).is_file()
         except Refusal:
             return False
 
-    def _place(self, facts: dict[str, Any]) -> Path:
+    def _folder_of(self, facts: dict[str, Any]) -> Path:
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return self.folder / f"{facts['onnx_sha256'][:8]}-{facts['precision']}-{digest[:16]}"
 
     def _build(
-        self, onnx: Path, facts: dict[str, Any], place: Path, progress: Callable[[str, float], None]
+        self,
+        onnx: Path,
+        facts: dict[str, Any],
+        folder: Path,
+        progress: Callable[[str, float], None],
     ) -> Path:
         began = time.monotonic()
         log.info("building a plan", extra={"network": str(onnx), "backend": facts["backend"]})
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._tidy()
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=_PART) as scratch:
-            draft = Path(scratch) / "whole"
+            draft = Path(scratch) / "draft"
             draft.mkdir()
-            order = {name: facts[name] for name in ("precision", "profile", "halve")}
-            order |= {"onnx": str(onnx), "plan": str(draft / PLAN)}
-            order["timing"] = str(self.folder / TIMING.replace("*", _where(facts)))
-            _run_builder(order, progress)
+            options = {name: facts[name] for name in ("precision", "profile", "halve")}
+            options |= {"onnx": str(onnx), "plan": str(draft / PLAN)}
+            options["timing"] = str(self.folder / TIMING.replace("*", _timing_key(facts)))
+            _run_builder(options, progress)
             seconds = round(time.monotonic() - began, 3)
             _write_card(draft, facts, seconds)
             try:
-                draft.rename(place)
+                draft.rename(folder)
             except OSError:  # another process built the same plan first
-                return verified_plan(place)
+                return verified_plan(folder)
         log.info("plan built", extra={"network": str(onnx), "seconds": seconds})
-        return place / PLAN
+        return folder / PLAN
 
     def _tidy(self) -> None:
-        """Make room for one more: the plans unused for longest, and what was killed half built."""
+        """Remove the plans unused for longest, to make room for one, and unfinished builds."""
         now = time.time()
         for left in self.folder.glob(f"{_PART}*"):
             if now - _touched(left, now) > _STALE_S:
                 shutil.rmtree(left, ignore_errors=True)
-        places = [card.parent for card in self.folder.glob(f"*/{CARD}")]
-        places.sort(key=lambda place: _touched(place, now), reverse=True)
-        for place in places[_KEPT - 1 :]:
-            shutil.rmtree(place, ignore_errors=True)
+        folders = [card.parent for card in self.folder.glob(f"*/{CARD}")]
+        folders.sort(key=lambda folder: _touched(folder, now), reverse=True)
+        for folder in folders[_KEPT - 1 :]:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def plan_facts(
-    onnx: Path, precision: Precision, profile: Profile, *, halve: Range | None = None
+    onnx: Path, precision: Precision, profile: Profile, *, half_range: Range | None = None
 ) -> dict[str, Any]:
     """The key of a plan; any difference is another plan."""
     return {
@@ -130,44 +133,44 @@ def plan_facts(
         "gpu": _gpu(),
         "machine": f"{platform.system()} {platform.machine()}",
         "precision": precision,
-        "halve": None if halve is None else list(halve),
+        "halve": None if half_range is None else list(half_range),
         "profile": {name: [list(shape) for shape in shapes] for name, shapes in profile.items()},
         "recipe": _RECIPE,
     }
 
 
 def _touched(path: Path, now: float) -> float:
-    """When it was used last; just now where another build beside this one has taken it away."""
+    """Time of the last use; `now` if another process has removed it."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
         return now
 
 
-def _where(facts: dict[str, Any]) -> str:
-    """Key of the timings: TensorRT refuses those of another version or GPU."""
-    where = json.dumps([facts[name] for name in ("backend", "gpu", "machine")])
-    return hashlib.sha256(where.encode()).hexdigest()[:16]
+def _timing_key(facts: dict[str, Any]) -> str:
+    """Key of a timing cache: TensorRT refuses one of another version or GPU."""
+    key = json.dumps([facts[name] for name in ("backend", "gpu", "machine")])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def verified_plan(place: Path) -> Path:
-    """The plan in its folder, whose bytes are those that were built: deserialising runs them."""
-    path = place / PLAN
+def verified_plan(folder: Path) -> Path:
+    """The plan in a folder, its sha256 verified, because deserialising executes it."""
+    path = folder / PLAN
     try:
-        card = json.loads((place / CARD).read_text())
+        card = json.loads((folder / CARD).read_text())
         found = sha256_of(path)
     except (OSError, ValueError) as error:
-        raise Refusal(f"{place} holds no plan ({error}); remove it to build it again") from error
+        raise Refusal(f"{folder} holds no plan ({error}); remove it to build it again") from error
     if not isinstance(card, dict) or card.get("sha256") != found:
         raise Refusal(
-            f"{path} has sha256 {found[:12]}, not that of the plan that was built; "
-            "it was changed or damaged, remove it to build it again"
+            f"{path} has sha256 {found[:12]}, expected that of the plan "
+            "that was built; it was changed or damaged, remove it to build it again"
         )
     return path
 
 
 def _gpu() -> str:
-    """The GPU's name, or that there is none: tensorrt_rtx builds without one."""
+    """The name of the GPU, "none" without one: tensorrt_rtx builds without a GPU."""
     try:
         from cvsf.engine.cuda import gpu_name
 
@@ -176,12 +179,12 @@ def _gpu() -> str:
         return "none"
 
 
-def _run_builder(order: dict[str, Any], progress: Callable[[str, float], None]) -> None:
-    """Have the plan built; the process ends with this call, however that ends."""
-    words = [*command("plan builder"), json.dumps(order)]
+def _run_builder(options: dict[str, Any], progress: Callable[[str, float], None]) -> None:
+    """Build a plan in a child process, which is ended in any case."""
+    arguments = [*command("plan builder"), json.dumps(options)]
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True) as builder,
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True) as builder,
     ):
         refusal = None
         try:
@@ -199,11 +202,11 @@ def _run_builder(order: dict[str, Any], progress: Callable[[str, float], None]) 
         errors.seek(0)
         last = errors.read().strip().splitlines()[-1:]
         why = refusal or f"its builder ended with {builder.returncode} {' '.join(last)}".strip()
-        raise Refusal(f"no plan for {order['onnx']}: {why}")
+        raise Refusal(f"no plan for {options['onnx']}: {why}")
 
 
 def _fields(line: str) -> dict[str, Any]:
-    """One line of the builder; libraries write to its standard output too."""
+    """The fields of a line of the builder; none if a library wrote the line."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -222,4 +225,4 @@ def _write_card(draft: Path, facts: dict[str, Any], seconds: float) -> None:
 
 
 def _ignore(phase: str, share: float) -> None:
-    """Progress that is not reported."""
+    """Report no progress."""

@@ -1,6 +1,6 @@
-"""TensorRT's Python module, whichever of the two is installed, and its error messages.
+"""TensorRT's Python module, the one of two that is installed, and its error messages.
 
-It returns None or False instead of raising: everything it returns goes through `must`.
+TensorRT returns None or False instead of raising: all results go through `require_result`.
 """
 
 import importlib
@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from cvsf.system.errors import Refusal
 
 MODULES = ("tensorrt", "tensorrt_rtx")
-"""The same names in both for all that is used here; the second is for RTX cards."""
+"""Both have all the names that are used here; the second is for RTX GPUs."""
 
 Given = TypeVar("Given")
 
 
 def tensorrt_module() -> tuple[Any, str]:
-    """The module and its name; Refusal says why there is none."""
+    """The module and its name; Refusal with the reason if there is none."""
     errors = []
     for name in MODULES:
         try:
@@ -32,16 +32,16 @@ def tensorrt_module() -> tuple[Any, str]:
 
 
 def version() -> str:
-    """Name and full version, as plans are bound to them."""
+    """Name and full version, to which a plan is bound."""
     trt, name = tensorrt_module()
     return f"{name} {trt.__version__}"
 
 
 @cache
 def unavailable() -> str | None:
-    """Why TensorRT cannot run on this machine; None where it can.
+    """Why TensorRT cannot run on this machine; None if it can.
 
-    The GPU is asked first: TensorRT itself only logs when there is none.
+    The GPU is looked for first, because TensorRT only logs that there is none.
     """
     if not any(importlib.util.find_spec(name) for name in MODULES):
         return "neither tensorrt nor tensorrt_rtx is installed"
@@ -57,10 +57,10 @@ def unavailable() -> str | None:
     return None
 
 
-def listener(trt: Any) -> Any:
+def error_logger(trt: Any) -> Any:
     """A logger for TensorRT that keeps its errors in `messages`."""
 
-    class Listener(trt.ILogger):  # type: ignore[misc]  # the module is known only at run time
+    class ErrorLogger(trt.ILogger):  # type: ignore[misc]  # the module is known only at run time
         def __init__(self) -> None:
             super().__init__()
             self.messages: list[str] = []
@@ -69,20 +69,20 @@ def listener(trt: Any) -> Any:
             if severity <= trt.ILogger.Severity.ERROR:
                 self.messages.append(text)
 
-    return Listener()
+    return ErrorLogger()
 
 
-def started(make: Callable[[], Given], what: str, log: Any) -> Given:
-    """The result of a constructor of TensorRT; its bindings raise where there is none."""
+def constructed(make: Callable[[], Given], what: str, log: Any) -> Given:
+    """The object of a TensorRT constructor, whose bindings raise where it fails."""
     try:
-        return must(make(), what, log)
+        return require_result(make(), what, log)
     except (TypeError, RuntimeError):
-        return must(None, what, log)
+        return require_result(None, what, log)
 
 
-def must(result: Given | None, what: str, log: Any) -> Given:
-    """TensorRT's result; where it is None or False, a Refusal with the messages of its logger."""
+def require_result(result: Given | None, what: str, log: Any) -> Given:
+    """A result of TensorRT; a Refusal with the messages of its logger if it is None or False."""
     if result is None or result is False:
-        reason = " / ".join(log.messages) or "it gave no reason"
+        reason = " / ".join(log.messages) or "no message was logged"
         raise Refusal(f"TensorRT failed to {what}: {reason}")
     return result

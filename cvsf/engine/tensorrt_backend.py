@@ -1,6 +1,7 @@
 """A TensorRT plan: one context and one captured CUDA graph per batch bucket and shape.
 
-No torch: memory and streams are cvsf.engine.cuda's. None or False from TensorRT is a Refusal.
+Memory and streams are those of cvsf.engine.cuda, without torch. None or False from TensorRT is a
+Refusal.
 """
 
 import threading
@@ -12,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.engine import cuda
-from cvsf.engine.tensorrt_api import listener, must, started, tensorrt_module, version
+from cvsf.engine.tensorrt_api import (
+    constructed,
+    error_logger,
+    require_result,
+    tensorrt_module,
+    version,
+)
 from cvsf.system.errors import Refusal
 
 Array = npt.NDArray[Any]
@@ -20,7 +27,7 @@ _KINDS = {
     "FLOAT": np.float32, "HALF": np.float16, "INT32": np.int32, "INT64": np.int64,
     "UINT8": np.uint8, "INT8": np.int8, "BOOL": np.bool_,
 }  # fmt: skip
-_WARM_RUNS = 3  # before a capture, as kernels are loaded on first use; a guess, not measured
+_WARM_RUNS = 3  # before a capture, because kernels are loaded at first use; a guess, not measured
 _KEPT = 12  # contexts; a rig rarely changes its number of views; a guess, not measured
 
 
@@ -33,11 +40,11 @@ class TensorrtSession:
         self._trt, _ = tensorrt_module()
         self._outputs, self._buckets = list(outputs), tuple(sorted(buckets))
         self.backend = f"{version()} {precision}"
-        self._log = listener(self._trt)  # it and the runtime live as long as the engine
-        self._runtime: Any = started(
+        self._log = error_logger(self._trt)  # must live as long as the engine, like the runtime
+        self._runtime: Any = constructed(
             lambda: self._trt.Runtime(self._log), "start its runtime", self._log
         )
-        self._plan: Any = must(
+        self._plan: Any = require_result(
             self._runtime.deserialize_cuda_engine(plan.read_bytes()), f"load {plan}", self._log
         )
         names = [self._plan.get_tensor_name(i) for i in range(self._plan.num_io_tensors)]
@@ -62,7 +69,7 @@ class TensorrtSession:
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def close(self) -> None:
-        """Free contexts, then the plan, then the runtime: another order leaks memory."""
+        """Free contexts, the plan and the runtime, in this order: another one leaks memory."""
         with self._lock:
             if self._plan is None:
                 return
@@ -82,21 +89,23 @@ class TensorrtSession:
             if len(self._slots) >= _KEPT:
                 self._slots.pop(next(iter(self._slots))).close()
             self._slots[key] = self._slot(shapes)
-        slot = self._slots[key] = self._slots.pop(key)  # the last to be freed
+        slot = self._slots[key] = self._slots.pop(key)  # now the last to be freed
         for name, array in fed.items():
-            slot.tensors[name].here[:count] = array
-            slot.tensors[name].here[count:] = 0
+            slot.tensors[name].host[:count] = array
+            slot.tensors[name].host[count:] = 0
         slot.run(self._stream)
-        return [slot.tensors[name].here[:count].copy() for name in self._outputs]
+        return [slot.tensors[name].host[:count].copy() for name in self._outputs]
 
     def _slot(self, shapes: Mapping[str, tuple[int, ...]]) -> "_Slot":
-        """A context with its memory, run warm and captured."""
-        context = must(self._plan.create_execution_context(), "make a context", self._log)
+        """A context with its memory, after warm-up runs and the capture."""
+        context = require_result(
+            self._plan.create_execution_context(), "create a context", self._log
+        )
         slot = _Slot(context, {}, list(shapes), self._log)
         try:
             for name, shape in shapes.items():
                 what = f"take {name} of shape {shape}"
-                must(context.set_input_shape(name, shape), what, self._log)
+                require_result(context.set_input_shape(name, shape), what, self._log)
             self._allocate(context, slot.tensors)
             slot.capture(self._stream)
         except Refusal:
@@ -105,18 +114,18 @@ class TensorrtSession:
         return slot
 
     def _allocate(self, context: Any, tensors: dict[str, cuda.Tensor]) -> None:
-        """Allocate memory for all inputs and outputs, here and on the GPU."""
+        """Allocate memory for all inputs and outputs, on the host and on the GPU."""
         for name in self._names:
             shape = tuple(context.get_tensor_shape(name))
             if any(side < 0 for side in shape):
                 raise Refusal(
-                    f"the network's {name} has a size that only its contents decide, {shape}; "
+                    f"the network's {name} has the shape {shape}, which depends on data; "
                     "run it on ONNX Runtime"
                 )
             kind = _KINDS[self._plan.get_tensor_dtype(name).name]
             tensors[name] = cuda.Tensor(shape, kind)
-            placed = context.set_tensor_address(name, tensors[name].device)
-            must(placed, f"take the memory of {name}", self._log)
+            is_set = context.set_tensor_address(name, tensors[name].device)
+            require_result(is_set, f"take the memory of {name}", self._log)
 
 
 class _Slot:
@@ -141,12 +150,12 @@ class _Slot:
         try:
             self._enqueue(stream)
         except Refusal:
-            stream.drop_graph()  # or the stream would capture all that comes after
+            stream.drop_graph()  # else the stream captures all further calls
             raise
         self._graph = stream.end_graph()
 
     def run(self, stream: cuda.Stream) -> None:
-        """Run from the inputs here to the outputs here."""
+        """Run from the host inputs to the host outputs."""
         if self._graph is None:
             self._enqueue(stream)
         else:
@@ -154,7 +163,7 @@ class _Slot:
         stream.wait()
 
     def close(self) -> None:
-        """The graph, the context and their memory."""
+        """Free the graph, the context and their memory."""
         if self._graph is not None:
             self._graph.close()
         self._context = None
@@ -164,7 +173,7 @@ class _Slot:
     def _enqueue(self, stream: cuda.Stream) -> None:
         for name in self._inputs:
             self.tensors[name].send(stream)
-        must(self._context.execute_async_v3(stream.number), "run the network", self._log)
+        require_result(self._context.execute_async_v3(stream.number), "run the network", self._log)
         for name, tensor in self.tensors.items():
             if name not in self._inputs:
                 tensor.fetch(stream)

@@ -24,7 +24,7 @@ from cvsf.registry.history import (
     read_intent,
     rolled_back_from,
 )
-from cvsf.registry.verification import is_id, marks, open_whole, read_whole, require_id
+from cvsf.registry.verification import file_stamps, is_id, open_verified, read_verified, require_id
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
 
@@ -70,7 +70,7 @@ class Registry:
             folder = self.live()
             files = (folder / name for name in (MANIFEST, *FILES.values(), GOLDEN))
             link = (self.models / LIVE).lstat()
-            return str(folder), link.st_ino, link.st_mtime_ns, *marks(*files)
+            return str(folder), link.st_ino, link.st_mtime_ns, *file_stamps(*files)
         except (Refusal, OSError) as error:
             return (str(error),)
 
@@ -102,17 +102,17 @@ class Registry:
         """Engines that were rolled back from: nothing automatic may promote them again."""
         return rolled_back_from(self.history())
 
-    def before(self) -> str | None:
+    def previous(self) -> str | None:
         """Name of the engine a roll-back would go to, if there is one."""
         shunned = self.rolled_back_from()
         earlier = lineage(self.history(), self.live_id(), shipped_id())[:-1]
         candidates = (id for id in reversed(earlier) if id not in shunned)
         return next((id for id in candidates if self._is_sound(id)), None)
 
-    def take_in(self, folder: Path) -> Path:
+    def add(self, folder: Path) -> Path:
         """The engine's place in the registry, copied there whole unless it is there already."""
         with self._writing():
-            return self._take_in(folder)
+            return self._add(folder)
 
     def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
         """Make the engine live after it was verified; a Refusal where the engine it comes
@@ -126,7 +126,7 @@ class Registry:
         """Make the previous engine live again; its name."""
         with self._writing():
             self._expect(instead_of)
-            id = self.before()
+            id = self.previous()
             if id is None:
                 raise Refusal(
                     f"{self.models} holds no engine from before {self.live_id()} that could serve; "
@@ -139,7 +139,7 @@ class Registry:
         """Remove all but the live engine, the previous one and the `keep` newest; their names."""
         with self._writing():
             here = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
-            kept = {self.live_id(), self.before(), *(one.id for one in here[:keep])}
+            kept = {self.live_id(), self.previous(), *(one.id for one in here[:keep])}
             gone = [one for one in here if one.id not in kept]
             for one in gone:
                 self._remove(one.folder)
@@ -205,11 +205,11 @@ class Registry:
                 "writable and make room, or choose another place with --data."
             ) from error
 
-    def _take_in(self, folder: Path) -> Path:
-        manifest = read_whole(folder)
+    def _add(self, folder: Path) -> Path:
+        manifest = read_verified(folder)
         place = self.models / require_id(manifest.id)
         if place.is_dir():
-            if read_whole(place).sha256 != manifest.sha256:
+            if read_verified(place).sha256 != manifest.sha256:
                 raise Refusal(
                     f"{place} is another engine of the same name; expected a name of its own, "
                     "compile it again"
@@ -222,7 +222,7 @@ class Registry:
                 shutil.copyfile(path, draft / path.name)
                 with (draft / path.name).open("rb") as copy:
                     self._storage.sync(copy.fileno())
-        read_whole(draft)
+        read_verified(draft)
         self._storage.sync_folder(draft)
         self._storage.rename(draft, place)
         self._storage.sync_folder(self.models)
@@ -230,7 +230,7 @@ class Registry:
         return place
 
     def _promote(self, id: str, why: str, *, rolled_back: bool) -> None:
-        open_whole(self.folder(id), id, read_manifest(SHIPPED).joint_set).close()
+        open_verified(self.folder(id), id, read_manifest(SHIPPED).joint_set).close()
         history, is_broken = self.history(), False
         try:
             before = self.live_id()
@@ -245,7 +245,7 @@ class Registry:
             return
         for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
             if not (self.models / shipped).is_dir():
-                self._take_in(SHIPPED)
+                self._add(SHIPPED)
         intent = self._promotion(id, before, why, rolled_back=rolled_back)
         replace_file(self._storage, self.models / _INTENT, json.dumps(asdict(intent)).encode())
         fresh = self.models / _FRESH
@@ -288,7 +288,7 @@ def _entry(id: str, folder: Path, live: str) -> Entry:
     manifest, trouble = None, None
     try:
         manifest = read_manifest(folder)
-        read_whole(folder)
+        read_verified(folder)
         if manifest.id != id:
             trouble = f"the folder is {id}, its manifest says {manifest.id}"
     except (Refusal, OSError) as error:

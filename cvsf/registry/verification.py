@@ -30,7 +30,7 @@ def require_id(name: str) -> str:
     return name
 
 
-def marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
+def file_stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
     """Inode, size and time of each file that is there."""
     found = []
     for path in paths:
@@ -40,7 +40,7 @@ def marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
     return tuple(found)
 
 
-def read_whole(folder: Path) -> Manifest:
+def read_verified(folder: Path) -> Manifest:
     """The manifest of an engine folder, whose files have the hashes that it names."""
     manifest = read_manifest(folder)
     for precision in manifest.precisions:
@@ -49,7 +49,7 @@ def read_whole(folder: Path) -> Manifest:
     return manifest
 
 
-def open_whole(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
+def open_verified(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
     """The engine of that name on ONNX Runtime, after its bytes, joint set and golden vectors have
     been verified.
     """

@@ -1,6 +1,6 @@
-"""Every act by which a session reaches the disk, in one small object that a test can replace.
+"""The system calls that write a session, in one object that a test can replace.
 
-Nothing counts as kept before `sync` returned; a file's name counts only after `sync_folder`.
+Bytes are durable after `sync`, the name of a file after `sync_folder`.
 """
 
 import errno
@@ -19,15 +19,15 @@ class Storage:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, descriptor: int, parts: Sequence[Bytes]) -> int:
-        """Append the parts; the number of bytes taken, which may be fewer."""
+        """Append the parts; the number of bytes written, which may be fewer."""
         return os.writev(descriptor, parts)
 
     def reserve(self, descriptor: int, size: int) -> None:
-        """Claim disk blocks without writing them."""
+        """Allocate disk blocks without writing them."""
         os.posix_fallocate(descriptor, 0, size)
 
     def truncate(self, descriptor: int, size: int) -> None:
-        """Cut the file to `size` and stand at its end."""
+        """Truncate the file to `size` and seek to its end."""
         os.ftruncate(descriptor, size)
         os.lseek(descriptor, size, os.SEEK_SET)
 
@@ -39,7 +39,7 @@ class Storage:
         os.close(descriptor)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Give the file its new name, replacing what had it."""
+        """Rename the file, replacing one of that name."""
         old.replace(new)
 
     def remove(self, path: Path) -> None:
@@ -60,19 +60,19 @@ class Storage:
 
 
 def write_all(storage: Storage, descriptor: int, parts: Sequence[Bytes]) -> None:
-    """Write every byte: a short count raises nothing by itself, so it is checked here."""
+    """Write every byte; a partial write, which raises nothing, is continued."""
     wanted = sum(len(part) for part in parts)
     written = storage.write(descriptor, parts)
     while written < wanted:
         rest = memoryview(b"".join(parts))[written:]
         count = storage.write(descriptor, [rest])
         if count <= 0:
-            raise OSError(errno.EIO, "the disk took no bytes")
+            raise OSError(errno.EIO, "the disk accepted no bytes")
         written += count
 
 
 def replace_file(storage: Storage, path: Path, content: bytes) -> None:
-    """Put `content` at `path`; after a power cut the old or the new is there, whole."""
+    """Replace the file by `content`; after a power cut it has all old or all new bytes."""
     fresh = path.with_name(path.name + ".new")
     storage.remove(fresh)
     descriptor = storage.create(fresh)

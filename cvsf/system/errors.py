@@ -1,8 +1,8 @@
-"""How a command says no before it starts.
+"""The refusal of a command before it starts.
 
-One sentence: what was found, what was expected, and the cure.
+One sentence: what was found, what was expected, and what to do.
 """
 
 
 class Refusal(Exception):
-    """Bad input; the door prints the sentence and exits 2."""
+    """Invalid input; the command prints the sentence and exits 2."""

@@ -1,6 +1,6 @@
-"""One JSON line on standard output, at once.
+"""JSON lines on standard output, each written at once.
 
-A slow reader loses lines, and one that is gone loses all of them: neither delays the writer.
+A slow reader loses lines, one that has ended loses all: neither delays the writer.
 """
 
 import json
@@ -11,21 +11,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-_PATIENCE_S = 1.0
+_WAIT_S = 1.0  # for a slow reader; a guess, not measured
 _unwritten = bytearray()
-"""The rest of one line, so that a slow reader never gets half of it."""
+"""The rest of the last line, so that a slow reader never gets a part of a line."""
 
 
-def print_json(line: Mapping[str, Any], patience_s: float = _PATIENCE_S) -> None:
-    """Print it, if the line before it is out and there is room in time."""
-    if _is_out(patience_s):
+def print_json(line: Mapping[str, Any], wait_s: float = _WAIT_S) -> None:
+    """Print the line, if the line before it could be written in that time."""
+    if _is_flushed(wait_s):
         _unwritten.extend(json.dumps(line).encode() + b"\n")
-        _is_out(patience_s)
+        _is_flushed(wait_s)
 
 
-def _is_out(patience_s: float) -> bool:
+def _is_flushed(wait_s: float) -> bool:
     with suppress(OSError):  # no reader any more
         out = sys.stdout.fileno()
-        while _unwritten and select.select([], [out], [], patience_s)[1]:
+        while _unwritten and select.select([], [out], [], wait_s)[1]:
             del _unwritten[: os.write(out, _unwritten[: select.PIPE_BUF])]
     return not _unwritten

@@ -1,8 +1,8 @@
-"""One log for every process, on standard error: rich on a terminal, JSON lines otherwise.
+"""The log of every process, on standard error: rich on a terminal, JSON lines otherwise.
 
-A line is a change of state, never a frame; what happens often is counted and goes out once a
-second as stats. Where one process draws a live table, it logs the other processes' lines as well:
-one console owns the terminal.
+A line is a change of state, never a frame; frequent events are counted and published once a second
+as stats. A process that draws a live table also logs the lines of the other processes, so that one
+console owns the terminal.
 """
 
 import json
@@ -37,7 +37,7 @@ class JsonLines(logging.Formatter):
 class _Sentence(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         extra = _extra(record)
-        error = extra.pop("error", None)  # of another process, whose exception is text already
+        error = extra.pop("error", None)  # of another process: the exception as text
         error = self.formatException(record.exc_info) if record.exc_info else error
         tail = "  ".join(f"{key}={value}" for key, value in extra.items())
         return f"{record.getMessage()}  {tail}".rstrip() + (f"\n{error}" if error else "")
@@ -61,9 +61,9 @@ def start_log(level: int = logging.INFO) -> None:
 
 
 def terminal() -> tuple[Console, AbstractContextManager[object]]:
-    """The console that a live table must share with the log, and the lock to draw under.
+    """The console that a live table shares with the log, and the lock to hold while drawing.
 
-    rich lets two threads write to one console in between each other; the log's lock prevents it.
+    rich mixes the output of two threads on one console; the lock of the log prevents it.
     """
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RichHandler) and handler.lock:
@@ -72,7 +72,7 @@ def terminal() -> tuple[Console, AbstractContextManager[object]]:
 
 
 def relay(line: str) -> None:
-    """Log here what another process has logged as a JSON line; any other line is a warning."""
+    """Log a JSON log line of another process; any other line is logged as a warning."""
     if not line.strip():
         return
     try:
@@ -85,7 +85,7 @@ def relay(line: str) -> None:
 
 
 def relay_all(lines: IO[bytes]) -> threading.Thread:
-    """Relay another process's standard error until it ends; the thread that does it."""
+    """Relay the standard error of another process until it ends; returns the thread of it."""
 
     def read() -> None:
         with lines:

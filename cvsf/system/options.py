@@ -1,6 +1,6 @@
-"""Command-line options made from the fields of a settings model.
+"""Command-line options from the fields of a settings model.
 
-A flag and its TOML key share type, default, limits and help, all written once, in the model.
+A flag and its TOML key have the same type, default, limits and help, defined once, in the model.
 """
 
 import inspect
@@ -16,9 +16,9 @@ Command = Callable[..., None]
 
 
 def with_options(kind: type[BaseModel], flags: Mapping[str, str]) -> Callable[[Command], Command]:
-    """Give a command one option for each field in `flags` (field: flag), all of them optional.
+    """Add an option to a command for each field in `flags` (field: flag), all of them optional.
 
-    The command takes the fields that the user set as `given`, in the place of that parameter.
+    They replace the command's parameter `given`, which gets the fields that the user set.
     """
     keys = {flag.removeprefix("--").replace("-", "_"): key for key, flag in flags.items()}
     shared = [
@@ -38,9 +38,10 @@ def with_options(kind: type[BaseModel], flags: Mapping[str, str]) -> Callable[[C
             parameters += shared if parameter.name == "given" else [parameter]
 
         @wraps(command)
-        def run(**words: Any) -> None:
-            typed = {key: words.pop(name, None) for name, key in keys.items()}
-            command(given={k: v for k, v in typed.items() if v is not None}, **words)
+        def run(**arguments: Any) -> None:
+            options = {key: arguments.pop(name, None) for name, key in keys.items()}
+            given = {key: value for key, value in options.items() if value is not None}
+            command(given=given, **arguments)
 
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         return run
@@ -49,7 +50,7 @@ def with_options(kind: type[BaseModel], flags: Mapping[str, str]) -> Callable[[C
 
 
 def _annotation(field: FieldInfo, flag: str) -> Any:
-    """The option of a field: values outside the model's limits are left to the model to refuse."""
+    """The option of a field; the model, not the option, refuses values outside the limits."""
     is_choice = get_origin(field.annotation) is Literal
     least, most = (
         next((getattr(limit, end) for limit in field.metadata if hasattr(limit, end)), None)

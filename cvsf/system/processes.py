@@ -1,13 +1,13 @@
-"""The processes of the product: what starts them, which ports they bind, how long they live.
+"""The processes of the system: what starts them, which ports they bind, how long they live.
 
-Their command lines are taken from here; docs/architecture.md shows the same table.
+Their command lines come from here; docs/architecture.md has the same table.
 """
 
 import sys
 from dataclasses import dataclass
 
 FRAMES_PORT, SKELETONS_PORT, WEB_PORT = 5600, 5601, 5602
-"""What a hub binds on loopback unless it is asked for other ports."""
+"""Ports that a hub binds on loopback by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Process:
     name: str
     module: tuple[str, ...]  # after `python -m`
     started_by: str
-    binds: tuple[int, ...] = ()  # TCP ports, unless it is asked for others
+    binds: tuple[int, ...] = ()  # TCP ports by default
     lives: str
 
 
@@ -69,6 +69,6 @@ PROCESSES = (
 
 
 def command(name: str) -> list[str]:
-    """The command line of a process of the table, with this very Python."""
+    """The command line of a process of the table, with this Python interpreter."""
     (process,) = (process for process in PROCESSES if process.name == name)
     return [sys.executable, "-m", *process.module]

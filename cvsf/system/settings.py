@@ -1,6 +1,6 @@
-"""Where settings and data are: one TOML file with a table per room, one data folder for all.
+"""Settings and data: one TOML file with a table for each part, one data folder for all.
 
-A misspelt key is an error with its name, never a setting that silently does nothing.
+A misspelt key is refused by name; it is never ignored.
 """
 
 import json
@@ -22,9 +22,9 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def load_table(
     path: Path | None, table: str, kind: type[Settings], given: Mapping[str, Any] | None = None
 ) -> Settings:
-    """The table of a configuration file, overruled by what was `given` on the command line.
+    """The table of a configuration file, overridden by the options `given` on the command line.
 
-    A Refusal names the key that is wrong.
+    A Refusal names the invalid key.
     """
     read = read_tables(path).get(table, {}) if path else {}
     if not isinstance(read, dict):
@@ -43,7 +43,7 @@ def load_table(
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """The tables of a configuration file, TOML or JSON; a Refusal says what is wrong with it."""
+    """The tables of a configuration file, TOML or JSON; a Refusal names the fault."""
     try:
         text = path.read_text()
         tables = json.loads(text) if text.startswith("{") else tomllib.loads(text)
@@ -60,7 +60,7 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def data_folder(data: Path | None) -> Path:
-    """Where sessions, models and bundles live: what was asked for, else the user's data folder."""
+    """The folder of sessions, models and bundles: `data`, by default the user's data folder."""
     if data is not None:
         return data.expanduser().absolute()
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"

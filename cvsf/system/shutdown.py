@@ -1,6 +1,6 @@
-"""How a process is told to stop: by a signal, or by standard input closing with whoever started it.
+"""Requests to stop a process: a signal, or the end of its parent, which closes standard input.
 
-Being told sets an event and nothing else; what stopping takes is the story's own affair.
+A request only sets an event; the process itself ends in order.
 """
 
 import ctypes
@@ -12,68 +12,71 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-_SET_PARENT_DEATH_SIGNAL = 1  # of prctl
+_PR_SET_PDEATHSIG = 1  # of prctl: the signal at the end of the parent
 _SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides
-_PATIENCE_S = 4.0
-"""An orphan that was told to stop and is still there after so long leaves without a word."""
+_GRACE_S = 4.0
+"""Time that a process without a parent has to end in order; then it exits. A guess, not measured.
+"""
 
 
 def leave_on_signal() -> None:
-    """Let Ctrl-C and SIGTERM end the process at once: nothing has begun that would need an end."""
+    """Make Ctrl-C and SIGTERM exit at once, while the process has nothing to finish."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Not by an exception: a library that is being loaded takes that for its own failure."""
+def _exit(number: int, frame: FrameType | None) -> None:
+    """Exit without an exception, which a library that is being loaded may catch."""
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), _SHOW_CURSOR)
     os._exit(0)
 
 
 def stop_on_signal(stop: threading.Event) -> None:
-    """Let Ctrl-C and SIGTERM set the event.
+    """Make Ctrl-C and SIGTERM set the event.
 
-    A thread sets it: a handler runs on the main thread, which would wait for itself if it was just
-    then looking at the event, whose lock it holds.
+    A thread sets it: a handler runs on the main thread, which may hold the lock of the event at
+    that moment, and would wait for itself.
     """
-    hears, says = os.pipe()
-    os.set_blocking(says, False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
-    def tell(number: int, frame: FrameType | None) -> None:
-        with suppress(BlockingIOError):  # told so often already
-            os.write(says, b"!")
+    def write(number: int, frame: FrameType | None) -> None:
+        with suppress(BlockingIOError):  # the pipe is full of earlier signals
+            os.write(writer, b"!")
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, tell)
-    threading.Thread(target=_obey, args=(hears, stop), name="stop", daemon=True).start()
+        signal.signal(number, write)
+    threading.Thread(target=_set_on_byte, args=(reader, stop), name="stop", daemon=True).start()
 
 
-def _obey(hears: int, stop: threading.Event) -> None:
-    while os.read(hears, 1):
+def _set_on_byte(reader: int, stop: threading.Event) -> None:
+    while os.read(reader, 1):
         stop.set()
 
 
-def die_with_starter() -> None:
-    """Have this process killed when the one that started it dies, however it does; Linux alone."""
+def die_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends in any way; only on Linux."""
     with suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def stop_with_starter(stop: threading.Event, on_line: Callable[[str], None]) -> None:
-    """Set the event when standard input closes, as it does however the starter dies.
+def stop_with_parent(stop: threading.Event, on_line: Callable[[str], None]) -> None:
+    """Set the event when standard input closes, as it does when the parent ends in any way.
 
-    Lines that the starter sends before go to `on_line`.
+    Lines that the parent sends before are passed to `on_line`.
     """
-    threading.Thread(target=_outlive, args=(stop, on_line), name="lifeline", daemon=True).start()
+    threading.Thread(
+        target=_read_lifeline, args=(stop, on_line), name="lifeline", daemon=True
+    ).start()
 
 
-def _outlive(stop: threading.Event, on_line: Callable[[str], None]) -> None:
+def _read_lifeline(stop: threading.Event, on_line: Callable[[str], None]) -> None:
     rest = b""
-    while sent := os.read(sys.stdin.fileno(), 65536):
-        *lines, rest = (rest + sent).split(b"\n")
+    while data := os.read(sys.stdin.fileno(), 65536):
+        *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             on_line(line.decode(errors="replace"))
     stop.set()
-    threading.Event().wait(_PATIENCE_S)
+    threading.Event().wait(_GRACE_S)
     os._exit(1)

@@ -111,7 +111,7 @@ def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]
     words = ["--cams", str(_VIEWS), "--source", str(film), "--realtime"]
     words += ["--detector", "sim-skier", "--record", "poses", "--duration", str(lasts_s)]
     registry = Registry(data / "hub" / "models")
-    pair = [registry.take_in(relabelled(data / name, name)).name for name in ("one", "other")]
+    pair = [registry.add(relabelled(data / name, name)).name for name in ("one", "other")]
     registry.promote(pair[0], "live before the bench")
     with running_capture(words, data / "hub") as running:
         reader = Reader(running.skeletons_port)

@@ -79,18 +79,18 @@ def promote(
 
 def _promote(registry: Registry, name: str, why: str, as_json: bool) -> None:
     if (Path(name) / MANIFEST).is_file():
-        name = registry.take_in(Path(name)).name
+        name = registry.add(Path(name)).name
     registry.promote(name, why)
     _print_live(registry, as_json)
 
 
 def _print_live(registry: Registry, as_json: bool) -> None:
-    found = {"live": registry.live_id(), "before": registry.before()}
+    found = {"live": registry.live_id(), "before": registry.previous()}
     typer.echo(json.dumps(found) if as_json else f"live is {found['live']}")
 
 
 def _add(registry: Registry, name: str, as_json: bool) -> None:
-    place = registry.take_in(Path(name))
+    place = registry.add(Path(name))
     added = {"engine": place.name, "folder": str(place)}
     typer.echo(json.dumps(added) if as_json else f"{place.name} is in {place}, not live yet")
 
@@ -103,7 +103,7 @@ def _list(registry: Registry, as_json: bool) -> None:
                 {
                     "engines": [facts(entry) for entry in entries],
                     "live": registry.live_id(),
-                    "before": registry.before(),
+                    "before": registry.previous(),
                     "history": [asdict(one) for one in history],
                 }
             )

@@ -226,7 +226,7 @@ def test_quality_is_reported_and_written_each_minute_with_the_listed_keys(tmp_pa
     registry = Registry(tmp_path / "models")
     for name, spread in (("good", 0.2), ("bad", 0.9)):
         made = tiny(tmp_path / name, name, spread=spread, created="2026-11-24T02:00:00+00:00")
-        registry.take_in(made)
+        registry.add(made)
         registry.promote(name, "for a test")
     serving = HotSwap(registry.models, tmp_path / "plans")
     drift = ShadowEvaluation(serving, HubConfig(drift_hz=500, drift_window_s=0.08))
@@ -236,7 +236,7 @@ def test_quality_is_reported_and_written_each_minute_with_the_listed_keys(tmp_pa
     def is_rolled_back() -> bool:
         pose = make_pose(len(told))
         pose = replace(pose, confidence=np.full_like(pose.confidence, 0.9))
-        drift.see(pose, serving.engine.lift(pose))
+        drift.add(pose, serving.engine.lift(pose))
         told.append(drift.stats().to_map())
         return bool(told[-1]["quality"].get("rolled_back"))
 

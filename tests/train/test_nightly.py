@@ -20,7 +20,7 @@ from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.engine.manifest import read_manifest
 from cvsf.registry.history import HISTORY
 from cvsf.registry.registry import Registry, shipped_id
-from cvsf.registry.verification import open_whole
+from cvsf.registry.verification import open_verified
 from cvsf.system.errors import Refusal
 from tests.support.engines import tiny
 from tests.support.filmed import Filmed
@@ -57,7 +57,7 @@ def one_thread() -> dict[str, str]:
 
 def live_is_whole(data: Path) -> str:
     registry = Registry(data / "models")
-    open_whole(registry.live(), registry.live_id(), "h36m-16").close()
+    open_verified(registry.live(), registry.live_id(), "h36m-16").close()
     return registry.live_id()
 
 
@@ -238,7 +238,7 @@ def test_a_night_killed_between_link_and_history_reports_its_promotion(tmp_path:
 def test_an_engine_promoted_by_hand_during_a_night_stays_live(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
     begun = plan(registry.live_id())
-    registry.promote(registry.take_in(tiny(tmp_path / "chosen", "chosen")).name, "by hand")
+    registry.promote(registry.add(tiny(tmp_path / "chosen", "chosen")).name, "by hand")
     found = _promote(registry, begun, tiny(tmp_path / CANDIDATE, "fresh"), PROOF)
     assert not found["promoted"]
     assert "chosen was made live" in found["trouble"]

@@ -21,7 +21,7 @@ from typing import IO, Any
 from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
 from cvsf.system.processes import command
-from cvsf.system.shutdown import die_with_starter
+from cvsf.system.shutdown import die_with_parent
 from train.night.session_selection import REPORT
 
 log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class Night:
                 stderr=errors,
                 env=os.environ | _ON_LOOPBACK,
                 pass_fds=(self._lock,),
-                preexec_fn=die_with_starter,
+                preexec_fn=die_with_parent,
             )
             try:
                 while process.poll() is None and not stop.wait(0.1):

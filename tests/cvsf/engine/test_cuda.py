@@ -39,16 +39,16 @@ def test_an_array_sent_to_the_gpu_is_fetched_back_and_its_memory_is_freed(
 
     stream, tensor = Stream(), Tensor((2, 3), np.float32)
     assert stream.number == 77
-    assert tensor.here.tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert tensor.host.tolist() == [[0, 0, 0], [0, 0, 0]]
     there = faked.view(tensor.device, (2, 3), np.float32)
-    tensor.here[...] = [[1, 2, 3], [4, 5, 6]]
+    tensor.host[...] = [[1, 2, 3], [4, 5, 6]]
     tensor.send(stream)
     stream.wait()
     assert there.tolist() == [[1, 2, 3], [4, 5, 6]]
     there *= 2
     tensor.fetch(stream)
     stream.wait()
-    assert tensor.here.tolist() == [[2, 4, 6], [8, 10, 12]]
+    assert tensor.host.tolist() == [[2, 4, 6], [8, 10, 12]]
     assert len(faked.memory) == 2
     tensor.close()
     stream.close()
@@ -59,7 +59,7 @@ def test_an_empty_array_is_sent_and_fetched_and_its_memory_is_freed(faked: Modul
     from cvsf.engine.cuda import Stream, Tensor
 
     stream, tensor = Stream(), Tensor((0, 16), np.uint8)
-    assert tensor.here.shape == (0, 16)
+    assert tensor.host.shape == (0, 16)
     tensor.send(stream)
     tensor.fetch(stream)
     tensor.close()
@@ -74,13 +74,13 @@ def test_a_cuda_graph_runs_nothing_while_captured_and_everything_at_each_launch(
     stream, tensor = Stream(), Tensor((1,), np.int32)
     there = faked.view(tensor.device, (1,), np.int32)
     there[...] = -1
-    tensor.here[...] = 5
+    tensor.host[...] = 5
     stream.begin_graph()
     tensor.send(stream)
     graph = stream.end_graph()
     assert there.tolist() == [-1]
     for value in (5, 6):
-        tensor.here[...] = value
+        tensor.host[...] = value
         graph.launch(stream)
         stream.wait()
         assert there.tolist() == [value]
@@ -88,7 +88,7 @@ def test_a_cuda_graph_runs_nothing_while_captured_and_everything_at_each_launch(
     stream.begin_graph()
     tensor.send(stream)
     stream.drop_graph()
-    tensor.here[...] = 9
+    tensor.host[...] = 9
     tensor.send(stream)  # done at once again
     assert there.tolist() == [9]
 
@@ -96,7 +96,7 @@ def test_a_cuda_graph_runs_nothing_while_captured_and_everything_at_each_launch(
 @pytest.mark.parametrize(
     ("call", "what"),
     [
-        ("cudaStreamCreateWithFlags", "make a stream"),
+        ("cudaStreamCreateWithFlags", "create a stream"),
         ("cudaMalloc", "take 24 bytes of the GPU"),
         ("cudaMemcpyAsync", "copy to or from the GPU"),
         ("cudaStreamBeginCapture", "begin a CUDA graph"),

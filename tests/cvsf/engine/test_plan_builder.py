@@ -86,13 +86,13 @@ def test_a_network_in_half_precision_has_half_weights_and_leaves_no_scratch_file
     _, _, rest = (tmp_path / "plan").read_bytes().partition(b"\n")
     weights = onnx.load_model_from_string(rest).graph.initializer
     assert [w.data_type for w in weights] == [TensorProto.FLOAT16]
-    assert not (tmp_path / "halved.onnx").exists()
+    assert not (tmp_path / "mixed.onnx").exists()
 
 
 @pytest.mark.parametrize(
     ("weight", "order", "why"),
     [
-        (0.1, {"profile": {}}, "the network has the input x, no shape was given for it"),
+        (0.1, {"profile": {}}, "the network has the input x, expected one with a given shape"),
         (1e5, {"halve": [-1.0, 1.0]}, "half precision changes the network by"),
     ],
 )

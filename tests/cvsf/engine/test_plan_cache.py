@@ -43,7 +43,7 @@ def test_a_plan_is_built_once_and_again_for_another_gpu_shape_or_precision(
     other = dict(PICTURES, image=((1, 3, 128, 128), (1, 3, 128, 128), (2, 3, 128, 128)))
     assert not Plans(plans).is_ready(NETWORK, "fp32", other)
     Plans(plans).plan(NETWORK, "fp32", other)
-    Plans(plans).plan(NETWORK, "fp16", PICTURES, halve=(0.0, 1.0))
+    Plans(plans).plan(NETWORK, "fp16", PICTURES, half_range=(0.0, 1.0))
     assert len(built(plans)) == 4
     card = json.loads((first.parent / CARD).read_text())
     assert card["backend"] == "tensorrt 11.4.0.106"
@@ -122,12 +122,12 @@ def test_a_folder_without_a_plan_or_with_another_one_is_refused(tmp_path: Path) 
         verified_plan(tmp_path)
     (tmp_path / PLAN).write_bytes(b"a plan")
     (tmp_path / CARD).write_text(json.dumps({"sha256": "0" * 64}))
-    with pytest.raises(Refusal, match="not that of the plan that was built"):
+    with pytest.raises(Refusal, match="expected that of the plan that was built"):
         verified_plan(tmp_path)
 
 
 def test_the_facts_of_a_plan_name_the_network_the_gpu_and_the_shapes() -> None:
-    facts = plan_facts(NETWORK, "fp16", PICTURES, halve=(0.0, 1.0))
+    facts = plan_facts(NETWORK, "fp16", PICTURES, half_range=(0.0, 1.0))
     assert facts["gpu"] == "NVIDIA Fake sm_90"
     assert facts["backend"] == "tensorrt 11.4.0.106"
     assert facts["halve"] == [0.0, 1.0]

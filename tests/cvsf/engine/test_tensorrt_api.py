@@ -6,7 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from cvsf.engine.tensorrt_api import listener, must, started, tensorrt_module, unavailable, version
+from cvsf.engine.tensorrt_api import (
+    constructed,
+    error_logger,
+    require_result,
+    tensorrt_module,
+    unavailable,
+    version,
+)
 from cvsf.system.errors import Refusal
 
 pytestmark = pytest.mark.usefixtures("faked")
@@ -40,11 +47,11 @@ def test_a_result_of_none_or_false_is_refused_with_the_logged_errors() -> None:
     log = SimpleNamespace(messages=["first", "second"])
     for nothing in (None, False):
         with pytest.raises(Refusal) as refused:
-            must(nothing, "load a plan", log)
+            require_result(nothing, "load a plan", log)
         assert str(refused.value) == "TensorRT failed to load a plan: first / second"
-    with pytest.raises(Refusal, match="failed to load a plan: it gave no reason"):
-        must(None, "load a plan", SimpleNamespace(messages=[]))
-    assert must(0, "count", log) == 0
+    with pytest.raises(Refusal, match="failed to load a plan: no message was logged"):
+        require_result(None, "load a plan", SimpleNamespace(messages=[]))
+    assert require_result(0, "count", log) == 0
 
 
 def test_a_constructor_that_raises_is_refused_as_one_that_gave_none() -> None:
@@ -52,13 +59,13 @@ def test_a_constructor_that_raises_is_refused_as_one_that_gave_none() -> None:
         raise TypeError("pybind11 got a null pointer")
 
     with pytest.raises(Refusal, match="TensorRT failed to start: out of memory"):
-        started(fails, "start", SimpleNamespace(messages=["out of memory"]))
-    assert started(lambda: "made", "start", SimpleNamespace(messages=[])) == "made"
+        constructed(fails, "start", SimpleNamespace(messages=["out of memory"]))
+    assert constructed(lambda: "made", "start", SimpleNamespace(messages=[])) == "made"
 
 
 def test_the_listener_keeps_errors_and_no_warnings() -> None:
     trt = importlib.import_module("tensorrt")
-    log = listener(trt)
+    log = error_logger(trt)
     severity = trt.ILogger.Severity
     for level in (severity.INTERNAL_ERROR, severity.ERROR, severity.WARNING):
         log.log(level, str(level))

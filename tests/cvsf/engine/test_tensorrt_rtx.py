@@ -14,7 +14,14 @@ from cvsf.engine import engine
 from cvsf.engine.engine import SHIPPED
 from cvsf.engine.manifest import Precision, read_manifest, verified_file
 from cvsf.engine.plan_cache import CARD, Plans
-from cvsf.engine.tensorrt_api import MODULES, listener, must, tensorrt_module, unavailable, version
+from cvsf.engine.tensorrt_api import (
+    MODULES,
+    error_logger,
+    require_result,
+    tensorrt_module,
+    unavailable,
+    version,
+)
 from cvsf.system.errors import Refusal
 from runtime.detection import bundle
 from runtime.detection.bundle import SIMULATED
@@ -64,7 +71,7 @@ def test_the_networks_of_the_simulated_skier_are_built_as_plans(
     card = bundle.read_manifest(FOLDER / bundle.MANIFEST).networks[role]
     profile, halve = Network(card, FOLDER / card.file)._shapes()
     half = halve if precision == "fp16" else None
-    plan = Plans(tmp_path).plan(FOLDER / card.file, precision, profile, halve=half)
+    plan = Plans(tmp_path).plan(FOLDER / card.file, precision, profile, half_range=half)
     assert plan.stat().st_size > 100 << 10
     assert [path.name for path in sorted(plan.parent.iterdir())] == ["plan", CARD]
 
@@ -79,10 +86,10 @@ def test_a_file_that_tensorrt_cannot_read_is_refused_with_its_error(tmp_path: Pa
 def test_bytes_that_are_no_plan_are_refused_with_the_error_of_tensorrt() -> None:
     """It answers with None, whether for the bytes or for want of a GPU."""
     trt, _ = tensorrt_module()
-    log = listener(trt)
-    runtime = must(trt.Runtime(log), "start its runtime", log)
+    log = error_logger(trt)
+    runtime = require_result(trt.Runtime(log), "start its runtime", log)
     with pytest.raises(Refusal, match=r"failed to load a plan: .*[Ee]rror"):
-        must(runtime.deserialize_cuda_engine(b"no plan at all"), "load a plan", log)
+        require_result(runtime.deserialize_cuda_engine(b"no plan at all"), "load a plan", log)
 
 
 def test_tensorrt_has_every_name_that_is_used() -> None:

@@ -28,7 +28,7 @@ def taken_in(registry: Registry, tmp_path: Path) -> Callable[[str], str]:
     """Take in an engine of that name."""
 
     def take_in(id: str) -> str:
-        registry.take_in(tiny(tmp_path / "compiled" / id, id))
+        registry.add(tiny(tmp_path / "compiled" / id, id))
         return id
 
     return take_in
@@ -37,7 +37,7 @@ def taken_in(registry: Registry, tmp_path: Path) -> Callable[[str], str]:
 def test_a_roll_back_killed_before_its_history_line_still_counts(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
     for name in ("one", "two"):
-        registry.take_in(tiny(tmp_path / name, name))
+        registry.add(tiny(tmp_path / name, name))
         registry.promote(name, "test")
     assert registry.roll_back("worse") == "one"
     history = (registry.models / "history.jsonl").read_text().splitlines(keepends=True)
@@ -46,7 +46,7 @@ def test_a_roll_back_killed_before_its_history_line_still_counts(tmp_path: Path)
     with pytest.raises(Refusal, match="made live meanwhile"):
         registry.promote("two", "by a machine", instead_of="two")
     assert registry.rolled_back_from() == {"two"}
-    assert registry.before() != "two"
+    assert registry.previous() != "two"
     assert not (registry.models / ".promoting.json").exists()
 
 
@@ -110,13 +110,13 @@ def test_an_engine_is_taken_in_once_and_another_of_its_name_is_refused(
 ) -> None:
     compiled = tiny(tmp_path / "compiled", "one")
     (compiled / ".hidden").write_text("no part of an engine")
-    place = registry.take_in(compiled)
-    assert registry.take_in(compiled) == place
+    place = registry.add(compiled)
+    assert registry.add(compiled) == place
     assert {path.name for path in place.iterdir()} == {LIFTER, GOLDEN, MANIFEST}
     with (compiled / LIFTER).open("ab") as file:
         file.write(b"\0")
     with pytest.raises(Refusal, match="sha256"):
-        registry.take_in(compiled)
+        registry.add(compiled)
 
 
 @pytest.mark.parametrize("id", ["../outside", "live", "", "a/b", ".hidden", "history.jsonl"])
@@ -124,7 +124,7 @@ def test_a_name_that_leaves_the_folder_is_refused(
     registry: Registry, tmp_path: Path, id: str
 ) -> None:
     with pytest.raises(Refusal, match="no name of an engine"):
-        registry.take_in(tiny(tmp_path / "compiled", id))
+        registry.add(tiny(tmp_path / "compiled", id))
     with pytest.raises(Refusal, match="no name of an engine"):
         registry.promote(id, "why not")
 
@@ -208,7 +208,7 @@ def test_a_live_engine_without_its_history_line_gets_it_at_the_next_promotion(
 ) -> None:
     registry.promote(taken_in("one"), "newer")
     (registry.models / HISTORY).unlink()
-    assert registry.before() == shipped_id()
+    assert registry.previous() == shipped_id()
     registry.promote("one", "once more, after a crash")
     assert [(one.engine, one.before) for one in registry.history()] == [("one", shipped_id())]
     assert registry.roll_back("bad") == shipped_id()
@@ -219,7 +219,7 @@ def test_rotation_keeps_the_live_engine_the_one_before_and_the_newest(
 ) -> None:
     for day in range(1, 7):
         created = f"2027-01-0{day}T02:00:00+00:00"
-        registry.take_in(tiny(tmp_path / str(day), f"night{day}", created=created))
+        registry.add(tiny(tmp_path / str(day), f"night{day}", created=created))
     registry.promote("night2", "newer")
     registry.promote("night1", "older, and yet")
     assert set(registry.rotate(keep=2)) == {"night3", "night4", shipped_id()}
@@ -228,7 +228,7 @@ def test_rotation_keeps_the_live_engine_the_one_before_and_the_newest(
     }  # fmt: skip
     assert registry.rotate(keep=0) == ["night6", "night5"]
     assert registry.live_id() == "night1"
-    assert registry.before() == "night2"
+    assert registry.previous() == "night2"
 
 
 def _promoting(models: Path, ids: list[str]) -> subprocess.Popen[bytes]:

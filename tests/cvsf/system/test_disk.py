@@ -35,7 +35,7 @@ def test_every_byte_is_written_however_few_the_disk_takes_at_once(
 def test_a_disk_that_takes_no_bytes_is_an_error_and_not_an_endless_loop(tmp_path: Path) -> None:
     storage = Slow(0)
     descriptor = storage.create(tmp_path / "file")
-    with pytest.raises(OSError, match="the disk took no bytes") as error:
+    with pytest.raises(OSError, match="the disk accepted no bytes") as error:
         write_all(storage, descriptor, [b"bytes"])
     storage.close(descriptor)
     assert error.value.errno == errno.EIO

@@ -48,7 +48,7 @@ def test_a_slow_reader_loses_lines_and_never_sees_half_of_one(
     padding = "x" * 9000  # more than a pipe takes in one piece
     with reader(monkeypatch) as hears:
         for number in range(40):
-            print_json({"number": number, "padding": padding}, patience_s=0)
+            print_json({"number": number, "padding": padding}, wait_s=0)
         first = drained(hears)
         assert not first.endswith(b"\n")  # the pipe was full in the middle of a line
         print_json({"number": 40, "padding": ""})
@@ -63,7 +63,7 @@ def test_a_slow_reader_loses_lines_and_never_sees_half_of_one(
 def test_a_reader_that_has_gone_does_not_block_the_writer() -> None:
     code = (
         f"import sys; from {print_json.__module__} import print_json; sys.stdin.read()\n"
-        "for number in range(1000): print_json({'number': number}, patience_s=60)\n"
+        "for number in range(1000): print_json({'number': number}, wait_s=60)\n"
         "sys.stderr.write('done')"
     )
     with subprocess.Popen(

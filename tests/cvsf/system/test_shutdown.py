@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import pytest
 
 from cvsf.system.shutdown import (
-    die_with_starter,
+    die_with_parent,
     leave_on_signal,
     stop_on_signal,
-    stop_with_starter,
+    stop_with_parent,
 )
 
 STOP = leave_on_signal.__module__
@@ -80,7 +80,7 @@ def test_a_signal_sets_the_event_and_nothing_else(number: int) -> None:
 
 def test_lines_of_the_starter_are_passed_on_and_its_closed_pipe_stops_the_process() -> None:
     code = (
-        f"told = threading.Event()\nstop.{stop_with_starter.__name__}("
+        f"told = threading.Event()\nstop.{stop_with_parent.__name__}("
         "told, lambda line: os.write(1, b'heard ' + line.encode() + bytes([10])))\n"
         f"{READY}told.wait(60)\nsys.exit(4)"
     )
@@ -97,7 +97,7 @@ def test_lines_of_the_starter_are_passed_on_and_its_closed_pipe_stops_the_proces
 def test_a_process_that_does_not_stop_after_its_starter_exits_with_1() -> None:
     code = (
         "stop._PATIENCE_S = 0.05\n"
-        f"stop.{stop_with_starter.__name__}(threading.Event(), print)\n{READY}time.sleep(60)"
+        f"stop.{stop_with_parent.__name__}(threading.Event(), print)\n{READY}time.sleep(60)"
     )
     with child(code) as process:
         assert process.stdin is not None
@@ -108,7 +108,7 @@ def test_a_process_that_does_not_stop_after_its_starter_exits_with_1() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its starter's")
 def test_a_process_is_killed_with_the_one_that_started_it() -> None:
     grandchild = (
-        f"import time, {STOP} as stop\nstop.{die_with_starter.__name__}()\n{READY}time.sleep(60)"
+        f"import time, {STOP} as stop\nstop.{die_with_parent.__name__}()\n{READY}time.sleep(60)"
     )
     code = f"import subprocess\nsubprocess.run([sys.executable, '-c', {grandchild!r}])"
     with child(code) as starter:

@@ -28,7 +28,7 @@ def test_a_spoilt_engine_is_refused_by_the_registry_and_the_live_one_stays(
 ) -> None:
     registry = Registry(tmp_path / "models")
     live = registry.live_id()
-    spoilt = registry.take_in(tiny(tmp_path / "spoilt", "spoilt"))
+    spoilt = registry.add(tiny(tmp_path / "spoilt", "spoilt"))
     SPOILT[case](spoilt)
     with pytest.raises(Refusal):
         registry.promote("spoilt", "it should be refused")

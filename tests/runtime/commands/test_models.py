@@ -66,7 +66,7 @@ def test_an_action_on_models_that_cannot_be_done_is_refused_with_its_reason(
 
 
 def test_the_list_fits_80_columns_and_ends_well(tmp_path: Path) -> None:
-    Registry(tmp_path / "models").take_in(tiny(tmp_path / "compiled", "night-" + "x" * 60))
+    Registry(tmp_path / "models").add(tiny(tmp_path / "compiled", "night-" + "x" * 60))
     (tmp_path / "models" / "bare").mkdir()
     (tmp_path / "models" / "bare" / "lifter.onnx").write_bytes(b"no network")
     words = [sys.executable, "-m", "cvsf", "models", "--data", str(tmp_path)]

@@ -24,7 +24,7 @@ from tests.support.product import CAPTURE, running, until
 @pytest.fixture
 def promote(registry: Registry, tmp_path: Path) -> Callable[[str], None]:
     def act(id: str) -> None:
-        registry.take_in(tiny(tmp_path / "compiled" / id, id))
+        registry.add(tiny(tmp_path / "compiled" / id, id))
         registry.promote(id, "for a test")
 
     return act
@@ -79,7 +79,7 @@ def test_a_spoilt_engine_is_refused_once_and_the_old_one_serves(
     case: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    spoilt = registry.take_in(tiny(tmp_path / "spoilt", "spoilt"))
+    spoilt = registry.add(tiny(tmp_path / "spoilt", "spoilt"))
     SPOILT[case](spoilt)
     for _ in range(2):
         put_live(registry.models, "spoilt")
@@ -91,7 +91,7 @@ def test_a_spoilt_engine_is_refused_once_and_the_old_one_serves(
     refusals = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert len(refusals) == 1
     shutil.rmtree(spoilt)
-    promoted = registry.take_in(tiny(tmp_path / "mended", "spoilt"))
+    promoted = registry.add(tiny(tmp_path / "mended", "spoilt"))
     put_live(registry.models, promoted.name)
     assert serves(serving, "spoilt")
 
@@ -102,7 +102,7 @@ def test_an_engine_for_too_few_views_is_refused(
     narrow = tiny(tmp_path / "narrow", "narrow")
     card = json.loads((narrow / MANIFEST).read_text())
     (narrow / MANIFEST).write_text(json.dumps(card | {"max_views": 3}))
-    golden = registry.take_in(narrow)
+    golden = registry.add(narrow)
     put_live(registry.models, golden.name)
     assert until(lambda: serving.trouble is not None, 20)
     assert serving.engine.id == "good"
@@ -148,7 +148,7 @@ def test_a_running_hub_takes_a_promoted_engine_and_loses_no_instant_of_its_order
 ) -> None:
     words = ["--cams", "2", "--source", "sim", "--size", "160x120", "--fps", "10", "--headless"]
     registry = Registry(tmp_path / "models")
-    registry.take_in(tiny(tmp_path / "compiled", "fresh"))
+    registry.add(tiny(tmp_path / "compiled", "fresh"))
     with running([*CAPTURE, *words, "--record", "poses", "--data", str(tmp_path), *ports]) as run:
         seen = skeletons("127.0.0.1", int(ports[3]), newest=False, timeout_s=60)
         instants = [next(seen)]
