@@ -130,7 +130,7 @@ class Hub:
         self.hot_swap.start()
         self.detector.build_plans_in_background()
         self.shadow.start()
-        self._say_where()
+        self._log_ready()
         report_at = time.monotonic() + 1.0
         with nullcontext() if headless else LiveTable() as table:
             while not stop.is_set():
@@ -141,11 +141,11 @@ class Hub:
                 self.publisher.poll()
                 if time.monotonic() >= report_at:
                     report_at += 1.0
-                    if not self.receiver.over:
+                    if not self.receiver.has_ended:
                         self._show(self.read_stats(), table)
         return self.finish()
 
-    def _say_where(self) -> None:
+    def _log_ready(self) -> None:
         """Where the run goes and how long the disk lasts, while it is still time to make room."""
         left_s = self.recorder.free_recording_s(max(self.cams, 1) * _USUAL_BYTES_S)
         log.info(
@@ -161,7 +161,7 @@ class Hub:
         """Between two instants: the next engine, if it is ready."""
         if before := self.hot_swap.take(calm=self.queue.is_empty):
             self.recorder.put_event("engine", engine=self.hot_swap.engine.id, before=before.id)
-            self.shadow.change(before)
+            self.shadow.engine_swapped(before)
 
     def process(self, group: Group) -> Skeleton | None:
         """One instant from its frames to clients and disk."""
@@ -182,7 +182,7 @@ class Hub:
             if lifted and skeleton:
                 skeleton = self.world.reconstruct(pose, lifted, skeleton)
         if lifted:
-            self.shadow.see(pose, lifted)
+            self.shadow.add(pose, lifted)
         with stages("publish"):
             self._publish_about(cameras)
             if skeleton:
@@ -225,7 +225,7 @@ class Hub:
         processing = ProcessingStats(
             latency_ms=self.stages.percentiles(),
             instants_skipped=self.queue.skipped,
-            refused=dict(self.receiver.garbage),
+            refused=dict(self.receiver.rejected),
             detector=self.detector.name,
         )
         stats = Stats.of(
@@ -256,7 +256,7 @@ class Hub:
 
     def finish(self) -> Stats:
         """Process what waits if it must not be lost, then seal everything; the last stats."""
-        self.receiver.take_no_more()
+        self.receiver.refuse_frames()
         while group := self.queue.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):
                 self.process(group)

@@ -53,23 +53,23 @@ class CameraStats(Part):
     repeated: int = key("frames that came again: not taken")
     out_of_order: int = key("frames that came before one that is sent again: not taken")
     clock_error_ms: float | None = key(
-        "half width of what its clock may be off by",
+        "half width of the uncertainty of its clock",
         None,
         Metric("cvsf_clock_error_seconds", factor=1e-3),
     )
     confidence: float | None = key(
-        "mean over the joints, of the last second; null while nothing was looked at", None
+        "mean over the joints, of the last second; null without a picture", None
     )
     state: str = key(
-        "`live`, `silent`, `lost` (being opened again), `ended` (its film is over), `stopped`",
+        "`live`, `silent`, `lost` (being opened again), `ended` (its file is over), `stopped`",
         "silent",
     )
-    exposed: int = key("pictures its lens has taken")
+    exposed: int = key("pictures that it has taken")
     recorded: int = key("exposures on disk", 0, Metric("cvsf_frames_recorded", "counter"))
-    not_kept: int = key("exposures not asked for on disk")
+    not_kept: int = key("exposures that were not to be recorded")
     dropped: int = key("exposures lost", 0, Metric("cvsf_frames_dropped", "counter"))
     dropped_by: dict[str, int] = key("`{reason: count}` of `dropped`", {})
-    in_ring: int = key("exposures still with the camera")
+    in_ring: int = key("exposures still in the ring of the node")
 
 
 class Percentiles(Part):
@@ -123,7 +123,7 @@ class ProcessingStats(Part):
     latency_ms: dict[str, Percentiles] = key(
         "`{stage: {p50, p95}}` of the recent instants; `exposure_to_skeleton` is all of the way", {}
     )
-    instants_skipped: int = key("live instants for which there was no time: a newer one was there")
+    instants_skipped: int = key("live instants left out because a newer one was there")
     refused: dict[str, int] = key(
         "`{reason: count}` of messages refused on arrival",
         {},
@@ -139,7 +139,9 @@ class AssemblerStats(Part):
     frames_ahead: int = key(
         "frames recorded and not fused: their time is in the future, so their clock is wrong"
     )
-    frames_beyond_shortest: int = key("frames of a film that goes on after a shorter one has ended")
+    frames_beyond_shortest: int = key(
+        "frames of a file that continues after a shorter one has ended"
+    )
 
 
 class EngineStats(Part):
@@ -155,7 +157,7 @@ class EngineStats(Part):
         Metric("cvsf_engine_swaps", "counter"),
     )
     engine_trouble: str | None = key(
-        "null, or why the engine that should be live does not serve",
+        "null, or why the live engine is refused",
         None,
         Metric("cvsf_engine_trouble", "flag"),
     )
@@ -213,27 +215,27 @@ class WorldState(Part):
     """The cameras in the world."""
 
     calibration: int = key(
-        "number of the calibration that holds; 0 is none yet", 0, Metric("cvsf_calibration")
+        "number of the present calibration; 0 is none yet", 0, Metric("cvsf_calibration")
     )
-    waiting_for: str | None = key("what is missing, while there is none", None)
+    waiting_for: str | None = key("why there is none yet", None)
     cause: str = key(
         "`first`, `better`, `moved`, `again`, `resumed` or `known`: why it was made", ""
     )
     instants: int = key("instants it was made from")
     age_s: float = key("seconds since it was made", 0.0)
-    scale_source: str = key("what made it metres", "")
-    moved: list[str] = key("cameras that have moved, left out until they are found again", [])
+    scale_source: str = key("source of the metric scale", "")
+    moved: list[str] = key("cameras that have moved, left out until they are recovered", [])
     misfit: dict[str, float] = key(
         "`{camera: reprojection error}` over the person's size, median of the last 0.6 s", {}
     )
-    survey_left_out: int = key("instants for which the online calibrator had no room")
+    survey_left_out: int = key("instants that the online calibrator had no time for")
     moves: int = key("camera moves detected so far", 0, Metric("cvsf_cameras_moved", "counter"))
 
 
 class WorldStats(Part):
     """Where the cameras are."""
 
-    world: WorldState | None = key("null where cameras are not sought; else below", None)
+    world: WorldState | None = key("null where cameras are not calibrated; else below", None)
 
 
 class RecordingStats(Part):
@@ -254,7 +256,7 @@ class RecordingStats(Part):
     not_recorded: dict[str, int] = key("`{reason: count}` of frames that were not", {})
     not_recorded_others: dict[str, int] = key("`{reason: count}` of all else that was not", {})
     messages_lost: int = key(
-        "messages taken for recording that the disk never took; known at the end"
+        "messages queued for recording that were not written; known at the end"
     )
 
 
@@ -264,7 +266,9 @@ class Stats(
 ):  # fmt: skip
     """All of them, as one flat map."""
 
-    alarms: list[str] = key("sentences on what needs a person now, with the cure; worst first", [])
+    alarms: list[str] = key(
+        "sentences on faults that need a person, with the cure; worst first", []
+    )
     final: bool = key("true in the last one", False)
 
     @classmethod

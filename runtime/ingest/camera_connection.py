@@ -1,7 +1,6 @@
-"""The hub's connection to one run of one camera's node, and the fate of each of its frames.
+"""The connection to one run of a camera's node, and the fates of its frames.
 
-A frame's fate is counted once and in order, when it is final: the frame is on disk, or never will
-be.
+The fate of a frame is counted once and in order, as soon as it is final.
 """
 
 import time
@@ -16,11 +15,11 @@ from cvsf.wire import CAMERA_NAME
 
 RECORDED, NOT_KEPT = "recorded", "not kept"
 _MOST_PIXELS = 1 << 25
-"""In one picture, 33 megapixels: four times 4K; a guess, not measured."""
+"""Of one picture: 33 megapixels, four times 4K; a guess, not measured."""
 _MOST_HZ = 1000
 """Pictures a second of one camera; a guess, not measured."""
 _MOST = 1 << 53
-"""The largest number counted to: every JSON reader still has it exactly."""
+"""The largest count: every JSON reader can represent it exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +31,12 @@ class Report:
     in_ring: int = 0
     clock_error_ns: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    fates: Counter[str] = field(default_factory=Counter)  # as the last ack had them
+    fates: Counter[str] = field(default_factory=Counter)  # of the last ack
     state: str = ""
 
 
 def read_report(header: Mapping[str, Any]) -> Report:
-    """The report in a map; ValueError or TypeError where a value is impossible."""
+    """The report in a message; ValueError or TypeError for an impossible value."""
     names = ("exposed", "acknowledged", "in_ring", "clock_error_ns")
     return Report(
         **{name: whole(header.get(name, 0)) for name in names},
@@ -52,7 +51,7 @@ def _counted(counts: Mapping[str, object]) -> Counter[str]:
 
 
 def whole(number: object, least: int = 0) -> int:
-    """The number itself; ValueError unless it is one that can be counted to."""
+    """The number; ValueError unless it is an int from `least` to `_MOST`."""
     if type(number) is not int or not least <= number <= _MOST:
         raise ValueError(f"{number!r} is no whole number from {least}")
     return number
@@ -71,14 +70,14 @@ class Link:
     fps: float
     lossless: bool
     in_step: bool
-    heard_s: float  # monotonic, of the last message
-    exposed_before: int = 0  # what another session has of this run
+    last_message_s: float  # monotonic, of the last message
+    exposed_before: int = 0  # exposures of this run in another session
     dropped_before: Counter[str] = field(default_factory=Counter)
     received: int = -1
-    durable: int = -1  # everything up to here is on disk, or known never to be
-    taken: int = -1  # everything up to here is processed, or never will be
+    durable: int = -1  # the fates of all frames up to here are final
+    taken: int = -1  # all frames up to here are processed or left out
     on_disk: int = -1
-    pending: deque[tuple[int, str]] = field(default_factory=deque)  # seq and fate to be
+    pending: deque[tuple[int, str]] = field(default_factory=deque)  # seq and expected fate
     fates: Counter[str] = field(default_factory=Counter)  # of frames up to `durable`
     frames: int = 0
     repeated: int = 0
@@ -92,60 +91,60 @@ class Link:
 
     @property
     def progress(self) -> tuple[int, int, int]:
-        """received, durable and taken, as an ack carries them."""
+        """received, durable and taken: the fields of an ack."""
         return self.received, self.durable, self.taken
 
-    def hear(self, address: bytes, report: Report | None = None) -> None:
-        """A message of the node came, perhaps with a report."""
-        self.address, self.heard_s = address, time.monotonic()
+    def note_message(self, address: bytes, report: Report | None = None) -> None:
+        """Note a message of the node, perhaps with a report."""
+        self.address, self.last_message_s = address, time.monotonic()
         self.report = report or self.report
 
-    def come_back(self) -> None:
-        """The node was given up too early."""
+    def reopen(self) -> None:
+        """Note that the run has not ended after all."""
         self.gone = False
 
     def leave(self, *, ended: bool) -> None:
-        """The node ends: because its source did, or because it was stopped."""
+        """Note that the node ends: with its source (`ended`), or because it was stopped."""
         self.gone, self.ended = True, ended
 
     def is_next(self, seq: int, after: int) -> bool:
-        """Whether the frame that follows `after` is new and leaves no hole; counted if not."""
+        """Whether the frame that follows `after` is new and in order; counted if not."""
         if seq <= self.received:
             self.repeated += 1
             return False
         if after > self.received:
-            self.out_of_order += 1  # behind a hole that the resend fills
+            self.out_of_order += 1  # earlier frames are missing, and are sent again
             return False
         return True
 
     def take_in(self, seq: int, fate: str) -> None:
-        """The next frame was received and will have that fate."""
+        """Add the next frame, with the fate that it is to have."""
         self.frames += 1
         self.pending.append((seq, fate))
         self.received = seq
 
     def play(self, trigger: int) -> None:
-        """A frame of that common trigger came."""
+        """Note the trigger of a received frame."""
         self.last_trigger = trigger
 
     def process(self, seq: int) -> None:
-        """Everything up to that frame is processed; a source that waits may send another."""
+        """Note that all frames up to this one are processed; a lossless source may send another."""
         self.taken = max(self.taken, seq)
 
     def store(self, seq: int) -> None:
-        """Every frame up to that one which will be recorded is on disk."""
+        """Note that all recorded frames up to this one are on disk."""
         self.on_disk = seq
 
     def stop(self, reason: str) -> None:
-        """Have the node end; what it has sent is taken."""
+        """Stop the node; all of its received frames count as processed."""
         self.stop_reason, self.taken = reason, self.received
 
     def acknowledge(self) -> None:
-        """An ack of the present progress goes out."""
+        """Note that an ack of the present progress is sent."""
         self.acknowledged, self.acknowledged_s = self.progress, time.monotonic()
 
-    def settle(self) -> None:
-        """Count the frames whose fate is final by now."""
+    def count_fates(self) -> None:
+        """Count the fates that are final now."""
         while self.pending and (
             self.pending[0][1] != RECORDED or self.pending[0][0] <= self.on_disk
         ):
@@ -155,21 +154,21 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDisk:
-    """The frames of one run of a node that a session holds when the hub opens it."""
+    """The frames of one run of a node that a continued session has already."""
 
     last: int  # seq
     frames: int
 
 
-def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Link:
-    """The link of a new run; ValueError names what is impossible in its first message.
+def open_link(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Link:
+    """The link of a new run; ValueError for an impossible first message.
 
-    A restarted hub goes on counting from what the disk holds and the node reports.
+    A restarted hub continues counting from the frames on disk and the node's report.
     """
     camera, boot_id, fps = header["camera"], header["boot_id"], float(header["fps"])
     width_px, height_px = whole(header["width_px"], 1), whole(header["height_px"], 1)
     if not (isinstance(boot_id, str) and isinstance(camera, str) and CAMERA_NAME.fullmatch(camera)):
-        raise ValueError(f"it is named {camera!r}, expected letters, digits, '_', '-' and '.'")
+        raise ValueError(f"its name is {camera!r}, expected letters, digits, '_', '-' and '.'")
     if width_px * height_px > _MOST_PIXELS:
         raise ValueError(
             f"its pictures are {width_px}x{height_px}, expected at most {_MOST_PIXELS} pixels"
@@ -187,7 +186,7 @@ def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Lin
         fps=max(fps, 0.1),
         lossless=header["pace"] == "lossless",
         in_step=bool(header.get("in_step")),
-        heard_s=time.monotonic(),
+        last_message_s=time.monotonic(),
     )
     if known:
         link.received = link.durable = link.taken = link.on_disk = known.last
@@ -201,7 +200,7 @@ def meet(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Lin
 
 
 def found_on_disk(manifest: Manifest) -> dict[Source, OnDisk]:
-    """The frames of each run that a continued session holds already."""
+    """The frames of each run in a continued session."""
     found: dict[Source, OnDisk] = {}
     for segment in manifest.segments:
         for camera, ranges in segment.ranges.items():

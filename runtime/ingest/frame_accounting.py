@@ -1,6 +1,6 @@
-"""The place of every exposure of a camera: on disk, not kept, dropped, or still with its node.
+"""Frame accounting: every exposure of a camera is recorded, not kept, dropped, or in the ring.
 
-It covers all runs of its node and all hubs of the session. An exposure without a record counts as
+It covers all runs of a node and all hubs of the session. An exposure of unknown fate counts as
 dropped.
 """
 
@@ -36,7 +36,7 @@ class Account:
         )
 
     def explained(self, rest: str) -> "Account":
-        """The same, with the drops without a reason under `rest`."""
+        """The account with drops without a reason counted under `rest`."""
         unexplained = self.dropped - self.reasons.total()
         return self + Account(reasons=Counter({rest: max(unexplained, 0)}))
 
@@ -67,7 +67,7 @@ def account(
 
 
 def _reported(link: Link) -> Account:
-    """By its node's last report, which is consistent at any moment."""
+    """From the node's last report, which is always consistent."""
     report = link.report
     return Account(
         exposed=report.exposed - link.exposed_before,
@@ -79,7 +79,7 @@ def _reported(link: Link) -> Account:
 
 
 def _counted(link: Link, *, returns: bool) -> Account:
-    """By the hub's own count: of a node that has ended or died, or that outlives the hub."""
+    """From the hub's own counts, for a node that has ended, or at the end of the hub."""
     exposed = max(link.report.exposed, link.received + 1) - link.exposed_before
     reasons = _reasons(link, link.fates)
     rest = max(exposed - link.fates[RECORDED] - link.fates[NOT_KEPT] - reasons.total(), 0)

@@ -1,6 +1,6 @@
 """The frames of an instant that can be used, and their pixels.
 
-A frame that is left out is counted with its camera and its reason; it is recorded all the same.
+A frame that is left out is counted by camera and reason; it is recorded nevertheless.
 """
 
 from collections import Counter
@@ -17,12 +17,12 @@ Picture = npt.NDArray[np.uint8]
 
 _FROZEN_NS = 500_000_000
 """A camera whose picture stays the same for longer is frozen; a guess, not measured."""
-_END_OF_TIME_NS = 1 << 63
+_LATEST_NS = 1 << 63
 """Times are signed 64 bit numbers on disk."""
 
 
 class FrameDecoder:
-    """Remembers each camera's last picture, so that a frozen camera is detected."""
+    """Decodes pictures; detects frozen cameras by the checksum of each camera's last picture."""
 
     def __init__(self, max_uncertainty_ms: float) -> None:
         self._max_uncertainty_ns = max_uncertainty_ms * 1e6
@@ -56,9 +56,9 @@ class FrameDecoder:
         return True
 
 
-def trouble_with(frame: Frame, size_px: tuple[int, int]) -> str | None:
-    """Why a picture must not be decoded, None if it may be; found without decoding it."""
-    if not 0 <= frame.t_ns < _END_OF_TIME_NS:
+def reason_to_refuse(frame: Frame, size_px: tuple[int, int]) -> str | None:
+    """Why a picture must not be decoded; None if it may be. Nothing is decoded here."""
+    if not 0 <= frame.t_ns < _LATEST_NS:
         return "impossible time"
     if not frame.intact():
         return "damaged picture"

@@ -1,6 +1,7 @@
-"""Frames to instants: live ones by slot and deadline, files in step; complete ones are queued.
+"""From frames to instants: live ones by slots and deadline, files by trigger number; complete
+instants are queued.
 
-Everything here belongs to the receiver's thread.
+Used by the receiver's thread only.
 """
 
 import logging
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class InstantAssembler:
-    """Holds frames until those of the other cameras have come, or cannot come any more."""
+    """Keeps frames until those of the other cameras have arrived, or cannot arrive any more."""
 
     def __init__(
         self, config: HubConfig, queue: InstantQueue, *, cams: int, now_ns: Callable[[], int]
@@ -33,7 +34,7 @@ class InstantAssembler:
         self._steps = Steps()
 
     def take(self, receiver: Receiver, frame: Frame, link: Link) -> None:
-        """Add a frame; the instants that are complete because of it are queued."""
+        """Add a frame; instants that it completes are queued."""
         if frame.trigger is not None and link.lossless:
             if not self._steps.add(frame):
                 link.process(frame.seq)
@@ -57,7 +58,7 @@ class InstantAssembler:
         return self._slots.waits or self._steps.waits
 
     def end(self, receiver: Receiver, link: Link) -> None:
-        """A node has ended."""
+        """Note that a node has ended."""
         if not link.lossless:
             return
         self._steps.end(link.camera)
@@ -67,7 +68,7 @@ class InstantAssembler:
         self._step(receiver)
 
     def stats(self) -> AssemblerStats:
-        """Of frames that no instant took."""
+        """Counts of frames that are in no instant."""
         return AssemblerStats(
             frames_late=self._slots.late,
             frames_ahead=self._slots.ahead,

@@ -1,7 +1,7 @@
-"""Groups on their way from the receiver's thread to the main thread.
+"""The queue of groups from the receiver's thread to the main thread.
 
-Files: all groups, in order. Live cameras: the newest. A short delay of the main thread loses
-nothing, because a few live groups in a row may wait behind others.
+Groups of files are all processed, in order; of live cameras the newest is. A short delay of the
+main thread loses nothing, because a few live groups in a row may wait.
 """
 
 import threading

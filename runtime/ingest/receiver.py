@@ -1,7 +1,7 @@
-"""The hub's end of the wire: every frame accepted once and in order, or counted with a reason.
+"""The receiver: accepts every frame once and in order, or counts it with a reason.
 
-A thread owns the ROUTER and the links. Frames go to a callback; nodes get acks of what was
-received, what is on disk and what is processed.
+One thread has the ROUTER socket and the links. Frames go to a callback; nodes get acks of the
+frames received, durable and processed.
 """
 
 import logging
@@ -23,37 +23,35 @@ from runtime.ingest.camera_connection import (
     RECORDED,
     Link,
     OnDisk,
-    meet,
+    open_link,
     read_report,
     whole,
 )
-from runtime.ingest.frame_decoder import trouble_with
+from runtime.ingest.frame_decoder import reason_to_refuse
 
 log = logging.getLogger(__name__)
 
 _ACK_EVERY_S, _ACK_AT_LEAST_S = 0.02, 0.2
 """Between acks of a run with progress, and of one without; a guess, not measured."""
 _CLAIM_S, _SILENT_S = 2.0, 1.0
-"""A new run takes over a camera that is silent for so long; where the old run is not, the new one
-is refused after claiming the name for so long. A guess, not measured.
+"""A new run replaces a run that is silent for `_SILENT_S`; if the old one is not silent, the new
+run is refused after `_CLAIM_S`. Guesses, not measured.
 """
-_MOST_CAMERAS = 64
-_WATCHFUL_MS, _CALM_MS = 4, 20
+_MOST_CAMERAS = 64  # a guess, not measured
+_WAITING_POLL_MS, _IDLE_POLL_MS = 4, 20
 """Longest wait for messages while frames wait for others, and while none do; a guess, not measured:
 the first adds to an instant's latency where a camera is absent.
 """
 _LOSSLESS_SILENCE_S = 5.0
 """A camera that plays a file counts as absent after so long; a guess, not measured."""
-_PARTING_S = 3.0
-"""A hub whose cameras have all ended prints no stats for so long: it is usually stopped by then. If
-it is not, it waits for other cameras. A guess, not measured.
+_ENDING_S = 3.0
+"""After the end of all cameras no stats are printed for so long, as the hub is usually stopped
+then. A guess, not measured.
 """
 
 
 class Receiver:
-    """Keeps a link per camera. The callbacks run on its thread; its methods may be called from
-    any.
-    """
+    """Has a link per camera. Callbacks run on its thread; methods may be called on any thread."""
 
     def __init__(
         self,
@@ -69,12 +67,14 @@ class Receiver:
         self.hub_id = uuid.uuid4().hex[:12]
         self.links: dict[str, Link] = {}  # the present run of each camera
         self.runs: dict[Source, Link] = {}
-        self.garbage: Counter[str] = Counter()
-        self.resume = resume or {}  # what a restarted hub finds
+        self.rejected: Counter[str] = Counter()
+        self.resume = resume or {}  # frames that a restarted hub has on disk
         self._now_ns, self._is_full = now_ns, False
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
         self._claims: dict[Source, float] = {}
-        self._stored: deque[tuple[Source, int]] = deque()  # for the thread to enter in its links
+        self._stored: deque[tuple[Source, int]] = (
+            deque()
+        )  # to be entered in the links by the thread
         self._processed: deque[tuple[Source, int]] = deque()
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -89,8 +89,8 @@ class Receiver:
     def start(self) -> None:
         self._thread.start()
 
-    def take_no_more(self) -> None:
-        """Leave further frames in their nodes' rings."""
+    def refuse_frames(self) -> None:
+        """Accept no more frames; they stay in the rings of the nodes."""
         self._is_full = True
 
     def close(self) -> None:
@@ -101,22 +101,22 @@ class Receiver:
         self._context.destroy(0)
 
     @property
-    def over(self) -> bool:
-        """Whether every camera has just filmed its last picture: what is left is no full second."""
+    def has_ended(self) -> bool:
+        """Whether all cameras have ended just now, so that the last second is not complete."""
         links = list(self.links.values())  # cameras join on another thread
         done = all(link.gone or link.report.state == "stopping" for link in links)
-        heard_s = max((link.heard_s for link in links), default=0.0)
-        return bool(links) and done and time.monotonic() - heard_s < _PARTING_S
+        last_message_s = max((link.last_message_s for link in links), default=0.0)
+        return bool(links) and done and time.monotonic() - last_message_s < _ENDING_S
 
     def alive(self, within_s: float) -> tuple[str, ...]:
-        """The cameras worth waiting for, in a fixed order."""
+        """The live cameras, whose frames are waited for, in a fixed order."""
         now = time.monotonic()
         return tuple(
             sorted(
                 camera
                 for camera, link in self.links.items()
                 if not link.gone
-                and now - link.heard_s < (_LOSSLESS_SILENCE_S if link.lossless else within_s)
+                and now - link.last_message_s < (_LOSSLESS_SILENCE_S if link.lossless else within_s)
                 and link.report.state != "lost"
             )
         )
@@ -132,7 +132,7 @@ class Receiver:
     def _run(self) -> None:
         acks_at, waits = 0.0, False
         while not self._stop.is_set():
-            if self._router.poll(_WATCHFUL_MS if waits else _CALM_MS):
+            if self._router.poll(_WAITING_POLL_MS if waits else _IDLE_POLL_MS):
                 for _ in range(256):
                     try:
                         parts = self._router.recv_multipart(zmq.DONTWAIT)
@@ -145,14 +145,14 @@ class Receiver:
                 acks_at = time.monotonic() + _ACK_EVERY_S
         while self._router.poll(0):
             self._receive(self._router.recv_multipart())
-        self._settle()
+        self._count_fates()
         for link in self.runs.values():
             self._send_ack(link)
 
     def _receive(self, parts: list[bytes]) -> None:
         address, *body = parts
         if not 1 <= len(body) <= 2:
-            self.garbage["wrong number of parts"] += 1
+            self.rejected["wrong number of parts"] += 1
             return
         try:
             header = unpack(body[0])
@@ -161,7 +161,7 @@ class Receiver:
                 return self._refuse(address, "wrong schema", reason)
             self._take(address, header, body[1] if len(body) == 2 else None)
         except (ValueError, KeyError, TypeError, OverflowError):
-            self.garbage["malformed"] += 1
+            self.rejected["malformed"] += 1
 
     def _take(self, address: bytes, header: dict[str, Any], jpeg: bytes | None) -> None:
         kind = header.get("kind")
@@ -176,38 +176,38 @@ class Receiver:
                 self._on_bye(link)
             self._send_ack(link)
         elif kind not in ("report", "bye"):
-            self.garbage["unknown kind"] += 1
+            self.rejected["unknown kind"] += 1
 
     def _link(self, address: bytes, header: dict[str, Any]) -> Link | None:
-        """The camera's link; a new run of the node takes over from one that has fallen silent."""
+        """The camera's link; a new run of the node replaces one that is silent."""
         camera, boot_id = header["camera"], header["boot_id"]
         link = self.links.get(camera)
         if link and link.boot_id == boot_id:
-            link.hear(address, read_report(header))
+            link.note_message(address, read_report(header))
             return link
-        if link and not link.gone and time.monotonic() - link.heard_s < _SILENT_S:
+        if link and not link.gone and time.monotonic() - link.last_message_s < _SILENT_S:
             first_s = self._claims.setdefault((camera, boot_id), time.monotonic())
             if time.monotonic() - first_s > _CLAIM_S:
-                reason = f"another camera is named {camera!r}; give each its own name"
+                reason = f"another camera has the name {camera!r}; give each camera its own"
                 self._refuse(address, "camera name taken", reason)
             return None
         self._claims.clear()
-        return self._welcome(address, header, (camera, boot_id))
+        return self._connect(address, header, (camera, boot_id))
 
-    def _welcome(self, address: bytes, header: dict[str, Any], run: Source) -> Link | None:
-        """The link of a run that now is its camera's present one."""
+    def _connect(self, address: bytes, header: dict[str, Any], run: Source) -> Link | None:
+        """The link of a new run, or of one that returns; None if it is refused."""
         camera, _ = run
         if camera not in self.links and len(self.links) >= _MOST_CAMERAS:
-            reason = f"there are {_MOST_CAMERAS} cameras already; a hub takes no more"
+            reason = f"there are {_MOST_CAMERAS} cameras already, the most of one hub"
             self._refuse(address, "too many cameras", reason)
             return None
         link = self.runs.get(run)
-        if link:  # it was given up too early
-            link.hear(address, read_report(header))
-            link.come_back()
+        if link:  # it was taken for ended too early
+            link.note_message(address, read_report(header))
+            link.reopen()
         else:
             try:
-                link = meet(address, header, self.resume.get(run))
+                link = open_link(address, header, self.resume.get(run))
             except ValueError as error:
                 self._refuse(address, "impossible camera", str(error))
                 return None
@@ -223,18 +223,18 @@ class Receiver:
             return  # the node's ring keeps the frame
         link = self.links.get(header["camera"])
         if link is None or link.boot_id != header.get("boot_id"):
-            self.garbage["frame of an unknown camera"] += 1  # sent again once its report has come
+            self.rejected["frame of an unknown camera"] += 1  # sent again once its report has come
             return
-        link.hear(address)
+        link.note_message(address)
         seq, after = whole(header["seq"]), whole(header.get("after", -1), -1)
         if link.is_next(seq, after):
             link.take_in(seq, self._fate(link, header, jpeg, seq))
 
     def _fate(self, link: Link, header: dict[str, Any], jpeg: bytes, seq: int) -> str:
-        """What will become of a frame: recorded, not kept, or why it is refused."""
+        """The fate of a frame: recorded, not kept, or the reason of a refusal."""
         try:
             frame = from_header(Frame, header, jpeg)
-            trouble = trouble_with(frame, (link.width_px, link.height_px))
+            trouble = reason_to_refuse(frame, (link.width_px, link.height_px))
         except ValueError:
             trouble = "malformed header"
         if trouble:
@@ -243,7 +243,7 @@ class Receiver:
         return RECORDED if self._on_frame(frame, link) else NOT_KEPT
 
     def _acknowledge(self) -> None:
-        self._settle()
+        self._count_fates()
         now = time.monotonic()
         for link in self.runs.values():
             is_new = link.progress != link.acknowledged
@@ -252,8 +252,8 @@ class Receiver:
                 if link.stop_reason and not link.gone:
                     self._send(link.address, envelope("stop", reason=link.stop_reason))
 
-    def _settle(self) -> None:
-        """Enter in the links what other threads have noted, and count the fates known by now."""
+    def _count_fates(self) -> None:
+        """Enter the notes of other threads in the links, and count the fates that are final."""
         while self._processed:
             run, seq = self._processed.popleft()
             if (link := self.runs.get(run)) and link is self.links.get(run[0]):
@@ -263,7 +263,7 @@ class Receiver:
             if link := self.runs.get(run):
                 link.store(seq)
         for link in self.runs.values():
-            link.settle()
+            link.count_fates()
 
     def _send_ack(self, link: Link) -> None:
         link.acknowledge()
@@ -280,11 +280,11 @@ class Receiver:
         self._send(link.address, ack)
 
     def _refuse(self, address: bytes, what: str, reason: str) -> None:
-        self.garbage[what] += 1
+        self.rejected[what] += 1
         self._send(address, envelope("refused", reason=reason))
 
     def _send(self, address: bytes, message: dict[str, object]) -> None:
         try:
             self._router.send_multipart([address, pack(message)], zmq.DONTWAIT)
         except zmq.ZMQError:
-            return  # the peer is gone or slow; it asks again
+            return  # the peer has ended or is slow; it sends again

@@ -1,8 +1,8 @@
-"""Frames to instants: which pictures belong to one moment.
+"""The synchroniser: which frames belong to one instant.
 
-Live cameras by slot and deadline, so that a dead camera does not delay the others for long; sources
-played in step by their trigger number, so that nothing is lost. An instant goes out at most once
-and never before an earlier one.
+Frames of live cameras are grouped by time, with a deadline, so that an absent camera delays the
+others little; frames of sources played in step by trigger number, so that none is lost. Instants go
+out once and in order.
 """
 
 from collections import deque
@@ -16,11 +16,11 @@ from cvsf.messages import Frame, Instant
 _LAG_MARGIN_NS = 5_000_000
 """Added to the 99th percentile of the lags, which makes the deadline; a guess, not measured."""
 _AHEAD_NS = 20_000_000
-"""A frame whose time is so far ahead of the hub's clock has a wrong clock: a picture cannot come
-before it was taken. A guess, not measured.
+"""A frame whose time is further ahead of the hub's clock comes from a wrong clock. A guess, not
+measured.
 """
 _LAGS, _LOOK_EVERY = 400, 100
-"""Lags remembered, and noted between two changes of the deadline; a guess, not measured."""
+"""Lags kept, and lags between two changes of the deadline; guesses, not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Group:
         return max(frame.uncertainty_ns for frame in self.frames.values())
 
     def instant(self, index: int) -> Instant:
-        """The record of which frames these were."""
+        """The record of these frames."""
         times = [frame.t_ns for frame in self.frames.values()]
         return Instant(
             index=index,
@@ -64,7 +64,7 @@ class _Slot:
 
 
 class Slots:
-    """Live cameras: a frame joins a slot within half a period, which goes out full or in time."""
+    """Grouping by time: a slot of half a period goes out full or at the deadline."""
 
     def __init__(self, *, min_deadline_ms: float, max_deadline_ms: float) -> None:
         self._min_ns, self._max_ns = min_deadline_ms * 1e6, max_deadline_ms * 1e6
@@ -78,9 +78,9 @@ class Slots:
     def add(
         self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]
     ) -> list[Group]:
-        """Add a frame; the groups that are complete because of it, oldest first."""
+        """Add a frame; the groups that it completes, oldest first."""
         if frame.t_ns > now_ns + _AHEAD_NS:
-            self.ahead += 1  # it would make every other camera's frames late
+            self.ahead += 1  # else the frames of all other cameras would be late
             return []
         slot = self._slot_for(frame, period_ns)
         if slot is None:
@@ -104,7 +104,7 @@ class Slots:
         return bool(self._open)
 
     def expire(self, now_ns: int, expected: tuple[str, ...]) -> list[Group]:
-        """The groups whose time is up, oldest first."""
+        """The groups beyond their deadline, oldest first."""
         overdue = [i for i, s in enumerate(self._open) if now_ns - s.opened_ns > self._deadline_ns]
         return self._emit_until(overdue[-1] + 1, expected) if overdue else []
 
@@ -130,7 +130,7 @@ class Slots:
 
 
 class Steps:
-    """Sources played in step: one trigger number, out when every camera gave or passed it."""
+    """Grouping by trigger number; a group goes out when every camera has sent or passed it."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Frame]] = {}
@@ -140,7 +140,7 @@ class Steps:
         self._emitted = -1
 
     def add(self, frame: Frame) -> bool:
-        """Whether the frame may join an instant: not beyond the shortest source, nor too late."""
+        """Add a frame; False if it is beyond the end of the shortest source, or too late."""
         trigger = frame.trigger or 0
         if self.last_trigger is not None and trigger > self.last_trigger:
             self.beyond += 1
@@ -156,7 +156,7 @@ class Steps:
         return any(self._waiting.values())
 
     def end(self, camera: str) -> None:
-        """The camera gives no more frames."""
+        """Note that the camera sends no more frames."""
         self._ended.add(camera)
         self._waiting.setdefault(camera, deque())
 

@@ -1,7 +1,7 @@
-"""The live engine and its successor, which is loaded, verified and warmed beside the main thread.
+"""Hot swap: the next engine is loaded, verified and warmed up on another thread.
 
-The main thread takes an engine that is ready between two instants. Where a step fails, the present
-engine stays, and the hub reports why.
+The main thread takes a ready engine between two instants. If a step fails, the present engine
+stays, and the hub reports the reason.
 """
 
 import logging
@@ -14,22 +14,22 @@ from pathlib import Path
 from cvsf.engine.engine import SHIPPED, Choice, Engine, Kind, check_golden, choose, open_tensorrt
 from cvsf.engine.manifest import read_manifest
 from cvsf.registry.registry import Registry
-from cvsf.registry.verification import open_whole
+from cvsf.registry.verification import open_verified
 from cvsf.system.errors import Refusal
-from runtime.lifting.malloc import apart, give_back
+from runtime.lifting.malloc import separate_pages, trim
 from runtime.lifting.pose_assembly import JOINED_SET
 from runtime.stats import EngineStats
 
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
-"""Between two looks at the registry; a guess, not measured."""
+"""Between two reads of the registry; a guess, not measured."""
 _RETIRED = 4
-"""Engines that may wait for a calm moment to be closed; a guess, not measured."""
+"""Most unused engines that are not closed yet; a guess, not measured."""
 
 
 class HotSwap:
-    """The hub's lifter; `engine`, `take` and `views` belong to the main thread."""
+    """The hub's engine; `engine`, `take` and `views` are used by the main thread only."""
 
     def __init__(
         self, models: Path, plans: Path, kind: Kind = "auto", threads: int = 1, views: int = 0
@@ -52,7 +52,7 @@ class HotSwap:
         self.engine = self._first()
         self._wanted = self.engine.id
         log.info(
-            "engine serves",
+            "engine in use",
             extra={"engine": self.engine.id, "backend": self.backend, "reason": self.choice.reason},
         )
 
@@ -62,13 +62,13 @@ class HotSwap:
         return self.engine.backend
 
     def start(self) -> None:
-        """Watch for promotions from now on."""
-        self._work("engines", self._look)
+        """Start to watch for promotions."""
+        self._start_thread("engines", self._watch)
 
     def take(self, *, calm: bool) -> Engine | None:
-        """Swap to the next engine if it is ready; then the previous one is returned.
+        """Swap to the next engine if it is ready, and return the previous one.
 
-        Unused engines are closed when the hub is `calm`, because that takes milliseconds.
+        Unused engines are closed while the hub is `calm`, because closing takes milliseconds.
         """
         if calm or len(self._retired) > _RETIRED:
             with suppress(IndexError):
@@ -89,11 +89,11 @@ class HotSwap:
         return previous
 
     def retire(self, engine: Engine) -> None:
-        """Have the main thread close an engine that is not used any more; from any thread."""
+        """Let the main thread close an unused engine; may be called on any thread."""
         self._retired.append(engine)
 
     def stats(self) -> EngineStats:
-        """Of the engine that serves."""
+        """Of the engine in use."""
         return EngineStats(
             engine=self.engine.id,
             engine_backend=self.backend,
@@ -103,7 +103,7 @@ class HotSwap:
         )
 
     def close(self) -> None:
-        """Stop watching; an engine that is being loaded is waited for, a plan is given up."""
+        """Stop: waits for an engine that is being loaded, and cancels the building of a plan."""
         self._stop.set()
         for worker in self._workers:
             worker.join()
@@ -111,7 +111,7 @@ class HotSwap:
     # on the main thread, before the first instant
 
     def _first(self) -> Engine:
-        """The live engine, else the previous one, else the one inside the package."""
+        """The live engine, else the previous one, else the shipped one."""
         self._tried = self.registry.fingerprint()
         for name, find in (("live", self.registry.live), ("before", self._previous)):
             try:
@@ -123,41 +123,41 @@ class HotSwap:
         return self._opened(SHIPPED, folder_id(SHIPPED))
 
     def _opened(self, folder: Path, id: str) -> Engine:
-        with apart():
-            return open_whole(folder, id, JOINED_SET, self._threads)
+        with separate_pages():
+            return open_verified(folder, id, JOINED_SET, self._threads)
 
     def _previous(self) -> Path | None:
-        id = self.registry.before()
+        id = self.registry.previous()
         return self.registry.folder(id) if id else None
 
     # on threads of their own
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         while not self._stop.wait(_LOOK_S):
             if self._freed.is_set():
                 self._freed.clear()
-                give_back()
+                trim()
             fingerprint = self.registry.fingerprint()
             if fingerprint != self._tried:
                 self._tried = fingerprint
-                self._try()
+                self._load_live()
             if self.choice.backend == "tensorrt":
                 self._plan_if_due()
 
-    def _try(self) -> None:
-        """Make the live engine ready, or report why it cannot serve."""
+    def _load_live(self) -> None:
+        """Make the live engine ready, or report why it is refused."""
         id = "live"
         try:
             folder, id = self.registry.live(), self.registry.live_id()
-            if not self._serves(id):
+            if not self._is_in_use(id):
                 self._offer(self._opened(folder, id), folder)
         except (Refusal, OSError) as error:
             self._report(id, str(error))
         except Exception as error:  # whatever a runtime raises, the next promotion is handled
             self._report(id, _in_one_line(error))
 
-    def _serves(self, id: str) -> bool:
-        """Whether the wanted engine serves already; another one that is ready is withdrawn."""
+    def _is_in_use(self, id: str) -> bool:
+        """Whether the wanted engine is in use or ready; another one that is ready is withdrawn."""
         with self._lock:
             self._wanted, ready = id, self._ready
             if ready and ready.id == id:
@@ -171,14 +171,14 @@ class HotSwap:
         return True
 
     def _offer(self, engine: Engine, folder: Path) -> None:
-        """Make the engine ready once it has lifted as many views as there are now, unless another
-        one is wanted by then.
+        """Warm up the engine with the present number of views and make it ready, unless another one
+        is wanted by then.
         """
         try:
-            views, most = max(self.views, 1), engine.manifest.max_views
-            if views > most:
+            views, max_views = max(self.views, 1), engine.manifest.max_views
+            if views > max_views:
                 raise Refusal(
-                    f"{folder} takes up to {most} views, expected {views}; compile it for more"
+                    f"{folder} takes up to {max_views} views, expected {views}; compile it for more"
                 )
             engine.warm(views)
         except BaseException:
@@ -192,7 +192,7 @@ class HotSwap:
         if is_wanted:
             self.trouble = None
         else:
-            self._planned = ""  # if it is wanted again, so is its plan
+            self._planned = ""  # build its plan again if it is wanted again
         if unused:
             self.retire(unused)
 
@@ -201,7 +201,7 @@ class HotSwap:
         id = self.engine.id
         if id not in (self._planned, "") and self.plan is None and self._wanted == id:
             self._planned, self.plan = id, "waiting"
-            self._work("plan", lambda: self._build(id))
+            self._start_thread("plan", lambda: self._build(id))
 
     def _build(self, id: str) -> None:
         try:
@@ -228,13 +228,13 @@ class HotSwap:
         self.plan = f"{doing} {100 * share:.0f} %"
 
     def _report(self, id: str, reason: str) -> None:
-        """Log once why an engine does not serve."""
+        """Log once why an engine is refused."""
         self.trouble = reason
         if (id, reason) not in self._reported:
             self._reported.add((id, reason))
             log.error("engine refused", extra={"engine": id, "reason": reason})
 
-    def _work(self, name: str, act: Callable[[], None]) -> None:
+    def _start_thread(self, name: str, act: Callable[[], None]) -> None:
         worker = threading.Thread(target=act, name=name, daemon=True)
         self._workers = [one for one in self._workers if one.is_alive()] + [worker]
         worker.start()

@@ -1,7 +1,7 @@
-"""A lifter's quality without labels: agreement of the views, spread of bone lengths, reprojection.
+"""Label-free metrics: agreement of the views, spread of bone lengths, reprojection error.
 
-All three are shares, the lower the better. A lifter with the same output for every input has
-perfect agreement; only its reprojection error shows that it is useless.
+All are shares, and lower is better. A lifter with the same output for every input has perfect
+agreement, but a high reprojection error.
 """
 
 from collections import deque
@@ -17,14 +17,14 @@ from cvsf.shapes import Float
 from cvsf.skeleton import Array, joint_set
 
 MEASURES = ("agreement", "reprojection")
-"""By which engines are compared on the same instants."""
+"""The metrics by which engines are compared."""
 _LEAST_CONFIDENCE, _MOST_JOINTS = 0.3, 0.75
-"""A view is whole if it has more than this confidence in at least this share of the joints; a
-guess, not measured.
+"""A view is complete if at least this share of the joints has more than this confidence; guesses,
+not measured.
 """
 _BLOCKS = 20
-"""Parts of a window whose means give its standard error: neighbouring instants are nearly the same,
-so their number would make it too small. A guess, not measured.
+"""Number of parts of a window whose means give its standard error; neighbouring instants are not
+independent. A guess, not measured.
 """
 LEAST = _BLOCKS
 """Instants that a window must hold to be compared."""
@@ -38,16 +38,18 @@ class Measured:
     """The label-free metrics of one engine on one instant."""
 
     agreement: float  # distance of the views' poses from their mean, over its RMS radius
-    reprojection: float  # of each view's pose, best scale and place, over the size in the picture
+    reprojection: (
+        float  # error of each view's pose at the best scale and shift, over the size in the picture
+    )
     bones: Float[Real, "V bones"]  # lengths, trunk + leg = 1
 
 
 _NO_BODY = 100.0
-"""Coordinate of a joint that is not finite, in trunks and legs: wrong by any measure."""
+"""Coordinate instead of one that is not finite, in shares of trunk and leg: a large error."""
 
 
-def whole_views(pose: MultiviewPose) -> list[int]:
-    """The views with nearly all joints of the person."""
+def complete_views(pose: MultiviewPose) -> list[int]:
+    """The complete views: those with nearly all joints."""
     return [
         int(v)
         for v in np.flatnonzero((pose.confidence > _LEAST_CONFIDENCE).mean(1) >= _MOST_JOINTS)
@@ -60,11 +62,11 @@ def measured(pose: MultiviewPose, lifted: Lifted, views: list[int]) -> Measured:
     confidence = pose.confidence[views].astype(float)
     parent, child = (list(e) for e in zip(*joint_set(pose.joint_set).bones, strict=True))
     canonical = np.nan_to_num(canonical, nan=_NO_BODY, posinf=_NO_BODY, neginf=-_NO_BODY)
-    turned = canonical @ np.nan_to_num(np.swapaxes(lifted.view_from_canonical[views], -1, -2))
+    in_views = canonical @ np.nan_to_num(np.swapaxes(lifted.view_from_canonical[views], -1, -2))
     return Measured(
         agreement=float(multiview_agreement(canonical, confidence)),
         reprojection=float(
-            _reprojection_error(turned[..., :2], pose.keypoints_px[views], confidence).mean()
+            _reprojection_error(in_views[..., :2], pose.keypoints_px[views], confidence).mean()
         ),
         bones=np.linalg.norm(canonical[:, child] - canonical[:, parent], axis=-1),
     )
@@ -109,15 +111,15 @@ class Window:
         margin and two standard errors; None if there is none.
         """
         for name in MEASURES:
-            ours, theirs = (
+            present, previous = (
                 np.array([getattr(one, name) for one in of]) for of in (self._present, self._before)
             )
-            over = ours - (1 + margin) * theirs
+            over = present - (1 + margin) * previous
             parts = np.array([part.mean() for part in np.array_split(over, _BLOCKS)])
             standard_error = parts.std(ddof=1) / np.sqrt(len(parts))
             if over.mean() - _STANDARD_ERRORS * standard_error > 0:
-                share = 100 * (ours.mean() / max(theirs.mean(), _TINY) - 1)
-                return f"{name} {share:.0f} % worse over {len(ours)} instants"
+                share = 100 * (present.mean() / max(previous.mean(), _TINY) - 1)
+                return f"{name} {share:.0f} % worse over {len(present)} instants"
         return None
 
 
@@ -133,14 +135,16 @@ def _summary(of: deque[Measured]) -> dict[str, Any]:
 
 
 def _reprojection_error(
-    flat: Float[Real, "V J 2"], keypoints_px: Float[Array, "V J 2"], confidence: Float[Real, "V J"]
+    projected: Float[Real, "V J 2"],
+    keypoints_px: Float[Array, "V J 2"],
+    confidence: Float[Real, "V J"],
 ) -> Float[Real, "V"]:
     """Distance of poses from keypoints at the best scale and shift, RMS over RMS."""
     weight = (confidence / np.maximum(confidence.sum(-1, keepdims=True), _TINY))[..., None]
-    flat = flat - (weight * flat).sum(-2, keepdims=True)
+    projected = projected - (weight * projected).sum(-2, keepdims=True)
     observed = keypoints_px - (weight * keypoints_px).sum(-2, keepdims=True)
-    size = (weight * np.square(flat)).sum((-2, -1))
-    scale = (weight * flat * observed).sum((-2, -1)) / np.maximum(size, _TINY)
-    apart = observed - scale[:, None, None] * flat
+    size = (weight * np.square(projected)).sum((-2, -1))
+    scale = (weight * projected * observed).sum((-2, -1)) / np.maximum(size, _TINY)
+    residual = observed - scale[:, None, None] * projected
     spread = np.maximum((weight * np.square(observed)).sum((-2, -1)), _TINY)
-    return np.asarray(np.sqrt((weight * np.square(apart)).sum((-2, -1)) / spread))
+    return np.asarray(np.sqrt((weight * np.square(residual)).sum((-2, -1)) / spread))

@@ -1,4 +1,4 @@
-"""One instant's 2D poses to one skeleton in the body's own frame, with where it came from."""
+"""From the 2D poses of one instant to one skeleton in the canonical frame."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Memory of engines that are swapped: kept apart from the hub's other memory, and returned.
+"""The memory of swapped engines: in pages of its own, and returned to the system.
 
 By glibc's mallopt and malloc_trim; with another C library nothing is done, and only the memory use
 differs.
@@ -9,25 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt
-_APART_BYTES = 256 << 10
+_SEPARATE_BYTES = 256 << 10
 """Blocks from this size on get pages of their own while an engine loads; a guess, not measured."""
-_TOGETHER_BYTES = 32 << 20
-"""The threshold otherwise: the most that glibc itself comes to (mallopt(3))."""
+_DEFAULT_BYTES = 32 << 20
+"""The threshold otherwise: the largest that glibc uses by itself (mallopt(3))."""
 
 
 @contextmanager
-def apart() -> Iterator[None]:
-    """While an engine is loaded its large blocks get pages of their own, which go when it goes."""
-    _set(_MMAP_THRESHOLD, _APART_BYTES)
+def separate_pages() -> Iterator[None]:
+    """Give large blocks pages of their own, which are returned when the engine is closed."""
+    _set(_MMAP_THRESHOLD, _SEPARATE_BYTES)
     try:
         yield
     finally:
-        _set(_MMAP_THRESHOLD, _TOGETHER_BYTES)
-        _set(_TRIM_THRESHOLD, 2 * _TOGETHER_BYTES)
+        _set(_MMAP_THRESHOLD, _DEFAULT_BYTES)
+        _set(_TRIM_THRESHOLD, 2 * _DEFAULT_BYTES)
 
 
-def give_back() -> None:
-    """Return to the system what closed engines held."""
+def trim() -> None:
+    """Return the memory of closed engines to the system."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

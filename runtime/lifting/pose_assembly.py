@@ -1,6 +1,6 @@
-"""The people detected in the views of an instant -> the lifter's input: one person, V views.
+"""From the people detected in the views of an instant to the input of the lifter.
 
-A view without a picture or without a person has confidence 0, and keeps its place.
+A view without a picture or without a person has confidence 0.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,7 @@
 """Shadow evaluation: the live engine and the previous one on the same instants.
 
-It runs beside the hub's main thread, which only hands instants over. Where the live engine is worse
-by more than the margin and two standard errors, the registry is rolled back, once, and the hub
-follows.
+It runs on its own thread. If the live engine is worse by more than the margin and two standard
+errors, the registry is rolled back, once, and the hub swaps to the previous engine.
 """
 
 import json
@@ -20,11 +19,11 @@ from cvsf.engine.manifest import read_manifest
 from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose
 from cvsf.registry.registry import Registry
-from cvsf.registry.verification import open_whole
+from cvsf.registry.verification import open_verified
 from cvsf.system.errors import Refusal
 from runtime.lifting.hot_swap import HotSwap
-from runtime.lifting.label_free_metrics import LEAST, Window, measured, whole_views
-from runtime.lifting.malloc import apart
+from runtime.lifting.label_free_metrics import LEAST, Window, complete_views, measured
+from runtime.lifting.malloc import separate_pages
 from runtime.lifting.pose_assembly import JOINED_SET
 from runtime.stats import EngineQuality, Quality, QualityStats, RollBack
 
@@ -35,7 +34,7 @@ _LONGEST_BYTES = 4 << 20
 """A longer file is renamed to quality.old.jsonl, which it replaces; a guess, not measured."""
 _MINUTE_S = 60.0
 _WAKE_S = 1.0
-"""Longest wait for an instant before the minute is looked at; a guess, not measured."""
+"""Longest wait for an instant, so that a minute ends in time; a guess, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +53,30 @@ class ShadowEvaluation:
         self._of = max(LEAST, round(config.drift_window_s * config.drift_hz))
         self._due_s = 0.0
         self._samples: deque[_Sample] = deque(maxlen=2)
-        self._left: deque[Engine] = deque()  # engines that served until now
+        self._replaced: deque[Engine] = deque()  # engines that were swapped out
         self._wake, self._stop = threading.Event(), threading.Event()
         self._rolled_back: RollBack | None = None
         self._quality = Quality()
         self._failed_of = ""
-        self._begin(serving.engine.id)
-        self._before: Engine | None = None
+        self._restart_window(serving.engine.id)
+        self._previous: Engine | None = None
         self._thread = threading.Thread(target=self._run, name="shadow evaluation", daemon=True)
 
     def start(self) -> None:
-        """Measure from now on."""
+        """Start the evaluation."""
         self._thread.start()
 
-    def see(self, pose: MultiviewPose, lifted: Lifted) -> None:
-        """Offer a lifted instant; `drift_hz` a second are taken, of a person whole in two views."""
+    def add(self, pose: MultiviewPose, lifted: Lifted) -> None:
+        """Offer a lifted instant; `drift_hz` a second are used, with two complete views."""
         now_s = time.monotonic()
-        if now_s >= self._due_s and len(whole_views(pose)) > 1:
+        if now_s >= self._due_s and len(complete_views(pose)) > 1:
             self._due_s = now_s + 1 / self._config.drift_hz
             self._samples.append(_Sample(pose, lifted, self._serving.engine.id))
             self._wake.set()
 
-    def change(self, before: Engine) -> None:
-        """The engines were swapped; the live one may be compared with this previous one."""
-        self._left.append(before)
+    def engine_swapped(self, before: Engine) -> None:
+        """Note a hot swap, with the engine that was in use before."""
+        self._replaced.append(before)
         self._wake.set()
 
     def stats(self) -> QualityStats:
@@ -85,7 +84,7 @@ class ShadowEvaluation:
         return QualityStats(quality=self._quality)
 
     def close(self) -> None:
-        """Measure no more."""
+        """End the evaluation."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -94,13 +93,13 @@ class ShadowEvaluation:
     # on a thread of its own
 
     def _run(self) -> None:
-        self._choose(None)
+        self._choose_previous(None)
         while not self._stop.is_set():
             self._wake.wait(_WAKE_S)
             self._wake.clear()
             try:
-                while self._left:
-                    self._follow(self._left.popleft())
+                while self._replaced:
+                    self._handle_swap(self._replaced.popleft())
                 while self._samples:
                     self._measure(self._samples.popleft())
             except Exception as error:  # whatever a runtime raises, the next instant is measured
@@ -114,74 +113,76 @@ class ShadowEvaluation:
             self._failed_of = self._engine
             log.error("quality not measured", extra={"engine": self._engine}, exc_info=error)
 
-    def _begin(self, engine: str) -> None:
-        """Start anew: the live engine or the previous one is another now."""
+    def _restart_window(self, engine: str) -> None:
+        """Begin a new window, for a new pair of engines."""
         self._engine = engine
         self._window = Window(self._of)
         self._minute, self._minute_s = self._one_minute(), time.monotonic() + _MINUTE_S
-        self._insisted = False
+        self._is_rolled_back_from = False
 
     def _one_minute(self) -> Window:
         return Window(max(1, round(_MINUTE_S * self._config.drift_hz)))
 
-    def _follow(self, left: Engine) -> None:
+    def _handle_swap(self, replaced: Engine) -> None:
         if self._serving.engine.id == self._engine:
-            self._serving.retire(left)  # the same on another backend
+            self._serving.retire(replaced)  # the same on another backend
             return
         self._note_minute()
-        self._begin(self._serving.engine.id)
-        self._choose(left)
+        self._restart_window(self._serving.engine.id)
+        self._choose_previous(replaced)
 
-    def _choose(self, left: Engine | None) -> None:
-        """Choose the previous engine: the one a roll-back would go to, if it is an older one."""
-        wanted, kept = self._wanted(), self._before
-        self._before = None
-        for engine in (kept, left):
+    def _choose_previous(self, replaced: Engine | None) -> None:
+        """Choose the engine to compare with: the one of a rollback, if it is older."""
+        wanted, kept = self._wanted(), self._previous
+        self._previous = None
+        for engine in (kept, replaced):
             fits = engine and engine.id == wanted and engine.backend.startswith("onnxruntime")
-            if engine and fits and self._before is None:
-                self._before = engine
+            if engine and fits and self._previous is None:
+                self._previous = engine
             elif engine:
                 self._serving.retire(engine)
-        if wanted and self._before is None:
+        if wanted and self._previous is None:
             try:
-                with apart():
-                    self._before = open_whole(self._registry.folder(wanted), wanted, JOINED_SET)
+                with separate_pages():
+                    self._previous = open_verified(
+                        self._registry.folder(wanted), wanted, JOINED_SET
+                    )
             except (Refusal, OSError) as error:
                 fields = {"engine": wanted, "reason": str(error)}
                 log.warning("previous engine cannot be compared with", extra=fields)
 
     def _wanted(self) -> str | None:
         try:
-            wanted = self._registry.before()
-            self._insisted = self._engine in self._registry.rolled_back_from()
+            wanted = self._registry.previous()
+            self._is_rolled_back_from = self._engine in self._registry.rolled_back_from()
             if wanted is None:
                 return None
-            made = read_manifest(self._registry.folder(wanted)).created
+            created = read_manifest(self._registry.folder(wanted)).created
         except (Refusal, OSError):
             return None
-        return wanted if made <= self._serving.engine.manifest.created else None
+        return wanted if created <= self._serving.engine.manifest.created else None
 
     def _measure(self, sample: _Sample) -> None:
         if sample.engine != self._engine:
             return
-        views, before = whole_views(sample.pose), None
-        if self._before and len(sample.pose.cameras) <= self._before.manifest.max_views:
-            before = measured(sample.pose, self._before.lift(sample.pose), views)
+        views, before = complete_views(sample.pose), None
+        if self._previous and len(sample.pose.cameras) <= self._previous.manifest.max_views:
+            before = measured(sample.pose, self._previous.lift(sample.pose), views)
         present = measured(sample.pose, sample.lifted, views)
         for window in (self._window, self._minute):
             window.note(present, before)
         worse = self._window.worse(self._config.drift_margin) if self._window.is_full else None
         self._quality = self._measured(self._window)
-        if worse and self._config.roll_back and not self._insisted:
+        if worse and self._config.roll_back and not self._is_rolled_back_from:
             self._roll_back(worse)
 
     def _roll_back(self, why: str) -> None:
-        """Roll back, once: the window starts anew even where it fails."""
-        bad, before = self._engine, self._before
-        self._begin(bad)
-        self._insisted = True
+        """Roll back, once; a new window begins even if that fails."""
+        bad, before = self._engine, self._previous
+        self._restart_window(bad)
+        self._is_rolled_back_from = True
         try:
-            if (self._registry.live_id(), self._registry.before()) != (bad, before and before.id):
+            if (self._registry.live_id(), self._registry.previous()) != (bad, before and before.id):
                 return  # others were promoted meanwhile
             to = self._registry.roll_back(why, instead_of=bad)
         except (Refusal, OSError) as error:
@@ -191,7 +192,7 @@ class ShadowEvaluation:
         self._quality = self._measured(self._window)
 
     def _measured(self, window: Window) -> Quality:
-        before = self._before
+        before = self._previous
         return Quality(
             engine=self._engine,
             instants=len(window),
@@ -202,7 +203,7 @@ class ShadowEvaluation:
         )
 
     def _note_minute(self) -> None:
-        """Append a line for the minute, so that days can be compared."""
+        """Append a line with the means of the minute to `quality.jsonl`."""
         self._minute_s = time.monotonic() + _MINUTE_S
         if len(self._minute):
             quality = self._measured(self._minute).to_map()

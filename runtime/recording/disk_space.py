@@ -1,6 +1,6 @@
-"""The free space on the disk of a session, and how long it lasts at the present rate.
+"""The free space on the disk of a session, and the recording time left at the present rate.
 
-Where the disk does not answer, its last answer holds.
+If it cannot be read, the last value is used.
 """
 
 import logging
@@ -41,14 +41,14 @@ class DiskSpace:
         return self.free_bytes > _RESUME_SHARE * self.least_bytes
 
     def look(self, folder: Path) -> None:
-        """Ask the disk."""
+        """Read the free space."""
         try:
             self.free_bytes, self._disk_bytes = self._storage.space(folder)
         except OSError as error:
             log.debug("free space unknown", extra={"reason": str(error)})
 
     def watch(self, folder: Path, taken_bytes: int) -> None:
-        """Ask the disk, when so many bytes have been taken since the start."""
+        """Read the free space; `taken_bytes` since the start give the rate."""
         self.look(folder)
         now, (then, bytes_then) = time.monotonic(), self._rated
         if now - then > 0.5:

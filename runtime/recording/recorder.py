@@ -1,6 +1,6 @@
-"""Recording beside the live path: two threads write to the disk what the hub hands over.
+"""The recorder: two threads write the hub's messages to the disk.
 
-Nothing here makes the hub wait: what cannot be recorded is refused at once, counted by reason.
+The hub never waits: messages that cannot be recorded are refused at once and counted by reason.
 """
 
 import itertools
@@ -29,7 +29,7 @@ from runtime.stats import RecordingStats
 log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
-"""Between two tries of a disk that refused; a guess, not measured."""
+"""Between two tries after a disk error; a guess, not measured."""
 _GATHER_S = 0.02
 """Messages of an instant are written together; a guess, below `sync_s`, not measured."""
 _SPACE_PERIOD_S = 1.0
@@ -41,7 +41,7 @@ OnDurable = Callable[[dict[Source, int]], None]
 
 @dataclass(frozen=True, slots=True)
 class _Seal:
-    """A place in the queue where the current file ends."""
+    """An entry of the queue at which the current segment ends."""
 
     reason: str
 
@@ -65,10 +65,10 @@ class Recorder:
         segment_s: float = 60.0,
     ) -> None:
         self.on_durable = on_durable  # called on the sync thread
-        self.recorded: Counter[str] = Counter()  # handed to the disk, by kind
+        self.recorded: Counter[str] = Counter()  # given to the disk, by kind
         self.dropped: Counter[str] = Counter()  # frames to be recorded that are not, by reason
         self.dropped_others: Counter[str] = Counter()  # the same for instants, poses, skeletons
-        self.lost = 0  # messages taken that the disk never took; known once closed
+        self.lost = 0  # queued messages that were not written; known after `close`
         self.folder = session if config.record != "none" else None
         self._mode, self._storage = config.record, storage or Storage()
         self._queue_limit, self._sync_s = queue_bytes, sync_s
@@ -122,7 +122,7 @@ class Recorder:
                 self._change.notify_all()
 
     def put_calibration(self, held: CalibrationUpdate) -> None:
-        """Record the cameras from now on; where recording is halted, they come first after that."""
+        """Record a calibration; while recording is halted, it is kept until recording continues."""
         with self._change:
             if self._halts:
                 self._cameras_due = held
@@ -134,7 +134,7 @@ class Recorder:
         return next(self._instants)
 
     def pause(self) -> None:
-        """Queue nothing more; what is queued is sealed."""
+        """Queue nothing more; the current segment is sealed after what is queued."""
         self._halt("pause", "paused")
 
     def resume_recording(self) -> None:
@@ -143,7 +143,7 @@ class Recorder:
 
     @property
     def recording(self) -> bool:
-        """Whether messages are being taken."""
+        """Whether messages are recorded now."""
         return self._writer is not None and not self._halts and not self._closing.is_set()
 
     def free_recording_s(self, rate_bytes_s: float | None = None) -> float | None:
@@ -167,7 +167,7 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Record what was taken and seal the session."""
+        """Write what is queued and seal the session."""
         self._closing.set()
         with self._change:
             self._change.notify_all()
@@ -184,7 +184,7 @@ class Recorder:
         if is_new and self._space.is_short:
             raise Refusal(
                 f"{self._space.free_bytes / _GB:.1f} GB are free for {folder} and recording keeps"
-                f" {self._space.least_bytes / _GB:.1f} GB free: make room, choose another place"
+                f" {self._space.least_bytes / _GB:.1f} GB free: make room, choose another folder"
                 " with --data, or use --record none."
             )
         return SessionWriter(
@@ -228,7 +228,7 @@ class Recorder:
             self._recover(writer)
 
     def _recover(self, writer: SessionWriter) -> None:
-        """Wait until the disk takes again what it refused; the hub closing ends the wait."""
+        """Wait until the disk accepts writes again, or the hub closes."""
         while writer.failed is not None:
             self._halt_for(writer.failed)
             if self._closing.wait(_RETRY_S):

@@ -1,7 +1,7 @@
-"""One web client: its queue, and when it is disconnected.
+"""The message queue of one web client, with a limit.
 
-Of every topic only the two newest messages wait; an older one is dropped and counted, and the hub
-never waits.
+Of every topic only the two newest messages wait; older ones are dropped and counted. The hub never
+waits.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection
 
 _WAITING = 2
 _BEHIND_S = 5.0
-"""A client that takes nothing for so long is disconnected; a guess, not measured."""
+"""A client that receives nothing for so long is disconnected; a guess, not measured."""
 
 
 class Client:
@@ -21,13 +21,13 @@ class Client:
         self.live = live
         self.smooth = smooth
         self.dropped = 0
-        self.ignored = 0  # unknown commands from it
+        self.ignored = 0  # unknown commands
         self._connection = connection
         self._waiting: OrderedDict[str, deque[str | bytes]] = OrderedDict()
         self._pending = asyncio.Event()
 
     def queue(self, topic: str, message: str | bytes) -> int:
-        """Queue the message behind at most one older one of its topic; how many were dropped."""
+        """Queue a message behind at most one older one of its topic; the number dropped."""
         waiting = self._waiting.setdefault(topic, deque())
         dropped = max(0, len(waiting) + 1 - _WAITING)
         for _ in range(dropped):
@@ -38,7 +38,7 @@ class Client:
         return dropped
 
     async def send_all(self) -> None:
-        """Send what waits, topics in turn, until the connection ends or stands still too long."""
+        """Send what waits, topics in turn, until the connection ends or blocks for too long."""
         while True:
             await self._pending.wait()
             while self._waiting:

@@ -1,7 +1,7 @@
 """Responses to a plain GET (the page's files, health, metrics), and which requests are allowed.
 
-A browser is allowed only under a loopback name and only from the page itself: a foreign site that
-points a name of its own at this machine, or opens a WebSocket to it, gets 403.
+A browser is allowed only under a loopback name, and only from the page itself. Another site that
+points its name at this machine (DNS rebinding), or opens a WebSocket to it, gets 403.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ _STALLED_S = 5.0
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name means this machine and cannot be made to mean another."""
+    """Whether the host is `localhost` or a loopback address."""
     if host == "localhost":
         return True
     try:

@@ -1,7 +1,7 @@
-"""Messages to clients as maps, JSON and pictures: one form for every output.
+"""Messages to clients as maps, JSON and pictures, the same for every output.
 
-Keys are those of `docs/protocol.md`: one may be added, none is ever renamed. A picture is never
-re-encoded.
+Keys are those of `docs/protocol.md`: they may be added, but not renamed. Pictures are not encoded
+again.
 """
 
 import json
@@ -49,7 +49,7 @@ def about(
 
 
 def jsonable(value: Any) -> Any:
-    """The value as JSON has it: arrays as lists, what is not finite as null."""
+    """The value for JSON: arrays as lists, numbers that are not finite as null."""
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
@@ -74,7 +74,7 @@ def skeleton_json(skeleton: Skeleton) -> str:
 
 
 def picture(frame: Frame, instant: int, pose: MultiviewPose) -> bytes:
-    """A camera's own JPEG behind its header: 4 bytes little-endian length, JSON, the JPEG."""
+    """A picture message: 4 bytes little-endian length, the header as JSON, the camera's JPEG."""
     header: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": "picture",

@@ -1,6 +1,6 @@
-"""Steady joints without lag: the One Euro filter (Casiez et al., CHI 2012) over a skeleton.
+"""The One Euro filter (Casiez et al., CHI 2012) for skeletons.
 
-A client chooses it as a topic; what is recorded and what the method sees is never smoothed.
+Clients subscribe to the smoothed topic; recordings and calibration are never smoothed.
 """
 
 import math
@@ -38,7 +38,7 @@ class OneEuro:
         self._steady: Points = np.zeros((0, 3))
 
     def __call__(self, skeleton: Skeleton) -> Skeleton:
-        # The root is followed apart from the limbs, or a skier at 15 m/s would pass unfiltered.
+        # The root is filtered apart from the limbs; else at 15 m/s nothing would be smoothed.
         names = joint_set(skeleton.joint_set).joints
         root = skeleton.joints[names.index("hip") if "hip" in names else 0].astype(np.float64)
         steady = self._follow(skeleton, np.vstack([root, skeleton.joints - root]))
@@ -70,5 +70,5 @@ class OneEuro:
 
 
 def _share(cutoff_hz: Any, elapsed_s: float) -> Any:
-    """How much of the new value a low-pass of that cut-off takes."""
+    """Weight of the new value in a low-pass filter of that cut-off."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff_hz * elapsed_s))

@@ -1,7 +1,6 @@
 """The page, JSON skeletons over WebSocket, health and metrics: one loopback port, its own thread.
 
-The hub's thread only hands messages over: without a client that costs nothing, and no client can
-slow it.
+The hub's thread only queues messages, and nothing if there is no client; no client can slow it.
 """
 
 import asyncio
@@ -33,10 +32,10 @@ log = logging.getLogger(__name__)
 
 _LIVE, _SKELETONS = "/live", "/skeletons"
 _INBOUND_BYTES = 64 * 1024
-_KERNEL_BYTES = 256 * 1024  # small, so that a page which stood still is not seconds behind
+_KERNEL_BYTES = 256 * 1024  # small, so that a page that was blocked is not seconds behind
 _CLIENTS = 16
 _PICTURE_PERIOD_S = 1 / 8
-"""Of one camera on the page: fluent enough to see a fault; a guess, not measured."""
+"""Of one camera on the page; a guess, not measured."""
 _START_S = 10.0
 _CLOSE_S = 1.0
 
@@ -80,45 +79,45 @@ class WebServer:
     @about.setter
     def about(self, about: Mapping[str, Any]) -> None:
         self._about = dict(about)
-        self._call(self._send_about)
+        self._run_on_loop(self._send_about)
 
     def send(self, skeleton: Skeleton, smooth: Skeleton | None = None) -> None:
-        """Send the skeleton to every client; `smooth` spares the server its own One Euro."""
+        """Send the skeleton to every client; `smooth` is the smoothed one, if it exists already."""
         if self._clients:
-            self._call(self._send_skeleton, skeleton, smooth)
+            self._run_on_loop(self._send_skeleton, skeleton, smooth)
 
     def show(self, instant: Instant, frames: Mapping[str, Frame], pose: MultiviewPose) -> None:
         """Send the pictures with their 2D pose to pages, a few a second per camera."""
         if not self._live:
             return
         now_s = time.monotonic()
-        shown = []
+        pictures = []
         for camera, frame in frames.items():
             due_s = self._picture_due_s.get(camera, 0.0)
             if now_s >= due_s:
                 self._picture_due_s[camera] = max(due_s + _PICTURE_PERIOD_S, now_s)
-                shown.append(frame)
-        if shown:
-            self._call(self._send_pictures, instant.index, shown, pose)
+                pictures.append(frame)
+        if pictures:
+            self._run_on_loop(self._send_pictures, instant.index, pictures, pose)
 
     def send_stats(self, stats: Stats) -> None:
         """Keep the stats for health and metrics, and send them to pages."""
         self._metrics.stats = stats
         self._routes.stats_s = time.monotonic()
-        self._call(self._send_stats, stats)
+        self._run_on_loop(self._send_stats, stats)
 
     def close(self) -> None:
         """Disconnect every client and end the thread."""
         if self._thread.is_alive():
-            self._call(self._stop.set)
+            self._run_on_loop(self._stop.set)
             self._thread.join()
         self._socket.close()
 
-    def _call(self, act: Callable[..., None], *given: Any) -> None:
+    def _run_on_loop(self, act: Callable[..., None], *arguments: Any) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(act, *given)
+            self._loop.call_soon_threadsafe(act, *arguments)
 
-    # What follows runs in the server's own thread.
+    # the methods below run on the server's thread
 
     def _run(self) -> None:
         try:

@@ -1,6 +1,6 @@
 """Skeletons to clients over ZeroMQ PUB/SUB: `[topic, msgpack]`, topics as in `docs/protocol.md`.
 
-Newest wins: a slow or stopped subscriber loses messages, and never grows memory or delays the hub.
+A slow or stopped subscriber loses messages; it neither takes more memory nor delays the hub.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ ABOUT, RAW, SMOOTH, STATS = b"about", b"skeleton.raw", b"skeleton.smooth", b"sta
 TOPICS = (ABOUT, RAW, SMOOTH, STATS)
 _QUEUED = 8  # messages for each subscriber
 _LINGER_MS = 200
-"""For the last messages at the end; a guess, not measured."""
-_KERNEL_BYTES = 64 * 1024  # small, so that a subscriber which wakes up is not minutes behind
+"""For sending the last messages; a guess, not measured."""
+_KERNEL_BYTES = 64 * 1024  # small, so that a subscriber that was blocked is not minutes behind
 
 
 class ZmqPublisher:
-    """The PUB end; every method belongs to one thread, the hub's output thread."""
+    """The PUB socket; used by the hub's main thread only."""
 
     def __init__(
         self, endpoint: str = "tcp://127.0.0.1:5601", about: Mapping[str, Any] | None = None
@@ -91,7 +91,7 @@ class ZmqPublisher:
             self._send_about()
 
     def close(self) -> None:
-        """Stop publishing; the last messages get a moment to leave."""
+        """Stop publishing; the last messages are sent for `_LINGER_MS`."""
         self._socket.close(linger=_LINGER_MS)
         self._context.term()
 

@@ -1,4 +1,4 @@
-"""What needs a person now: a sentence each, with the cure where there is one.
+"""Alarms: sentences on faults that need a person, with the cure if there is one.
 
 Table and page show the same sentences.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from runtime.stats import Stats
 
 CLOCK_MS = 10.0
-"""Half width of a camera's clock error, a guess, not measured: a fifth of a 50 ms period."""
+"""Half width of a camera's clock error, a guess, not measured: a fifth of a period of 50 ms."""
 _SPACE_S = 600.0
 """Recording time left, a guess, not measured: time enough to free space."""
 
@@ -21,8 +21,8 @@ def alarms(stats: Stats) -> list[str]:
 def _of_engine(stats: Stats) -> Iterator[str]:
     if stats.engine_trouble:
         yield f"engine refused: {stats.engine_trouble}"
-    if gone := stats.quality.rolled_back:
-        yield f"engine rolled back from {gone.from_}: {gone.why}"
+    if rollback := stats.quality.rolled_back:
+        yield f"engine rolled back from {rollback.from_}: {rollback.why}"
 
 
 def _of_cameras(stats: Stats) -> Iterator[str]:
@@ -49,8 +49,10 @@ def _of_recording(stats: Stats) -> Iterator[str]:
 
 
 def _of_clocks(stats: Stats) -> Iterator[str]:
-    off = {
+    errors_ms = {
         n: c.clock_error_ms for n, c in stats.cameras.items() if (c.clock_error_ms or 0) > CLOCK_MS
     }
-    if off:
-        yield "clock uncertain: " + ", ".join(f"{name} ±{ms:.0f} ms" for name, ms in off.items())
+    if errors_ms:
+        yield "clock uncertain: " + ", ".join(
+            f"{name} ±{ms:.0f} ms" for name, ms in errors_ms.items()
+        )

@@ -1,4 +1,4 @@
-"""Instants, skeletons and cameras, counted; rates are since the stats were last read.
+"""Counts and rates of instants, skeletons and cameras; rates are since the last read.
 
 Every exposure of every camera is in exactly one of recorded, not_kept, dropped and in_ring.
 """
@@ -40,7 +40,7 @@ class InstantCounter:
             self._confidence.setdefault(camera, []).append(float(row.mean()))
 
     def read(self, receiver: Receiver, *, final: bool = False) -> InstantStats:
-        """The stats of this second; `final` counts what is still with the cameras as lost."""
+        """The stats of this second; `final` counts exposures still with the cameras as lost."""
         # cameras join on another thread
         now, links, runs = time.monotonic(), dict(receiver.links), dict(receiver.runs)
         elapsed = max(now - self._read_s, 1e-3)
@@ -76,24 +76,24 @@ class InstantCounter:
         elapsed_s: float,
         final: bool,
     ) -> CameraStats:
-        mine = [run for (camera, _), run in runs.items() if camera == name]
-        received = sum(run.frames for run in mine)
+        own_runs = [run for (camera, _), run in runs.items() if camera == name]
+        received = sum(run.frames for run in own_runs)
         confidence = self._confidence.get(name)
-        places = account(name, link, runs, receiver.resume, final=final)
+        camera_account = account(name, link, runs, receiver.resume, final=final)
         return CameraStats(
             fps=round((received - self._last_frames.get(name, 0)) / elapsed_s, 1),
             received=received,
-            repeated=sum(run.repeated for run in mine),
-            out_of_order=sum(run.out_of_order for run in mine),
+            repeated=sum(run.repeated for run in own_runs),
+            out_of_order=sum(run.out_of_order for run in own_runs),
             clock_error_ms=round(link.report.clock_error_ns / 1e6, 3) if link else None,
             confidence=round(float(np.mean(confidence)), 3) if confidence else None,
             state=_state(link),
-            exposed=places.exposed,
-            recorded=places.recorded,
-            not_kept=places.not_kept,
-            dropped=places.dropped,
-            dropped_by=dict(places.reasons),
-            in_ring=places.in_ring,
+            exposed=camera_account.exposed,
+            recorded=camera_account.recorded,
+            not_kept=camera_account.not_kept,
+            dropped=camera_account.dropped,
+            dropped_by=dict(camera_account.reasons),
+            in_ring=camera_account.in_ring,
         )
 
 
@@ -104,4 +104,4 @@ def _state(link: Link | None) -> str:
         return "ended" if link.ended else "stopped"
     if link.report.state == "lost":
         return "lost"
-    return "live" if time.monotonic() - link.heard_s < 1.0 else "silent"
+    return "live" if time.monotonic() - link.last_message_s < 1.0 else "silent"

@@ -1,4 +1,4 @@
-"""Where the time of an instant goes: a stopwatch per named stage, read as p50 and p95."""
+"""Latency by stage: the time of each stage of an instant, with p50 and p95."""
 
 import time
 from collections import deque

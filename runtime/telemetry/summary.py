@@ -1,4 +1,4 @@
-"""What a run has come to, for the person who ended it at a terminal."""
+"""The summary of a run, printed at a terminal at its end."""
 
 from pathlib import Path
 

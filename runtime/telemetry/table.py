@@ -1,6 +1,6 @@
 """The stats of one second as a table for a terminal of at least 80 columns and 24 rows.
 
-Alarms are never cut: where there are too few rows, what matters less is left out.
+Alarms are always complete: with too few rows, less important sections are left out.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ CAUSES = {
     "first": "the first",
     "better": "refined",
     "moved": "after a camera moved",
-    "again": "found again",
+    "again": "calibrated again",
     "resumed": "from before the restart",
     "known": "as recorded",
 }
 _UNKNOWN = "-"
 _FRAME_COLUMNS = 4
 _OTHER_ROWS = 3
-"""The frame, and the line that rich adds below a table before it takes it away."""
+"""The frame, and the line that rich adds below a live table."""
 _OTHER_COLUMNS = 59
 """Of the table of cameras, beside their names: the frame and six columns of numbers."""
 
@@ -63,7 +63,7 @@ class LiveTable:
 
 
 class StatsTable:
-    """What rich prints: as many sections as the terminal has rows for."""
+    """The stats as rich prints them: as many sections as fit into the terminal."""
 
     def __init__(self, stats: Stats) -> None:
         self.stats = stats
@@ -92,7 +92,7 @@ class StatsTable:
         if rows(stages) < free:
             below = [Text(), stages]
             free -= 1 + rows(stages)
-        if free >= 2:  # room to breathe
+        if free >= 2:  # space for empty lines
             top, kept = [*top, Text()], [Text(), *kept]
         yield Panel(
             Group(*top, cameras, *below, *kept),
@@ -138,7 +138,7 @@ def _recording(stats: Stats) -> Text:
 
 
 def _cameras(stats: Stats, most: int, name_columns: int) -> Table:
-    """At most so many cameras: those in trouble before the others."""
+    """A table of at most `most` cameras; those with a fault first."""
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("camera", ratio=1, no_wrap=True, overflow="ellipsis")
     for column in ("fps", "received", "dropped", "clock ±ms", "2D conf.", "state"):
@@ -157,7 +157,7 @@ def _cameras(stats: Stats, most: int, name_columns: int) -> Table:
 
 
 def _elided(name: str, most: int) -> str:
-    """The name without its middle, where it is too long: names often differ at their ends."""
+    """The name, without its middle if it is too long: names often differ at their ends."""
     half = max(most - 1, 2) // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 
@@ -235,9 +235,9 @@ def _quality(stats: Stats) -> Text:
 
 
 def world_sentence(world: WorldState) -> Text:
-    """The calibration that holds, or what is missing for one."""
+    """The present calibration, or what is missing for one."""
     if not world.calibration:
-        return Text(f"cameras not found yet: {world.waiting_for}", "yellow")
+        return Text(f"no calibration yet: {world.waiting_for}", "yellow")
     cause = CAUSES.get(world.cause, world.cause)
     scale = _SCALES.get(world.scale_source, world.scale_source)
     text = Text(f"calibration {world.calibration} ({cause}), metres by {scale}")
@@ -250,7 +250,7 @@ def world_sentence(world: WorldState) -> Text:
 
 
 def duration(seconds: float | None) -> str:
-    """A span of time as people write it."""
+    """A duration as text."""
     if seconds is None:
         return _UNKNOWN
     hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cvsf.messages import Frame
-from runtime.ingest.camera_connection import Link, meet
+from runtime.ingest.camera_connection import Link, open_link
 from runtime.ingest.receiver import Receiver
 
 
@@ -34,6 +34,6 @@ def node_report(boot_id: str = "a", **changes: Any) -> dict[str, Any]:
 
 def connect(receiver: Receiver, camera: str, **changes: Any) -> Link:
     """Put the link of a camera's run into the receiver, as if its node had reported."""
-    link = meet(b"", node_report(camera=camera, **changes), None)
+    link = open_link(b"", node_report(camera=camera, **changes), None)
     receiver.links[camera] = receiver.runs[camera, link.boot_id] = link
     return link

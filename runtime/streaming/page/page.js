@@ -4,7 +4,7 @@ import { Scene } from "./scene.js";
 import { Tiles } from "./tiles.js";
 
 const QUIET_MS = 3000, RETRY_MS = 500, RETRY_MOST_MS = 4000;
-const CAUSES = { first: "the first", better: "refined", moved: "after a camera moved", again: "found again", resumed: "from before the restart", known: "as recorded" };
+const CAUSES = { first: "the first", better: "refined", moved: "after a camera moved", again: "calibrated again", resumed: "from before the restart", known: "as recorded" };
 const SCALES = { height: "the athlete's height", bone: "a bone", distance: "a camera distance", adult: "an adult's usual height" };
 const $ = (id) => document.getElementById(id);
 const scene = new Scene($("skeleton")), tiles = new Tiles($("tiles"));
@@ -56,19 +56,19 @@ function setText(id, text, kind = "") {
 
 function showProvenance(skeleton) {
   const chip = $("provenance"), views = skeleton.views.length;
-  chip.textContent = skeleton.measured ? `measured by ${views} cameras` : `predicted · ${["no camera sees", "1 camera sees"][views] ?? `${views} cameras see`} the skier`;
+  chip.textContent = skeleton.measured ? `measured by ${views} cameras` : `predicted · ${["no camera sees", "1 camera sees"][views] ?? `${views} cameras see`} the person`;
   chip.classList.toggle("predicted", !skeleton.measured);
   const world = skeleton.frame_of_reference === "world";
   $("trail-choice").hidden = !world;
-  $("metres").textContent = world ? `metres by ${SCALES[skeleton.scale_source] ?? skeleton.scale_source}` : "body scale 1 · no metres yet";
+  $("metres").textContent = world ? `metres by ${SCALES[skeleton.scale_source] ?? skeleton.scale_source}` : "unit scale";
   $("hint").hidden = world;
-  setText("scale", world ? SCALES[skeleton.scale_source] ?? skeleton.scale_source : "body scale 1");
+  setText("scale", world ? SCALES[skeleton.scale_source] ?? skeleton.scale_source : "unit scale");
 }
 
 function showWorld(world) {
   const found = world?.calibration > 0;
   scene.rig.misfit = found ? world.misfit ?? {} : {};
-  setText("rig", !world ? "not sought" : found ? `no. ${world.calibration} · ${CAUSES[world.cause] ?? world.cause} · ${world.instants} instants` : `not found yet: ${world.waiting_for}`, found ? "" : "warn");
+  setText("rig", !world ? "off" : found ? `no. ${world.calibration} · ${CAUSES[world.cause] ?? world.cause} · ${world.instants} instants` : `none yet: ${world.waiting_for}`, found ? "" : "warn");
   const worst = Object.entries(scene.rig.misfit).sort((a, b) => b[1] - a[1])[0];
   setText("misfit", worst ? `${(100 * worst[1]).toFixed(1)} % (${worst[0]})` : null);
   const moved = world?.moved ?? [];
@@ -147,7 +147,7 @@ function showStages(latency) {
   }));
 }
 
-// By the button; a full disk stops recording as well, and only it lets it go on.
+// Paused by the button. A full disk halts recording too; then it continues when there is space.
 const isPaused = () => "pause" in (page.halted ?? {});
 
 function showRecord() {
@@ -156,7 +156,7 @@ function showRecord() {
   button.setAttribute("aria-pressed", String(on));
   const label = on ? "Stop recording" : page.halted === null || isPaused() ? "Record" : "Waiting for the disk";
   button.lastElementChild.textContent = requested === null ? label : requested ? "Starting…" : "Stopping…";
-  button.title = on || isPaused() ? "" : "Recording goes on by itself; click to pause it";
+  button.title = on || isPaused() ? "" : "Recording continues when the disk has space; click to pause";
   const state = on ? "recording" : reasons.join(", ") || "not recorded";
   setText("recording", page.recording === null ? null : state, on ? "good" : reasons.length && !isPaused() ? "bad" : "");
 }

@@ -1,9 +1,9 @@
-// The cameras in their places: a frustum each, coloured by its reprojection error.
+// The rig: a frustum for each camera, coloured by its reprojection error.
 
 import { colour } from "./scene.js";
 
 const GOOD = [74, 222, 128], FAIR = [250, 204, 21], MOVED = [255, 93, 93];
-const FAIR_SHARE = 0.025; // of the person's size in the picture, between picture and world
+const FAIR_SHARE = 0.025; // reprojection error as a share of the person's extent; a guess, not measured
 
 export class Rig {
   constructor() {
@@ -24,7 +24,7 @@ export class Rig {
     return (this.misfit[camera.name] ?? 0) > FAIR_SHARE ? FAIR : GOOD;
   }
 
-  // Corners of the picture at a depth, and the lens, in the world.
+  // Corners of the picture at a depth, in the world frame.
   corners({ centre, view_from_world: rows, focal_px: focal, image_px: [width, height] }, depth) {
     return [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([x, y]) => {
       const local = [(x * width * depth) / (2 * focal), (y * height * depth) / (2 * focal), depth];
@@ -58,12 +58,12 @@ export class Rig {
       line(corner, picture[(i + 1) % 4], 2, colour(tint, 0.95));
       line(eye, corner, 1.3, colour(tint, 0.6));
     });
-    line(picture[0], picture[1], 3.4, colour(tint, 1)); // which edge is up
+    line(picture[0], picture[1], 3.4, colour(tint, 1)); // the upper edge
     context.fillStyle = colour(tint);
     context.beginPath(); context.arc(eye.x, eye.y, 3.6 * ratio, 0, 2 * Math.PI); context.fill();
   }
 
-  // Moved cameras first, then the nearest; a name moves to where no other is, or is left out.
+  // Moved cameras first, then the nearest; a name that overlaps others moves, or is left out.
   drawNames(scene, nearest) {
     const { context, ratio, canvas } = scene, inset = scene.inset();
     context.font = `600 ${13 * ratio}px system-ui, sans-serif`;

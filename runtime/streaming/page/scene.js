@@ -1,16 +1,16 @@
-// The 3D scene on a canvas: an orbit view over a ground grid, z up; with the cameras, the body again in a corner.
+// The 3D scene on a canvas: an orbit view over a ground grid, z up; with a calibration also the rig, and the body alone in a corner.
 
 import { Rig } from "./rig.js";
 
 const LEFT = [255, 174, 66], RIGHT = [57, 198, 255], MIDDLE = [240, 244, 248];
-const TURN_PER_S = 0.25; // while nobody drags
-const FOLLOW_S = 0.045; // how soon the drawn joints reach those received
-const TRAIL = 600;
+const TURN_PER_S = 0.25; // rad/s, while not dragged
+const FOLLOW_S = 0.045; // time constant with which the drawn joints follow the received ones
+const TRAIL = 600; // positions
 const INSET = { width: 0.25, height: 0.52 }; // of the canvas, for the body alone
 const CLOSE = { perspective: 4.2, pitch: 0 }, WIDE = { perspective: 2.4, pitch: 0.22 };
 
-// Rows that turn a frame with the named axis up into one with z up, without mirroring it.
-const UPRIGHT = {
+// Rotations from a frame with the named axis up to one with z up.
+const Z_UP_ROTATIONS = {
   "+x": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
   "-x": [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
   "+y": [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
@@ -60,7 +60,7 @@ export class Scene {
 
   set(skeleton) {
     const world = skeleton.frame_of_reference === "world";
-    const rows = UPRIGHT[world ? "+z" : this.about?.up] ?? UPRIGHT["+z"];
+    const rows = Z_UP_ROTATIONS[world ? "+z" : this.about?.up] ?? Z_UP_ROTATIONS["+z"];
     const joints = skeleton.joints.map((p) => rows.map((row) => row[0] * p[0] + row[1] * p[1] + row[2] * p[2]));
     if (this.skeleton?.frame_of_reference !== skeleton.frame_of_reference || this.joints?.length !== joints.length) {
       this.forget();
@@ -126,7 +126,7 @@ export class Scene {
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     this.ratio = ratio;
     const edge = (side) => ratio * canvas.parentElement.querySelector(`.edge.${side}`).offsetHeight;
-    this.margin = { top: edge("top"), bottom: edge("bottom") }; // where the page's own chips are
+    this.margin = { top: edge("top"), bottom: edge("bottom") }; // space of the labels at the edges
   }
 
   follow(elapsed) {
@@ -136,7 +136,7 @@ export class Scene {
     const middle = [0, 1, 2].map((axis) => this.joints.reduce((sum, p) => sum + p[axis], 0) / this.joints.length);
     const reach = Math.max(...this.joints.map((p) => Math.hypot(...p.map((v, axis) => v - middle[axis]))));
     const ground = Math.min(...this.goal.map((p) => p[2]));
-    // In the world a skier covers metres in a blink: there the view stays on the body, else it is calm.
+    // In the world frame a fast person is followed at once; in the canonical frame smoothly.
     const calm = this.skeleton.frame_of_reference === "world" ? 1 : ease(0.35);
     this.middle = this.reach === null ? middle : mix(this.middle, middle, calm);
     this.reach = this.reach === null ? reach : this.reach + (reach - this.reach) * ease(1.5);
@@ -153,7 +153,7 @@ export class Scene {
     return { x: lens.left + lens.width / 2 + scale * across, y: lens.top + lens.height * lens.level - scale * height, depth, scale };
   }
 
-  // Look at a part of the world, through a part of the canvas.
+  // Set the view: a part of the world in a part of the canvas.
   look(lens) {
     this.lens = lens;
     this.distance = lens.reach * lens.perspective;
@@ -276,7 +276,7 @@ export class Scene {
 
   drawBone({ a, b, opacity, tint, depth }) {
     const { context } = this, width = Math.max(0.062 * this.reach * (this.focal / depth), 2.4 * this.ratio);
-    // Further away is darker; the light edge gives the limb its roundness.
+    // Farther bones are darker; the light line in the middle makes them look round.
     const near = Math.min(1, Math.max(0.45, 0.78 - (depth - this.distance) / (2.6 * this.lens.reach)));
     const shaded = tint.map((value) => Math.round(value * near));
     for (const [share, style] of [[1.35, colour([6, 10, 14], 0.75 * opacity)], [1, colour(shaded, opacity)],

@@ -1,4 +1,4 @@
-// Camera tiles: the camera's own JPEG, the 2D pose of that very picture drawn over it, and its figures.
+// Camera tiles: the camera's JPEG with the 2D pose of the same picture, and its figures.
 
 import { colour, sideOf } from "./scene.js";
 
@@ -64,7 +64,7 @@ export class Tiles {
       tile.shownAt = performance.now();
       this.pictures += 1;
     } catch {
-      this.broken += 1; // not a JPEG a browser can read; the tile keeps its last picture
+      this.broken += 1; // not a readable JPEG; the tile keeps its last picture
     }
     tile.busy = false;
   }
@@ -72,7 +72,7 @@ export class Tiles {
   overlay(canvas, { keypoints_px: keypoints, confidence, joint_set: set }) {
     if (!keypoints || !this.about) return;
     const context = canvas.getContext("2d");
-    const unit = (0.75 * canvas.width) / Math.max(1, canvas.clientWidth); // as thick on a small tile
+    const unit = (0.75 * canvas.width) / Math.max(1, canvas.clientWidth); // same width on small tiles
     const named = set === this.about.joint_set;
     const tint = (i) => sideOf(named ? this.about.joints[i] : "");
     let drawn = 0;

@@ -9,7 +9,7 @@ import simplejpeg
 
 from cvsf.messages import Frame
 from runtime.bench.hub import _report, _thread_times, measure
-from runtime.ingest.camera_connection import meet
+from runtime.ingest.camera_connection import open_link
 from tests.support.material import make_frame
 
 OTHERS = {"decode", "decode alone", "detect", "pose", "lift", "exposure_to_skeleton"}
@@ -30,7 +30,7 @@ def small_film(instants: int) -> list[dict[str, Frame]]:
 
 
 def test_a_frames_camera_is_reported_as_a_hub_takes_it() -> None:
-    link = meet(b"", _report(make_frame("cam3", 7)), None)
+    link = open_link(b"", _report(make_frame("cam3", 7)), None)
     assert (link.camera, link.boot_id) == ("cam3", "bench")
     assert (link.width_px, link.height_px) == (640, 480)
     assert not link.lossless

@@ -13,7 +13,7 @@ from runtime.ingest.camera_connection import (
     Link,
     OnDisk,
     found_on_disk,
-    meet,
+    open_link,
     read_report,
     whole,
 )
@@ -22,13 +22,13 @@ from tests.support.receivers import node_report
 
 
 def test_frames_wait_for_those_before_them_to_be_on_disk() -> None:
-    link = meet(b"", node_report(), None)
+    link = open_link(b"", node_report(), None)
     for seq, fate in enumerate([NOT_KEPT, RECORDED, "wrong size", RECORDED]):
         link.take_in(seq, fate)
-    link.settle()
+    link.count_fates()
     assert link.durable == 0
     link.store(1)
-    link.settle()
+    link.count_fates()
     assert (link.durable, dict(link.fates)) == (2, {NOT_KEPT: 1, RECORDED: 1, "wrong size": 1})
 
 
@@ -74,7 +74,7 @@ def test_what_a_session_holds_is_summed_over_its_segments() -> None:
 )
 def test_a_camera_with_impossible_values_in_its_report_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each has a sentence of its own
-        meet(b"", node_report(**changes), None)
+        open_link(b"", node_report(**changes), None)
 
 
 def test_a_report_is_counted_and_what_it_leaves_out_is_nothing() -> None:

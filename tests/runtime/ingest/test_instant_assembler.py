@@ -24,7 +24,7 @@ class Desk:
 
     def join(self, camera: str, *, pace: str = "live", in_step: bool = False) -> Link:
         link = connect(self.receiver, camera, pace=pace, in_step=in_step)
-        link.heard_s += 3600  # however slow the machine is
+        link.last_message_s += 3600  # however slow the machine is
         return link
 
     def give(self, camera: str, seq: int, trigger: int | None = None) -> None:
@@ -44,7 +44,7 @@ def test_a_live_instant_goes_out_with_the_last_camera_that_is_alive(receiver: Re
     desk = Desk(receiver, 3)
     for camera in ("cam0", "cam1"):
         desk.join(camera)
-    desk.join("silent").heard_s -= 7200
+    desk.join("silent").last_message_s -= 7200
     desk.give("cam0", 0)
     assert desk.groups() == []
     assert desk.assembler.expire(receiver) is True

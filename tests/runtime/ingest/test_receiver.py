@@ -129,8 +129,8 @@ def test_garbage_from_unknown_senders_is_counted_and_a_camera_is_received_after_
             stranger.send(pack({"x" * 200: list(range(60))}) * 30)
             # the raw bytes may look like messages of an old protocol: those are counted too, and
             # may make up the number before the last of the stranger's have come
-            garbage = hub.receiver.garbage
-            assert until(lambda: garbage.total() >= 56 and garbage["wrong schema"] >= 1)
+            rejected = hub.receiver.rejected
+            assert until(lambda: rejected.total() >= 56 and rejected["wrong schema"] >= 1)
         sender = Sender(f"tcp://127.0.0.1:{port}", identity(), ring_mb=16, lossless=False)
         sender.put(frame(0))
         assert until(lambda: len(hub.frames) == 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvsf.engine.engine import load_engine
-from runtime.lifting.label_free_metrics import LEAST, Measured, Window, measured, whole_views
+from runtime.lifting.label_free_metrics import LEAST, Measured, Window, complete_views, measured
 from tests.support.engines import tiny
 from tests.support.material import random_pose
 
@@ -14,7 +14,7 @@ from tests.support.material import random_pose
 def test_only_views_that_see_the_whole_person_count() -> None:
     pose = random_pose(np.random.default_rng(0))
     pose.confidence[0, :5] = 0.1
-    assert whole_views(pose) == [1, 2]
+    assert complete_views(pose) == [1, 2]
 
 
 def one(agreement: float, reprojection: float = 0.1) -> Measured:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.lifting.malloc import apart, give_back
+from runtime.lifting.malloc import separate_pages, trim
 
 MIB = 1 << 20
 
@@ -69,12 +69,12 @@ def resident() -> int:
 def test_a_large_block_has_pages_of_its_own_while_an_engine_loads_only(
     libc: Libc,
 ) -> None:
-    with apart():
+    with separate_pages():
         pass
     before = libc.mapped()
     libc.take(24 * MIB)
     assert libc.mapped() == before
-    with apart():
+    with separate_pages():
         for _ in range(64):  # what earlier tests freed is filled up first
             if libc.mapped() == before:
                 libc.take(24 * MIB)
@@ -89,7 +89,7 @@ def test_a_large_block_has_pages_of_its_own_while_an_engine_loads_only(
 
 
 def test_the_usual_setting_is_restored_after_a_failed_load(libc: Libc) -> None:
-    with pytest.raises(RuntimeError), apart():
+    with pytest.raises(RuntimeError), separate_pages():
         raise RuntimeError
     before = libc.mapped()
     libc.take(24 * MIB)
@@ -97,7 +97,7 @@ def test_the_usual_setting_is_restored_after_a_failed_load(libc: Libc) -> None:
 
 
 def test_memory_of_closed_engines_is_returned_to_the_system(libc: Libc) -> None:
-    with apart():
+    with separate_pages():
         pass  # from here on blocks of 3 MiB lie together, and a freed one stays for later
     blocks = [libc.take(3 * MIB) for _ in range(20)]
     for block in blocks:
@@ -106,5 +106,5 @@ def test_memory_of_closed_engines_is_returned_to_the_system(libc: Libc) -> None:
     held = resident()
     for block in blocks:
         libc.free(block)
-    give_back()
+    trim()
     assert held - resident() > 48 * MIB

@@ -25,7 +25,7 @@ def registry(tmp_path: Path) -> Registry:
     spreads = {"good": 0.2, "bad": 0.9, "better": 0.1}
     for day, (id, spread) in enumerate(spreads.items(), 24):
         created = f"2026-11-{day}T02:00:00+00:00"
-        registry.take_in(tiny(tmp_path / id, id, spread=spread, created=created))
+        registry.add(tiny(tmp_path / id, id, spread=spread, created=created))
     registry.promote("good", "for a test")
     return registry
 
@@ -42,9 +42,9 @@ class Hub:
 
     def instant(self) -> None:
         if before := self.hot_swap.take(calm=True):
-            self.shadow.change(before)
+            self.shadow.engine_swapped(before)
         pose = random_pose(self.random)
-        self.shadow.see(pose, self.hot_swap.engine.lift(pose))
+        self.shadow.add(pose, self.hot_swap.engine.lift(pose))
         time.sleep(0.002)
 
     def until(self, happened: Callable[[], bool]) -> bool:

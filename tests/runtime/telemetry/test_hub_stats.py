@@ -16,7 +16,7 @@ from tests.support.receivers import connect
 
 def joined(receiver: Receiver, camera: str, report: Report | None = None) -> Link:
     link = connect(receiver, camera)
-    link.heard_s += 3600  # however slow the machine is
+    link.last_message_s += 3600  # however slow the machine is
     if report:
         link.report = report
     return link
@@ -62,7 +62,7 @@ def test_every_exposure_is_recorded_not_kept_dropped_or_in_the_ring(receiver: Re
 def test_a_camera_is_live_lost_silent_stopped_or_ended(receiver: Receiver) -> None:
     joined(receiver, "live")
     joined(receiver, "lost", Report(state="lost"))
-    joined(receiver, "silent").heard_s -= 7200
+    joined(receiver, "silent").last_message_s -= 7200
     joined(receiver, "stopped").gone = True
     ended = joined(receiver, "ended")
     ended.gone = ended.ended = True

@@ -63,7 +63,7 @@ def test_a_duration_is_written_in_the_units_that_people_use() -> None:
 
 def test_without_a_calibration_the_sentence_names_what_is_missing() -> None:
     said = world_sentence(WorldState(calibration=0, waiting_for="movement"))
-    assert str(said) == "cameras not found yet: movement"
+    assert str(said) == "no calibration yet: movement"
 
 
 @pytest.mark.parametrize(
