@@ -1,7 +1,7 @@
-"""`cvsf hub`.
+"""`cvsf hub`: the command that runs a hub.
 
-Refuses with a sentence before the first frame; seals the session on SIGTERM, SIGINT or when its
-lifeline closes.
+It refuses before the first frame; it seals the session on SIGTERM, SIGINT or when its lifeline
+closes.
 """
 
 import logging
@@ -49,7 +49,7 @@ def hub(
     cameras: Annotated[
         Path | None,
         typer.Option(
-            help="Cameras known already: a session, or its cameras.json; none are sought."
+            help="Known calibration: a session, or its cameras.json; no online calibration."
         ),
     ] = None,
     headless: Annotated[
@@ -64,17 +64,17 @@ def hub(
     """Run a hub; its last line of standard output under --headless is the final stats."""
     settings = load_hub_config(config, given)
     known = known_cameras(cameras) if cameras else None
-    from runtime.hub import Hub, load_networks  # once nothing cheap is left to refuse
+    from runtime.hub import Hub, load_networks  # after all refusals that need no networks
 
     folder = data_folder(data)
-    place, stop = session or session_folder(folder, name), threading.Event()
+    session_path, stop = session or session_folder(folder, name), threading.Event()
     if lifeline:
         stop_with_parent(stop, relay)
     networks = load_networks(settings, folder, offline=offline)
-    stop_on_signal(stop)  # until here there is nothing to end well
-    story = Hub(
+    stop_on_signal(stop)  # before this, there is nothing to close
+    hub_process = Hub(
         settings,
-        place,
+        session_path,
         networks,
         cams=cams,
         anchor_ns=anchor_ns if anchor_ns is not None else time.time_ns() - time.monotonic_ns(),
@@ -85,11 +85,11 @@ def hub(
         target=recover_all, args=(folder / "sessions",), name="recover", daemon=True
     ).start()
     if ready_fd is not None:
-        with suppress(BrokenPipeError):  # its starter has died; the lifeline ends this process
+        with suppress(BrokenPipeError):  # the supervisor has ended; the lifeline ends this process
             os.write(ready_fd, b"\n")
         os.close(ready_fd)
     has_table = not headless and sys.stdout.isatty()
-    final = story.run(stop, headless=not has_table)
+    final = hub_process.run(stop, headless=not has_table)
     if final.cameras and has_table:
         Console().print(summary(final))
     elif final.cameras:
@@ -100,7 +100,7 @@ def hub(
 
 
 def _end_with_thread(trouble: threading.ExceptHookArgs) -> None:
-    """End: a hub that lost a thread is worse than none, and its starter restarts it."""
+    """End the hub when a thread has failed, so that the supervisor restarts it."""
     name = trouble.thread.name if trouble.thread else "?"
     log.critical(
         "thread failed, the hub ends", extra={"thread_name": name}, exc_info=trouble.exc_value

@@ -1,7 +1,6 @@
 """The hub: receive -> synchronise -> detect -> lift -> stream, record; until asked to stop.
 
-Every instant that is looked at leaves a record of which frames it was, so that it can be played
-again.
+Every processed instant is recorded with the numbers of its frames, so that it can be replayed.
 """
 
 import logging
@@ -48,14 +47,14 @@ _USUAL_BYTES_S = 1.5e6  # of a camera, for the first estimate of the free record
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What takes seconds to load, and can be refused: the detector and the lifter's engine."""
+    """The networks, which take seconds to load: the detector, and the engine with its hot swap."""
 
     detector: Detector
     hot_swap: HotSwap
 
 
 def load_networks(config: HubConfig, data: Path, *, offline: bool) -> Networks:
-    """The networks that the settings name; a Refusal says which cannot be used, and why."""
+    """The networks of the settings; a Refusal names one that cannot be used, with the reason."""
     bundle = load_bundle(config.detector or DEFAULT, data, offline)
     plans = data / "plans"
     return Networks(
@@ -125,7 +124,7 @@ class Hub:
     # on the main thread
 
     def run(self, stop: threading.Event, *, headless: bool) -> Stats:
-        """Work until `stop`, showing the stats each second; the last stats."""
+        """Process instants until `stop`, with stats each second; the last stats."""
         self.receiver.start()
         self.hot_swap.start()
         self.detector.build_plans_in_background()
@@ -146,7 +145,7 @@ class Hub:
         return self.finish()
 
     def _log_ready(self) -> None:
-        """Where the run goes and how long the disk lasts, while it is still time to make room."""
+        """Log where the session is written and how long the disk lasts."""
         left_s = self.recorder.free_recording_s(max(self.cams, 1) * _USUAL_BYTES_S)
         log.info(
             "hub ready",
@@ -255,7 +254,7 @@ class Hub:
             self.recorder.pause()
 
     def finish(self) -> Stats:
-        """Process what waits if it must not be lost, then seal everything; the last stats."""
+        """Process waiting instants of lossless sources, then seal the session; the last stats."""
         self.receiver.refuse_frames()
         while group := self.queue.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):

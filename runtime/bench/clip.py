@@ -1,8 +1,8 @@
-"""`cvsf bench clip`: a filmed clip through the whole product, scored by a calibration.
+"""`cvsf bench clip`: a clip through the whole product, scored by a calibration.
 
 The folder holds videos, `cameras.json` (K, R, t_mm per camera) and
 `movenet_2d_and_triangulated.npz` (`tri3d_mm`, COCO-17, the calibrated triangulation of one
-detector's keypoints: a pseudo ground truth); both are hidden from the product.
+detector's keypoints: a pseudo ground truth); the product does not get them.
 """
 
 import json
@@ -95,7 +95,7 @@ def _followed(
     local: Float[npt.NDArray[np.floating[Any]], "N V J 3"],
     cameras: list[dict[str, Any]],
 ) -> float:
-    """Share of pictures where the box of the detected joints holds the projected mid-hip."""
+    """Share of pictures whose box of detected keypoints contains the projected mid-hip."""
     held = []
     for n, pose in enumerate(poses):
         for view, camera in enumerate(cameras):

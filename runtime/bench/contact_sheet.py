@@ -1,6 +1,6 @@
-"""A contact sheet of a session: its pictures with the 2D pose on them, and the skeleton beside.
+"""A contact sheet of a session: pictures with the 2D pose, and skeletons beside them.
 
-It shows what was recorded, nothing recomputed.
+Everything is as recorded.
 """
 
 from collections.abc import Sequence

@@ -28,10 +28,10 @@ from cvsf.wire import envelope, node_socket
 from runtime.bench.harness import free_ports, run_capture
 from runtime.hub import Hub, load_networks
 
-_PERIOD_NS = 100_000_000  # of the film: a rate that two cores render in this size
+_PERIOD_NS = 100_000_000  # of the simulated run: a rate that two cores can render in this size
 _VIEWS, _SIZE, _WARM_UP = 4, (1280, 720), 20
 _OTHERS = {"decode", "decode alone", "detect", "pose", "lift", "exposure_to_skeleton"}
-"""Stages that are not the hub's own: the decoder, the networks, and the way there."""
+"""Stages that are not the hub's own: decoder, networks, and transfer."""
 
 
 def bench_hub(
@@ -40,7 +40,7 @@ def bench_hub(
 ) -> None:
     """Measure the hub's own time against the decoder's, four views of 1280x720."""
     with tempfile.TemporaryDirectory() as folder:
-        pictures = film(Path(folder))
+        pictures = simulated_frames(Path(folder))
         result = measure(pictures, instants, Path(folder))
     if as_json:
         typer.echo(json.dumps(result))
@@ -55,11 +55,11 @@ def bench_hub(
     Console().print(f"own over decode: p50 {ratio['p50']:.2f}, p95 {ratio['p95']:.2f}")
 
 
-def film(data: Path) -> list[dict[str, Frame]]:
+def simulated_frames(data: Path) -> list[dict[str, Frame]]:
     """The frames of a short simulated run, by instant."""
-    words = ["--cams", str(_VIEWS), "--source", "sim", "--seed", "1000003", "--duration", "5"]
-    words += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", str(10**9 // _PERIOD_NS)]
-    reader = SessionReader(run_capture(words, data).session)
+    arguments = ["--cams", str(_VIEWS), "--source", "sim", "--seed", "1000003", "--duration", "5"]
+    arguments += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", str(10**9 // _PERIOD_NS)]
+    reader = SessionReader(run_capture(arguments, data).session)
     frames = {(f.camera, f.boot_id, f.seq): f for f in reader.frames()}
     return [
         {camera: frames[(camera, *source)] for camera, source in instant.frames.items()}
@@ -119,26 +119,26 @@ def _feed(
     for frame in pictures[0].values():
         node.send(pack(_report(frame)))
     while len(hub.receiver.links) < _VIEWS:
-        time.sleep(0.01)  # a frame before its camera's report would be left to the resend
+        time.sleep(0.01)  # a frame before its camera's report would be rejected
     rows = []
-    # as if filmed before, at the film's own rate: nothing comes from the future
-    begun_ns = time.monotonic_ns() - (_WARM_UP + instants) * _PERIOD_NS
+    # times in the past, so that no frame is ahead of the clock
+    start_ns = time.monotonic_ns() - (_WARM_UP + instants) * _PERIOD_NS
     # forwards and backwards, so that the skier never jumps
     order = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
     for k in range(_WARM_UP + instants):
-        shown = pictures[order[k % len(order)]]
+        frames = pictures[order[k % len(order)]]
         started = _thread_times()
-        for frame in shown.values():
-            sent = replace(frame, boot_id="bench", seq=k, t_ns=begun_ns + k * _PERIOD_NS)
+        for frame in frames.values():
+            sent = replace(frame, boot_id="bench", seq=k, t_ns=start_ns + k * _PERIOD_NS)
             node.send_multipart([pack(to_header(sent) | {"after": k - 1}), sent.jpeg])
         group = hub.queue.get(5.0)
         assert group is not None, "the hub formed no instant"
         hub.process(group)
         row = dict(hub.stages.last)
-        begun = time.perf_counter()
-        for frame in shown.values():
+        start_s = time.perf_counter()
+        for frame in frames.values():
             simplejpeg.decode_jpeg(frame.jpeg, "BGR")
-        row["decode alone"] = (time.perf_counter() - begun) * 1e3
+        row["decode alone"] = (time.perf_counter() - start_s) * 1e3
         done = _thread_times()
         for stage, thread in (("receive", "receive"), ("write", "record"), ("sync", "record-sync")):
             row[stage] = (done.get(thread, 0.0) - started.get(thread, 0.0)) * 1e3

@@ -1,8 +1,8 @@
-"""`cvsf bench live`: the hub finds its cameras by itself, on simulated skiers that no training
-has seen.
+"""`cvsf bench live`: online calibration of the cameras, on simulated skiers that were not used in
+training.
 
 Each seed is one run of `cvsf-capture`: the skier moves, one camera is knocked, then camera after
-camera is unplugged until one is left. The truth is joined afterwards by the exposure stamps.
+camera is unplugged until one is left. The ground truth is joined afterwards by the exposure stamps.
 """
 
 import json
@@ -79,7 +79,7 @@ def _run(seed: int, cams: int, folder: Path) -> dict[str, Any]:
 
 
 def _unplug(running: Running, cameras: list[str], after_s: float) -> None:
-    """Stop one camera's process after the other, and let all go on once one was alone."""
+    """Stop one camera's process after the other until one is left; then continue all."""
     running.wait_for(lambda lines: bool(lines) and lines[-1]["instants"] > 0)
     time.sleep(after_s)
     stopped = []
@@ -116,7 +116,7 @@ def _scored(done: CaptureRun, truth_file: Path, knocked: str) -> dict[str, Any]:
 
 
 def _pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Times are of the worst run, all else is the mean."""
+    """Times of the worst run, and means of all other figures."""
     kept = ("seed", "knocked", "place_ms")
     names = [name for name in runs[0] if name not in kept]
     return {

@@ -1,7 +1,7 @@
 """A long session from a short simulated run: its instants forwards, backwards and forwards again.
 
-Playing it needs little work, so that a bench on a small machine measures the hub alone. It
-holds no cameras, so that skeletons stay at unit scale.
+Playing it takes little processor time, so that a bench on a small machine measures the hub alone.
+It has no calibration, so skeletons stay at unit scale.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from cvsf.session.writer import SessionWriter
 from cvsf.system.errors import Refusal
 from runtime.bench.harness import run_capture
 
-_FILMED_S = 10
+_RECORDED_S = 10
 _SYNC_EVERY = 300  # instants; a guess, not measured
 _FIRST_NS = 10**15
 
@@ -21,13 +21,13 @@ _FIRST_NS = 10**15
 def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> Path:
     """A session of a simulated skier with that many views, rate and length."""
     words = ["--cams", str(views), "--source", "sim", "--seed", "1000003", "--size", size]
-    words += ["--fps", str(fps), "--duration", str(_FILMED_S)]
-    filmed = SessionReader(run_capture(words, data).session)
-    pictures = _pictures(filmed, views)
+    words += ["--fps", str(fps), "--duration", str(_RECORDED_S)]
+    recorded = SessionReader(run_capture(words, data).session)
+    pictures = _pictures(recorded, views)
     if len(pictures) < fps:
         raise Refusal(
             f"the simulated run gave {len(pictures)} pictures of all views, expected "
-            f"{_FILMED_S * fps}; the machine is overloaded"
+            f"{_RECORDED_S * fps}; the machine is overloaded"
         )
     there_and_back = pictures + pictures[-2:0:-1]
     writer = SessionWriter(data / "sessions" / "repeated", joint_set="h36m-16")
@@ -50,10 +50,10 @@ def index_of(t_ns: int, fps: int) -> int:
     return round((t_ns - _FIRST_NS) * fps / 1e9)
 
 
-def _pictures(filmed: SessionReader, views: int) -> list[dict[str, Frame]]:
+def _pictures(recorded: SessionReader, views: int) -> list[dict[str, Frame]]:
     """By exposure number: what was rendered, also where the hub dropped it."""
     found: dict[int, dict[str, Frame]] = {}
-    for frame in filmed.frames():
+    for frame in recorded.frames():
         found.setdefault(frame.seq, {})[frame.camera] = frame
     return [found[seq] for seq in sorted(found) if len(found[seq]) == views]
 

@@ -33,7 +33,7 @@ def bench_replay(
         played = _skeletons(run_capture(words, Path(folder)).session)
     if not recorded:
         raise Refusal(
-            f"{session} holds no skeleton to compare with; record one with somebody in view"
+            f"{session} holds no skeleton to compare with; record one with a person in view"
         )
     both = sorted(set(recorded) & set(played))
     differences = [float(np.abs(recorded[t].joints - played[t].joints).max()) for t in both]
@@ -46,7 +46,7 @@ def bench_replay(
         typer.echo(json.dumps(result))
     else:
         typer.echo(
-            f"{len(both)} skeletons compared, {result['instants_missing']} without a partner; "
+            f"{len(both)} skeletons compared, {result['instants_missing']} in only one of them; "
             f"largest difference {result['max_difference']:.2e} of unit scale"
         )
 

@@ -1,6 +1,6 @@
 """A session's world skeletons against the truth, after one rigid alignment of the whole session.
 
-No scale is fitted: a wrong metre is an error. Predicted skeletons are scored apart.
+No scale is fitted: a wrong metre is an error. Predicted skeletons are scored separately.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,10 @@ class ScoredSession:
     poses: list[MultiviewPose]
     skeletons: list[Skeleton | None]
     truth: GroundTruth
-    in_view: Bool[npt.NDArray[np.bool_], "N V"]  # the person is really in its picture
-    moved: Bool[npt.NDArray[np.bool_], "N V"]  # the camera no longer looks as at its first exposure
+    in_view: Bool[npt.NDArray[np.bool_], "N V"]  # the person is in its picture
+    moved: Bool[
+        npt.NDArray[np.bool_], "N V"
+    ]  # its rotation differs from that of its first exposure
     limit_mm: Float[Real, "N J 3"]  # triangulated with the true cameras
 
     @property
@@ -74,7 +76,7 @@ def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
     assert truth.rig is not None
     rotations, cameras = truth.rig.view_from_world, truth.rig.cameras
     first = rotations[exposed.argmax(0), range(len(cameras))]
-    alike = np.einsum("nvij,vij->nv", rotations, first)
+    trace = np.einsum("nvij,vij->nv", rotations, first)
     keypoints, confidence = (np.zeros((len(poses), len(cameras), len(H36M_16), n)) for n in (2, 1))
     for n, pose in enumerate(poses):
         views = [cameras.index(camera) for camera in pose.cameras]
@@ -86,7 +88,7 @@ def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
         skeletons=[skeletons.get(pose.instant) for pose in poses],
         truth=truth,
         in_view=in_view & exposed,
-        moved=exposed & (alike < 3 - 1e-6),
+        moved=exposed & (trace < 3 - 1e-6),
         limit_mm=np.asarray(limit_mm, float),
     )
 
@@ -98,15 +100,15 @@ def score_world(session: ScoredSession) -> dict[str, float]:
     into = align_known(found.reshape(-1, 3), truth.reshape(-1, 3))
     aligned = into.apply(found)
     travelled = float(np.linalg.norm(np.diff(truth[:, 0], axis=0), axis=-1).sum())
-    off = np.linalg.norm(aligned[:, 0] - truth[:, 0], axis=-1)
+    error = np.linalg.norm(aligned[:, 0] - truth[:, 0], axis=-1)
     up = into.R @ np.array([0.0, 0.0, 1.0])
     predicted = session.rows(measured=False)
     extrapolated = into.apply(session.joints(predicted))
     return {
         "mpjpe_mm": _mpjpe_mm(aligned, truth),
         "limit_mm": _mpjpe_mm(session.limit_mm[rows] / 1e3, truth),
-        "root_error_m": float(off.mean()),
-        "root_error_share": float(off.mean()) / max(travelled, 1e-9),
+        "root_error_m": float(error.mean()),
+        "root_error_share": float(error.mean()) / max(travelled, 1e-9),
         "travelled_m": travelled,
         "up_error_deg": float(np.degrees(np.arccos(np.clip(up[2], -1, 1)))),
         "one_view_mpjpe_mm": _mpjpe_mm(extrapolated, world[predicted]),
@@ -179,6 +181,6 @@ def align_known(points: Real, onto: Real) -> Similarity:
 
 
 def _mpjpe_mm(found: Real, truth: Real) -> Any:
-    """Root-aligned, in the mean."""
-    off = np.linalg.norm((found - found[:, :1]) - (truth - truth[:, :1]), axis=-1)
-    return float(1e3 * np.nanmean(off)) if np.isfinite(off).any() else float("nan")
+    """MPJPE in mm, root-aligned."""
+    error = np.linalg.norm((found - found[:, :1]) - (truth - truth[:, :1]), axis=-1)
+    return float(1e3 * np.nanmean(error)) if np.isfinite(error).any() else float("nan")

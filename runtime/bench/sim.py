@@ -1,4 +1,4 @@
-"""`cvsf bench sim`: 3D error of the whole product on simulated skiers that nothing was trained on.
+"""`cvsf bench sim`: 3D error of the whole product on simulated skiers not used in training.
 
 Each seed is a run of `cvsf-capture --source sim --truth`; the truth is joined to the session
 afterwards by the exposure stamps, and scores what was recorded.
@@ -22,7 +22,7 @@ from runtime.bench.harness import run_capture
 from runtime.bench.score_views import SCORED, score
 
 FIRST_UNSEEN = 1_000_000
-"""Every seed below belongs to training."""
+"""Seeds below are for training."""
 _SETTLED_S = 3.0
 """Seconds of the start that `instants_per_s` leaves out; a guess, not measured."""
 
@@ -35,7 +35,7 @@ def bench_sim(
     moving: Annotated[bool, typer.Option("--moving", help="Cameras pan and zoom.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Score the product on slopes that no training has seen."""
+    """Score the product on slopes that were not used in training."""
     chosen = unseen_seeds(seed, seeds)
     engine, runs = load_engine(), []
     for one in chosen:
@@ -81,9 +81,9 @@ def _run(
     measured = {s.instant for s in reader.skeletons() if s.measured}
     with np.load(truth_file) as file:
         rows = np.array([rows_of[pose.instant] for pose in poses])
-        shown = (file["confidence"][rows] > 0).mean(-1) > 0.5
+        in_view = (file["confidence"][rows] > 0).mean(-1) > 0.5
         errors = score(engine, reader, poses, read_ground_truth(file, rows))
-    due = [pose.instant for pose, views in zip(poses, shown, strict=True) if views.sum() > 1]
+    due = [pose.instant for pose, views in zip(poses, in_view, strict=True) if views.sum() > 1]
     steady = [line["instants_per_s"] for line in done.lines[:-1] if line["t_s"] > _SETTLED_S]
     return {
         "seed": seed,

@@ -1,5 +1,5 @@
-"""`cvsf bench swap`: what a client of four cameras at 30 frames a second loses when the lifter is
-swapped again and again, and whether invalid engines are refused meanwhile.
+"""`cvsf bench swap`: what a client loses during many hot swaps, with four cameras at 30 frames a
+second, and whether invalid engines are refused.
 
 `instants_lost` counts instants of the played session without a skeleton at the client, from the
 first promotion to the last swap; `reordered` those that came after a later one.
@@ -92,7 +92,7 @@ def bench_swap(
     swaps: Annotated[int, typer.Option(min=2, help="How often the engine is swapped.")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Exchange the engine under load, then offer what has to be refused."""
+    """Swap the engine under load, then promote invalid engines, which must be refused."""
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder), swaps)
     if as_json:
@@ -106,19 +106,19 @@ def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]
     """All figures of one run."""
     blocks = -(-swaps // _BLOCK)
     lasts_s = swaps * _SWAP_S + (blocks + 1) * quiet_s + _REFUSALS_S
-    typer.echo("filming", err=True)
-    film = repeated(data, views=_VIEWS, fps=_FPS, seconds=lasts_s, size=_SIZE)
-    words = ["--cams", str(_VIEWS), "--source", str(film), "--realtime"]
-    words += ["--detector", "sim-skier", "--record", "poses", "--duration", str(lasts_s)]
+    typer.echo("recording a session", err=True)
+    session = repeated(data, views=_VIEWS, fps=_FPS, seconds=lasts_s, size=_SIZE)
+    arguments = ["--cams", str(_VIEWS), "--source", str(session), "--realtime"]
+    arguments += ["--detector", "sim-skier", "--record", "poses", "--duration", str(lasts_s)]
     registry = Registry(data / "hub" / "models")
     pair = [registry.add(relabelled(data / name, name)).name for name in ("one", "other")]
     registry.promote(pair[0], "live before the bench")
-    with running_capture(words, data / "hub") as running:
+    with running_capture(arguments, data / "hub") as running:
         reader = Reader(running.skeletons_port)
         try:
             _wait(running, lambda: len(reader.arrivals) > 2 * _FPS)
             with _promoter(registry.models) as promote:
-                spans, rss_mb = _exchange(running, reader, promote, (pair, swaps, quiet_s))
+                spans, rss_mb = _swap_in_blocks(running, reader, promote, (pair, swaps, quiet_s))
             refused = _refuse(running, reader, registry)
             running.end()
         finally:
@@ -166,7 +166,7 @@ def _promote_ordered(orders: Any, models: Path) -> None:
             orders.send(str(refusal))
 
 
-def _exchange(
+def _swap_in_blocks(
     running: Running,
     reader: Reader,
     promote: Callable[[str, str], None],
@@ -192,7 +192,7 @@ def _exchange(
             _wait(running, partial(reader.serves, id))
         spans["swapping"].append((began, time.perf_counter()))
         typer.echo(f"{swap + 1} swaps, {resident_mb(hub):.0f} MB", err=True)
-        time.sleep(1.0)  # the last one's own trouble is none of the quiet
+        time.sleep(1.0)  # so that the last swap does not count as quiet
         quiet()
     return spans, rss_mb
 
@@ -205,23 +205,23 @@ def _refuse(running: Running, reader: Reader, registry: Registry) -> dict[str, b
         spoil(bad)
         try:
             registry.promote(bad.name, "it should be refused")
-            at_the_door = False
+            promotion_refused = False
         except Refusal:
-            at_the_door = True
+            promotion_refused = True
         put_live(registry.models, bad.name)
         _wait(running, lambda: bool(reader.trouble))
         count = len(reader.arrivals)
         time.sleep(_STAYS_S)
         after = reader.arrivals[count:]
-        goes_on = len(after) > 0 and {one.engine for one in after} == {serving}
-        refused[case] = at_the_door and goes_on
+        kept = len(after) > 0 and {one.engine for one in after} == {serving}
+        refused[case] = promotion_refused and kept
         put_live(registry.models, serving)
         _wait(running, lambda: not reader.trouble)
     return refused
 
 
 def figures(arrivals: list[Arrival], spans: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
-    """What the client noticed, with swaps and without."""
+    """The figures of the client, with swaps and without."""
     ages = {name: np.array(list(_ages(arrivals, of))) for name, of in spans.items()}
     period_s = 1 / _FPS
     worst = {name: float(np.percentile(age, _P)) for name, age in ages.items()}
@@ -263,7 +263,7 @@ def _lost(arrivals: list[Arrival], span: tuple[float, float]) -> int:
 
 
 def resident_mb(process: int) -> float:
-    """Memory of a process that is really there."""
+    """Resident memory of a process, in MB."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -274,7 +274,7 @@ def _wait(running: Running, happened: Callable[[], bool]) -> None:
     until_s = time.monotonic() + _PATIENCE_S
     while not happened():
         if running.process.poll() is not None:
-            raise Refusal("the film was over before the bench; the machine is overloaded")
+            raise Refusal("the session ended before the bench; the machine is overloaded")
         if time.monotonic() > until_s:
             raise Refusal(f"the hub did nothing for {_PATIENCE_S:.0f} s; the machine is overloaded")
         time.sleep(0.02)

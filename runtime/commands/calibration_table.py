@@ -1,7 +1,4 @@
-"""The calibrations of a recorded session as a table: which cameras held from when on.
-
-A figure without its doubt is not shown.
-"""
+"""The calibrations of a recorded session as a table."""
 
 from collections.abc import Sequence
 
@@ -11,23 +8,23 @@ from cvsf.session.calibrations import CalibrationUpdate
 from cvsf.session.reader import Manifest
 
 
-def calibrations_table(found: Sequence[CalibrationUpdate], manifest: Manifest) -> Table:
-    """Which cameras held from when on."""
+def calibrations_table(updates: Sequence[CalibrationUpdate], manifest: Manifest) -> Table:
+    """A row for each calibration: since when, why, of which cameras."""
     first = [s.first_ns for s in manifest.segments if s.first_ns is not None]
-    begun_ns = min(first, default=0)
+    start_ns = min(first, default=0)
     table = Table(box=None, pad_edge=False, title="calibrations", title_justify="left")
-    for title in ("no", "from", "why", "cameras", "instants", "focal px", "off", "metre by"):
-        table.add_column(title, justify="left" if title in ("why", "metre by") else "right")
-    for held in found:
-        rig, sure = held.calibration.rig, held.calibration.uncertainty
+    for title in ("no", "from", "why", "cameras", "instants", "focal px", "error", "scale"):
+        table.add_column(title, justify="left" if title in ("why", "scale") else "right")
+    for update in updates:
+        rig, uncertainty = update.calibration.rig, update.calibration.uncertainty
         table.add_row(
-            str(held.number),
-            f"{(held.t_ns - begun_ns) / 1e9:.1f} s",
-            " ".join([held.cause, *held.moved]),
+            str(update.number),
+            f"{(update.t_ns - start_ns) / 1e9:.1f} s",
+            " ".join([update.cause, *update.moved]),
             str(len(rig.cameras)),
-            str(held.calibration.instants),
+            str(update.calibration.instants),
             " ".join(f"{focal:.0f}" for focal in rig.focal_px.ravel()),
-            f"{max(sure.reprojection_px):.1f} px",
-            held.calibration.scale_source,
+            f"{max(uncertainty.reprojection_px):.1f} px",
+            update.calibration.scale_source,
         )
     return table

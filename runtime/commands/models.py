@@ -90,9 +90,9 @@ def _print_live(registry: Registry, as_json: bool) -> None:
 
 
 def _add(registry: Registry, name: str, as_json: bool) -> None:
-    place = registry.add(Path(name))
-    added = {"engine": place.name, "folder": str(place)}
-    typer.echo(json.dumps(added) if as_json else f"{place.name} is in {place}, not live yet")
+    folder = registry.add(Path(name))
+    added = {"engine": folder.name, "folder": str(folder)}
+    typer.echo(json.dumps(added) if as_json else f"{folder.name} is in {folder}, not live yet")
 
 
 def _list(registry: Registry, as_json: bool) -> None:

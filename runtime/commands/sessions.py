@@ -69,9 +69,9 @@ def _show(folder: Path, *, verify: bool, recover_: bool, json_: bool) -> None:
     entry = _describe(folder, manifest, verify=verify)
     found = list(calibrations(SessionReader(folder))) if manifest.sealed else []
     if json_:
-        shown = manifest.model_dump(mode="json", by_alias=True)
-        calibrated = [to_event(held) for held in found]
-        facts = {"sessions": [entry], "manifest": shown, "calibrations": calibrated}
+        manifest_map = manifest.model_dump(mode="json", by_alias=True)
+        calibrated = [to_event(update) for update in found]
+        facts = {"sessions": [entry], "manifest": manifest_map, "calibrations": calibrated}
         typer.echo(json.dumps(facts))
     else:
         console = _console()
@@ -104,7 +104,7 @@ def _find(session: Path, folder: Path) -> Path:
 
 
 def _run_name(name: str) -> str:
-    """What a session's folder is called beyond the time it began."""
+    """The name of a session's folder without its start time."""
     return name[len("2026-11-22T14-03-11Z-") :]
 
 

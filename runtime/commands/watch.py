@@ -36,7 +36,7 @@ def watch(
             "start one with cvsf-capture."
         ) from error
     except KeyboardInterrupt:
-        pass  # how a table is left
+        pass  # the usual end of a table
 
 
 def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:

@@ -289,7 +289,7 @@ def test_bench_swap_reports_the_listed_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, changed in (
-        (runtime.bench.looped_session, {"_FILMED_S": 2}),
+        (runtime.bench.looped_session, {"_RECORDED_S": 2}),
         (swap, {"_VIEWS": 2, "_FPS": 15, "_STAYS_S": 0.3, "_REFUSALS_S": 40.0}),
     ):
         for name, value in changed.items():
