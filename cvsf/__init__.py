@@ -1,4 +1,4 @@
-"""The method, and the nouns that capture, runtime and train share.
+"""The method, and the types and formats that capture, runtime and train share.
 
 Without torch: session (on disk), multiview, reconstruction, calibration (geometry), engine and
 registry (networks that run), evaluation, system. With torch: model, the mathematics of the paper.

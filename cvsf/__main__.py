@@ -1,6 +1,7 @@
 """The entry point of `cvsf`.
 
-Ctrl-C and SIGTERM end a hub and a node well from the start, so all else is loaded afterwards.
+Ctrl-C and SIGTERM end a hub or a node in order from the start: all other modules are imported
+later.
 """
 
 import sys

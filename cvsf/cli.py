@@ -1,6 +1,6 @@
-"""`cvsf`: every command but `cvsf-capture`, each named as text and imported when it is called.
+"""`cvsf`: every command but `cvsf-capture`, each imported when it is called.
 
-So `cvsf hub` never loads torch, and a command whose extra is missing reports its name.
+So `cvsf hub` does not load torch, and a command without its optional packages reports their name.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from cvsf.system.errors import Refusal
 from cvsf.system.log import start_log
 
 COMMANDS = {
-    "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one by itself."),
+    "hub": ("runtime.__main__:hub", "Frames in, skeletons out; cvsf-capture starts one."),
     "node": ("capture.node:node", "One camera; cvsf-capture starts one per camera."),
     "watch": ("runtime.commands.watch:watch", "A live table of a running hub."),
     "cameras": (
@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "promote": (
         "runtime.commands.models:promote",
-        "Make an engine live; a running hub takes it by itself.",
+        "Make an engine live; a running hub swaps to it.",
     ),
     "simulate": (
         "capture.simulator.dataset:simulate",
@@ -42,13 +42,13 @@ COMMANDS = {
     ),
     "train-morph": (
         "train.train_keypoint_adapter:train_morph",
-        "Learn how a detector's joints differ from the truth's.",
+        "Learn the offsets of a detector's joints from the ground truth's.",
     ),
     "calibrate": ("train.calibrate:calibrate", "Find the cameras of recordings from the athlete."),
     "evaluate": ("train.evaluate:evaluate", "Score a lifter on a multi-view file."),
     "nightly": (
         "train.nightly:nightly",
-        "Learn from the day's sessions; a proven better engine goes live.",
+        "Train on the day's sessions; a measurably better engine goes live.",
     ),
     "compile": (
         "train.export.compile:compile_",
@@ -58,7 +58,7 @@ COMMANDS = {
 BENCHES = {
     "sim": (
         "runtime.bench.sim:bench_sim",
-        "3D error on simulated skiers that no training has seen.",
+        "3D error on simulated skiers that were never trained on.",
     ),
     "live": (
         "runtime.bench.live:bench_live",
@@ -66,7 +66,7 @@ BENCHES = {
     ),
     "clip": (
         "runtime.bench.clip:bench_clip",
-        "3D error on a filmed clip with a calibration to score by.",
+        "3D error on a clip with a calibration for scores.",
     ),
     "replay": (
         "runtime.bench.replay:bench_replay",
@@ -74,15 +74,15 @@ BENCHES = {
     ),
     "swap": (
         "runtime.bench.swap:bench_swap",
-        "What a client notices when the lifter is swapped, and what is refused.",
+        "Effect of hot swaps on a client, and refusals of damaged engines.",
     ),
     "hub": (
         "runtime.bench.hub:bench_hub",
-        "The hub's own time an instant, against decoding its pictures.",
+        "The hub's time for an instant, over that of decoding its pictures.",
     ),
     "night": (
         "train.bench.night:bench_night",
-        "What whole nights bring on new slopes; that poisoned ones bring nothing.",
+        "Gain of whole nights on new slopes; none from spoiled sessions.",
     ),
     "engine": (
         "train.bench.engine:bench_engine",
@@ -90,7 +90,7 @@ BENCHES = {
     ),
     "fusion": (
         "train.bench.fusion:bench_fusion",
-        "What fusing the views costs in training, against the lifter itself.",
+        "Cost of cross-view fusion in training, over that of the lifter.",
     ),
 }
 EXTRA_OF = {
@@ -101,7 +101,7 @@ EXTRA_OF = {
 
 
 def _find(words: list[str]) -> tuple[str, str] | None:
-    """The words that name a command, and its target."""
+    """The name of the command, and its target."""
     if words[:1] == ["bench"] and len(words) > 1 and words[1] in BENCHES:
         return f"bench {words[1]}", BENCHES[words[1]][0]
     if words and words[0] in COMMANDS:
@@ -125,7 +125,7 @@ def _load(name: str, target: str) -> Callable[..., None]:
 def _overview() -> str:
     rows = [f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items()]
     rows += [f"  bench {name:<10}{text}" for name, (_, text) in BENCHES.items()]
-    title = "cvsf: live 3D motion capture from cameras nobody calibrated"
+    title = "cvsf: live 3D motion capture from uncalibrated cameras"
     return "\n".join([title, "", *rows, "", "  cvsf COMMAND --help describes one; cvsf --version"])
 
 

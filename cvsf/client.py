@@ -1,7 +1,7 @@
 """A hub's live output for Python programs: `for skeleton in skeletons("127.0.0.1"): ...`.
 
-The newest wins: a caller slower than the hub loses skeletons and is never behind. The connection to
-a hub that restarts is made again.
+Only the newest skeleton is kept: a slow caller loses some, and is never late. After a restart of
+the hub the connection is made again.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -14,7 +14,7 @@ from cvsf.messages import Skeleton, from_header, unpack
 from cvsf.system.processes import SKELETONS_PORT
 
 _QUEUED = 8  # messages; a guess, not measured
-_REFILL_MS = 2  # for messages behind a full queue; only a late caller waits. A guess, not measured
+_REFILL_MS = 2  # wait for more messages after a full queue; a guess, not measured
 _Message = TypeVar("_Message")
 
 

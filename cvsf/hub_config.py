@@ -23,11 +23,11 @@ HUB_FLAGS = {
     "bone": "--bone",
     "camera_distance": "--distance",
 }
-"""The settings that `cvsf hub` and `cvsf-capture` take as options too, which overrule the file."""
+"""Settings that are options of `cvsf hub` and `cvsf-capture` too; options override the file."""
 
 
 class HubConfig(BaseModel):
-    """The `[hub]` table of a configuration file; a Refusal where its scale makes no sense."""
+    """The `[hub]` table of a configuration file; Refusal if its scale is invalid."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -92,7 +92,7 @@ class HubConfig(BaseModel):
 
 
 def load_hub_config(path: Path | None, given: Mapping[str, Any]) -> HubConfig:
-    """The `[hub]` table overruled by what was given as options; a Refusal names what is wrong."""
+    """The `[hub]` table overridden by the options given; a Refusal names the invalid one."""
     settings = load_table(path, "hub", HubConfig, given)
     require_loopback(settings.host, "the hub")
     return settings

@@ -1,8 +1,9 @@
-"""What travels: frames, poses and skeletons, and their bytes (schema version 1).
+"""Messages between processes and in sessions: frames, poses, skeletons, and their encoding (schema
+1).
 
-A field may be added with a default; none is ever renamed, removed or given another unit, so last
-year's session still trains tonight. Nothing here is ever unpickled. Messages are made of untrusted
-bytes, so they check themselves (`__post_init__`), not by their annotations (`no_type_check`).
+A field may be added with a default; none is renamed, removed or given another unit, so that old
+sessions can be read. Nothing is unpickled. As messages come from untrusted bytes, `__post_init__`
+checks them, and the annotations do not (`no_type_check`).
 """
 
 import zlib
@@ -17,7 +18,7 @@ from cvsf.shapes import Array, Float
 from cvsf.skeleton import JointSet, joint_set, remap
 
 SCHEMA = 1
-MAX_HEADER_BYTES = 4096
+MAX_HEADER_BYTES = 4096  # a guess, not measured
 _ARRAY_EXT = 1
 
 Message = TypeVar("Message", "Frame", "Instant", "MultiviewPose", "Skeleton")
@@ -26,22 +27,22 @@ Message = TypeVar("Message", "Frame", "Instant", "MultiviewPose", "Skeleton")
 @no_type_check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One picture of one camera, as it crosses the wire and lies in a session."""
+    """One picture of one camera, as it is sent and recorded."""
 
     kind: ClassVar[str] = "frame"
 
     camera: str
-    boot_id: str  # this run of the node; seq begins at 0 again with each run
-    seq: int  # exposure number; a gap is a frame that the node never sent
+    boot_id: str  # run of the node; seq begins at 0 in each run
+    seq: int  # exposure number; a gap is a frame that was not sent
     t_ns: int  # middle of the exposure, hub clock
-    raw_ns: int  # the same moment on the clock it was read from
-    offset_ns: int  # hub clock minus that clock
+    raw_ns: int  # the same moment on the clock of its source
+    offset_ns: int  # hub clock minus clock of raw_ns
     uncertainty_ns: int  # half width of the error of t_ns
     sync_epoch: int  # grows when a step of the node's clock is detected
     stamp: str  # how raw_ns was obtained: sensor, kernel, rtcp, media, simulated, arrival
     width_px: int
     height_px: int
-    crc32: int  # of the JPEG, made at the camera
+    crc32: int  # of the JPEG, computed by the node
     trigger: int | None = None  # number of the common trigger, where the source has one
     jpeg: bytes = b""
 
@@ -60,27 +61,27 @@ class Frame:
             raise ValueError(f"trigger is {self.trigger!r}, expected a whole number or none")
 
     def intact(self) -> bool:
-        """Whether the JPEG is the one the camera sent."""
+        """Whether the JPEG has the CRC that the node computed."""
         return zlib.crc32(self.jpeg) == self.crc32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instant:
-    """Which frames were taken for one moment; replay forms the same instants from this."""
+    """The frames of one moment; replay forms the same instants from it."""
 
     kind: ClassVar[str] = "instant"
 
     index: int
     t_ns: int  # mean exposure of its frames, hub clock
     frames: Mapping[str, tuple[str, int]]  # camera: (boot_id, seq)
-    expected: tuple[str, ...]  # cameras that were alive
+    expected: tuple[str, ...]  # live cameras
     spread_ns: int  # last exposure minus first
 
 
 @no_type_check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiviewPose:
-    """One person at one instant in V views: engine input, session record and training sample."""
+    """2D keypoints of one person at one instant: engine input, record and training sample."""
 
     kind: ClassVar[str] = "pose"
 
@@ -101,7 +102,7 @@ class MultiviewPose:
         _require(self.confidence, "confidence", (views, joints))
 
     def in_joint_set(self, target: JointSet) -> "MultiviewPose":
-        """The pose in another joint set, as `cvsf.skeleton.remap`; itself if that is its own."""
+        """The pose in another joint set, by `cvsf.skeleton.remap`."""
         if self.joint_set == target.name:
             return self
         source = joint_set(self.joint_set).joints
@@ -112,24 +113,24 @@ class MultiviewPose:
 @no_type_check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skeleton:
-    """One 3D skeleton at one instant, with where it came from."""
+    """One 3D skeleton at one instant, with its origin."""
 
     kind: ClassVar[str] = "skeleton"
 
     t_ns: int  # exposure, hub clock
-    uncertainty_ns: int  # of t_ns: the worst of its frames
+    uncertainty_ns: int  # of t_ns: the largest of its frames
     instant: int
     engine: str  # id of the lifter
     joints: Float[Array, "J 3"]  # in `frame_of_reference`; canonical has the pelvis at the origin
     confidence: Float[Array, "J"]
-    views: tuple[str, ...]  # cameras that observed the person in this very instant
-    measured: bool  # computed from two or more views of this very instant
+    views: tuple[str, ...]  # cameras that observed the person at this instant
+    measured: bool  # from two or more views of this instant
     joint_set: str = "h36m-16"
     person_id: int = 0
     frame_of_reference: str = "canonical"  # or world: right-handed, z up, metres
-    scale_source: str = "unit"  # unit: body scale 1; else what made it metres
+    scale_source: str = "unit"  # unit: body scale 1; else the source of the metre
     smoothed: bool = False
-    calibration: int = 0  # number of the session's calibration it was reconstructed with; 0: none
+    calibration: int = 0  # number of the calibration it was reconstructed with; 0: none
 
     def __post_init__(self) -> None:
         joints = len(joint_set(self.joint_set))
@@ -139,7 +140,7 @@ class Skeleton:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Limits:
-    """Largest sizes that are unpacked."""
+    """Largest sizes in an accepted header; guesses, not measured."""
 
     max_array: int = 64
     max_map: int = 48
@@ -152,15 +153,15 @@ _RECORD_LIMITS = _Limits(max_array=4096, max_map=256, max_text=65536, max_bytes=
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
-    """A msgpack map; an array is an extension type of [shape, little-endian float32 bytes]."""
+    """The map as msgpack; an array is an extension type of [shape, little-endian float32 bytes]."""
     return bytes(msgpack.packb(header, default=_pack_array))
 
 
 def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]:
-    """The map `pack` wrote; ValueError for anything else, however malformed.
+    """The map that `pack` wrote; ValueError for any other bytes.
 
-    Untrusted bytes are held to a small size; `trusted` ones (a session on disk, the hub's own
-    output) are not.
+    Sizes are limited: strictly, or loosely for `trusted` bytes (a session on disk, the hub's own
+    output).
     """
     limits = _RECORD_LIMITS if trusted else _WIRE_LIMITS
     if not trusted and len(data) > MAX_HEADER_BYTES:
@@ -191,7 +192,7 @@ def to_header(message: "Frame | Instant | MultiviewPose | Skeleton") -> dict[str
 
 
 def from_header(kind: type[Message], header: Mapping[str, Any], jpeg: bytes = b"") -> Message:
-    """The message in a map; unknown fields are ignored, ValueError for a missing or wrong one."""
+    """The message of a map; unknown fields are ignored, ValueError for a missing or invalid one."""
     if header.get("schema") != SCHEMA:
         raise ValueError(f"schema is {header.get('schema')!r}, expected {SCHEMA}")
     if header.get("kind") != kind.kind:
@@ -216,7 +217,7 @@ def _require(array: object, name: str, shape: tuple[int, ...]) -> None:
         found = array.shape if isinstance(array, np.ndarray) else type(array).__name__
         raise ValueError(f"{name} is {found}, expected {shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds values that are not finite")
+        raise ValueError(f"{name} has values that are not finite")
 
 
 def _pack_array(value: object) -> Any:
@@ -225,7 +226,7 @@ def _pack_array(value: object) -> Any:
         return msgpack.ExtType(_ARRAY_EXT, body)
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{type(value).__name__} does not travel")
+    raise TypeError(f"{type(value).__name__} cannot be encoded")
 
 
 def _unpack_array(code: int, data: bytes) -> Array:

@@ -1,7 +1,7 @@
 """Joint sets: the joints of a pose, their tree, and the map from one set to another.
 
-The joint set is data: datasets, engines and messages name their set, and no code has a number of
-joints of its own.
+The joint set is data: datasets, engines and messages name their set; the number of joints is never
+fixed in code.
 """
 
 from collections.abc import Sequence

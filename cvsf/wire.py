@@ -18,7 +18,7 @@ The hub binds a ROUTER, nodes connect DEALERs. Parts are [header msgpack] or, fo
         stop     reason
         refused  reason
 
-Only loopback is bound, as there are no keys yet.
+Only loopback is bound: there is no authentication yet.
 """
 
 import errno
@@ -53,7 +53,7 @@ def require_loopback(host: str, what: str) -> None:
         raise Refusal(f"{what}: host {host!r} is not known here; use 127.0.0.1") from None
     if not all(ipaddress.ip_address(str(a).split("%")[0]).is_loopback for a in addresses):
         raise Refusal(
-            f"{what}: {host} is open to other machines and no keys exist for them; bind 127.0.0.1"
+            f"{what}: {host} is open to other machines, without authentication; bind 127.0.0.1"
         )
 
 
@@ -87,7 +87,7 @@ def hub_socket(
 
 
 def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
-    """A node's DEALER, which connects again without end."""
+    """A node's DEALER, which reconnects without limit."""
     dealer = context.socket(zmq.DEALER)
     _set_limits(dealer)
     dealer.set(zmq.RECONNECT_IVL, _RECONNECT_MS)

@@ -1,7 +1,8 @@
-"""What really was at the instants of a session: joints in each view's axes, true 2D, and cameras.
+"""Ground truth of the instants of a session: joints in the axes of each view, their 2D, and
+cameras.
 
-Skeletons and cameras are scored by it. Self-calibration never uses it, and of the variants that
-train a lifter only `supervised` does.
+Skeletons and cameras are scored with it. Self-calibration does not use it; of the variants of
+training only `supervised` does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,24 +21,24 @@ Index = npt.NDArray[Any] | slice
 
 _LIMBS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 CLIP_JOINTS = tuple(j for j, name in enumerate(H36M_16.joints) if name[1:] in _LIMBS)
-"""Joints of h36m-16 that COCO's 17 mark at the same places: what a clip is scored by."""
+"""Joints of h36m-16 that COCO-17 defines in the same way: a clip is scored on these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundTruth:
-    """The truth of N instants and V views, joint set h36m-16; a joint that is not known is NaN."""
+    """Ground truth of N instants and V views, joint set h36m-16; unknown joints are NaN."""
 
     joints_mm: Float[Real, "N V J 3"] | None = None
-    """In each view's own axes."""
+    """In the axes of each view."""
     keypoints_px: Float[Array, "N V J 2"] | None = None
-    """Where the joints really project."""
+    """Projections of the true joints."""
     head_px: Float[Array, "N V"] | None = None
     """From thorax to head, the unit of the joint detection rate."""
     rig: Rig | None = None
     """In mm, with rotations, translations and focal lengths of every instant."""
     undistorted_px: Float[Real, "N V J 2"] | None = None
     """The observed keypoints as the rig without distortion shows them; None: as observed."""
-    scored: tuple[int, ...] = tuple(range(len(H36M_16)))  # joints that errors are taken of
+    scored: tuple[int, ...] = tuple(range(len(H36M_16)))  # joints that are scored
 
     def take(self, rows: Index) -> "GroundTruth":
         """The instants of a mask, an index array or a slice."""
@@ -47,7 +48,7 @@ class GroundTruth:
         return self._changed(rig, lambda array: array[rows])
 
     def of_views(self, views: Sequence[int]) -> "GroundTruth":
-        """The truth of only some of the views."""
+        """The ground truth of some of the views."""
         index, rig = list(views), self.rig
         if rig is not None:
             moving = {name: getattr(rig, name)[:, index] for name in _OF_AN_INSTANT}
@@ -60,7 +61,7 @@ class GroundTruth:
     def world_mm(self) -> Float[npt.NDArray[np.float64], "N J 3"]:
         """Joints in the rig's world, mean over the views; ValueError without a rig."""
         if self.rig is None or self.joints_mm is None:
-            raise ValueError("the truth has no cameras or no joints, so none in their world")
+            raise ValueError("the ground truth has no cameras or no joints, expected both")
         local = self.joints_mm - self.rig.translation[:, :, None]
         world = np.einsum("nvji,nvkj->nvki", self.rig.view_from_world, local)
         known = np.isfinite(world).all(-1, keepdims=True)
@@ -68,7 +69,7 @@ class GroundTruth:
             return np.asarray(np.where(known, world, 0).sum(1) / known.sum(1), float)
 
     def _changed(self, rig: Rig | None, change: Callable[[Any], Any]) -> "GroundTruth":
-        """With another rig, and a change made to the arrays that are known."""
+        """With another rig, and `change` applied to the known arrays."""
         found = {name: getattr(self, name) for name in PER_VIEW}
         arrays: dict[str, Any] = {n: change(a) for n, a in found.items() if a is not None}
         return replace(self, rig=rig, **arrays)
@@ -81,11 +82,11 @@ _OF_A_CAMERA = ("image_px", "centre_px", "radial", "delay_s")
 
 
 def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> GroundTruth:
-    """The truth in the arrays of a multi-view file (the layout of make_multiview.py), at some rows.
+    """The ground truth in the arrays of a multi-view file, at some rows.
 
-    What the file lacks is None, and a joint that it lacks NaN. It holds joint_names, confidence
-    and image_px at least. Principal points are in the middle of the pictures. ValueError names an
-    array whose shape does not fit.
+    The file has joint_names, confidence and image_px at least; missing arrays are None, missing
+    joints NaN. Principal points are in the middle of the pictures. ValueError names an array whose
+    shape does not fit.
     """
     shape = file["confidence"].shape
     names = [str(name) for name in file["joint_names"].ravel()]
@@ -129,7 +130,7 @@ def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> Gro
 def clip_ground_truth(
     cameras: Sequence[Mapping[str, Any]], world_mm: Float[Real, "N 17 3"]
 ) -> GroundTruth:
-    """The pseudo truth of a filmed clip: one detector's calibrated triangulation.
+    """The pseudo ground truth of a clip: triangulated keypoints of a detector, cameras calibrated.
 
     `cameras` are the entries of its `cameras.json` (K, R, t_mm), `world_mm` its joints in
     joint set coco-17. The focal length is that along x; distortion is left to the caller.
@@ -141,23 +142,23 @@ def clip_ground_truth(
         H36M_16.joints,
     )
     joints_mm = np.where(known[..., None] > 0, joints.astype(float), np.nan)
-    inside, rotation, translation = (
+    K, rotation, translation = (
         np.array([camera[name] for camera in cameras], float) for name in ("K", "R", "t_mm")
     )
     count, views = len(world_mm), len(cameras)
 
-    def always(array: Real) -> Any:
+    def repeated(array: Real) -> Any:
         return np.broadcast_to(array, (count, *array.shape))
 
     return GroundTruth(
         joints_mm=np.einsum("vij,nkj->nvki", rotation, joints_mm) + translation[:, None],
         rig=Rig(
             cameras=tuple(str(camera["camera"]) for camera in cameras),
-            image_px=2 * inside[:, :2, 2],
-            view_from_world=always(rotation),
-            translation=always(translation),
-            focal_px=always(inside[:, 0, 0]),
-            centre_px=inside[:, :2, 2],
+            image_px=2 * K[:, :2, 2],
+            view_from_world=repeated(rotation),
+            translation=repeated(translation),
+            focal_px=repeated(K[:, 0, 0]),
+            centre_px=K[:, :2, 2],
             radial=np.zeros(views),
             delay_s=np.zeros(views),
         ),

@@ -1,7 +1,7 @@
-"""Errors of poses against the truth, and label-free metrics.
+"""Errors of poses against ground truth, and label-free metrics.
 
-Names and protocols are the field's: errors in the unit of the truth, NaN joints of the truth left
-out.
+Names and protocols are those of the field. Errors are in the unit of the truth; NaN joints of the
+truth are left out.
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ _TINY = 1e-12
 
 
 def mpjpe(predicted: Pose, truth: Pose, root: int = 0) -> PerPose:
-    """Mean joint distance after the roots are put together, per pose (protocol 1)."""
+    """Mean joint distance with the roots aligned, per pose (protocol 1)."""
     return _mean_distance(_rooted(predicted, root), _rooted(truth, root))
 
 
 def n_mpjpe(predicted: Pose, truth: Pose, root: int | None = 0) -> PerPose:
-    """Mean joint distance at the best scale per pose; root None if it is aligned already."""
+    """Mean joint distance at the best scale per pose; root None if roots are aligned already."""
     return _mean_distance(_scaled(predicted, truth, root), _rooted(truth, root))
 
 
@@ -62,8 +62,8 @@ def jdr(
     """Joint detection rate: the share of the seen joints within half a head of the truth."""
     distance = np.linalg.norm(predicted_px - truth_px, axis=-1)
     hit = (distance <= head_px[..., None] / 2) & seen
-    shown = seen.sum(axis=tuple(range(seen.ndim - 1)))
-    return np.asarray(hit.sum(axis=tuple(range(seen.ndim - 1))) / np.maximum(shown, 1))
+    count = seen.sum(axis=tuple(range(seen.ndim - 1)))
+    return np.asarray(hit.sum(axis=tuple(range(seen.ndim - 1))) / np.maximum(count, 1))
 
 
 def mean_velocity_error(
@@ -75,29 +75,31 @@ def mean_velocity_error(
     """
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
-    ours, theirs = np.where(known, predicted, 0), np.where(known, truth, 0)
-    scale = (ours * theirs).sum() / max((ours * ours).sum(), _TINY)
+    estimate, target = np.where(known, predicted, 0), np.where(known, truth, 0)
+    scale = (estimate * target).sum() / max((estimate * estimate).sum(), _TINY)
     return float(np.nanmean(np.linalg.norm(np.diff(scale * predicted - truth, axis=0), axis=-1)))
 
 
 def multiview_agreement(
     canonical: Float[Real, "*batch V J 3"], confidence: Float[Real, "*batch V J"]
 ) -> Float[Real, "*batch"]:
-    """Without labels: distance of the canonical poses from their mean.
+    """Label-free: mean distance of the canonical poses from their mean, over its RMS radius.
 
-    As a share of the mean's RMS radius, every joint by its confidence.
+    Joints are weighted by confidence.
     """
     weight = confidence[..., None]
     total = np.maximum(weight.sum(-3, keepdims=True), _TINY)
     mean = (weight * canonical).sum(-3, keepdims=True) / total
     distance = np.linalg.norm(canonical - mean, axis=-1)
-    apart = (confidence * distance).sum((-2, -1)) / np.maximum(confidence.sum((-2, -1)), _TINY)
+    mean_distance = (confidence * distance).sum((-2, -1)) / np.maximum(
+        confidence.sum((-2, -1)), _TINY
+    )
     radius = np.sqrt(np.square(mean).sum(-1).mean((-2, -1)))
-    return np.asarray(apart / np.maximum(radius, _TINY))
+    return np.asarray(mean_distance / np.maximum(radius, _TINY))
 
 
 def bone_stability(joints: Float[Real, "T J 3"], joint_set: JointSet) -> Float[Real, "B"]:
-    """Without labels: relative standard deviation of every bone's length over a take."""
+    """Label-free: relative standard deviation of every bone's length over a take."""
     parent, child = (list(ends) for ends in zip(*joint_set.bones, strict=True))
     length = np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1)
     return np.asarray(length.std(0) / np.maximum(length.mean(0), _TINY))
@@ -110,9 +112,9 @@ def _rooted(pose: Real, root: int | None) -> Real:
 def _scaled(predicted: Real, truth: Real, root: int | None) -> Real:
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
-    ours, theirs = np.where(known, predicted, 0), np.where(known, truth, 0)
-    over = np.maximum(np.square(ours).sum((-2, -1), keepdims=True), _TINY)
-    return np.asarray((ours * theirs).sum((-2, -1), keepdims=True) / over * predicted)
+    estimate, target = np.where(known, predicted, 0), np.where(known, truth, 0)
+    over = np.maximum(np.square(estimate).sum((-2, -1), keepdims=True), _TINY)
+    return np.asarray((estimate * target).sum((-2, -1), keepdims=True) / over * predicted)
 
 
 def _mean_distance(a: Real, b: Real) -> Real:

@@ -1,6 +1,7 @@
-"""The row of a simulator's ground truth for every instant of a session, by its frames' stamps.
+"""The row of the simulator's ground truth of each instant of a session, by the stamps of its
+frames.
 
-Ground truth is joined to a session only where it is scored; it is never part of the session.
+Ground truth is in a file of its own, never in the session, and is used for scores only.
 """
 
 from collections import defaultdict
@@ -12,7 +13,7 @@ from cvsf.session.reader import SessionReader
 
 
 def truth_rows(reader: SessionReader, truth_file: Path) -> dict[int, int]:
-    """Instant: row of the truth, by the exposure stamps of the instant's frames."""
+    """Index of the instant: row of the ground truth; instants without a unique row are left out."""
     stamps = {(f.camera, f.boot_id, f.seq): f.raw_ns for f in reader.frames()}
     row_of: dict[int, int] = {}
     with np.load(truth_file, allow_pickle=False) as file:

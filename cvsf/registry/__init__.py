@@ -1,5 +1,5 @@
-"""Which engines there are, which one is live, and which was live before.
+"""The registry: the engines of an installation, the live one and the previous ones.
 
-In: compiled engine folders. Out: one `live` link that changes in one step, and a history.
+In: compiled engine folders. Out: one `live` link that is replaced atomically, and a history.
 Read `registry.py` first.
 """

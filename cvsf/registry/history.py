@@ -1,6 +1,6 @@
-"""Which engine was live when and why: `models/history.jsonl`, a line for each promotion.
+"""The history of promotions: `models/history.jsonl`, one line for each, with time and reason.
 
-The link names the live engine; the history gives the reason, and the target of a roll-back.
+The link names the live engine; the history gives the target of a rollback.
 """
 
 import json
@@ -15,13 +15,13 @@ HISTORY = "history.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """An engine became live."""
+    """One promotion of an engine."""
 
     at: str  # UTC, ISO 8601
     engine: str
     before: str  # live until then
     why: str
-    rolled_back: bool  # because the previous one was found worse
+    rolled_back: bool  # because the engine before was worse
 
 
 def read_history(models: Path) -> list[Promotion]:
@@ -35,7 +35,7 @@ def read_history(models: Path) -> list[Promotion]:
 
 
 def read_intent(path: Path) -> Promotion | None:
-    """The promotion that a writer had begun, if one had."""
+    """The promotion that a killed writer had begun; None if there is none."""
     try:
         return _promotion(path.read_bytes())
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def append(storage: Storage, models: Path, promotion: Promotion) -> None:
 
 
 def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
-    """The engines that led to the live one, which is last; those rolled back from are left out."""
+    """The successive live engines, the present one last, without those rolled back from."""
     line = [history[0].before if history else first]
     for one in history:
         if one.rolled_back and one.engine in line:
@@ -61,7 +61,7 @@ def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
         else:
             line.append(one.engine)
     if line[-1] != live:
-        line.append(live)  # its line was not written, or the link was set by hand
+        line.append(live)  # its line is missing, or the link was set by hand
     return [id for id in line[:-1] if id != live] + [live]
 
 

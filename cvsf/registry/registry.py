@@ -1,7 +1,7 @@
-"""The engines of an installation: one folder each, and which of them is live.
+"""The engines of an installation: one folder each, and a link to the live one.
 
-`models/live` is a relative link replaced in one step: a reader finds a whole engine, the old one or
-the new, whenever the writer dies.
+`models/live` is a relative link that is replaced atomically: a reader always finds a complete
+engine, the old or the new one, even if the writer is killed.
 """
 
 import fcntl
@@ -43,7 +43,7 @@ class Entry:
     folder: Path
     manifest: Manifest | None  # None where it cannot be read
     is_live: bool
-    trouble: str | None  # why it could not be used; the golden vectors are not tried for this
+    trouble: str | None  # why it cannot be used; golden vectors are not checked
 
 
 class Registry:
@@ -54,9 +54,7 @@ class Registry:
         self._storage = Storage()
 
     def live(self) -> Path:
-        """Folder of the live engine, the one inside the package where none was promoted; not
-        checked.
-        """
+        """Folder of the live engine, by default the shipped one; it is not verified."""
         name = self._linked()
         return self.models / name if name else SHIPPED
 
@@ -65,7 +63,7 @@ class Registry:
         return self._linked() or shipped_id()
 
     def fingerprint(self) -> tuple[object, ...]:
-        """Another value whenever the live link or a file of its engine has changed; cheap."""
+        """A value that changes with the live link or a file of its engine; cheap."""
         try:
             folder = self.live()
             files = (folder / name for name in (MANIFEST, *FILES.values(), GOLDEN))
@@ -75,17 +73,17 @@ class Registry:
             return (str(error),)
 
     def folder(self, id: str) -> Path:
-        """Folder of the engine with that name; a Refusal names those that are there."""
+        """Folder of the engine with that name; a Refusal lists the names."""
         require_id(id)
         if (self.models / id).is_dir():
             return self.models / id
         if id == shipped_id():
             return SHIPPED
-        there = ", ".join(entry.id for entry in self.engines())
-        raise Refusal(f"{self.models} has no engine {id!r}, expected one of {there}")
+        names = ", ".join(entry.id for entry in self.engines())
+        raise Refusal(f"{self.models} has no engine {id!r}, expected one of {names}")
 
     def engines(self) -> list[Entry]:
-        """Every engine, newest first; those that cannot be read come last."""
+        """All engines, newest first; those with an unreadable manifest last."""
         live = self.live_id()
         folders = {path.name: path for path in self._folders()}
         folders.setdefault(shipped_id(), SHIPPED)
@@ -95,68 +93,68 @@ class Registry:
         )[::-1]
 
     def history(self) -> list[Promotion]:
-        """Every promotion, oldest first; a line that was damaged by a power cut is left out."""
+        """All promotions, oldest first, without damaged lines."""
         return read_history(self.models)
 
     def rolled_back_from(self) -> set[str]:
-        """Engines that were rolled back from: nothing automatic may promote them again."""
+        """Engines that were rolled back from, which must not be promoted automatically again."""
         return rolled_back_from(self.history())
 
     def previous(self) -> str | None:
-        """Name of the engine a roll-back would go to, if there is one."""
-        shunned = self.rolled_back_from()
+        """Name of the previous engine, the target of a rollback; None if there is none."""
+        excluded = self.rolled_back_from()
         earlier = lineage(self.history(), self.live_id(), shipped_id())[:-1]
-        candidates = (id for id in reversed(earlier) if id not in shunned)
-        return next((id for id in candidates if self._is_sound(id)), None)
+        candidates = (id for id in reversed(earlier) if id not in excluded)
+        return next((id for id in candidates if self._is_usable(id)), None)
 
     def add(self, folder: Path) -> Path:
-        """The engine's place in the registry, copied there whole unless it is there already."""
+        """Copy the engine into the registry, unless it is there already; its folder."""
         with self._writing():
             return self._add(folder)
 
     def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
-        """Make the engine live after it was verified; a Refusal where the engine it comes
-        `instead_of`, if one is named, is not live any more.
+        """Verify the engine and make it live; Refusal if the engine `instead_of`, if given, is not
+        live any more.
         """
         with self._writing():
             self._expect(instead_of, id)
             self._promote(id, why, rolled_back=False)
 
     def roll_back(self, why: str, instead_of: str | None = None) -> str:
-        """Make the previous engine live again; its name."""
+        """Make the previous engine live again; returns its name."""
         with self._writing():
             self._expect(instead_of)
             id = self.previous()
             if id is None:
                 raise Refusal(
-                    f"{self.models} holds no engine from before {self.live_id()} that could serve; "
+                    f"{self.models} holds no usable engine from before {self.live_id()}; "
                     "promote one by its name"
                 )
             self._promote(id, why, rolled_back=True)
             return id
 
     def rotate(self, keep: int) -> list[str]:
-        """Remove all but the live engine, the previous one and the `keep` newest; their names."""
+        """Remove all but the live, the previous and the `keep` newest engines; their names."""
         with self._writing():
-            here = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
-            kept = {self.live_id(), self.previous(), *(one.id for one in here[:keep])}
-            gone = [one for one in here if one.id not in kept]
+            removable = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
+            kept = {self.live_id(), self.previous(), *(one.id for one in removable[:keep])}
+            gone = [one for one in removable if one.id not in kept]
             for one in gone:
                 self._remove(one.folder)
             return [one.id for one in gone]
 
-    def _is_sound(self, id: str) -> bool:
+    def _is_usable(self, id: str) -> bool:
         folder = self.models / id
         if id == shipped_id() and not folder.is_dir():
             folder = SHIPPED
         return _entry(id, folder, "").trouble is None
 
     def _expect(self, *live: str | None) -> None:
-        """Refusal if another engine is live: it was promoted meanwhile."""
+        """Refusal if another engine was promoted meanwhile."""
         if live[0] is not None and self.live_id() not in live:
             raise Refusal(
                 f"{self.live_id()} was made live meanwhile, expected {live[0]}; "
-                "promote by name what shall be live"
+                "promote by name the one that should be live"
             )
 
     def _linked(self) -> str | None:
@@ -189,7 +187,7 @@ class Registry:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """While no other process writes."""
+        """Hold the lock against other writers."""
         try:
             self.models.mkdir(parents=True, exist_ok=True)
             with (self.models / _LOCK).open("w") as lock:
@@ -202,7 +200,7 @@ class Registry:
         except OSError as error:
             raise Refusal(
                 f"Engines cannot be kept in {self.models} ({error.strerror or error}): make it "
-                "writable and make room, or choose another place with --data."
+                "writable and make room, or choose another folder with --data."
             ) from error
 
     def _add(self, folder: Path) -> Path:
@@ -211,7 +209,7 @@ class Registry:
         if place.is_dir():
             if read_verified(place).sha256 != manifest.sha256:
                 raise Refusal(
-                    f"{place} is another engine of the same name; expected a name of its own, "
+                    f"{place} is another engine of the same name; expected a unique name; "
                     "compile it again"
                 )
             return place
@@ -226,7 +224,7 @@ class Registry:
         self._storage.sync_folder(draft)
         self._storage.rename(draft, place)
         self._storage.sync_folder(self.models)
-        log.info("engine taken in", extra={"engine": manifest.id})
+        log.info("engine added", extra={"engine": manifest.id})
         return place
 
     def _promote(self, id: str, why: str, *, rolled_back: bool) -> None:
@@ -234,16 +232,16 @@ class Registry:
         history, is_broken = self.history(), False
         try:
             before = self.live_id()
-        except Refusal:  # the link points at no engine, so the package's served
+        except Refusal:  # the link is broken, so the shipped engine was used
             before, is_broken = shipped_id(), True
         last = history[-1].engine if history else shipped_id()
-        if last != before:  # a writer was killed between the link and the line
+        if last != before:  # a writer was killed before it wrote the line
             reason = why if id == before else "found live"
             missing = self._promotion(before, last, reason, rolled_back=False)
             append(self._storage, self.models, missing)
         if id == before and not is_broken:
             return
-        for shipped in {id, before} & {shipped_id()}:  # so that it can be gone back to
+        for shipped in {id, before} & {shipped_id()}:  # so that a rollback to it is possible
             if not (self.models / shipped).is_dir():
                 self._add(SHIPPED)
         intent = self._promotion(id, before, why, rolled_back=rolled_back)
@@ -258,7 +256,7 @@ class Registry:
         log.info(event, extra={"engine": id, "before": before, "why": why})
 
     def _finish(self) -> None:
-        """Write the line of a promotion whose link is there; a killed writer left that to do."""
+        """Write the history line of a promotion whose writer was killed after it set the link."""
         intent = read_intent(self.models / _INTENT)
         if intent is not None:
             history = self.history()
@@ -271,7 +269,7 @@ class Registry:
         return Promotion(at=now, engine=id, before=before, why=why, rolled_back=rolled_back)
 
     def _remove(self, folder: Path) -> None:
-        """Remove the engine; while it is half removed, its folder has a name that is not read."""
+        """Remove the engine; its folder is first renamed to a name that is not read."""
         gone = folder.with_name(f"{_REMOVED}{folder.name}")
         self._storage.rename(folder, gone)
         shutil.rmtree(gone)
@@ -280,7 +278,7 @@ class Registry:
 
 
 def shipped_id() -> str:
-    """Name of the engine inside the package."""
+    """Name of the shipped engine."""
     return read_manifest(SHIPPED).id
 
 
@@ -290,7 +288,7 @@ def _entry(id: str, folder: Path, live: str) -> Entry:
         manifest = read_manifest(folder)
         read_verified(folder)
         if manifest.id != id:
-            trouble = f"the folder is {id}, its manifest says {manifest.id}"
+            trouble = f"the folder is {id}, its manifest has the id {manifest.id}"
     except (Refusal, OSError) as error:
         trouble = str(error)
     return Entry(id=id, folder=folder, manifest=manifest, is_live=id == live, trouble=trouble)

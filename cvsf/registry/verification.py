@@ -1,7 +1,6 @@
 """Verification of an engine: its name, bytes, joint set and golden vectors.
 
-An engine that fails is never served: a Refusal names in one sentence what was found and what was
-expected.
+An engine that fails is never used: a Refusal has one sentence with what was found and expected.
 """
 
 import re
@@ -21,17 +20,17 @@ def is_id(name: str) -> bool:
 
 
 def require_id(name: str) -> str:
-    """The name, if a folder of the registry can have it."""
+    """The name; Refusal if a folder of the registry cannot have it."""
     if not is_id(name):
         raise Refusal(
-            f"{name!r} is no name of an engine; expected letters, digits, dots, dashes and "
+            f"{name!r} is not a name of an engine; expected letters, digits, dots, dashes and "
             "underscores, as `cvsf compile` gives"
         )
     return name
 
 
 def file_stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
-    """Inode, size and time of each file that is there."""
+    """Inode, size and time of each existing file."""
     found = []
     for path in paths:
         with suppress(FileNotFoundError):
@@ -41,7 +40,7 @@ def file_stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
 
 
 def read_verified(folder: Path) -> Manifest:
-    """The manifest of an engine folder, whose files have the hashes that it names."""
+    """The manifest of an engine folder, the hashes of its files verified."""
     manifest = read_manifest(folder)
     for precision in manifest.precisions:
         verified_file(folder, manifest, precision)
@@ -50,13 +49,11 @@ def read_verified(folder: Path) -> Manifest:
 
 
 def open_verified(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
-    """The engine of that name on ONNX Runtime, after its bytes, joint set and golden vectors have
-    been verified.
-    """
+    """The engine on ONNX Runtime, its id, hashes, joint set and golden vectors verified."""
     manifest = read_manifest(folder)
     if manifest.id != id:
         raise Refusal(
-            f"{folder} holds the engine {manifest.id}, expected {id}; take it in under its own name"
+            f"{folder} holds the engine {manifest.id}, expected {id}; add it under its own name"
         )
     if manifest.joint_set != joints:
         raise Refusal(
@@ -69,7 +66,7 @@ def open_verified(folder: Path, id: str, joints: str, threads: int = 1) -> Engin
     except Refusal:
         engine.close()
         raise
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated types of its own
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         engine.close()
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Refusal(f"{folder} cannot be run ({first}); compile the engine again") from error

@@ -1,6 +1,6 @@
-"""The calibrations of a session, each with the time it holds from, and the newest as a file.
+"""The calibrations of a session, each valid from a time on, and the newest one as a file.
 
-Each is an event of the session, so that a skeleton's number leads to the cameras it came from.
+Each is an event of the session, with the number by which a skeleton refers to it.
 """
 
 import json
@@ -22,17 +22,17 @@ EVENT_NAME = "calibration"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationUpdate:
-    """A calibration that replaces the one before; numbered and timed once the hub uses it."""
+    """A calibration that replaces the previous one; the hub sets number and time at first use."""
 
     calibration: Calibration
     cause: str  # first, better, moved, again (after all were lost), resumed or known
-    moved: tuple[str, ...] = ()  # cameras found in a new place
-    number: int = 0  # that skeletons carry; 1 is the first of a session
+    moved: tuple[str, ...] = ()  # cameras recovered in a new place
+    number: int = 0  # in skeletons; 1 is the first of a session
     t_ns: int = 0  # exposure of the first instant reconstructed with it, hub clock
 
 
 def to_event(update: CalibrationUpdate) -> dict[str, Any]:
-    """A map for the session, where the event's name is `EVENT_NAME`, or another process."""
+    """The update as a map, for the session (an event named `EVENT_NAME`) or another process."""
     return {
         "t_ns": update.t_ns,
         "number": update.number,
@@ -43,7 +43,7 @@ def to_event(update: CalibrationUpdate) -> dict[str, Any]:
 
 
 def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
-    """Read what `to_event` wrote; raises ValueError with what does not fit."""
+    """The update that `to_event` wrote; ValueError names what does not fit."""
     try:
         return CalibrationUpdate(
             t_ns=int(event["t_ns"]),
@@ -53,7 +53,7 @@ def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
             calibration=from_plain(event["cameras"]),
         )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"the calibration lacks or garbles {error}") from error
+        raise ValueError(f"the calibration: {error} is missing or malformed") from error
 
 
 def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:
@@ -67,13 +67,13 @@ def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:
 
 
 def cameras_file(event: Mapping[str, Any]) -> bytes:
-    """The bytes of `cameras.json` for such an event."""
+    """The bytes of `cameras.json` for the event of a calibration."""
     plain = dict(event["cameras"]) | {name: event[name] for name in ("number", "t_ns")}
     return json.dumps(plain, indent=1).encode()
 
 
 def read_cameras(path: Path) -> CalibrationUpdate:
-    """The calibration in a `cameras.json`, known from time 0 on; raises Refusal if unreadable."""
+    """The calibration in a `cameras.json`, valid from time 0 on; Refusal if it cannot be read."""
     try:
         plain = json.loads(path.read_text())
         return CalibrationUpdate(

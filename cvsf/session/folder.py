@@ -1,7 +1,7 @@
-"""The folder of a session being recorded: locked by one process, its manifest never half written.
+"""The folder of a session being recorded: locked by one process, its manifest replaced as a whole.
 
-A little disk space is reserved at the start and released when the disk is full, so that there is
-room to seal.
+Some disk space is reserved at the start and released when the disk is full, so that the session can
+be sealed.
 """
 
 import logging
@@ -16,12 +16,12 @@ from cvsf.session.reader import MANIFEST, Manifest, Mode, SegmentRecord
 from cvsf.session.recovery import (
     LOCK,
     RESERVE,
-    adopt,
+    add_segment,
     last_seqs,
     locked,
     recover_locked,
+    recover_part,
     recover_parts,
-    rescue,
 )
 from cvsf.session.statistics import Tally
 from cvsf.system.disk import Storage, replace_file
@@ -33,7 +33,7 @@ _RESERVE_BYTES = 8 << 20  # a guess, not measured
 
 
 class SessionFolder:
-    """The folder of a new session, or of one that is continued, recovered."""
+    """The folder of a new session, or of one that is recovered and continued."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class SessionFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock.enter_context(locked(path))
-            self.manifest = self._begin(recording, config, joint_set)
+            self.manifest = self._first_manifest(recording, config, joint_set)
         except OSError as error:
             self._lock.close()
             raise Refusal(
                 f"Cannot record into {path} ({error.strerror or error}): make it writable,"
-                " choose another place with --data, or use --record none."
+                " choose another folder with --data, or use --record none."
             ) from error
         except Refusal:
             self._lock.close()
@@ -74,21 +74,21 @@ class SessionFolder:
         return self.path / f"seg-{number:06d}.mcap.part", about
 
     def note(self, record: SegmentRecord, tally: Tally) -> None:
-        """Enter a segment in the manifest."""
-        adopt(self.manifest, record, tally)
+        """Add a segment to the manifest."""
+        add_segment(self.manifest, record, tally)
         self._write_manifest()
 
     def write_cameras(self, content: bytes) -> None:
-        """Put the newest calibration beside the segments, whole or not at all."""
+        """Replace `cameras.json` by the newest calibration."""
         try:
             replace_file(self._storage, self.path / CAMERAS, content)
-        except OSError as error:  # the segments have it too
-            log.warning("cameras not written", extra={"reason": str(error)})
+        except OSError as error:  # the segments contain it too
+            log.warning("cameras.json not written", extra={"reason": str(error)})
 
-    def rescue(self, part: Path, tally: Tally, size: int) -> None:
-        """Seal a copy of an untrusted file up to `size`, else record that it is open."""
+    def recover_part(self, part: Path, tally: Tally, size: int) -> None:
+        """Seal a copy of a file up to `size` after a failed sync; else note that it is open."""
         try:
-            self.note(*rescue(self._storage, part, last_seqs(self.manifest), size))
+            self.note(*recover_part(self._storage, part, last_seqs(self.manifest), size))
         except OSError as error:
             log.error("segment stays open", extra={"file": str(part), "reason": str(error)})
             name = part.with_suffix("").name
@@ -96,7 +96,7 @@ class SessionFolder:
 
     def reserve(self) -> None:
         """Reserve the space that sealing may need."""
-        with suppress(OSError):  # without a reserve, sealing on a full disk may fail
+        with suppress(OSError):  # without a reserve, sealing may fail on a full disk
             self._storage.remove(self.path / RESERVE)
             descriptor = self._storage.create(self.path / RESERVE)
             try:
@@ -104,28 +104,30 @@ class SessionFolder:
             finally:
                 self._storage.close(descriptor)
 
-    def give_up_reserve(self) -> None:
-        """Release the reserve on a full disk."""
+    def release_reserve(self) -> None:
+        """Release the reserved space."""
         with suppress(OSError):
             self._storage.remove(self.path / RESERVE)
 
     def close(self) -> None:
         """Seal the session and unlock it; one without messages leaves no folder."""
-        self.give_up_reserve()
+        self.release_reserve()
         self.manifest.sealed = recover_parts(self.manifest, self.path, self._storage)
         if self.manifest.segments or not self.manifest.sealed:
             self._write_manifest()
         else:
-            self._vanish()
+            self._remove_folder()
         self._lock.close()
 
-    def _vanish(self) -> None:
-        with suppress(OSError):  # a folder that holds something else stays
+    def _remove_folder(self) -> None:
+        with suppress(OSError):  # a folder with other files stays
             self._storage.remove(self.path / MANIFEST)
             self._storage.remove(self.path / LOCK)
             self.path.rmdir()
 
-    def _begin(self, recording: Mode, config: Mapping[str, Any], joint_set: str) -> Manifest:
+    def _first_manifest(
+        self, recording: Mode, config: Mapping[str, Any], joint_set: str
+    ) -> Manifest:
         if (self.path / MANIFEST).exists():
             manifest = recover_locked(self.path, self._storage, seal=False)
             manifest.recording = recording
@@ -144,7 +146,7 @@ class SessionFolder:
     def _write_manifest(self) -> None:
         try:
             replace_file(self._storage, self.path / MANIFEST, self.manifest.dump())
-        except OSError as error:  # recovery finds the same from the segments
+        except OSError as error:  # recovery makes it again from the segments
             log.error("manifest not written", extra={"reason": str(error)})
 
 

@@ -1,6 +1,6 @@
-"""How a session's messages lie in an MCAP file: channels, schemas, chunks, indexes, summary.
+"""The layout of a session's MCAP file: channels, schemas, chunks, indexes, summary.
 
-Chunks are uncompressed; the plain `mcap` reader opens the file, whose schemas describe its records.
+Chunks are uncompressed. The `mcap` reader can open the file; its schemas describe the messages.
 """
 
 import json
@@ -34,7 +34,7 @@ TOPIC_OF = {Instant.kind: INSTANT, MultiviewPose.kind: POSE, Skeleton.kind: SKEL
 CHUNK_HEAD = struct.Struct("<BQQQQIIQ")  # opcode, length, start, end, size, crc, "" (raw), size
 CHUNK_FIXED = CHUNK_HEAD.size - 9  # a chunk record's length beyond its data
 MESSAGE_HEAD = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, log time, publish time
-FRAME_HEAD = struct.Struct("<I")  # length of the header that stands before the JPEG
+FRAME_HEAD = struct.Struct("<I")  # length of the header before the JPEG
 _INDEX_HEAD = struct.Struct("<BQHI")
 _INDEX_ENTRY = struct.Struct("<QQ")
 _CHUNK_INDEX = struct.Struct("<BQQQQQI")
@@ -46,11 +46,11 @@ _FIELDS = {
     ]
     for kind in (Frame, Instant, MultiviewPose, Skeleton)
 } | {"Event": ["event: str", "t_ns: int"]}
-"""Of each schema, as text; an array is written without its shape."""
+"""Fields of each schema as text; an array without its shape."""
 _SCHEMA_OF = {INSTANT: "Instant", POSE: "MultiviewPose", SKELETON: "Skeleton", EVENT: "Event"}
 _SCHEMA_IDS = {name: i for i, name in enumerate(_FIELDS, 1)}
 
-Places = dict[int, list[tuple[int, int]]]
+Offsets = dict[int, list[tuple[int, int]]]
 """Channel: (log time, offset within the chunk) of its messages."""
 
 
@@ -67,7 +67,7 @@ def topic_camera(topic: str) -> str | None:
 
 
 def beginning(about: Mapping[str, str]) -> tuple[bytes, list[MetadataIndex]]:
-    """The first bytes of a file: what it is and the joint sets there are."""
+    """The first bytes of a file: magic, header, and the metadata of session and joint sets."""
     start = RecordBuilder()
     start.write(MCAP0_MAGIC)
     Header("cvsf", "cvsf").write(start)
@@ -87,7 +87,7 @@ def _bytes(built: RecordBuilder) -> bytes:
 
 
 def introduction(topic: str, channel: int) -> bytes:
-    """The schema and channel records that stand before a channel's first message."""
+    """The schema and channel records before the first message of a channel."""
     new = RecordBuilder()
     _schema(_SCHEMA_OF.get(topic, "Frame")).write(new)
     _channel(topic, channel).write(new)
@@ -95,20 +95,20 @@ def introduction(topic: str, channel: int) -> bytes:
 
 
 def chunk_head(size: int, crc: int, first_ns: int, last_ns: int) -> bytes:
-    """What stands before the `size` bytes of a chunk's records."""
+    """The head of a chunk with `size` bytes of records."""
     return CHUNK_HEAD.pack(Opcode.CHUNK, CHUNK_FIXED + size, first_ns, last_ns, size, crc, 0, size)
 
 
-def chunk_tail(places: Places, tail_offset: int) -> tuple[bytes, bytes]:
-    """The message indexes that follow a chunk, and where they lie, for its entry in the summary."""
-    tail, where = bytearray(), bytearray()
-    for channel, entries in places.items():
-        where += _CHUNK_INDEX_ENTRY.pack(channel, tail_offset + len(tail))
+def chunk_tail(message_offsets: Offsets, tail_offset: int) -> tuple[bytes, bytes]:
+    """The message indexes after a chunk, and their offsets for its entry in the summary."""
+    tail, offsets = bytearray(), bytearray()
+    for channel, entries in message_offsets.items():
+        offsets += _CHUNK_INDEX_ENTRY.pack(channel, tail_offset + len(tail))
         length = _INDEX_ENTRY.size * len(entries)
         tail += _INDEX_HEAD.pack(Opcode.MESSAGE_INDEX, 6 + length, channel, length)
         for entry in entries:
             tail += _INDEX_ENTRY.pack(*entry)
-    return bytes(tail), bytes(where)
+    return bytes(tail), bytes(offsets)
 
 
 def chunk_entry(head: bytes, offset: int, tail_bytes: int, where: bytes) -> bytes:
@@ -122,7 +122,7 @@ def chunk_entry(head: bytes, offset: int, tail_bytes: int, where: bytes) -> byte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What the summary of a file tells."""
+    """The content of a file's summary."""
 
     channels: Mapping[str, int]  # topic: channel number
     counts: Mapping[int, int]
@@ -141,8 +141,8 @@ def ending(contents: Contents, offset: int) -> bytes:
     start = offset + len(data_end)
     summary, offsets = _groups(contents, start)
     offsets_start = start + len(summary)
-    for place in offsets:
-        place.write(end)
+    for summary_offset in offsets:
+        summary_offset.write(end)
     summary += _bytes(end)
     prefix = struct.pack("<BQQQ", Opcode.FOOTER, 8 + 8 + 4, start, offsets_start)
     Footer(start, offsets_start, zlib.crc32(prefix, zlib.crc32(summary))).write(end)
@@ -150,7 +150,7 @@ def ending(contents: Contents, offset: int) -> bytes:
 
 
 def _groups(contents: Contents, start: int) -> tuple[bytes, list[SummaryOffset]]:
-    """The summary's records by kind, and where each kind begins."""
+    """The records of the summary by kind, and the offset of each kind."""
     names = {_SCHEMA_OF.get(topic, "Frame") for topic in contents.channels}
     statistics = _statistics(contents, len(names))
     records: dict[Opcode, Sequence[McapRecord]] = {

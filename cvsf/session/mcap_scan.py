@@ -1,6 +1,7 @@
-"""Reads a session's MCAP file chunk by chunk, whole or torn; chunks with a wrong CRC are dropped.
+"""Reads a session's MCAP file chunk by chunk, also a damaged one; chunks with a wrong CRC are
+dropped.
 
-Damage costs the chunk it lies in: the next is found by its own signature, whatever stands between.
+Damage costs one chunk: the next one is found by its signature.
 """
 
 import zlib
@@ -19,15 +20,15 @@ from mcap.writer import MCAP0_MAGIC
 from cvsf.messages import unpack
 from cvsf.session.mcap_records import CHUNK_FIXED, CHUNK_HEAD, FRAME_HEAD, MESSAGE_HEAD, frame_topic
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20  # of a search for a chunk; a guess, not measured
 _RECORD_BYTES = 9  # opcode and length
-_OTHER_RECORD_BYTES = 64 << 20  # no record but a chunk comes near; the summary's are small
+_OTHER_RECORD_BYTES = 64 << 20  # limit of a record that is no chunk; a guess, not measured
 _KNOWN = frozenset(int(opcode) for opcode in Opcode)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One message as it lies in the file."""
+    """One message in the encoding of the file."""
 
     topic: str
     t_ns: int
@@ -39,15 +40,15 @@ class Scan:
 
     def __init__(self, path: Path, *, validate_crcs: bool = True, limit: int | None = None) -> None:
         self.path = path
-        self.damaged: list[int] = []  # offsets where whole records stop
-        self.lost_bytes = 0  # that lay in no whole record
+        self.damaged: list[int] = []  # offsets at which intact records end
+        self.lost_bytes = 0  # of no intact record
         self.torn = False  # the file ends before its footer
         self._validate = validate_crcs
         self._limit = limit
         self._topics: dict[int, str] = {}
 
     def messages(self, wanted: Callable[[str], bool] | None = None) -> Iterator[Recorded]:
-        """Every whole message in the order of the file; unwanted pictures are skipped unread."""
+        """Every intact message in the order of the file; unwanted frames are skipped unread."""
         with self.path.open("rb") as file:
             size = file.seek(0, 2)
             if self._limit is not None:
@@ -58,23 +59,23 @@ class Scan:
                 yield from self._read_chunk(file, offset, length, wanted)
 
     def _chunks(self, file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-        """(offset, bytes of data) of every chunk whose head makes sense."""
+        """(offset, bytes of data) of every chunk with a valid head."""
         offset = len(MCAP0_MAGIC)
-        sound = offset  # everything before is valid
+        valid_end = offset  # of the records before
         while offset < size:
             head = _read_at(file, offset, min(CHUNK_HEAD.size, size - offset))
             length = int.from_bytes(head[1:_RECORD_BYTES], "little")
             end = offset + _RECORD_BYTES + length
             if (data := _chunk_data(head, size - offset)) is not None:
                 yield offset, data
-                offset = sound = end
+                offset = valid_end = end
             elif _is_other(head, length) and end <= size:
                 if head[0] == Opcode.FOOTER:
                     return
                 offset = end
             else:
-                found = _next_chunk(file, sound, size)
-                self._lose(sound, (found if found is not None else size) - sound)
+                found = _next_chunk(file, valid_end, size)
+                self._lose(valid_end, (found if found is not None else size) - valid_end)
                 if found is None:
                     break
                 offset = found
@@ -134,7 +135,7 @@ class Scan:
 def split_frame(message: memoryview) -> tuple[memoryview, memoryview]:
     """A frame's header and its JPEG."""
     if len(message) < FRAME_HEAD.size:
-        raise ValueError("a frame is shorter than its head")
+        raise ValueError("a frame is shorter than its length field")
     (length,) = FRAME_HEAD.unpack(message[: FRAME_HEAD.size])
     start = FRAME_HEAD.size + length
     if start > len(message):
@@ -143,7 +144,7 @@ def split_frame(message: memoryview) -> tuple[memoryview, memoryview]:
 
 
 def _topic_of(message: memoryview) -> str:
-    """The channel of a message whose introduction was lost; every message has its kind."""
+    """The channel of a message whose channel record was lost, from the kind in the message."""
     if (
         bytes(message[2:4]) == b"\0\0"
     ):  # the length before a frame's header; a msgpack map has text here
@@ -158,13 +159,13 @@ def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
 
 
 def _chunk_data(head: bytes, room: int) -> int | None:
-    """The bytes of data of the chunk that `head` begins, None if it begins none that fits."""
+    """Bytes of data of the chunk with this head; None if it is not a valid head."""
     if len(head) < CHUNK_HEAD.size:
         return None
     opcode, length, _, _, size, _, compression, stored = CHUNK_HEAD.unpack(head)
     fits = length == CHUNK_FIXED + stored and _RECORD_BYTES + length <= room
-    sound = opcode == Opcode.CHUNK and size == stored and compression == 0 and fits
-    return stored if sound else None
+    is_valid = opcode == Opcode.CHUNK and size == stored and compression == 0 and fits
+    return stored if is_valid else None
 
 
 def _is_other(head: bytes, length: int) -> bool:

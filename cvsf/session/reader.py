@@ -1,6 +1,6 @@
-"""A recorded session: its manifest, and a reader that streams what the hub received.
+"""A recorded session: its manifest, and a reader of its messages.
 
-Damage is counted and costs at most the chunk it lies in; what fails its CRC is never handed out.
+Damage is counted and costs at most one chunk; data with a wrong CRC are never returned.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ log = logging.getLogger(__name__)
 SCHEMA = 1
 MANIFEST = "session.json"
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 20  # a guess, not measured
 
 Mode = Literal["frames", "poses", "none"]
 
 
 class FrameRange(BaseModel):
-    """Which frames of one run of a node a segment holds."""
+    """The frames of one run of a node in a segment."""
 
     boot_id: str
     first: int
     last: int
     frames: int = 0
-    missing: int = 0  # between first and last, and since the segment before
+    missing: int = 0  # between first and last, and since the previous segment
     gaps: list[tuple[int, int]] = []  # first and last missing seq
 
 
@@ -44,14 +44,14 @@ class CameraSync(BaseModel):
     """The uncertainty of a camera's clock during a segment."""
 
     worst_uncertainty_ns: int = 0
-    epoch: int = 0  # at the end; a change is a clock that stepped
+    epoch: int = 0  # at the end; it changes when a clock stepped
     stamp: str = ""
 
 
 class Lost(BaseModel):
     """The parts of a segment that recovery lost."""
 
-    chunks: int = 0  # places where whole chunks stop
+    chunks: int = 0  # offsets at which intact chunks end
     bytes: int = 0
 
 
@@ -68,9 +68,9 @@ class SegmentRecord(BaseModel):
     last_ns: int | None = None
     last_instant: int = -1  # highest index
     sealed: bool = False
-    recovered: bool = False  # made from the files of a killed hub
+    recovered: bool = False  # after the hub was killed
     lost: Lost | None = None
-    ended: str = ""  # why: rotation, closed, paused, or the disk's error
+    ended: str = ""  # the reason: rotation, closed, paused, or an error of the disk
 
 
 class CameraRecord(BaseModel):
@@ -123,7 +123,7 @@ class Manifest(BaseModel):
 
 
 def session_folder(data: Path, run: str | None = None, now: datetime | None = None) -> Path:
-    """Where a session that begins now is recorded: DATA/sessions/2026-11-22T14-03-11Z-RUN."""
+    """The folder of a session that begins now: DATA/sessions/2026-11-22T14-03-11Z-RUN."""
     if run is not None and not _RUN_NAME.fullmatch(run):
         raise Refusal(
             f"Run name is {run!r}: use up to 64 letters, digits, '_', '-' or '.',"
@@ -139,14 +139,14 @@ def session_folder(data: Path, run: str | None = None, now: datetime | None = No
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The session's manifest; Refusal if the folder is no session this version reads."""
+    """The session's manifest; Refusal if it is not a session that this version can read."""
     path = folder / MANIFEST
     try:
         text = path.read_bytes()
     except OSError:
         raise Refusal(
             f"{folder} is not a session: it has no readable {MANIFEST};"
-            " cvsf sessions lists those there are."
+            " cvsf sessions lists the sessions."
         ) from None
     if (found := _schema_version(text)) > SCHEMA:
         raise Refusal(
@@ -161,16 +161,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _schema_version(text: bytes) -> int:
-    """The schema the manifest names, before anything else in it is read; 0 if it names none."""
+    """The manifest's schema version, read before all else; 0 if it has none."""
     try:
-        named = json.loads(text)["schema"]
+        version = json.loads(text)["schema"]
     except (ValueError, TypeError, KeyError):
         return 0
-    return named if isinstance(named, int) else 0
+    return version if isinstance(version, int) else 0
 
 
 class SessionReader:
-    """A sealed session, read in the order it was written; no more than one chunk is in memory."""
+    """A sealed session, read in the order of writing; at most one chunk is in memory."""
 
     def __init__(self, path: Path | str, validate_crcs: bool = True) -> None:
         given = Path(path)
@@ -192,7 +192,7 @@ class SessionReader:
 
     @property
     def damaged(self) -> int:
-        """Places so far where something was lost."""
+        """Number of damaged places found so far."""
         return len(self._damage)
 
     def instants(self) -> Iterator[Instant]:
@@ -205,7 +205,7 @@ class SessionReader:
         yield from self._read(Skeleton, SKELETON)
 
     def frames(self, camera: str | None = None) -> Iterator[Frame]:
-        """The camera's frames, or every camera's, in the order written; none comes twice."""
+        """Frames of one camera or of all, in the order of writing, each once."""
         topic = None if camera is None else frame_topic(camera)
         seen: dict[tuple[str, str], int] = {}
         for file, message in self._messages(topic):
@@ -223,7 +223,7 @@ class SessionReader:
                 self._note(file, f"event {message.t_ns}", str(error))
 
     def verify(self) -> dict[str, bool]:
-        """Segment: whether its bytes have the sealed hash."""
+        """Whether each segment has the hash it was sealed with."""
         return {
             s.file: s.sha256 is not None and file_sha256(self.path / s.file) == s.sha256
             for s in self.manifest.segments
@@ -282,7 +282,7 @@ class SessionReader:
 
 
 def file_sha256(path: Path) -> str | None:
-    """Of the file's bytes, None if it cannot be read."""
+    """The sha256 of a file; None if it cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -1,6 +1,6 @@
-"""Recovery of a killed hub's session: its open files become sealed files, chunk by chunk.
+"""Recovery of the session of a killed hub: open files are copied, chunk by chunk, to sealed ones.
 
-An open file is never appended to; what could not be kept is counted in the manifest.
+Nothing is appended to an open file; what is lost is counted in the manifest.
 """
 
 import fcntl
@@ -36,12 +36,12 @@ _KINDS: dict[str, Any] = {INSTANT: Instant, POSE: MultiviewPose, SKELETON: Skele
 
 
 class BeingRecorded(Refusal):
-    """The session belongs to a hub that is running."""
+    """The session is being recorded by a running hub."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock the session against other writers; the lock ends with the process, however it dies."""
+    """Lock the session against other writers; the lock ends with the process in any case."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -62,7 +62,7 @@ def recover(folder: Path, storage: Storage | None = None) -> Manifest:
 
 
 def recover_all(sessions: Path) -> list[Path]:
-    """Recover every session in the folder that no hub records; returns them, oldest first."""
+    """Recover all sessions in the folder that are not being recorded; returned oldest first."""
     recovered = []
     for manifest in sorted(sessions.glob(f"*/{MANIFEST}")):
         try:
@@ -77,7 +77,7 @@ def recover_all(sessions: Path) -> list[Path]:
 
 
 def recover_locked(folder: Path, storage: Storage, *, seal: bool) -> Manifest:
-    """As `recover`, under a lock that is held already; recording may continue."""
+    """As `recover`, with the lock held already; recording may continue."""
     manifest = read_manifest(folder)
     storage.remove(folder / RESERVE)
     for stale in sorted(folder.glob("*.recovering")):
@@ -85,37 +85,37 @@ def recover_locked(folder: Path, storage: Storage, *, seal: bool) -> Manifest:
     known = {segment.file for segment in manifest.segments if segment.sealed}
     for path in sorted(folder.glob("seg-*.mcap")):
         if path.name not in known:
-            adopt(manifest, *_sealed_unnoted(path, manifest))
-    whole = recover_parts(manifest, folder, storage)
-    manifest.sealed = seal and whole
+            add_segment(manifest, *_sealed_segment(path, manifest))
+    is_complete = recover_parts(manifest, folder, storage)
+    manifest.sealed = seal and is_complete
     replace_file(storage, folder / MANIFEST, manifest.dump())
     return manifest
 
 
 def recover_parts(manifest: Manifest, folder: Path, storage: Storage) -> bool:
-    """Seal every open file into the manifest; whether none is left."""
-    left = 0
+    """Seal every open file and add it to the manifest; whether all could be sealed."""
+    failed = 0
     limits = {s.file: s.bytes for s in manifest.segments if not s.sealed}
     for part in sorted(folder.glob("seg-*.mcap.part")):
         name = part.with_suffix("").name
         try:
-            if (folder / name).exists():  # sealed already; only the removal was cut short
+            if (folder / name).exists():  # sealed already, and not yet removed
                 storage.remove(part)
                 continue
-            record, tally = rescue(storage, part, last_seqs(manifest), limits.get(name))
+            record, tally = recover_part(storage, part, last_seqs(manifest), limits.get(name))
         except OSError as error:
-            left += 1
+            failed += 1
             log.error("segment not recovered", extra={"file": str(part), "reason": str(error)})
             continue
-        adopt(manifest, record, tally)
+        add_segment(manifest, record, tally)
         log.warning("segment recovered", extra={"file": name, "lost": str(record.lost)})
-    return left == 0
+    return failed == 0
 
 
-def rescue(
+def recover_part(
     storage: Storage, part: Path, last: Mapping[Source, int], limit: int | None = None
 ) -> tuple[SegmentRecord, Tally]:
-    """Copy what is whole in an open file, before `limit`, into a sealed one that replaces it."""
+    """Replace an open file by a sealed one with its intact messages before `limit`."""
     final = part.with_suffix("")
     fresh = final.with_suffix(".mcap.recovering")
     storage.remove(fresh)
@@ -134,8 +134,8 @@ def rescue(
     return _recovered(final, scan, tally, **made), tally
 
 
-def adopt(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
-    """Enter a segment in the manifest."""
+def add_segment(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
+    """Add a segment to the manifest."""
     manifest.segments = [s for s in manifest.segments if s.file != record.file] + [record]
     manifest.segments.sort(key=lambda segment: segment.file)
     manifest.engines = sorted({*manifest.engines, *tally.engines} - {""})
@@ -159,12 +159,12 @@ def last_seqs(manifest: Manifest) -> dict[Source, int]:
     }
 
 
-def _sealed_unnoted(path: Path, manifest: Manifest) -> tuple[SegmentRecord, Tally]:
-    """A file with a sealed name that is missing in the manifest."""
+def _sealed_segment(path: Path, manifest: Manifest) -> tuple[SegmentRecord, Tally]:
+    """The entry of a sealed file that is missing in the manifest."""
     scan, tally, counts = Scan(path), Tally(last_seqs(manifest)), dict[str, int]()
     for message in scan.messages():
         counts[message.topic] = counts.get(message.topic, 0) + 1
-        _see(tally, message)
+        _count(tally, message)
     found = {"sha256": file_sha256(path), "bytes": path.stat().st_size, "counts": counts}
     return _recovered(path, scan, tally, **found), tally
 
@@ -182,18 +182,18 @@ def _recovered(path: Path, scan: Scan, tally: Tally, **found: Any) -> SegmentRec
 
 
 def _copy(writer: SegmentWriter, message: Recorded, tally: Tally) -> None:
-    seen = _see(tally, message)
+    decoded = _count(tally, message)
     camera = topic_camera(message.topic)
     if camera is None:
         writer.add(message.topic, message.t_ns, message.message)
         return
     header, jpeg = split_frame(message.message)
-    seq = seen.seq if isinstance(seen, Frame) else 0
+    seq = decoded.seq if isinstance(decoded, Frame) else 0
     writer.add_frame(camera, seq, message.t_ns, bytes(header), jpeg)
 
 
-def _see(tally: Tally, message: Recorded) -> Recordable | None:
-    """Count the message; None for an event, and for one this version cannot read but keeps."""
+def _count(tally: Tally, message: Recorded) -> Recordable | None:
+    """Count and return the message; None for an event, or a message this version cannot decode."""
     frame = topic_camera(message.topic) is not None
     kind = Frame if frame else _KINDS.get(message.topic)
     if kind is None:
@@ -203,5 +203,5 @@ def _see(tally: Tally, message: Recorded) -> Recordable | None:
         found: Recordable = from_header(kind, unpack(header, trusted=True))
     except ValueError:
         return None
-    tally.see(found)
+    tally.count(found)
     return found

@@ -1,7 +1,7 @@
-"""One MCAP file of a session while it grows: every frame is a chunk of its own, with a CRC.
+"""The writer of one MCAP file of a session: every frame is a chunk of its own, with a CRC.
 
-Small messages share other chunks, so that who reads poses never touches pictures. After a failed
-write the file is only ever cut back, to a place known to be on the disk.
+Small messages share other chunks, so that poses can be read without pictures. After a failed write
+the file is truncated to a durable size.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _NEVER_NS = 2**64 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A place in the file, and the writer's state there."""
+    """The size of the file at some moment, and the state of the writer at it."""
 
     offset: int
     index_bytes: int
@@ -36,11 +36,11 @@ class Mark:
 
 
 class SegmentWriter:
-    """A growing `.part` file, until `finish`; one thread at a time, but for `sync`."""
+    """A growing `.part` file, until `finish`; used by one thread at a time, except `sync`."""
 
     def __init__(self, storage: Storage, path: Path, about: Mapping[str, str]) -> None:
         self.path = path
-        self.offset = 0  # bytes written whole
+        self.offset = 0  # bytes written
         self._storage = storage
         self._digest = hashlib.sha256()
         self._channels: dict[str, int] = {}
@@ -49,7 +49,7 @@ class SegmentWriter:
         self._chunks = 0
         self._chunk_index = bytearray()
         self._small = bytearray()
-        self._places: mcap_records.Places = {}
+        self._offsets: mcap_records.Offsets = {}
         self._small_ns = (_NEVER_NS, 0)
         self._descriptor = storage.create(path)
         start, self._metadata = mcap_records.beginning(about)
@@ -61,7 +61,7 @@ class SegmentWriter:
 
     @property
     def sha256(self) -> str:
-        """Of every byte written so far."""
+        """Digest of all bytes written so far."""
         return str(self._digest.hexdigest())
 
     @property
@@ -79,11 +79,11 @@ class SegmentWriter:
         self._write_chunk([head, jpeg], {channel: [(at_ns, len(new))]}, at_ns, at_ns)
 
     def add(self, topic: str, t_ns: int, message: Bytes) -> None:
-        """Take one small message; it is written with its chunk, at `flush` at the latest."""
+        """Add a small message, which is written with its chunk, at `flush` at the latest."""
         new, channel = self._channel(topic)
         at_ns = max(t_ns, 0)
         self._small += new
-        self._places.setdefault(channel, []).append((at_ns, len(self._small)))
+        self._offsets.setdefault(channel, []).append((at_ns, len(self._small)))
         size = MESSAGE_HEAD.size - 9 + len(message)
         self._small += MESSAGE_HEAD.pack(Opcode.MESSAGE, size, channel, 0, at_ns, at_ns)
         self._small += message
@@ -94,15 +94,15 @@ class SegmentWriter:
     def flush(self) -> None:
         """Write the chunk of small messages, if there are any."""
         if self._small:
-            self._write_chunk([self._small], self._places, *self._small_ns)
+            self._write_chunk([self._small], self._offsets, *self._small_ns)
             self._clear_small()
 
     def sync(self) -> None:
-        """Return once everything written is on the disk; any thread may wait here."""
+        """Wait until all written bytes are durable; may be called on any thread."""
         self._storage.sync(self._descriptor)
 
     def mark(self) -> Mark:
-        """The present place in the file."""
+        """The present size and state."""
         return Mark(
             offset=self.offset,
             index_bytes=len(self._chunk_index),
@@ -115,7 +115,7 @@ class SegmentWriter:
         )
 
     def rewind(self, mark: Mark) -> None:
-        """Cut the file back to the mark and forget what came after it."""
+        """Truncate the file to the mark, and restore the state."""
         self._storage.truncate(self._descriptor, mark.offset)
         self.offset = mark.offset
         del self._chunk_index[mark.index_bytes :]
@@ -126,7 +126,7 @@ class SegmentWriter:
         self._clear_small()
 
     def finish(self) -> None:
-        """Write the summary, and wait until all of the file is on the disk."""
+        """Write the summary, and wait until the file is durable."""
         self.flush()
         contents = mcap_records.Contents(
             channels=self._channels,
@@ -141,12 +141,12 @@ class SegmentWriter:
         self.sync()
 
     def close(self) -> None:
-        """Close the file as it is."""
+        """Close the file."""
         self._storage.close(self._descriptor)
 
     def _clear_small(self) -> None:
         self._small = bytearray()
-        self._places = {}
+        self._offsets = {}
         self._small_ns = (_NEVER_NS, 0)
 
     def _channel(self, topic: str) -> tuple[bytes, int]:
@@ -157,7 +157,7 @@ class SegmentWriter:
         return mcap_records.introduction(topic, channel), channel
 
     def _write_chunk(
-        self, parts: list[Bytes], places: mcap_records.Places, first_ns: int, last_ns: int
+        self, parts: list[Bytes], offsets: mcap_records.Offsets, first_ns: int, last_ns: int
     ) -> None:
         size, crc = 0, 0
         for part in parts:
@@ -165,12 +165,12 @@ class SegmentWriter:
             crc = zlib.crc32(part, crc)
         head = mcap_records.chunk_head(size, crc, first_ns, last_ns)
         offset = self.offset
-        tail, where = mcap_records.chunk_tail(places, offset + len(head) + size)
+        tail, index_offsets = mcap_records.chunk_tail(offsets, offset + len(head) + size)
         self._write([head, *parts, tail])
-        self._chunk_index += mcap_records.chunk_entry(head, offset, len(tail), where)
+        self._chunk_index += mcap_records.chunk_entry(head, offset, len(tail), index_offsets)
         self._chunks += 1
         self._first_ns, self._last_ns = min(self._first_ns, first_ns), max(self._last_ns, last_ns)
-        for channel, entries in places.items():
+        for channel, entries in offsets.items():
             self._counts[channel] = self._counts.get(channel, 0) + len(entries)
 
     def _write(self, parts: list[Bytes]) -> None:

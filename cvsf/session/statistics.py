@@ -1,6 +1,6 @@
 """Statistics of a segment, counted while it is written or recovered: frames, gaps, time and clocks.
 
-A frame that is not there is a numbered gap, never only a smaller count.
+A missing frame is a gap with its numbers, not only a smaller count.
 """
 
 import copy
@@ -10,7 +10,7 @@ from typing import Any
 from cvsf.messages import Frame, Instant, MultiviewPose, Skeleton
 from cvsf.session.reader import CameraSync, FrameRange, SegmentRecord
 
-_GAPS_KEPT = 1000  # a guess, not measured
+_GAPS_KEPT = 1000  # by their numbers; a guess, not measured
 
 Recordable = Frame | Instant | MultiviewPose | Skeleton
 Source = tuple[str, str]
@@ -36,12 +36,12 @@ class Tally:
         """A copy of the present statistics."""
         return copy.deepcopy(self)
 
-    def see(self, message: Recordable) -> None:
-        """Count one message."""
+    def count(self, message: Recordable) -> None:
+        """Count a message."""
         self.first_ns = message.t_ns if self.first_ns is None else min(self.first_ns, message.t_ns)
         self.last_ns = message.t_ns if self.last_ns is None else max(self.last_ns, message.t_ns)
         if isinstance(message, Frame):
-            self._see_frame(message)
+            self._count_frame(message)
         elif isinstance(message, Instant):
             self.last_instant = max(self.last_instant, message.index)
         elif isinstance(message, Skeleton):
@@ -50,18 +50,18 @@ class Tally:
             self.detectors.add(message.detector)
             self.joint_sets.add(message.joint_set)
 
-    def _see_frame(self, frame: Frame) -> None:
+    def _count_frame(self, frame: Frame) -> None:
         source = (frame.camera, frame.boot_id)
         self.sizes[frame.camera] = (frame.width_px, frame.height_px)
         found = self.ranges.get(source)
         if found is None:
             found = FrameRange(boot_id=frame.boot_id, first=frame.seq, last=frame.seq)
             self.ranges[source] = found
-        before = self.last.get(source)
-        if before is not None and frame.seq > before + 1:
-            found.missing += frame.seq - before - 1
+        previous = self.last.get(source)
+        if previous is not None and frame.seq > previous + 1:
+            found.missing += frame.seq - previous - 1
             if len(found.gaps) < _GAPS_KEPT:
-                found.gaps.append((before + 1, frame.seq - 1))
+                found.gaps.append((previous + 1, frame.seq - 1))
         found.last = self.last[source] = frame.seq
         found.frames += 1
         sync = self.sync.setdefault(frame.camera, CameraSync())

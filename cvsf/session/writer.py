@@ -1,7 +1,7 @@
-"""Writing a session: messages in, sealed segments out, and the frames that are on the disk.
+"""The writer of a session: messages in, sealed segments out; `durable` has the frames on the disk.
 
-A message is held in memory until a sync covers it, so a failed file costs nothing: it is sealed at
-its last good sync and what came after is written again, to a new file.
+A message is held in memory until it is durable, so a failed file loses nothing: it is sealed as of
+its last sync, and later messages are written again, to a new file.
 """
 
 import logging
@@ -26,14 +26,14 @@ from cvsf.system.disk import Storage
 log = logging.getLogger(__name__)
 
 _SMALL_BYTES = 2048
-"""Memory that a message without a picture counts for; a guess, not measured."""
+"""Assumed memory of a message without a picture; a guess, not measured."""
 
 _Held = tuple[Recordable | None, bytes]
 """A message, or the bytes of an event."""
 
 
 class SessionWriter:
-    """A session being recorded; all but `sync` belongs to one thread, `sync` may run beside it."""
+    """A session being recorded; `sync` may be called on another thread, all else on one thread."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class SessionWriter:
         segment_bytes: int = 2 << 30,
     ) -> None:
         self.folder = folder
-        self.held_bytes = 0  # written and not yet synced, or waiting for the disk to come back
+        self.held_bytes = 0  # of messages that are not durable yet
         self._storage = storage or Storage()
         self._segment_s, self._segment_bytes = segment_s, segment_bytes
         self._files = threading.RLock()  # while a file is synced, sealed or replaced
-        self._state = threading.RLock()  # while a message is put down; only taken after _files
+        self._state = threading.RLock()  # while a message is written; locked after _files
         self._segment: SegmentWriter | None = None
         self._opened_s = 0.0
         self._tally = Tally({})
@@ -70,27 +70,27 @@ class SessionWriter:
 
     @property
     def failed(self) -> OSError | None:
-        """The last error of the disk; None while it writes."""
+        """The last error of the disk; None while writing succeeds."""
         return self._failed
 
     def write(self, message: Recordable) -> None:
-        """Write a message; OSError: it is held in memory as the disk fails, call `retry` later."""
-        self._take((message, b""))
+        """Write a message; on OSError it is held in memory, to be written by `retry`."""
+        self._hold((message, b""))
 
     def write_event(self, event: Mapping[str, Any]) -> None:
-        """Write an event, whose `event` names it; as `write`."""
+        """Write an event, named by its key `event`; as `write`."""
         if event.get("event") == EVENT_NAME:
             self._folder.write_cameras(cameras_file(event))
-        self._take((None, pack({"t_ns": time.time_ns(), **event})))
+        self._hold((None, pack({"t_ns": time.time_ns(), **event})))
 
     def retry(self) -> None:
-        """Write what is held to a new file; OSError if the disk still fails."""
+        """Write the held messages to a new file; OSError if the disk still fails."""
         with self._files, self._state:
             if self._failed is not None:
                 self._start_over(self._failed)
 
     def sync(self) -> None:
-        """Sync what was written; writers wait only while small messages are flushed."""
+        """Make all written messages durable; writers wait only while small ones are flushed."""
         with self._files:
             with self._state:
                 if self._failed is not None or self._segment is None or not self._held:
@@ -105,10 +105,10 @@ class SessionWriter:
                 segment.sync()
             except OSError as error:
                 with self._state:
-                    return self._start_over(error, distrusted=True)
+                    return self._start_over(error, sync_failed=True)
             with self._state:
                 self._good = mark
-                self._keep(count, written)
+                self._release(count, written)
 
     def seal(self, reason: str) -> None:
         """End the current file; the next message begins a new one."""
@@ -127,15 +127,15 @@ class SessionWriter:
                 self.seal("closed")
             except OSError as error:
                 log.error("last segment not sealed", extra={"reason": str(error)})
-                self._abandon(distrusted=False)
+                self._abandon(sync_failed=False)
             self._folder.close()
             return len(self._held)
 
-    def _take(self, entry: _Held) -> None:
+    def _hold(self, entry: _Held) -> None:
         with self._state:
             due = self._due()
         if due:
-            with suppress(OSError):  # the message is held, and the error raised, below
+            with suppress(OSError):  # below, the message is held and the error raised
                 self.seal("rotation")
         with self._state:
             self._held.append(entry)
@@ -143,7 +143,7 @@ class SessionWriter:
             if self._failed is not None:
                 raise self._failed
             try:
-                return self._put(entry)
+                return self._write(entry)
             except OSError as error:
                 self._failed = error
         self.retry()
@@ -154,7 +154,7 @@ class SessionWriter:
         old = time.monotonic() - self._opened_s >= self._segment_s
         return old or self._segment.offset >= self._segment_bytes
 
-    def _put(self, entry: _Held) -> None:
+    def _write(self, entry: _Held) -> None:
         segment = self._segment or self._open()
         message, event = entry
         if message is None:
@@ -166,7 +166,7 @@ class SessionWriter:
             self._written[message.camera, message.boot_id] = message.seq
         else:
             segment.add(TOPIC_OF[message.kind], message.t_ns, header)
-        self._tally.see(message)
+        self._tally.count(message)
 
     def _open(self) -> SegmentWriter:
         part, about = self._folder.next_part()
@@ -174,7 +174,7 @@ class SessionWriter:
         self._segment = SegmentWriter(self._storage, part, about)
         self._opened_s = time.monotonic()
         self._segment.add(EVENT, time.time_ns(), _event("segment_start", file=part.stem))
-        self._storage.sync_folder(self.folder)  # or a power cut could take the file with its acks
+        self._storage.sync_folder(self.folder)  # else a power cut could lose the file after acks
         return self._segment
 
     def _seal(self, reason: str) -> None:
@@ -184,7 +184,7 @@ class SessionWriter:
             return
         written = dict(self._written)
         self._finish(segment, self._tally, reason)
-        self._keep(len(self._held), written)
+        self._release(len(self._held), written)
 
     def _finish(self, segment: SegmentWriter, tally: Tally, reason: str) -> None:
         segment.add(EVENT, time.time_ns(), _event("segment_end", reason=reason))
@@ -206,25 +206,25 @@ class SessionWriter:
         )
         self._folder.note(record, tally)
 
-    def _start_over(self, error: OSError, *, distrusted: bool = False) -> None:
-        """Abandon the current file, write what is held to a new one; OSError if that fails too."""
+    def _start_over(self, error: OSError, *, sync_failed: bool = False) -> None:
+        """Abandon the current file; write the held messages to a new one; OSError if that fails."""
         log.warning("disk error, segment ended", extra={"reason": str(error)})
         self._failed = error
-        self._folder.give_up_reserve()
-        self._abandon(distrusted=distrusted)
+        self._folder.release_reserve()
+        self._abandon(sync_failed=sync_failed)
         self._written = dict(self.durable)
         try:
             for entry in self._held:
-                self._put(entry)
+                self._write(entry)
         except OSError as again:
             self._failed = again
-            self._abandon(distrusted=False)
+            self._abandon(sync_failed=False)
             raise
         self._failed = None
         self._folder.reserve()
 
-    def _abandon(self, *, distrusted: bool) -> None:
-        """Seal the current file as of its last sync; after a failed sync only a copy is trusted."""
+    def _abandon(self, *, sync_failed: bool) -> None:
+        """Seal the current file as of its last sync; after a failed sync, a copy of it."""
         segment, good = self._segment, self._good
         self._segment, self._good = None, None
         if segment is None:
@@ -236,24 +236,24 @@ class SessionWriter:
             return
         mark, tally = good
         try:
-            segment.rewind(mark)  # also after a failed sync: what follows is written again
-            if not distrusted:
+            segment.rewind(mark)  # later messages are written again
+            if not sync_failed:
                 return self._finish(segment, tally, "disk error")
         except OSError as error:
             log.warning("segment not sealed in place", extra={"reason": str(error)})
         with suppress(OSError):
             segment.close()
-        self._folder.rescue(segment.path, tally, mark.offset)
+        self._folder.recover_part(segment.path, tally, mark.offset)
 
-    def _keep(self, count: int, written: Mapping[Source, int]) -> None:
-        """Drop the oldest `count` held messages: they are on the disk."""
+    def _release(self, count: int, written: Mapping[Source, int]) -> None:
+        """Drop the oldest `count` held messages, which are durable."""
         for _ in range(count):
             self.held_bytes -= size_bytes(self._held.popleft()[0])
         self.durable = {**self.durable, **written}
 
 
 def size_bytes(message: Recordable | None) -> int:
-    """Approximate memory of a message or an event until it is on the disk."""
+    """Approximate memory of a message or an event until it is durable."""
     return len(message.jpeg) if isinstance(message, Frame) else _SMALL_BYTES
 
 

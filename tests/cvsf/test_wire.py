@@ -45,7 +45,7 @@ def test_a_host_without_a_name_or_with_a_wrong_port_is_refused(text: str) -> Non
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_an_address_that_other_machines_can_reach_is_refused(host: str) -> None:
-    with pytest.raises(Refusal, match=r"open to other machines and no keys exist for them; bind"):
+    with pytest.raises(Refusal, match=r"open to other machines, without authentication; bind"):
         require_loopback(host, "frames")
 
 

@@ -71,6 +71,8 @@ def test_a_file_that_is_no_network_is_refused_in_one_line_that_names_it(
     path = tmp_path / "broken.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(Refusal, match=r"broken\.onnx is not a network ONNX Runtime") as refused:
+    with pytest.raises(
+        Refusal, match=r"broken\.onnx is not a network that ONNX Runtime"
+    ) as refused:
         OnnxSession(path, ["total"], gpu=False)
     assert "\n" not in str(refused.value)

@@ -58,7 +58,7 @@ def test_joints_may_be_known_without_cameras_and_joints_that_are_all_nan_are_not
     part = bare.take(slice(2)).of_views([1])
     assert part.joints_mm is not None
     assert part.joints_mm.shape == (2, 1, 16, 3)
-    with pytest.raises(ValueError, match="the truth has no cameras or no joints"):
+    with pytest.raises(ValueError, match="the ground truth has no cameras or no joints"):
         _ = bare.world_mm
     lost = read_ground_truth(arrays | {"joints_mm": np.full_like(arrays["joints_mm"], np.nan)})
     assert lost.joints_mm is None

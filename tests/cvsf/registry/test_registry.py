@@ -123,9 +123,9 @@ def test_an_engine_is_taken_in_once_and_another_of_its_name_is_refused(
 def test_a_name_that_leaves_the_folder_is_refused(
     registry: Registry, tmp_path: Path, id: str
 ) -> None:
-    with pytest.raises(Refusal, match="no name of an engine"):
+    with pytest.raises(Refusal, match="not a name of an engine"):
         registry.add(tiny(tmp_path / "compiled", id))
-    with pytest.raises(Refusal, match="no name of an engine"):
+    with pytest.raises(Refusal, match="not a name of an engine"):
         registry.promote(id, "why not")
 
 

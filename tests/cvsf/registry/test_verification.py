@@ -34,7 +34,7 @@ def test_a_name_of_an_engine_is_one_that_a_folder_of_the_registry_can_have(
     if is_one:
         assert require_id(name) == name
     else:
-        with pytest.raises(Refusal, match="is no name of an engine; expected letters, digits"):
+        with pytest.raises(Refusal, match="is not a name of an engine; expected letters, digits"):
             require_id(name)
 
 
@@ -48,7 +48,7 @@ def test_a_whole_engine_is_opened_and_has_the_manifest_of_its_folder(tmp_path: P
 
 def test_an_engine_of_another_name_or_joint_set_is_refused_with_both(tmp_path: Path) -> None:
     folder = tiny(tmp_path / "one", "one")
-    with pytest.raises(Refusal, match="holds the engine one, expected two; take it in under"):
+    with pytest.raises(Refusal, match="holds the engine one, expected two; add it under"):
         open_verified(folder, "two", H36M_16.name)
     with pytest.raises(Refusal, match="is for the joints h36m-16, expected coco-17; compile"):
         open_verified(folder, "one", "coco-17")

@@ -46,7 +46,7 @@ def test_a_calibration_written_as_an_event_is_read_back_with_its_cause_and_camer
 def test_an_event_without_one_of_its_fields_is_refused_by_the_name(field: str) -> None:
     event = to_event(held(1))
     del event[field]
-    with pytest.raises(ValueError, match=f"the calibration lacks or garbles '{field}'"):
+    with pytest.raises(ValueError, match=f"the calibration: '{field}' is missing or malformed"):
         from_event(event)
 
 

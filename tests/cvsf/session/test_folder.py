@@ -40,7 +40,7 @@ def opened(path: Path, storage: Storage | None = None) -> SessionFolder:
 
 def seen(seq: int) -> Tally:
     tally = Tally({})
-    tally.see(make_frame("cam0", seq))
+    tally.count(make_frame("cam0", seq))
     return tally
 
 
@@ -109,7 +109,7 @@ def test_a_session_reserves_disk_space_until_it_is_given_up(tmp_path: Path) -> N
     folder = opened(tmp_path / "s")
     reserve = tmp_path / "s" / RESERVE
     assert reserve.stat().st_blocks * 512 >= 8 << 20
-    folder.give_up_reserve()
+    folder.release_reserve()
     assert not reserve.exists()
     folder.reserve()
     assert reserve.stat().st_size == 8 << 20
@@ -127,7 +127,10 @@ def test_cameras_and_manifest_stay_as_they_were_on_a_disk_that_fails(
     with caplog.at_level(logging.WARNING):
         folder.write_cameras(b"second")
         folder.note(SegmentRecord(file="seg-000000.mcap", sealed=True), seen(0))
-    assert [r.message for r in caplog.records] == ["cameras not written", "manifest not written"]
+    assert [r.message for r in caplog.records] == [
+        "cameras.json not written",
+        "manifest not written",
+    ]
     assert (tmp_path / "s" / CAMERAS).read_bytes() == b"first"
     assert (tmp_path / "s" / MANIFEST).read_bytes() == before
     storage.is_broken = False

@@ -75,7 +75,7 @@ def test_a_frame_is_split_into_header_and_picture_and_a_short_one_is_refused() -
     message = memoryview(FRAME_HEAD.pack(6) + b"header" + b"picture")
     header, picture = split_frame(message)
     assert (bytes(header), bytes(picture)) == (b"header", b"picture")
-    with pytest.raises(ValueError, match="a frame is shorter than its head"):
+    with pytest.raises(ValueError, match="a frame is shorter than its length field"):
         split_frame(message[:3])
     with pytest.raises(ValueError, match="a frame's header is longer than the frame"):
         split_frame(message[:9])

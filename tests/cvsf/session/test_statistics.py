@@ -17,7 +17,7 @@ def counted(*seqs: int, last: int | None = None) -> Tally:
     """The frames of one camera."""
     tally = Tally({} if last is None else {("cam0", "a"): last})
     for seq in seqs:
-        tally.see(make_frame("cam0", seq))
+        tally.count(make_frame("cam0", seq))
     return tally
 
 
@@ -47,17 +47,17 @@ def test_gaps_beyond_the_thousandth_are_counted_and_not_listed() -> None:
 
 def test_a_camera_that_was_started_again_has_a_range_of_its_own() -> None:
     tally = counted(0, 1, 2)
-    tally.see(make_frame("cam0", 0, boot_id="b"))
+    tally.count(make_frame("cam0", 0, boot_id="b"))
     assert [r.boot_id for r in tally.record(file="x", sealed=True).ranges["cam0"]] == ["a", "b"]
     assert tally.ranges["cam0", "b"].missing == 0
 
 
 def test_the_record_names_the_times_the_instants_and_the_worst_clock() -> None:
     tally = counted(3, 1)
-    tally.see(make_instant(9))
-    tally.see(make_instant(4))
-    tally.see(make_pose(5))
-    tally.see(make_skeleton(5))
+    tally.count(make_instant(9))
+    tally.count(make_instant(4))
+    tally.count(make_pose(5))
+    tally.count(make_skeleton(5))
     record = tally.record(file="seg-000000.mcap", sealed=True)
     assert record.first_ns == START_NS + PERIOD_NS
     assert record.last_ns == START_NS + 9 * PERIOD_NS
@@ -70,7 +70,7 @@ def test_the_record_names_the_times_the_instants_and_the_worst_clock() -> None:
 def test_a_copy_does_not_change_with_what_is_counted_later() -> None:
     tally = counted(0, 1)
     before = tally.copy()
-    tally.see(make_frame("cam0", 5))
+    tally.count(make_frame("cam0", 5))
     assert before.ranges["cam0", "a"].frames == 2
     assert before.last == {("cam0", "a"): 1}
     assert tally.last == {("cam0", "a"): 5}

@@ -254,7 +254,7 @@ def test_with_nobody_connected_a_skeleton_costs_less_than_2_ms_of_processor_time
 
 def test_only_loopback_is_served_and_a_port_in_use_is_refused(server: WebServer) -> None:
     for host in ("0.0.0.0", "192.168.1.7", "::"):
-        with pytest.raises(Refusal, match="no keys exist"):
+        with pytest.raises(Refusal, match="without authentication"):
             WebServer(host, 0)
     with pytest.raises(Refusal, match="in use"):
         WebServer("127.0.0.1", server.port)
