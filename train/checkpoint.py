@@ -130,7 +130,7 @@ def _loaded(path: Path, what: str, cure: str) -> Any:
 
 
 def _kind(found: Any) -> str:
-    """What a file turned out to hold, in words."""
+    """The type of the content of a file, in words."""
     if not isinstance(found, dict):
         return f"a {type(found).__name__}"
     return f"of format {found['format']}" if "format" in found else "of none"

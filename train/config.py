@@ -159,7 +159,7 @@ def _check_together(config: TrainConfig) -> None:
     made_up = ("mirror_share", "roll_deg", "hidden_share")
     if config.variant == "stage3" and (other := [n for n in made_up if getattr(config, n)]):
         raise Refusal(
-            f"{other[0]} is {getattr(config, other[0])} and variant stage3, which films bodies "
+            f"{other[0]} is {getattr(config, other[0])} and variant stage3, which projects bodies "
             "again instead; leave it 0"
         )
     if config.rehearsal_weight and config.frames > 1:

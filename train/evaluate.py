@@ -1,6 +1,6 @@
-"""`cvsf evaluate`: how good an engine is on a multi-view file, as one table or one JSON object.
+"""`cvsf evaluate`: the scores of an engine on a multi-view file, as a table or a JSON object.
 
-What it scores is the compiled engine, the thing the hub runs, not the checkpoint it came from.
+It scores the compiled engine that the hub runs, not the checkpoint.
 """
 
 import json

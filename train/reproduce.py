@@ -24,7 +24,7 @@ _REPORTED: tuple[Variant, ...] = ("baseline", "s1", "s1s2")
 
 
 def _check_material(path: Path, material: dict[str, Any]) -> None:
-    """Write down what the runs beside this file learn from, or refuse if they learned from else."""
+    """Write the data that the runs beside this file are trained on; Refusal if it is other data."""
     if path.exists():
         found = json.loads(path.read_text())
         if found != material:

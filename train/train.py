@@ -197,7 +197,7 @@ def _prepared(
     stop: threading.Event,
     labeller: PseudoLabeller | None,
 ) -> Iterator[tuple[Store, Recordings | None]]:
-    """What is learned from, on disk for as long as the block runs, and, in the process that
+    """The training data, on disk for as long as the block runs, and, in the process that
     reports, what is kept back.
     """
     kept_back: Recordings | None = None

@@ -94,7 +94,7 @@ def train_morph(
 
 
 def _prepared(material: Material) -> tuple[Poses, Poses]:
-    """What is learned from, and what is reported on: subjects kept back, or the last tenth."""
+    """Training and evaluation poses: subjects kept back, or the last tenth."""
     kept_back, learned = KeptBack(_REPORTED), KeptBack(_LEARNED)
     for part in material.parts(kept_back):
         if part.truth.keypoints_px is not None:
@@ -145,7 +145,7 @@ def learn_morph(poses: Poses, seed: int, steps: int = STEPS, minutes: float | No
     optimiser = torch.optim.Adam(morph.parameters(), lr=RATE)
     if minutes is not None:
         began = time.process_time()
-        for _ in range(_TIMED):  # an idle rate: nothing is learned, nothing drawn from the seed
+        for _ in range(_TIMED):  # at rate 0, without the random state
             _descend(morph, poses.rows(torch.arange(BATCH) % len(poses.confidence)), optimiser, 0.0)
         took = (time.process_time() - began) / _TIMED
         steps = min(steps, max(1, int(60 * minutes / max(took, 1e-9))))
@@ -166,7 +166,7 @@ def _descend(morph: Morph, batch: Poses, optimiser: torch.optim.Optimizer, rate:
 
 
 def morph_loss(morph: nn.Module, poses: Poses) -> Float[Tensor, ""]:
-    """L1 to the truth in radii of the pose, by confidence, over the joints found or placed."""
+    """L1 to the truth in radii of the pose, by confidence, over joints with an output."""
     moved, sure = morph(poses.keypoints_px, poses.confidence)
     _, _, radius = normalised(poses.truth_px, poses.known.to(sure.dtype))
     error = (moved - poses.truth_px).abs().sum(-1) / radius[..., 0].clamp_min(1)
@@ -176,7 +176,7 @@ def morph_loss(morph: nn.Module, poses: Poses) -> Float[Tensor, ""]:
 
 
 def report(morph: Morph, poses: Poses) -> dict[str, Any]:
-    """Median 2D error over pose norm before and after, and of the joints it places."""
+    """Median 2D error over pose norm before and after, and of the joints it predicts."""
     with torch.no_grad():
         moved, _ = morph(poses.keypoints_px, poses.confidence)
     truth = torch.where(poses.known[..., None], poses.truth_px, torch.nan).numpy()

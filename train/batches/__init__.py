@@ -1,4 +1,4 @@
-"""Batches to learn from, of recordings and of synthetic bodies.
+"""Training batches, of recordings and of synthetic bodies.
 
 In: recordings on disk, self-calibrated cameras. Out: batches of 2D, with targets only where the
 recordings themselves, or synthetic bodies, give them.

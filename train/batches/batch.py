@@ -1,4 +1,4 @@
-"""Batches to learn from: recorded observations, or synthetic bodies before virtual cameras.
+"""Training batches: recorded observations, or synthetic bodies before virtual cameras.
 
 A label-free batch holds 2D and confidences and no truth; every draw comes from one saved
 generator.
@@ -132,7 +132,7 @@ def batch_of(
     joints_mm = observations.truth.joints_mm
     assert joints_mm is not None
     local = torch.from_numpy(joints_mm).to(kind)
-    # a view whose truth is not whole counts as one without the person
+    # a view with incomplete ground truth counts as one without the person
     known = local.isfinite().all(-1).all(-1)
     confidence = confidence * known[..., None]
     local = torch.where(known[..., None, None], local, 0.0)

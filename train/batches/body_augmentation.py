@@ -1,6 +1,6 @@
 """Synthetic bodies: recorded poses recombined, bent and stretched.
 
-A pose is kept as bones in its own body frame, so upper and lower halves of different frames fit
+A pose is kept as bones in its own body frame, so upper and lower bodies of different frames fit
 together.
 """
 

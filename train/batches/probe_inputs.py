@@ -81,7 +81,7 @@ def no_person(inputs: Inputs) -> Inputs:
 
 
 def _far_off(inputs: Inputs) -> Inputs:
-    """Hidden joints at absurd places, which must not matter, and one detected in a wrong place."""
+    """Undetected joints at absurd positions, which must not matter, and one detected outlier."""
     pixels, confidence = inputs["keypoints_px"].clone(), inputs["confidence"].clone()
     confidence[0, 0, 3:6], pixels[0, 0, 3:6] = 0.0, 9e5
     confidence[0, 2, 10:], pixels[0, 2, 10:] = 0.0, -9e5

@@ -104,14 +104,14 @@ class PseudoLabeller:
     def _unexplained(
         self, labels: PseudoLabels, observations: LiftedObservations, found: Calibration
     ) -> str:
-        """Why the cameras found do not explain the observations; empty where they do.
+        """Why the calibration does not fit the observations; empty if it does.
 
         Cameras that may turn from instant to instant fit much that never was: views that are not of
         one time leave many joints far off, and have cameras that turn too fast.
         """
         fits = float(_fits(labels).mean())
         if fits < _LEAST_FITTING:
-            return f"the cameras found explain {fits:.0%} of its instants"
+            return f"the calibration fits {fits:.0%} of its instants"
         off = np.linalg.norm(labels.residual, axis=-1)[observations.confidence > 0]
         near = float((off <= _FAR_OFF).mean())  # a joint without a reconstruction is not near
         if near < _MOST_JOINTS:
@@ -141,7 +141,7 @@ class PseudoLabeller:
         return self._found[name]
 
     def _leave_out(self, name: str, reason: str) -> None:
-        """Keep why a session is not learned from, and log it once."""
+        """Keep why a session is not trained on, and log it once."""
         self._found.pop(name, None)
         if name not in self.left_out:
             log.warning(
@@ -213,7 +213,7 @@ def _pseudo_labels(observations: LiftedObservations, found: Calibration) -> Pseu
 
 
 def _fits(labels: PseudoLabels) -> npt.NDArray[np.bool_]:
-    """Instants (N,) that are whole and project to about where they were observed."""
+    """Instants (N,) whose joints are complete and have a low reprojection error."""
     off = np.linalg.norm(labels.residual, axis=-1).reshape(len(labels.residual), -1)
     with np.errstate(invalid="ignore"):
         return np.asarray(

@@ -52,7 +52,7 @@ def bench_fusion(
 
 
 def on_one_thread(instants: int, repeats: int) -> dict[str, Any]:
-    """The ratios and the milliseconds they are made of."""
+    """The ratios, and the times in milliseconds."""
     pieces = _pieces(_paper("float32"), torch.device("cpu"), instants)
     ms = _milliseconds(pieces, repeats, time.thread_time)
     return {

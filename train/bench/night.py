@@ -81,7 +81,7 @@ def bench_night(
 
 
 def _night(slope: Slope) -> dict[str, Any]:
-    """A night on the slope, and what it brought by the truth."""
+    """A night on the slope, and its gain against the ground truth."""
     facts = _command("nightly", "--data", str(slope.data), "--json")
     _print(facts["verdict"])
     if "sessions" not in facts:  # the night had nothing to learn from

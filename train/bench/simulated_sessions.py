@@ -53,7 +53,7 @@ class Slope:
 
 
 def record(seed: int, folder: Path, *, cams: int, takes: int, seconds: float) -> Slope:
-    """So many runs of one skier on the slope of a seed, filmed by one set of cameras."""
+    """So many runs of one skier on the slope of a seed, before the same cameras."""
     slope = Slope(seed=seed, data=folder / "data", truth=folder / "truth")
     for place in (slope.data, slope.truth):
         place.mkdir(parents=True)
@@ -79,7 +79,7 @@ def _capture(words: list[str]) -> None:
     except subprocess.TimeoutExpired:
         raise Refusal(
             f"cvsf-capture {' '.join(words)} did not end in {_PATIENCE_S:g} s; "
-            "the machine is too busy to film, try again when it is not"
+            "the machine is overloaded; try again later"
         ) from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]

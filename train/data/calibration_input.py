@@ -1,6 +1,6 @@
-"""What `cvsf calibrate` is given, one session at a time: lifted observations, and the truth apart.
+"""The input of `cvsf calibrate`, one session at a time: lifted observations, and ground truth.
 
-A multi-view file, a recorded session or a filmed clip: calibration gets the same of each.
+It is the same for a multi-view file, a recorded session and a clip.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ from train.data.sessions import read_session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationInput:
-    """One session: what may be used, and what it is scored by."""
+    """One session: observations for the calibration, and ground truth for the scores."""
 
     name: str
     observations: LiftedObservations
-    fused: Float[Array, "N J 3"]  # the lifter's own fusion, body frame
+    fused: Float[Array, "N J 3"]  # fused by the lifter, canonical frame
     truth: GroundTruth | None  # None where no joint is known
 
     @property
@@ -38,9 +38,9 @@ class CalibrationInput:
 
 
 def read_observations(path: Path, chosen: Choice) -> Recordings:
-    """All sessions of a file, a session folder or a clip; Refusal says why it is none of them."""
+    """All sessions of a file, a session folder or a clip; Refusal if it is none of them."""
     if path.is_dir() and chosen.names:
-        raise Refusal(f"{path} does not say who is in it; subjects are of multi-view files")
+        raise Refusal(f"{path} has no subjects; choose subjects of multi-view files only")
     if path.is_dir() and is_clip(path):
         return read_clip(path)
     if path.is_dir():

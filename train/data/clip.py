@@ -1,4 +1,4 @@
-"""A filmed clip with a calibration to score by: given 2D poses, videos, `cameras.json`.
+"""A clip with a calibration for scores: 2D poses, videos, `cameras.json`.
 
 Self-calibration uses the 2D poses alone. The layout is that of `cvsf bench clip`; the pseudo
 truth is one detector's calibrated triangulation.
@@ -85,7 +85,7 @@ def _video_size(folder: Path, camera: dict[str, Any]) -> tuple[float, float, flo
 
 
 def _undistorted(keypoints_px: Real, cameras: list[dict[str, Any]]) -> Real:
-    """Where pinholes of focal length K[0, 0] would have shown keypoints (N, V, J, 2)."""
+    """Where pinholes of focal length K[0, 0] would project keypoints (N, V, J, 2)."""
     found = np.empty_like(keypoints_px)
     for view, camera in enumerate(cameras):
         inside, distortion = np.array(camera["K"]), np.array(camera["distortion"])

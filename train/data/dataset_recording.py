@@ -1,6 +1,6 @@
 """One recording of a published dataset, and how it becomes observations.
 
-What its labels say is truth only; the 2D is a detector's, unless the labels' own was asked for.
+The labels are ground truth only; the 2D is a detector's, unless the labels' 2D is asked for.
 """
 
 import struct

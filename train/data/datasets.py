@@ -65,7 +65,7 @@ def published(
 ) -> Iterator[Recordings]:
     """The sessions of a dataset's split, one at a time.
 
-    Without a name the folder's layout says which dataset it is. `truth_2d` takes the labels' own 2D
+    Without a name, the dataset is recognised by its layout. `truth_2d` takes the labels' own 2D
     for the detector's, at confidence 1.
     """
     known = DATASETS[recognised(folder) if name is None else _checked(folder, name)]

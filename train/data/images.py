@@ -21,7 +21,7 @@ Stills = dict[tuple[int, int], Picture]
 
 
 def stills(file: Path, cameras: Sequence[str], rows: Sequence[int]) -> Stills:
-    """What there is of those rows."""
+    """The pictures of those rows, as far as there are any."""
     if not file.is_dir():
         return {}
     if is_clip(file):

@@ -179,7 +179,7 @@ def _labels_from(found: Mapping[str, Array]) -> PseudoLabels:
 
 
 def _named(found: Counter[str], without_truth: Counter[str], *, labelled: bool) -> list[str]:
-    """The sessions that are learned from; the log names the others, with the reason."""
+    """The sessions to train on; the log names the others, with the reason."""
     kept = [name for name, count in found.items() if count]
     if not kept:
         what = ", with a truth that is whole," if labelled else ""

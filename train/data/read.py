@@ -37,13 +37,13 @@ def read_instants(paths: Sequence[Path]) -> Recordings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which subjects are learned from: the named ones, or all but the named ones."""
+    """The subjects to train on: the named ones, or all but the named ones."""
 
     names: tuple[str, ...] = ()
     without: bool = False
 
     def learned(self, part: Recordings) -> Recordings:
-        """The instants of a part that are learned from."""
+        """The instants of a part that are trained on."""
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
     def kept_back(self, part: Recordings) -> Recordings:

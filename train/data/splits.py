@@ -58,7 +58,7 @@ class KeptBack:
 def divide(
     parts: Iterable[Recordings], choice: Choice, kept_back: KeptBack
 ) -> Iterator[Recordings]:
-    """Of every part what is learned from; Refusal at the end if a named subject was in none."""
+    """Of every part the instants to train on; Refusal at the end if a named subject was in none."""
     there: set[str] = set()
     learned = 0
     for part in parts:
@@ -77,7 +77,7 @@ def divide(
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The recordings that a command was given, and which subjects are learned from."""
+    """The recordings that a command was given, and the subjects to train on."""
 
     paths: list[Path]
     dataset: Path | None
@@ -85,7 +85,7 @@ class Material:
     truth_2d: bool = False  # of a dataset: 2D that no detector found
 
     def parts(self, kept_back: KeptBack) -> Iterator[Recordings]:
-        """What is learned from, part by part; the rest goes to `kept_back`."""
+        """The instants to train on, part by part; the rest goes to `kept_back`."""
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)
             return

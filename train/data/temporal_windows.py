@@ -27,7 +27,7 @@ _GAP_S = 1e4
 def one_clock(
     session: Sequence[str], t_s: Float[npt.NDArray[Any], "N"]
 ) -> Float[npt.NDArray[np.float64], "N"]:
-    """Times in seconds that only rise, sessions far apart from each other."""
+    """Increasing times in seconds, with large gaps between sessions."""
     names = np.array(session)
     step = np.diff(t_s.astype(np.float64), prepend=t_s[:1])
     step[1:][(names[1:] != names[:-1]) | (step[1:] < 0)] = _GAP_S

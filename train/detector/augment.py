@@ -1,4 +1,4 @@
-"""Endless batches of altered pictures: turned, scaled, mirrored, recoloured, blurred, covered.
+"""Endless batches of augmented pictures: rotated, scaled, mirrored, recoloured, blurred, covered.
 
 What is altered in the picture is altered in the joints; the room for it was kept around every crop.
 """
@@ -84,7 +84,7 @@ def _crop_matrix(rng: Generator, *, mirrored: bool) -> Float[Real, "2 3"]:
 
 
 def _frame_matrix(rng: Generator, *, mirrored: bool) -> Float[Real, "2 3"]:
-    """input_from_small, (2, 3): never turned, for a box turned is another box."""
+    """input_from_small, (2, 3), without rotation, as a rotated box is another box."""
     size = np.array(BOX_INPUT_PX)
     scale = np.exp(rng.uniform(np.log(0.7), np.log(1.4)))
     linear = np.diag([-scale if mirrored else scale, scale])
@@ -130,7 +130,7 @@ def _colour_matrix(rng: Generator) -> Float[Real, "3 3"]:
 
 
 def _cover(picture: Picture, rng: Generator) -> None:
-    """Up to three rectangles of one colour, or of another place of the same picture."""
+    """Up to three rectangles of one colour, or of another part of the same picture."""
     height, width = picture.shape[:2]
     for _ in range(rng.integers(1, 4)):
         w, h = (int(x) for x in rng.uniform(0.05, 0.28, 2) * [width, height])

@@ -78,7 +78,7 @@ def _ema(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
 def _half_is_faster(
     network: nn.Module, batch: Batch, loss_of: Callable[[nn.Module, Batch], Tensor]
 ) -> bool:
-    """Whether bfloat16 is faster here: some processors have instructions for it, some pretend."""
+    """Whether bfloat16 is faster on this processor; measured, as some only emulate it."""
     spare = copy.deepcopy(network)
     seconds = {}
     for half in (False, True, False, True):

@@ -18,7 +18,7 @@ _NEAR_CELLS = 2.0
 def gaussians(
     cells: Float[Tensor, "B J 2"], height: int, width: int, sigma: float = _SIGMA_CELLS
 ) -> Float[Tensor, "B J i j"]:
-    """A Gaussian of height 1 at every place; a place outside the map leaves its tail only."""
+    """A Gaussian of height 1 at every position; of one outside the map only the tail."""
     x = torch.arange(width, dtype=cells.dtype)
     y = torch.arange(height, dtype=cells.dtype)
     across = torch.exp(-((x - cells[..., 0:1]) ** 2) / (2 * sigma**2))
@@ -29,7 +29,7 @@ def gaussians(
 def peaks(
     heatmaps: Float[Tensor, "B J i j"], reach: int = _REACH_CELLS
 ) -> tuple[Float[Tensor, "B J 2"], Float[Tensor, "B J"]]:
-    """Each map's place in cells, the weighted mean around its peak, and the height of the peak."""
+    """Of each map the keypoint (cells), a weighted mean around the peak, and the peak's height."""
     height, width = heatmaps.shape[-2:]
     confidence, at = heatmaps.detach().flatten(-2).max(-1)
     offsets = torch.arange(-reach, reach + 1)

@@ -63,7 +63,7 @@ def box_of(joints_px: Float[Array, "... J 2"]) -> Float[Array, "... 4"]:
 
 
 def render(folder: Path, seeds: range) -> None:
-    """Has the simulator film what the folder lacks: the last fifth with cameras that move."""
+    """Render the missing runs with the simulator; the last fifth has moving cameras."""
     moving_from = seeds.stop - len(seeds) // 5
     _film(folder, range(seeds.start, moving_from), moving=False)
     _film(folder, range(moving_from, seeds.stop), moving=True)

@@ -107,7 +107,7 @@ def _correlation(a: npt.NDArray[np.intp], b: npt.NDArray[np.intp]) -> float:
 def _swapped(
     found: Float[Array, "N J 2"], truth: Float[Array, "N J 2"], size: Float[Array, "N 1"]
 ) -> float:
-    """The share of limb pairs, apart in truth, found nearer to the other side than to their own."""
+    """Share of left-right swaps: limb pairs detected nearer to the other side's true position."""
     left = [H36M_16.index(f"l{limb}") for limb in _LIMBS]
     right = [H36M_16.index(f"r{limb}") for limb in _LIMBS]
 

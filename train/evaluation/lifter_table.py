@@ -1,6 +1,6 @@
-"""Scores as people read them: a table of the errors in 3D, one of the refined 2D, and the rest.
+"""Scores as tables: the errors in 3D, the refined 2D, and the label-free metrics.
 
-A figure of several seeds is its mean and standard deviation; one without a truth is left out.
+A figure of several seeds is its mean and standard deviation.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def computing(facts: Mapping[str, Any]) -> str:
 
 
 def _refined(facts: Mapping[str, Any]) -> Table:
-    """How far 2D joints are off before and after refining, and how many are found."""
+    """2D errors and joint detection rate before and after epipolar refinement."""
     figures = facts["refined_2d"]
     table = _table("2D, before and after refining", "before", "after")
     for name, what in (
@@ -80,7 +80,7 @@ def _mean(value: Any) -> float:
 
 
 def _figure(value: Any, size: float, digits: int) -> str:
-    """A number, or a mean and what it varies by."""
+    """A number, or a mean and its standard deviation."""
     if not isinstance(value, Mapping) or not value["sd"]:
         return f"{size * _mean(value):.{digits}f}"
     return f"{size * value['mean']:.{digits}f} ± {size * value['sd']:.{digits}f}"

@@ -12,7 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 _ERRORS_MM = {"one_view": "one view", "fused": "all views together"}
-_WITHOUT_TRUTH = {"views_apart": "views apart", "bone_spread": "spread of bone lengths"}
+_WITHOUT_TRUTH = {
+    "views_apart": "disagreement of the views",
+    "bone_spread": "spread of bone lengths",
+}
 
 
 def draw_curves(

@@ -151,7 +151,7 @@ def optimise(
 ) -> bool:
     """Train to the end of the steps or of the minutes of computing; False if `stop` was set before.
 
-    `on_step` is called with the loss after every step. Minutes are turned into a number of steps
+    `on_step` is called with the loss after every step. Minutes are converted to a number of steps
     once some are timed, so that a resumed run is the same. Refusal if the loss is not finite.
     """
     group, config = group or ProcessGroup(), run.config

@@ -58,7 +58,7 @@ class Task:
     minutes: float | None
     parent: Checkpoint | None
     morph: Morph | None = None
-    again: bool  # go on with a run that is there
+    again: bool  # continue an existing run
     group: ProcessGroup
     stop: threading.Event
 
@@ -212,7 +212,7 @@ def _lifter(run: Run, task: Task) -> Lifter:
 
 
 def lift_with(lifter: Lifter, morph: Morph | None = None) -> Lift:
-    """The whole graph in torch, as scoring wants it."""
+    """The complete graph in torch, as a function for scoring."""
     whole = FusedLifter if lifter.shape.frames == 1 else WindowedFusion
     graph = whole(lifter.eval(), H36M_16, morph=morph)
 

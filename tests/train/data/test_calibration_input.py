@@ -81,5 +81,5 @@ def test_recordings_without_the_chosen_subjects_or_without_poses_are_refused(
     record(tmp_path / "run", [make_instant(0)])
     with pytest.raises(Refusal, match="run holds no 2D poses; record with --record"):
         read_observations(tmp_path / "run", Choice())
-    with pytest.raises(Refusal, match="run does not say who is in it"):
+    with pytest.raises(Refusal, match="run has no subjects"):
         read_observations(tmp_path / "run", Choice(names=("ann",)))
