@@ -185,12 +185,12 @@ def report(morph: Morph, poses: Poses) -> dict[str, Any]:
     )
     fills = morph.fills.numpy()
     found = ((poses.confidence > 0) & poses.known).numpy() & ~fills
-    placed = poses.known.numpy() & fills
+    predicted = poses.known.numpy() & fills
     return {
         "error_2d": {
             "before": _median(before[found]),
             "after": _median(after[found]),
-            "placed": _median(after[placed]),
+            "placed": _median(after[predicted]),
         },
         "fills": [joint for joint, fill in zip(H36M_16.joints, fills, strict=True) if fill],
     }

@@ -49,7 +49,7 @@ def from_pseudo_labels(
 ) -> Draw:
     """Endless novel views of pseudo-labelled bodies; a share are the views as recorded."""
     if not store.has_pseudo_labels:
-        raise Refusal("variant stage3 needs sessions whose cameras were found; use another variant")
+        raise Refusal("variant stage3 needs sessions with calibrated cameras; use another variant")
     kind = torch.float64 if config.precision == "float64" else torch.float32
 
     def draw() -> Batch:
@@ -104,8 +104,8 @@ def novel_views(store: Store, chance: _Chance, kind: torch.dtype, config: TrainC
     image_px = tensor(views[1].image_px)[:, middle]
     focal_px = tensor(camera.focal_px)[:, middle]
     heading = rotation_about(0, chance.angle.to(kind))
-    upright = [_upright_from_view(tensor(labels.up)[:, middle]) for labels in (body, camera)]
-    rotation = upright[1].mT @ heading @ upright[0]
+    level_from_view = [_level_from_view(tensor(labels.up)[:, middle]) for labels in (body, camera)]
+    rotation = level_from_view[1].mT @ heading @ level_from_view[0]
     joints = (joints - joints[:, middle, None, :1]) @ rotation[:, None].mT + root
     keypoints = joints[..., :2] / joints[..., 2:].clamp_min(_NEAR)
     keypoints = focal_px[:, None, None, None] * keypoints + image_px[:, None, None] / 2
@@ -173,7 +173,7 @@ def _labels(observations: Recordings) -> PseudoLabels:
     return observations.pseudo_labels
 
 
-def _upright_from_view(up: Tensor) -> Tensor:
+def _level_from_view(up: Tensor) -> Tensor:
     """Rotations (B, 3, 3) from a view's axes to ones whose first axis is the vertical (B, 3)."""
     right = up.new_tensor([1.0, 0.0, 0.0]).expand(len(up), 3)
     return rotation_from_6d(torch.cat([up, right], -1))

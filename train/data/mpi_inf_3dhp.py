@@ -137,8 +137,8 @@ def _detections(folder: Path, name: str) -> tuple[Detections, ...]:
 def _train_recording(folder: Path, name: str, truth_2d: bool) -> Recordings:
     path = _annotation(folder, name)
     pixels, joints_mm = _read_annotation(path)
-    filmed = min(len(pixels), SEQUENCES[name].frames)
-    pictures = np.arange(0, filmed, EVERY)
+    exposures = min(len(pixels), SEQUENCES[name].frames)
+    pictures = np.arange(0, exposures, EVERY)
     return observations(
         session=name,
         subject=name.partition("/")[0],

@@ -50,7 +50,7 @@ def test_virtual_views_show_their_labelled_body_with_a_detectors_errors(store: S
 def test_views_are_refused_where_no_camera_was_found(tmp_path: Path) -> None:
     write_store([read_file(multiview(tmp_path / "a.npz"))], tmp_path / "store")
     config = TrainConfig(**SMALL | {"variant": "stage3"})
-    with pytest.raises(Refusal, match="stage3 needs sessions whose cameras were found"):
+    with pytest.raises(Refusal, match="stage3 needs sessions with calibrated cameras"):
         from_pseudo_labels(
             open_store(tmp_path / "store"), config, torch.Generator(), ProcessGroup()
         )
