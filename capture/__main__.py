@@ -1,4 +1,4 @@
-"""The door of `cvsf-capture`.
+"""The entry point of `cvsf-capture`.
 
 Ctrl-C and SIGTERM are handled from the start, so heavy modules are imported afterwards.
 """

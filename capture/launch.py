@@ -1,6 +1,6 @@
-"""`cvsf-capture`: one node per camera and, without `--hub`, a hub, all ending with this process.
+"""`cvsf-capture`: one node per camera and, without `--hub`, a hub; they end with this process.
 
-Whatever can be refused is refused here or by the hub before the first frame.
+Invalid input is refused here or by the hub before the first frame.
 """
 
 import importlib.metadata
@@ -42,7 +42,7 @@ def _bundle_for(specs: Sequence[SourceSpec], detector: str | None) -> str | None
     return detector or _BUILT_FOR.get(scheme)
 
 
-def _say_version(asked: bool) -> bool:
+def _print_version(asked: bool) -> bool:
     if asked:
         typer.echo(f"cvsf-capture {importlib.metadata.version('cvsf')}")
         raise typer.Exit
@@ -79,7 +79,9 @@ def capture(
     given: dict[str, Any],
     version: Annotated[
         bool,
-        typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True),
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Cameras in, one live 3D skeleton out."""
@@ -94,7 +96,7 @@ def capture(
     if specs[0].uri.startswith("sim:"):
         check(asked)
     elif truth:
-        raise Refusal("--truth is what the simulator knows and real cameras do not; leave it out")
+        raise Refusal("--truth is for simulated cameras only; leave it out")
     session, own_hub = session_folder(folder, name), None
     if hub is None:
         if bundle := _bundle_for(specs, given.get("detector")):
@@ -144,10 +146,10 @@ def capture(
 
 
 def _in_memory(settings: HubConfig) -> int:
-    """The descriptor of a file without a name that holds the `[hub]` table, whole and checked.
+    """The descriptor of an unnamed file with the complete, checked `[hub]` table.
 
-    Only this user's processes can open it, at every start of the hub anew; it is gone when the
-    last of them ends, however that happens.
+    Only processes of this user can open it; each start of the hub reads it again. It is removed
+    when the last of them ends, in any case.
     """
     descriptor = os.memfd_create("hub-config")
     os.write(descriptor, json.dumps({"hub": settings.model_dump()}).encode())
@@ -162,7 +164,7 @@ def _print_summary(accounts: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _recorded(specs: Sequence[SourceSpec]) -> str | None:
-    """The session that is replayed: it holds its cameras' calibrations."""
+    """The replayed session, which contains the calibrations of its cameras."""
     scheme, _, rest = specs[0].uri.partition(":")
     return rest.partition("?")[0] if scheme == "session" else None
 
@@ -193,7 +195,7 @@ def _words(name: str, given: Mapping[str, object]) -> list[str]:
 
 
 def _gather_truth(truth: Path, specs: Sequence[SourceSpec]) -> None:
-    """The truth of each simulated camera's process as one file."""
+    """Merge the ground truth of the simulated cameras into one file."""
     from capture.simulator.ground_truth import merge_truth
     from capture.simulator.scenario import read_address
 

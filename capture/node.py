@@ -1,7 +1,7 @@
-"""One camera node: source to stamped frame to hub, reopening what dies, until asked to stop.
+"""A camera node: from a source to stamped frames for the hub; a lost camera is opened again.
 
-Stdin is the lifeline of a node with `--lifeline`: a line there lets it film, and when the process
-that started it dies, stdin closes and the node stops.
+With `--lifeline`, standard input is the lifeline of the node: a line on it starts the filming, and
+the node stops when it closes, at the end of the parent process.
 """
 
 import logging
@@ -38,9 +38,9 @@ from cvsf.wire import parse_host
 log = logging.getLogger(__name__)
 
 _READ_S = 0.2
-"""Longest wait for a picture before a request to stop is looked at; a guess, not measured."""
-_ALONE_S = 3.0
-"""A hub that does not answer for longer is logged; a guess, not measured."""
+"""Longest wait for a picture, after which a request to stop is checked; a guess, not measured."""
+_NO_HUB_S = 3.0
+"""Time without an answer of the hub, after which it is logged; a guess, not measured."""
 
 
 class Node:
@@ -53,7 +53,7 @@ class Node:
         self.source_config, self.epoch_ns = source, epoch_ns
         self.boot_id = uuid.uuid4().hex[:12]
         self.seq = -1
-        self.stop, self.may_film = threading.Event(), threading.Event()
+        self.stop, self.may_start = threading.Event(), threading.Event()
         self.start_ns: int | None = None
         self.begun_ns = 0
         self.lossless = False
@@ -62,14 +62,14 @@ class Node:
     def begin(self, line: str) -> None:
         """Receive the order to film: CLOCK_MONOTONIC of the start of files at their own rate."""
         self.start_ns = int(line)
-        self.may_film.set()
+        self.may_start.set()
 
     def open(self) -> Source:
-        """The source, once all other cameras are ready as well."""
+        """The source, when all cameras are open."""
         source = open_source(self.uri, self.source_config)
         stop_on_signal(self.stop)
         print_json({"camera": self.camera, "open": True})
-        while not self.may_film.wait(0.05) and not self.stop.is_set():
+        while not self.may_start.wait(0.05) and not self.stop.is_set():
             pass
         if self.source_config.realtime and self.start_ns:
             source.close()
@@ -102,7 +102,7 @@ class Node:
         return {"camera": self.camera, "ended": ended, **sender.account()}
 
     def _film(self, source: Source, sender: Sender, config: CaptureConfig) -> bool:
-        """Whether the source came to its end."""
+        """Film; whether the source ended."""
         self._await_hub()
         self.begun_ns, silent_s = time.monotonic_ns(), 0.0
         try:
@@ -130,14 +130,12 @@ class Node:
         assert self.clock is not None
         since_s, is_logged = time.monotonic(), False
         while not self.stop.is_set() and not self.clock.wait(0.1):
-            if not is_logged and time.monotonic() - since_s > _ALONE_S:
+            if not is_logged and time.monotonic() - since_s > _NO_HUB_S:
                 is_logged = True
                 log.warning("no hub answers yet", extra={"hub": self.endpoint})
 
     def _reopen(self, source: Source, sender: Sender, config: CaptureConfig, why: str) -> Source:
-        """The camera again, however long it takes; logged once when it is lost and once when it is
-        back.
-        """
+        """Open the camera again, without a limit of time; logged when lost and when open again."""
         log.warning("camera lost", extra={"camera": self.camera, "reason": why})
         sender.state["state"] = "lost"
         source.close()
@@ -208,18 +206,18 @@ def node(
     lifeline: Annotated[bool, typer.Option(help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run one camera; a line on standard output when it films, its exposure count as the last."""
-    room = load_table(config, "capture", CaptureConfig)
+    settings = load_table(config, "capture", CaptureConfig)
     source = SourceConfig(
         size=parse_size(size),
         fps=fps,
         seed=seed,
         realtime=realtime,
         truth=truth,
-        jpeg_quality=room.jpeg_quality,
+        jpeg_quality=settings.jpeg_quality,
     )
-    story = Node(camera, uri, parse_host(hub, FRAMES_PORT), source, epoch_ns)
+    camera_node = Node(camera, uri, parse_host(hub, FRAMES_PORT), source, epoch_ns)
     if lifeline:
-        stop_with_parent(story.stop, story.begin)
+        stop_with_parent(camera_node.stop, camera_node.begin)
     else:
-        story.may_film.set()
-    print_json(story.run(story.open(), room))
+        camera_node.may_start.set()
+    print_json(camera_node.run(camera_node.open(), settings))

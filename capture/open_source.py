@@ -1,6 +1,6 @@
-"""Which sources the user means, and opening one by its address.
+"""The sources that `--source` names, and the opening of one by its address.
 
-Finding refuses with a sentence before anything starts.
+Unknown sources are refused before anything starts.
 """
 
 import importlib
@@ -43,7 +43,7 @@ _FORMS = (
 def find_sources(
     source: str | None, cams: int, names: Sequence[str] = (), *, data: Path | None = None
 ) -> list[SourceSpec]:
-    """The `cams` cameras that `source` names; a Refusal says what was found instead.
+    """The `cams` cameras that `source` names; a Refusal if there are fewer.
 
     None is every V4L2 camera plugged in. `data` is where `cvsf cameras --name` keeps its names.
     """

@@ -1,8 +1,8 @@
-"""Child processes that are kept running, and all end when their supervisor does.
+"""The supervisor of child processes: it restarts them, and they end when it ends.
 
-No camera films before all are open: a child that refuses before that ends everything, its message
-being on standard error already. One that fails later is restarted. Where the hub draws its table
-on the terminal, log lines of nodes and supervisor go to the hub, which prints them above it.
+No camera films before all are open: a refusal of a child before that, which is on standard error
+already, ends all. A child that fails later is restarted. Where the hub draws a live table, log
+lines of nodes and supervisor go to the hub, which prints them above the table.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _RESTART_S, _RESTART_MAX_S = 0.3, 5.0
 _LONG_LIFE_S = 10.0
 """A child that lived so long is restarted after the first pause again; a guess, not measured."""
 _NODES_STOP_S, _HUB_STOP_S = 2.5, 5.0
-"""Patience with a child that was asked to end; a guess, not measured: they take a fraction."""
+"""Longest time that a child may take to end, after which it is killed; guesses, not measured."""
 _REOPEN_S = 15.0
 """For the hub to restart once more when it died at the end; a guess, not measured."""
 _LEAD_NS = 300_000_000
@@ -45,7 +45,7 @@ class Child:
     name: str
     command: list[str]
     inherits: tuple[int, ...] = ()  # file descriptors its command names, open at every start
-    reports: bool = False  # its standard output is for us; else it gets a descriptor to report to
+    reports: bool = False  # reports on its standard output; else on a descriptor
     log_here: bool = False  # its standard error is logged by this process
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
@@ -64,7 +64,7 @@ class Child:
         self.opened |= OPEN in self.reached
         self.reached.discard(OPEN)
         if self.process and self.process.stdin:
-            with contextlib.suppress(BrokenPipeError):  # what the dead one never read
+            with contextlib.suppress(BrokenPipeError):  # bytes that the ended process did not read
                 self.process.stdin.close()
         ours, theirs = os.pipe()
         self.process = subprocess.Popen(

@@ -1,6 +1,6 @@
-"""A node's end of the wire to the hub.
+"""The connection of a node to the hub.
 
-In: stamped frames and the hub's answers. Out: frames in order, each sent again until the hub has it
-on disk, and the offset of the hub's clock to this machine's.
+In: stamped frames and the hub's answers. Out: frames in order, each resent until it is durable, and
+the offset of the hub's clock to the node's.
 Read `sender.py` first.
 """

@@ -1,8 +1,8 @@
 """The offset of the hub's clock to this node's: estimated, never corrected.
 
 Waves of probes; of each wave the quickest round trip counts, and a weighted line through the last
-minute gives offset and skew. A step of either clock starts the line anew and raises `sync_epoch`. A
-constant asymmetry of the two directions cannot be measured; half the round trip bounds it and is
+minute gives offset and skew. After a step of either clock a new line begins and `sync_epoch` grows.
+A constant asymmetry of the two directions cannot be measured; half the round trip bounds it and is
 `uncertainty_ns`.
 """
 
@@ -27,7 +27,7 @@ _MEMORY_NS = 60 * 10**9
 _LEAST_NS = 10e9
 """The slope of a shorter line is noise, and the skew counts as 0; a guess, not measured."""
 _MAX_SKEW = 200e-6
-"""Twice the 100 ppm that a bad quartz is off by; a guess, not measured."""
+"""Twice the error of a bad quartz, 100 ppm; a guess, not measured."""
 _STEP_WAVES, _STEP_NS = 3, 5_000_000
 """Outliers in a row, by more than that, which mean that a clock was set; a guess, not measured."""
 

@@ -28,7 +28,7 @@ has to wait; a guess, not measured.
 """
 _STALLED_S = 1.0
 """Frames are sent again after so long without progress; a guess, not measured."""
-_REPORT_EVERY_S, _GREET_EVERY_S = 0.5, 0.1
+_REPORT_EVERY_S, _FIRST_REPORT_EVERY_S = 0.5, 0.1
 """Between reports, and before the hub has answered; a guess, not measured."""
 
 
@@ -85,7 +85,7 @@ class Sender:
             while self._ring_bytes > self._ring_limit and len(self._ring) > 1:
                 self._forget_oldest()
                 self.dropped["ring full"] += 1
-        self._nudge()
+        self._wake_up()
 
     def count_dropped(self, reason: str, frames: int) -> None:
         """Count exposures that never became a frame."""
@@ -111,17 +111,17 @@ class Sender:
         """Wait for the hub to have everything, at most that long, send a bye and stop."""
         self.state["state"] = "stopping"
         self._report_at_s = 0.0
-        self._nudge()
+        self._wake_up()
         with self._room:
             self._room.wait_for(lambda: not self._ring or self.refused, drain_s)
         self.state["ended"] = ended
         self._closing.set()
-        self._nudge()
+        self._wake_up()
         self._thread.join()  # its sockets must not be destroyed under it: ZeroMQ would abort
         self._wake.close(0)
         self._context.destroy(0)
 
-    def _nudge(self) -> None:
+    def _wake_up(self) -> None:
         try:
             self._wake.send(b"", zmq.DONTWAIT)
         except zmq.ZMQError:
@@ -140,18 +140,20 @@ class Sender:
                 now = time.monotonic()
                 if now >= self._report_at_s:
                     self._send(hub, self._report("report"))
-                    self._report_at_s = now + (_REPORT_EVERY_S if self._hub_id else _GREET_EVERY_S)
+                    self._report_at_s = now + (
+                        _REPORT_EVERY_S if self._hub_id else _FIRST_REPORT_EVERY_S
+                    )
                 self._send_window(hub)
                 for socket, _ in poller.poll(50):
                     if socket is wake:
                         wake.recv()
                     else:
-                        self._listen(hub)
+                        self._receive(hub)
                 self._rewind_if_stalled()
             hub.set(zmq.LINGER, 300)
             self._send(hub, self._report("bye"))
 
-    def _listen(self, hub: "zmq.Socket[bytes]") -> None:
+    def _receive(self, hub: "zmq.Socket[bytes]") -> None:
         """Handle every message that has come."""
         while hub.poll(0):
             try:

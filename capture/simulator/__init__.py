@@ -1,6 +1,6 @@
-"""The simulated slope: a camera for machines that have none, with the truth beside it.
+"""The simulated slope: cameras for machines without any, and the ground truth.
 
-In: a seed, a camera number and the clock. Out: exposures as a real camera gives them, and on
-request a file of what really happened. A simulator of cameras, never of answers.
+In: a seed, a camera number and the clock. Out: exposures like those of a real camera and, on
+request, a file of the ground truth.
 Read `simulated_camera.py` first, then `scene.py`.
 """

@@ -1,4 +1,4 @@
-"""The background of a camera's pictures: one painting, or a few to warp from where it pans.
+"""The background of a camera's pictures: one painting, or several that are warped where it pans.
 
 The paintings depend on the seed and the tripod only; exposure is applied afterwards.
 """
@@ -11,8 +11,9 @@ from capture.simulator.scenery import Land, paint
 from cvsf.shapes import Array, Float, Picture, Real, UInt8
 
 _PLATE = np.array([1.75, 1.2])
-"""Size of a panning camera's paintings and, below, their focal length, in widths of its picture."""
-
+"""Size of the paintings of a panning camera and their focal length, in widths of its picture;
+guesses, not measured.
+"""
 _PLATE_FOCAL = 1.25
 _PLATE_STEP = 0.55
 """Radians between two paintings: they overlap by a picture's width at its shortest focal length."""

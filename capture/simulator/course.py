@@ -1,6 +1,6 @@
-"""A closed run over snow: the skier's place, speed, lean and technique as functions of time.
+"""The course, a closed run: the skier's position, speed, lean and technique as functions of time.
 
-All of it is a pure function of the seed and of time modulo the period, so two processes agree.
+They depend only on the seed and the time modulo the period: all processes have the same.
 """
 
 from dataclasses import dataclass
@@ -71,9 +71,11 @@ class Course:
 
 
 def lay_course(seed: int, moving: bool, take: int = 0) -> Course:
-    """The run of a seed: under 15 m across for still cameras, several times that for others.
+    """The course of a seed: less than 15 m wide for still cameras, several times that for panning
+    ones.
 
-    Every take goes the same way round, at other speeds and up to other things.
+    Every take has the same path, with other speeds and movements.
+
     """
     rng = np.random.default_rng([seed, 1, int(moving)])
     laps = 4 if moving else 9
@@ -150,7 +152,7 @@ def _timed(
         return np.stack([np.interp(now, clock, column) for column in columns], 1)
 
     lap = [on_time(values) for values in (path, tangent, speed, curvature, descent)]
-    # the clock was stretched by less than one row so that the period is a whole number of them
+    # time is scaled by less than one row, so that the period is a whole number of rows
     stretch = clock[-1] * RATE_HZ / rows
     return lap[0], lap[1], lap[2][:, 0] * stretch, lap[3][:, 0], lap[4][:, 0]
 
@@ -188,7 +190,7 @@ def _signals(
 
 
 def _plants(lean: Real) -> tuple[Real, Real]:
-    """How far each pole is into its plant, 0 to 1: the inside pole of the turn about to begin."""
+    """Progress of each pole's plant, 0 to 1: the inside pole, at the start of a turn."""
     beat = np.sign(lean) - np.roll(np.sign(lean), 1)
     wide = 0.13 * RATE_HZ
     peak = wide * np.sqrt(2 * np.pi)

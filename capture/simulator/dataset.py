@@ -1,4 +1,4 @@
-"""`cvsf simulate`: pictures of many slopes with their truth, to train and try detectors on.
+"""`cvsf simulate`: pictures of many slopes with ground truth, to train and test detectors.
 
 Every seed is one folder, and the same seed gives the same folder.
 """
@@ -60,7 +60,7 @@ def simulate(
 def render_seed(
     out: Path, seed: int, *, cams: int, frames: int, size: tuple[int, int], moving: bool
 ) -> None:
-    """One folder: cam0-00000.jpg and so on, truth.npz last, so that a folder with it is whole."""
+    """One folder: cam0-00000.jpg and so on, truth.npz last, as the sign of a complete folder."""
     cv2.setNumThreads(1)
     folder = out / f"seed-{seed:06d}"
     folder.mkdir(exist_ok=True)

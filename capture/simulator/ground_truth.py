@@ -26,7 +26,7 @@ _LIMBS = (
     ("lknee", "lankle", 0.07), ("rknee", "rankle", 0.07), ("lshoulder", "lelbow", 0.06),
     ("rshoulder", "relbow", 0.06), ("lelbow", "lwrist", 0.05), ("relbow", "rwrist", 0.05),
 )  # fmt: skip
-"""Limbs that hide what is behind them, and their radius in metres."""
+"""Limbs that occlude joints behind them, and their radius in metres; guesses, not measured."""
 
 _ROW = np.dtype(
     [
@@ -66,7 +66,7 @@ def visible_joints(
     return np.asarray(inside & ~hidden)
 
 
-class TruthKeeper:
+class TruthRecorder:
     """One camera's exposures, kept in memory until `write`."""
 
     def __init__(self, path: Path, seed: int, index: int, view: Viewpoint) -> None:
@@ -81,14 +81,14 @@ class TruthKeeper:
         self._rows = np.zeros(1024, _ROW)
         self._count = 0
 
-    def keep(
+    def add(
         self,
         raw_ns: int,
         joints: Float[Real, "J 3"],
         rotation: Float[Real, "3 3"],
         focal_px: float,
     ) -> None:
-        """An exposure that was made."""
+        """Add an exposure."""
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         self._rows[self._count] = raw_ns, joints, rotation, focal_px
@@ -111,11 +111,9 @@ def merge_truth(parts: Sequence[Path], out: Path) -> None:
     """
     found = [path for path in parts if path.exists()]
     if missing := [path.name for path in parts if path not in found]:
-        log.warning("a camera left no truth behind", extra={"missing": missing})
+        log.warning("a camera wrote no ground truth", extra={"missing": missing})
     if not found:
-        raise Refusal(
-            "no camera left a part of the truth: let the simulated cameras end by themselves."
-        )
+        raise Refusal("no camera wrote ground truth: let the simulated cameras end in order.")
     cameras = sorted((_read(path) for path in found), key=lambda camera: camera["about"]["camera"])
     stamps = np.unique(np.concatenate([camera["raw_ns"] for camera in cameras]))
     joints = np.zeros((len(stamps), len(H36M_16), 3))
@@ -186,14 +184,14 @@ def _view_truth(
     at = np.searchsorted(own, stamps).clip(0, len(own) - 1)
     exposed = own[at] == stamps
     about = camera["about"]
-    view = _stand_in(camera["eye"], (about["width_px"], about["height_px"]))
+    view = _partial_viewpoint(camera["eye"], (about["width_px"], about["height_px"]))
     return view_arrays(
         view, joints, camera["rotation"][at], camera["focal_px"][at], np.where(exposed, stamps, 0)
     )
 
 
-def _stand_in(eye: Float[Real, "3"], size: tuple[int, int]) -> Viewpoint:
-    """A viewpoint of which only the place and the picture's size are known."""
+def _partial_viewpoint(eye: Float[Real, "3"], size: tuple[int, int]) -> Viewpoint:
+    """A viewpoint with only the camera centre and the size of the pictures."""
     return Viewpoint(
         eye=eye, roll=0.0, size=size, target=np.zeros(3), focal_px=0.0, follows=False, tall_px=0.0,
         wobble=np.zeros((4, 4, 2)), period_ns=1,

@@ -19,11 +19,11 @@ class Weather:
     skylight: Float[Real, "3"]
     zenith: Float[Real, "3"]
     horizon: Float[Real, "3"]
-    haze: float  # distance in metres that hides 63 %
+    haze: float  # distance in metres at which 63 % of the light is lost
     flakes: int  # falling snow in the picture
     wind: Float[Real, "3"]  # m/s of the flakes
     noise: float  # of the sensor, grey values
-    drift: Float[Real, "4"]  # how far exposure and white balance wander, and how fast
+    drift: Float[Real, "4"]  # of exposure and white balance: amplitudes, phase, waves a period
     shutter_s: float
 
     @property
@@ -40,12 +40,13 @@ class Weather:
 
     @property
     def lamp(self) -> Float[Real, "3"]:
-        """The light on something upright, seen from anywhere."""
+        """The light on a vertical surface, averaged over its directions."""
         light: Real = self.skylight + 0.5 * self.sunlight
         return light
 
 
-# sky overhead, sky at the horizon, how bright flat snow is, the sun's share, the sun's height
+# colour of the zenith and of the horizon; ranges of the brightness of flat snow, the sun's share
+# and the sun's elevation (degrees)
 _DAYS = {
     "sun": ((0.85, 0.5, 0.22), (0.95, 0.85, 0.72), (0.78, 0.93), (0.42, 0.62), (22, 62)),
     "cloud": ((0.76, 0.75, 0.73), (0.88, 0.87, 0.86), (0.72, 0.95), (0.02, 0.2), (40, 70)),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capture.simulator.background import Backdrop
-from capture.simulator.scene import Viewpoint, aim
+from capture.simulator.scene import Viewpoint, camera_at
 from capture.simulator.scenery import draw_post
 from capture.simulator.shots import Shot, Stage
 from capture.simulator.skier import pose_skier
@@ -45,7 +45,7 @@ class Painter:
         slope, view = self._stage.slope, self._view
         stamps = np.arange(0, slope.course.period_ns, 200_000_000 if view.follows else 10**12)
         pelvis = pose_skier(slope.build, slope.course, stamps).joints[:, H36M_16.index("hip")]
-        for rotation, focal_px in zip(*aim(view, stamps, pelvis), strict=True):
+        for rotation, focal_px in zip(*camera_at(view, stamps, pelvis), strict=True):
             self._backdrop.prepare(rotation, float(focal_px))
 
     def paint(self, shot: Shot) -> UInt8[Picture, "H W 3"]:

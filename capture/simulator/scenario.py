@@ -1,7 +1,7 @@
 """The addresses of simulated cameras: which of the slope's, and their scripted events.
 
-A camera may be knocked (`sim?turn=2:5@12`: camera 2 is turned by 5 degrees 12 s after its first
-picture), as on a slope; only the ground truth records it. `sim?take=3` is another run of the
+A camera may be knocked (`sim?turn=2:5@12`: camera 2 is rotated by 5 degrees 12 s after its first
+picture); only the ground truth records it. `sim?take=3` is another run of the
 same skier past the same cameras.
 """
 
@@ -19,7 +19,7 @@ _MOST_DEG = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knock:
-    """A camera on its tripod is turned to its left, once."""
+    """A camera on its tripod is rotated to its left, once."""
 
     turn_deg: float
     after_s: float  # its first picture
@@ -39,13 +39,13 @@ def find(source: str, cams: int) -> list[Found]:
     """`sim`, `sim:still`, `sim:moving`, `sim:2,3`, `sim:moving:2,3`, behind it `?turn=2:5@12` or
     `?take=3` or both.
     """
-    place, _, fate = source.partition("?")
+    place, _, suffix = source.partition("?")
     words = place.split(":")[1:]
     kind = words.pop(0) if words and words[0] in ("still", "moving") else "still"
     numbers = words.pop(0) if words else None
     indices = list(range(min(cams, MOST))) if numbers is None else _indices(numbers)
-    take, fates = _take(fate.split("&") if fate else [])
-    knocks = _knocks(fates)
+    take, options = _take(suffix.split("&") if suffix else [])
+    knocks = _knocks(options)
     if indices is None or knocks is None or words or not set(knocks) <= set(indices):
         raise Refusal(
             f"{source!r} is no simulated source: expected sim, sim:still, sim:moving,"
@@ -70,9 +70,9 @@ def read_address(uri: str) -> Staged:
 
 
 def _address(kind: str, index: int, knock: Knock | None, take: int) -> str:
-    fate = f"&turn={knock.turn_deg}@{knock.after_s}" if knock else ""
+    suffix = f"&turn={knock.turn_deg}@{knock.after_s}" if knock else ""
     run = f"&take={take}" if take else ""
-    return f"sim:{kind}?index={index}{run}{fate}"
+    return f"sim:{kind}?index={index}{run}{suffix}"
 
 
 def _indices(numbers: str) -> list[int] | None:
@@ -82,18 +82,18 @@ def _indices(numbers: str) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def _take(fates: list[str]) -> tuple[int, list[str]]:
+def _take(options: list[str]) -> tuple[int, list[str]]:
     """The number of the run, 0 by default, and the other options."""
-    takes = [found for part in fates if (found := _TAKE.fullmatch(part))]
+    takes = [found for part in options if (found := _TAKE.fullmatch(part))]
     if len(takes) != 1:
-        return 0, fates  # none, or more than a run can be
-    return int(takes[0][1]), [part for part in fates if part != takes[0][0]]
+        return 0, options  # none, or more than a run can be
+    return int(takes[0][1]), [part for part in options if part != takes[0][0]]
 
 
-def _knocks(fates: list[str]) -> dict[int, Knock] | None:
+def _knocks(options: list[str]) -> dict[int, Knock] | None:
     """The knock of each camera; None where an option is not valid."""
     found: dict[int, Knock] = {}
-    for part in fates:
+    for part in options:
         knock = _KNOCK.fullmatch(part.removeprefix("turn="))
         if not part.startswith("turn=") or not knock or int(knock[1]) in found:
             return None

@@ -20,7 +20,7 @@ class Slope:
     seed: int
     course: Course
     build: Build
-    first: Course  # of the first take, for which the cameras were put up
+    first: Course  # of the first take, for which the cameras are set up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Viewpoint:
     target: Float[Real, "3"]  # of a still camera, metres
     focal_px: float  # of a still camera
     follows: bool
-    tall_px: float  # how high a following camera keeps the skier
+    tall_px: float  # height of the skier in a panning camera's picture
     wobble: Float[Real, "4 4 2"]  # amplitude and phase of four waves of x, y, z and zoom
     period_ns: int
 
@@ -72,17 +72,17 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
     )  # fmt: skip
 
 
-def turned(view: Viewpoint, turn_deg: float) -> Viewpoint:
-    """A still camera whose tripod was turned to its left, zoom and place as they were."""
+def rotated_left(view: Viewpoint, turn_deg: float) -> Viewpoint:
+    """A still camera after a rotation of its tripod to the left."""
     c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
     x, y, z = view.target - view.eye
     return replace(view, target=view.eye + np.array([c * x - s * y, s * x + c * y, z]))
 
 
-def aim(
+def camera_at(
     view: Viewpoint, raw_ns: Int[Stamps, "T"], pelvis: Float[Real, "T 3"]
 ) -> tuple[Float[Real, "T 3 3"], Float[Real, "T"]]:
-    """Rotation and focal length (pixels) at clock times, from the skier's pelvis at them."""
+    """Rotations and focal lengths (pixels) at clock times, for the pelvis at these times."""
     count = len(raw_ns)
     if not view.follows:
         rotation = look_at(view.eye, view.target[None], np.array([view.roll]))

@@ -1,4 +1,4 @@
-"""The still part of a picture: snow, tracks, trees, mountains and sky, as painted.
+"""The static part of a picture: snow, tracks, trees, mountains and sky.
 
 A background depends on the seed and the camera alone; it is painted once and reused.
 """
@@ -20,7 +20,7 @@ _TILE, _TRACK_PX = 512, 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Land:
-    """Everything but the skier, the same for all cameras of a seed."""
+    """The scene without the skier, the same for all cameras of a seed."""
 
     course: Course
     weather: Weather

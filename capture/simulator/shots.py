@@ -1,4 +1,4 @@
-"""Shots: all that one camera needs to draw a moment, computed for many moments at once.
+"""Shots: what one camera needs to draw a moment, computed for many moments at once.
 
 A shot follows from the seed, the camera and the clock; only its pixels leave the process.
 """
@@ -11,7 +11,7 @@ from capture.simulator.clothing import dress
 from capture.simulator.course import Course, Stamps
 from capture.simulator.lighting import Weather
 from capture.simulator.mesh import Figure, cross, facet_normals, make_figure, surface
-from capture.simulator.scene import Slope, Viewpoint, aim, project
+from capture.simulator.scene import Slope, Viewpoint, camera_at, project
 from capture.simulator.scenery import Land, make_land
 from capture.simulator.skier import Pose, pose_skier
 from cvsf.shapes import Array, Bool, Float, Int, Mask, Real
@@ -69,7 +69,7 @@ def film(stage: Stage, view: Viewpoint, raw_ns: Int[Stamps, "T"]) -> list[Shot]:
     later = raw_ns + round(weather.shutter_s * 1e9)
     pose = pose_skier(slope.build, slope.course, np.concatenate([raw_ns, later]))
     pelvis = pose.joints[:, H36M_16.index("hip")]
-    rotation, focal = aim(view, np.concatenate([raw_ns, later]), pelvis)
+    rotation, focal = camera_at(view, np.concatenate([raw_ns, later]), pelvis)
     here = np.concatenate([pelvis[:count, None], pelvis[count:, None]], 1)
     _, now_px = project(here, view.eye, rotation[:count], focal[:count], view.size)
     _, later_px = project(here, view.eye, rotation[count:], focal[count:], view.size)

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from capture.simulator.ground_truth import TruthKeeper
+from capture.simulator.ground_truth import TruthRecorder
 from capture.simulator.limits import USUAL_FPS, USUAL_SIZE, check
 from capture.simulator.renderer import Painter
 from capture.simulator.scenario import Staged
-from capture.simulator.scene import Viewpoint, make_slope, place_camera, turned
+from capture.simulator.scene import Viewpoint, make_slope, place_camera, rotated_left
 from capture.simulator.shots import Shot, film, set_stage
 from capture.sources.pacing import reached
 from capture.sources.source import Exposure, Pace, Source, SourceConfig
@@ -24,7 +24,7 @@ measured.
 """
 
 _UNCERTAINTY_NS = 1_000
-"""The picture shows the stamped moment exactly, but for the rounding of the motion."""
+"""The picture is of the stamped moment, but for the rounding of the motion."""
 
 
 def open_simulated(staged: Staged, config: SourceConfig) -> Source:
@@ -48,11 +48,11 @@ class SimulatedCamera:
         self._stage = set_stage(config.seed, slope)
         self._painter = self._paint_for(self._view, index)
         if staged.knock:
-            self._knocked_view = turned(self._view, staged.knock.turn_deg)
+            self._knocked_view = rotated_left(self._view, staged.knock.turn_deg)
             self._knocked_painter = self._paint_for(self._knocked_view, index)
         self._quality = config.jpeg_quality
-        self._keeper = (
-            TruthKeeper(config.truth, config.seed, index, self._view) if config.truth else None
+        self._truth = (
+            TruthRecorder(config.truth, config.seed, index, self._view) if config.truth else None
         )
         self._shots: dict[int, Shot] = {}
         self._first: int | None = None
@@ -68,20 +68,20 @@ class SimulatedCamera:
         if not reached(self._at(tick), timeout_s):
             return None
         missed, self._next = tick - self._next, tick + 1
-        self._suffer(tick)
+        self._apply_knock(tick)
         shot = self._shot(tick)
         jpeg = simplejpeg.encode_jpeg(self._painter.paint(shot), self._quality, "BGR", "420")
-        if self._keeper:
-            self._keeper.keep(shot.raw_ns, shot.joints, shot.rotation, shot.focal_px)
+        if self._truth:
+            self._truth.add(shot.raw_ns, shot.joints, shot.rotation, shot.focal_px)
         return Exposure(
             jpeg=jpeg, width_px=self.width_px, height_px=self.height_px, raw_ns=shot.raw_ns,
             uncertainty_ns=_UNCERTAINTY_NS, stamp="simulated", missed=missed,
         )  # fmt: skip
 
     def close(self) -> None:
-        """Write what really happened, once."""
-        if self._keeper and not self._closed:
-            self._keeper.write()
+        """Write the ground truth, once."""
+        if self._truth and not self._closed:
+            self._truth.write()
         self._closed = True
 
     def _paint_for(self, view: Viewpoint, index: int) -> Painter:
@@ -89,8 +89,8 @@ class SimulatedCamera:
         painter.prepare()
         return painter
 
-    def _suffer(self, tick: int) -> None:
-        """Be turned, when it is time."""
+    def _apply_knock(self, tick: int) -> None:
+        """Rotate the camera when the knock is due."""
         if self._knock is None or self._first is None:
             return
         if self._at(tick) >= self._at(self._first) + self._knock.after_s * 1e9:

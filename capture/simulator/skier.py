@@ -1,6 +1,6 @@
-"""A procedural skier: from the course's signals at a time to joints, skis and poles in metres.
+"""A procedural skier: joints, skis and poles in metres, from the signals of the course at a time.
 
-Bones keep their lengths exactly, knees and elbows bend one way, and the feet stay on the snow.
+Bone lengths are constant, knees and elbows bend in one direction, and the feet stay on the snow.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ UP = np.array([0.0, 0.0, 1.0])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Bone lengths in metres and the habits of one skier."""
+    """Bone lengths (m) and the style of one skier."""
 
     thigh: float
     shank: float
@@ -31,7 +31,7 @@ class Build:
     shoulders: float
     upper_arm: float
     forearm: float
-    ankle: float  # above the snow on an upright ski
+    ankle: float  # above the snow on a flat ski
     ski: float
     pole: float
     stance: float
@@ -40,8 +40,8 @@ class Build:
     angulation: float
     counter: float
     hands: Float[Real, "3"]  # forward, outward, upward from the shoulder, in arm lengths
-    depth: float  # how low the skier stands, 0 to 1
-    pumping: float  # how much the height follows the turn
+    depth: float  # of the crouch, 0 to 1
+    pumping: float  # amplitude of the height over a turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Pose:
 
 
 def build_skier(seed: int) -> Build:
-    """The skier of a seed: 1.75 m tall, proportions and style his own."""
+    """The skier of a seed: 1.75 m tall, with random proportions and style."""
     rng = np.random.default_rng([seed, 2])
     vary = rng.normal(1, 0.035, 9).clip(0.92, 1.08)
     heights = np.array([0.08, 0.425, 0.425, 0.52, 0.30]) * np.array([1, *vary[:4]])
@@ -87,7 +87,7 @@ def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
     left = np.cross(normal, front)
     ground = np.stack([left, front, normal], 1)
     sole, ski_front = _feet(build, s, base, ground)
-    legs_axis = _leaned(s["lean"], ground)
+    legs_axis = _inclined(s["lean"], ground)
     pelvis_frame = _pelvis_frame(build, s, ground, legs_axis)
     pelvis, hip, ski, ankle = _stand(build, s, ground, legs_axis, pelvis_frame, sole, ski_front)
     knee, _ = _bend_at(
@@ -131,12 +131,12 @@ def _feet(
     return sole, np.cos(yaw) * front + np.sin(yaw) * left
 
 
-def _leaned(lean: Float[Real, "T"], ground: Float[Real, "T 3 3"]) -> Float[Real, "T 3"]:
+def _inclined(lean: Float[Real, "T"], ground: Float[Real, "T 3 3"]) -> Float[Real, "T 3"]:
     """Body axis inclined by `lean` from the vertical towards the left."""
     left, normal = ground[:, 0], ground[:, 2]
     level = _unit(left - left[:, 2:] * UP)
-    upright = _unit(_without(normal + UP, level))
-    return np.cos(lean)[:, None] * upright + np.sin(lean)[:, None] * level
+    vertical = _unit(_perpendicular(normal + UP, level))
+    return np.cos(lean)[:, None] * vertical + np.sin(lean)[:, None] * level
 
 
 def _pelvis_frame(build: Build, s: dict[str, Real], ground: Real, axis: Real) -> Real:
@@ -144,7 +144,7 @@ def _pelvis_frame(build: Build, s: dict[str, Real], ground: Real, axis: Real) ->
     facing = np.cos(yaw) * ground[:, 1] + np.sin(yaw) * ground[:, 0]
     tilt = 0.25 * build.bend
     return _frame(
-        facing, _unit(axis * 0.65 + _leaned(0.3 * s["lean"], ground) * 0.35 + tilt * facing)
+        facing, _unit(axis * 0.65 + _inclined(0.3 * s["lean"], ground) * 0.35 + tilt * facing)
     )
 
 
@@ -157,7 +157,7 @@ def _stand(
     sole: Real,
     ski_front: Real,
 ) -> tuple[Real, Real, Real, Real]:
-    """Pelvis, hips, ski frames and ankles: as tall as the style wants and the legs can reach."""
+    """Pelvis, hips, ski frames and ankles; the height is limited by the length of the legs."""
     leg = build.thigh + build.shank
     crouch = 0.05 + 0.2 * build.depth + 0.07 * build.pumping * s["flexion"] + 0.28 * s["tuck"]
     crouch = crouch + 0.05 * s["skate"] * s["skate_cos"] ** 2
@@ -168,7 +168,7 @@ def _stand(
     offset = SIDES[:, None] * (build.hips / 2) * pelvis_frame[:, None, 0]
     foot = middle - back * leg * 0.55 + shift
     hip = foot[:, None] + height[:, None, None] * axis[:, None] + offset
-    up = _unit(_without(hip - sole, ski_front))
+    up = _unit(_perpendicular(hip - sole, ski_front))
     edged = np.linalg.norm(np.cross(up, ground[:, None, 2]), axis=-1, keepdims=True)
     ankle = sole + 0.033 * edged * ground[:, None, 2] + build.ankle * up
     w = foot[:, None] + offset - ankle
@@ -183,12 +183,14 @@ def _stand(
 def _trunk(
     build: Build, s: dict[str, Real], ground: Real, pelvis: Real, axis: Real
 ) -> tuple[Real, Real]:
-    """The spine joint and the chest's frame: bent forward, upright, turned against the skis."""
+    """The spine joint and the frame of the chest, which is bent forward and rotated against the
+    skis.
+    """
     yaw = -build.counter * s["ahead"] + 0.12 * s["sway"] - 0.2 * s["skate"] * s["skate_cos"]
     facing = np.cos(yaw)[:, None] * ground[:, 1] + np.sin(yaw)[:, None] * ground[:, 0]
     bend = build.bend + 0.12 * s["flexion"] * build.pumping
     bend = bend + s["tuck"] * (1.25 - build.bend) + 0.2 * s["skate"] * s["skate_sin"] ** 2
-    rolled = _leaned((1 - build.angulation) * s["lean"] + 0.04 * s["sway"], ground)
+    rolled = _inclined((1 - build.angulation) * s["lean"] + 0.04 * s["sway"], ground)
     chest = _frame(facing, np.cos(bend)[:, None] * rolled + np.sin(bend)[:, None] * facing)
     lower = _unit(0.45 * axis + chest[:, 2])
     return pelvis + build.lumbar * lower, chest
@@ -197,7 +199,7 @@ def _trunk(
 def _arms(
     build: Build, s: dict[str, Real], ground: Real, chest: Real, shoulder: Real
 ) -> tuple[Real, Real]:
-    """Elbows and wrists: carving, planting, tucked or pushing."""
+    """Elbows and wrists while carving, planting a pole, in a tuck or pushing."""
     length = build.upper_arm + build.forearm
     inside = (s["lean"][:, None] * SIDES)[..., None]
     plant = np.stack([s["plant_left"], s["plant_right"]], 1)[..., None]
@@ -209,18 +211,18 @@ def _arms(
     pushing = np.stack([0.85 * np.sin(swing), np.full_like(swing, 0.22), -0.85 * np.cos(swing)], -1)
     tucked, skating = s["tuck"][:, None, None], s["skate"][:, None, None]
     reach = carve + tucked * (tuck - carve) + skating * (pushing - carve)
-    upright = _unit(chest[:, 2] * 0.3 + UP)
+    arm_up = _unit(chest[:, 2] * 0.3 + UP)
     out = SIDES[:, None] * chest[:, None, 0]
-    facing = _unit(np.cross(chest[:, 0], upright))[:, None]
+    facing = _unit(np.cross(chest[:, 0], arm_up))[:, None]
     wrist = shoulder + length * (
-        reach[..., :1] * facing + reach[..., 1:2] * out + reach[..., 2:] * upright[:, None]
+        reach[..., :1] * facing + reach[..., 1:2] * out + reach[..., 2:] * arm_up[:, None]
     )
-    hint = 0.75 * out - 0.55 * upright[:, None] - 0.35 * facing
+    hint = 0.75 * out - 0.55 * arm_up[:, None] - 0.35 * facing
     return _bend_at(shoulder, wrist, build.upper_arm, build.forearm, hint)
 
 
 def _pole_tips(build: Build, s: dict[str, Real], ground: Real, base: Real, wrist: Real) -> Real:
-    """Where the poles end: trailing, planted, tucked under the arms; never below the snow."""
+    """Tips of the poles: trailing, planted or under the arms; never below the snow."""
     left, front, normal = (ground[:, None, i] for i in range(3))
     plant = np.stack([s["plant_left"], s["plant_right"]], 1)
     back = -0.85 + 0.8 * plant
@@ -234,7 +236,7 @@ def _pole_tips(build: Build, s: dict[str, Real], ground: Real, base: Real, wrist
 
 
 def _head_frame(s: dict[str, Real], ground: Real, chest: Real) -> Real:
-    """Eyes level and into the coming turn."""
+    """The frame of the head: level, and towards the next turn."""
     yaw = (0.35 * s["ahead"] + 0.3 * s["look"])[:, None]
     facing = np.cos(yaw) * ground[:, 1] + np.sin(yaw) * ground[:, 0]
     up = _unit(0.5 * chest[:, 2] + 0.75 * UP - 0.1 * facing)
@@ -242,19 +244,19 @@ def _head_frame(s: dict[str, Real], ground: Real, chest: Real) -> Real:
 
 
 def _bend_at(root: Real, end: Real, upper: float, lower: float, toward: Real) -> tuple[Real, Real]:
-    """The joint between two bones, on the side `toward`, and the end drawn in to their reach."""
+    """The joint between two bones, on the side `toward`; the end is moved to within their reach."""
     way = end - root
     distance = np.linalg.norm(way, axis=-1, keepdims=True)
     axis = way / distance
     distance = np.clip(distance, 0.45 * (upper + lower), 0.985 * (upper + lower))
     along = (upper**2 - lower**2 + distance**2) / (2 * distance)
     aside = np.sqrt(upper**2 - along**2)
-    joint: Real = root + along * axis + aside * _unit(_without(toward, axis))
+    joint: Real = root + along * axis + aside * _unit(_perpendicular(toward, axis))
     return joint, root + distance * axis
 
 
 def _frame(facing: Real, up: Real) -> Real:
-    """Rows left, front, up, with `up` kept."""
+    """The frame (rows left, front, up) with this `up`, and `facing` nearly its front."""
     up = _unit(up)
     left = _unit(np.cross(up, facing))
     return np.stack([left, np.cross(left, up), up], 1)
@@ -265,7 +267,7 @@ def _unit(vectors: Real) -> Real:
     return unit
 
 
-def _without(vectors: Real, axis: Real) -> Real:
-    """The part of the vectors across a unit axis."""
-    across: Real = vectors - (vectors * axis).sum(-1, keepdims=True) * axis
-    return across
+def _perpendicular(vectors: Real, axis: Real) -> Real:
+    """The component of the vectors perpendicular to a unit axis."""
+    perpendicular: Real = vectors - (vectors * axis).sum(-1, keepdims=True) * axis
+    return perpendicular

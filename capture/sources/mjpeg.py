@@ -1,6 +1,6 @@
 """Pictures as webcams send them: motion JPEG, often padded, cut short or without Huffman tables.
 
-What leaves here any JPEG decoder reads, and no pixel was touched.
+The result can be read by any JPEG decoder; pixels are not changed.
 """
 
 _END = b"\xff\xd9"

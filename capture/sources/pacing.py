@@ -1,6 +1,6 @@
-"""Waiting for a moment of this machine's clock, for sources whose pictures are due at one.
+"""Waiting for a moment of this machine's clock, for sources without a clock of their own.
 
-A camera is a clock by itself; a film, a session and the simulated slope have only this one.
+These are video files, sessions and the simulated slope.
 """
 
 import time

@@ -105,7 +105,7 @@ class RtspCamera:
             self.width_px = int(self._newest.picture.width)
             self.height_px = int(self._newest.picture.height)
             self.fps = self._newest.fps
-        self._heard_s = time.monotonic()
+        self._last_picture_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The newest picture; None when none came in time, SourceLost when the stream broke."""
@@ -118,11 +118,11 @@ class RtspCamera:
             if picture is not None:
                 newest.replaced = 0
         if picture is None:
-            silent = time.monotonic() - self._heard_s > _SILENT_S
+            silent = time.monotonic() - self._last_picture_s > _SILENT_S
             if failure or silent:
                 raise SourceLost(f"{shown(self._url)} stopped ({failure or 'nothing came'})")
             return None
-        self._heard_s = time.monotonic()
+        self._last_picture_s = time.monotonic()
         return self._exposure(picture, moment, missed)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A recorded session as cameras: the frames that formed its instants, again, in the same order.
+"""A recorded session as cameras: the frames of its instants, in the same order.
 
 The recorded JPEGs are passed on untouched, with the times and the stamps they were recorded with.
 """
@@ -92,7 +92,7 @@ class RecordedCamera:
         )
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the files."""
         self._ahead, self._frames = None, iter(())
 
     def _of_instants(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, int]]:

@@ -1,7 +1,7 @@
 """A V4L2 (USB, CSI) camera through memory-mapped buffers: MJPG passed on, YUYV encoded here.
 
-The moment of exposure is the driver's buffer stamp, never our clock after the fact, and every
-picture that the driver, the cable or we ourselves lost is counted.
+The moment of exposure is from the driver's buffer stamp, not from the arrival, and every picture
+that was lost by driver, bus or this process is counted.
 """
 
 import ctypes
@@ -66,7 +66,7 @@ class V4l2Camera:
         except (OSError, Refusal) as error:
             self.close()
             raise refusal(path, error) if isinstance(error, OSError) else error from error
-        self._heard_s = time.monotonic()
+        self._last_picture_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The newest picture; None when none came in time, SourceLost when the camera is gone."""
@@ -79,9 +79,9 @@ class V4l2Camera:
             except OSError as error:
                 raise SourceLost(f"{self._path} stopped ({error.strerror})") from error
             if buffer is not None and picture is not None:
-                self._heard_s = time.monotonic()
+                self._last_picture_s = time.monotonic()
                 return self._exposure(buffer, picture)
-            if time.monotonic() - self._heard_s > _SILENT_S:
+            if time.monotonic() - self._last_picture_s > _SILENT_S:
                 raise SourceLost(f"{self._path} gave no whole picture for {_SILENT_S:.0f} s")
             if left_s <= 0:
                 return None

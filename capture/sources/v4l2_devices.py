@@ -1,4 +1,4 @@
-"""The V4L2 cameras of this machine, and the names their owner gave them.
+"""The V4L2 cameras of this machine, and the names that the user gave them.
 
 A camera is known by its stable name (/dev/v4l/by-id), which survives replugging; its number is its
 place in this list.
@@ -126,7 +126,7 @@ def write_names(data: Path | None, names: Mapping[str, str]) -> Path:
 
 
 def name_of(camera: Listed, names: Mapping[str, str]) -> str | None:
-    """What its owner called the camera, by either of its paths."""
+    """The name that the user gave the camera, by either of its paths."""
     ours = {str(camera.stable), str(camera.device)}
     return next((name for name, address in names.items() if address in ours), None)
 

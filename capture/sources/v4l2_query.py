@@ -1,6 +1,6 @@
-"""Asking a video device what it is and what it offers, and saying why one cannot be used.
+"""Queries of a video device: its kind, its formats, and the refusal where it cannot be used.
 
-Nothing here starts a camera or changes a setting.
+No query starts a camera or changes a setting.
 """
 
 import errno
@@ -11,7 +11,7 @@ from cvsf.system.errors import Refusal
 
 
 def refusal(path: Path, error: OSError) -> Refusal:
-    """The sentence for a device that would not open or start."""
+    """The refusal of a device that cannot be opened or started."""
     if error.errno == errno.EBUSY:
         return Refusal(
             f"{path} is busy: another program holds it (`fuser -v {path}` names it);"

@@ -114,14 +114,14 @@ class VideoFile:
         )
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._video.release()
 
     def _decoded(self) -> tuple[bool, Any]:
         return self._video.retrieve() if self._video.grab() else (False, None)
 
     def _grab(self) -> None:
-        """Decode the next frame and learn its moment; SourceEnded after the last."""
+        """Grab the next frame and read its time stamp; SourceEnded after the last."""
         if not self._video.grab():
             raise self._ended()
         self._is_grabbed = True

@@ -28,7 +28,7 @@ app.command()(capture)
         (["--source", "sim", "--size", "640"], "expected WIDTHxHEIGHT in pixels"),
         (["--source", "sim", "--seed", "-1"], "seed"),
         (["--source", "sim", "--hub", "a:b"], "HOST:PORT"),
-        (["--source", "{clip}", "--truth", "t.npz"], "real cameras do not; leave it out"),
+        (["--source", "{clip}", "--truth", "t.npz"], "for simulated cameras only; leave it out"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_before_any_process_starts(

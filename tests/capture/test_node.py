@@ -132,7 +132,7 @@ def test_a_camera_that_dies_is_opened_again_and_each_is_logged_once(
 
 def test_the_start_line_lets_a_node_film_from_its_moment_on() -> None:
     node = Node("cam0", "sim:still?index=0", "tcp://127.0.0.1:1", SourceConfig(), EPOCH_NS)
-    assert not node.may_film.is_set()
+    assert not node.may_start.is_set()
     node.begin("123456789\n")
-    assert node.may_film.is_set()
+    assert node.may_start.is_set()
     assert node.start_ns == 123456789

@@ -7,7 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from capture.simulator.ground_truth import visible_joints
-from capture.simulator.scene import Viewpoint, aim, make_slope, place_camera, project, turned
+from capture.simulator.scene import (
+    Viewpoint,
+    camera_at,
+    make_slope,
+    place_camera,
+    project,
+    rotated_left,
+)
 from capture.simulator.skier import pose_skier
 from cvsf.engine.engine import Engine, load_engine
 from cvsf.messages import MultiviewPose
@@ -60,7 +67,7 @@ def film_skier(
     keypoints, confidence, views = [], [], []
     for index in range(cams):
         view = place_camera(slope, index, SIZE)
-        later = turned(view, knock[1]) if knock and knock[0] == index else view
+        later = rotated_left(view, knock[1]) if knock and knock[0] == index else view
         from_s = knock[2] if knock and knock[0] == index else 0.0
         px, sure = _watch(view, stamps, joints)
         if later is not view:
@@ -84,7 +91,7 @@ def film_skier(
 
 
 def _watch(view: Viewpoint, stamps: npt.NDArray[np.int64], joints: Real) -> tuple[Real, Real]:
-    rotation, focal = aim(view, stamps, joints[:, 0])
+    rotation, focal = camera_at(view, stamps, joints[:, 0])
     px = project(joints, view.eye, rotation, focal, SIZE)[1]
     shown = visible_joints(joints, view, rotation, focal)
     inside = np.logical_and(px >= 0, px < np.array(SIZE)).all(-1)

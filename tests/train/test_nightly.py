@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from capture.simulator.scene import aim
+from capture.simulator.scene import camera_at
 from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.engine.manifest import read_manifest
 from cvsf.registry.history import HISTORY
@@ -72,7 +72,7 @@ def one_view_mm(folder: Path, filmed: Filmed) -> float:
     errors = []
     for v, view in enumerate(filmed.views):
         stamps = np.round(seen.t_s * 1e9).astype(np.int64)
-        turn, _ = aim(view, stamps, filmed.joints[:, 0])
+        turn, _ = camera_at(view, stamps, filmed.joints[:, 0])
         real = truth @ np.swapaxes(turn, 1, 2)
         ours = found.reshape(*shape[:2], -1, 3)[:, v].astype(np.float64)
         scale = (ours * real).sum((-2, -1)) / np.square(ours).sum((-2, -1))

@@ -11,7 +11,7 @@ import simplejpeg
 
 from capture.simulator.ground_truth import merge_truth, visible_joints
 from capture.simulator.scenario import Staged
-from capture.simulator.scene import aim, make_slope, place_camera, project
+from capture.simulator.scene import camera_at, make_slope, place_camera, project
 from capture.simulator.simulated_camera import open_simulated
 from capture.simulator.skier import pose_skier
 from capture.sources.source import Exposure, SourceConfig
@@ -32,7 +32,7 @@ def test_joints_behind_a_limb_are_not_visible() -> None:
     stamps = np.arange(0, slope.course.period_ns, 500_000_000, dtype=np.int64)
     joints = pose_skier(slope.build, slope.course, stamps).joints
     view = place_camera(slope, 0, SIZE)
-    rotation, focal = aim(view, stamps, joints[:, 0])
+    rotation, focal = camera_at(view, stamps, joints[:, 0])
     visible = visible_joints(joints, view, rotation, focal)
     assert 0.6 < visible.mean() < 0.97
     side = np.abs(project(joints, view.eye, rotation, focal, SIZE)[0][..., 2])
@@ -96,7 +96,7 @@ def test_an_hour_of_truth_is_written_in_two_seconds_of_processor_time(tmp_path: 
     exposure = camera.read(1.0)
     joints = np.zeros((len(H36M_16), 3))
     for tick in range(72_000):
-        camera._keeper.keep(exposure.raw_ns + tick, joints, np.eye(3), 800.0)
+        camera._truth.add(exposure.raw_ns + tick, joints, np.eye(3), 800.0)
     started = time.process_time()
     camera.close()
     assert time.process_time() - started < 2
@@ -108,7 +108,7 @@ def test_truth_without_any_part_is_refused_and_a_part_that_is_no_truth_by_its_pa
     tmp_path: Path,
 ) -> None:
     parts = [tmp_path / f"truth.{index}.npz" for index in (0, 1)]
-    with pytest.raises(Refusal, match="no camera left a part of the truth"):
+    with pytest.raises(Refusal, match="no camera wrote ground truth"):
         merge_truth(parts, tmp_path / "truth.npz")
     parts[0].write_bytes(b"not an archive")
     with pytest.raises(Refusal, match=r"truth\.0\.npz is no part of a truth file"):

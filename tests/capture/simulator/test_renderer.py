@@ -8,7 +8,7 @@ import simplejpeg
 
 from capture.simulator.ground_truth import visible_joints
 from capture.simulator.renderer import Painter
-from capture.simulator.scene import aim, make_slope, place_camera, project
+from capture.simulator.scene import camera_at, make_slope, place_camera, project
 from capture.simulator.shots import film, set_stage
 from cvsf.skeleton import H36M_16
 
@@ -40,7 +40,7 @@ def test_the_skier_is_drawn_at_the_true_keypoints() -> None:
     pictures = [painter.paint(shot).astype(np.float64) for shot in shots]
     empty = np.median(pictures, axis=0)
     joints = np.stack([shot.joints for shot in shots])
-    rotation, focal = aim(view, stamps, joints[:, 0])
+    rotation, focal = camera_at(view, stamps, joints[:, 0])
     _, px = project(joints, view.eye, rotation, focal, SIZE)
     visible = visible_joints(joints, view, rotation, focal)
     hits = []

@@ -4,7 +4,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from capture.simulator.scene import aim, look_at, make_slope, place_camera, project, turned
+from capture.simulator.scene import (
+    camera_at,
+    look_at,
+    make_slope,
+    place_camera,
+    project,
+    rotated_left,
+)
 from capture.simulator.skier import pose_skier
 
 SIZE = (640, 480)
@@ -33,7 +40,7 @@ def test_the_skier_is_in_two_or_more_of_four_pictures(moving: bool) -> None:
         whole = np.zeros(len(stamps))
         for index in range(4):
             view = place_camera(slope, index, SIZE)
-            rotation, focal = aim(view, stamps, joints[:, 0])
+            rotation, focal = camera_at(view, stamps, joints[:, 0])
             local, px = project(joints, view.eye, rotation, focal, SIZE)
             whole += ((px >= 0) & (px < np.array(SIZE))).all((1, 2)) & (local[..., 2] > 0).all(1)
         assert (whole >= 2).mean() >= 0.95
@@ -67,7 +74,7 @@ def test_a_point_is_projected_by_focal_length_over_depth_from_the_middle_of_the_
 
 def test_a_turned_camera_keeps_its_place_and_distance_and_looks_to_its_left() -> None:
     view = place_camera(make_slope(3, False), 1, SIZE)
-    after = turned(view, 90.0)
+    after = rotated_left(view, 90.0)
     x, y, z = view.target - view.eye
     assert np.array_equal(after.eye, view.eye)
     assert after.target - after.eye == pytest.approx([-y, x, z])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from capture.simulator.scene import Slope, aim, make_slope, place_camera
+from capture.simulator.scene import Slope, camera_at, make_slope, place_camera
 from capture.simulator.shots import Shot, film, set_stage
 from capture.simulator.skier import pose_skier
 
@@ -27,7 +27,7 @@ def test_a_shot_holds_the_skier_of_its_moment_and_the_aim_of_its_camera(
     stamps = np.array([shot.raw_ns for shot in shots])
     assert stamps.tolist() == [n * 700_000_000 for n in range(1, 6)]
     joints = pose_skier(slope.build, slope.course, stamps).joints
-    rotation, focal_px = aim(place_camera(slope, 1, SIZE), stamps, joints[:, 0])
+    rotation, focal_px = camera_at(place_camera(slope, 1, SIZE), stamps, joints[:, 0])
     for n, shot in enumerate(shots):
         assert shot.joints == pytest.approx(joints[n], abs=1e-9)
         assert shot.rotation == pytest.approx(rotation[n], abs=1e-12)

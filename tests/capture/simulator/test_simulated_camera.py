@@ -15,7 +15,7 @@ import pytest
 import simplejpeg
 
 from capture.simulator.scenario import Knock, Staged
-from capture.simulator.scene import make_slope, place_camera, turned
+from capture.simulator.scene import make_slope, place_camera, rotated_left
 from capture.simulator.simulated_camera import open_simulated
 from capture.sources.source import SourceConfig
 from cvsf.system.errors import Refusal
@@ -38,7 +38,7 @@ def test_a_knocked_camera_sees_the_slope_turned_and_only_the_truth_file_records_
     between = rotation[-1] @ rotation[0].T
     assert np.degrees(np.arccos((np.trace(between) - 1) / 2)) == pytest.approx(5, abs=1e-6)
     view = place_camera(make_slope(3, False), 1, (160, 120))
-    assert np.array_equal(turned(view, 5).eye, view.eye)
+    assert np.array_equal(rotated_left(view, 5).eye, view.eye)
     small = [
         cv2.resize(simplejpeg.decode_jpeg(e.jpeg, "GRAY"), (40, 30), None, 0, 0, cv2.INTER_AREA)
         for e in exposures

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capture.simulator.scene import aim
+from capture.simulator.scene import camera_at
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rig import Calibration, Rig
@@ -33,7 +33,9 @@ def known() -> Known:
     """Half a second of the slope, its truth, and the cameras as they really stand."""
     take = film_skier(0.5, cams=3)
     count, none = len(take.joints), np.zeros(3)
-    rotation = np.stack([aim(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in take.views])
+    rotation = np.stack(
+        [camera_at(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in take.views]
+    )
     centres = np.stack([view.eye for view in take.views])
     shift = -np.einsum("vij,vj->vi", rotation, centres)
     focal = np.array([view.focal_px for view in take.views])

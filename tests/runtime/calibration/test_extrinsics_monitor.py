@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from capture.simulator.scene import aim, turned
+from capture.simulator.scene import camera_at, rotated_left
 from cvsf.multiview.rig import Calibration, Rig
 from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
 from tests.support.filmed import HZ, SIZE, Filmed, film_skier
@@ -24,8 +24,10 @@ def take() -> Filmed:
 @pytest.fixture(scope="module")
 def calibration(take: Filmed) -> Calibration:
     """The cameras as they stood before the knock."""
-    views = [turned(v, -5.0) if i == KNOCKED else v for i, v in enumerate(take.views)]
-    rotation = np.stack([aim(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in views])
+    views = [rotated_left(v, -5.0) if i == KNOCKED else v for i, v in enumerate(take.views)]
+    rotation = np.stack(
+        [camera_at(v, np.zeros(1, np.int64), np.zeros((1, 3)))[0][0] for v in views]
+    )
     none = np.zeros(len(views))
     rig = Rig(
         cameras=take.observations.cameras,
