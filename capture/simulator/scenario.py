@@ -39,8 +39,8 @@ def find(source: str, cams: int) -> list[Found]:
     """`sim`, `sim:still`, `sim:moving`, `sim:2,3`, `sim:moving:2,3`, behind it `?turn=2:5@12` or
     `?take=3` or both.
     """
-    place, _, suffix = source.partition("?")
-    words = place.split(":")[1:]
+    address, _, suffix = source.partition("?")
+    words = address.split(":")[1:]
     kind = words.pop(0) if words and words[0] in ("still", "moving") else "still"
     numbers = words.pop(0) if words else None
     indices = list(range(min(cams, MOST))) if numbers is None else _indices(numbers)
@@ -59,14 +59,14 @@ def find(source: str, cams: int) -> list[Found]:
 
 def read_address(uri: str) -> Staged:
     """What `find` wrote: `sim:still?index=2&take=3&turn=5.0@12.0`."""
-    place, _, options = uri.removeprefix("sim:").partition("?index=")
+    kind, _, options = uri.removeprefix("sim:").partition("?index=")
     options, _, turn = options.partition("&turn=")
     index, _, take = options.partition("&take=")
     knock = None
     if turn:
         turn_deg, _, after_s = turn.partition("@")
         knock = Knock(turn_deg=float(turn_deg), after_s=float(after_s))
-    return Staged(index=int(index), moving=place == "moving", knock=knock, take=int(take or 0))
+    return Staged(index=int(index), moving=kind == "moving", knock=knock, take=int(take or 0))
 
 
 def _address(kind: str, index: int, knock: Knock | None, take: int) -> str:

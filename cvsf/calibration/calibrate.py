@@ -177,7 +177,7 @@ def useful_views(observations: LiftedObservations) -> list[int]:
     if useful.sum() < 2:
         raise Undetermined(
             f"of {seen.shape[1]} cameras no two saw the athlete together in {_LEAST_INSTANTS} "
-            "instants; film longer, or turn them so that they see the same place"
+            "instants; film longer, or turn them so that they see the same area"
         )
     return [int(view) for view in np.flatnonzero(useful)]
 

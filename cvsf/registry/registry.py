@@ -205,14 +205,14 @@ class Registry:
 
     def _add(self, folder: Path) -> Path:
         manifest = read_verified(folder)
-        place = self.models / require_id(manifest.id)
-        if place.is_dir():
-            if read_verified(place).sha256 != manifest.sha256:
+        target = self.models / require_id(manifest.id)
+        if target.is_dir():
+            if read_verified(target).sha256 != manifest.sha256:
                 raise Refusal(
-                    f"{place} is another engine of the same name; expected a unique name; "
+                    f"{target} is another engine of the same name; expected a unique name; "
                     "compile it again"
                 )
-            return place
+            return target
         draft = self.models / f"{_INCOMING}{manifest.id}"
         draft.mkdir()
         for path in sorted(folder.iterdir()):
@@ -222,10 +222,10 @@ class Registry:
                     self._storage.sync(copy.fileno())
         read_verified(draft)
         self._storage.sync_folder(draft)
-        self._storage.rename(draft, place)
+        self._storage.rename(draft, target)
         self._storage.sync_folder(self.models)
         log.info("engine added", extra={"engine": manifest.id})
-        return place
+        return target
 
     def _promote(self, id: str, why: str, *, rolled_back: bool) -> None:
         open_verified(self.folder(id), id, read_manifest(SHIPPED).joint_set).close()

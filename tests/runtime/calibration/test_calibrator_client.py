@@ -221,7 +221,7 @@ def test_a_disk_that_refuses_the_file_of_the_cameras_costs_nothing_else(
     recorder.put(make_pose(0))
     recorder.put_calibration(_update(found))
     recorder.close()
-    assert "cameras not written" in caplog.messages
+    assert "cameras.json not written" in caplog.messages
     assert not (tmp_path / "s" / CAMERAS).exists()
     assert [held.number for held in calibrations(SessionReader(tmp_path / "s"))] == [1]
 
