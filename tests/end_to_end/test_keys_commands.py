@@ -209,7 +209,7 @@ def test_a_plan_and_its_builder_have_the_listed_keys(tmp_path: Path) -> None:
         f"import pathlib, sys\nfrom {Plans.__module__} import Plans\n"
         "place, network = map(pathlib.Path, sys.argv[1:])\n"
         "shapes = {'image': ((1, 3, 128, 128), (4, 3, 128, 128), (16, 3, 128, 128))}\n"
-        "Plans(place).plan(network, 'fp16', shapes, halve=(0.0, 1.0))\n"
+        "Plans(place).plan(network, 'fp16', shapes, half_range=(0.0, 1.0))\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path), str(pose)], env=faked, check=True)
     (card,) = tmp_path.glob(f"*/{CARD}")

@@ -41,7 +41,7 @@ def test_a_network_unlike_its_manifest_is_refused(
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     folder = generated("sim-skier", tmp_path)
     (folder / "pose.onnx").write_bytes(b"not a network")
-    with pytest.raises(Refusal, match="not a network ONNX Runtime can load"):
+    with pytest.raises(Refusal, match="not a network that ONNX Runtime can load"):
         _detector(folder)
 
 
