@@ -78,7 +78,9 @@ class Node:
         return source
 
     def run(self, source: Source, config: CaptureConfig) -> dict[str, object]:
-        """Film until the source ends or `stop` is set; the final count of exposures."""
+        """Send the source's frames until it ends or `stop` is set; returns the final count of
+        exposures. Refusal if the hub refuses this camera.
+        """
         self.lossless = source.pace == "lossless"
         identity: dict[str, object] = {
             "camera": self.camera,

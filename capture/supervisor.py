@@ -108,7 +108,10 @@ class Child:
                 self.account = report
 
     def check(self) -> None:
-        """Detect its end; a crash is followed by a restart, with back-off."""
+        """Look whether the process has ended, and restart it after a crash, each time after a
+        longer pause. ChildRefusal if its first run was a refusal; ChildFailed if it has often
+        crashed before it opened.
+        """
         assert self.process is not None
         if self.restart_at_s is not None:
             if time.monotonic() >= self.restart_at_s:

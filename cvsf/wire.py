@@ -58,7 +58,9 @@ def require_loopback(host: str, what: str) -> None:
 
 
 def parse_host(text: str, port: int) -> str:
-    """A ZeroMQ endpoint from HOST or HOST:PORT."""
+    """The ZeroMQ endpoint of HOST or HOST:PORT; `port` is used where none is given. Refusal of a
+    bad port, and of a name that does not resolve.
+    """
     host, colon, given = text.partition(":")
     if not host or (colon and not (given.isdecimal() and 0 < int(given) <= LAST_PORT)):
         raise Refusal(

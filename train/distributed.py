@@ -68,7 +68,9 @@ class ProcessGroup:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A block after which all wait for the slowest; if it fails in one process, all exit."""
+        """A block after which each process waits for all others. If the block fails in one process,
+        SystemExit with code 2 is raised in the others.
+        """
         failed = 1.0
         try:
             yield

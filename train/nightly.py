@@ -137,7 +137,9 @@ def preview(data: Path) -> dict[str, Any]:
 
 
 def run_night(options: NightOptions) -> dict[str, Any]:
-    """Run or continue one night, up to its report."""
+    """Run or continue one night; returns its report. Refusal if another night runs, or if the data
+    folder cannot be written.
+    """
     nights = options.data / NIGHTS
     with held(nights) as lock, stoppable() as stop:
         try:

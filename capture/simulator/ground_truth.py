@@ -105,9 +105,10 @@ class TruthRecorder:
 
 
 def merge_truth(parts: Sequence[Path], out: Path) -> None:
-    """Join the cameras' parts by exposure time: one file, laid out as by `bench/make_multiview.py`.
+    """Join the ground truth of the cameras, by time of exposure (ns), in one multi-view file.
 
-    A row is a moment at which any camera exposed; one that did not has raw_ns and confidence 0.
+    A row is a moment at which any camera exposed; a camera that did not has raw_ns and confidence
+    0. Refusal if no camera wrote its part.
     """
     found = [path for path in parts if path.exists()]
     if missing := [path.name for path in parts if path not in found]:

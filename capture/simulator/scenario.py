@@ -36,8 +36,9 @@ class Staged:
 
 
 def find(source: str, cams: int) -> list[Found]:
-    """`sim`, `sim:still`, `sim:moving`, `sim:2,3`, `sim:moving:2,3`, behind it `?turn=2:5@12` or
-    `?take=3` or both.
+    """The simulated cameras of an address: `sim`, `sim:still`, `sim:moving`, `sim:2,3` or
+    `sim:moving:2,3`, perhaps with `?turn=2:5@12`, `?take=3` or both behind it. Refusal for any
+    other address.
     """
     address, _, suffix = source.partition("?")
     words = address.split(":")[1:]

@@ -108,7 +108,9 @@ class RtspCamera:
         self._last_picture_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The newest picture; None when none came in time, SourceLost when the stream broke."""
+        """The newest picture; None when none came within `timeout_s`. SourceLost when the stream
+        broke, or when nothing came for long.
+        """
         newest = self._newest
         with newest.changed:
             newest.changed.wait_for(self._has_news, timeout_s)

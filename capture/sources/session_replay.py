@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 
 def find(path: Path) -> list[Found]:
-    """The cameras of the session in the folder."""
+    """The cameras of the session in the folder. Refusal if it is no session, or holds no picture.
+    """
     folder = (path.parent if path.name == "session.json" else path).resolve()
     if not (folder / "session.json").is_file():
         raise Refusal(
@@ -73,7 +74,9 @@ class RecordedCamera:
             self._shift_ns = (config.start_ns or time.monotonic_ns()) - times_ns[0]
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The next frame; under realtime the next that is not late, None before it is due."""
+        """The next frame; None if it is not due within `timeout_s`. In real time, late frames are
+        left out and counted. SourceEnded after the last frame.
+        """
         if self._shift_ns is not None and not self._await_due(self._shift_ns, timeout_s):
             return None
         if self._ahead is None:

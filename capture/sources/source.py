@@ -81,7 +81,9 @@ class Found:
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
-    """(width, height) from WxH."""
+    """(width, height) in px from WIDTHxHEIGHT; None for None. Refusal for other text, or under 16
+    px.
+    """
     if text is None:
         return None
     width, _, height = text.lower().partition("x")

@@ -34,7 +34,9 @@ _HARDWARE_CLOCK = Path("/sys/module/uvcvideo/parameters/hwtimestamps")
 
 
 def open_device(uri: str, config: SourceConfig) -> "V4l2Camera":
-    """The camera at `v4l2:/dev/...`, streaming."""
+    """The camera at `v4l2:/dev/...`, which streams already. Refusal if it cannot be opened or
+    started.
+    """
     path = Path(uri.removeprefix("v4l2:"))
     try:
         device = api.KernelDevice(path)
@@ -69,7 +71,9 @@ class V4l2Camera:
         self._last_picture_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The newest picture; None when none came in time, SourceLost when the camera is gone."""
+        """The newest picture; None when none came within `timeout_s`. SourceLost when the device
+        fails, or gives no whole picture for long.
+        """
         deadline_s = time.monotonic() + timeout_s
         while True:
             left_s = deadline_s - time.monotonic()

@@ -61,7 +61,9 @@ def find_all(data: Path | None = None, dev: Path = _DEV) -> list[Found]:
 
 
 def find(part: str, data: Path | None = None, dev: Path = _DEV) -> list[Found]:
-    """The camera of a number in the list, or of a device's path or glob."""
+    """The cameras of a number in the list, a device's path, or a glob of paths. Refusal if there is
+    none.
+    """
     cameras, problems = list_cameras(dev)
     names = read_names(data)
     if part.isdecimal():
@@ -96,7 +98,9 @@ def names_path(data: Path | None) -> Path:
 
 
 def read_names(data: Path | None) -> dict[str, str]:
-    """{name: address} as given with `cvsf cameras --name`."""
+    """The names given with `cvsf cameras --name`, as {name: address}; empty without a file. Refusal
+    if the file cannot be read or holds something else.
+    """
     path = names_path(data)
     if not path.exists():
         return {}
@@ -110,7 +114,9 @@ def read_names(data: Path | None) -> dict[str, str]:
 
 
 def write_names(data: Path | None, names: Mapping[str, str]) -> Path:
-    """Keep {name: address}."""
+    """Write the names, as {name: address}, in place of all earlier ones; returns the file's path.
+    Refusal if it cannot be written.
+    """
     path = names_path(data)
     lines = ["[cameras]", *(f"{json.dumps(n)} = {json.dumps(a)}" for n, a in names.items()), ""]
     try:

@@ -92,7 +92,9 @@ class VideoFile:
             self._start_ns = config.start_ns or time.monotonic_ns()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The next frame; under realtime the next that is not late, None before it is due."""
+        """The next frame; None if it is not due within `timeout_s`. In real time, late frames are
+        left out and counted. SourceEnded after the last frame, and where the size in px changes.
+        """
         if not self._is_grabbed:
             self._grab()
         if self._start_ns is not None and not self._await_due(self._start_ns, timeout_s):

@@ -163,8 +163,8 @@ def _best_of(
 
 
 def useful_views(observations: LiftedObservations) -> list[int]:
-    """Indices of the cameras that observed the athlete together with another one in enough
-    instants; Undetermined if there are not two.
+    """Indices of the views that saw the athlete together with another one in enough instants;
+    Undetermined if there are not two.
     """
     seen = np.any(observations.confidence > 0, axis=-1)
     useful = np.ones(seen.shape[1], bool)
@@ -183,7 +183,9 @@ def useful_views(observations: LiftedObservations) -> list[int]:
 
 
 def chosen_instants(observations: LiftedObservations, most: int) -> LiftedObservations:
-    """Instants of high confidence in two or more views, spread over the take."""
+    """At most `most` instants of high confidence in two or more views, spread over the whole time.
+    There must be at least one.
+    """
     views = np.any(observations.confidence > 0, axis=-1)
     several = views.sum(1) > 1
     usable = np.flatnonzero(several)

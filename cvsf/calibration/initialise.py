@@ -33,16 +33,15 @@ class AveragedRotations:
 
     @property
     def reference(self) -> int:
-        """Index of the view that gives the world its axes."""
+        """Index of the view whose axes are those of the world."""
         return int(np.abs(self.view_from_world - np.eye(3)).sum((-2, -1)).argmin())
 
 
 def average_rotations(observations: LiftedObservations) -> AveragedRotations:
     """Robust rotation averaging (Hartley et al. 2013): chordal means of views and of bodies, by
-    turns.
+    turns. The world has the axes of the view with most confidence.
 
     The weight of a lifted rotation is its view's confidence times a robust weight.
-
     """
     lifted = observations.view_from_canonical.astype(float)
     confidence = observations.confidence.mean(-1).astype(float)
@@ -67,7 +66,9 @@ def average_rotations(observations: LiftedObservations) -> AveragedRotations:
 def first_guess(
     observations: LiftedObservations, rotations: AveragedRotations, focal_px: Float[Real, "V"]
 ) -> tuple[Rig, Float[Real, "N J 3"]]:
-    """Rig and joints, with depths from the ratio of 3D and 2D size at guessed focal lengths."""
+    """Rig and joints in the world of the averaged rotations, in mean bones. Depths come from the
+    ratio of 3D and 2D size, at guessed focal lengths (px).
+    """
     body = mean_body(observations) @ np.swapaxes(rotations.world_from_canonical, -1, -2)
     image = observations.size_px.astype(float)
     views, reference = rotations.view_from_world, rotations.reference

@@ -45,7 +45,9 @@ class Scale:
 
     @property
     def source(self) -> str:
-        """The `scale_source` of skeletons."""
+        """The key `scale_source`: `height`, `bone`, `distance`, or `adult` where no length is
+        known.
+        """
         if self.height_m is not None:
             return "height"
         if self.bone is not None:
@@ -81,7 +83,9 @@ def read_scale(height_m: float | None, bone: str | None, distance: str | None) -
 
 
 def scale_from_plain(plain: Mapping[str, Any]) -> Scale:
-    """The scale from a map of its fields, in which msgpack has made tuples lists."""
+    """The scale from a map of its fields (m), in which msgpack has made tuples lists; ValueError if
+    a length is not above 0, or if there is more than one.
+    """
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
     return Scale(**fields)
 

@@ -84,12 +84,14 @@ class System:
 
 
 def local_columns(rig: Rig) -> list[int]:
-    """Columns of a camera that are local unknowns."""
+    """Columns of a camera that are unknown at each instant: rotation and log focal length if it
+    pans.
+    """
     return [*range(COLUMNS)[ROTATION], FOCAL] if rig.is_panning else []
 
 
 def shared_columns(problem: Problem, rig: Rig) -> Int[npt.NDArray[np.intp], "C"]:
-    """Indices of those of the V * COLUMNS columns that are shared unknowns."""
+    """Indices of the camera columns that are unknown and shared by all instants, of V * COLUMNS."""
     views = len(rig.cameras)
     is_shared = np.ones((views, COLUMNS), bool)
     is_shared[:, RADIAL] = problem.priors.estimate_radial
@@ -102,7 +104,7 @@ def shared_columns(problem: Problem, rig: Rig) -> Int[npt.NDArray[np.intp], "C"]
 
 
 def linearise(problem: Problem, state: State) -> System:
-    """The normal equations at a state."""
+    """The normal equations of one Gauss-Newton step at a state (Triggs et al. 2000)."""
     joints, priors = state.joints, problem.priors
     instants, count = joints.shape[:2]
     normal = empty_normal(instants, count)
@@ -210,7 +212,9 @@ def _add_guesses(
 def stepped(
     problem: Problem, state: State, local: Float[Real, "N L"], shared: Float[Real, "S"]
 ) -> State:
-    """The state after a step of the local and the shared unknowns."""
+    """The state after a step: `local` is of joints and panning cameras at each instant, `shared` of
+    the other camera columns and the bone lengths.
+    """
     rig = state.rig
     instants, count = state.joints.shape[:2]
     views = len(rig.cameras)
@@ -228,7 +232,9 @@ def stepped(
 
 
 def cost(problem: Problem, state: State) -> float:
-    """The robust cost that the bundle adjustment minimises."""
+    """The cost that bundle adjustment lowers: the Cauchy costs of reprojection and of the lifter's
+    poses, and the squared residuals of bones and priors; no unit.
+    """
     priors, rig = problem.priors, state.rig
     target = lifted_target(problem.body, state.joints)
     extra, _ = bone_residuals(problem.bones, state.lengths, state.joints)

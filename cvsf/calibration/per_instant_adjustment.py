@@ -59,7 +59,7 @@ class Solutions:
     cost: Float[Real, "N"]
 
     def rows(self, rows: Rows) -> Self:
-        """Some of the instants."""
+        """The solutions of one instant, a slice, indices or a mask."""
         return replace(
             self, rig=self.rig.rows(rows), joints=self.joints[rows], cost=self.cost[rows]
         )
@@ -84,7 +84,9 @@ def adjust_per_instant(
     columns: tuple[int, ...],
     rounds: int,
 ) -> Solutions:
-    """Levenberg-Marquardt for N separate problems; a step is taken where it lowers the cost."""
+    """Cameras and joints of each instant alone, by Levenberg-Marquardt; the unknown `columns` of a
+    camera are `FREE` or `PANNING`. A step is taken where it lowers the cost.
+    """
     state = replace(start, cost=_cost(keypoints, body, start.rig, start.joints, prior))
     damping = np.full(len(state.joints), 1e-2)
     for _ in range(rounds):
@@ -104,7 +106,9 @@ def adjust_per_instant(
 def deviations_per_instant(
     keypoints: WeightedKeypoints, body: BodyPrior, solutions: Solutions, prior: CameraPrior
 ) -> Float[Real, "V 4"]:
-    """Standard deviations of rotations (rad) and log focal length, median over instants."""
+    """Standard deviations of each camera's rotation vector (rad) and log focal length: of one
+    instant, the median over all.
+    """
     matrix, _ = _normal(keypoints, body, solutions, prior, PANNING)
     each = np.arange(matrix.shape[-1])
     matrix[:, each, each] += 1e-9

@@ -142,7 +142,9 @@ def _adjust_together(
 def solve_per_instant(
     observations: LiftedObservations, focal_px: Float[Real, "V"], noise_share: float, rounds: int
 ) -> Solutions:
-    """Each instant alone, from the lifter's rotations and a guessed focal length."""
+    """Rigs and joints of each instant alone, each in a world of its own, in mean bones: from the
+    lifter's rotations and guessed focal lengths (px). `noise_share` is sigma over the extent.
+    """
     body = mean_body(observations)
     views = observations.view_from_canonical.astype(float)
     image = observations.size_px.astype(float)

@@ -42,9 +42,10 @@ def track_instants(
     problem: Problem,
     state: State,
 ) -> tuple[Solutions, Float[Real, "V 4"]]:
-    """The solutions of all instants, each from the nearest of the adjusted `rows`, centres fixed.
+    """The solutions of all instants, camera centres fixed; each begins at the nearest of the
+    adjusted `rows`. World frame and unit are those of `state`.
 
-    Also the standard deviations of each camera's rotation (rad) and log focal length.
+    Also the standard deviations of each camera's rotation vector (rad) and log focal length.
     """
     nearest = np.abs(np.arange(len(observations))[:, None] - rows).argmin(1)
     rig = state.rig.rows(nearest)
@@ -93,7 +94,9 @@ def _from_neighbours(
 def neighbour_prior(
     t_s: Float[Real, "N"], solutions: Solutions, weight: Float[Real, "N V"]
 ) -> CameraPrior:
-    """The weighted mean of each camera over its neighbours in time, and the scatter about it."""
+    """A prior for each camera at each instant: the weighted mean of its rotation and log focal
+    length over the neighbours in time (s), and the scatter about it.
+    """
     rig = solutions.rig
     interval_s = t_s[:, None] - t_s
     near = np.exp(-0.5 * np.square(interval_s / _SMOOTH_S))
@@ -119,7 +122,7 @@ def neighbour_prior(
 
 
 def weak_prior(rig: Rig) -> CameraPrior:
-    """A wide prior about the present cameras."""
+    """A prior about the rig's rotations and log focal lengths, of 0.5 rad and 0.5."""
     return CameraPrior(
         view_from_world=rig.view_from_world,
         log_focal=rig.log_focal,

@@ -41,7 +41,9 @@ class PtzTracker:
         self._t_s = np.full(len(calibration.rig.cameras), -np.inf)
 
     def track(self, observations: LiftedObservations) -> Calibration:
-        """The calibration at the one instant of the observations, cameras in the rig's order."""
+        """PTZ tracking: the calibration at the one instant of the observations, whose views are in
+        the rig's order. With fewer than two views with the person, it is the last one.
+        """
         t_s = observations.t_s.item()
         if self._calibration.mirrored:
             observations = observations.mirrored()

@@ -15,7 +15,7 @@ _INLIERS = 0.5  # share of the rigs that are inliers; a guess, not measured
 def average_centres(
     centres: Float[Real, "N V 3"], known: Bool[npt.NDArray[np.bool_], "N V"], cost: Float[Real, "N"]
 ) -> tuple[Float[Real, "V 3"], Bool[npt.NDArray[np.bool_], "N"]]:
-    """Camera centres from N rigs, each in a world of its own, and which rigs are inliers.
+    """Camera centres from N rigs, each in a world and unit of its own, and which rigs are inliers.
 
     `known` is True where a rig has a camera; of `cost` only the order is used. The result is in the
     world of the rig that differs least from the others.

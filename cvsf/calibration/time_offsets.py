@@ -24,7 +24,8 @@ _LEAST_SEEN = 5  # instants that a line is fitted to
 def with_velocities(
     observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
 ) -> Problem:
-    """The keypoints at the time of the instants, by the present delays, with velocities.
+    """The problem with keypoints (px) at the time of the instants, by the present time offsets, and
+    with their velocities (px/s).
 
     Value and velocity are those of a line fitted to several instants: the difference of two
     neighbours is mostly noise.
@@ -53,7 +54,9 @@ def with_velocities(
 def without_velocities(
     observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
 ) -> Problem:
-    """The keypoints as detected, interpolated to the time of the instants by the present delays."""
+    """The problem with the detected keypoints (px), interpolated to the time of the instants by the
+    present time offsets.
+    """
     rows = np.searchsorted(observations.t_s, chosen.t_s)
     seen = time_aligned(observations, state.rig.delay_s).take(rows)
     return replace(problem, keypoints=weighted_keypoints(seen, problem.keypoints.noise_share))

@@ -40,11 +40,11 @@ class WorldFrame:
     source: str
 
     def points(self, points: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3"]:
-        """Points of the calibration in the world frame."""
+        """Points in the world frame (m), from points in the axes and unit of the calibration."""
         return np.asarray(self.scale * points @ self.R.T + self.shift)
 
     def calibration(self, calibration: Calibration) -> Calibration:
-        """The calibration in the world frame."""
+        """The calibration in the world frame: extrinsics and bone lengths in metres."""
         return replace(
             calibration,
             rig=calibration.rig.transformed(self.R, self.shift, self.scale),
@@ -53,7 +53,7 @@ class WorldFrame:
         )
 
     def reconstruction(self, reconstruction: Reconstruction) -> Reconstruction:
-        """The skeletons in the world frame."""
+        """The reconstruction in the world frame: joints and standard deviations in metres."""
         return replace(
             reconstruction,
             joints=self.points(reconstruction.joints),
@@ -64,7 +64,9 @@ class WorldFrame:
 def to_world_frame(
     calibration: Calibration, reconstruction: Reconstruction, scale: Scale
 ) -> Calibration:
-    """The calibration in the world frame that its reconstruction determines."""
+    """The calibration in the world frame (m) that its reconstruction determines. ValueError if no
+    bone that gives the scale, or no foot, was observed.
+    """
     return find_world_frame(calibration, reconstruction, scale).calibration(calibration)
 
 
@@ -87,10 +89,12 @@ def find_world_frame(
 
 
 def stature_of(body: Body, views_seen: Int[npt.NDArray[np.integer], "N J"]) -> float:
-    """The athlete's stature in the body's unit, from the bones whose ends were observed.
+    """The athlete's stature in the body's unit, from the bones whose ends two or more views
+    observed.
 
     It is that from ankle to crown plus the foot; without a head, the median of the statures that
-    the segments give, weighted by their share of the stature.
+    the segments give, weighted by their share of the stature (Drillis and Contini 1966). ValueError
+    if no segment was observed.
     """
     known = (views_seen > 1).mean(0) >= _SEEN_SHARE
     lengths = {name: _length(body, chains, known) for name, (_, chains) in SEGMENTS.items()}

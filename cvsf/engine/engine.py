@@ -106,7 +106,10 @@ class Engine:
         confidence: Float[Array, "N V J"],
         image_px: Float[Array, "N V 2"],
     ) -> dict[str, Float[Array, "N ..."]]:
-        """Outputs by name for a batch of instants in the engine's joint set."""
+        """The graph's outputs by name for N instants, in the engine's joint set. Inputs are
+        keypoints and picture sizes in px. ValueError for no view, or more views than the engine
+        allows.
+        """
         views = confidence.shape[1]
         if not 1 <= views <= self.manifest.max_views:
             raise ValueError(f"views is {views}, expected 1 to {self.manifest.max_views}")

@@ -121,7 +121,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32") -> Path:
-    """The path of the engine's ONNX file, its sha256 verified."""
+    """The path of the engine's ONNX file in that precision. Refusal if there is none, or if its
+    sha256 is not that of the manifest.
+    """
     wanted = manifest.sha256 if precision == "fp32" else manifest.sha256_fp16
     if wanted is None:
         raise Refusal(f"the engine in {folder} has no graph in {precision}; compile it again")
@@ -129,7 +131,9 @@ def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32
 
 
 def read_golden(folder: Path, manifest: Manifest) -> dict[str, Array] | None:
-    """Golden inputs and outputs by tensor name; None if the engine has none."""
+    """Golden inputs and outputs by tensor name; None if the engine has none. Refusal if the file
+    cannot be read or its sha256 is wrong.
+    """
     if manifest.golden is None:
         return None
     path = folder / manifest.golden

@@ -68,7 +68,7 @@ class OnnxSession:
         return list(self._session.get_outputs())
 
     def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
-        """The outputs for these inputs."""
+        """The outputs, in the order of `outputs`, for the inputs by name. Refusal after `close`."""
         if self._session is None:
             raise Refusal("the engine was closed; load it again")
         return [np.asarray(array) for array in self._session.run(self._outputs, dict(fed))]

@@ -22,7 +22,9 @@ _PICTURES = 4  # with which a network in mixed precision is checked; a guess, no
 
 
 def build(options: dict[str, Any]) -> None:
-    """Build and write the plan of the options."""
+    """Build the TensorRT plan that the options describe, and write it to their `plan`. Refusal if
+    TensorRT cannot read the network or cannot build the plan.
+    """
     onnx = Path(options["onnx"])
     if options["halve"] is not None:
         onnx = _mixed(onnx, Path(options["plan"]).with_name("mixed.onnx"), options)

@@ -154,7 +154,9 @@ def _timing_key(facts: dict[str, Any]) -> str:
 
 
 def verified_plan(folder: Path) -> Path:
-    """The plan in a folder, its sha256 verified, because deserialising executes it."""
+    """The path of the plan in a folder. Its sha256 is verified, because to load a plan runs code in
+    it. Refusal if there is no plan, or if it was changed.
+    """
     path = folder / PLAN
     try:
         card = json.loads((folder / CARD).read_text())

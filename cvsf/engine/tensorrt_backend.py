@@ -54,7 +54,9 @@ class TensorrtSession:
         self._slots: dict[tuple[tuple[str, tuple[int, ...]], ...], _Slot] = {}
 
     def run(self, fed: Mapping[str, Array]) -> list[Array]:
-        """The outputs in the order of `outputs`; axis 0 is the batch."""
+        """The outputs, in the order of `outputs`, for the inputs by name; axis 0 is the batch.
+        Refusal after `close`.
+        """
         count = len(next(iter(fed.values())))
         most = self._buckets[-1]
         with self._lock:

@@ -39,7 +39,7 @@ class Observations:
 
     @property
     def size_px(self) -> Float[Array, "V 2"]:
-        """Width and height of every camera's pictures; 0 where no instant has any."""
+        """Width and height (px) of every camera's pictures; 0 where no instant has any."""
         return np.asarray(self.image_px.max(0, initial=0))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
@@ -47,7 +47,7 @@ class Observations:
         return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
     def of_views(self, views: Sequence[int]) -> Self:
-        """The same instants with only some of the views."""
+        """The same instants with only the views of these indices, in this order."""
         index = list(views)
         arrays = {
             name: getattr(self, name)[:, index] for name in self._per_instant() if name != "t_s"
@@ -84,7 +84,10 @@ def lift_observations(
     t_s: Float[Real, "N"],
     arrays: tuple[Float[Array, "N V J 2"], Float[Array, "N V J"], Float[Array, "N V 2"]],
 ) -> LiftedObservations:
-    """Lift every view; `arrays` are keypoints_px, confidence and image_px."""
+    """Observations with the lifter's canonical pose and view_from_canonical of each view. `arrays`
+    are the lifter's inputs: keypoints_px, confidence, and image_px (width and height). `t_s` is in
+    s.
+    """
     keypoints, confidence, image = arrays
     lifted = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
@@ -103,7 +106,9 @@ def lift_observations(
 
 
 def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) -> LiftedObservations:
-    """The observations with the keypoints of delayed cameras interpolated to the instants' time."""
+    """The observations with each camera's keypoints (px) interpolated in time, so that they show
+    what happened at `t_s`. `delay_s` is the time offset of each camera.
+    """
     if not delay_s.any() or len(observations) < 2:
         return observations
     keypoints = observations.keypoints_px.copy()

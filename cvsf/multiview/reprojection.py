@@ -39,11 +39,11 @@ class WeightedKeypoints:
 
     @property
     def sigma_px(self) -> Float[Real, "N V"]:
-        """Standard deviation of a keypoint."""
+        """One standard deviation (px) of a keypoint in each view, along one axis."""
         return np.asarray(self.noise_share * self.extent_px)
 
     def take(self, rows: Rows) -> Self:
-        """Some of the instants."""
+        """The instants of a mask, an index array or a slice."""
         velocity = self.velocity_px_s
         return replace(
             self,
@@ -74,8 +74,9 @@ def reprojection_residuals(
     with_cameras: bool = False,
     robust: bool = True,
 ) -> ReprojectionResiduals:
-    """Residuals and derivatives of the projection; `robust` multiplies weights by the Cauchy
-    kernel's.
+    """Projected minus observed keypoints, in standard deviations, and derivatives by the joints
+    (world frame, the rig's unit) and, if asked for, by the cameras. `robust` multiplies the weights
+    by those of the Cauchy kernel (Holland and Welsch 1977).
     """
     local = rig.in_views(joints)
     depth = np.maximum(local[..., 2], NEAREST)
@@ -116,7 +117,9 @@ def reprojection_residuals(
 
 
 def delay_corrected(keypoints: WeightedKeypoints, rig: Rig) -> Float[Real, "N V J 2"]:
-    """The keypoints at the time of the instants, to first order in the cameras' delays."""
+    """The keypoints (px) moved to the time of the instants by velocity times time offset; unchanged
+    where no velocity is known.
+    """
     if keypoints.velocity_px_s is None:
         return keypoints.keypoints_px
     return keypoints.keypoints_px - rig.delay_s[:, None, None] * keypoints.velocity_px_s
@@ -134,14 +137,18 @@ def _by_delay(
 def reprojection_cost(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
 ) -> Float[Real, "N"]:
-    """Cauchy cost of each instant."""
+    """Cauchy cost of each instant: the sum over views and joints, of errors in standard deviations.
+    Joints are in the rig's world.
+    """
     error = rig.project(joints) - delay_corrected(keypoints, rig)
     square = np.square(error / keypoints.sigma_px[..., None, None]).sum(-1)
     return np.asarray((keypoints.weight * CAUCHY * np.log1p(square / CAUCHY)).sum((1, 2)))
 
 
 def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> WeightedKeypoints:
-    """The observations, each with the square of its confidence as weight."""
+    """The keypoints (px) with their squared confidences as weights, and the person's extent (px)
+    from their spread. `noise_share` is sigma over that extent.
+    """
     weight = np.square(observations.confidence).astype(float)
     seen: npt.NDArray[np.bool_] = weight > 0
     keypoints = np.where(seen[..., None], observations.keypoints_px, 0.0)
@@ -160,7 +167,9 @@ def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> 
 def median_reprojection_px(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
 ) -> Float[Real, "N V"]:
-    """Median reprojection error of the joints in each view; NaN where none was observed."""
+    """Median reprojection error (px) of each view's joints at each instant; NaN where none was
+    observed. Joints are in the rig's world.
+    """
     error = np.linalg.norm(rig.project(joints) - keypoints.keypoints_px, axis=-1)
     known: npt.NDArray[np.bool_] = keypoints.weight > 0
     count = known.sum(-1)[..., None]

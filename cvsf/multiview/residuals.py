@@ -38,13 +38,13 @@ class Bones:
 
     @property
     def measures(self) -> int:
-        """M."""
+        """M, the number of different bone lengths."""
         return int(self.measure.max()) + 1
 
 
 @cache
 def bones_of(joint_set: JointSet) -> Bones:
-    """The bones of a joint set."""
+    """The bones of a joint set as matrices; a left bone and its right one share a length."""
     incidence = np.zeros((len(joint_set.bones), len(joint_set)))
     names: list[frozenset[int]] = []
     measure = []
@@ -62,7 +62,9 @@ def bones_of(joint_set: JointSet) -> Bones:
 
 
 def measures_of(joints: Float[Real, "N J 3"], bones: Bones) -> Float[Real, "M"]:
-    """Median lengths over the instants, scaled to a mean bone of 1."""
+    """The M bone lengths: medians over the instants, scaled so that the mean bone is 1. Joints may
+    have any unit and any frame.
+    """
     length = np.median(np.linalg.norm(bones.incidence @ joints, axis=-1), axis=0)
     measures = np.bincount(bones.measure, length) / np.bincount(bones.measure)
     return np.asarray(measures / measures[bones.measure].mean())
@@ -77,7 +79,7 @@ class NormalEquations:
 
 
 def empty_normal(instants: int, joints: int) -> NormalEquations:
-    """Normal equations without a residual."""
+    """Normal equations of all zeros, to which residuals are added."""
     size = 3 * joints
     return NormalEquations(np.zeros((instants, size, size)), np.zeros((instants, size)))
 
@@ -96,7 +98,9 @@ def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) 
 def bone_residuals(
     bones: Bones, lengths: Float[Real, "M"], joints: Float[Real, "N J 3"]
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """Length of each bone minus its constant length, and its direction."""
+    """Length of each bone minus its constant length, in the unit of the joints, and its unit
+    direction from parent to child. `lengths` has that unit too.
+    """
     along = bones.incidence @ joints
     length = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
     return length - lengths[bones.measure], along / length[..., None]
@@ -109,7 +113,9 @@ def add_bones(
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """Add the bone residuals, linearised; returns residuals and directions over sigma."""
+    """Add the bone residuals, linearised about the joints; returns residuals and directions over
+    sigma. Lengths, joints and `sigma` have one unit.
+    """
     instants, count = len(joints), joints.shape[1]
     extra, direction = bone_residuals(bones, lengths, joints)
     extra, direction = extra / sigma, direction / sigma
@@ -123,7 +129,9 @@ def add_bones(
 
 
 def lifted_target(body: Float[Real, "N J 3"], joints: Float[Real, "N J 3"]) -> Float[Real, "N J 3"]:
-    """The lifter's pose, rigidly aligned with the present joints."""
+    """The lifter's pose after the rigid motion, one per instant, that brings it closest to the
+    joints (Umeyama 1991). Both have one unit.
+    """
     return align(body, joints).apply(body)
 
 
@@ -154,6 +162,8 @@ def add_lifted(
 def lifted_cost(
     target: Float[Real, "N J 3"], joints: Float[Real, "N J 3"], sigma: float
 ) -> Float[Real, "N"]:
-    """Cauchy cost of the whole pose of each instant."""
+    """Cauchy cost of each instant's whole pose: the distances from the aligned lifter's pose, over
+    `sigma`. All have one unit and frame.
+    """
     square = np.square((joints - target) / sigma).sum((1, 2))
     return np.asarray(POSE_CAUCHY * np.log1p(square / POSE_CAUCHY))

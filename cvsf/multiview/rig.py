@@ -60,7 +60,9 @@ class Rig:
         centres: Float[Real, "*#N V 3"],
         focal_px: Float[Real, "*N V"],
     ) -> Self:
-        """Cameras without distortion or delay, principal points in the middle of the pictures."""
+        """Cameras without distortion or time offset, principal points in the middle of the
+        pictures. `centres` are the camera centres in the world, in its unit.
+        """
         return cls(
             cameras=cameras,
             image_px=image_px,
@@ -79,24 +81,28 @@ class Rig:
 
     @property
     def centres(self) -> Float[Real, "*N V 3"]:
-        """Camera centres in the world."""
+        """Camera centres -R^T t in the world, in its unit."""
         return np.asarray(-np.einsum("...vji,...vj->...vi", self.view_from_world, self.translation))
 
     @property
     def log_focal(self) -> Float[Real, "*N V"]:
-        """Logarithm of the focal length, as solvers use it."""
+        """Natural logarithm of the focal length in px, the unknown of the solvers."""
         return np.asarray(np.log(self.focal_px))
 
     @property
     def projection(self) -> Float[Real, "*N V 3 4"]:
-        """Matrices of x = K (R X + t), for pixels that `undistorted` returned."""
+        """Camera matrices K [R | t], for pixels from which `undistorted` has removed the
+        distortion.
+        """
         matrices = projection_of(
             self.view_from_world, self.translation, self.focal_px, self.centre_px
         )
         return np.asarray(matrices, float)
 
     def project(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 2"]:
-        """Pixels of joints in the world."""
+        """Pixels of joints in the world (its unit), lens distortion included. A depth below
+        `NEAREST` counts as that.
+        """
         local = self.in_views(joints)
         flat = local[..., :2] / np.maximum(local[..., 2:], NEAREST)
         distortion = 1 + self.radial[:, None] * np.square(flat).sum(-1)
@@ -105,12 +111,12 @@ class Rig:
         )
 
     def in_views(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 3"]:
-        """Joints of the world in the axes of each view."""
+        """Joints R X + t in each view frame, from joints X in the world; one unit."""
         rotated = joints[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
         return np.asarray(rotated + self.translation[..., None, :])
 
     def undistorted(self, keypoints_px: Float[np.ndarray, "N V J 2"]) -> Float[Real, "N V J 2"]:
-        """The keypoints as a lens without distortion would show them."""
+        """The keypoints (px) as a lens without radial distortion would show them (Brown 1971)."""
         flat = (keypoints_px - self.centre_px[:, None]) / self.focal_px[..., None, None]
         undistorted = flat
         for _ in range(_UNDISTORT_ROUNDS if self.radial.any() else 0):
@@ -128,8 +134,8 @@ class Rig:
         )
 
     def stepped(self, step: Float[Real, "*N V 9"]) -> Self:
-        """The cameras after a step of a solver, in its columns; the steps of k1 and delay are those
-        of the first instant.
+        """The cameras after a solver's step, in the columns above: rotation vector, centre, log
+        focal length, k1 and time offset. The last two are those of the first instant.
         """
         step_rotation = rotation_from_vector(step[..., ROTATION])
         rotation = step_rotation @ self.view_from_world
@@ -194,12 +200,12 @@ class Calibration:
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
     def rows(self, rows: Rows) -> Self:
-        """The calibration with `rows` of its rig."""
+        """The calibration with those instants of a panning rig, or with one as still cameras."""
         return replace(self, rig=self.rig.rows(rows))
 
 
 def to_plain(calibration: Calibration) -> dict[str, Any]:
-    """The content of a session's `cameras.json`."""
+    """The content of a session's `cameras.json`, as maps, lists and numbers."""
     return {
         "schema": SCHEMA,
         "scale_source": calibration.scale_source,

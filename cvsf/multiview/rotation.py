@@ -22,7 +22,7 @@ def nearest_rotation(matrix: Float[Real, "*batch 3 3"]) -> Float[Real, "*batch 3
 
 
 def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
-    """Matrices that take b to the cross product of `vector` and b."""
+    """The skew-symmetric matrices [v]x of vectors v: [v]x b is the cross product of v and b."""
     x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
     zero = np.zeros_like(x)
     rows = [zero, -z, y, z, zero, -x, -y, x, zero]
@@ -30,7 +30,8 @@ def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
 
 
 def rotation_from_vector(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
-    """Rodrigues' formula: the rotation about `vector` by its length in radians."""
+    """Rodrigues' formula: the rotation about the direction of `vector`, by its length in radians.
+    """
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
     cross = skew(vector)
     sine = np.sinc(angle / np.pi)  # sin(a) / a
@@ -41,8 +42,8 @@ def rotation_from_vector(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch
 def rotation_vector_between(
     to: Float[Real, "*batch 3 3"], start: Float[Real, "*#batch 3 3"]
 ) -> Float[Real, "*batch 3"]:
-    """The vectors for which `rotation_from_vector(vector) @ start` is `to`; angles below 180
-    degrees.
+    """The rotation vector (radians) for which `rotation_from_vector(vector) @ start` is `to`; its
+    angle is below 180 degrees.
     """
     relative = to @ np.swapaxes(start, -1, -2)
     axis = np.stack(
@@ -62,7 +63,7 @@ def rotation_vector_between(
 def angle_between(
     a: Float[Real, "*#batch 3 3"], b: Float[Real, "*#batch 3 3"]
 ) -> Float[Real, "*batch"]:
-    """Angle between rotations, in degrees."""
+    """Angle of the rotation from `a` to `b`, in degrees, 0 to 180."""
     trace = np.einsum("...ij,...ij->...", a, b)
     return np.asarray(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
 
@@ -75,7 +76,7 @@ class Similarity(NamedTuple):
     t: Float[Double, "*batch 3"]
 
     def apply(self, points: Float[Real, "*#batch J 3"]) -> Float[Double, "*batch J 3"]:
-        """The points after the similarity."""
+        """The points after the similarity: scale * R @ X + t."""
         rotated = points @ np.swapaxes(self.R, -1, -2)
         return np.asarray(self.scale[..., None, None] * rotated + self.t[..., None, :], float)
 

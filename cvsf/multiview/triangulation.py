@@ -27,7 +27,9 @@ def projection_of(
     focal_px: Float[Real, "*batch"],
     centre_px: Float[Real, "*#batch 2"],
 ) -> Float[Real, "*batch 3 4"]:
-    """Camera matrices of x = K (R X + t) with square pixels."""
+    """Camera matrices K [R | t] (Hartley and Zisserman 2004) from view_from_world, translation
+    (world unit), focal length (px) and principal point (px); pixels are square.
+    """
     extrinsics = np.concatenate([rotation, translation[..., None]], -1)
     intrinsics = np.zeros((*np.shape(focal_px), 3, 3))
     intrinsics[..., 0, 0] = intrinsics[..., 1, 1] = focal_px
@@ -41,7 +43,8 @@ def triangulate(
     confidence: Float[Real, "N V J"],
     projection: Float[Real, "*#N V 3 4"],
 ) -> Float[Real, "N J 3"]:
-    """Joints in the world; NaN where fewer than two views observed the joint.
+    """Joints in the world frame and unit of `projection`; NaN where fewer than two views observed
+    the joint. Keypoints are in px, without lens distortion.
 
     `projection` has no leading axis for cameras that stand still.
     """

@@ -37,7 +37,9 @@ _LEAST_VIEWS = 3  # of an instant of which one can be rejected
 def correct_side_swaps(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"], joint_set: JointSet
 ) -> tuple[WeightedKeypoints, Bool[npt.NDArray[np.bool_], "N"]]:
-    """The keypoints, left and right swapped where that lowers the cost, and at which instants."""
+    """Undo left-right swaps of the detector where that lowers the cost; returns the keypoints (px),
+    and at which instants there was one. Joints are in the rig's world.
+    """
     other = list(joint_set.mirrored)
     projected = rig.project(joints)
     as_is = _cost(keypoints, projected, keypoints.keypoints_px, keypoints.weight)

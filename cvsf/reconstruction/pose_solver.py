@@ -60,7 +60,9 @@ def body_prior(
     view_from_world: Float[Real, "*#N V 3 3"],
     lengths: Float[Real, "M"],
 ) -> BodyPrior:
-    """The prior from bone lengths and the lifter's outputs."""
+    """The prior of the solver: constant bone lengths (the world's unit) and the lifter's pose,
+    turned into the world and scaled to these lengths.
+    """
     bones = bones_of(observations.joint_set)
     unit = float(lengths[bones.measure].mean())
     return BodyPrior(
@@ -76,8 +78,8 @@ def body_prior(
 def body_in_world(
     observations: LiftedObservations, view_from_world: Float[Real, "*#N V 3 3"]
 ) -> Float[Real, "N J 3"]:
-    """The lifter's mean pose in world axes, its rotation the chordal mean over the views; the mean
-    bone is 1.
+    """The lifter's mean pose of each instant in the world's axes, mean bone 1, root at the origin.
+    Its rotation is the chordal mean over the views (Hartley et al. 2013).
     """
     weight = observations.confidence.mean(-1)[..., None, None]
     by_view = np.swapaxes(view_from_world, -1, -2) @ observations.view_from_canonical
@@ -88,7 +90,9 @@ def body_in_world(
 def estimate_roots(
     keypoints: WeightedKeypoints, rig: Rig, body: Float[Real, "N J 3"]
 ) -> Float[Real, "N 3"]:
-    """The body's root in the world, from the rays of the views and the person's size in each."""
+    """The body's root in the world, in its unit, from the rays of the views and the person's size
+    in each. `body` is in the world's axes, its root at the origin.
+    """
     in_views, has_size = roots_in_views(
         keypoints, rig.centre_px, body, rig.view_from_world, rig.focal_px
     )
@@ -134,7 +138,9 @@ def solve(
     joints: Float[Real, "N J 3"],
     rounds: int = ROUNDS,
 ) -> Solution:
-    """Joints and their standard deviations, by IRLS Gauss-Newton from a first guess."""
+    """Joints in the world and one standard deviation of each, in the world's unit, by IRLS
+    Gauss-Newton from the first guess `joints`.
+    """
     instants, count = joints.shape[:2]
     each = np.arange(3 * count)
     last = keypoints.noise_share

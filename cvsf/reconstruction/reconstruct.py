@@ -37,7 +37,8 @@ class Reconstruction:
 def reconstruct(
     observations: LiftedObservations, calibration: Calibration, *, rounds: int = ROUNDS
 ) -> Reconstruction:
-    """The skeleton of every instant, from one view or more; 5 rounds come within 1 mm.
+    """The skeleton of every instant that one view or more saw, in the frame and unit of the
+    calibration. 5 rounds come within 1 mm.
 
     Cameras of the observations that are not in the rig are left out.
     """

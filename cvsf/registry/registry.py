@@ -121,7 +121,9 @@ class Registry:
             self._promote(id, why, rolled_back=False)
 
     def roll_back(self, why: str, instead_of: str | None = None) -> str:
-        """Make the previous engine live again; returns its name."""
+        """Make the previous engine live again; returns its name. Refusal if there is none that can
+        be used, or if `instead_of` is given and is not live.
+        """
         with self._writing():
             self._expect(instead_of)
             id = self.previous()

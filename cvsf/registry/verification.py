@@ -49,7 +49,9 @@ def read_verified(folder: Path) -> Manifest:
 
 
 def open_verified(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
-    """The engine on ONNX Runtime, its id, hashes, joint set and golden vectors verified."""
+    """The engine in a folder, on ONNX Runtime. Refusal unless id, joint set and hashes are the
+    expected ones and the golden vectors are reproduced.
+    """
     manifest = read_manifest(folder)
     if manifest.id != id:
         raise Refusal(

@@ -123,7 +123,9 @@ class Manifest(BaseModel):
 
 
 def session_folder(data: Path, run: str | None = None, now: datetime | None = None) -> Path:
-    """The folder of a session that begins now: DATA/sessions/2026-11-22T14-03-11Z-RUN."""
+    """The path for a new session, DATA/sessions/2026-11-22T14-03-11Z-RUN; nothing is made yet.
+    Refusal of a run name with other characters than letters, digits, `_`, `-` and `.`.
+    """
     if run is not None and not _RUN_NAME.fullmatch(run):
         raise Refusal(
             f"Run name is {run!r}: use up to 64 letters, digits, '_', '-' or '.',"

@@ -41,7 +41,9 @@ class BeingRecorded(Refusal):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock the session against other writers; the lock ends with the process in any case."""
+    """Lock the session against other writers while the block runs. BeingRecorded if another process
+    holds the lock; the lock ends with the process in any case.
+    """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

@@ -23,7 +23,9 @@ _FAINT = 0.2  # confidence below which a bone is not drawn; a guess, not measure
 
 
 def write_sheet(session: Path, out: Path) -> None:
-    """A row for each of a few moments spread over the session."""
+    """Draw a few instants of a session, spread over its length, one row each, to the image file
+    `out`. Refusal if the session holds no skeleton.
+    """
     reader = SessionReader(session)
     skeletons = {s.instant: s for s in reader.skeletons()}
     poses = {p.instant: p for p in reader.poses() if p.instant in skeletons}

@@ -103,7 +103,9 @@ class Running:
         self.process.wait(_PATIENCE_S)
 
     def until_the_end(self) -> CaptureRun:
-        """All lines, after its end."""
+        """Wait until the program has ended; returns all its lines. Refusal if it failed or its last
+        line is not the final one.
+        """
         self.process.wait(_PATIENCE_S)
         lines = self.lines()
         if self.process.returncode or not lines or not lines[-1].get("final"):

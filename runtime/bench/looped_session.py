@@ -19,7 +19,9 @@ _FIRST_NS = 10**15
 
 
 def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> Path:
-    """A session of a simulated skier with that many views, rate and length."""
+    """Write a session that repeats a short simulated run, with that many views, pictures a second
+    and seconds; returns its folder. Refusal if this machine is too slow to record the run.
+    """
     words = ["--cams", str(views), "--source", "sim", "--seed", "1000003", "--size", size]
     words += ["--fps", str(fps), "--duration", str(_RECORDED_S)]
     recorded = SessionReader(run_capture(words, data).session)

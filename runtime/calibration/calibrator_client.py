@@ -50,7 +50,9 @@ class CalibratorClient:
         self._start()
 
     def send(self, instant: LiftedPose) -> None:
-        """Send an instant, unless the last one was too recent."""
+        """Send an instant to the calibration process, unless the last one was too recent or no view
+        has the person. It never blocks; what finds no room is counted in `left_out`.
+        """
         self._send_loss()
         t_ns = instant.pose.t_ns
         if t_ns - self._sent_ns >= self._least_ns and instant.views:
@@ -58,16 +60,18 @@ class CalibratorClient:
             self.left_out += not self._send(to_map(instant))
 
     def resume(self, calibration: Calibration) -> None:
-        """Continue from a known calibration."""
+        """Give the process a known calibration, which it then improves."""
         self._current = calibration
         self._send({"kind": "hold", "cameras": to_plain(calibration)})
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Report a camera that has moved, and since when (s)."""
+        """Report a camera that has moved; `since_s` is the time of exposure, hub clock, in s."""
         self._send({"kind": "moved", "camera": camera, "since_s": since_s})
 
     def all_lost(self, since_s: float) -> None:
-        """Report that the poses of all cameras are unknown, and since when (s)."""
+        """Report that the extrinsics of all cameras are unknown; `since_s` is the time of exposure,
+        hub clock, in s. Calibrations that were found before are no longer returned.
+        """
         self._current, self._lost_s = None, since_s
         self._send_loss()
 
@@ -78,7 +82,9 @@ class CalibratorClient:
             self._lost_s = None
 
     def updates(self, t_ns: int) -> list[CalibrationUpdate]:
-        """The calibrations found since the last call."""
+        """The calibrations that came since the last call, in order; it never blocks. `t_ns` has no
+        effect here.
+        """
         updates = []
         while data := self._receive():
             message = unpack(data, trusted=True)
@@ -92,7 +98,7 @@ class CalibratorClient:
         return updates
 
     def close(self) -> None:
-        """End the process and wait for it."""
+        """End the process; it is killed if it does not end within a second."""
         self._socket.close()
         try:
             self._process.wait(_CLOSE_S)

@@ -41,7 +41,7 @@ class Inbox:
         threading.Thread(target=self._listen, name="inbox", daemon=True).start()
 
     def take(self) -> list[dict[str, Any]]:
-        """All messages, after a pause if there are none."""
+        """All messages that have come, oldest first; after a short pause if there are none."""
         self._arrived.wait(_PAUSE_S)
         self._arrived.clear()
         taken = []
@@ -50,7 +50,7 @@ class Inbox:
         return taken
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send to the hub."""
+        """Send a message, a map, to the hub."""
         self._end.send(pack(message))
 
     def _listen(self) -> None:

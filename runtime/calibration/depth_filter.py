@@ -31,7 +31,9 @@ class DepthFilter:
         self._state, self._covariance = np.zeros(2), np.eye(2)
 
     def measured(self, root: Float[Real, "3"], t_s: float) -> None:
-        """Update position and velocity by the root (m) of a measured skeleton."""
+        """Take the root (m, world frame) of a measured skeleton at time `t_s`, for position and
+        velocity.
+        """
         elapsed_s = t_s - self._t_s
         if 0 < elapsed_s < _MOST_GAP_S and self._centre is None:
             share = 1 - math.exp(-elapsed_s / _SPEED_S)
@@ -44,7 +46,9 @@ class DepthFilter:
     def shift(
         self, root: Float[Real, "3"], centre: Float[Real, "3"], t_s: float
     ) -> Float[Real, "3"]:
-        """The correction (m) of a skeleton along the ray from the only camera, at `centre`."""
+        """By how much (m, world frame) to shift a skeleton that one view saw, along that view's
+        ray. A Kalman filter smooths the distance. `root` is the pelvis, `centre` the camera centre.
+        """
         elapsed_s = t_s - self._t_s
         self._t_s = t_s
         from_camera = root - centre

@@ -59,9 +59,10 @@ class ExtrinsicsMonitor:
     def add(
         self, instant: LiftedPose, joints: Float[Real, "J 3"], excluded: Collection[str]
     ) -> tuple[str, float] | None:
-        """A camera that has moved, and since when (s); views are in the rig's order.
+        """Add an instant; returns a camera that has moved and since when (s, hub clock), else None.
 
-        `excluded` are the cameras that were reported before, `joints` the skeleton without them.
+        `joints` (world frame) is the skeleton without `excluded`, the cameras that were reported
+        before.
         """
         now_s = instant.t_s
         errors = reprojection_errors(self._rig, joints[None], stack([instant], self._rig.cameras))
@@ -93,7 +94,9 @@ class ExtrinsicsMonitor:
         return self._rig.cameras[view], self._since(view)
 
     def recent(self) -> Float[Real, "V"]:
-        """Median error of every view in the window; 0 with too few observations."""
+        """Median reprojection error of every view in the window, as a share of the person's extent;
+        0 with too few observations.
+        """
         if not self._window:
             return np.zeros(len(self._usual))
         ordered = np.sort([errors.by_view for errors in self._window], axis=0)  # NaN comes last
@@ -102,7 +105,9 @@ class ExtrinsicsMonitor:
         return np.where(known >= _LEAST, middle, 0.0)
 
     def fits(self, camera: str) -> bool:
-        """Whether an excluded camera has had a low error throughout the window."""
+        """Whether the reprojection error of an excluded camera was low throughout the window.
+        ValueError for a camera that is not in the rig.
+        """
         view = self._rig.cameras.index(camera)
         errors = np.array([errors.by_view[view] for errors in self._window])
         is_long_enough = (

@@ -23,10 +23,11 @@ def continued(
     *,
     final: bool,
 ) -> Calibration:
-    """`new` in the world frame of `old`, by the cameras that have not moved, and the joints.
+    """`new` in the world frame of `old`: turned by the cameras that have not moved, shifted by the
+    joints.
 
-    `joints` are the same instants reconstructed with `new` and with `old`. Until the world frame
-    is final, only heading and position are kept; gravity and scale are those of `new`.
+    `joints` (m) are the same instants reconstructed with `new` and with `old`. Until the world
+    frame is final, only heading and position are kept; gravity and scale are those of `new`.
     """
     R = _rotation(new.rig, old.rig, unmoved)
     if not final:

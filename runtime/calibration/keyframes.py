@@ -32,7 +32,9 @@ class Keyframes:
         self._valid_from_s: dict[str, float] = {}  # a moved camera's earlier views are dropped
 
     def add(self, instant: LiftedPose) -> None:
-        """Keep an instant that two views or more saw."""
+        """Keep an instant if two views or more saw the person. If there are too many, the earlier
+        instants that differ least are dropped.
+        """
         since = self._valid_from_s
         stale = [c for c in instant.pose.cameras if instant.t_s < since.get(c, -math.inf)]
         instant = instant.arranged(instant.pose.cameras, without=stale)
@@ -44,7 +46,8 @@ class Keyframes:
             self._thin()
 
     def forget(self, camera: str, before_s: float) -> None:
-        """Drop the camera's views before that time, when it had another pose."""
+        """Drop the camera's views before `before_s` (s, hub clock), when it had other extrinsics.
+        """
         self._valid_from_s[camera] = before_s
         known, self._kept = self._kept, []
         for instant in known:
@@ -59,7 +62,7 @@ class Keyframes:
 
     @property
     def newest_s(self) -> float:
-        """Time of the newest instant."""
+        """Time (s, hub clock) of the last keyframe; minus infinity without any."""
         return self._kept[-1].t_s if self._kept else -math.inf
 
     def _thin(self) -> None:

@@ -24,17 +24,17 @@ class KnownCameras:
         self._schedule = deque(schedule)
 
     def updates(self, t_ns: int) -> list[CalibrationUpdate]:
-        """The calibrations in use from `t_ns` or before, each once."""
+        """The calibrations that were in use at `t_ns` (hub clock) or before, each returned once."""
         due = []
         while self._schedule and self._schedule[0].t_ns <= t_ns:
             due.append(self._schedule.popleft())
         return due
 
     def send(self, instant: LiftedPose) -> None:
-        """Ignored."""
+        """Nothing happens: the cameras are known."""
 
     def resume(self, calibration: Calibration) -> None:
-        """Ignored."""
+        """Nothing happens: the cameras are known."""
 
     def camera_moved(self, camera: str, since_s: float) -> None:
         """Ignored: the recording has the calibration in which the camera was recovered."""
@@ -43,7 +43,7 @@ class KnownCameras:
         """Ignored: the recording has the next calibration."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing happens: nothing is open."""
 
 
 def known_cameras(path: Path) -> KnownCameras:

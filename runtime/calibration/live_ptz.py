@@ -27,7 +27,9 @@ class LivePtz:
         self.now = calibration.rows(-1)
 
     def reconstruct(self, instant: LiftedPose) -> Reconstruction:
-        """The reconstruction of one instant; views are in the rig's order."""
+        """The reconstruction of one instant in the world frame (m), after the cameras were tracked
+        to it; its views are in the rig's order.
+        """
         observations = stack([instant], instant.pose.cameras)
         self.now = self._tracker.track(observations)
         reconstruction = reconstruct(observations, self.now, rounds=_ROUNDS)
@@ -40,5 +42,7 @@ class LivePtz:
         return reconstruction
 
     def lost(self, t_s: float) -> bool:
-        """Whether the views have not fitted for so long that the tripods must have moved."""
+        """Whether the views have not fitted for 2 s before `t_s` (s, hub clock): the tripods must
+        have moved.
+        """
         return self._fits_s is not None and t_s - self._fits_s > _PATIENCE_S

@@ -26,7 +26,7 @@ class LiftedPose:
 
     @property
     def t_s(self) -> float:
-        """Time of exposure in s, hub clock."""
+        """Mean time of exposure, hub clock, in s."""
         return self.pose.t_ns * 1e-9
 
     @property
@@ -90,7 +90,7 @@ def stack(
 
 
 def to_map(instant: LiftedPose) -> dict[str, Any]:
-    """The instant as `cvsf.messages.pack` takes it."""
+    """The instant as a map for `cvsf.messages.pack`."""
     return {
         "kind": "seen",
         "pose": to_header(instant.pose),
@@ -100,7 +100,7 @@ def to_map(instant: LiftedPose) -> dict[str, Any]:
 
 
 def from_map(message: Mapping[str, Any]) -> LiftedPose:
-    """The instant that `to_map` wrote."""
+    """The instant of a map that `to_map` wrote."""
     return LiftedPose(
         pose=from_header(MultiviewPose, message["pose"]),
         canonical=message["canonical"],

@@ -79,12 +79,12 @@ class OnlineCalibrator:
 
     @property
     def has_calibration(self) -> bool:
-        """Whether there is a calibration."""
+        """Whether a calibration was found or given."""
         return self._current is not None
 
     @property
     def watched_s(self) -> float:
-        """How long (s) two cameras or more saw the person."""
+        """How long (s) two views or more have seen the person."""
         return self._keyframes.watched_s
 
     def add(self, instant: LiftedPose) -> None:
@@ -92,18 +92,18 @@ class OnlineCalibrator:
         self._keyframes.add(instant)
 
     def resume(self, calibration: Calibration) -> None:
-        """Continue from a known calibration."""
+        """Take a known calibration as the current one; a better one may follow."""
         self._current = calibration
         self._next_s = self._keyframes.watched_s + _FINAL_S
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Drop the views of a camera before it moved."""
+        """Note that a camera moved at `since_s` (s, hub clock), and drop its earlier views."""
         self._moved[camera], self._moved_at_s = since_s, self._keyframes.watched_s
         self._recovered.pop(camera, None)
         self._keyframes.forget(camera, since_s)
 
     def all_lost(self, since_s: float) -> None:
-        """Drop the views of all cameras before that time."""
+        """Note that all cameras moved at `since_s` (s, hub clock), and drop their earlier views."""
         for camera in self._current.rig.cameras if self._current else ():
             self._keyframes.forget(camera, since_s)
         self._moved.clear()
@@ -116,7 +116,9 @@ class OnlineCalibrator:
         self._next_s = self._keyframes.watched_s + wait_s
 
     def update(self) -> list[CalibrationUpdate]:
-        """New calibrations since the last call; may take seconds."""
+        """The calibrations found now; empty if it is too early, or the motion does not determine
+        the cameras (then `reason` says why). It may take seconds.
+        """
         if self._current and not self._lost and (self._moved or self._recovered):
             try:
                 recovered = self._resect_moved(self._current)

@@ -23,7 +23,9 @@ _LEAST_JOINTS = 6
 def reprojection_errors(
     rig: Rig, joints: Float[Real, "N J 3"], observations: Observations
 ) -> Float[Real, "N V"]:
-    """Median over the joints of the errors; NaN with too few joints."""
+    """Median reprojection error of each view at each instant, as a share of the person's extent;
+    NaN with too few joints. Joints are in the rig's world; NaN is unknown.
+    """
     known = np.asarray(np.isfinite(joints).all(-1))
     counted = (observations.confidence > _LEAST_CONFIDENCE) & known[:, None]
     pixels = rig.project(np.nan_to_num(joints))
@@ -40,7 +42,9 @@ def reprojection_errors(
 def triangulated(
     rig: Rig, observations: Observations, views: Sequence[int]
 ) -> Float[Real, "N J 3"]:
-    """Joints triangulated from those views; NaN where fewer than two saw them."""
+    """Joints in the world, triangulated from those views of a rig that stands still; NaN where
+    fewer than two of them saw the joint.
+    """
     index = list(views)
     undistorted = rig.undistorted(observations.keypoints_px)[:, index]
     confidence = observations.confidence[:, index].astype(np.float64)
@@ -48,7 +52,9 @@ def triangulated(
 
 
 def mean_reprojection_error(rig: Rig, observations: Observations) -> float:
-    """Median over instants, then mean over views; infinite if unknown."""
+    """Reprojection error as a share of the person's extent: the median over instants, then the mean
+    over views. Infinite if no view has one.
+    """
     joints = triangulated(rig, observations, range(len(rig.cameras)))
     errors = reprojection_errors(rig, joints, observations)
     known = np.isfinite(errors).any(0)
@@ -63,8 +69,11 @@ def find_moved_view(
     most_others: float,
     least_own: float,
 ) -> int | None:
-    """The view without which the errors of the others are at most `most_others`, if its own is at
-    least `least_own`; else None.
+    """The one view that no longer fits the others; None if there is none, or fewer than three
+    views.
+
+    Without it the error of the others is at most `most_others`, and its own is at least
+    `least_own`; both are shares of the person's extent.
     """
     if len(views) < 3:
         return None

@@ -33,7 +33,9 @@ def resected(
     keypoints_px: Float[Real, "N J 2"],
     confidence: Float[Array, "N J"],
 ) -> Rig | None:
-    """The rig with a new pose of the view, from keypoints of known joints; None if none fits."""
+    """The rig with new extrinsics of one view, found from its keypoints (px) and the joints (the
+    rig's world); None if none fits enough of them.
+    """
     observed = (confidence > _LEAST_CONFIDENCE) & np.isfinite(joints).all(-1)
     if observed.sum() < _LEAST_POINTS:
         return None

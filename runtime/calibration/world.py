@@ -67,7 +67,7 @@ class World:
         self.changes = 0  # of what `about` returns
 
     def resume(self, previous: CalibrationUpdate) -> None:
-        """Continue with the calibration of the previous hub."""
+        """Begin with the calibration of the hub that ran before this one."""
         self._resumed = replace(previous, cause="resumed", moved=())
         self._number = previous.number
         if self._calibrator:
@@ -76,7 +76,9 @@ class World:
     def reconstruct(
         self, pose: MultiviewPose, lifted: Lifted, skeleton: Skeleton
     ) -> Skeleton | None:
-        """The skeleton of this instant in the world frame; unchanged without a calibration."""
+        """The skeleton of this instant in the world frame (m). Without a calibration, the given
+        one, in the canonical frame; None if no view with the person has enough joints.
+        """
         instant = lifted_pose(pose, lifted, joint_set(skeleton.joint_set))
         self._update_calibration(instant, skeleton.t_ns)
         current = self.current
@@ -139,7 +141,9 @@ class World:
         return arranged, ()
 
     def about(self) -> dict[str, Any] | None:
-        """The cameras in the world frame, for clients; None without a calibration."""
+        """The cameras for clients: number, scale source, and per camera centre (m, world frame),
+        view_from_world, focal length (px) and errors. None without a calibration.
+        """
         if self.current is None:
             return None
         calibration = self._ptz.now if self._ptz else self.current.calibration
@@ -162,7 +166,9 @@ class World:
         }
 
     def stats(self) -> WorldStats:
-        """State of the calibration."""
+        """The statistics of the calibration: its number and age, moved cameras, or what is missing
+        for it.
+        """
         if self._calibrator is None:
             return WorldStats(world=None)
         left_out, moves = self._calibrator.left_out, self.moves
@@ -194,7 +200,7 @@ class World:
         return WorldStats(world=state)
 
     def close(self) -> None:
-        """End the calibrator."""
+        """End the calibration process."""
         if self._calibrator:
             self._calibrator.close()
 
@@ -269,7 +275,9 @@ def start_world(
     session: Path,
     on_update: Callable[[CalibrationUpdate], None],
 ) -> World:
-    """The world by the settings; a restarted hub continues with the session's calibration."""
+    """The world, with a calibration process if the settings ask for one. A restarted hub continues
+    with the cameras in the session's folder, if they can be read.
+    """
     calibrator: CalibratorClient | KnownCameras | None = known
     if known is None and config.calibrate:
         calibrator = CalibratorClient(config.scale, config.survey_first_s, config.survey_hz)

@@ -144,7 +144,9 @@ class Bundle:
 
 
 def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
-    """The bundle of that name or in that folder, verified; missing files are downloaded."""
+    """The verified bundle of that name or in that folder; missing files are downloaded unless
+    `offline`. Refusal of an unknown name, and of missing or changed files.
+    """
     folders_by_name = _named(data)
     folder = Path(name_or_folder).expanduser()
     if name_or_folder in folders_by_name:

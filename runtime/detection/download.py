@@ -27,7 +27,9 @@ _ATTEMPTS = 8  # a guess, not measured
 
 
 def fetch(url: str, member: str | None, path: Path, what: str, licence: str) -> str:
-    """Download to `path` the file, or one member of the zip archive; its sha256."""
+    """Download a file, or one member of a zip archive, to `path`; returns its sha256. Refusal if it
+    cannot be downloaded or stored.
+    """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

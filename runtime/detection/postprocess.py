@@ -24,7 +24,9 @@ measured."""
 
 
 def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Real, "_ 5"]]:
-    """Per picture the boxes of people, most confident first: x0, y0, x1, y1, confidence."""
+    """Per picture the boxes of people after NMS, most confident first: x0, y0, x1, y1 in px of the
+    network's input, and confidence. ValueError if the network finds no boxes.
+    """
     match manifest.decoding:
         case "yolox":
             found = _yolox(outputs[0], manifest)
@@ -41,7 +43,9 @@ def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Rea
 def joints(
     outputs: Sequence[Batch], manifest: NetworkManifest
 ) -> tuple[Float[Real, "B J 2"], Float[Real, "B J"]]:
-    """One person's keypoints per crop, in px of the input, and their confidence."""
+    """One person's keypoints per crop, in px of the network's input, and their confidence, 0 to 1.
+    ValueError if the network finds no keypoints.
+    """
     match manifest.decoding:
         case "movenet":
             found = outputs[0][:, 0].astype(np.float64)

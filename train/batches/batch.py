@@ -60,7 +60,9 @@ def from_store(
     group: ProcessGroup,
     morph: Morph | None = None,
 ) -> Draw:
-    """Random recorded instants after the morph, with their truth for variant supervised only."""
+    """A function that draws random recorded instants after the morph; the true joints come along
+    for variant `supervised` only. Refusal if that variant has no ground truth.
+    """
     labelled = config.variant == "supervised"
     if labelled and not store.has_truth:
         raise Refusal("variant supervised needs joints_mm in its files; use a label-free variant")
@@ -89,7 +91,9 @@ def from_store(
 def from_bodies(
     store: Store, config: TrainConfig, random: torch.Generator, group: ProcessGroup
 ) -> Draw:
-    """Endless virtual views of synthetic bodies: recorded ones, bent further than was recorded."""
+    """A function that draws virtual views of synthetic bodies, made from the store's true joints.
+    Refusal if the store has no ground truth.
+    """
     if not store.has_truth:
         raise Refusal("virtual bodies need joints_mm in the files; use recorded ones")
     some = np.linspace(0, len(store) - 1, min(len(store), _BODIES)).astype(np.int64)

@@ -47,7 +47,9 @@ class _Chance(NamedTuple):
 def from_pseudo_labels(
     store: Store, config: TrainConfig, random: torch.Generator, group: ProcessGroup
 ) -> Draw:
-    """Endless novel views of pseudo-labelled bodies; a share are the views as recorded."""
+    """A function that draws novel views of pseudo-labelled bodies; a share are the views as
+    recorded. Refusal if no session has pseudo-labels.
+    """
     if not store.has_pseudo_labels:
         raise Refusal("variant stage3 needs sessions with calibrated cameras; use another variant")
     kind = torch.float64 if config.precision == "float64" else torch.float32

@@ -100,7 +100,10 @@ _TEST_JOINTS = (
 def read_mpi_inf_3dhp(
     folder: Path, split: Split, *, truth_2d: bool = False
 ) -> Iterator[Recordings]:
-    """One session a sequence: "S1/Seq1", or "TS1" of the test set."""
+    """The sequences of a split of MPI-INF-3DHP, one session each: "S1/Seq1", or "TS1" of the test
+    set. Joints in mm, 2D in px; `truth_2d` takes the true 2D instead of detections. Refusal, at
+    once, if a file is missing.
+    """
     names = tuple(SEQUENCES if split == "train" else TEST_SEQUENCES)
     for name in names:
         path = _annotation(folder, name)

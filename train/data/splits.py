@@ -85,7 +85,9 @@ class Material:
     truth_2d: bool = False  # of a dataset: 2D that no detector found
 
     def parts(self, kept_back: KeptBack) -> Iterator[Recordings]:
-        """The instants to train on, part by part; the rest goes to `kept_back`."""
+        """The instants to train on, part by part; the rest is added to `kept_back`. Refusal if a
+        dataset is given together with files or subjects.
+        """
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)
             return

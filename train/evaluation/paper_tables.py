@@ -79,8 +79,9 @@ def dataset_of(number: int, dataset: Path) -> str:
 def table(
     number: int, dataset: Path, rows: Mapping[str, Row], *, truth_2d: bool = False
 ) -> dict[str, Any]:
-    """Our rows by name with the figures of `cvsf evaluate`, and the paper's; the last row's figures
-    are the table's own.
+    """A table of the paper made again, as a map: our rows by name with the figures of `cvsf
+    evaluate`, and the paper's. The figures at its top are those of the last row. Refusal without a
+    row.
     """
     if not rows:
         raise Refusal("no row to fill; expected at least one engine or checkpoint")

@@ -202,7 +202,9 @@ def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
 
 
 def require_parity(found: Difference, precision: Precision) -> None:
-    """Return where an engine is near enough to torch to be written."""
+    """Refusal if an engine differs more from torch than its precision permits: the relative
+    difference, or N-MPJPE in mm.
+    """
     limit = LIMITS[precision]
     if found.relative <= limit.relative and found.n_mpjpe_mm <= limit.n_mpjpe_mm:
         return

@@ -123,7 +123,9 @@ def resume(
     checkpoint: Checkpoint,
     device: torch.device | None = None,
 ) -> Run:
-    """The run a checkpoint was taken from, to the bit."""
+    """Continue the run of a checkpoint with exactly the same numbers as without a break. Refusal if
+    the checkpoint holds weights only.
+    """
     if not checkpoint.course:
         raise Refusal(
             "the checkpoint holds weights and no run to go on with; give it as --parent instead"

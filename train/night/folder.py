@@ -46,7 +46,9 @@ class Stopped(Exception):
 
 @contextmanager
 def held(nights: Path) -> Iterator[int]:
-    """Hold the lock of the nights; its descriptor, for child processes to inherit."""
+    """Hold the lock of the nights while the block runs; gives its file descriptor, for child
+    processes. Refusal if another night runs, or the folder cannot be written.
+    """
     try:
         nights.mkdir(parents=True, exist_ok=True)
         lock = (nights / _LOCK).open("w")
@@ -91,7 +93,9 @@ class Night:
         return self.folder.name
 
     def read(self, name: str) -> dict[str, Any]:
-        """The content of one of its files; empty if there is none."""
+        """The content of one of the night's JSON files; empty if there is none. GivenUp if it
+        cannot be read.
+        """
         try:
             found = json.loads((self.folder / name).read_bytes())
         except FileNotFoundError:
@@ -137,9 +141,8 @@ class Night:
         )
 
     def run(self, arguments: Sequence[str], stop: threading.Event) -> None:
-        """Run a child process to its end; GivenUp with its message if it failed.
-
-        It ends with this process, and holds the lock while it runs.
+        """Run a child process, which holds the lock too, to its end. GivenUp with its last message
+        if it failed; Stopped, after the child was ended, if `stop` is set.
         """
         with TemporaryFile("w+", errors="replace") as errors:
             process = subprocess.Popen(
