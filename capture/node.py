@@ -60,12 +60,16 @@ class Node:
         self.clock: HubClock | None = None
 
     def begin(self, line: str) -> None:
-        """Receive the order to film: CLOCK_MONOTONIC of the start of files at their own rate."""
+        """Receive the order to film, one line: the time CLOCK_MONOTONIC (ns) at which files begin
+        that play in real time. ValueError if it is no number.
+        """
         self.start_ns = int(line)
         self.may_start.set()
 
     def open(self) -> Source:
-        """The source, when all cameras are open."""
+        """Open the source, then wait for the order to film, or for `stop`; returns the open source.
+        Refusal, or another error of the source, if it cannot be opened.
+        """
         source = open_source(self.uri, self.source_config)
         stop_on_signal(self.stop)
         print_json({"camera": self.camera, "open": True})

@@ -84,7 +84,7 @@ class Child:
         self.let_film(self.order)
 
     def let_film(self, order: bytes) -> None:
-        """Let it film, now and after each restart."""
+        """Send the order to film, one line, now and after each restart."""
         self.order = order
         assert self.process is not None
         assert self.process.stdin is not None
@@ -145,6 +145,7 @@ class Child:
         return OPEN in self.reached
 
     def ask_to_end(self) -> None:
+        """Ask the process to end, with a signal; it is not waited for."""
         if self.process is None or self.process.poll() is not None:
             self.ended = True  # one that died just now is not restarted any more
         else:

@@ -12,7 +12,7 @@ _LIVE = ("hub", "node")
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command `cvsf` with the words that the process was started with."""
     if sys.argv[1:] and sys.argv[1] in _LIVE:
         leave_on_signal()
     from cvsf.cli import run

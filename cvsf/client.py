@@ -39,7 +39,9 @@ def skeletons(
 def stats(
     host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The hub's stats, about once a second."""
+    """The hub's statistics, about once a second, as maps. TimeoutError if none comes within
+    `timeout_s` (s); None waits without limit.
+    """
     return _follow(host, port, "stats", dict, True, timeout_s)
 
 

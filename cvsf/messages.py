@@ -61,7 +61,7 @@ class Frame:
             raise ValueError(f"trigger is {self.trigger!r}, expected a whole number or none")
 
     def intact(self) -> bool:
-        """Whether the JPEG has the CRC that the node computed."""
+        """Whether the JPEG has the checksum (CRC) that the node computed."""
         return zlib.crc32(self.jpeg) == self.crc32
 
 

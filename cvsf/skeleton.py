@@ -34,12 +34,12 @@ class JointSet:
 
     @property
     def bones(self) -> tuple[tuple[int, int], ...]:
-        """(parent, child) index pairs."""
+        """(parent, child) pairs of joint indices."""
         return tuple((parent, child) for child, parent in enumerate(self.parents) if parent >= 0)
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """The indices that swap left and right."""
+        """For each joint the index of the same one on the other side; itself in the middle."""
         return tuple(
             self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints
         )

@@ -41,12 +41,12 @@ _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 1000
 
 
 def envelope(kind: str, **fields: object) -> dict[str, object]:
-    """A small message as a map."""
+    """A small message of the protocol as a map, with its kind and the protocol's number."""
     return {"schema": SCHEMA, "kind": kind, **fields}
 
 
 def require_loopback(host: str, what: str) -> None:
-    """Refuse any address that another machine can reach."""
+    """Refusal if another machine can reach the address; `what` names the option in the message."""
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError:
@@ -99,7 +99,7 @@ def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zm
 
 
 def bind(socket_: "zmq.Socket[bytes]", host: str, port: int, what: str) -> None:
-    """Bind; Refusal if the port is in use."""
+    """Bind a ZeroMQ socket to an address and port; Refusal if the port is in use."""
     try:
         socket_.bind(f"tcp://{host}:{port}")
     except zmq.ZMQError as error:

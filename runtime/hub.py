@@ -110,7 +110,7 @@ class Hub:
         self.world = start_world(config, known, session, self.recorder.put_calibration)
 
     def now_ns(self) -> int:
-        """The hub's clock: monotonic, set to the wall clock once."""
+        """The hub clock in ns: monotonic, and set to the wall clock once, at the start."""
         return time.monotonic_ns() + self.anchor_ns
 
     # on the receiver's thread
@@ -163,7 +163,9 @@ class Hub:
             self.shadow.engine_swapped(before)
 
     def process(self, group: Group) -> Skeleton | None:
-        """One instant from its frames to clients and disk."""
+        """Process one instant, from its frames to clients and disk; returns the skeleton, if there
+        is one.
+        """
         stages = self.stages
         frames = self.decoder.usable(group.frames)
         with stages("decode"):
@@ -219,7 +221,7 @@ class Hub:
             self.web.about = described
 
     def read_stats(self, *, final: bool = False) -> Stats:
-        """The stats of this second."""
+        """The statistics since the last call, about one second; `final` at the end of a run."""
         self.figures.left_out = self.decoder.left_out
         processing = ProcessingStats(
             latency_ms=self.stages.percentiles(),

@@ -36,12 +36,12 @@ class Part(BaseModel):
 
     @classmethod
     def metrics(cls) -> dict[str, Metric]:
-        """{field: how Prometheus shows it}."""
+        """How Prometheus shows each field, by the field's name."""
         known = {name: info.metadata for name, info in cls.model_fields.items()}
         return {name: m for name, found in known.items() for m in found if isinstance(m, Metric)}
 
     def to_map(self) -> dict[str, Any]:
-        """What is printed and sent: plain maps, lists and values."""
+        """The statistics as they are printed and sent: maps, lists, numbers and text."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
@@ -273,5 +273,5 @@ class Stats(
 
     @classmethod
     def of(cls, *parts: Part, **more: Any) -> Self:
-        """The stats of these parts."""
+        """Statistics that are put together from parts, and from further fields by name."""
         return cls(**{k: getattr(part, k) for part in parts for k in part.model_fields_set}, **more)

@@ -49,7 +49,7 @@ class Checkpoint:
     morph: dict[str, Any] | None = None
 
     def lifter(self) -> Lifter:
-        """The network with these weights, ready to run."""
+        """The lifter with the checkpoint's weights, in evaluation mode."""
         lifter = Lifter(LifterShape(**self.shape))
         lifter.load_state_dict(self.weights)
         return lifter.eval()
@@ -95,7 +95,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
-    """A morph in a file of its own, with its description."""
+    """Write a keypoint adapter to a file of its own, with its description."""
     draft = path.with_suffix(".part")
     rest = morph.to_plain() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
     torch.save(rest, draft)

@@ -83,7 +83,7 @@ class TrainConfig(BaseModel):
     report_instants: int = Field(default=20_000, gt=0)
 
     def shape(self, joint_set: JointSet) -> LifterShape:
-        """The network this describes."""
+        """The size of the lifter that these settings describe, for a joint set."""
         return LifterShape(
             joints=len(joint_set),
             width=self.width,

@@ -44,22 +44,22 @@ class ProcessGroup:
 
     @property
     def is_rank_0(self) -> bool:
-        """Whether this process reads, writes and reports."""
+        """Whether this is the process that reads, writes and reports."""
         return self.rank == 0
 
     def shard(self, rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "part ..."]:
-        """This process's slice of a global batch."""
+        """This process's rows of a batch that all processes have whole."""
         return rows.tensor_split(self.size)[self.rank]
 
     def data_parallel(self, model: nn.Module) -> nn.Module:
-        """The model with its gradients averaged over all processes."""
+        """The model, with gradients that are averaged over all processes."""
         if self.size == 1:
             return model
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=ids)
 
     def mean(self, *values: float) -> list[float]:
-        """The means over all processes, the same in each."""
+        """The mean over all processes of each value, the same in each process; all must call it."""
         if self.size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)

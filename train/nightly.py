@@ -100,7 +100,7 @@ class NightOptions:
     processes: int = 1
 
     def check(self) -> None:
-        """Refuse settings with which no training is possible."""
+        """Refusal if no training is possible with these settings."""
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise Refusal(
                 f"--minutes is {self.minutes:g}, expected a number above 0; "
@@ -115,12 +115,12 @@ class NightOptions:
 
     @property
     def registry(self) -> Registry:
-        """The registry of the engines."""
+        """The registry of engines in the data folder."""
         return Registry(self.data / "models")
 
 
 def preview(data: Path) -> dict[str, Any]:
-    """What a night would do now; nothing is changed."""
+    """What a night would do now, as a map; nothing is changed."""
     nights = data / NIGHTS
     if open_night := unfinished(nights):
         return {"outcome": "dry run", "verdict": f"It would continue the night {open_night.name}."}

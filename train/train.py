@@ -178,7 +178,7 @@ def _folder(order: Order, seed: int) -> Path:
 
 @contextmanager
 def stoppable() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set while the block runs."""
+    """A block in which Ctrl-C and SIGTERM set the event that it gives."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     stop = threading.Event()
     stop_on_signal(stop)
@@ -234,7 +234,7 @@ def _until(stop: threading.Event, parts: Iterable[Recordings]) -> Iterator[Recor
 
 
 def spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation over seeds of every figure."""
+    """Mean and standard deviation over several seeds, of every score."""
     merged: dict[str, Any] = {}
     for key, value in scores[0].items():
         if isinstance(value, dict):

@@ -55,7 +55,7 @@ class Poses(NamedTuple):
     known: Bool[Tensor, "N J"]
 
     def rows(self, index: Int[Tensor, "M"]) -> "Poses":
-        """Some of them."""
+        """The poses with these row numbers."""
         return Poses(*(part[index] for part in self))
 
 

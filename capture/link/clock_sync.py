@@ -66,7 +66,9 @@ class OffsetLine:
         self.estimate: Estimate | None = None
 
     def add(self, wave: Wave) -> None:
-        """Add a wave and update `estimate`."""
+        """Add a wave of round trips and fit the line of clock offsets again, into `estimate`. After
+        a step of a clock, which counts as a new sync epoch, earlier waves are left out.
+        """
         if self.estimate is not None and self._is_outlier(wave):
             self._outliers.append(wave)
             if len(self._outliers) < _STEP_WAVES:
@@ -120,10 +122,11 @@ class HubClock:
         return self._line.estimate
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether the hub has answered within that time."""
+        """Wait `timeout_s` at most for the hub's first answer; whether it has come."""
         return self._first.wait(timeout_s)
 
     def close(self) -> None:
+        """End the thread."""
         self._stop.set()
         self._thread.join()
 

@@ -70,14 +70,18 @@ class Sender:
         self._thread.start()
 
     def wait_for_room(self, timeout_s: float) -> bool:
-        """Whether a source that waits may go on; always, for one that drops."""
+        """Whether a lossless source may send on, after waiting `timeout_s` at most; always for a
+        live one.
+        """
         with self._room:
             if self._lossless and len(self._ring) >= _LOSSLESS_WAITING:
                 self._room.wait(timeout_s)
             return not self._lossless or len(self._ring) < _LOSSLESS_WAITING
 
     def put(self, frame: Frame) -> None:
-        """Queue a frame; never blocks."""
+        """Put a frame in the ring; it never blocks. If the ring is full, the oldest frames are
+        dropped.
+        """
         with self._lock:
             self.exposed += 1
             self._ring.append(_Waiting(frame.seq, to_header(frame), frame.jpeg))
@@ -88,7 +92,7 @@ class Sender:
         self._wake_up()
 
     def count_dropped(self, reason: str, frames: int) -> None:
-        """Count exposures that never became a frame."""
+        """Count exposures that never became a frame, with the reason."""
         with self._lock:
             self.exposed += frames
             self.dropped[reason] += frames
@@ -108,7 +112,9 @@ class Sender:
             }
 
     def close(self, *, ended: bool, drain_s: float) -> None:
-        """Wait for the hub to have everything, at most that long, send a bye and stop."""
+        """Wait until everything in the ring is durable or the hub refuses, `drain_s` at most; then
+        say goodbye and end the thread. `ended`: the source has no further frame.
+        """
         self.state["state"] = "stopping"
         self._report_at_s = 0.0
         self._wake_up()

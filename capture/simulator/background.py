@@ -37,7 +37,9 @@ class Backdrop:
         gain: Float[Real, "3"],
         pedestal: int,
     ) -> UInt8[Picture, "H W 3"]:
-        """A new picture, exposed with `gain` and less `pedestal`."""
+        """A new BGR picture of the background, times `gain` per colour, minus `pedestal`; that of a
+        panning camera is smeared by `streak` (px). `rotation` is view_from_world.
+        """
         if self._view.follows:
             warped = self._warped(rotation, focal_px)
             long = int(min(31, np.abs(streak).max())) // _BLURRED
@@ -49,7 +51,9 @@ class Backdrop:
         return np.asarray(cv2.transform(plate, _exposure(gain, pedestal)), np.uint8)
 
     def prepare(self, rotation: Float[Real, "3 3"], focal_px: float) -> None:
-        """Paint the background of a picture taken so."""
+        """Paint the background for this rotation (view_from_world) and focal length before it is
+        needed.
+        """
         if self._view.follows:
             self._plate_towards(rotation)
         else:

@@ -36,24 +36,25 @@ class Course:
 
     @property
     def period_ns(self) -> int:
+        """Time of the whole run in ns, after which it begins again."""
         return (len(self.table) - 1) * 1_000_000_000 // RATE_HZ
 
     @property
     def normal(self) -> Float[Real, "3"]:
-        """The unit vector out of the snow."""
+        """The unit vector in the world that is normal to the snow, upwards."""
         return np.array([*(np.sin(self.slope_rad) * self.downhill), np.cos(self.slope_rad)])
 
     def height(self, xy: Float[Real, "*points 2"]) -> Float[Real, "*points"]:
-        """Of the snow, metres."""
+        """Height z of the snow in m, at points (m) of the world."""
         return np.asarray(-np.tan(self.slope_rad) * (xy @ self.downhill))
 
     def signal(self, name: str) -> Float[Real, "rows"]:
-        """One column of the table."""
+        """One column of the table by its name in `COLUMNS`; ValueError for another name."""
         return np.asarray(self.table[:, COLUMNS.index(name)])
 
     @property
     def track(self) -> Float[Real, "rows 2"]:
-        """The run, metres."""
+        """Where the run goes, x and y in the world (m)."""
         return np.stack([self.signal("x"), self.signal("y")], 1)
 
     @property
@@ -62,7 +63,7 @@ class Course:
         return np.stack([-self.signal("tangent_y"), self.signal("tangent_x")], 1)
 
     def at(self, raw_ns: Int[Stamps, "T"]) -> dict[str, Float[Real, "T"]]:
-        """Signals by name at clock times."""
+        """The signals by name at times of the clock (ns), interpolated."""
         row = (raw_ns % self.period_ns) * (RATE_HZ / 1e9)
         low = np.minimum(row.astype(np.int64), len(self.table) - 2)
         w = (row - low)[:, None]

@@ -51,7 +51,9 @@ def visible_joints(
     rotation: Float[Real, "T 3 3"],
     focal_px: Float[Real, "T"],
 ) -> Bool[Mask, "T J"]:
-    """Joints inside the picture with no other limb in front."""
+    """Which joints are inside the picture with no other limb in front. Joints are in the world (m),
+    `rotation` is view_from_world.
+    """
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
     inside = np.logical_and(px >= 0, px < np.array(view.size)).all(-1) & (local[..., 2] > 0.1)
     start, way = px[:, None, _START], (px[:, _END] - px[:, _START])[:, None]
@@ -88,14 +90,16 @@ class TruthRecorder:
         rotation: Float[Real, "3 3"],
         focal_px: float,
     ) -> None:
-        """Add an exposure."""
+        """Add the truth of an exposure: time (ns), joints in the world (m), view_from_world, focal
+        length.
+        """
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         self._rows[self._count] = raw_ns, joints, rotation, focal_px
         self._count += 1
 
     def write(self) -> None:
-        """The camera's part of the truth, in place of an older one."""
+        """Write the truth of this camera to its file, in place of an older one."""
         arrays = {name: self._rows[name][: self._count] for name in _ROW.names or ()}
         arrays["eye"], arrays["about"] = self._view.eye, np.array(json.dumps(self._about))
         part = self.path.with_suffix(".part")

@@ -56,7 +56,7 @@ _DAYS = {
 
 
 def choose_weather(seed: int) -> Weather:
-    """The weather of a seed: sun, cloud, dusk or floodlight."""
+    """The weather of a seed: sun, cloud, dusk or floodlight, with its light."""
     rng = np.random.default_rng([seed, 4])
     kind = str(rng.choice(list(_DAYS), p=[0.48, 0.32, 0.12, 0.08]))
     overhead, low, level, share, heights = _DAYS[kind]

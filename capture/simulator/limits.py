@@ -23,7 +23,7 @@ def drawable(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def check(config: SourceConfig) -> None:
-    """Refuse what no simulated camera can comply with."""
+    """Refusal if no simulated camera can comply with the options, such as their size or rate."""
     drawable(config.size or USUAL_SIZE)
     fps = USUAL_FPS if config.fps is None else config.fps
     if not _SLOWEST_HZ <= fps <= _FASTEST_HZ:

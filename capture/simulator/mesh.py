@@ -134,7 +134,7 @@ def make_figure() -> Figure:
 
 
 def surface(figure: Figure, build: Build, pose: Pose) -> Float[Real, "T vertices 3"]:
-    """Vertices in world metres, AROUND to a ring."""
+    """Vertices of the skier's mesh in the world (m), ring by ring, `AROUND` vertices a ring."""
     points, fronts = _points(build, pose), _references(pose)
     start, end = points[:, figure.start], points[:, figure.end]
     way = end - start
@@ -153,7 +153,7 @@ def surface(figure: Figure, build: Build, pose: Pose) -> Float[Real, "T vertices
 
 
 def facet_normals(figure: Figure, vertices: Float[Array, "T vertices 3"]) -> Float[Array, "T F 3"]:
-    """Outward unit normals."""
+    """Outward unit normals of the facets, in the frame of the vertices."""
     a, b, c, d = (vertices[:, figure.corners[:, i]] for i in range(4))
     normal = cross(d - b, c - a)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)

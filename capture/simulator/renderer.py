@@ -49,7 +49,7 @@ class Painter:
             self._backdrop.prepare(rotation, float(focal_px))
 
     def paint(self, shot: Shot) -> UInt8[Picture, "H W 3"]:
-        """The picture, blue, green, red."""
+        """The picture of a shot, BGR, 8 bits."""
         gain = self._gain(shot.raw_ns)
         picture = self._backdrop.picture(
             shot.rotation, shot.focal_px, shot.ground_streak, gain, _PEDESTAL
@@ -171,7 +171,7 @@ class Painter:
 
 
 def streaked(layer: UInt8[Picture, "H W C"], streak: Float[Real, "2"]) -> UInt8[Picture, "H W C"]:
-    """The layer smeared along the streak (pixels)."""
+    """The picture smeared along the vector `streak` (px), as by motion during the exposure."""
     steps = int(min(15, np.abs(streak).max()))
     if steps < 2:
         return layer

@@ -73,7 +73,7 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
 
 
 def rotated_left(view: Viewpoint, turn_deg: float) -> Viewpoint:
-    """A still camera after a rotation of its tripod to the left."""
+    """The viewpoint of a still camera whose tripod was turned to the left by `turn_deg` degrees."""
     c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
     x, y, z = view.target - view.eye
     return replace(view, target=view.eye + np.array([c * x - s * y, s * x + c * y, z]))
@@ -82,7 +82,9 @@ def rotated_left(view: Viewpoint, turn_deg: float) -> Viewpoint:
 def camera_at(
     view: Viewpoint, raw_ns: Int[Stamps, "T"], pelvis: Float[Real, "T 3"]
 ) -> tuple[Float[Real, "T 3 3"], Float[Real, "T"]]:
-    """Rotations and focal lengths (pixels) at clock times, for the pelvis at these times."""
+    """Rotations view_from_world and focal lengths (px) of a camera at times of the clock (ns);
+    `pelvis` is the skier's, in the world (m), at these times.
+    """
     count = len(raw_ns)
     if not view.follows:
         rotation = look_at(view.eye, view.target[None], np.array([view.roll]))
@@ -99,7 +101,9 @@ def camera_at(
 def look_at(
     eye: Float[Real, "3"], target: Float[Real, "T 3"], roll: Float[Real, "T"]
 ) -> Float[Real, "T 3 3"]:
-    """Rotations whose rows are the camera's right, down and forward."""
+    """Rotations view_from_world of a camera at `eye` that looks at `target` (both m, world); `roll`
+    is in radians. Rows are its right, down and forward.
+    """
     forward = target - eye
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = cross(forward, np.broadcast_to(np.array([0.0, 0.0, 1.0]), forward.shape))
@@ -116,7 +120,9 @@ def project(
     focal_px: Float[Real, "T"],
     size: tuple[int, int],
 ) -> tuple[Float[Real, "T n 3"], Float[Real, "T n 2"]]:
-    """World points in the camera's axes and in pixels."""
+    """World points (m) in the view frame (m), and their pixels. `rotation` is view_from_world; the
+    principal point is the middle of the picture.
+    """
     local = (points - eye) @ np.swapaxes(rotation, 1, 2)
     px = focal_px[:, None, None] * local[..., :2] / local[..., 2:] + np.array(size) / 2
     return local, px

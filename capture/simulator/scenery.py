@@ -38,7 +38,7 @@ class Land:
 
 
 def make_land(seed: int, course: Course) -> Land:
-    """The scene of a seed."""
+    """The scene of a seed: weather, snow, trees, gates and mountains."""
     rng = np.random.default_rng([seed, 5])
     extent = 2.2 * course.radius + 16
     trees = _forest(rng, course)
@@ -102,7 +102,7 @@ def draw_post(
     xy: Float[Real, "2"],
     colour: Float[Real, "3"],
 ) -> None:
-    """A gate's pole with its flag, 1.5 m high."""
+    """Draw a gate's pole with its flag, 1.5 m high, into the picture; it is at `xy` (m, world)."""
     foot = np.array([*xy, course.height(xy)])
     rod = np.array([[0, 0, 0], [0, 0, 1.5]])
     flag = np.array([[0, 0, 1.05], [0, 0, 1.45], [0.34, 0, 1.45], [0.34, 0, 1.05]])

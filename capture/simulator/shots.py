@@ -53,7 +53,7 @@ class Shot:
 
 
 def set_stage(seed: int, slope: Slope) -> Stage:
-    """The stage of a seed."""
+    """Slope, scene and clothed skier of a seed, the same for all cameras."""
     figure = make_figure()
     return Stage(
         slope=slope,

@@ -28,7 +28,9 @@ _UNCERTAINTY_NS = 1_000
 
 
 def open_simulated(staged: Staged, config: SourceConfig) -> Source:
-    """That camera of the slope of `config.seed`."""
+    """The simulated camera on the slope of `config.seed`. Refusal if it cannot comply with the
+    options.
+    """
     return SimulatedCamera(staged, config)
 
 
@@ -79,7 +81,7 @@ class SimulatedCamera:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Write the ground truth, once."""
+        """Write the ground truth, if it was asked for; a second time does nothing."""
         if self._truth and not self._closed:
             self._truth.write()
         self._closed = True

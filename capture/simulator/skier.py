@@ -77,7 +77,7 @@ def build_skier(seed: int) -> Build:
 
 
 def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
-    """The skier at clock times."""
+    """The skier's pose in the world (m) at times of the clock (ns)."""
     s = course.at(raw_ns)
     xy = np.stack([s["x"], s["y"]], 1)
     base = np.column_stack([xy, course.height(xy)])

@@ -57,7 +57,7 @@ def find(url: str) -> list[Found]:
 
 
 def open_stream(uri: str, config: SourceConfig) -> "RtspCamera":
-    """The stream at an rtsp:// address, delivering."""
+    """The stream at an rtsp:// address. Refusal if PyAV is missing or it cannot be opened."""
     _require_av()
     return RtspCamera(uri, config)
 
@@ -109,7 +109,7 @@ class RtspCamera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The newest picture; None when none came within `timeout_s`. SourceLost when the stream
-        broke, or when nothing came for long.
+        broke, or when nothing came for 5 s.
         """
         newest = self._newest
         with newest.changed:
@@ -212,6 +212,6 @@ class SenderClock:
 
 
 def shown(url: str) -> str:
-    """The address without its password."""
+    """The address without its password, for messages."""
     parts = urlsplit(url)
     return url if parts.password is None else url.replace(f":{parts.password}@", ":***@", 1)

@@ -18,8 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def find(path: Path) -> list[Found]:
-    """The cameras of the session in the folder. Refusal if it is no session, or holds no picture.
-    """
+    """The cameras of the session in the folder. Refusal if it is none, or holds no picture."""
     folder = (path.parent if path.name == "session.json" else path).resolve()
     if not (folder / "session.json").is_file():
         raise Refusal(
@@ -35,7 +34,7 @@ def find(path: Path) -> list[Found]:
 
 
 def open_recorded(uri: str, config: SourceConfig) -> "RecordedCamera":
-    """The camera at `session:/folder?camera=name`."""
+    """The recorded camera at `session:/folder?camera=name`. Refusal if it cannot be read."""
     folder, _, camera = uri.removeprefix("session:").rpartition("?camera=")
     return RecordedCamera(Path(folder), camera, config)
 
@@ -95,7 +94,7 @@ class RecordedCamera:
         )
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the session's files."""
         self._ahead, self._frames = None, iter(())
 
     def _of_instants(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, int]]:

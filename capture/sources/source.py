@@ -39,22 +39,35 @@ class Source(Protocol):
     """One open camera."""
 
     @property
-    def pace(self) -> Pace: ...  # live drops to the newest; lossless waits for the reader
-
-    @property
-    def width_px(self) -> int: ...
-
-    @property
-    def height_px(self) -> int: ...
-
-    @property
-    def fps(self) -> float: ...
-
-    def read(self, timeout_s: float) -> Exposure | None:
-        """The next exposure, None when there was none in time; SourceEnded or SourceLost."""
+    def pace(self) -> Pace:
+        """`live` drops all but the newest picture; `lossless` waits for the reader."""
         ...
 
-    def close(self) -> None: ...
+    @property
+    def width_px(self) -> int:
+        """Width of the pictures."""
+        ...
+
+    @property
+    def height_px(self) -> int:
+        """Height of the pictures."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Pictures a second, as the source states it."""
+        ...
+
+    def read(self, timeout_s: float) -> Exposure | None:
+        """The next exposure; None when none came within `timeout_s`.
+
+        SourceEnded after the last one of a file or session, SourceLost when the camera is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the source."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

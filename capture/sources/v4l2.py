@@ -72,7 +72,7 @@ class V4l2Camera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The newest picture; None when none came within `timeout_s`. SourceLost when the device
-        fails, or gives no whole picture for long.
+        fails, or gives no whole picture for 5 s.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -91,7 +91,7 @@ class V4l2Camera:
                 return None
 
     def close(self) -> None:
-        """Stop streaming and let the device go."""
+        """Stop streaming and close the device."""
         try:
             self._device.ioctl(api.STREAMOFF, ctypes.c_int32(api.VIDEO_CAPTURE))
         except OSError as error:

@@ -24,12 +24,12 @@ DEVICE_CAPS = 0x80000000
 
 
 def fourcc(text: str) -> int:
-    """The number of a pixel format's four letters."""
+    """The number that V4L2 uses for a pixel format of four letters, such as MJPG."""
     return int.from_bytes(text.encode(), "little")
 
 
 def letters(number: int) -> str:
-    """The four letters of a pixel format."""
+    """The four letters of V4L2's number of a pixel format."""
     return number.to_bytes(4, "little").decode("latin-1").strip()
 
 
@@ -189,7 +189,7 @@ class KernelDevice:
         fcntl.ioctl(self._fd, request, argument, True)
 
     def map(self, length: int, offset: int) -> Mapped:
-        """A driver's buffer as memory of this process."""
+        """A buffer of the driver as memory of this process. OSError if the driver refuses."""
         return mmap.mmap(self._fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
 
     def wait(self, timeout_s: float) -> bool:
@@ -197,7 +197,7 @@ class KernelDevice:
         return bool(self._poll.poll(max(0.0, timeout_s) * 1e3))
 
     def close(self) -> None:
-        """Let the device go; a second time does nothing."""
+        """Close the device; a second time does nothing."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

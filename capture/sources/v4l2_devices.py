@@ -49,7 +49,7 @@ def list_cameras(dev: Path = _DEV) -> tuple[list[Listed], list[str]]:
 
 
 def find_all(data: Path | None = None, dev: Path = _DEV) -> list[Found]:
-    """Every camera plugged in; a Refusal when there is none."""
+    """Every camera that is plugged in, with its given name; Refusal if there is none."""
     cameras, problems = list_cameras(dev)
     if not cameras:
         problem = " ".join(problems) or f"no {dev}/video* answers as one."
@@ -93,7 +93,7 @@ def find(part: str, data: Path | None = None, dev: Path = _DEV) -> list[Found]:
 
 
 def names_path(data: Path | None) -> Path:
-    """Where the names are kept."""
+    """The path of the file with the cameras' given names."""
     return data_folder(data) / "cameras.toml"
 
 

@@ -11,7 +11,7 @@ from cvsf.system.errors import Refusal
 
 
 def refusal(path: Path, error: OSError) -> Refusal:
-    """The refusal of a device that cannot be opened or started."""
+    """The Refusal, to be raised, that says why a device cannot be opened or started."""
     if error.errno == errno.EBUSY:
         return Refusal(
             f"{path} is busy: another program holds it (`fuser -v {path}` names it);"

@@ -52,7 +52,7 @@ def find(part: str) -> list[Found]:
 
 
 def open_video(uri: str, config: SourceConfig) -> "VideoFile":
-    """The file at `file:/...`."""
+    """The video file at `file:/...`, at its first frame. Refusal if it cannot be read."""
     return VideoFile(Path(uri.removeprefix("file:")), config)
 
 
@@ -116,7 +116,7 @@ class VideoFile:
         )
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the video file."""
         self._video.release()
 
     def _decoded(self) -> tuple[bool, Any]:

@@ -50,7 +50,8 @@ def calibrate(
     offsets: bool = False,
     distortion: bool = False,
 ) -> Calibration:
-    """The rig in the axes of its first camera, the mean bone 1; Undetermined with the reason.
+    """Self-calibration: the rig in the axes of its first camera, the mean bone 1. Undetermined,
+    with the reason, if the motion does not determine the cameras.
 
     `moving`: the cameras stand still, or pan and zoom on their tripods; `auto` takes what fits
     better. `offsets` estimates the time offset of each still camera, `distortion` its k1. A camera

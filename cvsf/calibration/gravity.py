@@ -34,8 +34,8 @@ def estimate_up(
     """The unit vector against gravity, in the rig's world.
 
     It is normal to the pictures' x axes and roughly along their y axes, all cameras have a similar
-    tilt to it, and it is along the line from the supporting foot to the centre of mass (Winter).
-    `foot` is the height of an ankle, in the unit of the joints.
+    tilt to it, and it is along the line from the supporting foot to the centre of mass (balance;
+    Winter). `foot` is the height of an ankle, in the unit of the joints.
     """
     axes = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)
     tries = []

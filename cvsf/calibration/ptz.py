@@ -38,7 +38,9 @@ LEAST_PANNING = 3
 
 
 def calibrate_panning(observations: LiftedObservations) -> Calibration:
-    """The cameras at every instant, the mean bone 1; Undetermined with the reason."""
+    """The cameras at every instant, in the axes of the first camera at the first instant, mean bone
+    1. Undetermined with the reason, e.g. fewer than three views.
+    """
     seen = np.any(observations.confidence > 0, axis=-1)
     rows = _best_rows(observations, seen)
     some = observations.take(rows)

@@ -40,30 +40,30 @@ class Stream:
 
     @property
     def number(self) -> int:
-        """The handle as TensorRT takes it."""
+        """The handle of the stream as an integer, for TensorRT."""
         return int(self.handle)
 
     def wait(self) -> None:
-        """Wait until all its work is done."""
+        """Wait until the stream has done all its work; Refusal if CUDA failed."""
         _checked(cudart.cudaStreamSynchronize(self.handle), "run the network")
 
     def begin_graph(self) -> None:
-        """Capture the next calls instead of running them."""
+        """Begin a CUDA graph: the next calls are recorded, not run. Refusal if CUDA failed."""
         mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         _checked(cudart.cudaStreamBeginCapture(self.handle, mode), "begin a CUDA graph")
 
     def end_graph(self) -> "Graph":
-        """The captured calls, ready to launch."""
+        """End the recording; returns the CUDA graph, ready to launch. Refusal if CUDA failed."""
         return Graph(_checked(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
 
     def drop_graph(self) -> None:
-        """End the capture without a graph."""
+        """End the recording, also a failed one, without a graph."""
         _, graph = cudart.cudaStreamEndCapture(self.handle)
         if graph is not None:
             cudart.cudaGraphDestroy(graph)
 
     def close(self) -> None:
-        """Free the resource."""
+        """Free the stream."""
         cudart.cudaStreamDestroy(self.handle)
 
 
@@ -75,11 +75,11 @@ class Graph:
         self._ready = _checked(cudart.cudaGraphInstantiate(graph, 0), "prepare a CUDA graph")
 
     def launch(self, stream: Stream) -> None:
-        """Run the captured calls."""
+        """Run the recorded calls in a stream, without waiting for them; Refusal if CUDA failed."""
         _checked(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
 
     def close(self) -> None:
-        """Free the resource."""
+        """Free the graph."""
         cudart.cudaGraphExecDestroy(self._ready)
         cudart.cudaGraphDestroy(self._graph)
 
@@ -98,15 +98,15 @@ class Tensor:
         self._bytes = size
 
     def send(self, stream: Stream) -> None:
-        """Copy to the GPU, in the stream's order."""
+        """Copy `host` to the GPU, in the stream's order; Refusal if CUDA failed."""
         self._copy(self.device, self._pinned, _TO_DEVICE, stream)
 
     def fetch(self, stream: Stream) -> None:
-        """Copy from the GPU, in the stream's order."""
+        """Copy from the GPU to `host`, in the stream's order; Refusal if CUDA failed."""
         self._copy(self._pinned, self.device, _TO_HOST, stream)
 
     def close(self) -> None:
-        """Free both arrays."""
+        """Free the array on the GPU and its copy; `host` is empty afterwards."""
         self.host = self.host[:0].copy()
         cudart.cudaFree(self.device)
         cudart.cudaFreeHost(self._pinned)

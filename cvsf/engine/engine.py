@@ -79,12 +79,12 @@ class Engine:
 
     @property
     def id(self) -> str:
-        """The engine's name in messages and reports."""
+        """The engine's name, by which the registry and messages know it."""
         return self.manifest.id
 
     @property
     def joint_set(self) -> JointSet:
-        """The joint set of its inputs and outputs."""
+        """The joint set of the engine's inputs and outputs."""
         return joint_set(self.manifest.joint_set)
 
     @property
@@ -127,7 +127,7 @@ class Engine:
         self.lift_many(empty[..., None].repeat(2, -1), empty, np.ones((1, views, 2), np.float32))
 
     def close(self) -> None:
-        """Free the graph and its memory; it cannot lift any more."""
+        """Free the networks and their memory; later lifts raise Refusal."""
         self._session.close()
 
 

@@ -90,11 +90,11 @@ class Manifest(BaseModel):
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """The precisions of its graphs."""
+        """The precisions for which the engine has an ONNX file: `fp32`, perhaps `fp16`."""
         return ("fp32",) if self.sha256_fp16 is None else ("fp32", "fp16")
 
     def write(self, folder: Path) -> None:
-        """As JSON beside the engine."""
+        """Write the manifest as JSON into the engine's folder."""
         (folder / MANIFEST).write_text(self.model_dump_json(indent=2) + "\n")
 
 
@@ -162,6 +162,6 @@ def _verified(folder: Path, name: str, wanted: str) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal digest of a file's bytes."""
+    """The sha256 of a file's bytes, hexadecimal. OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

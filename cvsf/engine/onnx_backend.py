@@ -33,7 +33,7 @@ class Session(Protocol):
         """The outputs, in the order that was given to the constructor."""
 
     def close(self) -> None:
-        """Free its memory; it cannot run any more."""
+        """Free the memory; later runs raise Refusal."""
 
 
 class OnnxSession:
@@ -64,7 +64,7 @@ class OnnxSession:
 
     @property
     def outputs(self) -> list[Any]:
-        """All the graph's own outputs."""
+        """All outputs of the graph, each with name, type and shape."""
         return list(self._session.get_outputs())
 
     def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
@@ -74,7 +74,7 @@ class OnnxSession:
         return [np.asarray(array) for array in self._session.run(self._outputs, dict(fed))]
 
     def close(self) -> None:
-        """Free the session and its memory."""
+        """Free the session and its memory; later runs raise Refusal."""
         self._session = None
 
 

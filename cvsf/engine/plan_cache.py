@@ -73,7 +73,7 @@ class Plans:
     def is_ready(
         self, onnx: Path, precision: Precision, profile: Profile, *, half_range: Range | None = None
     ) -> bool:
-        """Whether there is an intact plan."""
+        """Whether the plan of these inputs is in the cache, and intact."""
         folder = self._folder_of(plan_facts(onnx, precision, profile, half_range=half_range))
         try:
             return folder.is_dir() and verified_plan(folder).is_file()
@@ -126,7 +126,7 @@ class Plans:
 def plan_facts(
     onnx: Path, precision: Precision, profile: Profile, *, half_range: Range | None = None
 ) -> dict[str, Any]:
-    """The key of a plan; any difference is another plan."""
+    """Everything that a plan depends on, as a map: the key of the cache."""
     return {
         "onnx_sha256": sha256_of(onnx),
         "backend": version(),

@@ -32,7 +32,7 @@ def tensorrt_module() -> tuple[Any, str]:
 
 
 def version() -> str:
-    """Name and full version, to which a plan is bound."""
+    """Name and full version of TensorRT; a plan runs with this version only."""
     trt, name = tensorrt_module()
     return f"{name} {trt.__version__}"
 

@@ -48,7 +48,7 @@ class GroundTruth:
         return self._changed(rig, lambda array: array[rows])
 
     def of_views(self, views: Sequence[int]) -> "GroundTruth":
-        """The ground truth of some of the views."""
+        """The ground truth of the views with these indices, in this order."""
         index, rig = list(views), self.rig
         if rig is not None:
             moving = {name: getattr(rig, name)[:, index] for name in _OF_AN_INSTANT}

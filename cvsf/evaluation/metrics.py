@@ -22,33 +22,39 @@ _TINY = 1e-12
 
 
 def mpjpe(predicted: Pose, truth: Pose, root: int = 0) -> PerPose:
-    """Mean joint distance with the roots aligned, per pose (protocol 1)."""
+    """Mean distance of joint and true joint with the roots aligned, per pose (protocol 1), in the
+    unit of the poses.
+    """
     return _mean_distance(_rooted(predicted, root), _rooted(truth, root))
 
 
 def n_mpjpe(predicted: Pose, truth: Pose, root: int | None = 0) -> PerPose:
-    """Mean joint distance at the best scale per pose; root None if roots are aligned already."""
+    """MPJPE with the predicted pose at its best scale, per pose, in the unit of the truth; `root`
+    None if the roots are aligned already.
+    """
     return _mean_distance(_scaled(predicted, truth, root), _rooted(truth, root))
 
 
 def p_mpjpe(predicted: Pose, truth: Pose) -> PerPose:
-    """Mean joint distance after the best similarity transform per pose (Procrustes, protocol 2)."""
+    """Mean joint distance after the best similarity transform of each pose (Procrustes, protocol 2;
+    Umeyama 1991), in the unit of the truth.
+    """
     known = np.isfinite(truth).all(-1).astype(float)
     return _mean_distance(align(predicted, truth, known, scale=True).apply(predicted), truth)
 
 
 def pck(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """Share of root-aligned joints within a distance, per pose."""
+    """Share of the joints that are within a distance (mm) of the truth, roots aligned, per pose."""
     return _share_within(_rooted(predicted, root), _rooted(truth, root), within)
 
 
 def n_pck(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """Share of joints within a distance at the best scale, per pose."""
+    """PCK with the predicted pose at its best scale: the share within a distance (mm), per pose."""
     return _share_within(_scaled(predicted, truth, root), _rooted(truth, root), within)
 
 
 def auc(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """Mean of N-PCK over 31 thresholds from 0 to `within`, per pose."""
+    """Mean of N-PCK over 31 thresholds from 0 to `within` (mm), per pose."""
     steps = np.linspace(0, within, 31)
     return np.asarray(np.mean([n_pck(predicted, truth, root, step) for step in steps], axis=0))
 
@@ -69,9 +75,9 @@ def jdr(
 def mean_velocity_error(
     predicted: Float[Real, "T J 3"], truth: Float[Real, "T J 3"], root: int = 0
 ) -> float:
-    """Mean error of joint movements from frame to frame of one take.
+    """Mean error of the joints' movement from one frame to the next, in the unit of the truth.
 
-    Root-aligned, at the one best scale for the whole take.
+    Root-aligned, at the one best scale for all T frames.
     """
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)

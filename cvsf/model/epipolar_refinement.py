@@ -180,7 +180,7 @@ def _argmax(
 def heatmap_values(
     points: Float[Tensor, "B V 2 S J"], heatmap: FusedHeatmap
 ) -> Float[Tensor, "B V 1 S J"]:
-    """The sum of Eq. 2 at S points of every joint."""
+    """The sum of Gaussians of Eq. 2 at S points of every joint; points are in line spreads."""
     gaussians, ridge, _ = _summands(points, heatmap)
     value = ridge.sum(2, keepdim=True)
     for gaussian, _ in gaussians:

@@ -203,7 +203,7 @@ def centre_views(
 def to_pixels(
     plane: Float[Tensor, "*views J 2"], centred: CentredViews
 ) -> Float[Tensor, "*views J 2"]:
-    """Pixels of points on the centred plane."""
+    """Points of the centred plane (no unit) as pixels of each view's own picture."""
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1) @ centred.centred_from_view
     return centred.origin_px + centred.focal_px * ray[..., :2] / ray[..., 2:]
 

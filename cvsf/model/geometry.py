@@ -73,7 +73,7 @@ def square_matrix(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D
 
 
 def cross(a: Float[Tensor, "*batch 3"], b: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
-    """The cross product."""
+    """The cross product of `a` and `b`, row by row."""
     return outer(a, b) @ _CROSS.to(a)
 
 

@@ -68,12 +68,12 @@ class Morph(nn.Module):
         return offset.reshape(centred.shape)
 
     def to_plain(self) -> dict[str, Any]:
-        """Shape and weights as plain values and tensors."""
+        """Shape and weights of the network as maps, lists, numbers and tensors."""
         return {"shape": dict(self.shape), "weights": self.state_dict()}
 
 
 def morph_from_plain(plain: dict[str, Any]) -> Morph:
-    """The network that `to_plain` gave, in evaluation mode."""
+    """The keypoint adapter of what `to_plain` returned, in evaluation mode."""
     morph = Morph(**plain["shape"])
     morph.load_state_dict(plain["weights"])
     return morph.eval()

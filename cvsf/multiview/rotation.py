@@ -30,8 +30,7 @@ def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
 
 
 def rotation_from_vector(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
-    """Rodrigues' formula: the rotation about the direction of `vector`, by its length in radians.
-    """
+    """Rodrigues' formula: the rotation about `vector` by its length in radians."""
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
     cross = skew(vector)
     sine = np.sinc(angle / np.pi)  # sin(a) / a

@@ -43,7 +43,7 @@ def read_intent(path: Path) -> Promotion | None:
 
 
 def append(storage: Storage, models: Path, promotion: Promotion) -> None:
-    """Add a line; damaged lines are removed."""
+    """Add a promotion to the history; damaged lines are removed."""
     path = models / HISTORY
     content = path.read_bytes() if path.exists() else b""
     lines = [line for line in content.splitlines() if _promotion(line)]
@@ -66,7 +66,7 @@ def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
 
 
 def rolled_back_from(history: Sequence[Promotion]) -> set[str]:
-    """Every engine that was ever rolled back from."""
+    """The names of all engines that were ever rolled back from."""
     return {one.before for one in history if one.rolled_back}
 
 

@@ -59,7 +59,7 @@ class Registry:
         return self.models / name if name else SHIPPED
 
     def live_id(self) -> str:
-        """Name of the live engine."""
+        """The name of the live engine; the shipped one if none was promoted."""
         return self._linked() or shipped_id()
 
     def fingerprint(self) -> tuple[object, ...]:
@@ -280,7 +280,7 @@ class Registry:
 
 
 def shipped_id() -> str:
-    """Name of the shipped engine."""
+    """The name of the engine that the package brings along."""
     return read_manifest(SHIPPED).id
 
 

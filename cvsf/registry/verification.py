@@ -30,7 +30,7 @@ def require_id(name: str) -> str:
 
 
 def file_stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
-    """Inode, size and time of each existing file."""
+    """Inode, size and time of change (ns) of each file that exists."""
     found = []
     for path in paths:
         with suppress(FileNotFoundError):

@@ -64,7 +64,7 @@ class SessionFolder:
         self.reserve()
 
     def next_part(self) -> tuple[Path, dict[str, str]]:
-        """The file of the next segment, and its metadata."""
+        """The path of the next segment while it is open (`.mcap.part`), and its metadata."""
         number, self._number = self._number, self._number + 1
         about = {
             "schema": str(self.manifest.schema_version),
@@ -74,12 +74,14 @@ class SessionFolder:
         return self.path / f"seg-{number:06d}.mcap.part", about
 
     def note(self, record: SegmentRecord, tally: Tally) -> None:
-        """Add a segment to the manifest."""
+        """Add a segment to the manifest and write it; a disk error is logged, not raised."""
         add_segment(self.manifest, record, tally)
         self._write_manifest()
 
     def write_cameras(self, content: bytes) -> None:
-        """Replace `cameras.json` by the newest calibration."""
+        """Replace `cameras.json` by the newest calibration; an error of the disk is logged, not
+        raised.
+        """
         try:
             replace_file(self._storage, self.path / CAMERAS, content)
         except OSError as error:  # the segments contain it too
@@ -95,7 +97,7 @@ class SessionFolder:
             self.note(SegmentRecord(file=name, bytes=size, ended="disk error"), tally)
 
     def reserve(self) -> None:
-        """Reserve the space that sealing may need."""
+        """Reserve the disk space that sealing may need; nothing happens if the disk is full."""
         with suppress(OSError):  # without a reserve, sealing may fail on a full disk
             self._storage.remove(self.path / RESERVE)
             descriptor = self._storage.create(self.path / RESERVE)
@@ -105,7 +107,7 @@ class SessionFolder:
                 self._storage.close(descriptor)
 
     def release_reserve(self) -> None:
-        """Release the reserved space."""
+        """Give the reserved disk space back, so that sealing can use it."""
         with suppress(OSError):
             self._storage.remove(self.path / RESERVE)
 

@@ -55,7 +55,7 @@ Offsets = dict[int, list[tuple[int, int]]]
 
 
 def frame_topic(camera: str) -> str:
-    """The channel of a camera's frames."""
+    """The name of the MCAP channel with a camera's frames."""
     return f"/camera/{camera}/frame"
 
 
@@ -95,7 +95,9 @@ def introduction(topic: str, channel: int) -> bytes:
 
 
 def chunk_head(size: int, crc: int, first_ns: int, last_ns: int) -> bytes:
-    """The head of a chunk with `size` bytes of records."""
+    """The head of an MCAP chunk with `size` bytes of records; `crc` is their checksum, times are in
+    ns.
+    """
     return CHUNK_HEAD.pack(Opcode.CHUNK, CHUNK_FIXED + size, first_ns, last_ns, size, crc, 0, size)
 
 
@@ -112,7 +114,7 @@ def chunk_tail(message_offsets: Offsets, tail_offset: int) -> tuple[bytes, bytes
 
 
 def chunk_entry(head: bytes, offset: int, tail_bytes: int, where: bytes) -> bytes:
-    """A chunk's entry in the summary."""
+    """The entry of an MCAP chunk in the summary of its file."""
     _, length, first_ns, last_ns, size, *_ = CHUNK_HEAD.unpack(head)
     entry = _CHUNK_INDEX.pack(
         Opcode.CHUNK_INDEX, 64 + len(where), first_ns, last_ns, offset, 9 + length, len(where)

@@ -133,8 +133,7 @@ class Scan:
 
 
 def split_frame(message: memoryview) -> tuple[memoryview, memoryview]:
-    """The header and the JPEG of a recorded frame. ValueError if the message is too short for them.
-    """
+    """The header and the JPEG of a recorded frame. ValueError if the message is too short."""
     if len(message) < FRAME_HEAD.size:
         raise ValueError("a frame is shorter than its length field")
     (length,) = FRAME_HEAD.unpack(message[: FRAME_HEAD.size])

@@ -99,7 +99,7 @@ class Manifest(BaseModel):
     model_config = {"populate_by_name": True}
 
     def count(self, topic: str) -> int:
-        """Messages of a channel in the whole session."""
+        """How many messages the whole session has in a channel."""
         return sum(segment.counts.get(topic, 0) for segment in self.segments)
 
     @property
@@ -112,7 +112,7 @@ class Manifest(BaseModel):
 
     @property
     def duration_s(self) -> float:
-        """Exposure of the first message to that of the last."""
+        """Seconds from the exposure of the first message to that of the last."""
         first = [s.first_ns for s in self.segments if s.first_ns is not None]
         last = [s.last_ns for s in self.segments if s.last_ns is not None]
         return (max(last) - min(first)) / 1e9 if first and last else 0.0
@@ -123,8 +123,8 @@ class Manifest(BaseModel):
 
 
 def session_folder(data: Path, run: str | None = None, now: datetime | None = None) -> Path:
-    """The path for a new session, DATA/sessions/2026-11-22T14-03-11Z-RUN; nothing is made yet.
-    Refusal of a run name with other characters than letters, digits, `_`, `-` and `.`.
+    """The path for a new session, DATA/sessions/2026-11-22T14-03-11Z-RUN; it is not made yet.
+    Refusal if a name has other characters than letters, digits, `_`, `-` and `.`, or is too long.
     """
     if run is not None and not _RUN_NAME.fullmatch(run):
         raise Refusal(
@@ -194,16 +194,19 @@ class SessionReader:
 
     @property
     def damaged(self) -> int:
-        """Number of damaged places found so far."""
+        """How many damaged places were found up to now."""
         return len(self._damage)
 
     def instants(self) -> Iterator[Instant]:
+        """The recorded instants, in order."""
         yield from self._read(Instant, INSTANT)
 
     def poses(self) -> Iterator[MultiviewPose]:
+        """The recorded keypoints (px) of all views, instant by instant."""
         yield from self._read(MultiviewPose, POSE)
 
     def skeletons(self) -> Iterator[Skeleton]:
+        """The recorded skeletons, instant by instant."""
         yield from self._read(Skeleton, SKELETON)
 
     def frames(self, camera: str | None = None) -> Iterator[Frame]:
@@ -225,7 +228,7 @@ class SessionReader:
                 self._note(file, f"event {message.t_ns}", str(error))
 
     def verify(self) -> dict[str, bool]:
-        """Whether each segment has the hash it was sealed with."""
+        """Whether each segment, by file name, has the sha256 with which it was sealed."""
         return {
             s.file: s.sha256 is not None and file_sha256(self.path / s.file) == s.sha256
             for s in self.manifest.segments

@@ -137,7 +137,7 @@ def recover_part(
 
 
 def add_segment(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
-    """Add a segment to the manifest."""
+    """Add a segment and its counts to the manifest, in memory."""
     manifest.segments = [s for s in manifest.segments if s.file != record.file] + [record]
     manifest.segments.sort(key=lambda segment: segment.file)
     manifest.engines = sorted({*manifest.engines, *tally.engines} - {""})
@@ -153,7 +153,7 @@ def add_segment(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None
 
 
 def last_seqs(manifest: Manifest) -> dict[Source, int]:
-    """The highest recorded seq of every run of every node."""
+    """The highest recorded seq of every run (camera, boot id) in the session."""
     return {
         (camera, boot_id): last
         for camera, record in manifest.cameras.items()

@@ -61,16 +61,18 @@ class SegmentWriter:
 
     @property
     def sha256(self) -> str:
-        """Digest of all bytes written so far."""
+        """The sha256 of all bytes written so far, hexadecimal."""
         return str(self._digest.hexdigest())
 
     @property
     def counts(self) -> dict[str, int]:
-        """Messages written, by channel."""
+        """How many messages were added, by the name of the channel."""
         return {topic: self._counts.get(channel, 0) for topic, channel in self._channels.items()}
 
     def add_frame(self, camera: str, seq: int, t_ns: int, header: bytes, jpeg: Bytes) -> None:
-        """Write one frame as a chunk of its own, at once."""
+        """Write one frame as a chunk of its own, at once; `t_ns` is its exposure. OSError if the
+        disk fails.
+        """
         new, channel = self._channel(mcap_records.frame_topic(camera))
         at_ns = max(t_ns, 0)
         size = MESSAGE_HEAD.size - 9 + FRAME_HEAD.size + len(header) + len(jpeg)
@@ -92,7 +94,7 @@ class SegmentWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write the chunk of small messages, if there are any."""
+        """Write the small messages that wait as one chunk. OSError if the disk fails."""
         if self._small:
             self._write_chunk([self._small], self._offsets, *self._small_ns)
             self._clear_small()
@@ -102,7 +104,7 @@ class SegmentWriter:
         self._storage.sync(self._descriptor)
 
     def mark(self) -> Mark:
-        """The present size and state."""
+        """The present size and state, for `rewind`."""
         return Mark(
             offset=self.offset,
             index_bytes=len(self._chunk_index),
@@ -115,7 +117,7 @@ class SegmentWriter:
         )
 
     def rewind(self, mark: Mark) -> None:
-        """Truncate the file to the mark, and restore the state."""
+        """Truncate the file to the mark and restore the state; OSError if the disk fails."""
         self._storage.truncate(self._descriptor, mark.offset)
         self.offset = mark.offset
         del self._chunk_index[mark.index_bytes :]
@@ -126,7 +128,9 @@ class SegmentWriter:
         self._clear_small()
 
     def finish(self) -> None:
-        """Write the summary, and wait until the file is durable."""
+        """Seal the segment: write the summary, and wait until the file is durable. OSError if the
+        disk fails.
+        """
         self.flush()
         contents = mcap_records.Contents(
             channels=self._channels,
@@ -141,7 +145,7 @@ class SegmentWriter:
         self.sync()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, whether sealed or not."""
         self._storage.close(self._descriptor)
 
     def _clear_small(self) -> None:

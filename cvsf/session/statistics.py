@@ -33,11 +33,11 @@ class Tally:
         self.last_instant = -1
 
     def copy(self) -> "Tally":
-        """A copy of the present statistics."""
+        """A copy that later messages do not change."""
         return copy.deepcopy(self)
 
     def count(self, message: Recordable) -> None:
-        """Count a message."""
+        """Count one message of the segment."""
         self.first_ns = message.t_ns if self.first_ns is None else min(self.first_ns, message.t_ns)
         self.last_ns = message.t_ns if self.last_ns is None else max(self.last_ns, message.t_ns)
         if isinstance(message, Frame):
@@ -70,7 +70,7 @@ class Tally:
         sync.stamp = frame.stamp
 
     def record(self, **given: Any) -> SegmentRecord:
-        """The segment's entry in the manifest."""
+        """The segment's entry in the manifest; `given` are its other fields."""
         ranges: dict[str, list[FrameRange]] = {}
         for (camera, _), found in self.ranges.items():
             ranges.setdefault(camera, []).append(found)

@@ -66,6 +66,7 @@ class SessionWriter:
 
     @property
     def manifest(self) -> Manifest:
+        """The manifest of the session as it is now."""
         return self._folder.manifest
 
     @property

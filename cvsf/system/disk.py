@@ -15,7 +15,7 @@ class Storage:
     """The real disk; each method is one system call, and any may raise OSError."""
 
     def create(self, path: Path) -> int:
-        """Open a new file for writing; it must not exist."""
+        """Open a new file for writing; returns its descriptor. FileExistsError if it exists."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, descriptor: int, parts: Sequence[Bytes]) -> int:
@@ -23,7 +23,7 @@ class Storage:
         return os.writev(descriptor, parts)
 
     def reserve(self, descriptor: int, size: int) -> None:
-        """Allocate disk blocks without writing them."""
+        """Reserve `size` bytes of disk for an open file; OSError if the disk lacks them."""
         os.posix_fallocate(descriptor, 0, size)
 
     def truncate(self, descriptor: int, size: int) -> None:
@@ -36,13 +36,15 @@ class Storage:
         os.fdatasync(descriptor)
 
     def close(self, descriptor: int) -> None:
+        """Close the file's descriptor."""
         os.close(descriptor)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Rename the file, replacing one of that name."""
+        """Rename a file, in place of one that has the new name. OSError if the disk fails."""
         old.replace(new)
 
     def remove(self, path: Path) -> None:
+        """Remove the file, if it exists."""
         path.unlink(missing_ok=True)
 
     def sync_folder(self, folder: Path) -> None:
@@ -54,7 +56,7 @@ class Storage:
             os.close(descriptor)
 
     def space(self, folder: Path) -> tuple[int, int]:
-        """(free, total) bytes of the disk that holds the folder."""
+        """(free, total) bytes of the disk that holds the folder. OSError if it cannot be asked."""
         found = os.statvfs(folder)
         return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 

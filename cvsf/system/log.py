@@ -48,7 +48,7 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 
 
 def start_log(level: int = logging.INFO) -> None:
-    """Send this process's log to standard error."""
+    """Send this process's log to standard error, for people or as JSON lines."""
     if sys.stderr.isatty():
         handler: logging.Handler = RichHandler(
             console=Console(stderr=True), show_path=False, rich_tracebacks=False

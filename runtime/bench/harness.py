@@ -29,15 +29,17 @@ class CaptureRun:
 
     @property
     def final(self) -> dict[str, Any]:
+        """The last line of `cvsf-capture`, with the final counts."""
         return self.lines[-1]
 
     @property
     def session(self) -> Path:
+        """The folder of the session that was recorded."""
         return Path(self.final["session"])
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports of loopback."""
+    """Free ports of loopback, `count` of them."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:
@@ -64,7 +66,7 @@ class Running:
         self.process = subprocess.Popen(line, stdout=output, stderr=errors)
 
     def lines(self) -> list[dict[str, Any]]:
-        """The JSON lines so far."""
+        """The JSON lines that the program has printed so far."""
         self._output.seek(0)
         whole = self._output.read().rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
@@ -79,11 +81,11 @@ class Running:
             time.sleep(0.1)
 
     def camera_process(self, camera: str) -> int:
-        """The process of a camera's node."""
+        """The process id of a camera's node."""
         return self._child("node", camera)
 
     def hub_process(self) -> int:
-        """The process of the hub."""
+        """The process id of the hub."""
         return self._child("hub")
 
     def _child(self, *named: str) -> int:
@@ -98,7 +100,7 @@ class Running:
         )
 
     def end(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask the program to end, and wait until it has."""
         self.process.terminate()
         self.process.wait(_PATIENCE_S)
 

@@ -56,7 +56,7 @@ def bench_hub(
 
 
 def simulated_frames(data: Path) -> list[dict[str, Frame]]:
-    """The frames of a short simulated run, by instant."""
+    """The frames of a short simulated run: for each instant, by camera."""
     arguments = ["--cams", str(_VIEWS), "--source", "sim", "--seed", "1000003", "--duration", "5"]
     arguments += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", str(10**9 // _PERIOD_NS)]
     reader = SessionReader(run_capture(arguments, data).session)

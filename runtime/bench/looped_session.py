@@ -43,12 +43,12 @@ def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> 
 
 
 def instant_ns(index: int, fps: int) -> int:
-    """Exposure time of an instant of the session."""
+    """Time of exposure (ns) of the instant `index` of such a session."""
     return _FIRST_NS + index * 10**9 // fps
 
 
 def index_of(t_ns: int, fps: int) -> int:
-    """The instant of that exposure time."""
+    """The index of the instant with that time of exposure (ns)."""
     return round((t_ns - _FIRST_NS) * fps / 1e9)
 
 

@@ -45,11 +45,13 @@ class ScoredSession:
 
     @property
     def world(self) -> Float[Real, "N J 3"]:
-        """The true joints in metres."""
+        """The true joints in metres, in the world of the ground truth."""
         return self.truth.world_mm / 1e3
 
     def rows(self, *, measured: bool) -> list[int]:
-        """Instants with a world skeleton of that kind."""
+        """Row numbers of the instants with a skeleton in the world frame: the measured or the
+        predicted ones.
+        """
         return [
             n
             for n, s in enumerate(self.skeletons)
@@ -57,7 +59,7 @@ class ScoredSession:
         ]
 
     def joints(self, rows: list[int]) -> Float[Real, "rows J 3"]:
-        """The skeletons of those instants."""
+        """The skeletons of those instants, in metres, world frame."""
         found = [s.joints for n in rows if (s := self.skeletons[n])]
         return np.array(found, np.float64).reshape(-1, len(H36M_16), 3)
 

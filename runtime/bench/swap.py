@@ -80,10 +80,11 @@ class Reader:
                         self.arrivals.append(one)
 
     def serves(self, engine: str) -> bool:
-        """Whether the newest skeleton is that engine's."""
+        """Whether the newest skeleton came from that engine."""
         return bool(self.arrivals) and self.arrivals[-1].engine == engine
 
     def close(self) -> None:
+        """End the reader."""
         self._stop.set()
         self._thread.join()
 
@@ -103,7 +104,9 @@ def bench_swap(
 
 
 def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]:
-    """All figures of one run."""
+    """All figures of one run with so many hot swaps, between spans of `quiet_s` seconds without
+    any.
+    """
     blocks = -(-swaps // _BLOCK)
     lasts_s = swaps * _SWAP_S + (blocks + 1) * quiet_s + _REFUSALS_S
     typer.echo("recording a session", err=True)
@@ -263,7 +266,7 @@ def _lost(arrivals: list[Arrival], span: tuple[float, float]) -> int:
 
 
 def resident_mb(process: int) -> float:
-    """Resident memory of a process, in MB."""
+    """Resident memory of a process (its id), in MB."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -46,8 +46,7 @@ class Keyframes:
             self._thin()
 
     def forget(self, camera: str, before_s: float) -> None:
-        """Drop the camera's views before `before_s` (s, hub clock), when it had other extrinsics.
-        """
+        """Drop the camera's views before `before_s` (hub clock), when it had other extrinsics."""
         self._valid_from_s[camera] = before_s
         known, self._kept = self._kept, []
         for instant in known:

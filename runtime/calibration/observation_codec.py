@@ -31,7 +31,7 @@ class LiftedPose:
 
     @property
     def views(self) -> int:
-        """Number of views with the person."""
+        """Number of views that have the person."""
         return int(self.pose.confidence.any(-1).sum())
 
     def arranged(self, cameras: tuple[str, ...], without: Collection[str] = ()) -> Self:
@@ -57,7 +57,7 @@ class LiftedPose:
 
 
 def lifted_pose(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedPose:
-    """The instant in the joint set of the lifter."""
+    """The instant with the lifter's outputs, its keypoints (px) in the joint set `names`."""
     return LiftedPose(
         pose=pose.in_joint_set(names),
         canonical=lifted.canonical,

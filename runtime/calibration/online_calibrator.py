@@ -88,7 +88,7 @@ class OnlineCalibrator:
         return self._keyframes.watched_s
 
     def add(self, instant: LiftedPose) -> None:
-        """Add one instant to the keyframes."""
+        """Add one instant to the keyframes, if two views or more saw the person."""
         self._keyframes.add(instant)
 
     def resume(self, calibration: Calibration) -> None:

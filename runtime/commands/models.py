@@ -133,7 +133,7 @@ def _show(registry: Registry, name: str, as_json: bool) -> None:
 
 
 def facts(entry: Entry) -> dict[str, Any]:
-    """What `--json` prints of an engine."""
+    """What `cvsf models --json` prints of one engine, as a map."""
     card = entry.manifest
     return {
         "id": entry.id,

@@ -63,12 +63,12 @@ class NetworkManifest(BaseModel):
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """How many colour channels the network's input has: 1 or 3."""
         return 1 if self.colour == "GREY" else 3
 
     @property
     def is_raw(self) -> bool:
-        """Whether pixel values are not normalised."""
+        """Whether the network takes pixel values of 0 to 255 as they are."""
         return not any(self.mean) and set(self.std) == {1.0}
 
     @model_validator(mode="after")
@@ -104,12 +104,12 @@ class Manifest(BaseModel):
 
     @property
     def joints(self) -> JointSet:
-        """The joint set of its keypoints."""
+        """The joint set of the bundle's keypoints."""
         return joint_set(self.joint_set)
 
     @property
     def networks(self) -> dict[str, NetworkManifest]:
-        """The networks by role."""
+        """The networks of the bundle by their role."""
         return (
             {"detector": self.detector, "pose": self.pose} if self.detector else {"pose": self.pose}
         )
@@ -138,7 +138,7 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """Its name and 12 digits of a hash of its files."""
+        """The bundle's name and 12 digits of a hash of its files."""
         digest = hashlib.sha256("".join(self.sha256[key] for key in sorted(self.sha256)).encode())
         return f"{self.manifest.name}-{digest.hexdigest()[:12]}"
 
@@ -165,7 +165,7 @@ def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; a Refusal names its first error."""
+    """The manifest in a file; Refusal, with the first error, if it is missing or wrong."""
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:

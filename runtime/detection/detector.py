@@ -71,7 +71,7 @@ class Detector:
 
     @property
     def backends(self) -> dict[str, str]:
-        """The backend of each network, by its role."""
+        """What runs each network, by its role, such as ONNX Runtime or TensorRT."""
         networks = {"pose": self._pose} | ({"detector": self._boxes} if self._boxes else {})
         return {role: network.backend for role, network in networks.items()}
 
@@ -103,7 +103,7 @@ class Detector:
         threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
-        """Forget all tracks."""
+        """Forget the tracked person in all views."""
         self._tracks.clear()
         self._seen_ns.clear()
         self._instant = 0

@@ -82,7 +82,7 @@ class Network:
         return self._buffer[:count]
 
     def run(self, batch: Shaped[Batch, "B ..."]) -> list[Shaped[Batch, "B ..."]]:
-        """The outputs in the manifest's order; axis 0 is the picture."""
+        """The outputs for a batch of inputs, in the manifest's order; axis 0 is the picture."""
         if not self.one_by_one or len(batch) == 1:
             return self._outputs(batch)
         each = [self._outputs(batch[i : i + 1]) for i in range(len(batch))]

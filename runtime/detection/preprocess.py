@@ -23,7 +23,7 @@ class Fit:
     shift: Float[Real, "2"]
 
     def to_picture(self, input_px: Shaped[npt.NDArray[Any], "... 2"]) -> Float[Real, "... 2"]:
-        """Pixels of the input as pixels of the picture."""
+        """Points in px of the picture, from points in px of the network's input."""
         return np.asarray((input_px - self.shift) / self.scale)
 
 

@@ -44,7 +44,7 @@ class Track:
         self.forget()
 
     def forget(self) -> None:
-        """Reset to the state before the first detection."""
+        """Forget the person, as before the first detection."""
         self._box: Real | None = None
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0
@@ -107,7 +107,9 @@ class Track:
 
     @property
     def box(self) -> Float[Real, "4"] | None:
-        """The person's box of the last update."""
+        """The person's box after the last update, in px of the picture: x0, y0, x1, y1; None
+        without a person.
+        """
         return self._box
 
     def _count_weak(self) -> bool:

@@ -91,16 +91,16 @@ class Link:
 
     @property
     def progress(self) -> tuple[int, int, int]:
-        """received, durable and taken: the fields of an ack."""
+        """(received, durable, taken): the highest seq of each kind, as an ack has them."""
         return self.received, self.durable, self.taken
 
     def note_message(self, address: bytes, report: Report | None = None) -> None:
-        """Note a message of the node, perhaps with a report."""
+        """Note that the node sent a message, perhaps with a report, from this ZeroMQ address."""
         self.address, self.last_message_s = address, time.monotonic()
         self.report = report or self.report
 
     def reopen(self) -> None:
-        """Note that the run has not ended after all."""
+        """Note that the node, which had ended, sends again."""
         self.gone = False
 
     def leave(self, *, ended: bool) -> None:
@@ -118,13 +118,13 @@ class Link:
         return True
 
     def take_in(self, seq: int, fate: str) -> None:
-        """Add the next frame, with the fate that it is to have."""
+        """Note a received frame, the next in order, and its expected fate, such as `recorded`."""
         self.frames += 1
         self.pending.append((seq, fate))
         self.received = seq
 
     def play(self, trigger: int) -> None:
-        """Note the trigger of a received frame."""
+        """Note the trigger number of the newest received frame."""
         self.last_trigger = trigger
 
     def process(self, seq: int) -> None:
@@ -132,7 +132,7 @@ class Link:
         self.taken = max(self.taken, seq)
 
     def store(self, seq: int) -> None:
-        """Note that all recorded frames up to this one are on disk."""
+        """Note that all recorded frames up to `seq` are durable on disk."""
         self.on_disk = seq
 
     def stop(self, reason: str) -> None:
@@ -140,11 +140,11 @@ class Link:
         self.stop_reason, self.taken = reason, self.received
 
     def acknowledge(self) -> None:
-        """Note that an ack of the present progress is sent."""
+        """Note that an ack with the present progress is sent now."""
         self.acknowledged, self.acknowledged_s = self.progress, time.monotonic()
 
     def count_fates(self) -> None:
-        """Count the fates that are final now."""
+        """Count the frames whose fate is final: those that are durable, and those not recorded."""
         while self.pending and (
             self.pending[0][1] != RECORDED or self.pending[0][0] <= self.on_disk
         ):
@@ -200,7 +200,7 @@ def open_link(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -
 
 
 def found_on_disk(manifest: Manifest) -> dict[Source, OnDisk]:
-    """The frames of each run in a continued session."""
+    """The last seq and the number of frames of each run in a session that is continued."""
     found: dict[Source, OnDisk] = {}
     for segment in manifest.segments:
         for camera, ranges in segment.ranges.items():

@@ -34,7 +34,7 @@ class InstantAssembler:
         self._steps = Steps()
 
     def take(self, receiver: Receiver, frame: Frame, link: Link) -> None:
-        """Add a frame; instants that it completes are queued."""
+        """Add a received frame; the instants that it completes are put into the queue."""
         if frame.trigger is not None and link.lossless:
             if not self._steps.add(frame):
                 link.process(frame.seq)
@@ -49,7 +49,7 @@ class InstantAssembler:
             self._offer(groups, lossless=False)
 
     def expire(self, receiver: Receiver) -> bool:
-        """Whether frames still wait for those of other cameras."""
+        """Put instants beyond their deadline into the queue; whether frames still wait."""
         if self._slots.waits:
             expected = receiver.alive(self._absent_s)
             self._offer(self._slots.expire(self._now_ns(), expected), lossless=False)
@@ -58,7 +58,9 @@ class InstantAssembler:
         return self._slots.waits or self._steps.waits
 
     def end(self, receiver: Receiver, link: Link) -> None:
-        """Note that a node has ended."""
+        """Note that the node of a lossless source has ended, so that its frames are no longer
+        waited for.
+        """
         if not link.lossless:
             return
         self._steps.end(link.camera)
@@ -68,7 +70,9 @@ class InstantAssembler:
         self._step(receiver)
 
     def stats(self) -> AssemblerStats:
-        """Counts of frames that are in no instant."""
+        """How many frames are in no instant: too late, too early, or after the end of a shorter
+        file.
+        """
         return AssemblerStats(
             frames_late=self._slots.late,
             frames_ahead=self._slots.ahead,

@@ -35,11 +35,11 @@ class InstantQueue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no group waits."""
+        """Whether no instant waits."""
         return not self._groups
 
     def get(self, timeout_s: float) -> Group | None:
-        """The next group, None when there is none in time."""
+        """The next instant; None if none comes within `timeout_s`."""
         with self._ready:
             if not self._groups:
                 self._ready.wait(timeout_s)

@@ -87,14 +87,15 @@ class Receiver:
         self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
 
     def start(self) -> None:
+        """Start the thread that receives frames from the nodes."""
         self._thread.start()
 
     def refuse_frames(self) -> None:
-        """Accept no more frames; they stay in the rings of the nodes."""
+        """Accept no more frames, for the disk is full; they stay in the rings of the nodes."""
         self._is_full = True
 
     def close(self) -> None:
-        """Acknowledge what is on disk by now, and end."""
+        """Acknowledge what is durable by now, and end the thread."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

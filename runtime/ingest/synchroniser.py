@@ -32,20 +32,22 @@ class Group:
 
     @property
     def full(self) -> bool:
+        """Whether all expected cameras have a frame in it."""
         return set(self.expected) <= set(self.frames)
 
     @property
     def t_ns(self) -> int:
-        """Mean exposure, hub clock."""
+        """Mean time of exposure of its frames, hub clock, in ns."""
         times = [frame.t_ns for frame in self.frames.values()]
         return times[0] + sum(t - times[0] for t in times) // len(times)
 
     @property
     def uncertainty_ns(self) -> int:
+        """The largest uncertainty of its frames, in ns."""
         return max(frame.uncertainty_ns for frame in self.frames.values())
 
     def instant(self, index: int) -> Instant:
-        """The record of these frames."""
+        """The instant to be recorded, with its number and the frames by camera."""
         times = [frame.t_ns for frame in self.frames.values()]
         return Instant(
             index=index,
@@ -78,7 +80,9 @@ class Slots:
     def add(
         self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]
     ) -> list[Group]:
-        """Add a frame; the groups that it completes, oldest first."""
+        """Add a frame at the hub time `now_ns`; returns the instants that it completes, oldest
+        first. A late frame, and one of the future, is only counted.
+        """
         if frame.t_ns > now_ns + _AHEAD_NS:
             self.ahead += 1  # else the frames of all other cameras would be late
             return []
@@ -100,11 +104,13 @@ class Slots:
 
     @property
     def waits(self) -> bool:
-        """Whether a slot is open."""
+        """Whether an instant waits for more frames."""
         return bool(self._open)
 
     def expire(self, now_ns: int, expected: tuple[str, ...]) -> list[Group]:
-        """The groups beyond their deadline, oldest first."""
+        """The instants beyond their deadline at the hub time `now_ns`, and earlier ones; oldest
+        first.
+        """
         overdue = [i for i, s in enumerate(self._open) if now_ns - s.opened_ns > self._deadline_ns]
         return self._emit_until(overdue[-1] + 1, expected) if overdue else []
 
@@ -152,11 +158,11 @@ class Steps:
 
     @property
     def waits(self) -> bool:
-        """Whether a frame waits for others."""
+        """Whether a frame waits for those of other cameras."""
         return any(self._waiting.values())
 
     def end(self, camera: str) -> None:
-        """Note that the camera sends no more frames."""
+        """Note that the camera sends no more frames: it is no longer waited for."""
         self._ended.add(camera)
         self._waiting.setdefault(camera, deque())
 
@@ -173,7 +179,9 @@ class Steps:
                 self.beyond += 1
 
     def ready(self, expected: tuple[str, ...]) -> list[Group]:
-        """The groups that are complete, oldest first."""
+        """The complete instants: those whose trigger each expected camera has sent or passed;
+        oldest first.
+        """
         groups = []
         while set(expected) <= set(self._waiting):
             heads = {c: frames[0] for c, frames in self._waiting.items() if frames}

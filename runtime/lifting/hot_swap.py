@@ -58,11 +58,11 @@ class HotSwap:
 
     @property
     def backend(self) -> str:
-        """What runs the present engine."""
+        """The backend of the engine in use: ONNX Runtime or TensorRT."""
         return self.engine.backend
 
     def start(self) -> None:
-        """Start to watch for promotions."""
+        """Start the thread that watches the registry for promotions."""
         self._start_thread("engines", self._watch)
 
     def take(self, *, calm: bool) -> Engine | None:
@@ -93,7 +93,7 @@ class HotSwap:
         self._retired.append(engine)
 
     def stats(self) -> EngineStats:
-        """Of the engine in use."""
+        """The statistics of the engine in use: its name, hot swaps, and troubles."""
         return EngineStats(
             engine=self.engine.id,
             engine_backend=self.backend,

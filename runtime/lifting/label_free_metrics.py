@@ -49,7 +49,7 @@ _NO_BODY = 100.0
 
 
 def complete_views(pose: MultiviewPose) -> list[int]:
-    """The complete views: those with nearly all joints."""
+    """Indices of the complete views: those with nearly all joints."""
     return [
         int(v)
         for v in np.flatnonzero((pose.confidence > _LEAST_CONFIDENCE).mean(1) >= _MOST_JOINTS)
@@ -99,11 +99,11 @@ class Window:
         return len(self._before) == self._present.maxlen
 
     def present(self) -> dict[str, Any]:
-        """Means of the live engine."""
+        """Means of the label-free metrics of the live engine, by key."""
         return _summary(self._present)
 
     def before(self) -> dict[str, Any]:
-        """Means of the previous engine, on the same instants."""
+        """Means of the label-free metrics of the previous engine, on the same instants, by key."""
         return _summary(self._before)
 
     def worse(self, margin: float) -> str | None:

@@ -27,7 +27,7 @@ def separate_pages() -> Iterator[None]:
 
 
 def trim() -> None:
-    """Return the memory of closed engines to the system."""
+    """Return the memory of closed engines to the operating system (glibc only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

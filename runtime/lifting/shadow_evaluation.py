@@ -63,7 +63,7 @@ class ShadowEvaluation:
         self._thread = threading.Thread(target=self._run, name="shadow evaluation", daemon=True)
 
     def start(self) -> None:
-        """Start the evaluation."""
+        """Start the thread of the shadow evaluation."""
         self._thread.start()
 
     def add(self, pose: MultiviewPose, lifted: Lifted) -> None:
@@ -75,16 +75,16 @@ class ShadowEvaluation:
             self._wake.set()
 
     def engine_swapped(self, before: Engine) -> None:
-        """Note a hot swap, with the engine that was in use before."""
+        """Note a hot swap; `before` is the engine that was in use, now the previous one."""
         self._replaced.append(before)
         self._wake.set()
 
     def stats(self) -> QualityStats:
-        """The label-free metrics of both engines."""
+        """The means of the label-free metrics of the live and the previous engine."""
         return QualityStats(quality=self._quality)
 
     def close(self) -> None:
-        """End the evaluation."""
+        """End the thread of the shadow evaluation."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():

@@ -32,16 +32,16 @@ class DiskSpace:
 
     @property
     def is_short(self) -> bool:
-        """Whether nothing more may be recorded."""
+        """Whether the disk is so full that nothing more may be recorded."""
         return self.free_bytes < self.least_bytes
 
     @property
     def is_ample(self) -> bool:
-        """Whether recording may begin again."""
+        """Whether there is enough space to record again."""
         return self.free_bytes > _RESUME_SHARE * self.least_bytes
 
     def look(self, folder: Path) -> None:
-        """Read the free space."""
+        """Read how much space the disk of the folder has left."""
         try:
             self.free_bytes, self._disk_bytes = self._storage.space(folder)
         except OSError as error:
@@ -67,7 +67,7 @@ class DiskSpace:
         return max(self.free_bytes - self.least_bytes, 0) / rate if rate > 0 else None
 
     def stats(self) -> RecordingStats:
-        """Of the disk alone."""
+        """The statistics of recording, with the space of the disk only."""
         left_s = self.lasts_s()
         return RecordingStats(
             disk_free_gb=round(self.free_bytes / _GB, 2),

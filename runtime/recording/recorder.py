@@ -138,12 +138,12 @@ class Recorder:
         self._halt("pause", "paused")
 
     def resume_recording(self) -> None:
-        """Record again, into a new segment."""
+        """Begin to record again, into a new segment."""
         self._unhalt("pause")
 
     @property
     def recording(self) -> bool:
-        """Whether messages are recorded now."""
+        """Whether messages are recorded now: there is a session, and nothing halts it."""
         return self._writer is not None and not self._halts and not self._closing.is_set()
 
     def free_recording_s(self, rate_bytes_s: float | None = None) -> float | None:
@@ -151,7 +151,7 @@ class Recorder:
         return self._space.lasts_s(rate_bytes_s)
 
     def stats(self) -> RecordingStats:
-        """Of the session and its disk."""
+        """The statistics of the session: its messages and the space of its disk."""
         if self._writer is None:
             return RecordingStats(session=None, recording=False)
         return self._space.stats().model_copy(
@@ -167,7 +167,7 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Write what is queued and seal the session."""
+        """Write what is queued, seal the session and end the thread."""
         self._closing.set()
         with self._change:
             self._change.notify_all()

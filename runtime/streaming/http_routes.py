@@ -54,7 +54,7 @@ class Routes:
         self.stats_s: float | None = None  # when the last stats came (monotonic)
 
     def response(self, request: Request) -> Response | None:
-        """The response, or None for an unknown path."""
+        """The HTTP response to a request; None for an unknown path."""
         path = urlsplit(request.path).path
         if path in self._files:
             suffix, body = self._files[path]
@@ -82,12 +82,12 @@ class Routes:
 
 
 def not_found() -> Response:
-    """404."""
+    """The HTTP response 404."""
     return _response(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"Not here.\n", None)
 
 
 def forbidden() -> Response:
-    """403."""
+    """The HTTP response 403."""
     body = b"Only this machine's own page is allowed.\n"
     return _response(HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", body, None)
 

@@ -64,7 +64,7 @@ def jsonable(value: Any) -> Any:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """The map as one compact line of JSON."""
+    """The map as one line of JSON."""
     return json.dumps(jsonable(value), separators=(",", ":"), allow_nan=False, default=str)
 
 

@@ -73,7 +73,7 @@ class WebServer:
 
     @property
     def about(self) -> dict[str, Any]:
-        """The first message to every client; setting it sends it to those connected."""
+        """What a new client gets first, as a map."""
         return self._about
 
     @about.setter
@@ -107,7 +107,7 @@ class WebServer:
         self._run_on_loop(self._send_stats, stats)
 
     def close(self) -> None:
-        """Disconnect every client and end the thread."""
+        """Disconnect every client and end the server's thread."""
         if self._thread.is_alive():
             self._run_on_loop(self._stop.set)
             self._thread.join()

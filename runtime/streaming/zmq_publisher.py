@@ -49,7 +49,7 @@ class ZmqPublisher:
 
     @property
     def about(self) -> dict[str, Any]:
-        """The first message to every client; setting it sends it to those connected."""
+        """What a new subscriber of `about` gets first, as a map."""
         return self._about
 
     @about.setter
@@ -66,17 +66,17 @@ class ZmqPublisher:
             self._publish(SMOOTH, to_header(self._smooth(skeleton)))
 
     def send_stats(self, stats: Mapping[str, Any]) -> None:
-        """Publish the hub's stats, once a second."""
+        """Publish the hub's statistics; called once a second."""
         self.poll()
         if self.wants(STATS):
             self._publish(STATS, stats)
 
     def wants(self, topic: bytes) -> bool:
-        """Whether the topic has a subscriber."""
+        """Whether a client has subscribed to the topic."""
         return any(topic.startswith(prefix) for prefix in self._wanted)
 
     def poll(self) -> None:
-        """Read new subscriptions; one to `about` is answered at once."""
+        """Read new subscriptions without waiting; a client of `about` gets it at once."""
         is_new = False
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             message = self._socket.recv()

@@ -14,7 +14,7 @@ _SPACE_S = 600.0
 
 
 def alarms(stats: Stats) -> list[str]:
-    """Worst first."""
+    """Sentences about what goes wrong, the worst first; empty if nothing does."""
     return [*_of_engine(stats), *_of_cameras(stats), *_of_recording(stats), *_of_clocks(stats)]
 
 

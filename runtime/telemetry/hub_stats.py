@@ -31,7 +31,7 @@ class InstantCounter:
         self._confidence: dict[str, list[float]] = {}
 
     def count_pose(self, pose: MultiviewPose, *, full: bool) -> None:
-        """One instant was processed."""
+        """Count an instant that was processed; `full` if all live cameras gave a frame."""
         self.instants += 1
         self.instants_full += full
         seen = pose.confidence.any(1)

@@ -26,11 +26,11 @@ class PrometheusMetrics(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """The exposition, as Prometheus reads it."""
+        """All metrics in the text format that Prometheus reads."""
         return bytes(generate_latest(self._registry))
 
     def collect(self) -> Iterator[Sampled | InfoMetricFamily]:
-        """One family per metric that has a value."""
+        """The metrics that have a value, one family each."""
         stats, known = self.stats, self.stats.model_fields_set
         families: dict[str, Sampled] = {}
         _add(families, stats, {})

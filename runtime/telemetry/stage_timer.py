@@ -30,7 +30,7 @@ class StageTimer:
             self.add(stage, (time.perf_counter() - started) * 1e3)
 
     def add(self, stage: str, ms: float) -> None:
-        """Count `ms` towards a stage of the current instant."""
+        """Add `ms` milliseconds to a stage of the current instant."""
         self._current[stage] = self._current.get(stage, 0.0) + ms
 
     def end_instant(self) -> None:
@@ -40,7 +40,7 @@ class StageTimer:
             self._kept.setdefault(stage, deque(maxlen=_KEPT)).append(ms)
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """Of every stage, in milliseconds."""
+        """p50 and p95 of every stage by name, in ms."""
         return {
             stage: Percentiles(p50=float(np.percentile(ms, 50)), p95=float(np.percentile(ms, 95)))
             for stage, ms in self._kept.items()

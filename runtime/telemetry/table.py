@@ -57,7 +57,7 @@ class LiveTable:
             self._live.stop()
 
     def show(self, stats: Stats) -> None:
-        """Draw the stats of this second."""
+        """Draw the live table with the statistics of this second."""
         with self._lock:
             self._live.update(StatsTable(stats), refresh=True)
 
@@ -235,7 +235,7 @@ def _quality(stats: Stats) -> Text:
 
 
 def world_sentence(world: WorldState) -> Text:
-    """The present calibration, or what is missing for one."""
+    """A sentence about the present calibration, or about what is missing for one."""
     if not world.calibration:
         return Text(f"no calibration yet: {world.waiting_for}", "yellow")
     cause = CAUSES.get(world.cause, world.cause)
@@ -250,7 +250,7 @@ def world_sentence(world: WorldState) -> Text:
 
 
 def duration(seconds: float | None) -> str:
-    """A duration as text."""
+    """A duration in s as text for people."""
     if seconds is None:
         return _UNKNOWN
     hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)

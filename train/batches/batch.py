@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     rehearsal: "Batch | None" = None  # synthetic views with the parent's answers as the target
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """The same change made to every tensor."""
+        """The batch with the function `change` applied to every tensor, the rehearsal's too."""
         tensors = {n: t for n, t in self._asdict().items() if isinstance(t, Tensor)}
         changed = {name: change(tensor) for name, tensor in tensors.items()}
         return self._replace(**changed, rehearsal=self.rehearsal and self.rehearsal.each(change))
@@ -124,7 +124,9 @@ def batch_of(
     kind: torch.dtype = torch.float32,
     morph: Morph | None = None,
 ) -> Batch:
-    """Recorded instants as the lifter takes them; labelled, with their true body as the target."""
+    """Recorded instants as the lifter's input: 2D on the image plane of a camera with the person on
+    its axis (no unit). `labelled`: the true body, canonical frame and unit scale, is the target.
+    """
     arrays = observations.keypoints_px, observations.confidence, observations.image_px
     keypoints, confidence, image = (torch.from_numpy(array).to(kind) for array in arrays)
     if morph is not None:
@@ -165,7 +167,9 @@ def mirrored(batch: Batch, flip: Bool[Tensor, "B"]) -> Batch:
 
 
 def rolled(batch: Batch, angle: Float[Tensor, "B V"]) -> Batch:
-    """The same instants by cameras rotated about their optical axes by `angle`, radians."""
+    """The same instants as cameras see them that are rotated about their optical axes by `angle`
+    (radians).
+    """
     rotation = rotation_about(2, angle)
     plane = batch.plane @ rotation[..., :2, :2].mT
     if batch.view_from_canonical is None:

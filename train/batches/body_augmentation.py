@@ -95,7 +95,9 @@ class Bodies:
         self._mirror = torch.tensor(joint_set.mirrored)
 
     def draw(self, count: int, random: torch.Generator) -> Float[Tensor, "{count} J 3"]:
-        """`count` new poses; a third keep the angles of recorded ones."""
+        """`count` new poses in metres, body frame, pelvis at the origin; a third keep the recorded
+        angles.
+        """
         frames = torch.randint(len(self._bones), (2, count), generator=random)
         same = torch.rand(count, generator=random) < 0.6
         frames[1] = torch.where(same, frames[0], frames[1])
@@ -125,7 +127,7 @@ class Bodies:
 def random_bends(
     count: int, joint_set: JointSet, random: torch.Generator
 ) -> Float[Tensor, "{count} J 3 3"]:
-    """A rotation for every bone and all bones after it, in body axes."""
+    """A random rotation for every bone, in body axes; it turns all bones after that one too."""
     draw = _Draw(count, random)
     tuck = draw.some(0.4) * draw.between(0, 75)
     posture = _Posture(
@@ -146,7 +148,9 @@ def from_bones(
     joint_set: JointSet,
     bends: Float[Tensor, "*batch J 3 3"] | None = None,
 ) -> Float[Tensor, "*batch J 3"]:
-    """Joints from bones, the root at 0; `bends` rotates each bone and all bones after it."""
+    """Joints from bones (parent to child), in their frame and unit, the root at 0; `bends` rotates
+    each bone and all bones after it.
+    """
     at: list[Tensor] = []
     turned: list[Tensor] = []
     for child, parent in enumerate(joint_set.parents):

@@ -80,7 +80,8 @@ def _drawn(count: int, rows: int, config: TrainConfig, random: torch.Generator) 
 
 
 def novel_views(store: Store, chance: _Chance, kind: torch.dtype, config: TrainConfig) -> Batch:
-    """Bodies reprojected to the cameras of other instants: B instants of one view each.
+    """Pseudo-labelled bodies reprojected to the cameras of other instants: B instants of one view
+    each, 2D on the centred plane, the body in the canonical frame at unit scale.
 
     With a window, the body moves before a camera that stays as it was at the middle frame.
     """

@@ -39,7 +39,9 @@ class ProbeInputs(NamedTuple):
 
 
 def probe_inputs(joints: JointSet) -> Iterator[ProbeInputs]:
-    """Every number of views alone, and batches at the edges of buckets."""
+    """Probe inputs for parity: every number of views alone, and batches at the edges of buckets.
+    Keypoints and picture sizes are in px.
+    """
     for views in (*range(1, GOLDEN_VIEWS), *range(GOLDEN_VIEWS + 1, MAX_VIEWS + 1)):
         yield ProbeInputs((golden_sample(views, joints, views),), (1,))
     rows = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in (4, 14, 24)]
@@ -49,8 +51,8 @@ def probe_inputs(joints: JointSet) -> Iterator[ProbeInputs]:
 
 
 def golden_sample(views: int, joints: JointSet, seed: int) -> Inputs:
-    """A plausible instant: a body with raised arms and one hidden joint before `views` perspective
-    cameras.
+    """A plausible instant, in px: a body with raised arms and one hidden joint, before `views`
+    perspective cameras. Random from the seed.
     """
     random = np.random.default_rng(seed)
     body = np.array([STANDING[joint] for joint in joints.joints]) + random.normal(
@@ -75,7 +77,9 @@ def golden_sample(views: int, joints: JointSet, seed: int) -> Inputs:
 
 
 def no_person(inputs: Inputs) -> Inputs:
-    """Zeros: what is left is a function of the biases only."""
+    """Inputs of the same shape, all zeros: no view has the person, and the output depends on the
+    network's biases only.
+    """
     zeros = {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
     return zeros | {"image_px": inputs["image_px"]}
 

@@ -57,7 +57,7 @@ class PseudoLabeller:
 
     @property
     def labelled(self) -> int:
-        """The number of sessions that have pseudo-labels."""
+        """The number of sessions that have pseudo-labels so far."""
         return len(self._found)
 
     def parts(self, parts: Iterable[Recordings]) -> Iterator[Recordings]:
@@ -249,5 +249,5 @@ def _in_views(observations: LiftedObservations, found: Calibration) -> PseudoLab
 def extent(
     keypoints: Float[npt.NDArray[np.floating], "*batch J 2"],
 ) -> Float[npt.NDArray[np.floating], "*batch"]:
-    """The diagonal of the box around the joints."""
+    """The person's extent: diagonal of the box around the joints, in the keypoints' unit."""
     return np.asarray(np.linalg.norm(np.ptp(keypoints, axis=-2), axis=-1))

@@ -31,7 +31,8 @@ def with_rehearsal(
     random: torch.Generator,
     group: ProcessGroup,
 ) -> Draw:
-    """The same batches, each with as many synthetic views whose target is the parent's answers.
+    """The same batches, each with as many synthetic views whose target is the parent's answers
+    (Robins 1995).
 
     The truth of synthetic bodies would teach how they are generated; the parent's answers teach
     nothing new and keep what the parent knows (docs/log.md).

@@ -53,11 +53,13 @@ class VirtualViews:
         self._hidden = torch.tensor([_HIDDEN.get(j, 1.0) for j in joint_set.joints])
 
     def draw(self, instants: int, views: int) -> Views:
-        """A new batch."""
+        """`instants` new synthetic bodies, each seen by as many new cameras as `views` says."""
         return self.observe(self._bodies.draw(instants, self.random), views)
 
     def observe(self, joints: Float[Tensor, "B J 3"], views: int) -> Views:
-        """Bodies in metres, z up, as so many new cameras and a detector observe them."""
+        """What that many new cameras and a simulated detector see of bodies: 2D on the image plane
+        (no unit), canonical poses at unit scale. `joints` are in metres, z up.
+        """
         instants = len(joints)
         body = body_rotation(joints, self.joint_set)
         canonical = joints @ body.mT

@@ -52,7 +52,7 @@ def bench_fusion(
 
 
 def on_one_thread(instants: int, repeats: int) -> dict[str, Any]:
-    """The ratios, and the times in milliseconds."""
+    """The ratios of computing times on one thread, and the times, in ms."""
     pieces = _pieces(_paper("float32"), torch.device("cpu"), instants)
     ms = _milliseconds(pieces, repeats, time.thread_time)
     return {

@@ -48,7 +48,7 @@ class Slope:
 
     @property
     def sessions(self) -> Path:
-        """Where its sessions are."""
+        """The folder of the slope's sessions."""
         return self.data / "sessions"
 
 
@@ -134,7 +134,7 @@ def shifted(model: onnx.ModelProto, cells: npt.NDArray[Any]) -> onnx.ModelProto:
 
 
 def labelled(slope: Slope, session: Path) -> Recordings:
-    """A session's instants with what really happened at them."""
+    """A session's instants with their ground truth from the simulator (mm)."""
     truth_file = slope.truth / f"{session.name.rpartition('-')[2]}.npz"
     reader = SessionReader(session)
     rows_of = truth_rows(reader, truth_file)
@@ -148,7 +148,7 @@ def labelled(slope: Slope, session: Path) -> Recordings:
 
 
 def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
-    """The same sessions spoilt: `shuffled views` or `NaN`."""
+    """The same sessions with spoilt 2D: `how` is `shuffled views` or `NaN`."""
     random = np.random.default_rng(slope.seed)
     for session in sorted(slope.sessions.iterdir()):
         reader = SessionReader(session)
@@ -164,6 +164,7 @@ def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
 
 
 def spoilt(pose: MultiviewPose, how: str, random: np.random.Generator) -> MultiviewPose:
+    """The 2D of an instant, spoilt: `how` is `shuffled views` or `NaN`."""
     if how == "NaN":  # which no message of ours can be made with, but a foreign recorder may write
         broken = copy.copy(pose)
         object.__setattr__(broken, "keypoints_px", np.full_like(pose.keypoints_px, np.nan))

@@ -40,7 +40,9 @@ _PEOPLE = TypeAdapter(list[_Person])
 def read_detections(
     path: Path, numbers: Sequence[int]
 ) -> tuple[Float[Array, "N J 2"], Float[Array, "N J"]]:
-    """Keypoints in pixels and confidence, joint set h36m-16, of the pictures with these numbers."""
+    """Keypoints (px) and confidence, joint set h36m-16, of the pictures with these numbers; the
+    largest person of each. Refusal if AlphaPose's file is not as expected.
+    """
     people = _read(path)
     joints = _joints(path, people)
     keypoints = np.zeros((len(numbers), len(joints), 2), np.float32)
@@ -59,7 +61,7 @@ def read_detections(
 
 
 def how_to_detect(path: Path, pictures: str) -> str:
-    """The sentence for a file that is not there."""
+    """The sentence of a refusal that tells how to run AlphaPose for a missing file."""
     return (
         f"no 2D detections at {path}; make them with AlphaPose, `python scripts/demo_inference.py "
         f"--cfg CONFIG --checkpoint MODEL {pictures} --outdir OUT`, and put OUT/alphapose-results."

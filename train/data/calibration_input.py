@@ -33,12 +33,14 @@ class CalibrationInput:
 
     @property
     def duration_s(self) -> float:
-        """First instant to last."""
+        """Seconds from the first to the last instant."""
         return float(np.ptp(self.observations.t_s)) if len(self.observations) else 0.0
 
 
 def read_observations(path: Path, chosen: Choice) -> Recordings:
-    """All sessions of a file, a session folder or a clip; Refusal if it is none of them."""
+    """All sessions of a multi-view file, a session folder or a clip. Refusal if it is none of them,
+    holds no 2D, or has none of the chosen subjects.
+    """
     if path.is_dir() and chosen.names:
         raise Refusal(f"{path} has no subjects; choose subjects of multi-view files only")
     if path.is_dir() and is_clip(path):
@@ -57,7 +59,9 @@ def read_observations(path: Path, chosen: Choice) -> Recordings:
 def calibration_inputs(
     observations: Recordings, engine: Engine, views: int, seconds: float = float("inf")
 ) -> Iterator[CalibrationInput]:
-    """Each session's first views and seconds, lifted, in order of time; one session at a time."""
+    """One session after another: its first `views` views and first `seconds` (s), in order of time,
+    lifted by the engine.
+    """
     names = np.array(observations.session)
     for name in observations.sessions:
         rows = np.flatnonzero(names == name)

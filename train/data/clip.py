@@ -23,12 +23,14 @@ CAMERAS = "cameras.json"
 
 
 def is_clip(folder: Path) -> bool:
-    """Whether the folder is a clip rather than a session."""
+    """Whether the folder is a clip, with videos and a calibration, rather than a session."""
     return (folder / POSES).is_file()
 
 
 def read_clip(folder: Path) -> Recordings:
-    """The detector's 2D poses with the pseudo truth; Refusal if a file is missing or unreadable."""
+    """A clip: the detector's keypoints (px), and pseudo ground truth (mm). Refusal if a file is
+    missing or cannot be read.
+    """
     try:
         cameras: list[dict[str, Any]] = json.loads((folder / CAMERAS).read_text())
         with np.load(folder / POSES, allow_pickle=False) as file:
@@ -62,7 +64,7 @@ def _observations(folder: Path, cameras: list[dict[str, Any]], found: Real) -> R
 
 
 def video_of(folder: Path, camera: str) -> Path:
-    """The camera's video; Refusal if there is none."""
+    """The path of the camera's video in a clip; Refusal if there is none."""
     for ending in (".mp4", ".mov", ".avi", ".mkv"):
         if (path := folder / f"{camera}{ending}").is_file():
             return path

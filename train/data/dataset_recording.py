@@ -38,7 +38,7 @@ class Detections:
 
 
 def check_detections(found: Iterable[Detections | None]) -> None:
-    """Refusal with the way to make the first that is not there."""
+    """Refusal, with the command that makes it, for the first detection file that is missing."""
     for one in found:
         if one is not None and not one.path.is_file():
             raise Refusal(how_to_detect(one.path, one.pictures))

@@ -52,7 +52,10 @@ _USED = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 
 
 def read_human36m(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:
-    """One session an action performed: "S9/Directions 1"."""
+    """The performances of a split of Human3.6M, one session each: "S9/Directions 1". Joints in mm,
+    2D in px; `truth_2d` takes the true 2D instead of detections. Refusal, at once, if a file is
+    missing.
+    """
     recordings = [
         (subject, action) for subject in SUBJECTS[split] for action in _actions(folder, subject)
     ]
@@ -66,7 +69,7 @@ def read_human36m(folder: Path, split: Split, *, truth_2d: bool = False) -> Iter
 
 
 def action_of(session: str) -> str:
-    """The action's one name: "S9/WalkingDog 1" is WalkDog."""
+    """The name of a session's action, as tables use it: "S9/WalkingDog 1" is WalkDog."""
     name = re.sub(r" \d+$", "", session.rpartition("/")[2])
     return _OTHER_NAMES.get(name, name)
 

@@ -21,7 +21,9 @@ Stills = dict[tuple[int, int], Picture]
 
 
 def stills(file: Path, cameras: Sequence[str], rows: Sequence[int]) -> Stills:
-    """The pictures of those rows, as far as there are any."""
+    """RGB pictures by (row, view), from a clip's videos or a session; those that are not there are
+    left out. Refusal if a clip lacks a camera's video.
+    """
     if not file.is_dir():
         return {}
     if is_clip(file):

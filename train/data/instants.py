@@ -38,7 +38,7 @@ class PseudoLabels:
     focal_px: Float[Array, "N V"]
 
     def each(self, change: Callable[[Array], Array]) -> "PseudoLabels":
-        """The same change made to every array."""
+        """The pseudo-labels with the function `change` applied to every array."""
         return PseudoLabels(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
 
 
@@ -53,7 +53,7 @@ class Recordings(Observations):
 
     @property
     def sessions(self) -> tuple[str, ...]:
-        """Names of the recordings, each once, in order."""
+        """Names of the sessions, each once, in order of appearance."""
         return tuple(dict.fromkeys(self.session))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Recordings":
@@ -68,7 +68,7 @@ class Recordings(Observations):
         )
 
     def of_views(self, views: Sequence[int]) -> "Recordings":
-        """The same instants as only some of the cameras observed them."""
+        """The same instants with only the views of these indices, in this order."""
         index, labels = list(views), self.pseudo_labels
         return replace(
             Observations.of_views(self, index),
@@ -77,7 +77,7 @@ class Recordings(Observations):
         )
 
     def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> "Recordings":
-        """Of every instant one view, by its number; the truth is left out."""
+        """Each instant with only the view of that index; the ground truth is left out."""
         rows, labels = np.arange(len(self)), self.pseudo_labels
 
         def pick(array: Array) -> Array:
@@ -114,7 +114,7 @@ class Recordings(Observations):
 
 
 def joined(parts: Sequence[Recordings]) -> Recordings:
-    """All of them in one table, with the views of the largest.
+    """Several recordings as one, with as many views as the one with most.
 
     Only what is known of every part stays known. True cameras are those of one recording and are
     left out, and so are pseudo-labels.

@@ -135,7 +135,7 @@ def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = F
 
 
 def open_store(folder: Path) -> Store:
-    """What `write_store` wrote."""
+    """The store in a folder that `write_store` wrote."""
     with np.load(folder / "index.npz", allow_pickle=False) as index:
         lengths, sessions = index["lengths"], tuple(map(str, index["sessions"]))
         sha256, clock = str(index["sha256"]), index["clock"]

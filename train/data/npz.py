@@ -21,8 +21,8 @@ _NEEDED = ("keypoints_px", "confidence", "joint_names", "image_px", "session", "
 
 
 def read_file(path: Path) -> Recordings:
-    """A file of make_multiview's layout, any registered joints in any order; Refusal says what is
-    wrong with it.
+    """A multi-view file, its joints in any order of a known joint set: 2D in px, truth in mm.
+    Refusal says what is wrong with it.
     """
     if not path.is_file():
         raise Refusal(f"no file at {path}; expected a multi-view .npz file or a session folder")

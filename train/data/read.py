@@ -31,7 +31,7 @@ def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
 
 
 def read_instants(paths: Sequence[Path]) -> Recordings:
-    """All of them as one."""
+    """Files and session folders as one recording; Refusal if they hold no 2D."""
     return joined(list(read_parts(paths)))
 
 
@@ -43,11 +43,13 @@ class Choice:
     without: bool = False
 
     def learned(self, part: Recordings) -> Recordings:
-        """The instants of a part that are trained on."""
+        """The instants of the subjects that are trained on."""
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
     def kept_back(self, part: Recordings) -> Recordings:
-        """The instants that are only reported on; all of them where no subject is named."""
+        """The instants of the subjects that are only scored on; all instants where no subject is
+        named.
+        """
         kept = [not self.names or not self._chosen(s) for s in part.subject]
         return part.take(np.array(kept, bool))
 
@@ -56,7 +58,9 @@ class Choice:
 
 
 def choice(subjects: str, not_subjects: str) -> Choice:
-    """From a command's options; Refusal if they contradict or name no subject."""
+    """The subjects from a command's two options, names with commas between. Refusal if both are
+    given or they name none.
+    """
     if subjects and not_subjects:
         raise Refusal("--subjects and --not-subjects exclude each other; give one of them")
     given = subjects or not_subjects

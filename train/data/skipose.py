@@ -34,7 +34,9 @@ _METRES_BELOW = 10.0
 
 
 def read_skipose(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:
-    """One session a subject's run: "1/seq_103"."""
+    """The runs of a split of SkiPose-PTZ, one session each: "1/seq_103". Joints in mm, 2D in px;
+    `truth_2d` takes the true 2D instead of detections. Refusal if a file is missing.
+    """
     labels = _read_labels(folder / split / "labels.h5")
     runs = sorted({(int(s), int(n)) for s, n in zip(labels["subj"], labels["seq"], strict=True)})
     recordings = {run: _rows_of(labels, *run) for run in runs}

@@ -27,7 +27,7 @@ class KeptBack:
     _rows: list[npt.NDArray[np.intp]] = field(default_factory=list)  # numbers among all added
 
     def add(self, part: Recordings) -> None:
-        """One more part; when there are too many, every other instant of all goes."""
+        """Add instants to score on; if there are too many, every second one of all is dropped."""
         self._keep(np.arange(self.offset, self.offset + len(part)), part)
         self.offset += len(part)
         while sum(map(len, self.parts)) > 2 * self.most:
@@ -45,7 +45,9 @@ class KeptBack:
             self.parts.append(part.take(wanted))
 
     def instants(self) -> Recordings:
-        """At most `most` of those kept that show a person; Refusal if there are none."""
+        """At most `most` kept-back instants with a person, evenly spread; Refusal if there are
+        none.
+        """
         detected = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
         parts = [part for part in detected if len(part)]
         if not parts:
@@ -58,7 +60,9 @@ class KeptBack:
 def divide(
     parts: Iterable[Recordings], choice: Choice, kept_back: KeptBack
 ) -> Iterator[Recordings]:
-    """Of every part the instants to train on; Refusal at the end if a named subject was in none."""
+    """The instants to train on, part by part; the others are added to `kept_back`. Refusal at the
+    end if a named subject was in no part, or nothing is left.
+    """
     there: set[str] = set()
     learned = 0
     for part in parts:

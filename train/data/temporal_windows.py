@@ -27,7 +27,7 @@ _GAP_S = 1e4
 def one_clock(
     session: Sequence[str], t_s: Float[npt.NDArray[Any], "N"]
 ) -> Float[npt.NDArray[np.float64], "N"]:
-    """Increasing times in seconds, with large gaps between sessions."""
+    """Times in s on one rising clock, with a large gap between two sessions."""
     names = np.array(session)
     step = np.diff(t_s.astype(np.float64), prepend=t_s[:1])
     step[1:][(names[1:] != names[:-1]) | (step[1:] < 0)] = _GAP_S
@@ -39,7 +39,9 @@ def around(
     index: Int[npt.NDArray[np.int64], "B"],
     frames: int,
 ) -> tuple[Int[npt.NDArray[np.int64], "B T"], Bool[npt.NDArray[np.bool_], "B T"]]:
-    """Rows nearest in time to the frames of each instant's window, and which are there."""
+    """Row numbers of the frames in the window of each instant `index`, the nearest in time (s), and
+    whether there is one so near.
+    """
     offsets = FRAMES_APART_S * (np.arange(frames) - frames // 2)
     wanted = clock[index][:, None] + offsets
     after = np.searchsorted(clock, wanted).clip(1, max(len(clock) - 1, 1))
@@ -57,7 +59,9 @@ def windows(
     clock: Float[npt.NDArray[np.float64], "N"],
     frames: int,
 ) -> tuple[Float[Array, "N V T J 2"], Float[Array, "N V T J"]]:
-    """Keypoints and confidence of every instant's window."""
+    """Keypoints (px) and confidence of each instant's window of T frames; confidence 0 where there
+    is no frame. `clock` is in s.
+    """
     rows, there = around(clock, np.arange(len(clock)), frames)
     present = confidence[rows] * there[:, :, None, None]
     return keypoints_px[rows].swapaxes(1, 2), present.swapaxes(1, 2).astype(np.float32)
@@ -72,7 +76,9 @@ class WindowedFusion(FusedLifter):
         confidence: Float[Tensor, "B V T J"],
         image_px: Float[Tensor, "B V 2"],
     ) -> LiftedViews:
-        """Every output of the engine."""
+        """The engine's outputs for the middle frame of each window; keypoints and picture sizes are
+        in px.
+        """
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
         frames = confidence.shape[2]
@@ -87,7 +93,9 @@ def centred_window(
     confidence: Float[Tensor, "*batch T J"],
     image_px: Float[Tensor, "*batch 2"],
 ) -> tuple[Float[Tensor, "*batch T J 2"], CentredViews]:
-    """All frames on the image plane with the person of the middle frame on its optical axis."""
+    """All frames of a window on the image plane (no unit) of a camera with the person of the middle
+    frame on its optical axis.
+    """
     middle = keypoints_px.shape[-3] // 2
     centred = centre_views(keypoints_px[..., middle, :, :], confidence[..., middle, :], image_px)
     around = centred.origin_px[..., None, :, :], centred.focal_px[..., None, :, :]

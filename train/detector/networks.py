@@ -80,6 +80,7 @@ class PoseNetwork(nn.Module):
         nn.init.constant_(self.head.bias, -4.0)  # type: ignore[arg-type]  # most cells hold no joint
 
     def logits(self, image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B J i j"]:
+        """Heatmaps before the sigmoid, one a joint, from pictures with values 0 to 1."""
         fine = self.fine(torch.relu(self.stem(4 * image - 2)))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
@@ -87,6 +88,7 @@ class PoseNetwork(nn.Module):
         return self.head(self.up_fine(self.up_middle(x, middle), fine))  # type: ignore[no-any-return]
 
     def forward(self, image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B J i j"]:
+        """Heatmaps, 0 to 1, one a joint, from pictures with values 0 to 1."""
         return torch.sigmoid(self.logits(image))
 
 
@@ -102,24 +104,32 @@ class BoxNetwork(nn.Module):
         nn.init.constant_(self.head.bias, -2.0)  # type: ignore[arg-type]
 
     def logits(self, image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B 3 i j"]:
+        """Maps of the box's centre, width and height before the sigmoid, from pictures of values 0
+        to 1.
+        """
         fine = self.fine(self.entry(torch.relu(self.stem(4 * image - 2))))
         return self.head(self.up(self.coarse(fine), fine))  # type: ignore[no-any-return]
 
     def forward(
         self, image: Float[Tensor, "B 3 h w"]
     ) -> tuple[Float[Tensor, "B 1 i j"], Float[Tensor, "B 2 i j"]]:
+        """Maps, 0 to 1, of the box's centre, and of its size as shares of the picture."""
         found = torch.sigmoid(self.logits(image))
         return found[:, :1], found[:, 1:]
 
 
 def export_pose(network: PoseNetwork, path: Path) -> None:
-    """`pose.onnx`: input `image`, output `heatmaps`, any batch."""
+    """Write the pose network as `pose.onnx`: input `image`, output `heatmaps`, any batch size.
+    Refusal unless ONNX Runtime computes what torch does.
+    """
     image = torch.rand(2, 3, POSE_INPUT_PX, POSE_INPUT_PX)
     _export(network, image, ["heatmaps"], path)
 
 
 def export_box(network: BoxNetwork, path: Path) -> None:
-    """`detector.onnx`: input `image`, outputs `centre` and `size`, any batch."""
+    """Write the box network as `detector.onnx`: input `image`, outputs `centre` and `size`, any
+    batch size. Refusal unless ONNX Runtime computes what torch does.
+    """
     width, height = BOX_INPUT_PX
     _export(network, torch.rand(2, 3, height, width), ["centre", "size"], path)
 

@@ -104,7 +104,7 @@ def read_pictures(folder: Path, seeds: range) -> Pictures:
 
 
 def read_jpeg(path: Path) -> UInt8[Picture, "h w 3"]:
-    """A picture, RGB."""
+    """The picture in a JPEG file, RGB, 8 bits."""
     return simplejpeg.decode_jpeg(path.read_bytes(), colorspace="RGB")  # type: ignore[no-any-return]
 
 

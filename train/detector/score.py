@@ -26,7 +26,7 @@ _LIMBS = ("knee", "ankle", "elbow", "wrist")
 
 
 def score(folder: Path, shots: Sequence[Shot]) -> dict[str, float]:
-    """The figures of `folder`'s two networks on those pictures."""
+    """The scores of the two networks in `folder` on these pictures, by key."""
     box_session, pose_session = _session(folder / "detector.onnx"), _session(folder / "pose.onnx")
     found, confidence, truth = [], [], []
     centres: list[float] = []

@@ -82,7 +82,9 @@ class CalibrationResult:
 
     @property
     def badness(self) -> float:
-        """Larger is worse; -1 for a refused session, which cannot be drawn."""
+        """By how much the session failed, for a choice of the worst one; -1 for a refused one,
+        which cannot be drawn.
+        """
         return -1.0 if self.calibration is None else self.over_limit or self.calibration.noise_share
 
     def plain(self) -> dict[str, Any]:
@@ -108,7 +110,9 @@ class CalibrationResult:
 def calibrate_and_score(
     session: CalibrationInput, options: CalibrationOptions
 ) -> CalibrationResult:
-    """The result for one session; with scores if there is ground truth."""
+    """The calibration of one session, in the world frame, or why it was refused; with scores if
+    there is ground truth.
+    """
     observations, truth = session.observations, session.truth
     errors: dict[str, Errors] = {}
     if truth is not None:

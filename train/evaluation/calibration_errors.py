@@ -43,7 +43,7 @@ class Errors:
 
     @property
     def means(self) -> dict[str, float | None]:
-        """The means, as commands print them; None without an instant."""
+        """N-MPJPE and P-MPJPE in mm, as commands print them; None without an instant."""
         if not self.count:
             return {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
         return {
@@ -53,7 +53,7 @@ class Errors:
 
 
 def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None:
-    """Errors of robust triangulation with the true cameras; None if they are not known."""
+    """The limit: errors of robust triangulation with the true cameras; None if unknown."""
     if truth.rig is None:
         return None
     return errors(truth.rig.in_views(_triangulated(observations, truth)), observations, truth)
@@ -62,13 +62,13 @@ def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None
 def errors_of_canonical(
     observations: LiftedObservations, fused: Float[Real, "N J 3"], truth: GroundTruth
 ) -> Errors:
-    """Errors of one body for all views, rotated by each view's lifted rotation."""
+    """Errors of one body per instant (body frame), turned into each view as it was lifted."""
     in_views = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
     return errors(in_views.astype(float), observations, truth)
 
 
 def mean_of_canonical(observations: LiftedObservations) -> Float[Real, "N J 3"]:
-    """The mean of the lifted poses over the views, weighted by confidence."""
+    """The mean of the views' canonical poses, weighted by confidence; body frame, unit scale."""
     weight = observations.confidence[..., None].astype(float) + 1e-9
     return np.asarray((weight * observations.canonical).sum(1) / weight.sum(1))
 
@@ -79,14 +79,16 @@ def errors_of_rig(
     reconstruction: Reconstruction,
     truth: GroundTruth,
 ) -> Errors:
-    """Errors of the self-calibrated skeletons."""
+    """Errors of the self-calibrated skeletons, in the view frames of their own rig."""
     return errors(calibration.rig.in_views(reconstruction.joints), observations, truth)
 
 
 def errors(
     predicted: Float[Real, "N V J 3"], observations: LiftedObservations, truth: GroundTruth
 ) -> Errors:
-    """Errors of joints in the view frames, at the scored joints."""
+    """Errors in mm of joints in the view frames, of any unit, over views of instants that two or
+    more views saw.
+    """
     seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
     root = observations.joint_set.index("hip")
@@ -112,7 +114,8 @@ def errors(
 def camera_errors(
     calibration: Calibration, reconstruction: Reconstruction, truth: GroundTruth
 ) -> dict[str, Any]:
-    """Focal errors (shares), and centre errors over the largest distance between two cameras.
+    """Errors of the cameras: focal lengths as shares, centres over the largest distance of two
+    cameras, the upward direction in degrees; and the length of our unit in mm.
 
     The two worlds are aligned by one similarity, from the skeletons of all instants.
     """
@@ -140,7 +143,9 @@ def reprojection_px(
     reconstruction: Reconstruction,
     truth: GroundTruth,
 ) -> dict[str, float]:
-    """Median reprojection error in px, of our skeletons and of those by the true cameras."""
+    """Median reprojection error (px) of our skeletons in our rig, and of skeletons triangulated
+    with the true cameras.
+    """
     assert truth.rig is not None
     seen = (observations.confidence > 0)[..., list(truth.scored)]
     ours = (
@@ -177,7 +182,9 @@ def bone_spread_mm(
 
 
 def similarity(source: Float[Real, "M 3"], target: Float[Real, "M 3"]) -> Similarity:
-    """The similarity transform from source to target, with robust weights (Cauchy kernel)."""
+    """The similarity from source to target (Umeyama 1991), with robust weights in ten rounds of
+    IRLS.
+    """
     weight = np.ones(len(source))
     for _ in range(10):
         alignment = align(source, target, weight, scale=True)

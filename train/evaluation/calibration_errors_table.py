@@ -21,7 +21,7 @@ _ROWS = {
 
 
 def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None:
-    """Print the cameras of one session."""
+    """Print a table of one session's cameras, with their standard deviations."""
     calibration = outcome.calibration
     if calibration is None:
         return
@@ -64,7 +64,7 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
 
 
 def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> None:
-    """Scores, refusals and computing time."""
+    """Print scores, refusals and computing time of all sessions."""
     console = console or Console()
     console.print(
         f"{facts['sessions']} sessions of {facts['views']} views, "

@@ -35,7 +35,7 @@ _MOST_VIEWS = 4
 
 
 def draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, picture: Path) -> None:
-    """Draw a calibrated session and write it to `picture` (.png)."""
+    """Draw the rig, skeletons and pictures of a calibrated session to the file `picture` (.png)."""
     assert outcome.calibration is not None
     assert outcome.reconstruction is not None
     cameras, joints = outcome.calibration.rig.cameras, outcome.reconstruction.joints

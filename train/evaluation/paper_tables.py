@@ -52,7 +52,7 @@ class Sums:
             self._sums[key][1] += weight
 
     def means(self) -> dict[str, Any]:
-        """The means, nested as their keys are."""
+        """The means, in maps nested as their keys are."""
         nested: dict[str, Any] = {}
         for (*path, last), (total, weight) in self._sums.items():
             place = nested
@@ -173,7 +173,7 @@ def _with_summaries(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def show_table(facts: dict[str, Any], console: Console | None = None) -> None:
-    """The same for people: the paper's rows, then ours."""
+    """Print a table that `table` made: the paper's rows, then ours."""
     number = facts["table"]
     drawn = {1: _actions_drawn, 2: _six_drawn}.get(number, _errors_drawn)(facts)
     drawn.title = TABLES[number].title

@@ -76,7 +76,9 @@ def score(
 def errors(
     predicted: Float[Array, "N V J 3"], truth_mm: Float[Array, "N V J 3"], seen: Bool[Mask, "N V"]
 ) -> dict[str, float]:
-    """Means over the views that saw the person."""
+    """Means over the views that saw the person: N-MPJPE and P-MPJPE in mm, N-PCK as a share. Joints
+    are in the view frames, `predicted` in any unit.
+    """
     predicted, truth = predicted[seen].astype(np.float64), truth_mm[seen].astype(np.float64)
     return {
         "n_mpjpe_mm": float(np.nanmean(n_mpjpe(predicted, truth))),
@@ -91,7 +93,9 @@ def lift_all(
     confidence: Float[Array, "N V ... J"],
     image: Float[Array, "N V 2"],
 ) -> dict[str, Array]:
-    """The engine's outputs for all rows, in batches."""
+    """The engine's outputs by name for all N instants, computed in batches. Keypoints and picture
+    sizes are in px.
+    """
     parts = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
         for at in range(0, len(confidence), _BATCH)
@@ -120,7 +124,7 @@ def _in_view(alone: dict[str, Array]) -> Array:
 def over_pose_norm(
     pixels: Float[Array, "... J 2"], truth_px: Float[Array, "... J 2"]
 ) -> Float[Array, "... J"]:
-    """Distance of every joint from the truth as a share of the true pose's norm."""
+    """Distance of each keypoint from the truth over the norm of the true pose (both px)."""
     known: Mask = np.asarray(np.isfinite(truth_px).all(-1))
     rooted = np.where(known[..., None], truth_px - truth_px[..., :1, :], 0)
     norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]

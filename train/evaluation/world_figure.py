@@ -36,7 +36,7 @@ class Eye:
         return np.asarray(local[..., :2] / np.maximum(-local[..., 2:], 0.1))
 
     def depth_of(self, points: Any) -> Float[Real, "..."]:
-        """Depth of world points (..., 3), in metres."""
+        """Depth (m) from the eye of points (m) in the world frame."""
         return np.asarray(-((np.asarray(points) - self.centre) @ self.axes.T)[..., 2])
 
 

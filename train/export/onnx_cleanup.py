@@ -12,7 +12,9 @@ from onnx import ModelProto
 
 
 def bare(model: ModelProto) -> bytes:
-    """The model's bytes; its arithmetic is untouched."""
+    """The model's bytes without notes and doc strings, which name this machine's paths; the
+    arithmetic is untouched.
+    """
     nodes = [*model.graph.node, *(node for f in model.functions for node in f.node)]
     for noted in (model, model.graph, *nodes, *model.graph.value_info):
         del noted.metadata_props[:]
@@ -22,7 +24,7 @@ def bare(model: ModelProto) -> bytes:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without what exporters log and warn of about themselves."""
+    """A block in which the exporters' own logs and warnings are not shown."""
     for name in ("onnxscript", "onnx_ir", "torch.onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -55,7 +55,7 @@ class Torch:
         self._shaken = [_shaken(graph, seed) for seed in range(_SHAKES)]
 
     def exact(self, sample: Inputs) -> dict[str, Tensor]:
-        """Outputs in double precision."""
+        """Torch's outputs in double precision, by name."""
         return _outputs(self._double, {name: tensor.double() for name, tensor in sample.items()})
 
     def moved(self, sample: Inputs) -> dict[Precision, dict[str, Tensor]]:
@@ -179,7 +179,7 @@ def golden_instants(known: Torch) -> tuple[Inputs, dict[str, Tensor]]:
 
 
 def write_golden(known: Torch, path: Path) -> None:
-    """Those instants in a file, by tensor name."""
+    """Write golden vectors to a file: inputs and torch's outputs, by tensor name."""
     sample, outputs = golden_instants(known)
     arrays = {name: tensor.numpy() for name, tensor in (sample | outputs).items()}
     np.savez(path, allow_pickle=False, **arrays)

@@ -43,7 +43,7 @@ class Objective(nn.Module):
         self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
     def forward(self, batch: Batch, weights: StageWeights) -> Float[Tensor, ""]:
-        """The mean loss of a batch, its rehearsal included."""
+        """The mean loss of a batch by Eq. 7 with these weights; its rehearsal is included."""
         if batch.rehearsal is None:
             return self._of(batch, weights)
         rehearsal = self._of(batch.rehearsal, weights)

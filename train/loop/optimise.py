@@ -54,7 +54,7 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done."""
+        """How much of the run is done, 0 to 1."""
         return self.step / self.steps
 
     def checkpoint(self, sessions: tuple[str, ...], parent: Checkpoint | None = None) -> Checkpoint:
@@ -92,7 +92,7 @@ def start(
     parent: Checkpoint | None = None,
     device: torch.device | None = None,
 ) -> Run:
-    """A new run, from random weights or from a parent's."""
+    """A new run: random weights from the seed, or the parent's weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         lifter = Lifter(config.shape(joint_set))

@@ -18,7 +18,7 @@ class Plateau:
     reached: bool = False
 
     def add(self, loss: float) -> None:
-        """The loss of one more step."""
+        """Add the loss of one more step."""
         self.total += loss
         self.count += 1
         if self.count < self.window_steps:

@@ -112,7 +112,7 @@ def _pair(session: Recordings, before: Evaluated, after: Evaluated, *, is_new: b
 
 
 def scores_of(proof: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Scores of the new lifter, for its manifest."""
+    """The scores of the new engine in a comparison, for its manifest."""
     rows = [row["after"] for row in proof["evaluation"] if row["is_new"]]
     kept_back = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     everyday = {k: float(v) for k, v in proof["reference"]["after"].items() if k != "instants"}

@@ -89,7 +89,7 @@ class Night:
 
     @property
     def id(self) -> str:
-        """The name of its folder: the time when it began."""
+        """The night's name: that of its folder, the time when it began."""
         return self.folder.name
 
     def read(self, name: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Night:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, content: object) -> None:
-        """Write one of its files, complete or not at all."""
+        """Write one of the night's JSON files, whole or not at all."""
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         replace_file(self._storage, self.folder / name, text.encode())
 
@@ -171,7 +171,7 @@ class Night:
 
 
 def begin(nights: Path) -> Path:
-    """A new folder name for a night that begins now."""
+    """The path of a folder for a night that begins now."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder, again = nights / stamp, 1
     while folder.exists():
@@ -200,7 +200,7 @@ def training_command(processes: int) -> list[str]:
 
 
 def now() -> str:
-    """The present time, UTC, ISO 8601."""
+    """The present time as text, UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -40,7 +40,7 @@ class Pair:
 
     @property
     def gain(self) -> float:
-        """Share by which the mean error fell."""
+        """The gain: the share by which the mean error fell."""
         return float(1 - self.after.mean() / self.before.mean())
 
 
@@ -64,7 +64,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the engine may go live."""
+        """Whether every check passed, so that the engine may go live."""
         return all(check.passed for check in self.checks)
 
 
@@ -159,5 +159,5 @@ def _most(what: str, found: float, wanted: float) -> Check:
 
 
 def plain(check: Check) -> dict[str, Any]:
-    """The check as a map of the report."""
+    """The check as a map, for the report."""
     return {name: getattr(check, name) for name in Check.__slots__}

@@ -47,7 +47,7 @@ class Evaluated:
     poses: Float[Array, "N V J 3"]  # the pose of each view alone, in its axes
 
     def means(self) -> dict[str, float]:
-        """The means, with the keys of the report."""
+        """The means of the label-free metrics, with the keys of the report."""
         return {
             "one_view_share": float(self.one_view.mean()),
             "fused_share": float(self.fused.mean()),
@@ -88,13 +88,13 @@ def _refuse_empty(folder: Path) -> Recordings:
 
 
 def blocks(instants: Recordings) -> Int[npt.NDArray[np.int64], "N"]:
-    """The second of the session to which each instant belongs."""
+    """For each instant the number of its second in the session."""
     since = instants.t_s - instants.t_s[:1]
     return np.asarray(since // _BLOCK_S, np.int64)
 
 
 def evaluate(lift: Lift, session: Recordings) -> Evaluated:
-    """Evaluate an engine on a session with pseudo-labels."""
+    """The label-free metrics of an engine on a session with pseudo-labels."""
     assert session.pseudo_labels is not None
     seen = np.any(session.confidence > 0, axis=-1)
     count, views = seen.shape

@@ -118,7 +118,7 @@ def _training(run: Path) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON: null if it is not finite."""
+    """The value as JSON has it; null instead of NaN and infinity."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -25,14 +25,14 @@ class Change:
 
     @property
     def gain(self) -> float | None:
-        """Share by which it fell."""
+        """The gain: the share by which the value fell; None if it is not known."""
         if self.before is None or self.after is None or self.before <= 0:
             return None
         return 1 - self.after / self.before
 
     @property
     def way(self) -> str:
-        """`better`, `worse` or `same`."""
+        """In which direction the value changed: `better`, `worse` or `same`."""
         if self.before is None or self.after is None or math.isclose(self.before, self.after):
             return "same"
         return "better" if self.after < self.before else "worse"
@@ -77,7 +77,7 @@ def _arrow(change: Change, ticks: Sequence[float]) -> Drawing:
 
 
 def interval_chart(gain: float, low: float, high: float) -> Drawing:
-    """A gain with its interval, beside zero."""
+    """A drawing of a gain with its interval, beside zero; all are shares."""
     axes = blank(220, 36, sides=26, bottom=18)
     colour = "good" if low > 0 else "bad" if high < 0 else "calm"
     axes.axvline(0, color=COLOURS["quiet"], lw=1.5)

@@ -15,18 +15,18 @@ NOTHING, MINUS, _GAP = "\u2013", "\u2212", "\u00a0"
 
 
 def table(report: Report, name: str) -> Report:
-    """The mapping of that name."""
+    """The map of that name in the report; empty if there is none."""
     found = report.get(name)
     return found if isinstance(found, Mapping) else {}
 
 
 def rows(report: Report, name: str) -> list[Report]:
-    """The mappings in the list of that name."""
+    """The maps in the report's list of that name."""
     return [row for row in items(report, name) if isinstance(row, Mapping)]
 
 
 def items(report: Report, name: str) -> list[Any]:
-    """The list of that name."""
+    """The report's list of that name; empty if there is none."""
     found = report.get(name)
     return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
 
@@ -40,12 +40,12 @@ def text(report: Report, name: str) -> str | None:
 
 
 def number(report: Report, name: str) -> float | None:
-    """The finite number of that name."""
+    """The number of that name in the report; None unless it is finite."""
     return finite(report.get(name))
 
 
 def finite(value: Any) -> float | None:
-    """The value as a float, if it is a finite number."""
+    """The value as a float; None unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -65,12 +65,12 @@ def moment(report: Report, name: str) -> datetime | None:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share as percent."""
+    """A share as text in percent."""
     return NOTHING if share is None else f"{_plain(100 * share, digits)}{_GAP}%"
 
 
 def span(seconds: float | None) -> str:
-    """A duration, in its two largest units."""
+    """A duration in s as text, in its two largest units."""
     if seconds is None or seconds < 0:
         return NOTHING
     if seconds < 9.95:
@@ -91,7 +91,7 @@ def count(value: float | None, one: str = "", many: str = "") -> str:
 
 
 def plain(value: float | None) -> str:
-    """A number of any size in few digits."""
+    """A number of any size as text, in few digits."""
     if value is None:
         return NOTHING
     digits, _, power = f"{value:.4g}".partition("e")

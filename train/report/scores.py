@@ -140,7 +140,7 @@ def _reference(reference: Report) -> list[Panel]:
 
 
 def curve_panels(report: Report) -> list[Panel]:
-    """The losses and errors during training."""
+    """Charts of the losses and errors during training."""
     points = rows(table(report, "training"), "curve")
     points_by_step = [
         (step, p) for p in points if (step := number(p, "step")) is not None and step >= 0

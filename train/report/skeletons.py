@@ -81,7 +81,7 @@ def read_build(report: Report) -> Build | None:
 
 
 def read_instants(report: Report, build: Build) -> list[Instant]:
-    """The report's instants that can be drawn."""
+    """The instants of the report that hold skeletons which can be drawn."""
     return [
         instant
         for entry in items(report, "skeletons")

@@ -30,7 +30,7 @@ _ROLLBACK = {
 
 
 def gate_rows(report: Report) -> list[dict[str, Any]]:
-    """Every check with its found and wanted value."""
+    """Every check of the gate, with the value found and the value wanted."""
     checks = []
     for check in rows(report, "gate"):
         passed = check.get("passed")
@@ -102,7 +102,7 @@ def engine_facts(report: Report) -> list[tuple[str, str]]:
 
 
 def rollback(report: Report) -> str:
-    """What the rollback command is for, after this night."""
+    """A sentence: what the rollback command does after this night."""
     return _ROLLBACK.get(
         text(report, "outcome"),
         "No engine became live, so there is nothing to roll back. After a night with a promotion:",
@@ -110,7 +110,7 @@ def rollback(report: Report) -> str:
 
 
 def training_facts(report: Report) -> str:
-    """The training in one line."""
+    """The night's training as one line of text."""
     training = table(report, "training")
     steps, seconds = number(training, "steps"), number(training, "computing_s")
     facts = [
