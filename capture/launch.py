@@ -99,9 +99,9 @@ def capture(
         raise Refusal("--truth is for simulated cameras only; leave it out")
     session, own_hub = session_folder(folder, name), None
     if hub is None:
-        if bundle := _bundle_for(specs, given.get("detector")):
-            given["detector"] = bundle
         settings = load_hub_config(config, given)
+        detector = _bundle_for(specs, settings.detector)
+        settings = settings.model_copy(update={"detector": detector})
         hub = f"127.0.0.1:{settings.frames_port}"
         settings_file = _in_memory(settings)
         for_hub: dict[str, object] = {

@@ -208,8 +208,9 @@ class TableLog(logging.Handler):
         killed = self._hub.process is not None and self._hub.process.poll() not in (None, 0)
         if killed and self._left_behind != self._hub.starts:
             self._left_behind = self._hub.starts
-            sys.stderr.write("\n\x1b[?25h")
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # the terminal is gone
+                sys.stderr.write("\n\x1b[?25h")
+                sys.stderr.flush()
 
 
 def share_terminal(hub: Child, nodes: Sequence[Child]) -> None:

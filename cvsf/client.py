@@ -48,7 +48,9 @@ def stats(
 def about(
     host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = 5.0
 ) -> dict[str, Any]:
-    """The hub's description: joint set, joints, bones, axes, cameras, engine, schema."""
+    """The hub's description: joint set, joints, bones, axes, cameras, engine, schema. TimeoutError
+    if none comes within `timeout_s` (s).
+    """
     with closing(_follow(host, port, "about", dict, True, timeout_s)) as messages:
         return next(messages)
 

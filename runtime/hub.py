@@ -106,8 +106,9 @@ class Hub:
                 on_idle=lambda: self.assembler.expire(self.receiver),
                 on_bye=lambda link: self.assembler.end(self.receiver, link),
             )
+            on_refusal.callback(self.receiver.close)
+            self.world = start_world(config, known, session, self.recorder.put_calibration)
             on_refusal.pop_all()
-        self.world = start_world(config, known, session, self.recorder.put_calibration)
 
     def now_ns(self) -> int:
         """The hub clock in ns: monotonic, and set to the wall clock once, at the start."""

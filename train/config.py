@@ -35,14 +35,14 @@ class TrainConfig(BaseModel):
     memory: int = Field(default=96, gt=0)  # numbers by which each of them is remembered
 
     # what a batch is
-    bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: made-up ones, supervised only
+    bodies: Literal["recorded", "virtual"] = "recorded"  # virtual: synthetic ones, supervised only
     virtual_views: int = Field(default=4, gt=1)  # for each instant of a batch
     recorded_share: float = Field(default=0.25, ge=0, le=1)  # of the views of variant stage3
     recombined_share: float = Field(default=0.4, ge=0, le=1)  # of its other bodies
     bent_share: float = Field(default=0.0, ge=0, le=1)  # and bent further than anybody recorded
     batch_instants: int = Field(default=32, gt=0)
     mirror_share: float = Field(default=0.0, ge=0, le=1)  # no use where sides are alike
-    roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of a camera's made-up roll
+    roll_deg: float = Field(default=0.0, ge=0)  # standard deviation of the roll given to a camera
     hidden_share: float = Field(default=0.0, ge=0, lt=1)  # of joints kept from the lifter's input
 
     # the descent
@@ -68,7 +68,7 @@ class TrainConfig(BaseModel):
     # a known body: beside where its joints are, what its shape alone weighs
     shape_weight: float = Field(default=0.0, ge=0)
 
-    # beside every batch, the parent's answers to made-up views (train.batches.rehearsal); 0: none
+    # beside every batch, the parent's answers to synthetic views (train.batches.rehearsal); 0: none
     rehearsal_weight: float = Field(default=0.0, ge=0)
 
     # the machine
@@ -177,5 +177,5 @@ def _check_together(config: TrainConfig) -> None:
     if config.bodies == "virtual" and config.variant != "supervised":
         raise Refusal(
             f"bodies is virtual and variant {config.variant}; "
-            "made-up bodies are for variant supervised"
+            "synthetic bodies are for variant supervised"
         )

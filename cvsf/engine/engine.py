@@ -93,8 +93,8 @@ class Engine:
         return self._session.backend
 
     def lift(self, pose: MultiviewPose) -> Lifted:
-        """The outputs for one instant, of at most `max_views` views; another joint set is converted
-        to the engine's.
+        """The engine's outputs for one instant; another joint set is converted to the engine's.
+        ValueError for more than `max_views` views.
         """
         pose = pose.in_joint_set(self.joint_set)
         batch = self.lift_many(pose.keypoints_px[None], pose.confidence[None], pose.image_px[None])
@@ -121,7 +121,9 @@ class Engine:
         return dict(zip(self._outputs, self._session.run(tensors), strict=True))
 
     def warm(self, views: int) -> None:
-        """Run once with `views` views, so that the first instant is not delayed."""
+        """Run once with that many views, so that the first instant is not delayed. ValueError for a
+        number that the engine does not allow.
+        """
         joints = len(self.joint_set)
         empty = np.zeros((1, views, joints), np.float32)
         self.lift_many(empty[..., None].repeat(2, -1), empty, np.ones((1, views, 2), np.float32))

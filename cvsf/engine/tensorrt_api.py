@@ -32,7 +32,7 @@ def tensorrt_module() -> tuple[Any, str]:
 
 
 def version() -> str:
-    """Name and full version of TensorRT; a plan runs with this version only."""
+    """Name and full version of TensorRT; a plan runs with no other. Refusal if there is none."""
     trt, name = tensorrt_module()
     return f"{name} {trt.__version__}"
 

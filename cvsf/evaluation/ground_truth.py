@@ -42,20 +42,12 @@ class GroundTruth:
 
     def take(self, rows: Index) -> "GroundTruth":
         """The instants of a mask, an index array or a slice."""
-        rig = self.rig
-        if rig is not None:
-            rig = replace(rig, **{name: getattr(rig, name)[rows] for name in _OF_AN_INSTANT})
-        return self._changed(rig, lambda array: array[rows])
+        return self._changed(self.rig and self.rig.rows(rows), lambda array: array[rows])
 
     def of_views(self, views: Sequence[int]) -> "GroundTruth":
         """The ground truth of the views with these indices, in this order."""
-        index, rig = list(views), self.rig
-        if rig is not None:
-            moving = {name: getattr(rig, name)[:, index] for name in _OF_AN_INSTANT}
-            still = {name: getattr(rig, name)[index] for name in _OF_A_CAMERA}
-            names = tuple(rig.cameras[view] for view in index)
-            rig = replace(rig, cameras=names, **moving, **still)
-        return self._changed(rig, lambda array: array[:, index])
+        index = list(views)
+        return self._changed(self.rig and self.rig.of_views(index), lambda array: array[:, index])
 
     @property
     def world_mm(self) -> Float[npt.NDArray[np.float64], "N J 3"]:
@@ -77,8 +69,6 @@ class GroundTruth:
 
 PER_VIEW = ("joints_mm", "keypoints_px", "head_px", "undistorted_px")
 """Fields of GroundTruth with axes of instants and views."""
-_OF_AN_INSTANT = ("view_from_world", "translation", "focal_px")
-_OF_A_CAMERA = ("image_px", "centre_px", "radial", "delay_s")
 
 
 def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> GroundTruth:

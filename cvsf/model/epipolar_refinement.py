@@ -191,7 +191,9 @@ def heatmap_values(
 def find_modes(
     start: Float[Tensor, "B V 2 S J"], heatmap: FusedHeatmap
 ) -> Float[Tensor, "B V 2 S J"]:
-    """Where mean-shift and Newton steps from each start end, or the start where that is higher."""
+    """The modes of Eq. 2 to which mean-shift and Newton steps lead from each start, in line
+    spreads; the start itself where that is higher.
+    """
     x, y = heatmap.lines.normal[..., 0], heatmap.lines.normal[..., 1]
     products = torch.stack([x * x, x * y, y * y], 2)
     heatmap = _expanded(heatmap, start.shape[3])

@@ -81,8 +81,8 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
         image_px: Float[Tensor, "B V 2"],
     ) -> LiftedViews:
-        """The engine's outputs; image_px 0 is a picture of unknown size, for which the camera is
-        taken to be far away.
+        """The engine's outputs, from keypoints and picture sizes in px. A picture of size 0 has an
+        unknown size; then the camera is taken to be far away.
         """
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
@@ -98,7 +98,9 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
         centred: CentredViews,
     ) -> LiftedViews:
-        """The engine's outputs from the lifted pose and rotation of each view."""
+        """The engine's outputs from each view's canonical pose and its rotation into the centred
+        view.
+        """
         fused, cameras, weights = self.bundle_adjusted(
             canonical, rotation, centred.plane, confidence
         )
@@ -131,8 +133,8 @@ class FusedLifter(nn.Module):
         plane: Float[Tensor, "B V J 2"],
         confidence: Float[Tensor, "B V J"],
     ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
-        """One body in the body frame that fits all views, their cameras, and the confidences times
-        the inlier weights.
+        """Weak-perspective bundle adjustment: one body (body frame, unit scale) that fits all
+        views, their cameras, and the confidences times the inlier weights.
 
         With one view it is that view's canonical pose, with none it is zeros.
         """
@@ -178,12 +180,11 @@ def centre_views(
     confidence: Float[Tensor, "*views J"],
     image_px: Float[Tensor, "*views 2"],
 ) -> CentredViews:
-    """The 2D poses after each camera is rotated, virtually, until the person is on its optical
-    axis.
+    """The 2D poses on the image plane (no unit) after each camera is rotated, virtually, until the
+    person is on its optical axis. Keypoints and picture sizes are in px.
 
     Weak perspective holds about the ray to the person, not about the real optical axis. The focal
     length is the assumed one.
-
     """
     _, centre, radius = normalised(keypoints_px, confidence)
     known = (image_px.amin(-1) > 0)[..., None, None]
@@ -229,8 +230,8 @@ def refined_confidence(
 def mean_pose(
     canonical: Float[Tensor, "B V J 3"], confidence: Float[Tensor, "B V J"]
 ) -> Float[Tensor, "B J 3"]:
-    """The mean of the views' canonical poses, weighted by the mean confidence of the view times
-    0.2 + the confidence of the joint (0.2: a guess, not measured).
+    """The mean of the views' canonical poses (body frame), weighted by the mean confidence of the
+    view times 0.2 + the confidence of the joint (0.2: a guess, not measured).
     """
     weight = confidence.mean(-1, keepdim=True) * (0.2 + confidence)
     total = weight.sum(1)[..., None].clamp_min(TINY)

@@ -108,7 +108,7 @@ def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch
 
 
 def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
-    """The right-handed rotation by `angle` about coordinate axis 0, 1 or 2."""
+    """The right-handed rotation by `angle` (radians) about coordinate axis 0, 1 or 2."""
     c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = {
         0: [one, zero, zero, zero, c, -s, zero, s, c],
@@ -175,6 +175,6 @@ def rotation_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*ba
 def weighted_centre(
     points: Float[Tensor, "*batch J D"], weight: Float[Tensor, "*batch J"]
 ) -> Float[Tensor, "*batch 1 D"]:
-    """The weighted mean of points; the origin where all weights are 0."""
+    """The weighted mean of points, in their frame and unit; the origin where all weights are 0."""
     row = weight[..., None, :]
     return row @ points / row.sum(-1, keepdim=True).clamp_min(TINY)

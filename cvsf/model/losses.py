@@ -80,7 +80,9 @@ def refinement_loss(
 def pose_agreement_loss(
     canonical: Float[Tensor, "B V J 3"], present: Float[Tensor, "B V"]
 ) -> Float[Tensor, ""]:
-    """Eq. 6: the L1 distance between the canonical poses of every two views with the person."""
+    """Eq. 6, pose agreement: the L1 distance between the canonical poses (unit scale) of every two
+    views with the person.
+    """
     distance = (canonical[:, :, None] - canonical[:, None]).abs().sum((-2, -1))
     return (distance * present[:, :, None] * present[:, None]).sum((1, 2)).mean()
 

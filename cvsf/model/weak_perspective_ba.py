@@ -161,7 +161,7 @@ def _step_cameras(
 def scale_from_moments(
     spread: Float[Tensor, "B V 3 3"], shared: Float[Tensor, "B V 3 D"]
 ) -> Float[Tensor, "B V 1 1"]:
-    """The least-squares scale from second moments; 1 where they are 0."""
+    """The least-squares scale of a camera from second moments; 1 where they are 0."""
     body = spread[..., :1, :1] + spread[..., 1:2, 1:2]
     return _ratio(shared[..., :1, :1] + shared[..., 1:2, 1:2], body)
 

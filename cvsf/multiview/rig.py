@@ -5,6 +5,7 @@ centre + focal (1 + k1 r^2) (x, y) / z, r the length of (x, y) / z (OpenCV's mod
 View axes: x right, y down, z forward.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -27,9 +28,10 @@ unit), log focal length, k1, delay (s)."""
 COLUMNS = 9
 NEAREST = 0.3
 """Least depth of a projected point, in the world's unit (a metre, or a mean bone of some 0.3 m): no
-person is that near to a camera. A guess, not measured."""
+person is that near to a camera. In mm it only keeps the division finite. A guess, not measured."""
 _UNDISTORT_ROUNDS = 8  # a guess, not measured
 _PER_INSTANT = ("view_from_world", "translation", "focal_px")
+_PER_CAMERA = ("image_px", "centre_px", "radial", "delay_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,17 @@ class Rig:
         if not self.is_panning:
             return self
         return replace(self, **{name: getattr(self, name)[rows] for name in _PER_INSTANT})
+
+    def of_views(self, views: Sequence[int]) -> Self:
+        """The cameras with these indices, in this order."""
+        index = list(views)
+        still = {name: getattr(self, name)[index] for name in _PER_CAMERA}
+        per_instant = {
+            name: getattr(self, name)[:, index] if self.is_panning else getattr(self, name)[index]
+            for name in _PER_INSTANT
+        }
+        names = tuple(self.cameras[view] for view in index)
+        return replace(self, cameras=names, **still, **per_instant)
 
     def with_rows(self, rows: Rows, other: Self) -> Self:
         """Panning cameras with some instants replaced by all those of another rig."""

@@ -54,12 +54,12 @@ class Registry:
         self._storage = Storage()
 
     def live(self) -> Path:
-        """Folder of the live engine, by default the shipped one; it is not verified."""
+        """Folder of the live engine, else the shipped one; not verified. Refusal of a bad link."""
         name = self._linked()
         return self.models / name if name else SHIPPED
 
     def live_id(self) -> str:
-        """The name of the live engine; the shipped one if none was promoted."""
+        """Name of the live engine, else the shipped one. Refusal of a bad link."""
         return self._linked() or shipped_id()
 
     def fingerprint(self) -> tuple[object, ...]:
@@ -83,7 +83,7 @@ class Registry:
         raise Refusal(f"{self.models} has no engine {id!r}, expected one of {names}")
 
     def engines(self) -> list[Entry]:
-        """All engines, newest first; those with an unreadable manifest last."""
+        """All engines, newest first, unreadable ones last. Refusal of a bad live link."""
         live = self.live_id()
         folders = {path.name: path for path in self._folders()}
         folders.setdefault(shipped_id(), SHIPPED)
@@ -101,14 +101,16 @@ class Registry:
         return rolled_back_from(self.history())
 
     def previous(self) -> str | None:
-        """Name of the previous engine, the target of a rollback; None if there is none."""
+        """Name of the previous engine, None without one. Refusal of a bad live link."""
         excluded = self.rolled_back_from()
         earlier = lineage(self.history(), self.live_id(), shipped_id())[:-1]
         candidates = (id for id in reversed(earlier) if id not in excluded)
         return next((id for id in candidates if self._is_usable(id)), None)
 
     def add(self, folder: Path) -> Path:
-        """Copy the engine into the registry, unless it is there already; its folder."""
+        """Copy the engine into the registry, unless it is there; returns its folder there. Refusal
+        if it is damaged, its name is taken by another engine, or nothing can be written.
+        """
         with self._writing():
             return self._add(folder)
 
@@ -136,7 +138,9 @@ class Registry:
             return id
 
     def rotate(self, keep: int) -> list[str]:
-        """Remove all but the live, the previous and the `keep` newest engines; their names."""
+        """Remove all but the live, the previous and the `keep` newest engines; returns the removed
+        names. Refusal if nothing can be written.
+        """
         with self._writing():
             removable = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
             kept = {self.live_id(), self.previous(), *(one.id for one in removable[:keep])}

@@ -57,7 +57,7 @@ def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
 
 
 def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:
-    """Every calibration of the session, in order of time."""
+    """Every calibration of the session, in order of time; unreadable ones are left out."""
     for event in session.events():
         if event.get("event") == EVENT_NAME:
             try:

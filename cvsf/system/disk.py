@@ -74,7 +74,9 @@ def write_all(storage: Storage, descriptor: int, parts: Sequence[Bytes]) -> None
 
 
 def replace_file(storage: Storage, path: Path, content: bytes) -> None:
-    """Replace the file by `content`; after a power cut it has all old or all new bytes."""
+    """Replace the file by `content`; after a power cut it has all old or all new bytes. OSError if
+    the disk fails.
+    """
     fresh = path.with_name(path.name + ".new")
     storage.remove(fresh)
     descriptor = storage.create(fresh)

@@ -12,7 +12,7 @@ from cvsf.engine.engine import SHIPPED
 from cvsf.engine.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest, sha256_of
 
 
-def relabelled(folder: Path, id: str | None) -> Path:
+def copy_with_id(folder: Path, id: str | None) -> Path:
     """A copy of the shipped engine under another name, by default the folder's."""
     shutil.copytree(SHIPPED, folder)
     manifest = read_manifest(SHIPPED)

@@ -81,11 +81,11 @@ class Running:
             time.sleep(0.1)
 
     def camera_process(self, camera: str) -> int:
-        """The process id of a camera's node."""
+        """The process id of a camera's node. Refusal if it does not run."""
         return self._child("node", camera)
 
     def hub_process(self) -> int:
-        """The process id of the hub."""
+        """The process id of the hub. Refusal if it does not run."""
         return self._child("hub")
 
     def _child(self, *named: str) -> int:

@@ -18,8 +18,8 @@ from cvsf.messages import MultiviewPose
 from cvsf.multiview.rotation import nearest_rotation
 from cvsf.multiview.triangulation import triangulate
 from cvsf.session.calibrations import calibrations
+from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
-from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.floating[Any]]
 Errors = dict[str, float]
@@ -40,9 +40,10 @@ def score(
     assert truth.joints_mm is not None
     assert truth.rig is not None
     root = engine.joint_set.index("hip")
-    keypoints, confidence, image = _stacked(poses)
+    observations = stack_poses(poses, engine.joint_set)
+    keypoints, confidence = observations.keypoints_px, observations.confidence
     detected = np.any(confidence > 0, axis=-1)
-    lifted = engine.lift_many(keypoints, confidence, image)
+    lifted = engine.lift_many(keypoints, confidence, observations.image_px)
     view_from_body = lifted["view_from_canonical"].astype(np.float64)
     one_view = np.einsum("nvij,nvkj->nvki", view_from_body, lifted["canonical"])
     fused = np.einsum("nvij,nkj->nvki", view_from_body, lifted["fused"])
@@ -75,7 +76,7 @@ def _streamed(
     sent = {s.instant: s for s in session.skeletons() if s.measured}
     cameras = sorted({camera for pose in poses for camera in pose.cameras})
     panning: dict[int, list[int]] = {}
-    found = np.full((*view_from_body.shape[:2], poses[0].confidence.shape[1], 3), np.nan)
+    found = np.full((*view_from_body.shape[:2], len(H36M_16), 3), np.nan)
     for n, pose in enumerate(poses):
         skeleton = sent.get(pose.instant)
         if skeleton is None:
@@ -106,19 +107,6 @@ def _in_true_views(joints: Real, rows: list[int], truth: GroundTruth) -> Real:
     ours = joints - joints[:, :1]
     rotation = nearest_rotation(np.einsum("nji,njk->ik", world, ours))
     return np.asarray((ours @ rotation.T)[:, None] @ np.swapaxes(views, -1, -2))
-
-
-def _stacked(poses: Sequence[MultiviewPose]) -> tuple[Array, Array, Array]:
-    """Keypoints (N, V, J, 2), confidence (N, V, J), image_px (N, V, 2); 0 for an absent camera."""
-    cameras = sorted({camera for pose in poses for camera in pose.cameras})
-    joints = poses[0].confidence.shape[1]
-    keypoints = np.zeros((len(poses), len(cameras), joints, 2), np.float32)
-    confidence, image = keypoints[..., 0].copy(), keypoints[:, :, 0].copy()
-    for n, pose in enumerate(poses):
-        views = [cameras.index(camera) for camera in pose.cameras]
-        keypoints[n, views], confidence[n, views] = pose.keypoints_px, pose.confidence
-        image[n, views] = pose.image_px
-    return keypoints, confidence, image
 
 
 def _errors(

@@ -15,6 +15,7 @@ from cvsf.evaluation.truth_rows import truth_rows
 from cvsf.messages import MultiviewPose, Skeleton
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
+from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
 from cvsf.shapes import Bool, Float
 from cvsf.skeleton import H36M_16
@@ -79,13 +80,13 @@ def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
     rotations, cameras = truth.rig.view_from_world, truth.rig.cameras
     first = rotations[exposed.argmax(0), range(len(cameras))]
     trace = np.einsum("nvij,vij->nv", rotations, first)
-    keypoints, confidence = (np.zeros((len(poses), len(cameras), len(H36M_16), n)) for n in (2, 1))
-    for n, pose in enumerate(poses):
-        views = [cameras.index(camera) for camera in pose.cameras]
-        keypoints[n, views], confidence[n, views, :, 0] = pose.keypoints_px, pose.confidence
-    limit_mm = triangulate(keypoints, confidence[..., 0], truth.rig.projection)
+    observations = stack_poses(poses, H36M_16, cameras)
+    keypoints, confidence = (
+        array.astype(float) for array in (observations.keypoints_px, observations.confidence)
+    )
+    limit_mm = triangulate(keypoints, confidence, truth.rig.projection)
     return ScoredSession(
-        t_s=np.array([pose.t_ns for pose in poses]) * 1e-9,
+        t_s=observations.t_s,
         poses=poses,
         skeletons=[skeletons.get(pose.instant) for pose in poses],
         truth=truth,

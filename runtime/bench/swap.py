@@ -32,7 +32,7 @@ import zmq
 from cvsf.messages import unpack
 from cvsf.registry.registry import Registry
 from cvsf.system.errors import Refusal
-from runtime.bench.fault_injection import SPOILT, put_live, relabelled
+from runtime.bench.fault_injection import SPOILT, copy_with_id, put_live
 from runtime.bench.harness import Running, running_capture
 from runtime.bench.looped_session import index_of, repeated
 
@@ -114,7 +114,7 @@ def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]
     arguments = ["--cams", str(_VIEWS), "--source", str(session), "--realtime"]
     arguments += ["--detector", "sim-skier", "--record", "poses", "--duration", str(lasts_s)]
     registry = Registry(data / "hub" / "models")
-    pair = [registry.add(relabelled(data / name, name)).name for name in ("one", "other")]
+    pair = [registry.add(copy_with_id(data / name, name)).name for name in ("one", "other")]
     registry.promote(pair[0], "live before the bench")
     with running_capture(arguments, data / "hub") as running:
         reader = Reader(running.skeletons_port)
@@ -204,7 +204,7 @@ def _refuse(running: Running, reader: Reader, registry: Registry) -> dict[str, b
     """Promote every invalid engine; whether it was refused, reported, and the old one kept."""
     serving, refused = reader.arrivals[-1].engine, {}
     for case, spoil in SPOILT.items():
-        bad = relabelled(registry.models / f"spoilt-{case.replace(' ', '-')}", None)
+        bad = copy_with_id(registry.models / f"spoilt-{case.replace(' ', '-')}", None)
         spoil(bad)
         try:
             registry.promote(bad.name, "it should be refused")

@@ -45,7 +45,7 @@ class _Sample:
 
 
 class ShadowEvaluation:
-    """The comparison of two engines; `see` and `change` belong to the hub's main thread."""
+    """The comparison of two engines; `add` and `engine_swapped` belong to the hub's main thread."""
 
     def __init__(self, serving: HotSwap, config: HubConfig) -> None:
         self._serving, self._config = serving, config

@@ -152,7 +152,9 @@ def batch_of(
 
 
 def mirrored(batch: Batch, flip: Bool[Tensor, "B"]) -> Batch:
-    """The instants of the mask `flip` mirrored, left and right exchanged."""
+    """The instants of the mask `flip` mirrored: x in the view frame, y in the body frame, left and
+    right joints exchanged.
+    """
     order = list(H36M_16.mirrored)
     across, sides = _MIRROR_VIEW.to(batch.plane), _MIRROR_BODY.to(batch.plane)
     poses, points = flip[:, None, None], flip[:, None, None, None]

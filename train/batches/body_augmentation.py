@@ -168,7 +168,7 @@ def from_bones(
 def knees_bend_back(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Bool[Tensor, "*batch"]:
-    """Which bodies have knees that bend backwards, as knees do, or hardly bend."""
+    """Whether each body's knees bend backwards, as knees do, or hardly at all."""
     at = {name: joints[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"])
     fine = torch.ones(joints.shape[:-2], dtype=torch.bool)

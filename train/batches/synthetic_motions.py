@@ -118,7 +118,7 @@ MOVEMENTS: Mapping[str, Callable[[float], Angles]] = {
 
 
 def everyday() -> Float[Tensor, "N J 3"]:
-    """Bodies in metres with the pelvis at the origin: every movement's phases in turn."""
+    """Synthetic bodies in everyday movements, phase by phase: metres, pelvis at the origin."""
     bones = torch.zeros(len(H36M_16), 3)
     for joint, length in ADULT_M.items():
         bones[H36M_16.index(joint)] = length * torch.tensor(_TOWARDS.get(joint, _DOWN))

@@ -53,7 +53,9 @@ class Slope:
 
 
 def record(seed: int, folder: Path, *, cams: int, takes: int, seconds: float) -> Slope:
-    """So many runs of one skier on the slope of a seed, before the same cameras."""
+    """Record `takes` runs of one skier on the slope of a seed, before the same cameras, each of
+    that many seconds. Refusal if a run fails.
+    """
     slope = Slope(seed=seed, data=folder / "data", truth=folder / "truth")
     for place in (slope.data, slope.truth):
         place.mkdir(parents=True)

@@ -63,10 +63,10 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 def published(
     folder: Path, name: str | None, split: Split, *, truth_2d: bool = False
 ) -> Iterator[Recordings]:
-    """The sessions of a dataset's split, one at a time.
+    """The sessions of a dataset's split, one at a time. Joints are in mm, 2D in px.
 
-    Without a name, the dataset is recognised by its layout. `truth_2d` takes the labels' own 2D
-    for the detector's, at confidence 1.
+    Without a name, the dataset is recognised by its layout. `truth_2d` takes the labels' own 2D for
+    the detector's, at confidence 1. Refusal if it is not recognised or a file is missing.
     """
     known = DATASETS[recognised(folder) if name is None else _checked(folder, name)]
     return known.read(folder, split, truth_2d=truth_2d)

@@ -63,14 +63,18 @@ def box_of(joints_px: Float[Array, "... J 2"]) -> Float[Array, "... 4"]:
 
 
 def render(folder: Path, seeds: range) -> None:
-    """Render the missing runs with the simulator; the last fifth has moving cameras."""
+    """Render the missing pictures of the seeds with the simulator; the last fifth has moving
+    cameras. Refusal if the simulator fails.
+    """
     moving_from = seeds.stop - len(seeds) // 5
     _film(folder, range(seeds.start, moving_from), moving=False)
     _film(folder, range(moving_from, seeds.stop), moving=True)
 
 
 def shots(folder: Path, seeds: range) -> Iterator[Shot]:
-    """Every picture of those seeds in which the joints' box lies at least half inside."""
+    """Every picture of the seeds in which the joints' box lies at least half inside. Refusal of a
+    joint that no joint set has.
+    """
     for seed in seeds:
         truth = _seed_folder(folder, seed) / "truth.npz"
         if truth.exists():

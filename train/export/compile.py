@@ -155,7 +155,9 @@ def _refilled(
 
 
 def complete_engine(checkpoint: Checkpoint, folder: Path, rounds: int = ROUNDS) -> Manifest:
-    """Give an engine compiled earlier what is written beside its graph today."""
+    """Write what an earlier engine lacks beside its graph: half precision, golden vectors,
+    manifest. Refusal if the checkpoint and the graph differ.
+    """
     graph, manifest = _graph(checkpoint, rounds), read_manifest(folder)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         draft = Path(scratch)

@@ -92,7 +92,9 @@ def start(
     parent: Checkpoint | None = None,
     device: torch.device | None = None,
 ) -> Run:
-    """A new run: random weights from the seed, or the parent's weights."""
+    """A new run: random weights from the seed, or the parent's. Refusal if the parent has another
+    joint set or size.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         lifter = Lifter(config.shape(joint_set))

@@ -42,7 +42,9 @@ EVERYDAY = "everyday movement"
 def compare(
     fresh: Checkpoint, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
 ) -> dict[str, Any]:
-    """Scores of both, the checks of the gate and some skeletons, with the keys of `proof.json`."""
+    """Scores of both engines, the checks of the gate and some skeletons, with the keys of
+    `proof.json`. Refusal if the new engine gives poses that are not finite.
+    """
     parent = read_checkpoint(live)
     before = load_engine(live).lift_many
     after = _finite(lift_with(fresh.lifter(), fresh.morphing()))
