@@ -37,7 +37,8 @@ def calibration_result(
     instants: int,
     mirrored: bool = False,
 ) -> Calibration:
-    """The calibration in the axes of the first camera at the first instant.
+    """The calibration in the axes of the first camera at the first instant, in the unit of the
+    joints.
 
     The standard deviations are multiplied by estimated over assumed noise and by
     `CORRELATION_FACTOR`.

@@ -93,18 +93,14 @@ class Rig:
 
     @property
     def projection(self) -> Float[Real, "*N V 3 4"]:
-        """Camera matrices K [R | t], for pixels from which `undistorted` has removed the
-        distortion.
-        """
+        """Camera matrices K [R | t], for pixels that `undistorted` returned."""
         matrices = projection_of(
             self.view_from_world, self.translation, self.focal_px, self.centre_px
         )
         return np.asarray(matrices, float)
 
     def project(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 2"]:
-        """Pixels of joints in the world (its unit), lens distortion included. A depth below
-        `NEAREST` counts as that.
-        """
+        """Pixels of joints in the world, with lens distortion; the least depth is `NEAREST`."""
         local = self.in_views(joints)
         flat = local[..., :2] / np.maximum(local[..., 2:], NEAREST)
         distortion = 1 + self.radial[:, None] * np.square(flat).sum(-1)

@@ -14,7 +14,7 @@ _TINY = 1e-12
 
 
 def nearest_rotation(matrix: Float[Real, "*batch 3 3"]) -> Float[Real, "*batch 3 3"]:
-    """The proper rotations nearest to matrices in the chordal sense (Hartley et al. 2013)."""
+    """The proper rotations nearest to 3x3 matrices in the chordal sense (Hartley et al. 2013)."""
     u, _, vt = np.linalg.svd(matrix)
     u = u.copy()
     u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]

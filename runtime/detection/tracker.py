@@ -64,7 +64,9 @@ class Track:
         return instant % self._every == self._turn * _stride(self._every) % self._every
 
     def expected(self, t_ns: int) -> Float[Real, "4"] | None:
-        """The expected box of the person; None while no person is followed."""
+        """The box in which the person is expected at `t_ns`, in px of the picture: x0, y0, x1, y1;
+        None while no person is followed.
+        """
         return None if self._box is None or self._lost else self._moved(t_ns)
 
     def look(self, found: Float[Real, "N 5"], t_ns: int) -> int | None:

@@ -18,7 +18,9 @@ _NEAR_CELLS = 2.0
 def gaussians(
     cells: Float[Tensor, "B J 2"], height: int, width: int, sigma: float = _SIGMA_CELLS
 ) -> Float[Tensor, "B J i j"]:
-    """A Gaussian of height 1 at every position; of one outside the map only the tail."""
+    """Heatmaps with a Gaussian of height 1 at every position, in cells; of one outside the map only
+    the tail.
+    """
     x = torch.arange(width, dtype=cells.dtype)
     y = torch.arange(height, dtype=cells.dtype)
     across = torch.exp(-((x - cells[..., 0:1]) ** 2) / (2 * sigma**2))

@@ -37,6 +37,7 @@ class Residual(nn.Module):
         self.second = _conv(channels, channels)
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C h w"]:
+        """The features after this block, of the same size."""
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
@@ -49,6 +50,7 @@ class Down(nn.Module):
         self.blocks = nn.Sequential(*[Residual(channels) for _ in range(blocks)])
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D i j"]:
+        """The features at half the resolution."""
         return self.blocks(torch.relu(self.stride(x)))  # type: ignore[no-any-return]
 
 
@@ -63,6 +65,7 @@ class Up(nn.Module):
     def forward(
         self, x: Float[Tensor, "B C i j"], finer: Float[Tensor, "B D h w"]
     ) -> Float[Tensor, "B D h w"]:
+        """The coarse features `x`, enlarged to the resolution of `finer` and added to it."""
         wide = interpolate(self.narrow(x), size=finer.shape[-2:], mode="nearest")
         return self.block(torch.relu(wide + finer))  # type: ignore[no-any-return]
 

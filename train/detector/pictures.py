@@ -57,7 +57,7 @@ class Shot:
 
 
 def box_of(joints_px: Float[Array, "... J 2"]) -> Float[Array, "... 4"]:
-    """Centre x, centre y, width, height of the tight box of the joints."""
+    """The tight box of the joints in px: centre x, centre y, width, height."""
     low, high = joints_px.min(-2), joints_px.max(-2)
     return np.concatenate([(low + high) / 2, high - low], -1)
 
