@@ -238,6 +238,11 @@ class WorldStats(Part):
     world: WorldState | None = key("null where cameras are not calibrated; else below", None)
 
 
+RESUME_SHARE = 1.2
+"""Of the space that is kept free: recording goes on above it, so that it does not go on and off at
+the limit; a guess, not measured."""
+
+
 class RecordingStats(Part):
     """The session on disk."""
 
@@ -247,7 +252,9 @@ class RecordingStats(Part):
         "`{by: reason}` while it is not: paused, disk full, disk error", {}
     )
     disk_free_gb: float | None = key("free space on that disk", None, Metric("cvsf_disk_free_gb"))
-    disk_kept_free_gb: float = key("free space below which recording stops; it goes on by itself")
+    disk_kept_free_gb: float = key(
+        "free space below which recording stops; above 1.2 of it recording goes on by itself"
+    )
     disk_alarm: bool = key("true below a fifth of that disk", False)
     free_recording_s: int | None = key(
         "how long that space lasts at the present rate", None, Metric("cvsf_free_recording_s")

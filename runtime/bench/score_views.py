@@ -20,6 +20,7 @@ from cvsf.multiview.triangulation import triangulate
 from cvsf.session.calibrations import calibrations
 from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
+from cvsf.skeleton import H36M_16
 
 Real = npt.NDArray[np.floating[Any]]
 Errors = dict[str, float]

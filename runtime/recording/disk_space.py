@@ -8,15 +8,12 @@ import time
 from pathlib import Path
 
 from cvsf.system.disk import Storage
-from runtime.stats import RecordingStats
+from runtime.stats import RESUME_SHARE, RecordingStats
 
 log = logging.getLogger(__name__)
 
 _ALARM_SHARE = 0.2
 """Of the disk, free: below it the alarm is on; a guess, not measured."""
-_RESUME_SHARE = 1.2
-"""Of the least free space: recording goes on above it, so that it does not go on and off at the
-limit; a guess, not measured."""
 _RATE_SHARE = 0.2
 """Weight of the last second in the running mean of the rate; a guess, not measured."""
 _GB = 1e9
@@ -38,7 +35,7 @@ class DiskSpace:
     @property
     def is_ample(self) -> bool:
         """Whether there is enough space to record again."""
-        return self.free_bytes > _RESUME_SHARE * self.least_bytes
+        return self.free_bytes > RESUME_SHARE * self.least_bytes
 
     def look(self, folder: Path) -> None:
         """Read how much space the disk of the folder has left."""

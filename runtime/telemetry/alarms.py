@@ -5,7 +5,7 @@ Table and page show the same sentences.
 
 from collections.abc import Iterator
 
-from runtime.stats import Stats
+from runtime.stats import RESUME_SHARE, Stats
 
 CLOCK_MS = 10.0
 """Half width of a camera's clock error, a guess, not measured: a fifth of a period of 50 ms."""
@@ -37,9 +37,10 @@ def _of_recording(stats: Stats) -> Iterator[str]:
     free = "?" if stats.disk_free_gb is None else f"{stats.disk_free_gb:.1f}"
     for by, reason in stats.recording_halted.items():
         if by == "space":
+            kept = stats.disk_kept_free_gb
             yield (
-                f"{reason}: {free} GB free, {stats.disk_kept_free_gb:g} GB kept free; make room,"
-                " recording goes on by itself"
+                f"{reason}: {free} GB free, {kept:g} GB kept free; make room: recording goes on by"
+                f" itself above {RESUME_SHARE * kept:.2g} GB"
             )
         elif by != "pause":
             yield f"not recording: {reason}; the disk is tried again every second"

@@ -70,7 +70,7 @@ def test_a_file_that_is_no_training_configuration_is_refused(
         ({"rotation": "axis-angle"}, "s1", "set sides_alike false"),
         ({"stage2_earliest": 0.9}, "s1s2", "at most stage2_latest"),
         ({"frames": 3, "rehearsal_weight": 1.0}, "stage3", "only single frames are rehearsed"),
-        ({"bodies": "virtual"}, "s1", "made-up bodies are for variant supervised"),
+        ({"bodies": "virtual"}, "s1", "synthetic bodies are for variant supervised"),
     ],
 )
 def test_values_that_exclude_each_other_are_refused_by_name(

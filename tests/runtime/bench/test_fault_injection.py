@@ -8,18 +8,18 @@ from cvsf.engine.engine import SHIPPED, load_engine
 from cvsf.engine.manifest import read_manifest
 from cvsf.registry.registry import Registry
 from cvsf.system.errors import Refusal
-from runtime.bench.fault_injection import SPOILT, put_live, relabelled
+from runtime.bench.fault_injection import SPOILT, copy_with_id, put_live
 from tests.support.engines import tiny
 
 
 def test_a_relabelled_engine_loads_under_its_own_name_with_the_shipped_one_as_parent(
     tmp_path: Path,
 ) -> None:
-    folder = relabelled(tmp_path / "other", None)
+    folder = copy_with_id(tmp_path / "other", None)
     manifest = read_manifest(folder)
     assert (manifest.id, manifest.parent) == ("other", read_manifest(SHIPPED).id)
     assert load_engine(folder).id == "other"
-    assert read_manifest(relabelled(tmp_path / "third", "named")).id == "named"
+    assert read_manifest(copy_with_id(tmp_path / "third", "named")).id == "named"
 
 
 @pytest.mark.parametrize("case", SPOILT)

@@ -166,7 +166,7 @@ def _update(found: Calibration, number: int = 1, t_ns: int = 10**9) -> Calibrati
     )
 
 
-def test_a_session_records_each_calibration_with_the_time_from_which_it_update(
+def test_a_session_records_each_calibration_with_the_time_from_which_it_holds(
     tmp_path: Path, found: Calibration
 ) -> None:
     recorder = Recorder(tmp_path / "s", HubConfig(record="poses"), min_free_bytes=0)

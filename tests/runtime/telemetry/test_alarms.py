@@ -24,7 +24,7 @@ def test_everything_at_once_is_named_with_the_worst_first() -> None:
 def test_a_full_disk_is_reported_with_its_cure_and_a_pause_is_no_alarm() -> None:
     full = {"recording_halted": {"space": "disk full"}, "disk_free_gb": 3.21}
     assert of(**full, disk_kept_free_gb=5.0) == [
-        "disk full: 3.2 GB free, 5 GB kept free; make room, recording goes on by itself"
+        "disk full: 3.2 GB free, 5 GB kept free; make room: recording goes on by itself above 6 GB"
     ]
     assert of(recording_halted={"pause": "paused"}) == []
 

@@ -1,4 +1,4 @@
-"""Batches of recorded instants and of made-up bodies: mirrored, rolled, with joints hidden."""
+"""Batches of recorded instants and of synthetic bodies: mirrored, rolled, with joints hidden."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a lifter rehearses: its parent's answers to views of made-up bodies."""
+"""What a lifter rehearses: its parent's answers to views of synthetic bodies."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Made-up bodies before made-up cameras."""
+"""Synthetic bodies before synthetic cameras."""
 
 import numpy as np
 import torch
