@@ -46,8 +46,9 @@ def test_an_option_that_cannot_be_is_refused_before_any_process_starts(
     assert not (tmp_path / "sessions").exists()
 
 
+@pytest.mark.parametrize(("line", "detector"), [("", "sim-skier"), ("detector = 'own'\n", "own")])
 def test_the_hub_gets_its_whole_configuration_checked_in_a_file_it_can_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, detector: str
 ) -> None:
     started: list[Child | None] = []
 
@@ -57,7 +58,7 @@ def test_the_hub_gets_its_whole_configuration_checked_in_a_file_it_can_read_agai
 
     monkeypatch.setattr("capture.launch.supervise", supervise)
     file = tmp_path / "cvsf.toml"
-    file.write_text("[hub]\nrecord = 'poses'\nsurvey_hz = inf\nweb_port = 7000\n")
+    file.write_text(f"[hub]\nrecord = 'poses'\nsurvey_hz = inf\nweb_port = 7000\n{line}")
     words = ["--cams", "1", "--source", "sim", "--data", str(tmp_path), "--config", str(file)]
     words += ["--web-port", "7001", "--bone", "thigh=0.45"]
     assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
@@ -69,7 +70,7 @@ def test_the_hub_gets_its_whole_configuration_checked_in_a_file_it_can_read_agai
         survey_hz=math.inf,
         web_port=7001,
         bone="thigh=0.45",
-        detector="sim-skier",
+        detector=detector,
     )
     for _ in range(2):  # a hub that is started anew reads it again
         assert load_hub_config(path, {}) == expected
