@@ -89,7 +89,7 @@ def hub_socket(
 
 
 def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
-    """A node's DEALER, which reconnects without limit."""
+    """A node's ZeroMQ DEALER to the hub's endpoint; it reconnects without limit."""
     dealer = context.socket(zmq.DEALER)
     _set_limits(dealer)
     dealer.set(zmq.RECONNECT_IVL, _RECONNECT_MS)

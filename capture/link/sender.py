@@ -113,7 +113,7 @@ class Sender:
 
     def close(self, *, ended: bool, drain_s: float) -> None:
         """Wait until everything in the ring is durable or the hub refuses, `drain_s` at most; then
-        say goodbye and end the thread. `ended`: the source has no further frame.
+        send a bye and end the thread. `ended`: the source has no further frame.
         """
         self.state["state"] = "stopping"
         self._report_at_s = 0.0

@@ -104,10 +104,12 @@ class Manifest(BaseModel):
 
     @property
     def frames(self) -> int:
+        """How many frames of all cameras the session has recorded."""
         return sum(self.count(frame_topic(camera)) for camera in self.cameras)
 
     @property
     def instants(self) -> int:
+        """How many instants the session has recorded."""
         return self.count(INSTANT)
 
     @property

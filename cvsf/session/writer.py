@@ -112,7 +112,7 @@ class SessionWriter:
                 self._release(count, written)
 
     def seal(self, reason: str) -> None:
-        """End the current file; the next message begins a new one."""
+        """Seal the current segment, for `reason`; the next message begins a new one."""
         with self._files, self._state:
             self.retry()
             try:

@@ -97,7 +97,7 @@ def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
 
 
 def score_world(session: ScoredSession) -> dict[str, float]:
-    """Errors of the measured skeletons; all are of one world."""
+    """Errors of the measured skeletons, aligned to the truth by one similarity for all, by key."""
     rows, world = session.rows(measured=True), session.world
     found, truth = session.joints(rows), world[rows]
     into = align_known(found.reshape(-1, 3), truth.reshape(-1, 3))
