@@ -230,7 +230,7 @@ class SessionReader:
                 self._note(file, f"event {message.t_ns}", str(error))
 
     def verify(self) -> dict[str, bool]:
-        """Whether each segment, by file name, has the sha256 with which it was sealed."""
+        """Whether each sealed segment, by file name, still has the sha256 of its sealing."""
         return {
             s.file: s.sha256 is not None and file_sha256(self.path / s.file) == s.sha256
             for s in self.manifest.segments

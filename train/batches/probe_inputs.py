@@ -77,8 +77,8 @@ def golden_sample(views: int, joints: JointSet, seed: int) -> Inputs:
 
 
 def no_person(inputs: Inputs) -> Inputs:
-    """Inputs of the same shape, all zeros: no view has the person, and the output depends on the
-    network's biases only.
+    """Inputs of the same picture sizes, keypoints and confidences all zero: no view has the person,
+    and the output depends on the network's biases only.
     """
     zeros = {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
     return zeros | {"image_px": inputs["image_px"]}

@@ -42,7 +42,7 @@ def show(facts: Mapping[str, Any], title: str, console: Console | None = None) -
 
 
 def computing(facts: Mapping[str, Any]) -> str:
-    """A sentence: how long a run of `cvsf train` computed."""
+    """A phrase for people: how many minutes a run of `cvsf train` computed."""
     return f"{_figure(facts['computing_s'], 1 / 60, 1)} minutes of computing"
 
 
