@@ -60,8 +60,13 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def data_folder(data: Path | None) -> Path:
-    """The folder of sessions, models and bundles: `data`, by default the user's data folder."""
-    if data is not None:
-        return data.expanduser().absolute()
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "cvsf"
+    """The folder of sessions, models and bundles, which may not exist yet: `data`, absolute and
+    with `~` expanded; for None, `cvsf` in XDG_DATA_HOME or in ~/.local/share. Refusal for the `~`
+    of an unknown user.
+    """
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    folder = Path(home) / "cvsf" if data is None else data
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError as error:
+        raise Refusal(f"{folder} names the home of an unknown user; give a full path") from error

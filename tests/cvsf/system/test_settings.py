@@ -57,3 +57,5 @@ def test_the_data_folder_is_the_one_given_or_one_of_the_user(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert data_folder(None) == tmp_path / "cvsf"
     assert data_folder(Path("here")) == Path.cwd() / "here"
+    with pytest.raises(Refusal, match="names the home of an unknown user; give a full path"):
+        data_folder(Path("~nobody-of-this-name/data"))
