@@ -26,10 +26,8 @@ def watch(
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
 ) -> None:
     """Watch a running hub: a live table or JSON lines."""
-    if not as_json:
-        typer.echo(f"The page of this hub: http://{hub}:{page_port}/")
     try:
-        _follow(hub, port, as_json, seconds)
+        _follow(hub, port, None if as_json else f"http://{hub}:{page_port}/", seconds)
     except TimeoutError as error:
         raise Refusal(
             f"No hub answers at {hub}:{port} (no stats for {_patience_s(seconds):.0f} s); "
@@ -39,10 +37,13 @@ def watch(
         pass  # the usual end of a table
 
 
-def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
+def _follow(hub: str, port: int, page: str | None, seconds: float | None) -> None:
+    """Print the statistics: a live table below the address of the page, or JSON lines without."""
     lines = follow_stats(hub, port, timeout_s=_patience_s(seconds))
     first = next(lines)
-    with nullcontext() if as_json else LiveTable(stays=True) as table:
+    if page:
+        typer.echo(f"The page of this hub: {page}")
+    with LiveTable(stays=True) if page else nullcontext() as table:
         for stats in chain([first], lines):
             if table is None:
                 typer.echo(json.dumps(stats))
@@ -53,7 +54,7 @@ def _follow(hub: str, port: int, as_json: bool, seconds: float | None) -> None:
 
 
 def _patience_s(seconds: float | None) -> float:
-    return _PATIENCE_S if seconds is None else min(_PATIENCE_S, max(seconds, 1.0))
+    return _PATIENCE_S if seconds is None else min(_PATIENCE_S, max(seconds, 3.0))
 
 
 def _is_over(first: Mapping[str, Any], stats: Mapping[str, Any], seconds: float | None) -> bool:

@@ -42,6 +42,8 @@ def _of_recording(stats: Stats) -> Iterator[str]:
                 f"{reason}: {free} GB free, {kept:g} GB kept free; make room: recording goes on by"
                 f" itself above {RESUME_SHARE * kept:.2g} GB"
             )
+        elif "ENOSPC" in reason:
+            yield f"disk full: {free} GB free; make room, recording goes on by itself"
         elif by != "pause":
             yield f"not recording: {reason}; the disk is tried again every second"
     left_s = stats.free_recording_s

@@ -23,10 +23,7 @@ def summary(stats: Stats) -> RenderableType:
     if lost := stats.messages_lost:
         parts.append(Text(f"{lost} messages were lost: the disk did not take them", "bold red"))
     if folder:
-        parts += [
-            Text(f"session: {folder}", overflow="fold"),
-            Text(f"next: cvsf sessions {folder.name}"),
-        ]
+        parts.append(Text(f"next: cvsf sessions {folder}", overflow="fold"))
     return Group(*parts)
 
 

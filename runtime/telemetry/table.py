@@ -36,6 +36,9 @@ _UNKNOWN = "-"
 _FRAME_COLUMNS = 4
 _OTHER_ROWS = 3
 """The frame, and the line that rich adds below a live table."""
+_ECHO_COLUMNS = 2
+"""Left free behind the table, where a terminal writes ^C; a new line there would leave a part of
+the table on the screen at the end."""
 _OTHER_COLUMNS = 59
 """Of the table of cameras, beside their names: the frame and six columns of numbers."""
 
@@ -70,6 +73,8 @@ class StatsTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         stats = self.stats
+        if console.is_terminal:
+            options = options.update_width(options.max_width - _ECHO_COLUMNS)
         inner = options.update_width(options.max_width - _FRAME_COLUMNS)
 
         def rows(section: RenderableType) -> int:
@@ -100,6 +105,7 @@ class StatsTable:
             title_align="left",
             border_style="red" if stats.recording else "dim",
             padding=(0, 1),
+            width=options.max_width,
         )
 
 

@@ -259,6 +259,6 @@ def test_a_second_camera_of_one_name_is_refused_and_the_first_goes_on(hub: Run, 
     with running([*node, *few]) as second:
         second.process.wait(30)
     assert second.process.returncode == 2
-    assert "another camera is named 'sound'" in "".join(second.said)
+    assert "another camera has the name 'sound'" in "".join(second.said)
     assert until(lambda: hub.lines[-1]["refused"].get("camera name taken", 0) >= 1)
     assert of(hub, "sound")["state"] == "live"

@@ -47,18 +47,20 @@ def test_capture_prints_the_listed_figures_each_second_and_at_the_end(heard: Hea
 
 
 def test_zeromq_clients_get_the_listed_messages(heard: Heard) -> None:
-    assert set(heard.zmq) == {"about", "skeleton.raw", "skeleton.smooth", "stats"}
+    names = ["zmq: about", "zmq: skeleton.raw", "zmq: skeleton.smooth", "zmq: stats"]
+    assert {f"zmq: {topic}" for topic in heard.zmq} == set(names)
     assert any(told["world"] for told in heard.zmq["about"])
-    for topic, messages in heard.zmq.items():
-        for message in messages:
-            check("messages", f"zmq: {topic}", message)
+    for name in names:
+        for message in heard.zmq[name.removeprefix("zmq: ")]:
+            check("messages", name, message)
 
 
 def test_websocket_clients_get_the_listed_messages(heard: Heard) -> None:
-    assert set(heard.web) == {"about", "skeleton", "stats", "picture"}
-    for kind, messages in heard.web.items():
-        for message in messages:
-            check("messages", f"websocket: {kind}", message)
+    names = ["websocket: about", "websocket: picture", "websocket: skeleton", "websocket: stats"]
+    assert {f"websocket: {kind}" for kind in heard.web} == set(names)
+    for name in names:
+        for message in heard.web[name.removeprefix("websocket: ")]:
+            check("messages", name, message)
     assert any("keypoints_px" in picture for picture in heard.web["picture"])
 
 

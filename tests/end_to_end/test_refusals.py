@@ -54,15 +54,18 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         [*SIM, "--data", "{sealed_off}"],
         ["Cannot record into {sealed_off}", "--data"],
     ),
-    "an address open to others": ([*SIM, "--host", "0.0.0.0"], ["0.0.0.0", "no keys"]),
-    "a hub open to others": ([*SKIER, "--host", "0.0.0.0"], ["0.0.0.0", "no keys"]),
+    "an address open to others": (
+        [*SIM, "--host", "0.0.0.0"],
+        ["0.0.0.0", "without authentication"],
+    ),
+    "a hub open to others": ([*SKIER, "--host", "0.0.0.0"], ["0.0.0.0", "without authentication"]),
     "an open address in the file": (
         [*SIM, "--config", "{folder}/open.toml"],
-        ["0.0.0.0", "no keys"],
+        ["0.0.0.0", "without authentication"],
     ),
     "an open hub in the file": (
         [*SKIER, "--config", "{folder}/open.toml"],
-        ["0.0.0.0", "no keys"],
+        ["0.0.0.0", "without authentication"],
     ),
     "an unknown hub": ([*SIM, "--hub", "no.such.host.invalid"], ["no.such.host.invalid"]),
     "no hub where one is named": ([*SIM, "--hub", ""], ["hub is ''", "HOST:PORT"]),

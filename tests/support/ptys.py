@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -54,6 +55,11 @@ class Terminal:
                 self.process.wait()
                 return False
         return True
+
+    def ctrl_c(self) -> None:
+        """As a terminal does it: ^C appears at the cursor, and the program is interrupted."""
+        self._stream.feed(b"^C")
+        self.process.send_signal(signal.SIGINT)
 
     def lines(self) -> list[str]:
         """The screen, row by row."""

@@ -117,7 +117,7 @@ def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> Non
 
 def test_choosing_subjects_of_a_session_is_refused(file: Path, tmp_path: Path) -> None:
     folder = record(tmp_path / "session", file, 2)
-    with pytest.raises(Refusal, match="who is in it"):
+    with pytest.raises(Refusal, match="has no subjects; choose subjects of multi-view files only"):
         run(calibrate, folder, "--subjects", "ann")
 
 

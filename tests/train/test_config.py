@@ -17,7 +17,7 @@ from train.config import training_config
     [
         ({"frames": 4}, "odd number"),
         ({"variant": "baseline"}, "windows are"),
-        ({"roll_deg": 5.0}, "films bodies again"),
+        ({"roll_deg": 5.0}, "projects bodies again"),
     ],
 )
 def test_windows_are_refused_with_even_frames_another_variant_or_a_roll(

@@ -26,6 +26,10 @@ def test_a_full_disk_is_reported_with_its_cure_and_a_pause_is_no_alarm() -> None
     assert of(**full, disk_kept_free_gb=5.0) == [
         "disk full: 3.2 GB free, 5 GB kept free; make room: recording goes on by itself above 6 GB"
     ]
+    halted = {"disk": "disk error ENOSPC"}
+    assert of(recording_halted=halted, disk_free_gb=0.0, disk_kept_free_gb=0.0) == [
+        "disk full: 0.0 GB free; make room, recording goes on by itself"
+    ]
     assert of(recording_halted={"pause": "paused"}) == []
 
 

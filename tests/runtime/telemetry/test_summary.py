@@ -21,8 +21,7 @@ def test_the_summary_is_short_and_names_session_counts_cameras_and_the_next_comm
     assert "812 instants, 809 skeletons measured, 3 predicted" in text
     (row,) = [row.split() for row in text.splitlines() if "start-camera-of-the-left" in row]
     assert row == ["start-camera-of-the-left-bank", "111111", "0", "12345"]
-    assert "next: cvsf sessions 2026-11-22T14-03-11Z-slalom" in text
-    assert "".join(text.split()).count(str(ALARMED["session"])) == 1
+    assert f"next:cvsfsessions{ALARMED['session']}" in "".join(text.split())
 
 
 def test_lost_messages_are_said_and_a_run_that_was_not_recorded_has_no_session() -> None:
