@@ -32,7 +32,9 @@ class CalibrationUpdate:
 
 
 def to_event(update: CalibrationUpdate) -> dict[str, Any]:
-    """The update as a map, for the session (an event named `EVENT_NAME`) or another process."""
+    """The update as a map of plain values, for the session or another process. The name of the
+    event (`EVENT_NAME`) is not in it; the caller adds it.
+    """
     return {
         "t_ns": update.t_ns,
         "number": update.number,
@@ -43,7 +45,9 @@ def to_event(update: CalibrationUpdate) -> dict[str, Any]:
 
 
 def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
-    """The update that `to_event` wrote; ValueError names what does not fit."""
+    """The update in a map that `to_event` wrote; other keys are ignored. ValueError if a key is
+    missing or a value does not fit.
+    """
     try:
         return CalibrationUpdate(
             t_ns=int(event["t_ns"]),
@@ -57,7 +61,9 @@ def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
 
 
 def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:
-    """Every calibration of the session, in order of time; unreadable ones are left out."""
+    """Every calibration of the session, in the order of writing; one that cannot be read is logged
+    and left out. The file is read as the iterator advances.
+    """
     for event in session.events():
         if event.get("event") == EVENT_NAME:
             try:
@@ -67,13 +73,17 @@ def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:
 
 
 def cameras_file(event: Mapping[str, Any]) -> bytes:
-    """The bytes of `cameras.json` for the event of a calibration."""
+    """The content of `cameras.json` for the event of a calibration, as JSON: its cameras, number
+    and time. Nothing is written. KeyError if the event lacks one of them.
+    """
     plain = dict(event["cameras"]) | {name: event[name] for name in ("number", "t_ns")}
     return json.dumps(plain, indent=1).encode()
 
 
 def read_cameras(path: Path) -> CalibrationUpdate:
-    """The calibration in a `cameras.json`, valid from time 0 on; Refusal if it cannot be read."""
+    """The calibration in the file `cameras.json` at the path, with cause "known" and time 0; its
+    number is 0 if the file has none. Refusal if the file cannot be read or holds no calibration.
+    """
     try:
         plain = json.loads(path.read_text())
         return CalibrationUpdate(

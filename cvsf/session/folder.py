@@ -64,7 +64,9 @@ class SessionFolder:
         self.reserve()
 
     def next_part(self) -> tuple[Path, dict[str, str]]:
-        """The path of the next segment while it is open (`.mcap.part`), and its metadata."""
+        """The path of the next segment while it is open (`seg-000003.mcap.part`), and its metadata.
+        Each call takes the next number; no file is made.
+        """
         number, self._number = self._number, self._number + 1
         about = {
             "schema": str(self.manifest.schema_version),
@@ -74,7 +76,9 @@ class SessionFolder:
         return self.path / f"seg-{number:06d}.mcap.part", about
 
     def note(self, record: SegmentRecord, tally: Tally) -> None:
-        """Add a segment to the manifest and write it; a disk error is logged, not raised."""
+        """Add a segment, in place of one of the same name, and its statistics to the manifest, and
+        replace `session.json`. A disk error is logged, not raised.
+        """
         add_segment(self.manifest, record, tally)
         self._write_manifest()
 
@@ -88,7 +92,9 @@ class SessionFolder:
             log.warning("cameras.json not written", extra={"reason": str(error)})
 
     def recover_part(self, part: Path, tally: Tally, size: int) -> None:
-        """Seal a copy of a file up to `size` after a failed sync; else note that it is open."""
+        """Replace an open file by a sealed copy of its intact messages up to byte `size`, and note
+        it. If the disk fails, this is logged and the file is noted as open; nothing is raised.
+        """
         try:
             self.note(*recover_part(self._storage, part, last_seqs(self.manifest), size))
         except OSError as error:
@@ -97,7 +103,9 @@ class SessionFolder:
             self.note(SegmentRecord(file=name, bytes=size, ended="disk error"), tally)
 
     def reserve(self) -> None:
-        """Reserve the disk space that sealing may need; nothing happens if the disk is full."""
+        """Reserve 8 MiB in the file `.reserve`, to be given back when sealing needs room. An error,
+        such as a full disk, is ignored.
+        """
         with suppress(OSError):  # without a reserve, sealing may fail on a full disk
             self._storage.remove(self.path / RESERVE)
             descriptor = self._storage.create(self.path / RESERVE)
@@ -107,12 +115,15 @@ class SessionFolder:
                 self._storage.close(descriptor)
 
     def release_reserve(self) -> None:
-        """Give the reserved disk space back, so that sealing can use it."""
+        """Remove the reserved file, so that sealing can use its space; errors are ignored."""
         with suppress(OSError):
             self._storage.remove(self.path / RESERVE)
 
     def close(self) -> None:
-        """Seal the session and unlock it; one without messages leaves no folder."""
+        """Seal open files left in the folder, write the manifest and unlock. `sealed` stays False
+        if a file could not be sealed. A session without segments is removed, unless other files are
+        in its folder.
+        """
         self.release_reserve()
         self.manifest.sealed = recover_parts(self.manifest, self.path, self._storage)
         if self.manifest.segments or not self.manifest.sealed:

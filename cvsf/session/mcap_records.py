@@ -60,14 +60,16 @@ def frame_topic(camera: str) -> str:
 
 
 def topic_camera(topic: str) -> str | None:
-    """The camera whose frames the channel holds, None for any other channel."""
+    """The name of the camera in a channel `/camera/NAME/frame`; None for any other channel."""
     if topic.startswith("/camera/") and topic.endswith("/frame"):
         return topic.removeprefix("/camera/").removesuffix("/frame")
     return None
 
 
 def beginning(about: Mapping[str, str]) -> tuple[bytes, list[MetadataIndex]]:
-    """The first bytes of a file: magic, header, and the metadata of session and joint sets."""
+    """The first bytes of a file: magic, header, and two metadata records, `about` and all joint
+    sets. Second, the index entries of these records for the summary.
+    """
     start = RecordBuilder()
     start.write(MCAP0_MAGIC)
     Header("cvsf", "cvsf").write(start)
@@ -87,7 +89,9 @@ def _bytes(built: RecordBuilder) -> bytes:
 
 
 def introduction(topic: str, channel: int) -> bytes:
-    """The schema and channel records before the first message of a channel."""
+    """The schema and channel records to write in the chunk before a channel's first message;
+    `channel` is its number. An unknown topic counts as a channel of frames.
+    """
     new = RecordBuilder()
     _schema(_SCHEMA_OF.get(topic, "Frame")).write(new)
     _channel(topic, channel).write(new)
@@ -95,14 +99,16 @@ def introduction(topic: str, channel: int) -> bytes:
 
 
 def chunk_head(size: int, crc: int, first_ns: int, last_ns: int) -> bytes:
-    """The head of an MCAP chunk with `size` bytes of records; `crc` is their checksum, times are in
-    ns.
+    """The head of an uncompressed MCAP chunk, before its `size` bytes of records. `crc` is their
+    CRC-32; the times are those of its first and last message, in ns.
     """
     return CHUNK_HEAD.pack(Opcode.CHUNK, CHUNK_FIXED + size, first_ns, last_ns, size, crc, 0, size)
 
 
 def chunk_tail(message_offsets: Offsets, tail_offset: int) -> tuple[bytes, bytes]:
-    """The message indexes after a chunk, and their offsets for its entry in the summary."""
+    """The message index records to write after a chunk at file offset `tail_offset`. Second, the
+    offset of each, packed for `chunk_entry`.
+    """
     tail, offsets = bytearray(), bytearray()
     for channel, entries in message_offsets.items():
         offsets += _CHUNK_INDEX_ENTRY.pack(channel, tail_offset + len(tail))
@@ -114,7 +120,10 @@ def chunk_tail(message_offsets: Offsets, tail_offset: int) -> tuple[bytes, bytes
 
 
 def chunk_entry(head: bytes, offset: int, tail_bytes: int, where: bytes) -> bytes:
-    """The entry of an MCAP chunk in the summary of its file."""
+    """The entry of an MCAP chunk in the summary of its file. `offset` is the chunk's place in the
+    file, `tail_bytes` the length of its message indexes, `where` their packed offsets
+    (`chunk_tail`).
+    """
     _, length, first_ns, last_ns, size, *_ = CHUNK_HEAD.unpack(head)
     entry = _CHUNK_INDEX.pack(
         Opcode.CHUNK_INDEX, 64 + len(where), first_ns, last_ns, offset, 9 + length, len(where)
@@ -136,7 +145,9 @@ class Contents:
 
 
 def ending(contents: Contents, offset: int) -> bytes:
-    """The last bytes of a file whose data end at `offset`: summary, footer with its CRC, magic."""
+    """The last bytes of a file whose data end at byte `offset`: end of data, summary, footer with
+    the CRC of the summary, magic.
+    """
     end = RecordBuilder()
     DataEnd(0).write(end)
     data_end = _bytes(end)

@@ -48,7 +48,11 @@ class Scan:
         self._topics: dict[int, str] = {}
 
     def messages(self, wanted: Callable[[str], bool] | None = None) -> Iterator[Recorded]:
-        """Every intact message in the order of the file; unwanted frames are skipped unread."""
+        """Every intact message in the order of the file; with `wanted`, a test of channel names,
+        only those. An unwanted frame is skipped by its head, so its CRC is not checked. Damaged
+        bytes are skipped and counted in `damaged` and `lost_bytes`; these and `torn` are complete
+        only at the end. OSError if the file cannot be read.
+        """
         with self.path.open("rb") as file:
             size = file.seek(0, 2)
             if self._limit is not None:
@@ -133,7 +137,9 @@ class Scan:
 
 
 def split_frame(message: memoryview) -> tuple[memoryview, memoryview]:
-    """The header and the JPEG of a recorded frame. ValueError if the message is too short."""
+    """The header (msgpack) and the JPEG of a recorded frame, as views of its bytes, not copies.
+    ValueError if the message is shorter than its length field says; the content is not checked.
+    """
     if len(message) < FRAME_HEAD.size:
         raise ValueError("a frame is shorter than its length field")
     (length,) = FRAME_HEAD.unpack(message[: FRAME_HEAD.size])

@@ -12,10 +12,12 @@ from cvsf.skeleton import JointSet
 def stack_poses(
     poses: Sequence[MultiviewPose], joint_set: JointSet, cameras: Sequence[str] | None = None
 ) -> Observations:
-    """The poses in that joint set, with the views in the order of `cameras`.
+    """The poses as arrays, one row for each pose, keypoints in px converted to the joint set, times
+    in s.
 
-    By default all cameras of any pose, sorted. A camera that a pose lacks has confidence 0 and
-    image_px 0 at its instant. ValueError for a pose with a camera that is not in `cameras`.
+    `cameras` gives the order of the views; by default all cameras of any pose, sorted. A camera
+    that a pose lacks has confidence 0, keypoints 0 and image_px 0 in its row. ValueError for a pose
+    with a camera that is not in `cameras`, or of an unknown joint set.
     """
     if cameras is None:
         cameras = sorted({camera for pose in poses for camera in pose.cameras})

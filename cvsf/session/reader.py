@@ -114,7 +114,7 @@ class Manifest(BaseModel):
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the exposure of the first message to that of the last."""
+        """Seconds from the earliest to the latest message by exposure; 0 without messages."""
         first = [s.first_ns for s in self.segments if s.first_ns is not None]
         last = [s.last_ns for s in self.segments if s.last_ns is not None]
         return (max(last) - min(first)) / 1e9 if first and last else 0.0
@@ -125,8 +125,8 @@ class Manifest(BaseModel):
 
 
 def session_folder(data: Path, run: str | None = None, now: datetime | None = None) -> Path:
-    """The path for a new session, DATA/sessions/2026-11-22T14-03-11Z-RUN; it is not made yet.
-    Refusal if a name has other characters than letters, digits, `_`, `-` and `.`, or is too long.
+    """The path for a new session, DATA/sessions/2026-11-22T14-03-11Z-RUN (UTC), with `-2` etc. if
+    it exists; not made. Refusal of a name over 64 or with others than letters, digits, `_-.`.
     """
     if run is not None and not _RUN_NAME.fullmatch(run):
         raise Refusal(
@@ -143,7 +143,7 @@ def session_folder(data: Path, run: str | None = None, now: datetime | None = No
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The session's manifest; Refusal if it is not a session that this version can read."""
+    """The manifest, sealed or not; Refusal if it is missing, damaged or of a newer schema."""
     path = folder / MANIFEST
     try:
         text = path.read_bytes()
@@ -200,19 +200,19 @@ class SessionReader:
         return len(self._damage)
 
     def instants(self) -> Iterator[Instant]:
-        """The recorded instants, in order."""
+        """The readable instants as written; others count in `damaged`."""
         yield from self._read(Instant, INSTANT)
 
     def poses(self) -> Iterator[MultiviewPose]:
-        """The recorded keypoints (px) of all views, instant by instant."""
+        """The readable 2D poses (px) as written; others count in `damaged`."""
         yield from self._read(MultiviewPose, POSE)
 
     def skeletons(self) -> Iterator[Skeleton]:
-        """The recorded skeletons, instant by instant."""
+        """The readable skeletons as written; others count in `damaged`."""
         yield from self._read(Skeleton, SKELETON)
 
     def frames(self, camera: str | None = None) -> Iterator[Frame]:
-        """Frames of one camera or of all, in the order of writing, each once."""
+        """Frames of one camera, or all (None), as written; without those whose seq did not grow."""
         topic = None if camera is None else frame_topic(camera)
         seen: dict[tuple[str, str], int] = {}
         for file, message in self._messages(topic):
@@ -222,7 +222,7 @@ class SessionReader:
                 yield frame
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Other events: segment starts and ends, swaps, refusals, clock steps."""
+        """All readable events as maps, as written; others count in `damaged`."""
         for file, message in self._messages(EVENT):
             try:
                 yield unpack(message.message, trusted=True)
@@ -230,7 +230,7 @@ class SessionReader:
                 self._note(file, f"event {message.t_ns}", str(error))
 
     def verify(self) -> dict[str, bool]:
-        """Whether each sealed segment, by file name, still has the sha256 of its sealing."""
+        """For each sealed segment, by file name: is its sha256 unchanged; False if unreadable."""
         return {
             s.file: s.sha256 is not None and file_sha256(self.path / s.file) == s.sha256
             for s in self.manifest.segments

@@ -41,8 +41,9 @@ class BeingRecorded(Refusal):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock the session against other writers while the block runs. BeingRecorded if another process
-    holds the lock; the lock ends with the process in any case.
+    """Lock the session against other writers while the block runs, without waiting: BeingRecorded,
+    a Refusal, if it is locked already. The lock is a file in the folder, which stays; OSError if it
+    cannot be opened. When the process dies, the lock ends.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -58,13 +59,19 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def recover(folder: Path, storage: Storage | None = None) -> Manifest:
-    """The manifest of an interrupted session, sealed; Refusal while it is being recorded."""
+    """Seal the open files of an interrupted session, replace its manifest, and return it. `sealed`
+    in it stays False if an open file could not be sealed. BeingRecorded if a hub is recording,
+    another Refusal if the manifest cannot be read, OSError if the disk fails.
+    """
     with locked(folder):
         return recover_locked(folder, storage or Storage(), seal=True)
 
 
 def recover_all(sessions: Path) -> list[Path]:
-    """Recover all sessions in the folder that are not being recorded; returned oldest first."""
+    """Recover each session directly in the folder that is not sealed and not being recorded;
+    returns their folders, by name, so oldest first. One that fails is logged and left out; no
+    folder gives an empty list.
+    """
     recovered = []
     for manifest in sorted(sessions.glob(f"*/{MANIFEST}")):
         try:
@@ -79,7 +86,10 @@ def recover_all(sessions: Path) -> list[Path]:
 
 
 def recover_locked(folder: Path, storage: Storage, *, seal: bool) -> Manifest:
-    """As `recover`, with the lock held already; recording may continue."""
+    """As `recover`, while the caller holds the lock. With `seal` False the manifest stays unsealed,
+    so that recording can continue. The reserve and unfinished copies are removed, and sealed files
+    missing in the manifest are added to it. Refusal of an unreadable manifest, OSError.
+    """
     manifest = read_manifest(folder)
     storage.remove(folder / RESERVE)
     for stale in sorted(folder.glob("*.recovering")):
@@ -95,7 +105,10 @@ def recover_locked(folder: Path, storage: Storage, *, seal: bool) -> Manifest:
 
 
 def recover_parts(manifest: Manifest, folder: Path, storage: Storage) -> bool:
-    """Seal every open file and add it to the manifest; whether all could be sealed."""
+    """Replace every open file by a sealed copy and add it to the manifest, in memory only. An open
+    file beside its sealed one is removed. A file that fails is logged and stays open; False if
+    there was one.
+    """
     failed = 0
     limits = {s.file: s.bytes for s in manifest.segments if not s.sealed}
     for part in sorted(folder.glob("seg-*.mcap.part")):
@@ -117,7 +130,11 @@ def recover_parts(manifest: Manifest, folder: Path, storage: Storage) -> bool:
 def recover_part(
     storage: Storage, part: Path, last: Mapping[Source, int], limit: int | None = None
 ) -> tuple[SegmentRecord, Tally]:
-    """Replace an open file by a sealed one with its intact messages before `limit`."""
+    """Copy the intact messages of an open `.mcap.part`, up to byte `limit` (None: its end), to a
+    sealed `.mcap`, then remove it; returns the entry and statistics for the manifest. `last` is the
+    highest earlier seq of each source. OSError if the disk fails; then the open file is still
+    there, unchanged.
+    """
     final = part.with_suffix("")
     fresh = final.with_suffix(".mcap.recovering")
     storage.remove(fresh)
@@ -137,7 +154,10 @@ def recover_part(
 
 
 def add_segment(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
-    """Add a segment and its counts to the manifest, in memory."""
+    """Put a segment into the manifest, in place of one of the same file name, and add its cameras,
+    engines and detectors. Only in memory; nothing is written. The joint set is set only if there
+    was none.
+    """
     manifest.segments = [s for s in manifest.segments if s.file != record.file] + [record]
     manifest.segments.sort(key=lambda segment: segment.file)
     manifest.engines = sorted({*manifest.engines, *tally.engines} - {""})
@@ -153,7 +173,9 @@ def add_segment(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None
 
 
 def last_seqs(manifest: Manifest) -> dict[Source, int]:
-    """The highest recorded seq of every run (camera, boot id) in the session."""
+    """The highest recorded seq of every source (camera, boot id) in the manifest; empty without
+    frames.
+    """
     return {
         (camera, boot_id): last
         for camera, record in manifest.cameras.items()

@@ -70,8 +70,9 @@ class SegmentWriter:
         return {topic: self._counts.get(channel, 0) for topic, channel in self._channels.items()}
 
     def add_frame(self, camera: str, seq: int, t_ns: int, header: bytes, jpeg: Bytes) -> None:
-        """Write one frame as a chunk of its own, at once; `t_ns` is its exposure. OSError if the
-        disk fails.
+        """Write one frame as a chunk of its own to the file, at once; it is durable only after
+        `sync`. `header` is its fields in msgpack, `t_ns` its exposure; a time before 0 is written
+        as 0. OSError if the disk fails; then only `rewind` or `close` may follow.
         """
         new, channel = self._channel(mcap_records.frame_topic(camera))
         at_ns = max(t_ns, 0)
@@ -81,7 +82,9 @@ class SegmentWriter:
         self._write_chunk([head, jpeg], {channel: [(at_ns, len(new))]}, at_ns, at_ns)
 
     def add(self, topic: str, t_ns: int, message: Bytes) -> None:
-        """Add a small message, which is written with its chunk, at `flush` at the latest."""
+        """Add a small message in msgpack to the chunk in memory. The chunk is written when it is
+        above 64 KiB, else at `flush`; OSError if the disk fails then. A time before 0 counts as 0.
+        """
         new, channel = self._channel(topic)
         at_ns = max(t_ns, 0)
         self._small += new
@@ -94,17 +97,23 @@ class SegmentWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write the small messages that wait as one chunk. OSError if the disk fails."""
+        """Write the small messages in memory as one chunk, if there are any; durable only after
+        `sync`. OSError if the disk fails.
+        """
         if self._small:
             self._write_chunk([self._small], self._offsets, *self._small_ns)
             self._clear_small()
 
     def sync(self) -> None:
-        """Wait until all written bytes are durable; may be called on any thread."""
+        """Wait until all bytes written to the file are durable; small messages that were not
+        flushed are not among them. May be called on any thread. OSError if the disk fails.
+        """
         self._storage.sync(self._descriptor)
 
     def mark(self) -> Mark:
-        """The present size and state, for `rewind`."""
+        """The present size and state, for `rewind`; to include small messages in memory, call
+        `flush` before. Writes nothing.
+        """
         return Mark(
             offset=self.offset,
             index_bytes=len(self._chunk_index),
@@ -117,7 +126,9 @@ class SegmentWriter:
         )
 
     def rewind(self, mark: Mark) -> None:
-        """Truncate the file to the mark and restore the state; OSError if the disk fails."""
+        """Truncate the file to the size at the mark and restore the counts and hash of then. Small
+        messages in memory are dropped. OSError if the disk fails.
+        """
         self._storage.truncate(self._descriptor, mark.offset)
         self.offset = mark.offset
         del self._chunk_index[mark.index_bytes :]
@@ -128,8 +139,9 @@ class SegmentWriter:
         self._clear_small()
 
     def finish(self) -> None:
-        """Seal the segment: write the summary, and wait until the file is durable. OSError if the
-        disk fails.
+        """Seal the segment: write small messages, summary and footer, and wait until all is
+        durable. The name stays, and the file is open until `close`; no message may follow. OSError
+        if the disk fails.
         """
         self.flush()
         contents = mcap_records.Contents(
@@ -145,7 +157,7 @@ class SegmentWriter:
         self.sync()
 
     def close(self) -> None:
-        """Close the file, whether sealed or not."""
+        """Close the file, sealed or not; nothing is written or synced."""
         self._storage.close(self._descriptor)
 
     def _clear_small(self) -> None:

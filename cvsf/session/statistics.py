@@ -37,7 +37,9 @@ class Tally:
         return copy.deepcopy(self)
 
     def count(self, message: Recordable) -> None:
-        """Count one message of the segment."""
+        """Count one message of the segment: its time in all cases, and by kind the frame's seq and
+        gaps, the highest index of an instant, the engine, or detector and joint set.
+        """
         self.first_ns = message.t_ns if self.first_ns is None else min(self.first_ns, message.t_ns)
         self.last_ns = message.t_ns if self.last_ns is None else max(self.last_ns, message.t_ns)
         if isinstance(message, Frame):
@@ -70,7 +72,10 @@ class Tally:
         sync.stamp = frame.stamp
 
     def record(self, **given: Any) -> SegmentRecord:
-        """The segment's entry in the manifest; `given` are its other fields."""
+        """The segment's entry for the manifest from the counted messages; `given` sets its other
+        fields. Without messages the times are None and `last_instant` -1. The entry shares its
+        ranges with the tally.
+        """
         ranges: dict[str, list[FrameRange]] = {}
         for (camera, _), found in self.ranges.items():
             ranges.setdefault(camera, []).append(found)

@@ -71,27 +71,42 @@ class SessionWriter:
 
     @property
     def failed(self) -> OSError | None:
-        """The last error of the disk; None while writing succeeds."""
+        """The error of the disk since which messages are only held in memory; None while writing
+        succeeds.
+        """
         return self._failed
 
     def write(self, message: Recordable) -> None:
-        """Write a message; on OSError it is held in memory, to be written by `retry`."""
+        """Write a message to the current segment; at its limits of age or size that one is sealed
+        first, which waits for the disk. The message is held in memory until it is durable, in any
+        case. After an error of the disk all held messages are written to a new file; OSError if
+        that fails too, and at each later call until `retry` succeeds.
+        """
         self._hold((message, b""))
 
     def write_event(self, event: Mapping[str, Any]) -> None:
-        """Write an event, named by its key `event`; as `write`."""
+        """Write an event, a map with its name under `event`; `t_ns` is the time now if the map has
+        none. For a calibration `cameras.json` is replaced first. OSError and holding in memory as
+        with `write`.
+        """
         if event.get("event") == EVENT_NAME:
             self._folder.write_cameras(cameras_file(event))
         self._hold((None, pack({"t_ns": time.time_ns(), **event})))
 
     def retry(self) -> None:
-        """Write the held messages to a new file; OSError if the disk still fails."""
+        """After an error of the disk, write all held messages to a new file; without one, do
+        nothing. OSError if the disk still fails; the messages stay held.
+        """
         with self._files, self._state:
             if self._failed is not None:
                 self._start_over(self._failed)
 
     def sync(self) -> None:
-        """Make all written messages durable; writers wait only while small ones are flushed."""
+        """Wait until all messages written before the call are durable, then drop them from memory
+        and update `durable`. Does nothing after a disk error, or if no message is held. If the disk
+        fails, the held messages are written to a new file, durable at the next `sync`; OSError only
+        if that fails too.
+        """
         with self._files:
             with self._state:
                 if self._failed is not None or self._segment is None or not self._held:
@@ -112,7 +127,10 @@ class SessionWriter:
                 self._release(count, written)
 
     def seal(self, reason: str) -> None:
-        """Seal the current segment, for `reason`; the next message begins a new one."""
+        """Seal the current segment and wait until it is durable; `reason` goes into the manifest.
+        The next message begins a new segment; without an open one nothing happens. If the disk
+        fails, the held messages go to a new file, which is sealed; OSError if that fails too.
+        """
         with self._files, self._state:
             self.retry()
             try:
@@ -122,7 +140,10 @@ class SessionWriter:
                 self._seal(reason)
 
     def close(self) -> int:
-        """Seal the session; returns the number of messages that are not on the disk."""
+        """Seal the session and unlock its folder; returns the number of messages that are not on
+        the disk. An error of the disk is logged, not raised. A session without messages leaves no
+        folder.
+        """
         with self._files, self._state:
             try:
                 self.seal("closed")
@@ -254,7 +275,9 @@ class SessionWriter:
 
 
 def size_bytes(message: Recordable | None) -> int:
-    """Approximate memory of a message or an event until it is durable."""
+    """Assumed memory of a message until it is durable, in bytes: the JPEG of a frame, else 2048.
+    None stands for an event.
+    """
     return len(message.jpeg) if isinstance(message, Frame) else _SMALL_BYTES
 
 
