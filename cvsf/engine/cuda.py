@@ -18,7 +18,9 @@ _TO_HOST = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
 
 
 def gpu_name() -> str:
-    """Name and compute capability of the GPU in use; Refusal where there is none."""
+    """Name and compute capability of GPU 0, as "NVIDIA H100 sm_90". Refusal if there is no GPU or
+    CUDA cannot be used.
+    """
     try:
         count = _checked(cudart.cudaGetDeviceCount(), "count the GPUs")
         if not count:
@@ -44,20 +46,24 @@ class Stream:
         return int(self.handle)
 
     def wait(self) -> None:
-        """Wait until the stream has done all its work; Refusal if CUDA failed."""
+        """Block until the stream has done all its work; Refusal if some of it failed."""
         _checked(cudart.cudaStreamSynchronize(self.handle), "run the network")
 
     def begin_graph(self) -> None:
-        """Begin a CUDA graph: the next calls are recorded, not run. Refusal if CUDA failed."""
+        """Begin a CUDA graph: the next calls in this stream are recorded, not run, until
+        `end_graph` or `drop_graph`. Refusal if CUDA failed.
+        """
         mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         _checked(cudart.cudaStreamBeginCapture(self.handle, mode), "begin a CUDA graph")
 
     def end_graph(self) -> "Graph":
-        """End the recording; returns the CUDA graph, ready to launch. Refusal if CUDA failed."""
+        """End the recording that `begin_graph` began; returns the CUDA graph, ready to launch,
+        which the caller closes. Refusal if a recorded call failed.
+        """
         return Graph(_checked(cudart.cudaStreamEndCapture(self.handle), "end a CUDA graph"))
 
     def drop_graph(self) -> None:
-        """End the recording, also a failed one, without a graph."""
+        """End the recording, also a failed one, and free its graph; errors are ignored."""
         _, graph = cudart.cudaStreamEndCapture(self.handle)
         if graph is not None:
             cudart.cudaGraphDestroy(graph)
@@ -75,7 +81,9 @@ class Graph:
         self._ready = _checked(cudart.cudaGraphInstantiate(graph, 0), "prepare a CUDA graph")
 
     def launch(self, stream: Stream) -> None:
-        """Run the recorded calls in a stream, without waiting for them; Refusal if CUDA failed."""
+        """Start the recorded calls in a stream and return at once; `Stream.wait` waits for them.
+        Refusal if CUDA cannot start them.
+        """
         _checked(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
 
     def close(self) -> None:
@@ -98,15 +106,21 @@ class Tensor:
         self._bytes = size
 
     def send(self, stream: Stream) -> None:
-        """Copy `host` to the GPU, in the stream's order; Refusal if CUDA failed."""
+        """Start to copy `host` to the GPU, in the stream's order; it must not change until
+        `Stream.wait`. Refusal if CUDA failed.
+        """
         self._copy(self.device, self._pinned, _TO_DEVICE, stream)
 
     def fetch(self, stream: Stream) -> None:
-        """Copy from the GPU to `host`, in the stream's order; Refusal if CUDA failed."""
+        """Start to copy from the GPU to `host`, in the stream's order; `host` is valid after
+        `Stream.wait`. Refusal if CUDA failed.
+        """
         self._copy(self._pinned, self.device, _TO_HOST, stream)
 
     def close(self) -> None:
-        """Free the array on the GPU and its copy; `host` is empty afterwards."""
+        """Free the array on the GPU and its copy; `host` is an empty array afterwards. Call it
+        once, without work in progress.
+        """
         self.host = self.host[:0].copy()
         cudart.cudaFree(self.device)
         cudart.cudaFreeHost(self._pinned)

@@ -93,8 +93,9 @@ class Engine:
         return self._session.backend
 
     def lift(self, pose: MultiviewPose) -> Lifted:
-        """The engine's outputs for one instant; another joint set is converted to the engine's.
-        ValueError for more than `max_views` views.
+        """The engine's outputs for one instant, from keypoints in px; another joint set is
+        converted first. Joints of confidence 0 are allowed. ValueError for no view, more than
+        `max_views`, or an unknown joint set. Refusal after `close`.
         """
         pose = pose.in_joint_set(self.joint_set)
         batch = self.lift_many(pose.keypoints_px[None], pose.confidence[None], pose.image_px[None])
@@ -106,9 +107,9 @@ class Engine:
         confidence: Float[Array, "N V J"],
         image_px: Float[Array, "N V 2"],
     ) -> dict[str, Float[Array, "N ..."]]:
-        """The graph's outputs by name for N instants, in the engine's joint set. Inputs are
-        keypoints and picture sizes in px. ValueError for no view, or more views than the engine
-        allows.
+        """The graph's outputs by name (see `Lifted`) for N instants. Keypoints, in the engine's
+        joint set, and picture sizes (width, height) are in px. ValueError for no view, or more
+        views than the engine allows; Refusal after `close`.
         """
         views = confidence.shape[1]
         if not 1 <= views <= self.manifest.max_views:
@@ -121,15 +122,15 @@ class Engine:
         return dict(zip(self._outputs, self._session.run(tensors), strict=True))
 
     def warm(self, views: int) -> None:
-        """Run once with that many views, so that the first instant is not delayed. ValueError for a
-        number that the engine does not allow.
+        """Run once on zeros with that many views, and wait, so that the first instant is not
+        delayed. ValueError for a number that the engine does not allow; Refusal after `close`.
         """
         joints = len(self.joint_set)
         empty = np.zeros((1, views, joints), np.float32)
         self.lift_many(empty[..., None].repeat(2, -1), empty, np.ones((1, views, 2), np.float32))
 
     def close(self) -> None:
-        """Free the networks and their memory; later lifts raise Refusal."""
+        """Free the network and its memory; later lifts raise Refusal. May be called twice."""
         self._session.close()
 
 
@@ -140,9 +141,12 @@ def load_engine(
     kind: Kind = "onnxruntime",
     plans: Path | None = None,
 ) -> Engine:
-    """The engine in a folder, by default the one in the package; Refusal if it cannot be used.
+    """The engine in a folder, by default (None) the shipped one; its sha256 is verified, not its
+    golden vectors. Refusal if it or `kind` cannot be used; ValueError for TensorRT without `plans`,
+    the folder of plans.
 
-    `auto` uses TensorRT only if there is a plan already; `tensorrt` builds it first.
+    `auto` uses TensorRT only if its plan is built already, else ONNX Runtime; `tensorrt` builds it
+    first, which takes seconds to minutes. `threads` are those of ONNX Runtime on the CPU.
     """
     folder = folder or SHIPPED
     if choose(kind).backend == "tensorrt":
@@ -154,7 +158,10 @@ def load_engine(
 
 
 def choose(kind: Kind) -> Choice:
-    """The backend for this machine and the reason; Refusal if `kind` is not available."""
+    """The backend for this machine and the reason. `onnxruntime` is never refused; `auto` takes
+    TensorRT if module and GPU are there; `tensorrt` without them is a Refusal. Whether a plan is
+    built does not matter.
+    """
     provider = "its CUDA provider" if has_cuda() else "the CPU"
     if kind == "onnxruntime":
         return Choice("onnxruntime", f"ONNX Runtime was requested, on {provider}")
@@ -169,10 +176,12 @@ def choose(kind: Kind) -> Choice:
 def open_tensorrt(
     folder: Path, plans: Path, progress: Progress | None = None, precision: Precision | None = None
 ) -> Engine:
-    """The engine on TensorRT; without a plan it is built first, which takes seconds to minutes, so
-    call this in another thread. Refusal with TensorRT's message if it fails.
+    """The engine on TensorRT; without an intact plan it is built in a child process first. This
+    blocks for seconds to minutes, so call it in another thread. Refusal if engine, TensorRT or
+    build fails.
 
-    `precision` is by default half precision if the engine has such a graph.
+    `plans` is the folder of the cache. `precision` is by default half precision if the engine has
+    such a graph. `progress` is called on the calling thread, and only during a build.
     """
     from cvsf.engine.tensorrt_backend import TensorrtSession
 
@@ -185,7 +194,10 @@ def open_tensorrt(
 
 
 def plan_is_ready(folder: Path, plans: Path) -> bool:
-    """Whether `open_tensorrt` would find a plan, on this machine and with these versions."""
+    """Whether the plan that `open_tensorrt` would take is in the folder `plans`, with the sha256 of
+    its building. For this GPU, these versions and the engine's last precision. Builds nothing;
+    Refusal if the engine or TensorRT cannot be used.
+    """
     manifest = read_manifest(folder)
     precision = manifest.precisions[-1]
     onnx = verified_file(folder, manifest, precision)
@@ -193,8 +205,9 @@ def plan_is_ready(folder: Path, plans: Path) -> bool:
 
 
 def check_golden(engine: Engine, folder: Path) -> float:
-    """The largest relative difference of any output to the golden one; Refusal above the limit of
-    the engine's precision.
+    """Run the engine on its golden inputs; the largest relative difference of any output to the
+    golden one (norm of the difference over norm). Refusal if it is above the limit of the engine's
+    precision or not a number, or if there are no complete golden vectors.
     """
     golden = read_golden(folder, engine.manifest)
     if golden is None:

@@ -94,12 +94,16 @@ class Manifest(BaseModel):
         return ("fp32",) if self.sha256_fp16 is None else ("fp32", "fp16")
 
     def write(self, folder: Path) -> None:
-        """Write the manifest as JSON into the engine's folder."""
+        """Write `manifest.json` into the engine's folder, over an older one; the folder must exist.
+        OSError if the disk fails.
+        """
         (folder / MANIFEST).write_text(self.model_dump_json(indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The checked manifest of an engine folder; Refusal if it is damaged."""
+    """The manifest of an engine folder; its values are checked, the engine's other files are not
+    read. Refusal if it is missing, malformed, or names an unknown joint set.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise Refusal(f"{folder} has no {MANIFEST}; expected a folder written by `cvsf compile`")
@@ -121,8 +125,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32") -> Path:
-    """The path of the engine's ONNX file in that precision. Refusal if there is none, or if its
-    sha256 is not that of the manifest.
+    """The path of the engine's ONNX file in that precision. The whole file is read: Refusal if it
+    is missing, if its sha256 is not that of the manifest, or if the engine has none in that
+    precision.
     """
     wanted = manifest.sha256 if precision == "fp32" else manifest.sha256_fp16
     if wanted is None:
@@ -131,8 +136,9 @@ def verified_file(folder: Path, manifest: Manifest, precision: Precision = "fp32
 
 
 def read_golden(folder: Path, manifest: Manifest) -> dict[str, Array] | None:
-    """Golden inputs and outputs by tensor name; None if the engine has none. Refusal if the file
-    cannot be read or its sha256 is wrong.
+    """Golden inputs and outputs by tensor name, as float32; None if the manifest names no file.
+    Refusal if the file cannot be read, or if its sha256 is not that of the manifest; where this has
+    none, it is not checked.
     """
     if manifest.golden is None:
         return None

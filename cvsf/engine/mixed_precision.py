@@ -20,7 +20,10 @@ _LEAST_WEIGHTS = 400
 
 
 def in_mixed_precision(path: Path) -> bytes:
-    """The network with its wide layers in half precision; Refusal if it has none."""
+    """The ONNX network of a file, as bytes, with its wide layers in float16; its inputs and outputs
+    keep their types. The file stays unchanged, and the result is not compared with it. Refusal if
+    it has no wide layer.
+    """
     model = onnx.load(str(path))
     graph = _Converter(model.graph)
     for node in list(model.graph.node):

@@ -59,16 +59,21 @@ class OnnxSession:
 
     @property
     def inputs(self) -> list[Any]:
-        """The graph's own inputs, with name, type and shape."""
+        """The graph's inputs in its order, each with name, type and shape. Not after `close`."""
         return list(self._session.get_inputs())
 
     @property
     def outputs(self) -> list[Any]:
-        """All outputs of the graph, each with name, type and shape."""
+        """All outputs of the graph, not only the wanted ones, each with name, type and shape. Not
+        after `close`.
+        """
         return list(self._session.get_outputs())
 
     def run(self, fed: Mapping[str, Tensor]) -> list[Tensor]:
-        """The outputs, in the order of `outputs`, for the inputs by name. Refusal after `close`."""
+        """The outputs, in the order given to the constructor (all, if it got none), for the inputs
+        by name. Blocks until they are on the host. Refusal after `close`; an input that does not
+        fit raises an error of ONNX Runtime.
+        """
         if self._session is None:
             raise Refusal("the engine was closed; load it again")
         return [np.asarray(array) for array in self._session.run(self._outputs, dict(fed))]
@@ -79,7 +84,9 @@ class OnnxSession:
 
 
 def has_cuda() -> bool:
-    """Whether this ONNX Runtime was built with its CUDA provider."""
+    """Whether this ONNX Runtime was built with its CUDA provider; it may not start, as without a
+    GPU.
+    """
     return _CUDA in onnxruntime.get_available_providers()
 
 

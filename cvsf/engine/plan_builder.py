@@ -22,8 +22,10 @@ _PICTURES = 4  # with which a network in mixed precision is checked; a guess, no
 
 
 def build(options: dict[str, Any]) -> None:
-    """Build the TensorRT plan that the options describe, and write it to their `plan`. Refusal if
-    TensorRT cannot read the network or cannot build the plan.
+    """Build the TensorRT plan of the network `onnx` and write it to the path `plan`; blocks for
+    seconds to minutes. Progress goes to standard output as JSON lines, the timing cache to
+    `timing`. With `halve` the network is put in mixed precision first. Refusal if conversion,
+    parsing or building fails.
     """
     onnx = Path(options["onnx"])
     if options["halve"] is not None:
@@ -155,7 +157,10 @@ def _report(**fields: object) -> None:
 
 
 def main() -> None:
-    """Build the plan of the only argument; exit 2 with a refusal if that fails."""
+    """Build the plan that the only argument, a JSON map, describes, with low priority. A Refusal is
+    written to standard output as JSON, with exit 2. If the caller no longer reads, it ends without
+    error.
+    """
     os.nice(10)  # the hub has precedence
     with contextlib.suppress(BrokenPipeError):  # the caller no longer waits for the plan
         try:

@@ -54,9 +54,12 @@ class Plans:
         *,
         half_range: Range | None = None,
     ) -> Path:
-        """The plan of a network, built if there is no intact one; Refusal with TensorRT's message.
+        """The path of a network's plan. Without an intact one for exactly these inputs, GPU and
+        versions, it is built in a child process, which blocks for seconds to minutes; a damaged one
+        is removed. Refusal if TensorRT is missing or the build fails.
 
-        `half_range`, the range of its inputs, puts a float32 network in mixed precision first.
+        `half_range`, (least, largest) of its inputs, puts a float32 network in mixed precision
+        first. `progress` is called on this thread; an exception of it ends the build.
         """
         facts = plan_facts(onnx, precision, profile, half_range=half_range)
         folder = self._folder_of(facts)
@@ -73,7 +76,10 @@ class Plans:
     def is_ready(
         self, onnx: Path, precision: Precision, profile: Profile, *, half_range: Range | None = None
     ) -> bool:
-        """Whether the plan of these inputs is in the cache, and intact."""
+        """Whether the plan of these inputs, for this GPU and these versions, is in the cache and
+        has its sha256. Builds nothing. Refusal if TensorRT is not installed, OSError if the network
+        cannot be read.
+        """
         folder = self._folder_of(plan_facts(onnx, precision, profile, half_range=half_range))
         try:
             return folder.is_dir() and verified_plan(folder).is_file()
@@ -126,7 +132,9 @@ class Plans:
 def plan_facts(
     onnx: Path, precision: Precision, profile: Profile, *, half_range: Range | None = None
 ) -> dict[str, Any]:
-    """Everything that a plan depends on, as a map: the key of the cache."""
+    """Everything that a plan depends on, as a map; its hash names the folder of the plan. Refusal
+    if TensorRT is not installed, OSError if the network cannot be read.
+    """
     return {
         "onnx_sha256": sha256_of(onnx),
         "backend": version(),
@@ -154,8 +162,9 @@ def _timing_key(facts: dict[str, Any]) -> str:
 
 
 def verified_plan(folder: Path) -> Path:
-    """The path of the plan in a folder. Its sha256 is verified, because to load a plan runs code in
-    it. Refusal if there is no plan, or if it was changed.
+    """The path of the plan in a folder. Its sha256 is compared with that written at its building,
+    because to load a plan runs code in it. Refusal if one of the two files cannot be read, or if
+    the plan was changed. GPU and versions are not checked.
     """
     path = folder / PLAN
     try:

@@ -18,7 +18,9 @@ Given = TypeVar("Given")
 
 
 def tensorrt_module() -> tuple[Any, str]:
-    """The module and its name; Refusal with the reason if there is none."""
+    """The first of the modules `tensorrt` and `tensorrt_rtx` that can be imported, and its name.
+    Refusal with the reason of each if none can; a GPU is not looked for.
+    """
     errors = []
     for name in MODULES:
         try:
@@ -39,7 +41,8 @@ def version() -> str:
 
 @cache
 def unavailable() -> str | None:
-    """Why TensorRT cannot run on this machine; None if it can.
+    """Why TensorRT cannot run on this machine: no module, no cuda-bindings or no GPU; None if it
+    can. The answer is kept for the life of the process.
 
     The GPU is looked for first, because TensorRT only logs that there is none.
     """
@@ -58,7 +61,9 @@ def unavailable() -> str | None:
 
 
 def error_logger(trt: Any) -> Any:
-    """A logger for TensorRT that keeps its errors in `messages`."""
+    """A new logger for TensorRT that keeps errors, and worse, as texts in `messages`, and drops the
+    rest. It must live as long as the objects made with it.
+    """
 
     class ErrorLogger(trt.ILogger):  # type: ignore[misc]  # the module is known only at run time
         def __init__(self) -> None:
@@ -73,7 +78,9 @@ def error_logger(trt: Any) -> Any:
 
 
 def constructed(make: Callable[[], Given], what: str, log: Any) -> Given:
-    """The object of a TensorRT constructor, whose bindings raise where it fails."""
+    """What `make` returns, a TensorRT object. None, False, TypeError and RuntimeError become a
+    Refusal with the messages of the logger `log`; `what` says in it what failed.
+    """
     try:
         return require_result(make(), what, log)
     except (TypeError, RuntimeError):
@@ -81,7 +88,9 @@ def constructed(make: Callable[[], Given], what: str, log: Any) -> Given:
 
 
 def require_result(result: Given | None, what: str, log: Any) -> Given:
-    """A result of TensorRT; a Refusal with the messages of its logger if it is None or False."""
+    """The result of a TensorRT call, unchanged; 0 and empty values pass. None or False is a
+    Refusal, "TensorRT failed to `what`", with the messages of the logger `log`.
+    """
     if result is None or result is False:
         reason = " / ".join(log.messages) or "no message was logged"
         raise Refusal(f"TensorRT failed to {what}: {reason}")

@@ -54,8 +54,10 @@ class TensorrtSession:
         self._slots: dict[tuple[tuple[str, tuple[int, ...]], ...], _Slot] = {}
 
     def run(self, fed: Mapping[str, Array]) -> list[Array]:
-        """The outputs, in the order of `outputs`, for the inputs by name; axis 0 is the batch.
-        Refusal after `close`.
+        """The outputs, in the order of `outputs`, for the inputs by name; axis 0 is the batch. A
+        batch above the largest bucket runs in parts. Blocks; any thread may call it, one at a time
+        runs. Refusal after `close` or if TensorRT or CUDA fails. A new shape takes longer: it is
+        captured first.
         """
         count = len(next(iter(fed.values())))
         most = self._buckets[-1]
@@ -71,7 +73,9 @@ class TensorrtSession:
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def close(self) -> None:
-        """Free contexts, the plan and the runtime, in this order: another one leaks memory."""
+        """Free contexts, the plan and the runtime, in this order: another one leaks memory. Waits
+        for a run in progress; a second call does nothing, later runs raise Refusal.
+        """
         with self._lock:
             if self._plan is None:
                 return
