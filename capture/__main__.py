@@ -7,7 +7,10 @@ from cvsf.system.shutdown import leave_on_signal
 
 
 def main() -> None:
-    """Run the command: a Refusal is one sentence on standard error and exit 2."""
+    """Run `cvsf-capture` with the arguments of the command line; it ends with SystemExit. A Refusal
+    is one sentence on standard error and exit 2. Ctrl-C and SIGTERM end the process at once, with
+    exit 0, until the command sets handlers of its own.
+    """
     leave_on_signal()
     import typer
 

@@ -140,7 +140,10 @@ def _one_picture(spec: SourceSpec) -> Exposure:
 
 
 def contact_sheet(jpegs: list[bytes]) -> UInt8[npt.NDArray[np.uint8], "height width 3"]:
-    """The pictures side by side, each whole in its tile."""
+    """One BGR picture of all JPEGs, row by row in tiles of 480 x 360 px, about as many columns as
+    rows. Each picture is whole, scaled to its tile, at its upper left; the rest is black.
+    ValueError for data that are no JPEG; there must be at least one (ZeroDivisionError).
+    """
     import cv2
 
     columns = math.ceil(math.sqrt(len(jpegs)))

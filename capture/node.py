@@ -60,15 +60,18 @@ class Node:
         self.clock: HubClock | None = None
 
     def begin(self, line: str) -> None:
-        """Receive the order to film, one line: the time CLOCK_MONOTONIC (ns) at which files begin
-        that play in real time. ValueError if it is no number.
+        """Receive the order to film, one line, from any thread; `open` then stops waiting. The line
+        is the time CLOCK_MONOTONIC (ns) at which files begin that play in real time. ValueError if
+        it is no number.
         """
         self.start_ns = int(line)
         self.may_start.set()
 
     def open(self) -> Source:
-        """Open the source, then wait for the order to film, or for `stop`; returns the open source.
-        Refusal, or another error of the source, if it cannot be opened.
+        """Open the source, print one JSON line that it is open, then block until the order to film,
+        or `stop`; returns the open source. In real time it is opened again, to begin at the ordered
+        time. From then on SIGINT and SIGTERM set `stop`, so it needs the main thread. Refusal, or
+        another error of the source, if it cannot be opened.
         """
         source = open_source(self.uri, self.source_config)
         stop_on_signal(self.stop)
@@ -82,8 +85,11 @@ class Node:
         return source
 
     def run(self, source: Source, config: CaptureConfig) -> dict[str, object]:
-        """Send the source's frames until it ends or `stop` is set; returns the final count of
-        exposures. Refusal if the hub refuses this camera.
+        """Send the source's frames until it ends, `stop` is set, or the hub asks to stop or
+        refuses; then close it and wait for the hub, 60 s at most after the source's end, else
+        `drain_s`. Before, it waits without limit for the hub's first answer; a lost camera is
+        opened again, without limit. Returns the sender's account with `camera` and `ended`: whether
+        the source came to its end. Refusal if the hub refuses this camera.
         """
         self.lossless = source.pace == "lossless"
         identity: dict[str, object] = {

@@ -43,9 +43,11 @@ _FORMS = (
 def find_sources(
     source: str | None, cams: int, names: Sequence[str] = (), *, data: Path | None = None
 ) -> list[SourceSpec]:
-    """The `cams` cameras that `source` names; a Refusal if there are fewer.
-
-    None is every V4L2 camera plugged in. `data` is where `cvsf cameras --name` keeps its names.
+    """The first `cams` cameras that `source` names (None: the V4L2 cameras plugged in); further
+    ones are only logged. Names are `names` if given, else the cameras' own where all are valid and
+    differ, else cam0, cam1, ... `data` is the data folder with the names of `cvsf cameras --name`.
+    Refusal if there are fewer cameras, one is unknown, does not answer or is named twice, files and
+    live cameras are mixed, or `names` are invalid, repeated or not `cams` many.
     """
     if cams < 1:
         raise Refusal(f"{cams} cameras were asked for: ask for one or more with --cams.")
@@ -69,7 +71,10 @@ def find_sources(
 
 
 def open_source(uri: str, config: SourceConfig) -> Source:
-    """The source at `uri`: a Refusal when it cannot be opened, SourceLost when it dies later."""
+    """Open and return the source at `uri`, an address as `find_sources` gives it; the caller closes
+    it. Refusal if its scheme is unknown or it cannot be opened. A source that dies later raises
+    SourceLost from `read`.
+    """
     scheme = uri.partition(":")[0]
     if scheme not in _OPENERS:
         raise Refusal(

@@ -60,7 +60,10 @@ class Child:
     relay: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start it in a session of its own, so that Ctrl-C reaches only the supervisor."""
+        """Start the process, also again after it has ended, and send it the last order to film; it
+        is not waited for. It is in a POSIX session of its own, so that Ctrl-C reaches only the
+        supervisor. OSError if it cannot be started.
+        """
         self.opened |= OPEN in self.reached
         self.reached.discard(OPEN)
         if self.process and self.process.stdin:
@@ -84,7 +87,10 @@ class Child:
         self.let_film(self.order)
 
     def let_film(self, order: bytes) -> None:
-        """Send the order to film, one line, now and after each restart."""
+        """Send the order to film, one line with its newline, on the standard input of the process,
+        and keep it, so that `start` sends it again. `start` must have been called. If the process
+        has ended, nothing is raised.
+        """
         self.order = order
         assert self.process is not None
         assert self.process.stdin is not None
@@ -108,9 +114,10 @@ class Child:
                 self.account = report
 
     def check(self) -> None:
-        """Look whether the process has ended, and restart it after a crash, each time after a
-        longer pause. ChildRefusal if its first run was a refusal; ChildFailed if it has often
-        crashed before it opened.
+        """Look once whether the process has ended; called again and again, it restarts a crashed
+        process after a pause, which doubles up to 5 s. Exit 0 is no crash and sets `ended`.
+        ChildRefusal if the first start ended with exit 2; ChildFailed if the third start, or a
+        later one, crashed and the process has never been open; OSError if a restart fails.
         """
         assert self.process is not None
         if self.restart_at_s is not None:
@@ -135,7 +142,10 @@ class Child:
         self.restart_at_s = time.monotonic() + self.pause_s
 
     def reopen(self) -> bool:
-        """Whether it is open, restarted if it died just now: sealing needs it."""
+        """Whether the process has reported that it is open; waits 15 s for that at most. A process
+        that has crashed is started once more, as sealing needs it; one that ended with exit 0 is
+        not. OSError if it cannot be started.
+        """
         assert self.process is not None
         if self.process.poll() not in (None, 0):
             self.start()
@@ -145,14 +155,19 @@ class Child:
         return OPEN in self.reached
 
     def ask_to_end(self) -> None:
-        """Ask the process to end, with a signal; it is not waited for."""
+        """Send the process SIGTERM; it is not waited for. One that was never started, or has ended
+        already, is only marked as `ended`.
+        """
         if self.process is None or self.process.poll() is not None:
             self.ended = True  # one that died just now is not restarted any more
         else:
             self.process.terminate()
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it ended well; it is killed if it did not end in time."""
+        """Wait until the process ends; whether it ended well: with exit 0 or by SIGTERM. After
+        `timeout_s` it is killed, and True then only means that it was not open yet. True at once if
+        it was never started or is marked as `ended`.
+        """
         if self.process is None or self.ended:
             return True
         try:
@@ -214,7 +229,10 @@ class TableLog(logging.Handler):
 
 
 def share_terminal(hub: Child, nodes: Sequence[Child]) -> None:
-    """Let the hub own the terminal: log lines of nodes and of this process go to it."""
+    """Send the log of this process to the hub, which prints it above its table, and log the
+    standard error of the nodes here. The log's first handler stays in use for lines that the hub
+    does not take. Call it before the nodes are started.
+    """
     root = logging.getLogger()
     root.handlers = [TableLog(hub, root.handlers[0])]
     for child in nodes:
@@ -222,7 +240,12 @@ def share_terminal(hub: Child, nodes: Sequence[Child]) -> None:
 
 
 def supervise(hub: Child | None, nodes: Sequence[Child], duration_s: float | None) -> int:
-    """Run until the sources end, every camera has filmed so long or a signal comes: exit code."""
+    """Start hub and nodes, restart them after a crash, and end them: the nodes first, then the hub.
+    It blocks until all nodes have ended, the hub ends, SIGINT or SIGTERM comes, or `duration_s` has
+    passed since all nodes filmed (None: no limit). Returns 0 if all ended well and the hub could
+    seal, 2 after a refusal of a child at its first start, else 1. Main thread only, as it sets
+    signal handlers; OSError if a process cannot be started.
+    """
     stop = threading.Event()
     stop_on_signal(stop)
     children = [*([hub] if hub else []), *nodes]

@@ -52,7 +52,9 @@ class Estimate:
     sync_epoch: int
 
     def offset_at(self, node_ns: int) -> int:
-        """Hub clock minus node clock at that moment of the node's clock."""
+        """Hub clock minus node clock, in ns, when the node's clock shows `node_ns`, which may be
+        before or after the waves of this estimate.
+        """
         return self.offset_ns + round(self.skew * (node_ns - self.at_ns))
 
 
@@ -66,8 +68,10 @@ class OffsetLine:
         self.estimate: Estimate | None = None
 
     def add(self, wave: Wave) -> None:
-        """Add a wave of round trips and fit the line of clock offsets again, into `estimate`. After
-        a step of a clock, which counts as a new sync epoch, earlier waves are left out.
+        """Add a wave, later than all before, and fit the line of clock offsets again, into
+        `estimate`; waves older than 60 s are forgotten. An outlier (off the line by more than 5 ms
+        and than its round trip) leaves `estimate` as it is. The third outlier in a row is a step of
+        a clock: `sync_epoch` grows, and the line is fitted to these three only.
         """
         if self.estimate is not None and self._is_outlier(wave):
             self._outliers.append(wave)
@@ -122,11 +126,11 @@ class HubClock:
         return self._line.estimate
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait `timeout_s` at most for the hub's first answer; whether it has come."""
+        """Block until the hub's first answer, `timeout_s` at most; whether it has come."""
         return self._first.wait(timeout_s)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread and wait for it, half a second or so; `estimate` keeps its last value."""
         self._stop.set()
         self._thread.join()
 

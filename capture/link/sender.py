@@ -70,8 +70,9 @@ class Sender:
         self._thread.start()
 
     def wait_for_room(self, timeout_s: float) -> bool:
-        """Whether a lossless source may send on, after waiting `timeout_s` at most; always for a
-        live one.
+        """Whether a lossless source may send on: fewer than 32 frames are in the ring. If not, it
+        waits for the next message of the hub, `timeout_s` at most, before it answers. Always True,
+        at once, for a live source.
         """
         with self._room:
             if self._lossless and len(self._ring) >= _LOSSLESS_WAITING:
@@ -79,8 +80,9 @@ class Sender:
             return not self._lossless or len(self._ring) < _LOSSLESS_WAITING
 
     def put(self, frame: Frame) -> None:
-        """Put a frame in the ring; it never blocks. If the ring is full, the oldest frames are
-        dropped.
+        """Put a frame in the ring and wake the sending thread; it never waits for the network.
+        While the JPEGs in the ring exceed `ring_mb` MiB, the oldest frames are dropped and counted
+        as "ring full"; the newest always stays.
         """
         with self._lock:
             self.exposed += 1
@@ -92,15 +94,17 @@ class Sender:
         self._wake_up()
 
     def count_dropped(self, reason: str, frames: int) -> None:
-        """Count exposures that never became a frame, with the reason."""
+        """Count `frames` exposures that never became a frame, as exposed and, under `reason`, as
+        dropped.
+        """
         with self._lock:
             self.exposed += frames
             self.dropped[reason] += frames
 
     def account(self) -> dict[str, Any]:
-        """Where every exposure is: exposed = acknowledged + dropped + in_ring, at any moment.
-
-        `fates` are the acknowledged ones as the hub counts them, for the next hub to continue.
+        """A map of where every exposure is: exposed = acknowledged + in_ring + the sum of `dropped`
+        {reason: n}, at any moment. Acknowledged frames are durable at the hub. `fates` {fate: n}
+        are these as the hub counted them in its last ack, for the next hub to continue.
         """
         with self._lock:
             return {
@@ -112,8 +116,9 @@ class Sender:
             }
 
     def close(self, *, ended: bool, drain_s: float) -> None:
-        """Wait until everything in the ring is durable or the hub refuses, `drain_s` at most; then
-        send a bye and end the thread. `ended`: the source has no further frame.
+        """Block until everything in the ring is durable or the hub refuses, `drain_s` (s) at most;
+        then send a bye, and end thread and sockets. Frames that are left are not sent again and
+        stay counted in `in_ring`. `ended`: the source has no further frame.
         """
         self.state["state"] = "stopping"
         self._report_at_s = 0.0

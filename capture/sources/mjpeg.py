@@ -41,7 +41,10 @@ STANDARD_TABLES = (
 
 
 def whole_jpeg(data: bytes) -> bytes | None:
-    """The picture without padding and with Huffman tables; None when it is cut short or no JPEG."""
+    """The JPEG without padding behind its last end marker; where it has no Huffman table, the
+    standard ones are put in. None if the data do not begin as a JPEG, or have no end marker or no
+    scan. The coded picture itself is not checked or changed.
+    """
     end = data.rfind(_END)
     if not data.startswith(b"\xff\xd8") or end < 0:
         return None

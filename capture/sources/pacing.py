@@ -7,7 +7,9 @@ import time
 
 
 def reached(moment_ns: int, timeout_s: float) -> bool:
-    """Whether the moment (CLOCK_MONOTONIC) came within the time; waits no longer than either."""
+    """Sleep until the moment (CLOCK_MONOTONIC, ns), `timeout_s` at most; whether the moment has
+    come. For a moment in the past it is True at once.
+    """
     wait_s = (moment_ns - time.monotonic_ns()) / 1e9
     time.sleep(max(0.0, min(wait_s, timeout_s)))
     return wait_s <= timeout_s

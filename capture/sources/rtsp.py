@@ -37,7 +37,9 @@ _OPTIONS = {
 
 
 def find(url: str) -> list[Found]:
-    """The camera at the address, once something listens there; a Refusal when nothing does."""
+    """The camera at an rtsp:// address, without a name, if a TCP connection to it succeeds within 2
+    s; the stream is not opened. Refusal if none does, the address is invalid, or PyAV is missing.
+    """
     _require_av()
     try:
         parts = urlsplit(url)
@@ -57,7 +59,9 @@ def find(url: str) -> list[Found]:
 
 
 def open_stream(uri: str, config: SourceConfig) -> "RtspCamera":
-    """The stream at an rtsp:// address. Refusal if PyAV is missing or it cannot be opened."""
+    """Open the stream at an rtsp:// address; blocks until its first picture, 4.5 s at most. A
+    thread then decodes until it is closed. Refusal if PyAV is missing or no picture came.
+    """
     _require_av()
     return RtspCamera(uri, config)
 
@@ -108,8 +112,9 @@ class RtspCamera:
         self._last_picture_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The newest picture; None when none came within `timeout_s`. SourceLost when the stream
-        broke, or when nothing came for 5 s.
+        """The newest picture that was not read before, as JPEG; those it replaced are counted in
+        `missed`. Blocks `timeout_s` at most, then None. SourceLost when the stream broke and no
+        picture is left, or when nothing came for 5 s.
         """
         newest = self._newest
         with newest.changed:
@@ -128,7 +133,9 @@ class RtspCamera:
         return self._exposure(picture, moment, missed)
 
     def close(self) -> None:
-        """Stop the thread; it ends with its next packet or its timeout."""
+        """Ask the thread to end, and wait 1 s for it at most; it ends with its next packet or its
+        timeout.
+        """
         self._stop.set()
         self._thread.join(timeout=1.0)
 
@@ -193,7 +200,12 @@ class SenderClock:
         self._is_plausible = True
 
     def moment(self, realtime_us: int | None, media_s: float | None) -> tuple[int, int, str]:
-        """Moment on CLOCK_MONOTONIC, half width of its error, how it was obtained."""
+        """Moment of a picture on CLOCK_MONOTONIC (ns), half width of its error (ns), and its stamp.
+        `realtime_us` is the sender's Unix time at media time 0, `media_s` the picture's media time.
+        With both, "rtcp", while the lag is -0.02 to 5 s and within 0.5 s of the first one; at the
+        first lag beyond that, "arrival" from then on. "arrival" is the time of this call, with an
+        error of 250 ms.
+        """
         now_ns = time.monotonic_ns()
         if realtime_us and media_s is not None and self._is_plausible:
             lag_s = time.time() - realtime_us / 1e6 - media_s

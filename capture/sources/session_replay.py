@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def find(path: Path) -> list[Found]:
-    """The cameras of the session in the folder. Refusal if it is none, or holds no picture."""
+    """The cameras of a recorded session, by name; `path` is its folder or its session.json. Refusal
+    if there is no session.json, it cannot be read or is not sealed, or no frames were recorded.
+    """
     folder = (path.parent if path.name == "session.json" else path).resolve()
     if not (folder / "session.json").is_file():
         raise Refusal(
@@ -34,7 +36,10 @@ def find(path: Path) -> list[Found]:
 
 
 def open_recorded(uri: str, config: SourceConfig) -> "RecordedCamera":
-    """The recorded camera at `session:/folder?camera=name`. Refusal if it cannot be read."""
+    """Open the camera at `session:/folder?camera=name`: lossless, or live with `config.realtime`.
+    Refusal if the session cannot be read or is not sealed, or no instant has a frame of this
+    camera.
+    """
     folder, _, camera = uri.removeprefix("session:").rpartition("?camera=")
     return RecordedCamera(Path(folder), camera, config)
 
@@ -73,8 +78,10 @@ class RecordedCamera:
             self._shift_ns = (config.start_ns or time.monotonic_ns()) - times_ns[0]
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The next frame; None if it is not due within `timeout_s`. In real time, late frames are
-        left out and counted. SourceEnded after the last frame.
+        """The next frame that is part of an instant, as it was recorded; `raw_ns` is its recorded
+        hub time. At once when lossless. In real time it waits for the frame's moment, `timeout_s`
+        at most, then None; frames more than a period late are left out and counted in `missed`.
+        SourceEnded after the last frame.
         """
         if self._shift_ns is not None and not self._await_due(self._shift_ns, timeout_s):
             return None
@@ -94,7 +101,7 @@ class RecordedCamera:
         )
 
     def close(self) -> None:
-        """Close the session's files."""
+        """Let go of the session's files; a later `read` raises SourceEnded."""
         self._ahead, self._frames = None, iter(())
 
     def _of_instants(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, int]]:

@@ -59,7 +59,8 @@ class Source(Protocol):
         ...
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The next exposure; None when none came within `timeout_s`.
+        """The next exposure, of a live source the newest one; blocks `timeout_s` at most, then
+        None.
 
         SourceEnded after the last one of a file or session, SourceLost when the camera is gone.
         """
@@ -94,8 +95,8 @@ class Found:
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
-    """(width, height) in px from WIDTHxHEIGHT; None for None. Refusal for other text, or under 16
-    px.
+    """(width, height) in px from a text such as 1280x720; None for None. Refusal for other text, or
+    a side under 16 px.
     """
     if text is None:
         return None

@@ -34,8 +34,9 @@ _HARDWARE_CLOCK = Path("/sys/module/uvcvideo/parameters/hwtimestamps")
 
 
 def open_device(uri: str, config: SourceConfig) -> "V4l2Camera":
-    """The camera at `v4l2:/dev/...`, which streams already. Refusal if it cannot be opened or
-    started.
+    """Open the camera at `v4l2:/dev/...` and start its stream, at 1280x720 and 30 Hz where `config`
+    does not say; the camera may choose another size or rate. Refusal if it cannot be opened or
+    started, is no camera, or sends neither MJPG nor YUYV.
     """
     path = Path(uri.removeprefix("v4l2:"))
     try:
@@ -71,8 +72,9 @@ class V4l2Camera:
         self._last_picture_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The newest picture; None when none came within `timeout_s`. SourceLost when the device
-        fails, or gives no whole picture for 5 s.
+        """The newest whole picture as JPEG; older and broken ones are left out and counted in
+        `missed`. Blocks `timeout_s` at most, then None. SourceLost when the device fails, or gives
+        no whole picture for 5 s.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -91,7 +93,9 @@ class V4l2Camera:
                 return None
 
     def close(self) -> None:
-        """Stop streaming and close the device."""
+        """Stop the stream, unmap the buffers and close the device, once only (else ValueError). A
+        device that does not stop is only logged.
+        """
         try:
             self._device.ioctl(api.STREAMOFF, ctypes.c_int32(api.VIDEO_CAPTURE))
         except OSError as error:

@@ -170,7 +170,9 @@ class Device(Protocol):
     """What capture needs of an open device, so that a camera can be simulated at this boundary."""
 
     def ioctl(self, request: int, argument: Argument) -> None:
-        """Send one request; the answer is written into the argument. OSError if it fails."""
+        """Send one request to the driver; the answer is written into `argument`. OSError if it
+        fails.
+        """
         ...
 
     def map(self, length: int, offset: int) -> Mapped:
@@ -178,7 +180,9 @@ class Device(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether a picture or an error is ready, after `timeout_s` at most."""
+        """Block until a picture or an error can be fetched, `timeout_s` at most; whether there is
+        one. It fetches nothing.
+        """
         ...
 
     def close(self) -> None:
@@ -195,15 +199,21 @@ class KernelDevice:
         self._poll.register(self._fd, select.POLLIN)
 
     def ioctl(self, request: int, argument: Argument) -> None:
-        """One request; the kernel writes its answer into the argument."""
+        """Send one request; the kernel writes its answer into `argument`. OSError if it fails,
+        BlockingIOError where no picture is ready; ValueError after `close`.
+        """
         fcntl.ioctl(self._fd, request, argument, True)
 
     def map(self, length: int, offset: int) -> Mapped:
-        """A buffer of the driver as memory of this process. OSError if the driver refuses."""
+        """A buffer of the driver, `length` bytes at `offset`, as read-only memory of this process,
+        which the caller closes. OSError if the driver refuses.
+        """
         return mmap.mmap(self._fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether there is something to fetch (a picture or an error) within the time."""
+        """Block until a picture or an error can be fetched, `timeout_s` at most (below 0 is 0);
+        whether there is one. It fetches nothing.
+        """
         return bool(self._poll.poll(max(0.0, timeout_s) * 1e3))
 
     def close(self) -> None:

@@ -35,7 +35,10 @@ class Listed:
 
 
 def list_cameras(dev: Path = _DEV) -> tuple[list[Listed], list[str]]:
-    """The cameras, and a sentence for each video device that could not be queried."""
+    """The cameras by the number of their /dev/video*, and a sentence for each video device that
+    could not be queried. Devices that capture no pictures, such as a camera's metadata device, are
+    left out. Each device is opened, none is started; `dev` is the folder of the devices.
+    """
     stable = _stable_names(dev)
     cameras, problems = [], []
     for path in sorted(dev.glob("video*"), key=_number):
@@ -49,7 +52,9 @@ def list_cameras(dev: Path = _DEV) -> tuple[list[Listed], list[str]]:
 
 
 def find_all(data: Path | None = None, dev: Path = _DEV) -> list[Found]:
-    """Every camera that is plugged in, with its given name; Refusal if there is none."""
+    """Every camera that is plugged in, at its stable path, with its given name or None. Refusal if
+    there is none, or the file of names cannot be read.
+    """
     cameras, problems = list_cameras(dev)
     if not cameras:
         problem = " ".join(problems) or f"no {dev}/video* answers as one."
@@ -61,8 +66,9 @@ def find_all(data: Path | None = None, dev: Path = _DEV) -> list[Found]:
 
 
 def find(part: str, data: Path | None = None, dev: Path = _DEV) -> list[Found]:
-    """The cameras of a number in the list, a device's path, or a glob of paths. Refusal if there is
-    none.
+    """The cameras of a number in the list, a device's path, or a pattern of paths with `*`. Refusal
+    if the number or path is no camera, no path matches, or the file of names cannot be read.
+    Matches of a pattern that are no cameras are left out, so the list may be empty.
     """
     cameras, problems = list_cameras(dev)
     names = read_names(data)
@@ -93,13 +99,15 @@ def find(part: str, data: Path | None = None, dev: Path = _DEV) -> list[Found]:
 
 
 def names_path(data: Path | None) -> Path:
-    """The path of the file with the cameras' given names."""
+    """The path of the file with the cameras' given names, which may not exist; None is the default
+    data folder.
+    """
     return data_folder(data) / "cameras.toml"
 
 
 def read_names(data: Path | None) -> dict[str, str]:
-    """The names given with `cvsf cameras --name`, as {name: address}; empty without a file. Refusal
-    if the file cannot be read or holds something else.
+    """The names given with `cvsf cameras --name`, as {name: address}; empty without a file, or
+    without [cameras] in it. Refusal if the file cannot be read or holds something else there.
     """
     path = names_path(data)
     if not path.exists():
@@ -114,8 +122,9 @@ def read_names(data: Path | None) -> dict[str, str]:
 
 
 def write_names(data: Path | None, names: Mapping[str, str]) -> Path:
-    """Write the names, as {name: address}, in place of all earlier ones; returns the file's path.
-    Refusal if it cannot be written.
+    """Write the names, as {name: address}, in place of all earlier ones; makes the folder if need
+    be and returns the file's path. The file is replaced whole or not at all. Refusal if it cannot
+    be written.
     """
     path = names_path(data)
     lines = ["[cameras]", *(f"{json.dumps(n)} = {json.dumps(a)}" for n, a in names.items()), ""]
@@ -132,7 +141,9 @@ def write_names(data: Path | None, names: Mapping[str, str]) -> Path:
 
 
 def name_of(camera: Listed, names: Mapping[str, str]) -> str | None:
-    """The name that the user gave the camera, by either of its paths."""
+    """The name that the user gave the camera, by its stable path or its /dev/video*; None if it has
+    none.
+    """
     ours = {str(camera.stable), str(camera.device)}
     return next((name for name, address in names.items() if address in ours), None)
 

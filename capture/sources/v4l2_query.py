@@ -11,7 +11,9 @@ from cvsf.system.errors import Refusal
 
 
 def refusal(path: Path, error: OSError) -> Refusal:
-    """The Refusal, to be raised, that says why a device cannot be opened or started."""
+    """The Refusal that says why a device cannot be opened or started. It is returned, not raised,
+    and depends on the error number alone.
+    """
     if error.errno == errno.EBUSY:
         return Refusal(
             f"{path} is busy: another program holds it (`fuser -v {path}` names it);"
@@ -30,14 +32,19 @@ def refusal(path: Path, error: OSError) -> Refusal:
 
 
 def is_camera(capability: api.Capability) -> bool:
-    """Whether the device captures pictures; a UVC camera's metadata device does not."""
+    """Whether the device itself can both capture pictures and stream them; a UVC camera's metadata
+    device does not.
+    """
     has_own = capability.capabilities & api.DEVICE_CAPS
     caps = capability.device_caps if has_own else capability.capabilities
     return bool(caps & api.CAPTURE_STREAMING == api.CAPTURE_STREAMING)
 
 
 def formats(device: api.Device, *, sizes: bool = True) -> list[tuple[int, list[tuple[int, int]]]]:
-    """What the camera offers: pixel format numbers, each with its sizes, largest first."""
+    """What the camera offers, in its own order: numbers of pixel formats, each with its (width,
+    height) in px, largest first. Of a range of sizes, the largest and the smallest; without
+    `sizes`, empty lists. OSError if the device fails; it is not started or changed.
+    """
     offered: list[tuple[int, list[tuple[int, int]]]] = []
     description = api.FormatDescription(type=api.VIDEO_CAPTURE)
     while _answers(device, api.ENUM_FMT, description):

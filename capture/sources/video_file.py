@@ -33,7 +33,10 @@ _LONGEST_STEP_NS = 1_000_000_000  # between two frames; a longer step is a wrong
 
 
 def find(part: str) -> list[Found]:
-    """The files of a path or a pattern, by name; a Refusal when there is none."""
+    """The video files of a path, or of a pattern in order of name, each named by its file name
+    without suffix. Each is opened and its first frame decoded. Refusal if no file matches, or one
+    cannot be read as a video.
+    """
     paths = (
         [part]
         if Path(part).expanduser().is_file()
@@ -52,7 +55,10 @@ def find(part: str) -> list[Found]:
 
 
 def open_video(uri: str, config: SourceConfig) -> "VideoFile":
-    """The video file at `file:/...`, at its first frame. Refusal if it cannot be read."""
+    """Open the video file at `file:/...`, at its first frame: lossless, or live with
+    `config.realtime`. Refusal if it is missing, empty, cut short or too large, or cannot be
+    decoded.
+    """
     return VideoFile(Path(uri.removeprefix("file:")), config)
 
 
@@ -92,8 +98,10 @@ class VideoFile:
             self._start_ns = config.start_ns or time.monotonic_ns()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The next frame; None if it is not due within `timeout_s`. In real time, late frames are
-        left out and counted. SourceEnded after the last frame, and where the size in px changes.
+        """The next frame, encoded again as JPEG; `raw_ns` is its media time, `trigger` its index.
+        At once when lossless. In real time it waits for the frame's moment, `timeout_s` at most,
+        then None; frames more than a period late are left out and counted in `missed`. SourceEnded
+        after the last frame, and where the size in px changes.
         """
         if not self._is_grabbed:
             self._grab()
