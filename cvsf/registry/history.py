@@ -25,7 +25,9 @@ class Promotion:
 
 
 def read_history(models: Path) -> list[Promotion]:
-    """The promotions, oldest first, without damaged lines."""
+    """The promotions in `models/history.jsonl`, oldest first; damaged lines are left out. No file
+    gives an empty list; OSError if the file cannot be read.
+    """
     try:
         content = (models / HISTORY).read_bytes()
     except FileNotFoundError:
@@ -35,7 +37,9 @@ def read_history(models: Path) -> list[Promotion]:
 
 
 def read_intent(path: Path) -> Promotion | None:
-    """The promotion that a killed writer had begun; None if there is none."""
+    """The promotion that a killed writer had begun, from the file at `path`. None if there is no
+    file or it is damaged.
+    """
     try:
         return _promotion(path.read_bytes())
     except FileNotFoundError:
@@ -43,7 +47,9 @@ def read_intent(path: Path) -> Promotion | None:
 
 
 def append(storage: Storage, models: Path, promotion: Promotion) -> None:
-    """Add a promotion to the history; damaged lines are removed."""
+    """Add a promotion to the history; the whole file is replaced, without its damaged lines.
+    OSError if the disk fails; then the old file stays. The caller holds the registry's lock.
+    """
     path = models / HISTORY
     content = path.read_bytes() if path.exists() else b""
     lines = [line for line in content.splitlines() if _promotion(line)]
@@ -52,7 +58,9 @@ def append(storage: Storage, models: Path, promotion: Promotion) -> None:
 
 
 def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
-    """The successive live engines, the present one last, without those rolled back from."""
+    """The successive live engines, each once, `live` last, without those rolled back from. `first`
+    was live before an empty history. A `live` that the history lacks is added.
+    """
     line = [history[0].before if history else first]
     for one in history:
         if one.rolled_back and one.engine in line:
@@ -66,7 +74,7 @@ def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
 
 
 def rolled_back_from(history: Sequence[Promotion]) -> set[str]:
-    """The names of all engines that were ever rolled back from."""
+    """The names of all engines that a rollback ever replaced, also those promoted again since."""
     return {one.before for one in history if one.rolled_back}
 
 

@@ -15,12 +15,15 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def is_id(name: str) -> bool:
-    """Whether a folder of the registry can have the name."""
+    """Whether a folder of the registry can have the name: 1 to 128 letters, digits, dots, dashes
+    and underscores, with a letter or digit first; not `live`, and no end in `.jsonl`. Whether there
+    is such an engine is not tested.
+    """
     return bool(_ID.fullmatch(name)) and name != "live" and not name.endswith(".jsonl")
 
 
 def require_id(name: str) -> str:
-    """The name; Refusal if a folder of the registry cannot have it."""
+    """The name, unchanged; Refusal if a folder of the registry cannot have it (see `is_id`)."""
     if not is_id(name):
         raise Refusal(
             f"{name!r} is not a name of an engine; expected letters, digits, dots, dashes and "
@@ -30,7 +33,9 @@ def require_id(name: str) -> str:
 
 
 def file_stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
-    """Inode, size and time of change (ns) of each file that exists."""
+    """Inode, size (bytes) and time of change (ns) of each file, in order; a missing file has no
+    entry. Other errors are an OSError.
+    """
     found = []
     for path in paths:
         with suppress(FileNotFoundError):
@@ -40,7 +45,9 @@ def file_stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
 
 
 def read_verified(folder: Path) -> Manifest:
-    """The manifest of an engine folder, the hashes of its files verified."""
+    """The manifest of an engine folder. The sha256 of each ONNX file and of the golden vectors is
+    verified, but the engine is not run. Refusal if a file is missing, damaged or changed.
+    """
     manifest = read_manifest(folder)
     for precision in manifest.precisions:
         verified_file(folder, manifest, precision)
@@ -49,8 +56,9 @@ def read_verified(folder: Path) -> Manifest:
 
 
 def open_verified(folder: Path, id: str, joints: str, threads: int = 1) -> Engine:
-    """The engine in a folder, on ONNX Runtime. Refusal unless id, joint set and hashes are the
-    expected ones and the golden vectors are reproduced.
+    """The engine in a folder, loaded on ONNX Runtime; the caller closes it. `joints` is the name of
+    a joint set. Refusal unless id, joint set and sha256 are the expected ones and the engine, run
+    once, gives its golden vectors.
     """
     manifest = read_manifest(folder)
     if manifest.id != id:

@@ -15,15 +15,19 @@ class Storage:
     """The real disk; each method is one system call, and any may raise OSError."""
 
     def create(self, path: Path) -> int:
-        """Open a new file for writing; returns its descriptor. FileExistsError if it exists."""
+        """Open a new file for writing; returns its descriptor, which the caller closes.
+        FileExistsError if it exists.
+        """
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, descriptor: int, parts: Sequence[Bytes]) -> int:
-        """Append the parts; the number of bytes written, which may be fewer."""
+        """Write the parts at the end; returns the number of bytes written, which may be fewer."""
         return os.writev(descriptor, parts)
 
     def reserve(self, descriptor: int, size: int) -> None:
-        """Reserve `size` bytes of disk for an open file; OSError if the disk lacks them."""
+        """Reserve `size` bytes of disk for an open file, from its start; it grows to that size.
+        OSError if the disk lacks them.
+        """
         os.posix_fallocate(descriptor, 0, size)
 
     def truncate(self, descriptor: int, size: int) -> None:
@@ -48,7 +52,9 @@ class Storage:
         path.unlink(missing_ok=True)
 
     def sync_folder(self, folder: Path) -> None:
-        """Return once creations, renames and removals in the folder are on the disk."""
+        """Wait until creations, renames and removals in the folder are on the disk; the content of
+        its files is not synced.
+        """
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -56,13 +62,17 @@ class Storage:
             os.close(descriptor)
 
     def space(self, folder: Path) -> tuple[int, int]:
-        """(free, total) bytes of the disk that holds the folder. OSError if it cannot be asked."""
+        """(free, total) bytes of the disk that holds the folder; free is what this user may write.
+        OSError if it cannot be asked.
+        """
         found = os.statvfs(folder)
         return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
 def write_all(storage: Storage, descriptor: int, parts: Sequence[Bytes]) -> None:
-    """Write every byte; a partial write, which raises nothing, is continued."""
+    """Write every byte of the parts in order; a partial write is continued. Not synced. OSError if
+    the disk fails or accepts no bytes; then some bytes may be written.
+    """
     wanted = sum(len(part) for part in parts)
     written = storage.write(descriptor, parts)
     while written < wanted:
@@ -74,8 +84,9 @@ def write_all(storage: Storage, descriptor: int, parts: Sequence[Bytes]) -> None
 
 
 def replace_file(storage: Storage, path: Path, content: bytes) -> None:
-    """Replace the file by `content`; after a power cut it has all old or all new bytes. OSError if
-    the disk fails.
+    """Replace or make the file, with `content`, and wait until it is on the disk; even after a
+    power cut it has all old or all new bytes. The folder must exist. OSError if the disk fails; a
+    file with `.new` in its name may stay.
     """
     fresh = path.with_name(path.name + ".new")
     storage.remove(fresh)

@@ -17,7 +17,10 @@ _unwritten = bytearray()
 
 
 def print_json(line: Mapping[str, Any], wait_s: float = _WAIT_S) -> None:
-    """Print the line, if the line before it could be written in that time."""
+    """Write the map as one JSON line to standard output. Waits at most twice `wait_s` for a slow
+    reader; the line is dropped if the one before is not yet written whole. Without a reader it does
+    nothing; no OSError.
+    """
     if _is_flushed(wait_s):
         _unwritten.extend(json.dumps(line).encode() + b"\n")
         _is_flushed(wait_s)

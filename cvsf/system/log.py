@@ -24,6 +24,9 @@ class JsonLines(logging.Formatter):
     """A record as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON: level, logger (`from`), event, an exception as `error`,
+        and the extra fields. A value that JSON lacks is written as text.
+        """
         fields = {
             "level": record.levelname.lower(),
             "from": record.name,
@@ -48,7 +51,9 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 
 
 def start_log(level: int = logging.INFO) -> None:
-    """Send this process's log to standard error, for people or as JSON lines."""
+    """Send this process's log to standard error: as text for people if that is a terminal, else as
+    JSON lines. Handlers that were set before are removed; lines below `level` are dropped.
+    """
     if sys.stderr.isatty():
         handler: logging.Handler = RichHandler(
             console=Console(stderr=True), show_path=False, rich_tracebacks=False
@@ -61,7 +66,8 @@ def start_log(level: int = logging.INFO) -> None:
 
 
 def terminal() -> tuple[Console, AbstractContextManager[object]]:
-    """The console that a live table shares with the log, and the lock to hold while drawing.
+    """The console that a live table shares with the log, and the lock to hold while drawing. If the
+    log does not go to a terminal: a new console, and a lock that does nothing.
 
     rich mixes the output of two threads on one console; the lock of the log prevents it.
     """
@@ -72,7 +78,9 @@ def terminal() -> tuple[Console, AbstractContextManager[object]]:
 
 
 def relay(line: str) -> None:
-    """Log a JSON log line of another process; any other line is logged as a warning."""
+    """Log a JSON log line of another process here, with its level and logger; any other line is
+    logged as a warning, an empty one not at all.
+    """
     if not line.strip():
         return
     try:
@@ -85,7 +93,9 @@ def relay(line: str) -> None:
 
 
 def relay_all(lines: IO[bytes]) -> threading.Thread:
-    """Relay the standard error of another process until it ends; returns the thread of it."""
+    """Start a daemon thread that relays the standard error of another process line by line, until
+    it ends, and then closes it. Returns the running thread at once.
+    """
 
     def read() -> None:
         with lines:

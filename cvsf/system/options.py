@@ -16,9 +16,11 @@ Command = Callable[..., None]
 
 
 def with_options(kind: type[BaseModel], flags: Mapping[str, str]) -> Callable[[Command], Command]:
-    """Add an option to a command for each field in `flags` (field: flag), all of them optional.
+    """A decorator that gives a command an option for each field of `kind` in `flags` (field: flag),
+    all of them optional. KeyError of a field that `kind` lacks.
 
-    They replace the command's parameter `given`, which gets the fields that the user set.
+    They replace the command's parameter `given`, which gets a map of the fields that the user set.
+    Limits are shown in the help, but not checked here; `load_table` refuses wrong values.
     """
     keys = {flag.removeprefix("--").replace("-", "_"): key for key, flag in flags.items()}
     shared = [

@@ -69,6 +69,8 @@ PROCESSES = (
 
 
 def command(name: str) -> list[str]:
-    """The command line of a process of the table, with this Python interpreter."""
+    """The command line of the process of that name in `PROCESSES`, with this Python interpreter and
+    no arguments. ValueError of an unknown name.
+    """
     (process,) = (process for process in PROCESSES if process.name == name)
     return [sys.executable, "-m", *process.module]

@@ -22,9 +22,9 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def load_table(
     path: Path | None, table: str, kind: type[Settings], given: Mapping[str, Any] | None = None
 ) -> Settings:
-    """The table of a configuration file, overridden by the options `given` on the command line.
-
-    A Refusal names the invalid key.
+    """The settings in one table of a configuration file, with the values `given` on the command
+    line in place of the file's. Without a file (None) or table, these and the defaults. Refusal of
+    a file that cannot be read, or of an unknown key or invalid value, by its name.
     """
     read = read_tables(path).get(table, {}) if path else {}
     if not isinstance(read, dict):
@@ -43,7 +43,10 @@ def load_table(
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """The tables of a configuration file, TOML or JSON; a Refusal names the fault."""
+    """The tables of a configuration file, as a map; JSON if the text begins with `{`, else TOML.
+    Refusal if the file cannot be read or parsed, or has another table than `capture` and `hub`. The
+    keys in the tables are not checked.
+    """
     try:
         text = path.read_text()
         tables = json.loads(text) if text.startswith("{") else tomllib.loads(text)
@@ -60,9 +63,8 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def data_folder(data: Path | None) -> Path:
-    """The folder of sessions, models and bundles, which may not exist yet: `data`, absolute and
-    with `~` expanded; for None, `cvsf` in XDG_DATA_HOME or in ~/.local/share. Refusal for the `~`
-    of an unknown user.
+    """The folder of sessions, models and bundles: `data` as an absolute path, `~` expanded. None
+    gives `cvsf` in `$XDG_DATA_HOME`, by default `~/.local/share/cvsf`. Nothing is made or read.
     """
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     folder = Path(home) / "cvsf" if data is None else data

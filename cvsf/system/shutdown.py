@@ -20,7 +20,9 @@ _GRACE_S = 4.0
 
 
 def leave_on_signal() -> None:
-    """Make Ctrl-C and SIGTERM exit at once, while the process has nothing to finish."""
+    """Make Ctrl-C and SIGTERM end the process at once with exit 0, without cleanup, while it has
+    nothing to finish. Main thread only; `stop_on_signal` replaces it.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
 
@@ -33,10 +35,11 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 def stop_on_signal(stop: threading.Event) -> None:
-    """Make Ctrl-C and SIGTERM set the event.
+    """Make Ctrl-C and SIGTERM set the event and do nothing else; each further signal sets it again.
+    Call it on the main thread.
 
-    A thread sets it: a handler runs on the main thread, which may hold the lock of the event at
-    that moment, and would wait for itself.
+    A daemon thread sets it: a handler runs on the main thread, which may hold the lock of the event
+    at that moment, and would wait for itself.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -56,15 +59,18 @@ def _set_on_byte(reader: int, stop: threading.Event) -> None:
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends in any way; only on Linux."""
+    """Let the kernel kill (SIGKILL) this process when the thread that started it ends in any way.
+    Only on Linux; elsewhere nothing happens.
+    """
     with suppress(AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def stop_with_parent(stop: threading.Event, on_line: Callable[[str], None]) -> None:
-    """Set the event when standard input closes, as it does when the parent ends in any way.
+    """Set the event when standard input closes, as it does when the parent ends in any way; 4 s
+    later the process exits with 1, if it still runs. Returns at once: a daemon thread reads.
 
-    Lines that the parent sends before are passed to `on_line`.
+    Lines that the parent sends before are passed to `on_line`, on that thread.
     """
     threading.Thread(
         target=_read_lifeline, args=(stop, on_line), name="lifeline", daemon=True
