@@ -49,7 +49,10 @@ class Checkpoint:
     morph: dict[str, Any] | None = None
 
     def lifter(self) -> Lifter:
-        """The lifter with the checkpoint's weights, in evaluation mode."""
+        """A new lifter on the CPU with a copy of the checkpoint's weights, in evaluation mode.
+        TypeError or RuntimeError if shape and weights do not fit; `read_checkpoint` has checked
+        them.
+        """
         lifter = Lifter(LifterShape(**self.shape))
         lifter.load_state_dict(self.weights)
         return lifter.eval()
@@ -59,18 +62,25 @@ class Checkpoint:
         return None if self.morph is None else morph_from_plain(self.morph)
 
     def slim(self) -> "Checkpoint":
-        """Without what only this very run needs to go on: enough to be another run's parent."""
+        """A checkpoint without what only this very run needs to go on (optimiser, random state,
+        course, curve): enough to be another run's parent. Weights, scores and morph stay.
+        """
         return replace(self, optimiser={}, random={}, course={}, curve=[])
 
     def write(self, path: Path) -> None:
-        """Atomically: a run that dies while saving keeps its last checkpoint."""
+        """Write the file, in place of one that is there, atomically: a run that dies while saving
+        keeps its last checkpoint. The folder must exist; a draft beside it has the suffix .part.
+        """
         draft = path.with_suffix(".part")
         torch.save(asdict(self) | {"format": FORMAT}, draft)
         draft.replace(path)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file, or an engine's or a run's folder; Refusal if it is not one."""
+    """The checkpoint in a file, or in an engine's (`lifter.pt`) or a run's folder (its own, else
+    that of seed 0), on the CPU. Refusal if there is none, it is of another format, or its weights
+    do not fit its shape. Code in the file is not run.
+    """
     if path.is_dir():
         places = (path / name for name in (WEIGHTS, "checkpoint.pt", "seed-0/checkpoint.pt"))
         path = next((place for place in places if place.is_file()), path / WEIGHTS)
@@ -95,7 +105,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
-    """Write a keypoint adapter to a file of its own, with its description."""
+    """Write a keypoint adapter and its description `facts` to a file of its own, atomically and in
+    place of one that is there; the folder must exist.
+    """
     draft = path.with_suffix(".part")
     rest = morph.to_plain() | {"format": MORPH_FORMAT, "joint_set": H36M_16.name, "facts": facts}
     torch.save(rest, draft)
@@ -103,7 +115,9 @@ def write_morph(morph: Morph, path: Path, facts: dict[str, Any]) -> None:
 
 
 def read_morph(path: Path) -> Morph:
-    """The morph in a file; Refusal if it is not one for the lifter's joints."""
+    """The morph in a file, on the CPU; Refusal if there is no file, or it is not one for the
+    lifter's joints or is damaged.
+    """
     if not path.is_file():
         raise Refusal(f"no morph at {path}; expected a file written by `cvsf train-morph`")
     found = _loaded(path, "a morph of `cvsf train-morph`", _MORPH_AGAIN)

@@ -125,7 +125,10 @@ STAGE3: dict[str, Any] = {"shape_weight": 1.0}
 
 
 def training_config(chosen: str | None, variant: str) -> TrainConfig:
-    """The configuration in a JSON file, or `paper`, or the default; Refusal if it is wrong."""
+    """The configuration in a JSON file, or `paper`, or the default for None; keys that are not
+    given have the defaults, and `variant` overrides the file's. Refusal if the file cannot be read,
+    a key or value is wrong, or values do not go together.
+    """
     try:
         given: dict[str, Any] = {}
         if chosen == "paper":

@@ -48,11 +48,15 @@ class ProcessGroup:
         return self.rank == 0
 
     def shard(self, rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "part ..."]:
-        """This process's rows of a batch that all processes have whole."""
+        """This process's rows of a batch that all processes have whole; all rows if it is the only
+        one. Parts follow each other by rank and differ by one row at most.
+        """
         return rows.tensor_split(self.size)[self.rank]
 
     def data_parallel(self, model: nn.Module) -> nn.Module:
-        """The model, with gradients that are averaged over all processes."""
+        """The model, with gradients that are averaged over all processes at every backward pass;
+        the same object if there is one process. All processes must call it.
+        """
         if self.size == 1:
             return model
         ids = [self.device.index] if self.device.type == "cuda" else None
@@ -68,8 +72,9 @@ class ProcessGroup:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A block after which each process waits for all others. If the block fails in one process,
-        SystemExit with code 2 is raised in the others.
+        """A block after which each process waits for all others; every process must enter it. If
+        the block fails in one process, its own exception goes on there, and SystemExit with code 2
+        is raised in those where it did not fail.
         """
         failed = 1.0
         try:
@@ -83,7 +88,11 @@ class ProcessGroup:
 
 @contextmanager
 def process_group(device: str, batch_instants: int) -> Iterator[ProcessGroup]:
-    """The group of torchrun's processes while the block runs; Refusal if it cannot be formed."""
+    """The group of torchrun's processes (by its environment variables) while the block runs, or
+    this one alone; `device` is cpu, cuda, or auto for cuda where there is one. It chooses the GPU;
+    one of several processes is also killed if its parent ends. Refusal if there is no GPU for cuda,
+    or `batch_instants` is no multiple of the processes; torch's errors if they do not meet.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
     if cuda and not torch.cuda.is_available():
@@ -109,7 +118,8 @@ def process_group(device: str, batch_instants: int) -> Iterator[ProcessGroup]:
 @contextmanager
 def rank_0_errors(stop: threading.Event) -> Iterator[None]:
     """Of a Refusal that all processes raise alike, only rank 0's is reported; one that another
-    process raises alone is reported by it.
+    process raises alone is reported by it. Another process waits 5 s at most for `stop`, then
+    raises SystemExit with code 2 if it was set, else the Refusal. Other exceptions pass.
 
     torchrun ends all processes once one has exited, which sets `stop`.
     """
@@ -122,7 +132,8 @@ def rank_0_errors(stop: threading.Event) -> Iterator[None]:
 
 
 def leave() -> None:
-    """End this process at once if it is one of several, after its output is flushed.
+    """End this process at once, with exit status 0 and without clean-up, if it is one of several;
+    its output is flushed. Nothing happens in a single process.
 
     While Python is taken down, a thread of gloo that still holds a tensor wants the interpreter and
     aborts the process (pytorch/pytorch#179291): with its work done, torchrun would call it failed.

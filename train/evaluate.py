@@ -80,7 +80,10 @@ def _scored(file: Path, engine: Path | None, subjects: str) -> dict[str, Any]:
 
 
 def lift_again(engine: Engine, folder: Path) -> Lift | None:
-    """Of an engine that morphs: its lifter without the morph, for 2D that was morphed already."""
+    """Of an engine that morphs: its lifter without the morph, for 2D that was morphed already, from
+    the checkpoint in its `folder`. None if it does not morph; Refusal if the folder has no
+    checkpoint.
+    """
     if not engine.manifest.morph:
         return None
     return lift_with(read_checkpoint(folder).lifter())

@@ -81,7 +81,9 @@ def nightly(
 
 
 def checked(path: Path) -> Path:
-    """The absolute path of a file with ground truth; Refusal if it has none."""
+    """The absolute path of a multi-view file with ground truth, which is read for that; Refusal if
+    it has no true joints or cannot be read.
+    """
     if read_instants([path]).truth.joints_mm is None:
         raise Refusal(
             f"{path} holds no joints_mm, expected a file with ground truth; give another one"
@@ -120,7 +122,9 @@ class NightOptions:
 
 
 def preview(data: Path) -> dict[str, Any]:
-    """What a night would do now, as a map; nothing is changed."""
+    """What a night would do now, as a map with `outcome` (dry run, or idle if it would not begin)
+    and `verdict`; nothing is changed. Refusal if the live engine is damaged.
+    """
     nights = data / NIGHTS
     if open_night := unfinished(nights):
         return {"outcome": "dry run", "verdict": f"It would continue the night {open_night.name}."}
@@ -137,8 +141,10 @@ def preview(data: Path) -> dict[str, Any]:
 
 
 def run_night(options: NightOptions) -> dict[str, Any]:
-    """Run or continue one night; returns its report. Refusal if another night runs, or if the data
-    folder cannot be written.
+    """Run or continue one night, for as long as it takes; its report, which is written to the
+    night's folder too. Without a report: `outcome` idle if nothing is to be trained on, stopped
+    after Ctrl-C or SIGTERM. A failed training is in the report; Refusal if another night runs, the
+    live engine is damaged, or the data folder cannot be written. Only on the main thread.
     """
     nights = options.data / NIGHTS
     with held(nights) as lock, stoppable() as stop:

@@ -40,9 +40,11 @@ def _check_material(path: Path, material: dict[str, Any]) -> None:
 def reproduced(
     name: str, dataset: Path, runs: Path, config: str, minutes: float | None, truth_2d: bool
 ) -> dict[str, Row]:
-    """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained.
+    """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained
+    there, and unfinished ones to the end, which may take days. Then it must be on the main thread.
 
-    Refusal if the runs that are there were made of other material or with another configuration.
+    Refusal if the runs that are there were made of other material or with another configuration, or
+    if training is refused or stopped.
     """
     _check_material(runs / _MATERIAL, {"dataset": name, "truth_2d": truth_2d})
     rows: dict[str, Row] = {}

@@ -110,7 +110,11 @@ class Order:
 
 
 def carry_out(order: Order) -> dict[str, Any] | None:
-    """Train every seed and write its folder; the scores, in the process that reports."""
+    """Train every seed and write its folder, and the scores over all seeds to `out`; those scores,
+    or None in a process other than rank 0. Refusal if settings or recordings do not permit it, or
+    if stopped by Ctrl-C or SIGTERM; SystemExit where another process reports why. To be called on
+    the main thread, as it sets signal handlers.
+    """
     with stoppable() as stop:
         with rank_0_errors(stop):
             plan = training_config(order.config, order.variant)
@@ -178,7 +182,9 @@ def _folder(order: Order, seed: int) -> Path:
 
 @contextmanager
 def stoppable() -> Iterator[threading.Event]:
-    """A block in which Ctrl-C and SIGTERM set the event that it gives."""
+    """A block in which Ctrl-C and SIGTERM set the event that it gives, and do nothing else; after
+    it, the former handlers are back. Only on the main thread.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     stop = threading.Event()
     stop_on_signal(stop)
@@ -234,7 +240,10 @@ def _until(stop: threading.Event, parts: Iterable[Recordings]) -> Iterator[Recor
 
 
 def spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation over several seeds, of every score."""
+    """Mean and standard deviation (of the population) over several seeds, of every score that is a
+    float, as {"mean", "sd"}; nested maps are kept. Seeds without a value (None) are left out;
+    anything else is the first seed's.
+    """
     merged: dict[str, Any] = {}
     for key, value in scores[0].items():
         if isinstance(value, dict):

@@ -122,7 +122,10 @@ def _known(gathered: KeptBack) -> Poses:
 
 
 def known_poses(instants: Recordings) -> Poses:
-    """Every view that found the person and whose true pixels are known."""
+    """Every view that found the person and of which at least one true pixel is known, instant by
+    instant; pixels as in the pictures. The recording must have true keypoints; there may be no such
+    view.
+    """
     assert instants.truth.keypoints_px is not None
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(instants.truth.keypoints_px).all(-1))
     rows = (instants.confidence > 0).any(-1) & known.any(-1)
@@ -136,7 +139,11 @@ def known_poses(instants: Recordings) -> Poses:
 
 
 def learn_morph(poses: Poses, seed: int, steps: int = STEPS, minutes: float | None = None) -> Morph:
-    """The morph of the detector that found these; the same for the same seed and steps."""
+    """The morph of the detector that found these poses, in evaluation mode; the same for the same
+    seed and steps. Joints that the detector never found and the truth has are predicted. `minutes`
+    of processor time can only lower the number of steps; it blocks and shows a progress bar on
+    standard error.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         morph = Morph(len(H36M_16))
@@ -166,7 +173,9 @@ def _descend(morph: Morph, batch: Poses, optimiser: torch.optim.Optimizer, rate:
 
 
 def morph_loss(morph: nn.Module, poses: Poses) -> Float[Tensor, ""]:
-    """L1 to the truth in radii of the pose, by confidence, over joints with an output."""
+    """L1 to the truth in radii of the true pose (at least 1 px), no unit: the mean over joints that
+    are known, weighted by the morph's confidence. 0 if none is known or confident.
+    """
     moved, sure = morph(poses.keypoints_px, poses.confidence)
     _, _, radius = normalised(poses.truth_px, poses.known.to(sure.dtype))
     error = (moved - poses.truth_px).abs().sum(-1) / radius[..., 0].clamp_min(1)
@@ -176,7 +185,10 @@ def morph_loss(morph: nn.Module, poses: Poses) -> Float[Tensor, ""]:
 
 
 def report(morph: Morph, poses: Poses) -> dict[str, Any]:
-    """Median 2D error over pose norm before and after, and of the joints it predicts."""
+    """Median 2D error as a share of the true pose's norm, `before` and `after` the morph, of joints
+    that the detector found; `placed` of those that the morph predicts, whose names are `fills`.
+    None where there is no such joint.
+    """
     with torch.no_grad():
         moved, _ = morph(poses.keypoints_px, poses.confidence)
     truth = torch.where(poses.known[..., None], poses.truth_px, torch.nan).numpy()

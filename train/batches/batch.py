@@ -41,7 +41,9 @@ class Batch(NamedTuple):
     rehearsal: "Batch | None" = None  # synthetic views with the parent's answers as the target
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """The batch with the function `change` applied to every tensor, the rehearsal's too."""
+        """The batch with the function `change` applied to every tensor, the rehearsal's too; None
+        stays None. The batch itself is not changed.
+        """
         tensors = {n: t for n, t in self._asdict().items() if isinstance(t, Tensor)}
         changed = {name: change(tensor) for name, tensor in tensors.items()}
         return self._replace(**changed, rehearsal=self.rehearsal and self.rehearsal.each(change))
@@ -60,8 +62,10 @@ def from_store(
     group: ProcessGroup,
     morph: Morph | None = None,
 ) -> Draw:
-    """A function that draws random recorded instants after the morph; the true joints come along
-    for variant `supervised` only. Refusal if that variant has no ground truth.
+    """A function that draws random recorded instants after the morph, mirrored, rolled and with
+    joints hidden as `config` says; the true joints come along for variant `supervised` only. Each
+    call advances `random` and gives this process's part on its device. Refusal at once if that
+    variant has no ground truth.
     """
     labelled = config.variant == "supervised"
     if labelled and not store.has_truth:
@@ -91,8 +95,9 @@ def from_store(
 def from_bodies(
     store: Store, config: TrainConfig, random: torch.Generator, group: ProcessGroup
 ) -> Draw:
-    """A function that draws virtual views of synthetic bodies, made from the store's true joints.
-    Refusal if the store has no ground truth.
+    """A function that draws virtual views of synthetic bodies, made from the true joints of the
+    store's first view. Each call advances `random` and gives this process's part of
+    `batch_instants` on its device. Refusal at once if a part of the store has no ground truth.
     """
     if not store.has_truth:
         raise Refusal("virtual bodies need joints_mm in the files; use recorded ones")
@@ -124,8 +129,11 @@ def batch_of(
     kind: torch.dtype = torch.float32,
     morph: Morph | None = None,
 ) -> Batch:
-    """Recorded instants as the lifter's input: 2D on the image plane of a camera with the person on
-    its axis (no unit). `labelled`: the true body, canonical frame and unit scale, is the target.
+    """Recorded instants as the lifter's input: 2D on the image plane (x right, y down, no unit) of
+    a camera with the person on its axis, after the morph if there is one.
+
+    `labelled`: the true body, canonical frame and unit scale, is the target, and the recording must
+    have a truth; a view whose truth is not complete gets confidence 0.
     """
     arrays = observations.keypoints_px, observations.confidence, observations.image_px
     keypoints, confidence, image = (torch.from_numpy(array).to(kind) for array in arrays)
@@ -152,8 +160,9 @@ def batch_of(
 
 
 def mirrored(batch: Batch, flip: Bool[Tensor, "B"]) -> Batch:
-    """The instants of the mask `flip` mirrored: x in the view frame, y in the body frame, left and
-    right joints exchanged.
+    """The instants of the mask `flip` mirrored: x in the view frame and y in the body frame change
+    sign, left and right joints are exchanged. In all instants the lifter is then given the full
+    confidence again, and joint weights and the rehearsal are dropped.
     """
     order = list(H36M_16.mirrored)
     across, sides = _MIRROR_VIEW.to(batch.plane), _MIRROR_BODY.to(batch.plane)
@@ -169,8 +178,9 @@ def mirrored(batch: Batch, flip: Bool[Tensor, "B"]) -> Batch:
 
 
 def rolled(batch: Batch, angle: Float[Tensor, "B V"]) -> Batch:
-    """The same instants as cameras see them that are rotated about their optical axes by `angle`
-    (radians).
+    """The same instants with every view's 2D turned by `angle` (radians): from x towards y, which
+    is clockwise in the picture, as if the camera had rolled the other way. The rotations of the
+    views turn too; the canonical body and the rehearsal stay.
     """
     rotation = rotation_about(2, angle)
     plane = batch.plane @ rotation[..., :2, :2].mT

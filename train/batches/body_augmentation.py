@@ -95,8 +95,10 @@ class Bodies:
         self._mirror = torch.tensor(joint_set.mirrored)
 
     def draw(self, count: int, random: torch.Generator) -> Float[Tensor, "{count} J 3"]:
-        """`count` new poses in metres, body frame, pelvis at the origin; a third keep the recorded
-        angles.
+        """`count` new poses in metres, body frame (x forward, y left, z up), pelvis at the origin.
+        A recorded pose, its upper half perhaps of another, is mirrored at random and stretched;
+        some two thirds are bent too, unless a knee would bend forwards. `random` advances and
+        determines the result.
         """
         frames = torch.randint(len(self._bones), (2, count), generator=random)
         same = torch.rand(count, generator=random) < 0.6
@@ -127,7 +129,10 @@ class Bodies:
 def random_bends(
     count: int, joint_set: JointSet, random: torch.Generator
 ) -> Float[Tensor, "{count} J 3 3"]:
-    """A random rotation for every bone, in body axes; it turns all bones after that one too."""
+    """A random rotation for every bone, in body axes (x forward, y left, z up), that looks like
+    movement. Given to `from_bones`, it turns all bones after that one too; a knee may bend forwards
+    (`knees_bend_back`). `random` advances.
+    """
     draw = _Draw(count, random)
     tuck = draw.some(0.4) * draw.between(0, 75)
     posture = _Posture(
@@ -148,8 +153,9 @@ def from_bones(
     joint_set: JointSet,
     bends: Float[Tensor, "*batch J 3 3"] | None = None,
 ) -> Float[Tensor, "*batch J 3"]:
-    """Joints from bones (parent to child), in their frame and unit, the root at 0; `bends` rotates
-    each bone and all bones after it.
+    """Joints from bones, each the vector from parent to child at the index of the child, in their
+    frame and unit, the root at 0. `bends` rotates each bone and all bones after it; the root's bone
+    and bend are ignored. The joint set must list parents before children.
     """
     at: list[Tensor] = []
     turned: list[Tensor] = []
@@ -168,7 +174,9 @@ def from_bones(
 def knees_bend_back(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Bool[Tensor, "*batch"]:
-    """Whether each body's knees bend backwards, as knees do, or hardly at all."""
+    """Whether both knees of each body bend backwards, as knees do, are straight, or bend forwards
+    by less than some 9 degrees. Any unit and frame; unknown (NaN) joints give False.
+    """
     at = {name: joints[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"])
     fine = torch.ones(joints.shape[:-2], dtype=torch.bool)

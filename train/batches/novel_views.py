@@ -47,8 +47,10 @@ class _Chance(NamedTuple):
 def from_pseudo_labels(
     store: Store, config: TrainConfig, random: torch.Generator, group: ProcessGroup
 ) -> Draw:
-    """A function that draws novel views of pseudo-labelled bodies; a share are the views as
-    recorded. Refusal if no session has pseudo-labels.
+    """A function that draws novel views of pseudo-labelled bodies, on the group's device; a share
+    are the views as recorded. Each call gives this process's part of `batch_instants` times
+    `virtual_views` instants of one view, and advances `random`. Refusal at once if not all parts of
+    the store have pseudo-labels.
     """
     if not store.has_pseudo_labels:
         raise Refusal("variant stage3 needs sessions with calibrated cameras; use another variant")
@@ -81,7 +83,8 @@ def _drawn(count: int, rows: int, config: TrainConfig, random: torch.Generator) 
 
 def novel_views(store: Store, chance: _Chance, kind: torch.dtype, config: TrainConfig) -> Batch:
     """Pseudo-labelled bodies reprojected to the cameras of other instants: B instants of one view
-    each, 2D on the centred plane, the body in the canonical frame at unit scale.
+    each, 2D on the centred plane (no unit), the body in the canonical frame at unit scale. Equal
+    `chance` gives an equal batch; a body without a person in it has confidence 0.
 
     With a window, the body moves before a camera that stays as it was at the middle frame.
     """

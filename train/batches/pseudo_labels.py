@@ -61,7 +61,11 @@ class PseudoLabeller:
         return len(self._found)
 
     def parts(self, parts: Iterable[Recordings]) -> Iterator[Recordings]:
-        """Of every part the instants with pseudo-labels; Refusal at the end if there are none."""
+        """Of every part the instants with pseudo-labels (perhaps none), without the truth; views of
+        sessions left out, and views that were not calibrated, have confidence 0. A session's fixed
+        cameras are found in its first part that allows it and used for later parts. Sessions left
+        out are logged and kept in `left_out`; Refusal at the end if no instant has labels.
+        """
         learned = 0
         for part in parts:
             labelled = self._labelled(part)
@@ -249,5 +253,7 @@ def _in_views(observations: LiftedObservations, found: Calibration) -> PseudoLab
 def extent(
     keypoints: Float[npt.NDArray[np.floating], "*batch J 2"],
 ) -> Float[npt.NDArray[np.floating], "*batch"]:
-    """The person's extent: diagonal of the box around the joints, in the keypoints' unit."""
+    """The person's extent: diagonal of the box around all joints, in the keypoints' unit; NaN if a
+    joint is NaN. Confidence is not considered.
+    """
     return np.asarray(np.linalg.norm(np.ptp(keypoints, axis=-2), axis=-1))

@@ -31,8 +31,9 @@ def with_rehearsal(
     random: torch.Generator,
     group: ProcessGroup,
 ) -> Draw:
-    """The same batches, each with as many synthetic views whose target is the parent's answers
-    (Robins 1995).
+    """The same batches, each with `batch_instants` times `virtual_views` synthetic instants of one
+    view, whose target is the parent's answers (Robins 1995); of these, this process's part. Every
+    draw advances `random`.
 
     The truth of synthetic bodies would teach how they are generated; the parent's answers teach
     nothing new and keep what the parent knows (docs/log.md).
@@ -56,8 +57,9 @@ def with_rehearsal(
 
 
 def body_source(store: Store | None = None) -> Float[Tensor, "N J 3"]:
-    """Bodies in mm that synthetic ones are made from: a standing person, and those of a
-    store's pseudo-labels.
+    """Bodies in mm that synthetic ones are made from: 4000 times a standing person (z up), and at
+    most 4000 evenly spread ones of a store's pseudo-labels, in the axes of their first view with
+    the person. Without a store or its labels, the standing ones only.
     """
     standing = torch.tensor([STANDING[joint] for joint in H36M_16.joints], dtype=torch.float32)
     bodies = [1000 * standing.expand(_MOST_BODIES, -1, -1)]

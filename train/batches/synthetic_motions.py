@@ -118,7 +118,10 @@ MOVEMENTS: Mapping[str, Callable[[float], Angles]] = {
 
 
 def everyday() -> Float[Tensor, "N J 3"]:
-    """Synthetic bodies in everyday movements, phase by phase: metres, pelvis at the origin."""
+    """Synthetic bodies in nine everyday movements of 48 phases each, one movement after another,
+    always the same: joints of h36m-16 in metres, pelvis at the origin; x forward, y left, z up. The
+    pelvis is never turned or raised.
+    """
     bones = torch.zeros(len(H36M_16), 3)
     for joint, length in ADULT_M.items():
         bones[H36M_16.index(joint)] = length * torch.tensor(_TOWARDS.get(joint, _DOWN))

@@ -53,12 +53,16 @@ class VirtualViews:
         self._hidden = torch.tensor([_HIDDEN.get(j, 1.0) for j in joint_set.joints])
 
     def draw(self, instants: int, views: int) -> Views:
-        """`instants` new synthetic bodies, each seen by as many new cameras as `views` says."""
+        """`instants` new synthetic bodies, each seen by as many new cameras as `views` says, with a
+        detector's errors. It advances the generator, which alone determines the result.
+        """
         return self.observe(self._bodies.draw(instants, self.random), views)
 
     def observe(self, joints: Float[Tensor, "B J 3"], views: int) -> Views:
-        """What that many new cameras and a simulated detector see of bodies: 2D on the image plane
-        (no unit), canonical poses at unit scale. `joints` are in metres, z up.
+        """What that many new cameras, 3 to 18 m away, and a simulated detector see of bodies: 2D on
+        the image plane (x right, y down, no unit) and canonical poses at unit scale. `joints` are
+        in metres, z up, the pelvis at the origin. A hidden joint has confidence 0 or an uncertain
+        place; the generator advances.
         """
         instants = len(joints)
         body = body_rotation(joints, self.joint_set)

@@ -40,8 +40,10 @@ _PEOPLE = TypeAdapter(list[_Person])
 def read_detections(
     path: Path, numbers: Sequence[int]
 ) -> tuple[Float[Array, "N J 2"], Float[Array, "N J"]]:
-    """Keypoints (px) and confidence, joint set h36m-16, of the pictures with these numbers; the
-    largest person of each. Refusal if AlphaPose's file is not as expected.
+    """Keypoints (px) and confidence (0 to 1), joint set h36m-16, of the pictures with these
+    numbers; the person with the largest box of each. Zero for a picture without a person and for
+    joints that the model does not give. Refusal if the file is missing or no AlphaPose result, has
+    another number of keypoints than a known model, or names a picture without a number.
     """
     people = _read(path)
     joints = _joints(path, people)
@@ -61,7 +63,9 @@ def read_detections(
 
 
 def how_to_detect(path: Path, pictures: str) -> str:
-    """The sentence of a refusal that tells how to run AlphaPose for a missing file."""
+    """The sentence of a refusal that tells how to run AlphaPose for the file missing at `path`;
+    `pictures` are AlphaPose's arguments that name its input. Nothing is looked up.
+    """
     return (
         f"no 2D detections at {path}; make them with AlphaPose, `python scripts/demo_inference.py "
         f"--cfg CONFIG --checkpoint MODEL {pictures} --outdir OUT`, and put OUT/alphapose-results."

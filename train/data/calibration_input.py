@@ -33,13 +33,14 @@ class CalibrationInput:
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the first to the last instant."""
+        """Seconds from the first to the last instant, 0 if there is none."""
         return float(np.ptp(self.observations.t_s)) if len(self.observations) else 0.0
 
 
 def read_observations(path: Path, chosen: Choice) -> Recordings:
-    """All sessions of a multi-view file, a session folder or a clip. Refusal if it is none of them,
-    holds no 2D, or has none of the chosen subjects.
+    """All sessions of a multi-view file, a session folder or a clip, in memory, 2D in px. Refusal
+    if it is none of them or unreadable, holds no 2D, has none of the chosen subjects, or is a
+    folder and subjects are named.
     """
     if path.is_dir() and chosen.names:
         raise Refusal(f"{path} has no subjects; choose subjects of multi-view files only")
@@ -59,8 +60,9 @@ def read_observations(path: Path, chosen: Choice) -> Recordings:
 def calibration_inputs(
     observations: Recordings, engine: Engine, views: int, seconds: float = float("inf")
 ) -> Iterator[CalibrationInput]:
-    """One session after another: its first `views` views and first `seconds` (s), in order of time,
-    lifted by the engine.
+    """One session after another: its first `views` views and first `seconds` (s), sorted by time,
+    lifted by the engine as it is iterated. `truth` is None where no true joint is known; IndexError
+    if there are fewer views.
     """
     names = np.array(observations.session)
     for name in observations.sessions:

@@ -23,13 +23,16 @@ CAMERAS = "cameras.json"
 
 
 def is_clip(folder: Path) -> bool:
-    """Whether the folder is a clip, with videos and a calibration, rather than a session."""
+    """Whether the folder holds a clip's 2D poses, the file `POSES`; its videos and cameras are not
+    looked for. False if there is no such folder, OSError if it may not be searched.
+    """
     return (folder / POSES).is_file()
 
 
 def read_clip(folder: Path) -> Recordings:
-    """A clip: the detector's keypoints (px), and pseudo ground truth (mm). Refusal if a file is
-    missing or cannot be read.
+    """A clip as one session with the folder's name: the detector's keypoints (px), and pseudo
+    ground truth (mm) with its cameras. Time is the frame number over the first video's rate.
+    Refusal if poses, `cameras.json` or a camera's video is missing or cannot be read.
     """
     try:
         cameras: list[dict[str, Any]] = json.loads((folder / CAMERAS).read_text())
@@ -64,7 +67,9 @@ def _observations(folder: Path, cameras: list[dict[str, Any]], found: Real) -> R
 
 
 def video_of(folder: Path, camera: str) -> Path:
-    """The path of the camera's video in a clip; Refusal if there is none."""
+    """The path of the camera's video in a clip, CAMERA.mp4, .mov, .avi or .mkv, the first that
+    exists; it is not opened. Refusal if there is none.
+    """
     for ending in (".mp4", ".mov", ".avi", ".mkv"):
         if (path := folder / f"{camera}{ending}").is_file():
             return path

@@ -38,7 +38,9 @@ class Detections:
 
 
 def check_detections(found: Iterable[Detections | None]) -> None:
-    """Refusal, with the command that makes it, for the first detection file that is missing."""
+    """Refusal, with the command that makes it, for the first detection file that is missing; the
+    content is not read. None stands for a view without a picture and is skipped.
+    """
     for one in found:
         if one is not None and not one.path.is_file():
             raise Refusal(how_to_detect(one.path, one.pictures))
@@ -57,12 +59,14 @@ def observations(
     detections: Sequence[Detections | None],
     truth_2d: bool,
 ) -> Recordings:
-    """N frames of V views, labelled in S joints by name, in joint set h36m-16.
+    """N frames of V views, labelled in S joints by name, in joint set h36m-16; cameras are cam0,
+    cam1, ...
 
     The labels `joints_mm`, in each view's own axes, and `keypoints_px` are NaN where a camera does
-    not show the person. `pictures` is the number of each frame's picture as AlphaPose names it.
-    `detections` has one entry a view, None where there is no picture; with `truth_2d` the labels'
-    2D stands for them.
+    not show the person; a view of which all label pixels are NaN has confidence 0. `pictures` is
+    the number of each frame's picture as AlphaPose names it. `detections` has one entry a view,
+    None where there is no picture: confidence 0. With `truth_2d` the labels' 2D stands for them, at
+    confidence 1. Refusal if a file of detections is not as expected.
     """
     frames, views = keypoints_px.shape[:2]
     truth_px, truth_mm = (_remapped(labels, joints) for labels in (keypoints_px, joints_mm))

@@ -63,17 +63,22 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 def published(
     folder: Path, name: str | None, split: Split, *, truth_2d: bool = False
 ) -> Iterator[Recordings]:
-    """The sessions of a dataset's split, one at a time. Joints are in mm, 2D in px.
+    """The sessions of a dataset's split, one at a time. Joints are in mm in each view's axes, 2D in
+    px.
 
     Without a name, the dataset is recognised by its layout. `truth_2d` takes the labels' own 2D for
-    the detector's, at confidence 1. Refusal if it is not recognised or a file is missing.
+    the detector's, at confidence 1. Refusal at once if the name or folder is unknown or a file is
+    missing; while reading, if a file is damaged.
     """
     known = DATASETS[recognised(folder) if name is None else _checked(folder, name)]
     return known.read(folder, split, truth_2d=truth_2d)
 
 
 def recognised(folder: Path) -> str:
-    """The name of the dataset in a folder; Refusal lists the marks that were looked for."""
+    """The name of the dataset in a folder: the first of `DATASETS` of which a mark, a pattern of
+    paths, matches; files are not opened. Refusal, with the marks, if none matches or there is no
+    folder.
+    """
     for name, dataset in DATASETS.items():
         if any(next(folder.glob(mark), None) is not None for mark in dataset.marks):
             return name

@@ -52,9 +52,10 @@ _USED = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 
 
 def read_human36m(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:
-    """The performances of a split of Human3.6M, one session each: "S9/Directions 1". Joints in mm,
-    2D in px; `truth_2d` takes the true 2D instead of detections. Refusal, at once, if a file is
-    missing.
+    """The performances of a split of Human3.6M, one session each: "S9/Directions 1". Joints in mm
+    in each camera's axes, 2D in px; `truth_2d` takes the true 2D instead of detections. Only every
+    5th frame is taken for training, every 64th for the test. Refusal at once if a file is missing,
+    while reading if one is damaged.
     """
     recordings = [
         (subject, action) for subject in SUBJECTS[split] for action in _actions(folder, subject)
@@ -69,7 +70,9 @@ def read_human36m(folder: Path, split: Split, *, truth_2d: bool = False) -> Iter
 
 
 def action_of(session: str) -> str:
-    """The name of a session's action, as tables use it: "S9/WalkingDog 1" is WalkDog."""
+    """The action in the name of a session of Human3.6M, as tables use it, without subject and
+    number: "S9/WalkingDog 1" is WalkDog. An action that is not known is returned as it is.
+    """
     name = re.sub(r" \d+$", "", session.rpartition("/")[2])
     return _OTHER_NAMES.get(name, name)
 

@@ -57,7 +57,9 @@ class Recordings(Observations):
         return tuple(dict.fromkeys(self.session))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Recordings":
-        """The instants of a mask, an index array or a slice."""
+        """The instants of a mask, an index array or a slice, with truth and pseudo-labels; possibly
+        none. IndexError for a number beyond the last instant.
+        """
         index, labels = np.arange(len(self))[rows], self.pseudo_labels
         return replace(
             Observations.take(self, index),
@@ -68,7 +70,9 @@ class Recordings(Observations):
         )
 
     def of_views(self, views: Sequence[int]) -> "Recordings":
-        """The same instants with only the views of these indices, in this order."""
+        """The same instants with only the views of these indices, in this order, truth and
+        pseudo-labels too. IndexError for a view that is not there.
+        """
         index, labels = list(views), self.pseudo_labels
         return replace(
             Observations.of_views(self, index),
@@ -77,7 +81,9 @@ class Recordings(Observations):
         )
 
     def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> "Recordings":
-        """Each instant with only the view of that index; the ground truth is left out."""
+        """Each instant with only the view of that index, so one view named "any". Pseudo-labels are
+        of that view; the ground truth is left out.
+        """
         rows, labels = np.arange(len(self)), self.pseudo_labels
 
         def pick(array: Array) -> Array:
@@ -114,10 +120,12 @@ class Recordings(Observations):
 
 
 def joined(parts: Sequence[Recordings]) -> Recordings:
-    """Several recordings as one, with as many views as the one with most.
+    """Several recordings as one, with as many views as the one with most; views added have
+    confidence 0 and truth NaN. A single recording is returned as it is; ValueError if there are
+    none.
 
     Only what is known of every part stays known. True cameras are those of one recording and are
-    left out, and so are pseudo-labels.
+    left out, and so are pseudo-labels. Names of cameras are those of the part with most views.
     """
     if len(parts) == 1:
         return parts[0]

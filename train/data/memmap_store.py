@@ -46,8 +46,9 @@ class Store:
         return int(self._ends[-1])
 
     def rows(self, index: Int[npt.NDArray[np.int64], "B"]) -> Recordings:
-        """The instants of those numbers, in that order.
+        """The instants of those numbers, 0 to the length less 1, in that order; IndexError beyond.
 
+        All have the store's number of views; views that a session lacks are zero in every array.
         `t_s` is the store's clock; sessions, subjects and the names of cameras are not kept.
         """
         part_of = np.searchsorted(self._ends, index, side="right")
@@ -77,7 +78,9 @@ class Store:
 
 
 def check_store(folder: Path) -> None:
-    """Refusal if a folder holds files that are not a store's, for it is about to be overwritten."""
+    """Refusal if a folder holds files that are not a store's, for it is about to be overwritten.
+    Only names are looked at; a folder that is empty or missing is accepted, and nothing is changed.
+    """
     strange = [p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name)]
     if strange:
         raise Refusal(
@@ -87,8 +90,11 @@ def check_store(folder: Path) -> None:
 
 
 def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = False) -> None:
-    """Write the instants observed by two views (and, labelled, with a whole truth), part by part,
-    and an index; Refusal if there are none.
+    """Write the instants in which two views or more see the person, part by part, and an index.
+    With `labelled`, parts with a truth keep only instants of which a view has all true joints.
+
+    The folder is made; files of a former store are overwritten, not deleted. Sessions without such
+    instants are named in the log; Refusal at the end if none is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()
@@ -135,7 +141,9 @@ def write_store(parts: Iterable[Recordings], folder: Path, *, labelled: bool = F
 
 
 def open_store(folder: Path) -> Store:
-    """The store in a folder that `write_store` wrote."""
+    """The store in a folder that `write_store` wrote, memory-mapped: arrays stay on disk until rows
+    are drawn. FileNotFoundError if the folder has no index.
+    """
     with np.load(folder / "index.npz", allow_pickle=False) as index:
         lengths, sessions = index["lengths"], tuple(map(str, index["sessions"]))
         sha256, clock = str(index["sha256"]), index["clock"]

@@ -100,9 +100,10 @@ _TEST_JOINTS = (
 def read_mpi_inf_3dhp(
     folder: Path, split: Split, *, truth_2d: bool = False
 ) -> Iterator[Recordings]:
-    """The sequences of a split of MPI-INF-3DHP, one session each: "S1/Seq1", or "TS1" of the test
-    set. Joints in mm, 2D in px; `truth_2d` takes the true 2D instead of detections. Refusal, at
-    once, if a file is missing.
+    """The sequences of a split of MPI-INF-3DHP, one session each: "S1/Seq1" with five views and
+    every 5th frame, or "TS1" of the test set with one view and its valid frames. Joints in mm in
+    each camera's axes, 2D in px; `truth_2d` takes the true 2D instead of detections. Refusal at
+    once if a file is missing, while reading if one is damaged.
     """
     names = tuple(SEQUENCES if split == "train" else TEST_SEQUENCES)
     for name in names:

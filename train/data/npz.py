@@ -21,8 +21,10 @@ _NEEDED = ("keypoints_px", "confidence", "joint_names", "image_px", "session", "
 
 
 def read_file(path: Path) -> Recordings:
-    """A multi-view file, its joints in any order of a known joint set: 2D in px, truth in mm.
-    Refusal says what is wrong with it.
+    """A multi-view file, its joints in any order of a known joint set, in h36m-16: 2D in px, truth
+    in mm. Sessions are named "stem:number"; a keypoint that is no finite number has confidence 0,
+    an unknown picture size is 0. Refusal says what is wrong if the file is missing, unreadable or
+    of another layout.
     """
     if not path.is_file():
         raise Refusal(f"no file at {path}; expected a multi-view .npz file or a session folder")

@@ -16,7 +16,10 @@ from train.data.sessions import read_session
 
 
 def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
-    """The recordings of files and session folders; Refusal if there are none."""
+    """The recordings of multi-view files, one part each, and of session folders, in stretches;
+    nothing is read before it is iterated. Refusal, while reading, if no path is given, a path is
+    neither, or all are sessions without 2D poses.
+    """
     if not paths:
         raise Refusal("nothing to read; expected multi-view .npz files or session folders")
     found = False
@@ -31,7 +34,9 @@ def read_parts(paths: Sequence[Path]) -> Iterator[Recordings]:
 
 
 def read_instants(paths: Sequence[Path]) -> Recordings:
-    """Files and session folders as one recording; Refusal if they hold no 2D."""
+    """Multi-view files and session folders as one recording, all in memory; true cameras stay only
+    if there is one part. Refusal if a path is neither, or they hold no 2D.
+    """
     return joined(list(read_parts(paths)))
 
 
@@ -43,12 +48,14 @@ class Choice:
     without: bool = False
 
     def learned(self, part: Recordings) -> Recordings:
-        """The instants of the subjects that are trained on."""
+        """The instants of the subjects that are trained on, all if no subject is named. It may be
+        empty: an unknown name is no error here.
+        """
         return part.take(np.array([self._chosen(s) for s in part.subject], bool))
 
     def kept_back(self, part: Recordings) -> Recordings:
-        """The instants of the subjects that are only scored on; all instants where no subject is
-        named.
+        """The instants of the subjects that are only scored on; all instants, also those trained
+        on, where no subject is named. It may be empty.
         """
         kept = [not self.names or not self._chosen(s) for s in part.subject]
         return part.take(np.array(kept, bool))
@@ -58,8 +65,8 @@ class Choice:
 
 
 def choice(subjects: str, not_subjects: str) -> Choice:
-    """The subjects from a command's two options, names with commas between. Refusal if both are
-    given or they name none.
+    """The subjects from a command's two options, names with commas between; all subjects if both
+    are empty. Refusal if both are given or one holds only commas and blanks.
     """
     if subjects and not_subjects:
         raise Refusal("--subjects and --not-subjects exclude each other; give one of them")

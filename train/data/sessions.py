@@ -22,7 +22,11 @@ _STRETCH = 20_000
 
 
 def read_session(folder: Path) -> Iterator[Recordings]:
-    """A session in stretches, none if it holds no poses; Refusal if it has too many cameras."""
+    """The 2D poses of a session folder, at most 20,000 instants at a time; nothing, and a warning
+    in the log, if it holds no poses. Cameras are those with recorded pictures in order of name,
+    then those that first appear in poses, so a later part may have more views. Refusal, while
+    reading, if the folder is no session or has more than 16 cameras.
+    """
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded
     poses = reader.poses()

@@ -34,8 +34,10 @@ _METRES_BELOW = 10.0
 
 
 def read_skipose(folder: Path, split: Split, *, truth_2d: bool = False) -> Iterator[Recordings]:
-    """The runs of a split of SkiPose-PTZ, one session each: "1/seq_103". Joints in mm, 2D in px;
-    `truth_2d` takes the true 2D instead of detections. Refusal if a file is missing.
+    """The runs of a split of SkiPose-PTZ, one session each: "1/seq_103". Joints in mm in each
+    camera's axes, NaN where a camera has no row; 2D in px of the 256 px crop. `truth_2d` takes the
+    true 2D instead of detections. All labels are read at once; Refusal then if a file is missing or
+    damaged, while reading if detections are damaged.
     """
     labels = _read_labels(folder / split / "labels.h5")
     runs = sorted({(int(s), int(n)) for s, n in zip(labels["subj"], labels["seq"], strict=True)})

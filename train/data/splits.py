@@ -27,7 +27,9 @@ class KeptBack:
     _rows: list[npt.NDArray[np.intp]] = field(default_factory=list)  # numbers among all added
 
     def add(self, part: Recordings) -> None:
-        """Add instants to score on; if there are too many, every second one of all is dropped."""
+        """Add instants to score on, in memory. While more than twice `most` are kept, the stride is
+        doubled: of all that were ever added, only every `every`-th stays.
+        """
         self._keep(np.arange(self.offset, self.offset + len(part)), part)
         self.offset += len(part)
         while sum(map(len, self.parts)) > 2 * self.most:
@@ -45,8 +47,8 @@ class KeptBack:
             self.parts.append(part.take(wanted))
 
     def instants(self) -> Recordings:
-        """At most `most` kept-back instants with a person, evenly spread; Refusal if there are
-        none.
+        """At most `most` kept-back instants with a person, evenly spread; what is kept stays
+        unchanged. Refusal if no instant has a confidence above 0.
         """
         detected = (part.take(np.any(part.confidence > 0, axis=(-2, -1))) for part in self.parts)
         parts = [part for part in detected if len(part)]
@@ -60,8 +62,9 @@ class KeptBack:
 def divide(
     parts: Iterable[Recordings], choice: Choice, kept_back: KeptBack
 ) -> Iterator[Recordings]:
-    """The instants to train on, part by part; the others are added to `kept_back`. Refusal at the
-    end if a named subject was in no part, or nothing is left.
+    """The instants to train on, part by part (a part may be empty); the others are added to
+    `kept_back`. If no subject is named, all instants are in both. Refusal at the end if a named
+    subject was in no part, or nothing was left to train on.
     """
     there: set[str] = set()
     learned = 0
@@ -89,8 +92,9 @@ class Material:
     truth_2d: bool = False  # of a dataset: 2D that no detector found
 
     def parts(self, kept_back: KeptBack) -> Iterator[Recordings]:
-        """The instants to train on, part by part; the rest is added to `kept_back`. Refusal if a
-        dataset is given together with files or subjects.
+        """The instants to train on, part by part, read while it is iterated. Kept-back ones are
+        added to `kept_back`: of a dataset its test split, else what `divide` says. Refusal if a
+        dataset is given together with files or subjects, or if what is read is missing or wrong.
         """
         if self.dataset is None:
             yield from divide(read_parts(self.paths), self.choice, kept_back)

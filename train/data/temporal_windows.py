@@ -27,7 +27,9 @@ _GAP_S = 1e4
 def one_clock(
     session: Sequence[str], t_s: Float[npt.NDArray[Any], "N"]
 ) -> Float[npt.NDArray[np.float64], "N"]:
-    """Times in s on one rising clock, with a large gap between two sessions."""
+    """Times (s) on one clock that begins at 0 and does not fall; empty if there are none. Where the
+    name of the session changes, or time goes back, 10,000 s lie between two instants.
+    """
     names = np.array(session)
     step = np.diff(t_s.astype(np.float64), prepend=t_s[:1])
     step[1:][(names[1:] != names[:-1]) | (step[1:] < 0)] = _GAP_S
@@ -39,8 +41,10 @@ def around(
     index: Int[npt.NDArray[np.int64], "B"],
     frames: int,
 ) -> tuple[Int[npt.NDArray[np.int64], "B T"], Bool[npt.NDArray[np.bool_], "B T"]]:
-    """Row numbers of the frames in the window of each instant `index`, the nearest in time (s), and
-    whether there is one so near.
+    """Row numbers of the frames in the window of each instant `index`, 0.07 s apart with the
+    instant itself in the middle, the nearest in time, and whether each is within 0.035 s of its
+    place. `clock` is in s and must not fall; `frames` is odd. A row that is not near enough is
+    still given.
     """
     offsets = FRAMES_APART_S * (np.arange(frames) - frames // 2)
     wanted = clock[index][:, None] + offsets
@@ -59,8 +63,8 @@ def windows(
     clock: Float[npt.NDArray[np.float64], "N"],
     frames: int,
 ) -> tuple[Float[Array, "N V T J 2"], Float[Array, "N V T J"]]:
-    """Keypoints (px) and confidence of each instant's window of T frames; confidence 0 where there
-    is no frame. `clock` is in s.
+    """Keypoints (px) and confidence of each instant's window of T frames 0.07 s apart, the instant
+    in the middle; confidence 0 where no frame is within 0.035 s. `clock` is in s and must not fall.
     """
     rows, there = around(clock, np.arange(len(clock)), frames)
     present = confidence[rows] * there[:, :, None, None]
@@ -76,8 +80,9 @@ class WindowedFusion(FusedLifter):
         confidence: Float[Tensor, "B V T J"],
         image_px: Float[Tensor, "B V 2"],
     ) -> LiftedViews:
-        """The engine's outputs for the middle frame of each window; keypoints and picture sizes are
-        in px.
+        """The engine's outputs for the middle frame of each window: the keypoint adapter if there
+        is one, the lifter, then fusion over views. Keypoints and picture sizes are in px; a size of
+        0 is unknown.
         """
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
@@ -93,8 +98,9 @@ def centred_window(
     confidence: Float[Tensor, "*batch T J"],
     image_px: Float[Tensor, "*batch 2"],
 ) -> tuple[Float[Tensor, "*batch T J 2"], CentredViews]:
-    """All frames of a window on the image plane (no unit) of a camera with the person of the middle
-    frame on its optical axis.
+    """All frames of a window on the image plane (no unit; x right, y down) of a camera with the
+    person of the middle frame on its optical axis, and that camera. Undetected joints stay where
+    they are; a ray's depth below 0.2 counts as 0.2.
     """
     middle = keypoints_px.shape[-3] // 2
     centred = centre_views(keypoints_px[..., middle, :, :], confidence[..., middle, :], image_px)

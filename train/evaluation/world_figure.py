@@ -31,7 +31,10 @@ class Eye:
     axes: Float[Real, "3 3"]  # rows: right, up, towards the viewer
 
     def project(self, points: Any) -> Float[Real, "... 2"]:
-        """World points (..., 3) in metres, projected to the drawing (..., 2)."""
+        """World points (..., 3) in metres, in perspective on the drawing (..., 2): x right, y up,
+        no unit (offset over depth), (0, 0) on the eye's axis. Points behind the eye, or nearer than
+        0.1 m, are projected as if 0.1 m away.
+        """
         local = (np.asarray(points) - self.centre) @ self.axes.T
         return np.asarray(local[..., :2] / np.maximum(-local[..., 2:], 0.1))
 

@@ -21,7 +21,10 @@ _WITHOUT_TRUTH = {
 def draw_curves(
     curve: Sequence[dict[str, float]], path: Path, title: str = "", stage2_step: int | None = None
 ) -> None:
-    """One panel of losses; one of N-MPJPE, or, without a truth, of the label-free metrics."""
+    """Write a PNG of a run's curve to `path`: one panel of losses over steps; one of N-MPJPE (mm),
+    or, if no point has it, of the label-free metrics. A dashed line marks `stage2_step`; an empty
+    curve gives empty panels.
+    """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)

@@ -17,7 +17,10 @@ from train.batches.batch import Batch
 
 
 def without_reflection(lifter: Lifter, batch: Batch, joint_set: JointSet) -> Lifter:
-    """A copy that gives bodies, not their mirror images, by its poses of a batch."""
+    """A copy in evaluation mode that gives bodies, not their mirror images: if knees and elbows
+    bend the wrong way in its poses of the batch, its depth is mirrored. The lifter itself is not
+    changed.
+    """
     lifter = copy.deepcopy(lifter).eval()
     with torch.no_grad():
         canonical, _ = lifter(batch.plane, batch.confidence)
@@ -27,7 +30,9 @@ def without_reflection(lifter: Lifter, batch: Batch, joint_set: JointSet) -> Lif
 
 
 def depth_sign(canonical: Float[Tensor, "*batch J 3"], joint_set: JointSet) -> float:
-    """+1 if knees and elbows bend as a body's do, -1 if the poses are mirrored in depth."""
+    """+1 if knees and elbows bend as a body's do on average, or not at all; -1 if the poses are
+    mirrored in depth. Poses may be in any unit and right-handed frame.
+    """
     at = {name: canonical[..., i, :] for i, name in enumerate(joint_set.joints)}
     left = unit(at["lhip"] - at["rhip"] + at["lshoulder"] - at["rshoulder"])
     bent = 0.0

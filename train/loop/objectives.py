@@ -43,7 +43,10 @@ class Objective(nn.Module):
         self.fusion = FusedLifter(lifter, joint_set, config.agreement_rounds)
 
     def forward(self, batch: Batch, weights: StageWeights) -> Float[Tensor, ""]:
-        """The mean loss of a batch by Eq. 7 with these weights; its rehearsal is included."""
+        """The mean loss of a batch, a scalar that can be differentiated. With a body in the batch
+        it is the supervised loss and `weights` are not used, else Eq. 7 with these weights. The
+        rehearsal's loss is added at its weight.
+        """
         if batch.rehearsal is None:
             return self._of(batch, weights)
         rehearsal = self._of(batch.rehearsal, weights)
@@ -91,10 +94,12 @@ class Objective(nn.Module):
 
 
 def step_weights(config: TrainConfig, stage: int, step: int) -> StageWeights:
-    """The weights of Eq. 7 in a variant's stage (section 3.4) at one step.
+    """The weights of Eq. 7 in a variant's stage (section 3.4) at one step; those of the baseline
+    for variants without refined 2D.
 
     In stage 1 the refined poses have a hundredth of the weight and would take more than half of the
-    time: they are used at every `refine_every`-th step only, at that many times the weight.
+    time: they are used at every `refine_every`-th step only, at that many times the weight. Variant
+    s1 never has the weight of pose agreement.
     """
     if config.variant not in FUSED:
         return BASELINE

@@ -58,7 +58,9 @@ class Run:
         return self.step / self.steps
 
     def checkpoint(self, sessions: tuple[str, ...], parent: Checkpoint | None = None) -> Checkpoint:
-        """The run as a checkpoint; its sessions include the parent's."""
+        """The run as a checkpoint; its sessions include the parent's. Weights and the optimiser's
+        state are the run's own tensors, not copies: write it before the run goes on.
+        """
         inherited = parent.sessions if parent else ()
         return Checkpoint(
             variant=self.config.variant,
@@ -92,8 +94,9 @@ def start(
     parent: Checkpoint | None = None,
     device: torch.device | None = None,
 ) -> Run:
-    """A new run: random weights from the seed, or the parent's. Refusal if the parent has another
-    joint set or size.
+    """A new run: random weights from the seed, or the parent's, of which the layers are fixed that
+    a lifter of windows shares with one of single frames. Torch's own random state stays as it was.
+    Refusal if the parent has another joint set or size.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -125,8 +128,9 @@ def resume(
     checkpoint: Checkpoint,
     device: torch.device | None = None,
 ) -> Run:
-    """Continue the run of a checkpoint with exactly the same numbers as without a break. Refusal if
-    the checkpoint holds weights only.
+    """The run of a checkpoint, with its seed, steps and random state: with the same data it goes on
+    with exactly the same numbers as without a break. Nothing is trained yet. Refusal if the
+    checkpoint holds weights only.
     """
     if not checkpoint.course:
         raise Refusal(
@@ -153,10 +157,13 @@ def optimise(
     group: ProcessGroup | None = None,
     stop: threading.Event | None = None,
 ) -> bool:
-    """Train to the end of the steps or of the minutes of computing; False if `stop` was set before.
+    """Train `run`, in place, to the end of its steps or of the minutes of computing; whether it got
+    there. It ends earlier after the first step that finds `stop` set in any process. All processes
+    of the group must call it; it blocks.
 
     `on_step` is called with the loss after every step. Minutes are converted to a number of steps
-    once some are timed, so that a resumed run is the same. Refusal if the loss is not finite.
+    once some are timed, so that a resumed run is the same; in a run that has done so they are
+    ignored. Refusal if the loss is not finite.
     """
     group, config = group or ProcessGroup(), run.config
     model = group.data_parallel(Objective(run.lifter, run.joint_set, config))
@@ -235,7 +242,10 @@ class _Timing:
 
 
 def schedule(step: int, progress: float, warm_up_steps: int) -> float:
-    """Share of the learning rate: linear warm-up, then half a cosine down to a thousandth."""
+    """Share of the learning rate (up to 1.001): linear warm-up over the first steps, counted from
+    0, then half a cosine of `progress` (0 to 1) down to a thousandth. The two are multiplied;
+    progress above 1 counts as 1.
+    """
     rise = min(1.0, (step + 1) / warm_up_steps)
     return rise * (0.5 * (1 + math.cos(math.pi * min(1.0, progress))) + 1e-3)
 
@@ -252,7 +262,9 @@ def _advance(run: Run, loss: float) -> None:
 
 
 def check_parent(parent: Checkpoint, shape: LifterShape, joint_set: JointSet) -> None:
-    """Refusal if a run of that network cannot start from the parent's weights."""
+    """Refusal if a run of that network cannot start from the parent's weights: another joint set or
+    another size. A parent of single frames serves for windows too.
+    """
     if parent.joint_set != joint_set.name:
         raise Refusal(
             f"the parent lifts joint set {parent.joint_set}, expected {joint_set.name}; "

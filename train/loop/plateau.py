@@ -18,7 +18,10 @@ class Plateau:
     reached: bool = False
 
     def add(self, loss: float) -> None:
-        """Add the loss of one more step."""
+        """Add the loss of one more step. After every `window_steps` steps, the mean of these is
+        compared with that of the window before: unless it fell by the share `drop` or more,
+        `reached` becomes True and stays so.
+        """
         self.total += loss
         self.count += 1
         if self.count < self.window_steps:

@@ -25,7 +25,10 @@ def check(
     parent: Checkpoint | None,
     again: bool,
 ) -> None:
-    """Refusal if a run with these could not start, go on, or be written down."""
+    """Refusal if a run with these could not start, go on, or be written down: minutes not above 0,
+    a parent that does not fit or is needed, a run in `out` without `again` or of another
+    configuration. It makes the folder `out` and tries to write there.
+    """
     if minutes is not None and not 0 < minutes < math.inf:
         raise Refusal(
             f"--minutes is {minutes:g}, expected a number above 0; without it, all steps run"
@@ -61,7 +64,9 @@ def check(
 
 
 def check_same(path: Path, config: TrainConfig) -> Checkpoint:
-    """The checkpoint of a run of that configuration; Refusal if it is of another."""
+    """The checkpoint at `path`; Refusal if it is none, or of another joint set or configuration.
+    Threads, device and compilation may differ, recordings are not compared.
+    """
     found = read_checkpoint(path)
     if found.joint_set != H36M_16.name:
         raise Refusal(

@@ -64,7 +64,14 @@ class Task:
 
 
 def train_seed(task: Task, seed: int, out: Path) -> dict[str, Any]:
-    """Train and score one seed; Refusal, after writing a checkpoint, if stopped before the end."""
+    """Train and score one seed, from its checkpoint in `out` if there is one; the scores, or an
+    empty map in a process other than rank 0. Rank 0 writes configuration, checkpoint, curves and
+    metrics to `out`. All processes must call it; it blocks.
+
+    Refusal if the checkpoint is of another configuration, recordings or morph, if the loss is not
+    finite, or, after writing a checkpoint, if stopped before the end; then SystemExit in the other
+    processes.
+    """
     path, config, group = out / CHECKPOINT, task.config, task.group
     if path.exists():
         run = resume(config, H36M_16, _same(path, task), group.device)
@@ -212,7 +219,11 @@ def _lifter(run: Run, task: Task) -> Lifter:
 
 
 def lift_with(lifter: Lifter, morph: Morph | None = None) -> Lift:
-    """The complete graph in torch, as a function for scoring."""
+    """The complete graph in torch, behind the morph if one is given, as a function of arrays
+    keypoints_px, confidence and image_px that gives the engine's outputs by name. The lifter is put
+    in evaluation mode and not copied; it must be on the CPU. A lifter of windows needs keypoints
+    with their windows.
+    """
     whole = FusedLifter if lifter.shape.frames == 1 else WindowedFusion
     graph = whole(lifter.eval(), H36M_16, morph=morph)
 
