@@ -50,8 +50,11 @@ class CalibratorClient:
         self._start()
 
     def send(self, instant: LiftedPose) -> None:
-        """Send an instant to the calibration process, unless the last one was too recent or no view
-        has the person. It never blocks; what finds no room is counted in `left_out`.
+        """Send an instant to the calibration process; it never blocks.
+
+        Nothing is sent if the last one was too recent (`most_hz`) or no view has the person. What
+        finds no room in the socket, or no living process, is counted in `left_out`. A process that
+        has died is restarted by the next message, after a pause of 1 s that doubles up to 60 s.
         """
         self._send_loss()
         t_ns = instant.pose.t_ns
@@ -60,17 +63,25 @@ class CalibratorClient:
             self.left_out += not self._send(to_map(instant))
 
     def resume(self, calibration: Calibration) -> None:
-        """Give the process a known calibration, which it then improves."""
+        """Give the process a known calibration, which it then improves; it does not block.
+
+        A restarted process gets it again.
+        """
         self._current = calibration
         self._send({"kind": "hold", "cameras": to_plain(calibration)})
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Report a camera that has moved; `since_s` is the time of exposure, hub clock, in s."""
+        """Report a camera that has moved; `since_s` is the time of exposure, hub clock, in s.
+
+        It does not block; the message is lost if the socket is full or the process has died.
+        """
         self._send({"kind": "moved", "camera": camera, "since_s": since_s})
 
     def all_lost(self, since_s: float) -> None:
-        """Report that the extrinsics of all cameras are unknown; `since_s` is the time of exposure,
-        hub clock, in s. Calibrations that were found before are no longer returned.
+        """Report that the extrinsics of all cameras are unknown since `since_s` (s, hub clock).
+
+        It does not block: the message is sent again with later instants until the socket has room.
+        Calibrations that the process found before it got the message are no longer returned.
         """
         self._current, self._lost_s = None, since_s
         self._send_loss()
@@ -82,8 +93,10 @@ class CalibratorClient:
             self._lost_s = None
 
     def updates(self, t_ns: int) -> list[CalibrationUpdate]:
-        """The calibrations that came since the last call, in order; it never blocks. `t_ns` has no
-        effect here.
+        """The calibrations that came since the last call, oldest first; it never blocks.
+
+        `t_ns` has no effect here. If the process refuses to calibrate, its reason is stored in
+        `reason` and logged. A process that has died is noted here.
         """
         updates = []
         while data := self._receive():
@@ -98,7 +111,10 @@ class CalibratorClient:
         return updates
 
     def close(self) -> None:
-        """End the process; it is killed if it does not end within a second."""
+        """End the process by closing the socket; it is killed if it does not end within a second.
+
+        Blocks until it has ended.
+        """
         self._socket.close()
         try:
             self._process.wait(_CLOSE_S)

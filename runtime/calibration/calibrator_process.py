@@ -41,7 +41,10 @@ class Inbox:
         threading.Thread(target=self._listen, name="inbox", daemon=True).start()
 
     def take(self) -> list[dict[str, Any]]:
-        """All messages that have come, oldest first; after a short pause if there are none."""
+        """All messages that have come, oldest first; waits up to 0.1 s if there are none.
+
+        The list may be empty. If more than 512 wait, the oldest instants are dropped.
+        """
         self._arrived.wait(_PAUSE_S)
         self._arrived.clear()
         taken = []
@@ -50,7 +53,10 @@ class Inbox:
         return taken
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message, a map, to the hub."""
+        """Send a message, a map, to the hub; blocks while the socket is full.
+
+        OSError if the hub has closed its end.
+        """
         self._end.send(pack(message))
 
     def _listen(self) -> None:
@@ -71,7 +77,11 @@ class Inbox:
 
 
 def main() -> None:
-    """Calibrate for the hub at the other end of the descriptor that is this process's argument."""
+    """Calibrate for the hub until it closes its end of the socket.
+
+    The descriptor of the socket is the process's first argument. SIGINT is ignored, and the process
+    lowers its own priority once it has a calibration, or after 6 s of movement.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the hub ends this process
     start_log()
     inbox = Inbox(socket.socket(fileno=int(sys.argv[1])))

@@ -31,8 +31,10 @@ class DepthFilter:
         self._state, self._covariance = np.zeros(2), np.eye(2)
 
     def measured(self, root: Float[Real, "3"], t_s: float) -> None:
-        """Take the root (m, world frame) of a measured skeleton at time `t_s`, for position and
-        velocity.
+        """Take the root of a measured skeleton (m, world frame) at time `t_s`.
+
+        It sets position and velocity. The velocity starts again from 0 after a gap of 1 s, where
+        time does not increase, and after instants of a single view.
         """
         elapsed_s = t_s - self._t_s
         if 0 < elapsed_s < _MOST_GAP_S and self._centre is None:
@@ -46,8 +48,12 @@ class DepthFilter:
     def shift(
         self, root: Float[Real, "3"], centre: Float[Real, "3"], t_s: float
     ) -> Float[Real, "3"]:
-        """By how much (m, world frame) to shift a skeleton that one view saw, along that view's
-        ray. A Kalman filter smooths the distance. `root` is the pelvis, `centre` the camera centre.
+        """The vector (m, world frame) to add to a skeleton that only one view saw.
+
+        It is along that view's ray, away from the camera where the filtered distance is larger than
+        the given one. `root` is the skeleton's pelvis, `centre` the camera centre, both in the
+        world frame; `t_s` is in s. Zero after a gap of 1 s or where time does not increase; then
+        the filter restarts. Every call updates the filter.
         """
         elapsed_s = t_s - self._t_s
         self._t_s = t_s

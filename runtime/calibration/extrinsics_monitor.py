@@ -59,10 +59,12 @@ class ExtrinsicsMonitor:
     def add(
         self, instant: LiftedPose, joints: Float[Real, "J 3"], excluded: Collection[str]
     ) -> tuple[str, float] | None:
-        """Add an instant; returns a camera that has moved and since when (s, hub clock), else None.
+        """Add an instant; returns a camera that has just been found to have moved, and since when.
 
-        `joints` (world frame) is the skeleton without `excluded`, the cameras that were reported
-        before.
+        `joints` (m, world frame) is the skeleton made without `excluded`, the cameras reported
+        before; these are never returned again. The time is in s, hub clock. None if all fit, if no
+        single camera explains the errors (then `unclear_s` grows), and within 0.2 s of the last
+        search.
         """
         now_s = instant.t_s
         errors = reprojection_errors(self._rig, joints[None], stack([instant], self._rig.cameras))
@@ -94,8 +96,10 @@ class ExtrinsicsMonitor:
         return self._rig.cameras[view], self._since(view)
 
     def recent(self) -> Float[Real, "V"]:
-        """Median reprojection error of every view in the window, as a share of the person's extent;
-        0 with too few observations.
+        """Median reprojection error of every view over the last 0.6 s (1.5 s if instants are few).
+
+        It is a share of the person's extent, in the rig's order of views; 0 for a view with fewer
+        than four errors.
         """
         if not self._window:
             return np.zeros(len(self._usual))
@@ -105,8 +109,10 @@ class ExtrinsicsMonitor:
         return np.where(known >= _LEAST, middle, 0.0)
 
     def fits(self, camera: str) -> bool:
-        """Whether the reprojection error of an excluded camera was low throughout the window.
-        ValueError for a camera that is not in the rig.
+        """Whether the reprojection error of a camera was low throughout the window.
+
+        The window must last about half a second and hold four errors of this camera, else False.
+        ValueError for a camera that is not in the rig; IndexError before the first `add`.
         """
         view = self._rig.cameras.index(camera)
         errors = np.array([errors.by_view[view] for errors in self._window])

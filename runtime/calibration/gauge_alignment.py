@@ -23,11 +23,13 @@ def continued(
     *,
     final: bool,
 ) -> Calibration:
-    """`new` in the world frame of `old`: turned by the cameras that have not moved, shifted by the
-    joints.
+    """`new` in the world frame of `old`, so that skeletons do not jump.
 
-    `joints` (m) are the same instants reconstructed with `new` and with `old`. Until the world
-    frame is final, only heading and position are kept; gravity and scale are those of `new`.
+    The rotation comes from the cameras `unmoved` (each must be in both rigs), the shift from
+    `joints`: the same instants reconstructed with `new` and with `old`, in m, each in its own world
+    frame; NaN is unknown, and without any joint the shift is 0. If `final`, the scale and the scale
+    source of `old` are taken too; else the turn is only about the vertical, and scale and gravity
+    are those of `new`. A new calibration is returned; neither input changes.
     """
     R = _rotation(new.rig, old.rig, unmoved)
     if not final:

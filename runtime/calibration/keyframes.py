@@ -32,8 +32,11 @@ class Keyframes:
         self._valid_from_s: dict[str, float] = {}  # a moved camera's earlier views are dropped
 
     def add(self, instant: LiftedPose) -> None:
-        """Keep an instant if two views or more saw the person. If there are too many, the earlier
-        instants that differ least are dropped.
+        """Keep an instant if two views or more saw the person; else nothing is kept.
+
+        Views of a camera before the time given to `forget` do not count. Above 480 keyframes the
+        number is reduced to 360: of those older than 8 s, the ones that differ most from each other
+        stay.
         """
         since = self._valid_from_s
         stale = [c for c in instant.pose.cameras if instant.t_s < since.get(c, -math.inf)]
@@ -46,7 +49,11 @@ class Keyframes:
             self._thin()
 
     def forget(self, camera: str, before_s: float) -> None:
-        """Drop the camera's views before `before_s` (hub clock), when it had other extrinsics."""
+        """Drop the camera's views before `before_s` (s, hub clock), when it had other extrinsics.
+
+        Its views of that time are not taken later either. Keyframes with fewer than two views left
+        are dropped.
+        """
         self._valid_from_s[camera] = before_s
         known, self._kept = self._kept, []
         for instant in known:
@@ -55,7 +62,11 @@ class Keyframes:
     def since(
         self, start_s: float, cameras: tuple[str, ...] | None = None, without: Collection[str] = ()
     ) -> LiftedObservations | None:
-        """The observations since `start_s`, with the views of `stack`; None if there are none."""
+        """The keyframes from `start_s` (s, hub clock) on, in order of time; None if there are none.
+
+        The views are `cameras`, or all cameras that these keyframes have, by name. Confidence is 0
+        where a camera is absent, and for those in `without`.
+        """
         rows = [instant for instant in self._kept if instant.t_s >= start_s]
         return stack(rows, cameras, without) if rows else None
 

@@ -24,7 +24,10 @@ class KnownCameras:
         self._schedule = deque(schedule)
 
     def updates(self, t_ns: int) -> list[CalibrationUpdate]:
-        """The calibrations that were in use at `t_ns` (hub clock) or before, each returned once."""
+        """The calibrations that were in use at `t_ns` (ns, hub clock) or before, oldest first.
+
+        Each is returned by one call only; empty if there is no new one.
+        """
         due = []
         while self._schedule and self._schedule[0].t_ns <= t_ns:
             due.append(self._schedule.popleft())
@@ -47,7 +50,11 @@ class KnownCameras:
 
 
 def known_cameras(path: Path) -> KnownCameras:
-    """The calibrations of a recorded session, or of one `cameras.json`; raises Refusal."""
+    """The calibrations of a recorded session, or of one `cameras.json`.
+
+    A folder, or a file with the name of a session's manifest, is read as a session; it may have no
+    calibration. Any other path is read as the file. Raises Refusal if it cannot be read.
+    """
     if path.is_dir() or path.name == MANIFEST:
         return KnownCameras(calibrations(SessionReader(path)))
     return KnownCameras([read_cameras(path)])

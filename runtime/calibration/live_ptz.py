@@ -27,8 +27,10 @@ class LivePtz:
         self.now = calibration.rows(-1)
 
     def reconstruct(self, instant: LiftedPose) -> Reconstruction:
-        """The reconstruction of one instant in the world frame (m), after the cameras were tracked
-        to it; its views are in the rig's order.
+        """The reconstruction of one instant (N is 1) in the world frame, in m.
+
+        First the rotations and focal lengths of the cameras are tracked to this instant and stored
+        in `now`. The views of `instant` must be those of the rig, in its order.
         """
         observations = stack([instant], instant.pose.cameras)
         self.now = self._tracker.track(observations)
@@ -42,7 +44,9 @@ class LivePtz:
         return reconstruction
 
     def lost(self, t_s: float) -> bool:
-        """Whether the views have not fitted for 2 s before `t_s` (s, hub clock): the tripods must
-        have moved.
+        """Whether the views have not fitted for more than 2 s before `t_s` (s, hub clock).
+
+        Then the tripods must have moved. An instant with fewer than two views counts as one that
+        fits. False before the first instant.
         """
         return self._fits_s is not None and t_s - self._fits_s > _PATIENCE_S

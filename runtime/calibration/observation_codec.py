@@ -35,7 +35,12 @@ class LiftedPose:
         return int(self.pose.confidence.any(-1).sum())
 
     def arranged(self, cameras: tuple[str, ...], without: Collection[str] = ()) -> Self:
-        """The views in the order of `cameras`; confidence 0 for absent ones and for `without`."""
+        """The instant with one view for each of `cameras`, in that order; other views are left out.
+
+        A camera that the instant lacks gets confidence 0 and picture size 0, and its other values
+        mean nothing. Confidence is 0 also for cameras in `without`. The instant itself stays
+        unchanged.
+        """
         pose = self.pose
         if pose.cameras == cameras and not without:
             return self
@@ -57,7 +62,10 @@ class LiftedPose:
 
 
 def lifted_pose(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedPose:
-    """The instant with the lifter's outputs, its keypoints (px) in the joint set `names`."""
+    """The instant with the lifter's outputs, its keypoints (px) in the joint set `names`.
+
+    `lifted` must come from this pose, with the same views.
+    """
     return LiftedPose(
         pose=pose.in_joint_set(names),
         canonical=lifted.canonical,
@@ -70,9 +78,11 @@ def stack(
     cameras: tuple[str, ...] | None = None,
     without: Collection[str] = (),
 ) -> LiftedObservations:
-    """Observations in order of time, of all cameras of the instants or of those given.
+    """Observations in order of time, with one view for each of `cameras`, in that order.
 
-    Confidence is 0 for absent cameras and for `without`.
+    Without `cameras`, the views are all cameras of the instants, by name. Confidence is 0 where a
+    camera is absent, and for those in `without`. Times are in s, hub clock. At least one instant is
+    needed (else IndexError), and all must have the same joint set.
     """
     if cameras is None:
         cameras = tuple(sorted({camera for instant in instants for camera in instant.pose.cameras}))

@@ -92,18 +92,24 @@ class OnlineCalibrator:
         self._keyframes.add(instant)
 
     def resume(self, calibration: Calibration) -> None:
-        """Take a known calibration as the current one; a better one may follow."""
+        """Take a known calibration as the current one; a better one may follow after 10 s of
+        movement.
+        """
         self._current = calibration
         self._next_s = self._keyframes.watched_s + _FINAL_S
 
     def camera_moved(self, camera: str, since_s: float) -> None:
-        """Note that a camera moved at `since_s` (s, hub clock), and drop its earlier views."""
+        """Note that a camera moved at `since_s` (s, hub clock), and drop its earlier views. Later
+        calls of `update` search its new pose.
+        """
         self._moved[camera], self._moved_at_s = since_s, self._keyframes.watched_s
         self._recovered.pop(camera, None)
         self._keyframes.forget(camera, since_s)
 
     def all_lost(self, since_s: float) -> None:
-        """Note that all cameras moved at `since_s` (s, hub clock), and drop their earlier views."""
+        """Note that all cameras moved at `since_s` (s, hub clock), and drop their earlier views.
+        The next calibration comes after some more movement, with the cause `again`.
+        """
         for camera in self._current.rig.cameras if self._current else ():
             self._keyframes.forget(camera, since_s)
         self._moved.clear()
@@ -116,8 +122,9 @@ class OnlineCalibrator:
         self._next_s = self._keyframes.watched_s + wait_s
 
     def update(self) -> list[CalibrationUpdate]:
-        """The calibrations found now; empty if it is too early, or the motion does not determine
-        the cameras (then `reason` says why). It may take seconds.
+        """The calibrations found now; it may take seconds. Empty if it is too early, if the current
+        one is as good, or if the motion does not determine the cameras (then `reason` says why and
+        `new_refusal` is set; nothing is raised). A recovered camera has the cause `moved`.
         """
         if self._current and not self._lost and (self._moved or self._recovered):
             try:

@@ -23,8 +23,10 @@ _LEAST_JOINTS = 6
 def reprojection_errors(
     rig: Rig, joints: Float[Real, "N J 3"], observations: Observations
 ) -> Float[Real, "N V"]:
-    """Median reprojection error of each view at each instant, as a share of the person's extent;
-    NaN with too few joints. Joints are in the rig's world; NaN is unknown.
+    """Median reprojection error of each view at each instant, as a share of the person's extent.
+
+    No unit. `joints` are in the rig's world frame; NaN is unknown. Joints with a confidence above
+    0.3 count; the result is NaN where fewer than six do.
     """
     known = np.asarray(np.isfinite(joints).all(-1))
     counted = (observations.confidence > _LEAST_CONFIDENCE) & known[:, None]
@@ -42,8 +44,10 @@ def reprojection_errors(
 def triangulated(
     rig: Rig, observations: Observations, views: Sequence[int]
 ) -> Float[Real, "N J 3"]:
-    """Joints in the world, triangulated from those views of a rig that stands still; NaN where
-    fewer than two of them saw the joint.
+    """Joints in the rig's world frame, triangulated from `views` (indices in the rig).
+
+    The rig must stand still, and the observations must have its views in its order. NaN where fewer
+    than two of these views saw the joint.
     """
     index = list(views)
     undistorted = rig.undistorted(observations.keypoints_px)[:, index]
@@ -52,8 +56,10 @@ def triangulated(
 
 
 def mean_reprojection_error(rig: Rig, observations: Observations) -> float:
-    """Reprojection error as a share of the person's extent: the median over instants, then the mean
-    over views. Infinite if no view has one.
+    """Reprojection error of all views, as a share of the person's extent (no unit).
+
+    Joints are triangulated from all views of a rig that stands still. It is the median over the
+    instants, then the mean over the views that have an error; infinite if none has.
     """
     joints = triangulated(rig, observations, range(len(rig.cameras)))
     errors = reprojection_errors(rig, joints, observations)
@@ -69,11 +75,12 @@ def find_moved_view(
     most_others: float,
     least_own: float,
 ) -> int | None:
-    """The one view that no longer fits the others; None if there is none, or fewer than three
-    views.
+    """The index (in the rig) of the one view that no longer fits the others; else None.
 
-    Without it the error of the others is at most `most_others`, and its own is at least
-    `least_own`; both are shares of the person's extent.
+    Each of `views` is left out in turn, and the one without which the others agree best is tested:
+    the mean error of the others must be at most `most_others`, and its own median error at least
+    `least_own`. Both are shares of the person's extent. None also for fewer than three views or
+    without enough joints.
     """
     if len(views) < 3:
         return None

@@ -33,8 +33,13 @@ def resected(
     keypoints_px: Float[Real, "N J 2"],
     confidence: Float[Array, "N J"],
 ) -> Rig | None:
-    """The rig with new extrinsics of one view, found from its keypoints (px) and the joints (the
-    rig's world); None if none fits enough of them.
+    """The rig with a new pose (R and t) of `view` only; its intrinsics are kept.
+
+    `joints` are in the rig's world frame, NaN is unknown; `keypoints_px` are as observed, with
+    distortion. First a rotation about the old camera centre is tried, then any pose; the latter is
+    taken only if its error in px is clearly smaller. None with fewer than 48 joints of confidence
+    above 0.3, or if less than 60 % of them fit. The input rig stays unchanged; OpenCV may raise
+    `cv2.error`.
     """
     observed = (confidence > _LEAST_CONFIDENCE) & np.isfinite(joints).all(-1)
     if observed.sum() < _LEAST_POINTS:

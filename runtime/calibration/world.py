@@ -67,7 +67,10 @@ class World:
         self.changes = 0  # of what `about` returns
 
     def resume(self, previous: CalibrationUpdate) -> None:
-        """Begin with the calibration of the hub that ran before this one."""
+        """Begin with the calibration of the hub that ran before this one: the calibrator gets it at
+        once, `reconstruct` uses it from its next call on, with the next number and the cause
+        `resumed`.
+        """
         self._resumed = replace(previous, cause="resumed", moved=())
         self._number = previous.number
         if self._calibrator:
@@ -76,8 +79,11 @@ class World:
     def reconstruct(
         self, pose: MultiviewPose, lifted: Lifted, skeleton: Skeleton
     ) -> Skeleton | None:
-        """The skeleton of this instant in the world frame (m). Without a calibration, the given
-        one, in the canonical frame; None if no view with the person has enough joints.
+        """The skeleton of this instant in the world frame (m). Without a calibration of these
+        cameras, the given one, in the canonical frame; None if no view has four joints or a joint
+        is not determined. `measured` needs two views, none of them of a moved camera. Each call
+        also takes new calibrations, sends the instant to the calibrator, and looks for moved
+        cameras; it never waits.
         """
         instant = lifted_pose(pose, lifted, joint_set(skeleton.joint_set))
         self._update_calibration(instant, skeleton.t_ns)
@@ -142,7 +148,9 @@ class World:
 
     def about(self) -> dict[str, Any] | None:
         """The cameras for clients: number, scale source, and per camera centre (m, world frame),
-        view_from_world, focal length (px) and errors. None without a calibration.
+        view_from_world, focal length and picture size (px), errors (px, share of the distance), and
+        whether it has moved. Panning cameras are as at the last instant. None without a
+        calibration.
         """
         if self.current is None:
             return None
@@ -167,7 +175,7 @@ class World:
 
     def stats(self) -> WorldStats:
         """The statistics of the calibration: its number and age, moved cameras, or what is missing
-        for it.
+        for it. `world` in them is None if no cameras are wanted at all.
         """
         if self._calibrator is None:
             return WorldStats(world=None)
@@ -275,8 +283,9 @@ def start_world(
     session: Path,
     on_update: Callable[[CalibrationUpdate], None],
 ) -> World:
-    """The world, with a calibration process if the settings ask for one. A restarted hub continues
-    with the cameras in the session's folder, if they can be read.
+    """The world, with `known` cameras, or with a calibration process, started here, if the settings
+    ask for one. Such a restarted hub begins with `cameras.json` of the session's folder; if that
+    cannot be read, it is only logged. `on_update` gets every calibration that comes into use.
     """
     calibrator: CalibratorClient | KnownCameras | None = known
     if known is None and config.calibrate:

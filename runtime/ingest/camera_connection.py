@@ -36,7 +36,10 @@ class Report:
 
 
 def read_report(header: Mapping[str, Any]) -> Report:
-    """The report in a message; ValueError or TypeError for an impossible value."""
+    """The report in a node's message; what the message lacks is 0 or empty.
+
+    ValueError or TypeError for a count that is no whole number from 0 to 2^53.
+    """
     names = ("exposed", "acknowledged", "in_ring", "clock_error_ns")
     return Report(
         **{name: whole(header.get(name, 0)) for name in names},
@@ -51,7 +54,7 @@ def _counted(counts: Mapping[str, object]) -> Counter[str]:
 
 
 def whole(number: object, least: int = 0) -> int:
-    """The number; ValueError unless it is an int from `least` to `_MOST`."""
+    """The number itself; ValueError unless it is an int (no bool or float) from `least` to 2^53."""
     if type(number) is not int or not least <= number <= _MOST:
         raise ValueError(f"{number!r} is no whole number from {least}")
     return number
@@ -108,7 +111,11 @@ class Link:
         self.gone, self.ended = True, ended
 
     def is_next(self, seq: int, after: int) -> bool:
-        """Whether the frame that follows `after` is new and in order; counted if not."""
+        """Whether the frame `seq` is new and no frame before it is missing.
+
+        `after` is the seq of the frame that the node sent before it, -1 for none. A repeated frame,
+        and one out of order, is counted here. The link does not take the frame: call `take_in`.
+        """
         if seq <= self.received:
             self.repeated += 1
             return False
@@ -136,7 +143,10 @@ class Link:
         self.on_disk = seq
 
     def stop(self, reason: str) -> None:
-        """Stop the node; all of its received frames count as processed."""
+        """Have the node stop: `reason` is sent to it with the acks until it ends.
+
+        All of its received frames count as processed.
+        """
         self.stop_reason, self.taken = reason, self.received
 
     def acknowledge(self) -> None:
@@ -144,7 +154,12 @@ class Link:
         self.acknowledged, self.acknowledged_s = self.progress, time.monotonic()
 
     def count_fates(self) -> None:
-        """Count the frames whose fate is final: those that are durable, and those not recorded."""
+        """Count in `fates` the frames whose fate is final, in order, and advance `durable` to the
+        last.
+
+        Final are frames that are not recorded, and recorded ones once they are on disk. It ends at
+        the first frame that is not final.
+        """
         while self.pending and (
             self.pending[0][1] != RECORDED or self.pending[0][0] <= self.on_disk
         ):
@@ -161,9 +176,11 @@ class OnDisk:
 
 
 def open_link(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -> Link:
-    """The link of a new run; ValueError for an impossible first message.
+    """The link of a new run, from its first message; `known` is what the disk has of that run.
 
-    A restarted hub continues counting from the frames on disk and the node's report.
+    With `known` the counts continue behind the frames on disk; a run that another session has
+    acknowledged is counted from now on only. ValueError, KeyError or TypeError for an impossible
+    name, size, rate or count, and for a missing key.
     """
     camera, boot_id, fps = header["camera"], header["boot_id"], float(header["fps"])
     width_px, height_px = whole(header["width_px"], 1), whole(header["height_px"], 1)
@@ -200,7 +217,10 @@ def open_link(address: bytes, header: Mapping[str, Any], known: OnDisk | None) -
 
 
 def found_on_disk(manifest: Manifest) -> dict[Source, OnDisk]:
-    """The last seq and the number of frames of each run in a session that is continued."""
+    """The last seq and the number of frames of each run in a session that is continued.
+
+    The frames are summed over all segments of the manifest; empty if there are none.
+    """
     found: dict[Source, OnDisk] = {}
     for segment in manifest.segments:
         for camera, ranges in segment.ranges.items():

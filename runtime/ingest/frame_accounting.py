@@ -37,7 +37,7 @@ class Account:
         )
 
     def explained(self, rest: str) -> "Account":
-        """The account with drops without a reason counted under `rest`."""
+        """A copy in which the drops that have no reason yet are counted under `rest`."""
         unexplained = self.dropped - self.reasons.total()
         return self + Account(reasons=Counter({rest: max(unexplained, 0)}))
 
@@ -50,9 +50,12 @@ def account(
     *,
     final: bool,
 ) -> Account:
-    """The sum over the runs of a camera.
+    """The sum over all runs of the node of `camera`, of this hub and of those before it.
 
-    `present` is the run that is connected now, `before` holds those found on disk at the start.
+    `present` is the run that is connected now (None if none), `before` holds the runs found on disk
+    at the start. The present run is counted by its last report, or by the hub's own counts if it
+    has ended or the hub does (`final`). Of earlier runs, frames of unknown fate count as dropped.
+    Zero everywhere for an unknown camera.
     """
     total = Account()
     for (name, _), link in runs.items():

@@ -30,11 +30,20 @@ class FrameDecoder:
         self.left_out: Counter[str] = Counter()
 
     def usable(self, frames: Mapping[str, Frame]) -> dict[str, Frame]:
-        """The frames that can be used, in the order of their cameras' names."""
+        """The frames that can be used, in the order of their cameras' names.
+
+        Left out, and counted in `left_out`, are frames of a frozen camera (the same checksum for
+        more than 0.5 s) and frames whose time has too large an uncertainty. Nothing is decoded
+        here.
+        """
         return {c: f for c, f in sorted(frames.items()) if self._is_usable(f)}
 
     def decode(self, frames: Mapping[str, Frame]) -> dict[str, UInt8[Picture, "_ _ 3"]]:
-        """BGR pixels of every picture that decodes; headers were checked on receipt."""
+        """BGR pixels (8 bits, height x width x 3) of every picture that decodes, by camera.
+
+        A broken picture is missing in the result and counted in `left_out`; nothing is raised for
+        it. Sizes were checked on receipt.
+        """
         pixels = {}
         for camera, frame in frames.items():
             try:
@@ -57,7 +66,11 @@ class FrameDecoder:
 
 
 def reason_to_refuse(frame: Frame, size_px: tuple[int, int]) -> str | None:
-    """Why a picture must not be decoded; None if it may be. Nothing is decoded here."""
+    """Why a frame must be refused; None if it may be decoded.
+
+    Tested are its time, its checksum, its size against `size_px` (width, height) both in the
+    message and in the JPEG's header, and that it is a JPEG. No pixel is decoded.
+    """
     if not 0 <= frame.t_ns < _LATEST_NS:
         return "impossible time"
     if not frame.intact():

@@ -34,7 +34,12 @@ class InstantAssembler:
         self._steps = Steps()
 
     def take(self, receiver: Receiver, frame: Frame, link: Link) -> None:
-        """Add a received frame; the instants that it completes are put into the queue."""
+        """Add a received frame; the instants that it completes are put into the queue.
+
+        A frame of a lossless source with a trigger number is grouped by that number, every other
+        one by time. Instants by number go out only once all cameras of the hub have connected; a
+        source that goes on beyond the shortest one is stopped.
+        """
         if frame.trigger is not None and link.lossless:
             if not self._steps.add(frame):
                 link.process(frame.seq)
@@ -49,7 +54,10 @@ class InstantAssembler:
             self._offer(groups, lossless=False)
 
     def expire(self, receiver: Receiver) -> bool:
-        """Put instants beyond their deadline into the queue; whether frames still wait."""
+        """Put the instants beyond their deadline into the queue; called again and again.
+
+        Cameras that are no longer live are not waited for. Returns whether frames still wait.
+        """
         if self._slots.waits:
             expected = receiver.alive(self._absent_s)
             self._offer(self._slots.expire(self._now_ns(), expected), lossless=False)
@@ -58,8 +66,10 @@ class InstantAssembler:
         return self._slots.waits or self._steps.waits
 
     def end(self, receiver: Receiver, link: Link) -> None:
-        """Note that the node of a lossless source has ended, so that its frames are no longer
-        waited for.
+        """Note that a node has ended, so that its frames are no longer waited for.
+
+        Nothing happens for a source that is not lossless. If a source played in step ended by
+        itself, the others are stopped after its last trigger.
         """
         if not link.lossless:
             return
@@ -70,8 +80,8 @@ class InstantAssembler:
         self._step(receiver)
 
     def stats(self) -> AssemblerStats:
-        """How many frames are in no instant: too late, too early, or after the end of a shorter
-        file.
+        """How many frames are in no instant: late ones, those with a time in the future, and those
+        after the end of a shorter file.
         """
         return AssemblerStats(
             frames_late=self._slots.late,

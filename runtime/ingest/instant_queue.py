@@ -23,7 +23,12 @@ class InstantQueue:
         self.skipped = 0
 
     def put(self, group: Group, *, lossless: bool) -> None:
-        """Add a group; a live one replaces those before it once too many in a row waited."""
+        """Add a group; never blocks.
+
+        If more than three groups in a row found others waiting and this one is live (not
+        `lossless`), it replaces all live groups that wait; these are counted in `skipped`. Lossless
+        groups are never dropped.
+        """
         with self._ready:
             self._behind = self._behind + 1 if self._groups else 0
             if not lossless and self._behind > _MOST_BEHIND:
@@ -39,7 +44,7 @@ class InstantQueue:
         return not self._groups
 
     def get(self, timeout_s: float) -> Group | None:
-        """The next instant; None if none comes within `timeout_s`."""
+        """Take the oldest group; waits up to `timeout_s` for one, else None."""
         with self._ready:
             if not self._groups:
                 self._ready.wait(timeout_s)

@@ -91,11 +91,13 @@ class Receiver:
         self._thread.start()
 
     def refuse_frames(self) -> None:
-        """Accept no more frames, for the disk is full; they stay in the rings of the nodes."""
+        """Take no more frames, for good: they stay, not acknowledged, in the rings of the nodes."""
         self._is_full = True
 
     def close(self) -> None:
-        """Acknowledge what is durable by now, and end the thread."""
+        """Receive what has arrived, send each node a last ack, and end the thread; blocks until
+        then.
+        """
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -103,14 +105,16 @@ class Receiver:
 
     @property
     def has_ended(self) -> bool:
-        """Whether all cameras have ended just now, so that the last second is not complete."""
+        """Whether every camera has ended or is stopping, with a last message less than 3 s ago."""
         links = list(self.links.values())  # cameras join on another thread
         done = all(link.gone or link.report.state == "stopping" for link in links)
         last_message_s = max((link.last_message_s for link in links), default=0.0)
         return bool(links) and done and time.monotonic() - last_message_s < _ENDING_S
 
     def alive(self, within_s: float) -> tuple[str, ...]:
-        """The live cameras, whose frames are waited for, in a fixed order."""
+        """The sorted names of the live cameras, whose frames are waited for: not ended, not
+        reported as lost by the node, and with a message within `within_s` (lossless sources: 5 s).
+        """
         now = time.monotonic()
         return tuple(
             sorted(
@@ -123,11 +127,13 @@ class Receiver:
         )
 
     def mark_durable(self, on_disk: Mapping[Source, int]) -> None:
-        """Note the last frame of each run that the recorder has on disk."""
+        """Note the last frame (seq) of each run that is on the disk; returns at once. The next ack
+        tells the node, which may then delete frames up to it. Unknown runs are ignored.
+        """
         self._stored.extend(on_disk.items())
 
     def mark_taken(self, frame: Frame) -> None:
-        """Note that the frame is processed; a source that waits may send another."""
+        """Note that the frame, and all before it, are processed; the next ack tells the node so."""
         self._processed.append(((frame.camera, frame.boot_id), frame.seq))
 
     def _run(self) -> None:

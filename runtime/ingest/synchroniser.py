@@ -37,7 +37,7 @@ class Group:
 
     @property
     def t_ns(self) -> int:
-        """Mean time of exposure of its frames, hub clock, in ns."""
+        """Mean time of exposure of its frames, hub clock, in ns; it needs at least one frame."""
         times = [frame.t_ns for frame in self.frames.values()]
         return times[0] + sum(t - times[0] for t in times) // len(times)
 
@@ -47,7 +47,10 @@ class Group:
         return max(frame.uncertainty_ns for frame in self.frames.values())
 
     def instant(self, index: int) -> Instant:
-        """The instant to be recorded, with its number and the frames by camera."""
+        """The instant to be recorded: its number `index`, and per camera the boot id and seq.
+
+        `spread_ns` is the latest minus the earliest time of exposure.
+        """
         times = [frame.t_ns for frame in self.frames.values()]
         return Instant(
             index=index,
@@ -80,8 +83,12 @@ class Slots:
     def add(
         self, frame: Frame, now_ns: int, period_ns: float, expected: tuple[str, ...]
     ) -> list[Group]:
-        """Add a frame at the hub time `now_ns`; returns the instants that it completes, oldest
-        first. A late frame, and one of the future, is only counted.
+        """Add a frame that came at the hub time `now_ns`; returns the instants that go out now.
+
+        It joins the nearest open instant less than half a period away without a frame of its
+        camera, else it opens a new one. When that instant has all `expected` cameras, it goes out,
+        and every earlier one before it, full or partial; oldest first. A late frame, and one more
+        than 20 ms in the future, is only counted (`late`, `ahead`).
         """
         if frame.t_ns > now_ns + _AHEAD_NS:
             self.ahead += 1  # else the frames of all other cameras would be late
@@ -108,8 +115,10 @@ class Slots:
         return bool(self._open)
 
     def expire(self, now_ns: int, expected: tuple[str, ...]) -> list[Group]:
-        """The instants beyond their deadline at the hub time `now_ns`, and earlier ones; oldest
-        first.
+        """The instants that wait beyond their deadline at the hub time `now_ns`, and earlier ones.
+
+        Oldest first; they may be partial. They are removed here, so each goes out once. The
+        deadline follows the lags of the last frames, between the two limits of the constructor.
         """
         overdue = [i for i, s in enumerate(self._open) if now_ns - s.opened_ns > self._deadline_ns]
         return self._emit_until(overdue[-1] + 1, expected) if overdue else []
@@ -146,7 +155,12 @@ class Steps:
         self._emitted = -1
 
     def add(self, frame: Frame) -> bool:
-        """Add a frame; False if it is beyond the end of the shortest source, or too late."""
+        """Add a frame; False if it is not used.
+
+        It is not used if it is beyond the end of the shortest source (counted in `beyond`), or if
+        the group of its trigger number has already gone out. No trigger counts as 0. Frames of one
+        camera must come in order.
+        """
         trigger = frame.trigger or 0
         if self.last_trigger is not None and trigger > self.last_trigger:
             self.beyond += 1
@@ -162,12 +176,19 @@ class Steps:
         return any(self._waiting.values())
 
     def end(self, camera: str) -> None:
-        """Note that the camera sends no more frames: it is no longer waited for."""
+        """Note that the camera sends no more frames: it is no longer waited for.
+
+        Its frames that wait here still go out.
+        """
         self._ended.add(camera)
         self._waiting.setdefault(camera, deque())
 
     def stop_after(self, trigger: int) -> None:
-        """Leave out every frame beyond that trigger: the shortest source has ended there."""
+        """Leave out every frame beyond that trigger, because the shortest source has ended there.
+
+        Frames that wait are removed, later ones are not taken; both are counted in `beyond`. Of
+        several calls the lowest trigger holds.
+        """
         self.last_trigger = (
             trigger if self.last_trigger is None else min(trigger, self.last_trigger)
         )
@@ -179,8 +200,10 @@ class Steps:
                 self.beyond += 1
 
     def ready(self, expected: tuple[str, ...]) -> list[Group]:
-        """The complete instants: those whose trigger each expected camera has sent or passed;
-        oldest first.
+        """The instants whose trigger each of `expected` has sent or passed; oldest first.
+
+        They are removed here. A camera that has ended is not waited for. Empty as long as an
+        expected camera has neither sent a frame nor ended.
         """
         groups = []
         while set(expected) <= set(self._waiting):

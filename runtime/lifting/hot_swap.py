@@ -62,13 +62,19 @@ class HotSwap:
         return self.engine.backend
 
     def start(self) -> None:
-        """Start the thread that watches the registry for promotions."""
+        """Start the thread that watches the registry, every 0.5 s, for another live engine.
+
+        It loads, verifies and warms it up, and has TensorRT plans built if that backend is chosen.
+        An engine that fails is reported in `trouble` and logged; nothing is raised.
+        """
         self._start_thread("engines", self._watch)
 
     def take(self, *, calm: bool) -> Engine | None:
-        """Swap to the next engine if it is ready, and return the previous one.
+        """Swap to the next engine if it is ready, and return the one that was in use; else None.
 
-        Unused engines are closed while the hub is `calm`, because closing takes milliseconds.
+        Call it on the main thread, between two instants; the caller has the returned engine retired
+        (`retire`). While the hub is `calm`, or if too many wait, one unused engine is closed too,
+        which takes milliseconds.
         """
         if calm or len(self._retired) > _RETIRED:
             with suppress(IndexError):
@@ -89,7 +95,7 @@ class HotSwap:
         return previous
 
     def retire(self, engine: Engine) -> None:
-        """Let the main thread close an unused engine; may be called on any thread."""
+        """Have an unused engine closed by a later call of `take`; may be called on any thread."""
         self._retired.append(engine)
 
     def stats(self) -> EngineStats:
@@ -103,7 +109,10 @@ class HotSwap:
         )
 
     def close(self) -> None:
-        """Stop: waits for an engine that is being loaded, and cancels the building of a plan."""
+        """End the threads; blocks until then, for an engine that is being loaded too.
+
+        The building of a plan is cancelled. The engine in use stays open.
+        """
         self._stop.set()
         for worker in self._workers:
             worker.join()
@@ -251,5 +260,8 @@ def _in_one_line(error: Exception) -> str:
 
 
 def folder_id(folder: Path) -> str:
-    """The id of the engine in a folder: its name, for the shipped one the manifest's id."""
+    """The id of the engine in a folder: the folder's name, for the shipped one the manifest's id.
+
+    Raises Refusal if the shipped manifest cannot be read; other folders are not read.
+    """
     return read_manifest(folder).id if folder == SHIPPED else folder.name

@@ -49,7 +49,10 @@ _NO_BODY = 100.0
 
 
 def complete_views(pose: MultiviewPose) -> list[int]:
-    """Indices of the complete views: those with nearly all joints."""
+    """Indices of the complete views: at least 75 % of the joints with a confidence above 0.3.
+
+    Empty if there is none.
+    """
     return [
         int(v)
         for v in np.flatnonzero((pose.confidence > _LEAST_CONFIDENCE).mean(1) >= _MOST_JOINTS)
@@ -57,7 +60,11 @@ def complete_views(pose: MultiviewPose) -> list[int]:
 
 
 def measured(pose: MultiviewPose, lifted: Lifted, views: list[int]) -> Measured:
-    """The metrics of the instant in those views, as the engine lifted it."""
+    """The metrics of the instant in `views` (indices in the pose), as the engine lifted it.
+
+    All are shares without unit. Values of the lifter that are not finite count as a large error.
+    `views` must not be empty; with one view the agreement says nothing.
+    """
     canonical = lifted.canonical[views].astype(float)
     confidence = pose.confidence[views].astype(float)
     parent, child = (list(e) for e in zip(*joint_set(pose.joint_set).bones, strict=True))
@@ -80,7 +87,11 @@ class Window:
         self._before: deque[Measured] = deque(maxlen=instants)
 
     def note(self, present: Measured, before: Measured | None) -> None:
-        """Add an instant; instants that only one of two engines measured are not compared."""
+        """Add an instant; above the size of the window, the oldest leaves it.
+
+        Instants that only one of the two engines measured are not compared: without `before` the
+        previous engine's are dropped, and when it is measured again, both begin anew.
+        """
         if before is None:
             self._before.clear()
         elif len(self._before) < len(self._present):
@@ -99,16 +110,25 @@ class Window:
         return len(self._before) == self._present.maxlen
 
     def present(self) -> dict[str, Any]:
-        """Means of the label-free metrics of the live engine, by key."""
+        """Means of the label-free metrics of the live engine, by key; None for each in an empty
+        window.
+
+        `bones` is the spread of the bone lengths over their mean.
+        """
         return _summary(self._present)
 
     def before(self) -> dict[str, Any]:
-        """Means of the label-free metrics of the previous engine, on the same instants, by key."""
+        """Means of the label-free metrics of the previous engine, on the same instants, by key.
+
+        None for each if it was not measured.
+        """
         return _summary(self._before)
 
     def worse(self, margin: float) -> str | None:
-        """The measure by which the live engine is worse than the previous one by more than the
-        margin and two standard errors; None if there is none.
+        """The measure by which the live engine is worse than the previous one, as text; else None.
+
+        Worse is a mean that is larger than (1 + `margin`) times the previous engine's by more than
+        two standard errors. Call it on a full window only (`is_full`).
         """
         for name in MEASURES:
             present, previous = (

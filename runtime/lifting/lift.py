@@ -11,8 +11,8 @@ def lift(
 ) -> tuple[Lifted, Skeleton | None] | None:
     """The lifter's outputs and the skeleton of the instant; None where no view detected a person.
 
-    There is no skeleton either where an output is not finite. From two views on a skeleton is
-    `measured`; one of a single view is the lifter's prediction.
+    The skeleton is in the canonical frame, at unit scale. It is None where an output is not finite.
+    From two views on it is `measured`; one of a single view is the lifter's prediction.
     """
     views = tuple(c for c, row in zip(pose.cameras, pose.confidence, strict=True) if row.any())
     if not views:

@@ -17,7 +17,11 @@ _DEFAULT_BYTES = 32 << 20
 
 @contextmanager
 def separate_pages() -> Iterator[None]:
-    """Give large blocks pages of their own, which are returned when the engine is closed."""
+    """Give large blocks pages of their own, which are returned when the engine is closed.
+
+    It holds for the whole process, all threads, until the context ends; afterwards thresholds of 32
+    MiB hold, not those from before. Nothing is done, or raised, without glibc.
+    """
     _set(_MMAP_THRESHOLD, _SEPARATE_BYTES)
     try:
         yield
@@ -27,7 +31,7 @@ def separate_pages() -> Iterator[None]:
 
 
 def trim() -> None:
-    """Return the memory of closed engines to the operating system (glibc only)."""
+    """Return the memory of closed engines to the operating system; does nothing without glibc."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

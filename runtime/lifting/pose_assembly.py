@@ -22,7 +22,12 @@ def join(
     frames: Mapping[str, Frame],
     detector: Detector,
 ) -> MultiviewPose:
-    """The views in the order of `cameras`, in the joint set of the lifter."""
+    """The 2D pose of the instant, with a view for each of `cameras` in that order.
+
+    Its joint set is h36m-16, whatever the detector's; keypoints are in px of each picture,
+    confidence is clipped to 0 to 1. A camera without a person has confidence 0 and keypoints 0; one
+    without a frame also picture size 0.
+    """
     image = np.zeros((len(cameras), 2), np.float32)
     keypoints = np.zeros((len(cameras), len(detector.joint_set), 2), np.float32)
     confidence = np.zeros(keypoints.shape[:2], np.float32)

@@ -67,7 +67,11 @@ class ShadowEvaluation:
         self._thread.start()
 
     def add(self, pose: MultiviewPose, lifted: Lifted) -> None:
-        """Offer a lifted instant; `drift_hz` a second are used, with two complete views."""
+        """Offer a lifted instant, on the hub's main thread; never blocks.
+
+        At most `drift_hz` a second are used, only with two complete views or more. If the thread is
+        behind, only the last two wait, and older ones are dropped.
+        """
         now_s = time.monotonic()
         if now_s >= self._due_s and len(complete_views(pose)) > 1:
             self._due_s = now_s + 1 / self._config.drift_hz
@@ -75,16 +79,24 @@ class ShadowEvaluation:
             self._wake.set()
 
     def engine_swapped(self, before: Engine) -> None:
-        """Note a hot swap; `before` is the engine that was in use, now the previous one."""
+        """Note a hot swap, on the hub's main thread; `before` is the engine that was in use.
+
+        It is kept for the comparison or given back with `HotSwap.retire`: the caller must not close
+        it.
+        """
         self._replaced.append(before)
         self._wake.set()
 
     def stats(self) -> QualityStats:
-        """The means of the label-free metrics of the live and the previous engine."""
+        """The means of the label-free metrics of the live and the previous engine, as last
+        measured.
+
+        They are from the present window, and say whether this hub has rolled back. Empty at first.
+        """
         return QualityStats(quality=self._quality)
 
     def close(self) -> None:
-        """End the thread of the shadow evaluation."""
+        """End the thread of the shadow evaluation; blocks until it has ended."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():

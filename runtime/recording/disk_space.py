@@ -38,14 +38,18 @@ class DiskSpace:
         return self.free_bytes > RESUME_SHARE * self.least_bytes
 
     def look(self, folder: Path) -> None:
-        """Read how much space the disk of the folder has left."""
+        """Read how much space the folder's disk has left; the last value stays if that fails."""
         try:
             self.free_bytes, self._disk_bytes = self._storage.space(folder)
         except OSError as error:
             log.debug("free space unknown", extra={"reason": str(error)})
 
     def watch(self, folder: Path, taken_bytes: int) -> None:
-        """Read the free space; `taken_bytes` since the start give the rate."""
+        """Read the free space, and update the rate; call it about once a second.
+
+        `taken_bytes` is the total since the start. Below 20 % free, the alarm goes on and is logged
+        once. OSError is not raised; the last value stays.
+        """
         self.look(folder)
         now, (then, bytes_then) = time.monotonic(), self._rated
         if now - then > 0.5:
@@ -59,7 +63,11 @@ class DiskSpace:
         self._alarm = alarm
 
     def lasts_s(self, rate_bytes_s: float | None = None) -> float | None:
-        """How long recording may go on at a rate, or at the present one; None if unknown."""
+        """How long (s) recording may go on at `rate_bytes_s`, or at the present rate if that is
+        None.
+
+        The space that stays free is subtracted. None while the rate is 0 or unknown.
+        """
         rate = self._rate_bytes_s if rate_bytes_s is None else rate_bytes_s
         return max(self.free_bytes - self.least_bytes, 0) / rate if rate > 0 else None
 
