@@ -11,8 +11,8 @@ from cvsf.system.errors import Refusal
 
 
 def refusal(path: Path, error: OSError) -> Refusal:
-    """The Refusal that says why a device cannot be opened or started. It is returned, not raised,
-    and depends on the error number alone.
+    """The Refusal that says why a device cannot be opened or started; its advice depends on the
+    error number. It is returned, not raised.
     """
     if error.errno == errno.EBUSY:
         return Refusal(

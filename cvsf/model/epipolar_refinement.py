@@ -86,11 +86,13 @@ def refine_keypoints(
     projected: Float[Tensor, "B V J 2"] | None = None,
     body_confidence: float = 0.0,
 ) -> Float[Tensor, "B V J 2"]:
-    """The argmax of Eq. 2 for 2D poses at canonical scale about the pelvis.
+    """The argmax of Eq. 2 for 2D poses at canonical scale about the pelvis (no unit; x right, y
+    down).
 
     `projected`, the 2D of a fused body, is one more start. With a `body_confidence` above 0 it is
     one more heatmap too, which Eq. 2 does not have; its confidence is at most half the sum of those
-    of the epipolar lines. Callers detach the result: an argmax has no gradient.
+    of the epipolar lines. A view without lines keeps its keypoints. Callers detach the result: an
+    argmax has no gradient.
     """
     lines = epipolar_lines(pose2d, confidence, view_from_canonical)
     joint = pose2d.mT[:, :, :, None] / LINE_SPREAD
@@ -180,7 +182,7 @@ def _argmax(
 def heatmap_values(
     points: Float[Tensor, "B V 2 S J"], heatmap: FusedHeatmap
 ) -> Float[Tensor, "B V 1 S J"]:
-    """The sum of Gaussians of Eq. 2 at S points of every joint; points are in line spreads."""
+    """The sum of Gaussians and ridges of Eq. 2 at S points (in line spreads) of every joint."""
     gaussians, ridge, _ = _summands(points, heatmap)
     value = ridge.sum(2, keepdim=True)
     for gaussian, _ in gaussians:

@@ -81,8 +81,11 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
         image_px: Float[Tensor, "B V 2"],
     ) -> LiftedViews:
-        """The engine's outputs, from keypoints and picture sizes in px. A picture of size 0 has an
-        unknown size; then the camera is taken to be far away.
+        """The engine's outputs: canonical and fused poses in the body frame at unit scale,
+        rotations to the view frames (x right, y down, z forward), refined 2D in px. Inputs are
+        keypoints and picture sizes in px, of each view. A picture of size 0 has an unknown size:
+        the camera is then taken to be far away. An instant without a person has zeros as fused
+        pose, of confidence 0.
         """
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
@@ -98,8 +101,9 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
         centred: CentredViews,
     ) -> LiftedViews:
-        """The engine's outputs from each view's canonical pose and its rotation into the centred
-        view.
+        """The engine's outputs from each view's canonical pose and `rotation`, from the body frame
+        into the centred view; the rotations returned go into the real view frame. `keypoints_px`
+        are returned as refined 2D where a view does not have the person.
         """
         fused, cameras, weights = self.bundle_adjusted(
             canonical, rotation, centred.plane, confidence
@@ -120,8 +124,9 @@ class FusedLifter(nn.Module):
         plane: Float[Tensor, "B V *window J 2"],
         confidence: Float[Tensor, "B V *window J"],
     ) -> tuple[Float[Tensor, "B V J 3"], Float[Tensor, "B V 3 3"]]:
-        """Of each view alone: the canonical pose, exactly in the body frame and at unit scale, and
-        the rotation into the centred view.
+        """Lift each view alone: its canonical pose (body frame, pelvis at the origin, unit scale)
+        and the rotation from there into the centred view. `plane` is the 2D on the centred plane
+        (no unit); with a window, its middle frame is lifted.
         """
         canonical, rotation = self.lifter(plane, confidence)
         return self._in_body_frame(canonical, rotation)
@@ -134,9 +139,10 @@ class FusedLifter(nn.Module):
         confidence: Float[Tensor, "B V J"],
     ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
         """Weak-perspective bundle adjustment: one body (body frame, unit scale) that fits all
-        views, their cameras, and the confidences times the inlier weights.
+        views, their cameras, and the confidences times the inlier weights. `rotation` goes from the
+        body frame into the centred views, `plane` is the 2D there (no unit).
 
-        With one view it is that view's canonical pose, with none it is zeros.
+        With one view the body is that view's canonical pose, with none it is zeros.
         """
         views = (confidence.amax(-1) > 0).sum(-1)[:, None, None]
         prior = mean_pose(canonical, confidence)
@@ -153,8 +159,9 @@ class FusedLifter(nn.Module):
         plane: Float[Tensor, "B V J 2"],
         confidence: Float[Tensor, "B V J"],
     ) -> tuple[Float[Tensor, "B V J 2"], Float[Tensor, "B V J"]]:
-        """The refined 2D of Eq. 2 on the centred plane and its confidence: targets of training,
-        which are constants for the optimiser.
+        """The refined 2D of Eq. 2 on the centred plane (no unit) and its confidence: targets of
+        training. They are constants for the optimiser, so callers compute them without gradient.
+        Poses and rotations are those of each view, `rotation` into the centred view.
         """
         canonical, rotation = self._in_body_frame(canonical, rotation)
         fused, cameras, weights = self.bundle_adjusted(canonical, rotation, plane, confidence)
@@ -180,11 +187,12 @@ def centre_views(
     confidence: Float[Tensor, "*views J"],
     image_px: Float[Tensor, "*views 2"],
 ) -> CentredViews:
-    """The 2D poses on the image plane (no unit) after each camera is rotated, virtually, until the
-    person is on its optical axis. Keypoints and picture sizes are in px.
+    """The 2D poses on the image plane (no unit; x right, y down) after each camera is rotated,
+    virtually, until the person is on its optical axis. Keypoints and picture sizes are in px.
 
     Weak perspective holds about the ray to the person, not about the real optical axis. The focal
-    length is the assumed one.
+    length is the assumed one; for a picture of size 0 the camera is far away and not rotated. A
+    joint of confidence 0 is put at the mean of the detected ones.
     """
     _, centre, radius = normalised(keypoints_px, confidence)
     known = (image_px.amin(-1) > 0)[..., None, None]
@@ -204,7 +212,9 @@ def centre_views(
 def to_pixels(
     plane: Float[Tensor, "*views J 2"], centred: CentredViews
 ) -> Float[Tensor, "*views J 2"]:
-    """Points of the centred plane (no unit) as pixels of each view's own picture."""
+    """Points of the centred plane (no unit) as pixels of each view's own picture: `centred` is
+    rotated back, so this inverts `centre_views`. Points may lie outside the picture.
+    """
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1) @ centred.centred_from_view
     return centred.origin_px + centred.focal_px * ray[..., :2] / ray[..., 2:]
 
@@ -231,7 +241,8 @@ def mean_pose(
     canonical: Float[Tensor, "B V J 3"], confidence: Float[Tensor, "B V J"]
 ) -> Float[Tensor, "B J 3"]:
     """The mean of the views' canonical poses (body frame), weighted by the mean confidence of the
-    view times 0.2 + the confidence of the joint (0.2: a guess, not measured).
+    view times 0.2 + the confidence of the joint (0.2: a guess, not measured). Zeros where no view
+    has the person.
     """
     weight = confidence.mean(-1, keepdim=True) * (0.2 + confidence)
     total = weight.sum(1)[..., None].clamp_min(TINY)
@@ -245,9 +256,11 @@ def refine(
     confidence: Float[Tensor, "B V J"],
     body_confidence: float = BODY_CONFIDENCE,
 ) -> Float[Tensor, "B V J 2"]:
-    """The refined 2D of Eq. 2 on the centred plane, with the fused body as one more view.
+    """The refined 2D of Eq. 2 on the centred plane (no unit), with the fused body as one more view.
+    `fused` is in the frame that the cameras rotate from; `plane` is the detected 2D.
 
-    Epipolar lines need one scale in all views: the 2D poses are scaled to the canonical pose first.
+    Epipolar lines need one scale in all views: the 2D poses are scaled to the canonical pose first,
+    and back afterwards.
     """
     local = fused[:, None] @ cameras.view_from_canonical.mT
     perspective = 1 + cameras.scale * local[..., 2:]

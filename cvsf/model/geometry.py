@@ -21,7 +21,9 @@ _TRUNK = ("hip", "thorax", "lhip", "rhip", "lshoulder", "rshoulder")
 
 
 def unit(vector: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
-    """The vector at length one; a zero vector stays zero."""
+    """The vector at length one; one shorter than about 3e-5 stays shorter, a zero vector stays
+    zero.
+    """
     return vector / vector.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
 
 
@@ -67,19 +69,20 @@ def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[T
 
 
 def square_matrix(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D D"]:
-    """The square matrix of these entries, row by row."""
+    """The square matrix of these entries, row by row; their number is a square, such as 9."""
     side = math.isqrt(entries.shape[-1])
     return entries.reshape(*entries.shape[:-1], side, side)
 
 
 def cross(a: Float[Tensor, "*batch 3"], b: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
-    """The cross product of `a` and `b`, row by row."""
+    """The cross product a x b (right-handed) along the last axis."""
     return outer(a, b) @ _CROSS.to(a)
 
 
 def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation whose first two rows are Gram-Schmidt of the six numbers; continuous, unlike
-    axis-angle (Zhou et al. 2019).
+    """The rotation with these rows: the first three numbers at unit length; the last three, made
+    orthogonal to it; the cross product of both. It is continuous, unlike axis-angle (Zhou et al.
+    2019). Zeros, or parallel halves, give no rotation, but no error.
     """
     first = unit(six[..., :3])
     second = six[..., 3:]
@@ -88,8 +91,8 @@ def rotation_from_6d(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 
 
 
 def rotation_from_axis_angle(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rodrigues' formula: the rotation about a vector by its length in radians, the form of the
-    paper's lifter.
+    """Rodrigues' formula: the right-handed rotation about a vector by its length in radians, the
+    form of the paper's lifter. A zero vector gives the identity.
     """
     angle = vector.square().sum(-1, keepdim=True).clamp_min(TINY).sqrt()
     skew = square_matrix(vector / angle @ _SKEW.to(vector))
@@ -99,8 +102,8 @@ def rotation_from_axis_angle(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor,
 
 
 def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The Cayley transform of a small rotation vector: a proper rotation that equals the
-    exponential map to first order.
+    """The Cayley transform of a small rotation vector (radians, right-handed): a proper rotation
+    about it that equals the exponential map to first order. The angle is 2 atan(length / 2).
     """
     terms = torch.cat([step, outer(step, step)], -1) @ _CAYLEY.to(step)
     share = 4 / (4 + terms[..., 9:])
@@ -108,7 +111,9 @@ def rotation_from_step(step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch
 
 
 def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
-    """The right-handed rotation by `angle` (radians) about coordinate axis 0, 1 or 2."""
+    """The rotation R about coordinate axis 0, 1 or 2, right-handed for R x: about axis 2, a
+    positive `angle` (radians) turns the x axis to the y axis. KeyError for another axis.
+    """
     c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = {
         0: [one, zero, zero, zero, c, -s, zero, s, c],
@@ -121,7 +126,9 @@ def rotation_about(axis: int, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "
 def solve3(
     matrix: Float[Tensor, "*batch 3 3"], right: Float[Tensor, "*batch 3"]
 ) -> Float[Tensor, "*batch 3"]:
-    """The x of matrix x = right for positive 3x3 matrices, by the adjugate."""
+    """The x of matrix x = right for 3x3 matrices of positive determinant, by the adjugate. A
+    singular matrix gives a wrong x, not an error: its determinant counts as 1e-18.
+    """
     flat = matrix.flatten(-2)
     a, b, c, d = (flat @ MINORS.to(flat)).chunk(4, -1)
     adjugate = a * b - c * d
@@ -133,10 +140,11 @@ def solve3(
 def body_rotation(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Float[Tensor, "*batch 3 3"]:
-    """body_from_joints, the rotation into the body frame: x forward, y to its left, z up the trunk.
+    """body_from_joints, the rotation R into the body frame (R x for a point x): x forward, y to its
+    left, z up the trunk. Joints are in any right-handed frame and unit.
 
     z is from pelvis to thorax; y is the sum of the lines from right to left hip and shoulder, made
-    orthogonal to z.
+    orthogonal to z. ValueError if the joint set lacks one of them.
     """
     at = {name: joints[..., joint_set.index(name), :] for name in _TRUNK}
     up = unit(at["thorax"] - at["hip"])
@@ -148,7 +156,8 @@ def body_rotation(
 def unit_length(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Float[Tensor, "*batch"]:
-    """The unit of canonical space: the length of trunk and one leg (mean of both), along the bones.
+    """The unit of canonical space: the length of trunk and one leg (mean of both), along the bones,
+    in the unit of the joints. ValueError if the joint set lacks one of them.
 
     The norm of a pose shrinks when the body crouches; this length does not.
     """
@@ -163,8 +172,8 @@ def unit_length(
 
 
 def rotation_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The smallest rotation that takes a unit direction in front of the camera to its optical axis
-    (0, 0, 1).
+    """The smallest rotation R for which R d is the optical axis (0, 0, 1), for a unit direction d
+    in front of the camera (z above 0), in the view frame. It is undefined for (0, 0, -1).
     """
     axis = direction.new_tensor([0.0, 0.0, 1.0])
     skew = square_matrix(cross(direction, axis.expand_as(direction)) @ _SKEW.to(direction))

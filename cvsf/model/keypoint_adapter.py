@@ -44,10 +44,12 @@ class Morph(nn.Module):
     def forward(
         self, keypoints_px: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
     ) -> tuple[Float[Tensor, "*batch J 2"], Float[Tensor, "*batch J"]]:
-        """The keypoints in the convention of the ground truth, and their confidences.
+        """The keypoints (px) in the convention of the ground truth, and their confidences.
 
-        Joints of the detector keep their confidence, also 0. Joints of `fills` are predicted in
-        every view that has the person; the detector's values of them are ignored.
+        Joints of the detector keep their confidence, also 0, and move only if it is above 0. Joints
+        of `fills` are predicted in every view that has the person, at half the mean confidence of
+        the others; the detector's values of them are ignored. A view without the person keeps its
+        keypoints.
         """
         detected = torch.where(self.fills, 0.0, confidence)
         centred, centre, radius = normalised(keypoints_px, detected)
@@ -73,7 +75,9 @@ class Morph(nn.Module):
 
 
 def morph_from_plain(plain: dict[str, Any]) -> Morph:
-    """The keypoint adapter of what `to_plain` returned, in evaluation mode."""
+    """A new keypoint adapter from what `to_plain` returned, in evaluation mode and on the CPU.
+    RuntimeError if the weights do not fit the shape, KeyError if a part is missing.
+    """
     morph = Morph(**plain["shape"])
     morph.load_state_dict(plain["weights"])
     return morph.eval()

@@ -126,8 +126,10 @@ class Lifter(nn.Module):
     def forward(
         self, pose2d: Float[Tensor, "*frames J 2"], confidence: Float[Tensor, "*frames J"]
     ) -> tuple[Float[Tensor, "*batch J 3"], Float[Tensor, "*batch 3 3"]]:
-        """Canonical joints, pelvis at the origin, and view_from_canonical; pose2d has any scale and
-        position.
+        """Canonical joints (pelvis at the origin; their scale is not fixed) and view_from_canonical
+        of each view. `pose2d` is x right, y down, at any scale and position; a joint of confidence
+        0 is ignored. With a window, the axis before the joints is that of the frames, and the
+        middle frame is lifted.
         """
         centred, centre, radius = normalised(pose2d, confidence)
         movement = None if self.window is None else _movement(centre, radius)
@@ -194,7 +196,8 @@ class Lifter(nn.Module):
 
     @torch.no_grad()
     def mirror_depth(self) -> None:
-        """Reflect the output in depth, which changes no reprojection (Necker's reversal).
+        """Change the weights in place so that the output is reflected in depth, which changes no
+        reprojection (Necker's reversal); a second call restores them.
 
         With F = diag(1, 1, -1), the pose F X with rotation F R F has the 2D pose (Eq. 1) of X with
         R, so no label-free loss distinguishes the two.
@@ -222,7 +225,9 @@ def _movement(
 def bone_lengths(
     pose: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"], parents: Sequence[int]
 ) -> list[Float[Tensor, "*batch J"]]:
-    """Length of each bone in the picture, and its square; 0 where an end was not detected.
+    """Length of the bone from each joint to its parent in the picture, and its square, in the unit
+    of the pose; 0.001 and 0 where an end was not detected. A joint without parent (-1) is measured
+    to joint 0.
 
     The extent of a bone in depth depends on the square of its length in the picture.
     """
@@ -236,12 +241,12 @@ def bone_lengths(
 def normalised(
     pose2d: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*batch J"]
 ) -> tuple[Float[Tensor, "*batch J 2"], Float[Tensor, "*batch 1 2"], Float[Tensor, "*batch 1 1"]]:
-    """The 2D pose at zero mean and unit RMS radius (joints that were not detected at 0), its mean
-    and its radius.
+    """The 2D pose at zero mean and unit RMS radius (no unit; joints that were not detected at 0),
+    its mean and its radius, in the unit of `pose2d`. If none was detected: zeros, mean 0, and a
+    radius near 0.
 
     The paper centres on the root joint; here it is the mean of the detected joints, as the root may
     not be detected.
-
     """
     found = (confidence > 0).to(pose2d.dtype)
     pose2d = torch.where(confidence[..., None] > 0, pose2d, 0.0)

@@ -30,7 +30,8 @@ STAGE2 = StageWeights(0.01, 1.0, 1.0)
 def unit_norm(
     pose: Float[Tensor, "*batch J 2"], found: Float[Tensor, "*batch J"]
 ) -> Float[Tensor, "*batch J 2"]:
-    """The 2D pose at zero mean and Euclidean norm 1, the normalisation of section 3.1 and of Eq. 3.
+    """The 2D pose at zero mean and Euclidean norm 1 (no unit), the normalisation of section 3.1 and
+    of Eq. 3. `found` is 1 for detected joints, else 0; the others become 0.
 
     The paper centres on the root joint; here it is the mean of the detected joints, as the root may
     not be detected.
@@ -43,7 +44,7 @@ def reprojections(
     canonical: Float[Tensor, "B V J 3"], view_from_canonical: Float[Tensor, "B V 3 3"]
 ) -> Float[Tensor, "B V V J 2"]:
     """Eq. 1 for all pairs: the canonical pose of view n (axis 2) rotated into view m (axis 1),
-    without its depth.
+    without its depth. The result is x right, y down in view m, in the unit of the pose.
     """
     return canonical[:, None] @ view_from_canonical[:, :, None, :2, :].mT
 
@@ -54,7 +55,9 @@ def reprojection_loss(
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
     """Eq. 3 for input 2D poses, Eq. 5 for refined ones: the L1 norm of (P_m - P_n^rep / |P_n^rep|),
-    weighted by the confidences C_m; summed over pairs of views, mean over instants.
+    weighted by the confidences C_m; summed over joints and ordered pairs of views, mean over
+    instants. Both poses are brought to unit norm here, over the joints detected in view m. A view
+    without the person adds nothing.
     """
     found = (confidence > 0).to(pose2d.dtype)
     reprojected = unit_norm(projected, found[:, :, None].expand(*projected.shape[:-1]))
@@ -69,7 +72,8 @@ def refinement_loss(
     refined: Float[Tensor, "B V J 2"],
     confidence: Float[Tensor, "B V J"],
 ) -> Float[Tensor, ""]:
-    """Eq. 4 for 2D poses at unit norm: the L1 distance of each view's pose to its refined pose.
+    """Eq. 4 for 2D poses at unit norm: the L1 distance of each view's pose to its refined pose,
+    weighted by confidence; summed over joints and views, mean over instants.
 
     Only for m = n, as the 2D poses of two views differ. The refined pose is an argmax: this term
     has no gradient and only adds to the reported loss.
@@ -80,8 +84,8 @@ def refinement_loss(
 def pose_agreement_loss(
     canonical: Float[Tensor, "B V J 3"], present: Float[Tensor, "B V"]
 ) -> Float[Tensor, ""]:
-    """Eq. 6, pose agreement: the L1 distance between the canonical poses (unit scale) of every two
-    views with the person.
+    """Eq. 6, pose agreement: the L1 distance between the canonical poses (unit scale), summed over
+    joints and ordered pairs of views with the person (`present` is 1, else 0); mean over instants.
     """
     distance = (canonical[:, :, None] - canonical[:, None]).abs().sum((-2, -1))
     return (distance * present[:, :, None] * present[:, None]).sum((1, 2)).mean()
@@ -96,7 +100,8 @@ def supervised_loss(
     weight: Float[Tensor, "B V J"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean joint distance to the ground truth, rotated into each view with the person, at unit
-    scale; joints weighted by `weight`, where that is given. Not in the paper.
+    scale; joints weighted by `weight`, where that is given. Mean over joints, over views with the
+    person, and over instants; 0 for an instant without. Not in the paper.
 
     How a pose is divided into canonical pose and rotation is not supervised: a loss on that
     division as well made both worse (docs/log.md).
@@ -111,8 +116,9 @@ def shape_loss(
     present: Float[Tensor, "B V"],
     weight: Float[Tensor, "B V J"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean joint distance after each pose is rotated to fit best (no reflection): errors of shape
-    alone. Not in the paper.
+    """Mean joint distance after each pose is moved to the ground truth's mean and rotated to fit
+    best (no reflection, no scaling): errors of shape alone. Means as in `supervised_loss`. Not in
+    the paper.
 
     The rotation is a constant for the optimiser, as the distance is stationary at the best
     rotation.

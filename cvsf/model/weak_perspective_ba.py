@@ -79,12 +79,14 @@ def bundle_adjust(
     confidence: Float[Tensor, "B V J"],
     rounds: int = ROUNDS,
 ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
-    """The body and cameras that minimise the reprojection error in all views, and the confidences
-    times the inlier weights.
+    """The body (pelvis at the origin) and cameras that minimise the reprojection error in all
+    views, and the confidences times the inlier weights. `plane` is the 2D on the centred plane (no
+    unit), `prior_rotation` goes from the frame of `prior` into the view.
 
     Each round is one Gauss-Newton step of every camera, then the joints (3x3 systems, IRLS). The
     priors determine what the views leave free, such as depth and rotation with two views. With 0
-    rounds the lifted body and rotations are returned.
+    rounds the lifted body and rotations are returned, with scale and shift 0 and the given
+    confidences.
     """
     if not rounds:
         return (
@@ -161,7 +163,9 @@ def _step_cameras(
 def scale_from_moments(
     spread: Float[Tensor, "B V 3 3"], shared: Float[Tensor, "B V 3 D"]
 ) -> Float[Tensor, "B V 1 1"]:
-    """The least-squares scale of a camera from second moments; 1 where they are 0."""
+    """The least-squares scale of a camera, 2D over body, at least 1e-6: `spread` are the second
+    moments of the body in view axes, `shared` those of body and 2D. 1 where `spread` is 0.
+    """
     body = spread[..., :1, :1] + spread[..., 1:2, 1:2]
     return _ratio(shared[..., :1, :1] + shared[..., 1:2, 1:2], body)
 
