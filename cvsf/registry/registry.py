@@ -54,16 +54,16 @@ class Registry:
         self._storage = Storage()
 
     def live(self) -> Path:
-        """Folder of the live engine, else the shipped one; not verified. Refusal of a bad link."""
+        """Folder of the live engine, or the shipped one; need not exist. Refusal of a bad link."""
         name = self._linked()
         return self.models / name if name else SHIPPED
 
     def live_id(self) -> str:
-        """Name of the live engine, else the shipped one. Refusal of a bad link."""
+        """Name of the live engine, or the shipped one if none is. Refusal of a bad link."""
         return self._linked() or shipped_id()
 
     def fingerprint(self) -> tuple[object, ...]:
-        """A value that changes with the live link or a file of its engine; cheap."""
+        """A value that changes with the live link or a file of its engine; never raises."""
         try:
             folder = self.live()
             files = (folder / name for name in (MANIFEST, *FILES.values(), GOLDEN))
@@ -73,7 +73,7 @@ class Registry:
             return (str(error),)
 
     def folder(self, id: str) -> Path:
-        """Folder of the engine with that name; a Refusal lists the names."""
+        """Folder of the engine of that name, not verified; if there is none, Refusal lists all."""
         require_id(id)
         if (self.models / id).is_dir():
             return self.models / id
@@ -83,7 +83,7 @@ class Registry:
         raise Refusal(f"{self.models} has no engine {id!r}, expected one of {names}")
 
     def engines(self) -> list[Entry]:
-        """All engines, newest first, unreadable ones last. Refusal of a bad live link."""
+        """All, newest first, and the shipped one; unreadable last. Refusal of a bad live link."""
         live = self.live_id()
         folders = {path.name: path for path in self._folders()}
         folders.setdefault(shipped_id(), SHIPPED)
@@ -93,38 +93,38 @@ class Registry:
         )[::-1]
 
     def history(self) -> list[Promotion]:
-        """All promotions, oldest first, without damaged lines."""
+        """All promotions, oldest first, without damaged lines; empty if there is no file."""
         return read_history(self.models)
 
     def rolled_back_from(self) -> set[str]:
-        """Engines that were rolled back from, which must not be promoted automatically again."""
+        """Engines ever rolled back from, which must not be promoted automatically again."""
         return rolled_back_from(self.history())
 
     def previous(self) -> str | None:
-        """Name of the previous engine, None without one. Refusal of a bad live link."""
+        """Name of the engine for a rollback, None if no usable one. Refusal of a bad live link."""
         excluded = self.rolled_back_from()
         earlier = lineage(self.history(), self.live_id(), shipped_id())[:-1]
         candidates = (id for id in reversed(earlier) if id not in excluded)
         return next((id for id in candidates if self._is_usable(id)), None)
 
     def add(self, folder: Path) -> Path:
-        """Copy the engine into the registry, unless it is there; returns its folder there. Refusal
-        if it is damaged, its name is taken by another engine, or nothing can be written.
+        """Copy the engine into the registry, not live; returns its folder there, also if it was
+        there. Refusal if it is damaged, its name is another engine's, or nothing can be written.
         """
         with self._writing():
             return self._add(folder)
 
     def promote(self, id: str, why: str, instead_of: str | None = None) -> None:
-        """Verify the engine and make it live; Refusal if the engine `instead_of`, if given, is not
-        live any more.
+        """Verify and run the engine, and make it live; no change if it is live. Refusal if it is
+        missing or unusable, or if neither `instead_of` (unless None) nor the engine itself is live.
         """
         with self._writing():
             self._expect(instead_of, id)
             self._promote(id, why, rolled_back=False)
 
     def roll_back(self, why: str, instead_of: str | None = None) -> str:
-        """Make the previous engine live again; returns its name. Refusal if there is none that can
-        be used, or if `instead_of` is given and is not live.
+        """Make the previous engine live again, verified; returns its name. Refusal if there is none
+        that can be used, or if `instead_of` is not None and not live. Blocks for the writers' lock.
         """
         with self._writing():
             self._expect(instead_of)
@@ -139,7 +139,7 @@ class Registry:
 
     def rotate(self, keep: int) -> list[str]:
         """Remove all but the live, the previous and the `keep` newest engines; returns the removed
-        names. Refusal if nothing can be written.
+        names. Unreadable ones stay. Refusal of a bad live link, or if nothing can be written.
         """
         with self._writing():
             removable = [one for one in self.engines() if one.manifest and one.folder != SHIPPED]
