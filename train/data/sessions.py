@@ -25,7 +25,7 @@ def read_session(folder: Path) -> Iterator[Recordings]:
     """The 2D poses of a session folder, at most 20,000 instants at a time; nothing, and a warning
     in the log, if it holds no poses. Cameras are those with recorded pictures in order of name,
     then those that first appear in poses, so a later part may have more views. Refusal, while
-    reading, if the folder is no session or has more than 16 cameras.
+    reading, if the folder is no sealed session or has more than 16 cameras.
     """
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded

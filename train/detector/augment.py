@@ -29,7 +29,10 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 def pose_batches(
     pictures: Pictures, rng: Generator, size: int
 ) -> Iterator[tuple[Float[Tensor, "B 3 h w"], Float[Tensor, "B J 2"]]]:
-    """(B, 3, h, w) in 0..1 and the joints (B, J, 2) in heatmap cells, for ever."""
+    """Pictures (B, 3, h, w) in 0..1 and the joints (B, J, 2) in heatmap cells, rotated, scaled,
+    shifted, mirrored and altered, for ever. A mirrored picture has left and right joints exchanged;
+    joints may lie outside. `rng` alone determines them.
+    """
     for rows in _rows(len(pictures), rng, size):
         images = np.empty((size, POSE_INPUT_PX, POSE_INPUT_PX, 3), np.uint8)
         joints = np.empty((size, len(H36M_16), 2), np.float32)
@@ -46,7 +49,10 @@ def pose_batches(
 def box_batches(
     pictures: Pictures, rng: Generator, size: int
 ) -> Iterator[tuple[Float[Tensor, "B 3 h w"], Float[Tensor, "B 2"], Float[Tensor, "B 2"]]]:
-    """(B, 3, h, w), the boxes' centres (B, 2) in cells and sizes (B, 2) as shares, for ever."""
+    """Pictures (B, 3, h, w) in 0..1, the boxes' centres (B, 2) in cells and sizes (B, 2) as shares
+    of the picture, scaled, shifted, mirrored and altered, for ever. A box may lie partly outside.
+    `rng` alone determines them.
+    """
     input_px = np.array(BOX_INPUT_PX)
     for rows in _rows(len(pictures), rng, size):
         images = np.empty((size, *pictures.small.shape[1:]), np.uint8)

@@ -31,7 +31,10 @@ def fit(
     minutes: float,
     rate: float,
 ) -> nn.Module:
-    """The moving average of the weights at the end; `network` itself is changed."""
+    """Train for so many minutes of this thread's processor time; it blocks. A network in evaluation
+    mode with the moving average of the weights; `network` itself is trained too. Batches must not
+    end before; precision is bfloat16 where that is faster.
+    """
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's types
     averaged = AveragedModel(network, multi_avg_fn=_ema, use_buffers=True).requires_grad_(False)
     averaged.update_parameters(network)

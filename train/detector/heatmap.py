@@ -18,8 +18,8 @@ _NEAR_CELLS = 2.0
 def gaussians(
     cells: Float[Tensor, "B J 2"], height: int, width: int, sigma: float = _SIGMA_CELLS
 ) -> Float[Tensor, "B J i j"]:
-    """Heatmaps with a Gaussian of height 1 at every position, in cells; of one outside the map only
-    the tail.
+    """Heatmaps with a Gaussian of height 1 at every position (x, y), in cells from the centre of
+    the first one; of one outside the map only the tail. `sigma` is in cells.
     """
     x = torch.arange(width, dtype=cells.dtype)
     y = torch.arange(height, dtype=cells.dtype)
@@ -31,7 +31,10 @@ def gaussians(
 def peaks(
     heatmaps: Float[Tensor, "B J i j"], reach: int = _REACH_CELLS
 ) -> tuple[Float[Tensor, "B J 2"], Float[Tensor, "B J"]]:
-    """Of each map the keypoint (cells), a weighted mean around the peak, and the peak's height."""
+    """Of each map the keypoint (x, y) in cells, the weighted mean of the cells within `reach` of
+    the highest one, and its height. The keypoint can be differentiated, the height cannot; a map of
+    zeros gives (0, 0) and height 0.
+    """
     height, width = heatmaps.shape[-2:]
     confidence, at = heatmaps.detach().flatten(-2).max(-1)
     offsets = torch.arange(-reach, reach + 1)
@@ -49,7 +52,10 @@ def peaks(
 def pose_loss(
     logits: Float[Tensor, "B J i j"], cells: Float[Tensor, "B J 2"], weight: float
 ) -> Float[Tensor, ""]:
-    """Cross entropy to Gaussians, and the distance in cells of what is read from near peaks."""
+    """Cross entropy of heatmaps (before the sigmoid) to Gaussians, a sum over joints and mean over
+    cells and pictures, plus `weight` times the distance in cells of peaks that are within 2 cells
+    of the truth.
+    """
     target = gaussians(cells, *logits.shape[-2:])
     heat = (
         binary_cross_entropy_with_logits(logits, target, reduction="sum")
@@ -64,7 +70,10 @@ def pose_loss(
 def box_loss(
     logits: Float[Tensor, "B 3 i j"], centre_cells: Float[Tensor, "B 2"], size: Float[Tensor, "B 2"]
 ) -> Float[Tensor, ""]:
-    """Cross entropy of the centre map, and the relative error of the size around the centre."""
+    """Cross entropy of the centre map, and twice the relative error of width and height around the
+    centre. `logits` are before the sigmoid: centre, width, height; `size` is in shares of the
+    picture, held between 0.01 and 0.99.
+    """
     rows, columns = logits.shape[-2:]
     target = gaussians(centre_cells[:, None], rows, columns, sigma=1.0)
     heat = binary_cross_entropy_with_logits(logits[:, :1], target, reduction="sum") / len(logits)

@@ -122,16 +122,18 @@ class BoxNetwork(nn.Module):
 
 
 def export_pose(network: PoseNetwork, path: Path) -> None:
-    """Write the pose network as `pose.onnx`: input `image`, output `heatmaps`, any batch size.
-    Refusal unless ONNX Runtime computes what torch does.
+    """Write the pose network as ONNX to `path`: input `image` (values 0 to 1), output `heatmaps`,
+    any batch size. The network is put in evaluation mode. ValueError, after the file was written,
+    unless ONNX Runtime computes what torch does.
     """
     image = torch.rand(2, 3, POSE_INPUT_PX, POSE_INPUT_PX)
     _export(network, image, ["heatmaps"], path)
 
 
 def export_box(network: BoxNetwork, path: Path) -> None:
-    """Write the box network as `detector.onnx`: input `image`, outputs `centre` and `size`, any
-    batch size. Refusal unless ONNX Runtime computes what torch does.
+    """Write the box network as ONNX to `path`: input `image` (values 0 to 1), outputs `centre` and
+    `size`, any batch size. The network is put in evaluation mode. ValueError, after the file was
+    written, unless ONNX Runtime computes what torch does.
     """
     width, height = BOX_INPUT_PX
     _export(network, torch.rand(2, 3, height, width), ["centre", "size"], path)

@@ -57,14 +57,17 @@ class Shot:
 
 
 def box_of(joints_px: Float[Array, "... J 2"]) -> Float[Array, "... 4"]:
-    """The tight box of the joints in px: centre x, centre y, width, height."""
+    """The tight box around all joints in px: centre x, centre y, width, height; NaN if a joint is
+    NaN.
+    """
     low, high = joints_px.min(-2), joints_px.max(-2)
     return np.concatenate([(low + high) / 2, high - low], -1)
 
 
 def render(folder: Path, seeds: range) -> None:
-    """Render the missing pictures of the seeds with the simulator; the last fifth has moving
-    cameras. Refusal if the simulator fails.
+    """Render the pictures of the seeds that are missing in `folder`, with the simulator in a child
+    process; it blocks. The last fifth of the seeds has moving cameras. Refusal if the simulator
+    fails.
     """
     moving_from = seeds.stop - len(seeds) // 5
     _film(folder, range(seeds.start, moving_from), moving=False)
@@ -72,8 +75,9 @@ def render(folder: Path, seeds: range) -> None:
 
 
 def shots(folder: Path, seeds: range) -> Iterator[Shot]:
-    """Every picture of the seeds in which the joints' box lies at least half inside. Refusal of a
-    joint that no joint set has.
+    """Every picture of the seeds that is there and has at least half of the joints inside; joints
+    in px, h36m-16. Seeds that were not rendered are skipped; Refusal of a joint that no joint set
+    has.
     """
     for seed in seeds:
         truth = _seed_folder(folder, seed) / "truth.npz"
@@ -82,7 +86,9 @@ def shots(folder: Path, seeds: range) -> Iterator[Shot]:
 
 
 def read_pictures(folder: Path, seeds: range) -> Pictures:
-    """Every usable picture of the seeds, cropped and shrunk; a Refusal where there is none."""
+    """Every usable picture of the seeds, cropped and shrunk, all in memory; a Refusal where there
+    is none. Every second one is shrunk smoothly.
+    """
     taken = list(shots(folder, seeds))
     if not taken:
         raise Refusal(
@@ -118,7 +124,9 @@ def crop(
     side_px: float | np.floating[Any],
     size: int,
 ) -> UInt8[Picture, "k k 3"]:
-    """The square at `corner_px`, `size` pixels wide, zero where it leaves the picture."""
+    """The square with its upper left corner at `corner_px` and sides of `side_px` (both px of the
+    picture), scaled to `size` pixels; zero where it leaves the picture.
+    """
     scale = side_px / size
     picture_from_crop = np.array(
         [[scale, 0, corner_px[0] + scale / 2 - 0.5], [0, scale, corner_px[1] + scale / 2 - 0.5]]
@@ -132,7 +140,9 @@ def crop(
 def shrink(
     picture: UInt8[Picture, "h w 3"], *, smooth: bool
 ) -> tuple[UInt8[Picture, "i j 3"], float, tuple[float, float]]:
-    """The whole picture in the box network's input, its scale, and where its corner lies there."""
+    """The whole picture in the middle of the box network's input, the rest black; the scale from
+    picture to input, and (left, top) of the picture there in px. `smooth` averages over areas.
+    """
     width, height = BOX_INPUT_PX
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)

@@ -26,7 +26,10 @@ _LIMBS = ("knee", "ankle", "elbow", "wrist")
 
 
 def score(folder: Path, shots: Sequence[Shot]) -> dict[str, float]:
-    """The scores of the two networks in `folder` on these pictures, by key."""
+    """The scores of `detector.onnx` and `pose.onnx` in `folder` on at least one picture, by key:
+    shares of 1, `_px` in pixels, `_ms` in milliseconds on one thread. It runs both networks, as the
+    hub does.
+    """
     box_session, pose_session = _session(folder / "detector.onnx"), _session(folder / "pose.onnx")
     found, confidence, truth = [], [], []
     centres: list[float] = []
@@ -52,7 +55,9 @@ def score(folder: Path, shots: Sequence[Shot]) -> dict[str, float]:
 def find_box(
     session: onnxruntime.InferenceSession, picture: UInt8[Picture, "h w 3"]
 ) -> Float[Real, "4"]:
-    """Centre x, centre y, width, height in pixels of the best box of the picture."""
+    """Centre x, centre y, width, height in pixels of the picture of its best box, float64; there is
+    always one, whatever its confidence.
+    """
     small, scale, shift = shrink(picture, smooth=False)
     centre, size = session.run(["centre", "size"], {"image": _input(small[None])})
     place, _ = peaks(torch.from_numpy(centre), reach=1)
@@ -66,7 +71,9 @@ def find_box(
 def find_joints(
     session: onnxruntime.InferenceSession, crops: npt.NDArray[np.uint8]
 ) -> tuple[Array, Array]:
-    """Joints (B, J, 2) in the crops' pixels and their confidence (B, J)."""
+    """Joints (B, J, 2) in the crops' pixels and their confidence (B, J), 0 to 1. `crops` are RGB, 8
+    bits, of the pose network's input size.
+    """
     (heatmaps,) = session.run(["heatmaps"], {"image": _input(crops)})
     cells, confidence = peaks(torch.from_numpy(heatmaps))
     return (cells.numpy() + 0.5) * (POSE_INPUT_PX / heatmaps.shape[-1]), confidence.numpy()

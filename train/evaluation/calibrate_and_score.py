@@ -68,7 +68,9 @@ class CalibrationResult:
 
     @property
     def over_limit(self) -> float | None:
-        """N-MPJPE of the skeletons over N-MPJPE of triangulation with the true cameras."""
+        """N-MPJPE of the skeletons over N-MPJPE of triangulation with the true cameras, a ratio of
+        means; None if one of them is not known, or is 0 for the latter.
+        """
         if "fused" not in self.errors or "calibrated_limit" not in self.errors:
             return None
         ours, best = self.errors["fused"], self.errors["calibrated_limit"]
@@ -82,19 +84,25 @@ class CalibrationResult:
 
     @property
     def badness(self) -> float:
-        """By how much the session failed, for a choice of the worst one; -1 for a refused one,
-        which cannot be drawn.
+        """By how much the session failed, for a choice of the worst one: the ratio to the limit,
+        or, where that is not known, the noise of the keypoints; -1 for a refused one, which cannot
+        be drawn.
         """
         return -1.0 if self.calibration is None else self.over_limit or self.calibration.noise_share
 
     def plain(self) -> dict[str, Any]:
-        """The content of `cameras.json`; for panning cameras with the time of each instant."""
+        """The content of `cameras.json`; for panning cameras with the time of each instant. Only of
+        a session that was calibrated.
+        """
         assert self.calibration is not None
         panning = self.calibration.rig.is_panning
         return to_plain(self.calibration) | ({"t_s": self.t_s.tolist()} if panning else {})
 
     def write_skeletons(self, path: Path) -> None:
-        """Write joints and standard deviations (m, world frame), and how many views saw each."""
+        """Write an .npz file in place of one that is there: joints and standard deviations (m,
+        world frame), how many views saw each joint, times and joint names. Only of a session that
+        was calibrated; OSError if it cannot be written.
+        """
         assert self.reconstruction is not None
         assert self.calibration is not None
         np.savez_compressed(
@@ -110,8 +118,10 @@ class CalibrationResult:
 def calibrate_and_score(
     session: CalibrationInput, options: CalibrationOptions
 ) -> CalibrationResult:
-    """The calibration of one session, in the world frame, or why it was refused; with scores if
-    there is ground truth.
+    """The calibration of one session, in the world frame, with its cost and, if there is ground
+    truth, its scores. If the motion does not determine the cameras, or the size of pictures or the
+    scale is not known, nothing is raised: `refused` has the reason and `calibration` is None. A
+    view with too few observations is left out.
     """
     observations, truth = session.observations, session.truth
     errors: dict[str, Errors] = {}

@@ -53,7 +53,9 @@ class Errors:
 
 
 def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None:
-    """The limit: errors of robust triangulation with the true cameras; None if unknown."""
+    """The limit: errors of robust triangulation with the true cameras; None if the true cameras are
+    not known.
+    """
     if truth.rig is None:
         return None
     return errors(truth.rig.in_views(_triangulated(observations, truth)), observations, truth)
@@ -62,13 +64,17 @@ def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None
 def errors_of_canonical(
     observations: LiftedObservations, fused: Float[Real, "N J 3"], truth: GroundTruth
 ) -> Errors:
-    """Errors of one body per instant (body frame), turned into each view as it was lifted."""
+    """Errors of one body per instant (body frame, any unit), turned into each view by the rotation
+    that the lifter found for it.
+    """
     in_views = fused[:, None] @ np.swapaxes(observations.view_from_canonical, -1, -2)
     return errors(in_views.astype(float), observations, truth)
 
 
 def mean_of_canonical(observations: LiftedObservations) -> Float[Real, "N J 3"]:
-    """The mean of the views' canonical poses, weighted by confidence; body frame, unit scale."""
+    """The mean of the views' canonical poses, weighted per joint by confidence; body frame, unit
+    scale. A joint that no view detected has the plain mean.
+    """
     weight = observations.confidence[..., None].astype(float) + 1e-9
     return np.asarray((weight * observations.canonical).sum(1) / weight.sum(1))
 
@@ -86,8 +92,9 @@ def errors_of_rig(
 def errors(
     predicted: Float[Real, "N V J 3"], observations: LiftedObservations, truth: GroundTruth
 ) -> Errors:
-    """Errors in mm of joints in the view frames, of any unit, over views of instants that two or
-    more views saw.
+    """Sums of errors in mm of joints in the view frames, of any unit, over views of instants that
+    two or more views saw, where more than half of the scored joints are known. A joint that is not
+    given counts as at the root. All zero if nothing can be scored; the truth must have joints.
     """
     seen = np.any(observations.confidence > 0, axis=-1)
     counted = seen & (seen.sum(1, keepdims=True) > 1)
@@ -114,8 +121,9 @@ def errors(
 def camera_errors(
     calibration: Calibration, reconstruction: Reconstruction, truth: GroundTruth
 ) -> dict[str, Any]:
-    """Errors of the cameras: focal lengths as shares, centres over the largest distance of two
-    cameras, the upward direction in degrees; and the length of our unit in mm.
+    """Errors of the cameras: `focal` lengths as shares, one a camera; `centre`, the mean over the
+    largest distance of two cameras; `up_deg`; also `size_mm`, the length of our unit, and
+    `true_centres` in our world. The true cameras must be known.
 
     The two worlds are aligned by one similarity, from the skeletons of all instants.
     """
@@ -143,8 +151,9 @@ def reprojection_px(
     reconstruction: Reconstruction,
     truth: GroundTruth,
 ) -> dict[str, float]:
-    """Median reprojection error (px) of our skeletons in our rig, and of skeletons triangulated
-    with the true cameras.
+    """Median reprojection error (px) of our skeletons in our rig (`self_calibrated`), and of
+    skeletons triangulated with the true cameras, which must be known (`true_cameras`). Only
+    detected keypoints of scored joints count.
     """
     assert truth.rig is not None
     seen = (observations.confidence > 0)[..., list(truth.scored)]
@@ -163,7 +172,8 @@ def reprojection_px(
 def bone_spread_mm(
     reconstruction: Reconstruction, truth: GroundTruth, size_mm: float
 ) -> dict[str, dict[str, float]]:
-    """Standard deviation of limb lengths over time, of our skeletons and of the truth.
+    """Standard deviation (mm) of limb lengths over time, by bone, of our skeletons
+    (`self_calibrated`) and of the truth in its first view (`truth`); left and right are averaged.
 
     `size_mm` is the length of our metre in mm of the truth.
     """
@@ -182,8 +192,8 @@ def bone_spread_mm(
 
 
 def similarity(source: Float[Real, "M 3"], target: Float[Real, "M 3"]) -> Similarity:
-    """The similarity from source to target (Umeyama 1991), with robust weights in ten rounds of
-    IRLS.
+    """The similarity that takes source points nearest to target points (Umeyama 1991), in the
+    target's unit, with robust weights in ten rounds of IRLS. All points must be finite.
     """
     weight = np.ones(len(source))
     for _ in range(10):

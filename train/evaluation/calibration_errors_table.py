@@ -21,7 +21,9 @@ _ROWS = {
 
 
 def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None:
-    """Print a table of one session's cameras, with their standard deviations."""
+    """Print a table of one session's cameras, with their standard deviations, to standard output or
+    `console`; nothing for a session that was refused. Panning cameras have the median over time.
+    """
     calibration = outcome.calibration
     if calibration is None:
         return
@@ -64,7 +66,9 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
 
 
 def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print scores, refusals and computing time of all sessions."""
+    """Print what `summary` gave, with the number of views: scores, refusals and computing time of
+    all sessions, to standard output or `console`.
+    """
     console = console or Console()
     console.print(
         f"{facts['sessions']} sessions of {facts['views']} views, "

@@ -35,7 +35,10 @@ _MOST_VIEWS = 4
 
 
 def draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, picture: Path) -> None:
-    """Draw the rig, skeletons and pictures of a calibrated session to the file `picture` (.png)."""
+    """Draw the rig, skeletons and pictures of a calibrated session to the file `picture` (.png), in
+    place of one that is there. `file` is where the session was read from; without pictures there,
+    the rest is drawn. At least one instant must have all joints.
+    """
     assert outcome.calibration is not None
     assert outcome.reconstruction is not None
     cameras, joints = outcome.calibration.rig.cameras, outcome.reconstruction.joints

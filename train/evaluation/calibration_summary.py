@@ -17,8 +17,9 @@ _LONG_S = 3.0  # the keys `sessions_of_3_s*`
 
 
 def summary(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
-    """The keys of `cvsf calibrate`; errors are means over views and instants, focal and centre
-    errors medians over cameras and sessions.
+    """The scores of at least one session with the keys of `cvsf calibrate`; errors are means (mm)
+    over views and instants, focal and centre errors medians over cameras and sessions. Scores are
+    absent without any ground truth, those of cameras without true cameras.
     """
     calibrated = [outcome for outcome in outcomes if outcome.calibration is not None]
     long = [outcome for outcome in outcomes if outcome.duration_s >= _LONG_S]

@@ -25,7 +25,9 @@ _WITHOUT_TRUTH = {
 
 
 def show(facts: Mapping[str, Any], title: str, console: Console | None = None) -> None:
-    """Print scores, of one lifter or the `spread` of several seeds, under a title."""
+    """Print scores, of one lifter or the `spread` of several seeds, under a title, to standard
+    output or `console`. Scores that `facts` lacks are left out; `without_truth` must be there.
+    """
     console = console or Console()
     console.print(title, highlight=False)
     if rows := [name for name in _ROWS if name in facts]:

@@ -46,13 +46,15 @@ class Sums:
         self._sums: dict[Key, list[float]] = defaultdict(lambda: [0.0, 0.0])
 
     def add(self, key: Key, value: float | None, weight: float) -> None:
-        """One session's mean and how much it counts; nothing where there is none."""
+        """Add one session's mean `value` and how much it counts. Nothing happens for None, NaN or
+        infinity, or a weight of 0.
+        """
         if value is not None and weight > 0 and np.isfinite(value):
             self._sums[key][0] += value * weight
             self._sums[key][1] += weight
 
     def means(self) -> dict[str, Any]:
-        """The means, in maps nested as their keys are."""
+        """The weighted means, in maps nested as their keys are; empty if nothing was added."""
         nested: dict[str, Any] = {}
         for (*path, last), (total, weight) in self._sums.items():
             place = nested
@@ -63,7 +65,9 @@ class Sums:
 
 
 def dataset_of(number: int, dataset: Path) -> str:
-    """The name of the dataset in a folder; Refusal if the table is of another, or there is none."""
+    """The name of the dataset in a folder, by its layout. Refusal if there is no table of that
+    number, the folder is no known dataset, or the table is of another.
+    """
     if number not in TABLES:
         raise Refusal(f"table is {number}, expected one of {', '.join(map(str, TABLES))}")
     name = recognised(dataset)
@@ -80,8 +84,9 @@ def table(
     number: int, dataset: Path, rows: Mapping[str, Row], *, truth_2d: bool = False
 ) -> dict[str, Any]:
     """A table of the paper made again, as a map: our rows by name with the figures of `cvsf
-    evaluate`, and the paper's. The figures at its top are those of the last row. Refusal without a
-    row.
+    evaluate`, and the paper's. The figures at its top are those of the last row. All sessions are
+    read and lifted, one at a time. Refusal without a row, if the dataset is another or incomplete,
+    or if no person was detected.
     """
     if not rows:
         raise Refusal("no row to fill; expected at least one engine or checkpoint")
@@ -173,7 +178,9 @@ def _with_summaries(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def show_table(facts: dict[str, Any], console: Console | None = None) -> None:
-    """Print a table that `table` made: the paper's rows, then ours."""
+    """Print a table that `table` made, the paper's rows, then ours, to standard output or
+    `console`.
+    """
     number = facts["table"]
     drawn = {1: _actions_drawn, 2: _six_drawn}.get(number, _errors_drawn)(facts)
     drawn.title = TABLES[number].title

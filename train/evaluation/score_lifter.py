@@ -38,7 +38,8 @@ BAD_SHARE = 0.05
 def score(
     lift: Lift, instants: Recordings, again: Lift | None = None, frames: int = 1
 ) -> dict[str, Any]:
-    """The keys of `cvsf evaluate`; those that need a truth the file lacks are left out.
+    """The keys of `cvsf evaluate`, of at least one instant; those that need a truth the file lacks
+    are left out.
 
     `again` lifts refined 2D where `lift` morphs: they are in the lifter's convention already. A
     lifter of windows of so many `frames` gets as many, of the part that is scored.
@@ -76,8 +77,9 @@ def score(
 def errors(
     predicted: Float[Array, "N V J 3"], truth_mm: Float[Array, "N V J 3"], seen: Bool[Mask, "N V"]
 ) -> dict[str, float]:
-    """Means over the views that saw the person: N-MPJPE and P-MPJPE in mm, N-PCK as a share. Joints
-    are in the view frames, `predicted` in any unit.
+    """Means over the views that saw the person: N-MPJPE and P-MPJPE in mm, N-PCK as a share of 1;
+    NaN if there is no such view. Joints are in the view frames, `predicted` in any unit; unknown
+    true joints are NaN.
     """
     predicted, truth = predicted[seen].astype(np.float64), truth_mm[seen].astype(np.float64)
     return {
@@ -93,8 +95,8 @@ def lift_all(
     confidence: Float[Array, "N V ... J"],
     image: Float[Array, "N V 2"],
 ) -> dict[str, Array]:
-    """The engine's outputs by name for all N instants, computed in batches. Keypoints and picture
-    sizes are in px.
+    """The engine's outputs by name for all N instants (at least one), computed 256 at a time.
+    Keypoints and picture sizes are in px.
     """
     parts = [
         lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
@@ -124,7 +126,9 @@ def _in_view(alone: dict[str, Array]) -> Array:
 def over_pose_norm(
     pixels: Float[Array, "... J 2"], truth_px: Float[Array, "... J 2"]
 ) -> Float[Array, "... J"]:
-    """Distance of each keypoint from the truth over the norm of the true pose (both px)."""
+    """Distance of each keypoint from the truth over the norm of the true pose about its root (both
+    px, so no unit); NaN where the true joint is not known.
+    """
     known: Mask = np.asarray(np.isfinite(truth_px).all(-1))
     rooted = np.where(known[..., None], truth_px - truth_px[..., :1, :], 0)
     norm = np.maximum(np.sqrt(np.square(rooted).sum((-2, -1))), 1e-9)[..., None]

@@ -39,7 +39,9 @@ class Eye:
         return np.asarray(local[..., :2] / np.maximum(-local[..., 2:], 0.1))
 
     def depth_of(self, points: Any) -> Float[Real, "..."]:
-        """Depth (m) from the eye of points (m) in the world frame."""
+        """Depth (m) of world points (..., 3) in metres along the eye's axis, positive in front of
+        the eye, negative behind it.
+        """
         return np.asarray(-((np.asarray(points) - self.centre) @ self.axes.T)[..., 2])
 
 
@@ -50,8 +52,10 @@ def draw_world(
     row: int,
     pictures: Mapping[int, Picture],
 ) -> float:
-    """Draw the rig at instant `row` and the skeletons of some instants, z up; the distance of the
-    lines on the ground, in metres.
+    """Draw the rig at instant `row`, and the skeletons of some instants in their colours, z up, on
+    the axes, whose limits it sets. `pictures` are by number of the view; a camera without one is
+    drawn empty. The distance of the lines on the ground, in metres (1 or 5). The session must be
+    calibrated.
     """
     assert outcome.calibration is not None
     assert outcome.reconstruction is not None

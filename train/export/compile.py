@@ -106,10 +106,13 @@ def compile_engine(
     credit: str = "",
     like: Path | None = SHIPPED,
 ) -> Manifest:
-    """Write graphs, weights, golden vectors and manifest; Refusal if ONNX Runtime disagrees.
+    """Write graphs, weights, golden vectors and manifest to `out`, in place of those there; the
+    manifest, which is written last. Refusal, with nothing written, if ONNX Runtime disagrees with
+    torch, the lifter is of windows, or `out` is a file or lies in a registry.
 
     The graph of an engine that is `like` it is refilled instead of exported again, where that is
-    possible and the result's outputs are torch's.
+    possible and the result's outputs are torch's. `rounds` is how often fusion adjusts cameras and
+    body.
     """
     graph = _graph(checkpoint, rounds)
     if (out.absolute().parent / LIVE).is_symlink():
@@ -156,7 +159,8 @@ def _refilled(
 
 def complete_engine(checkpoint: Checkpoint, folder: Path, rounds: int = ROUNDS) -> Manifest:
     """Write what an earlier engine lacks beside its graph: half precision, golden vectors,
-    manifest. Refusal if the checkpoint and the graph differ.
+    manifest; the new manifest. Graph and id stay. Refusal, with nothing written, if the checkpoint
+    and the graph differ, or the graph's file is damaged.
     """
     graph, manifest = _graph(checkpoint, rounds), read_manifest(folder)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -205,7 +209,7 @@ def _proven(graph: FusedLifter, draft: Path, manifest: Manifest) -> Manifest:
 
 def require_parity(found: Difference, precision: Precision) -> None:
     """Refusal if an engine differs more from torch than its precision permits: the relative
-    difference, or N-MPJPE in mm.
+    difference, or N-MPJPE in mm. A difference that is NaN is refused too.
     """
     limit = LIMITS[precision]
     if found.relative <= limit.relative and found.n_mpjpe_mm <= limit.n_mpjpe_mm:

@@ -55,12 +55,15 @@ class Torch:
         self._shaken = [_shaken(graph, seed) for seed in range(_SHAKES)]
 
     def exact(self, sample: Inputs) -> dict[str, Tensor]:
-        """Torch's outputs in double precision, by name."""
+        """Torch's outputs in double precision, by name, for inputs of any float type; without
+        gradients.
+        """
         return _outputs(self._double, {name: tensor.double() for name, tensor in sample.items()})
 
     def moved(self, sample: Inputs) -> dict[Precision, dict[str, Tensor]]:
-        """Outputs (times, B, ...) with pixels moved by what single precision rounds off, and with
-        weights moved by what half precision does.
+        """Outputs (times, B, ...) by precision: `fp32` with pixels moved by what single precision
+        rounds off (16 times), `fp16` with weights moved by what half precision does (8 times). The
+        moves are always the same.
         """
         random = torch.Generator().manual_seed(1)
         pixels = sample["keypoints_px"]
@@ -75,7 +78,10 @@ class Torch:
         }
 
     def reference(self, sample: Inputs) -> Reference:
-        """What an engine is held to, and where torch itself does not hold still."""
+        """What an engine is held to (torch in double and single precision), and by precision where
+        torch itself does not move under rounding. Only refined pixels may be called unstable, and
+        only if more than half of them are stable.
+        """
         exact, single = self.exact(sample), _outputs(self.graph, sample)
         stable = {}
         for precision, moved in self.moved(sample).items():
@@ -102,7 +108,9 @@ class Comparison:
         ]
 
     def worst(self, engine: Engine) -> Difference:
-        """How far the engine is from torch in float32, in all batches together."""
+        """How far the engine is from torch in float32 on all probe inputs in all batches together;
+        both are infinite if an output is not finite. It runs the engine.
+        """
         return difference(
             (
                 ({name: array[[i]] for name, array in outputs.items()}, known)
@@ -128,7 +136,9 @@ def _answers(
 
 
 def disagreement(engine: Engine, graph: FusedLifter, sample: Inputs) -> float:
-    """Largest difference of any output to torch, relative to that output's size."""
+    """Largest difference of any output to torch on `sample`, relative to that output's size, no
+    unit; infinite if an output is not finite.
+    """
     found = engine.lift_many(**{name: tensor.numpy() for name, tensor in sample.items()})
     return difference([(found, Torch(graph).reference(sample))], engine.precision).relative
 
@@ -167,8 +177,9 @@ def difference(
 
 
 def golden_instants(known: Torch) -> tuple[Inputs, dict[str, Tensor]]:
-    """Four instants of four views and torch's exact outputs, as far from a tie as they can be: any
-    machine must agree.
+    """Four instants of four views, the last without a person, and torch's outputs, computed in
+    double precision, as float32. Of ten random instants the three are taken that rounding moves
+    least: any machine must agree.
     """
     joints = known.graph.joint_set
     tried = [golden_sample(GOLDEN_VIEWS, joints, seed) for seed in range(4, 104, 10)]
@@ -179,7 +190,9 @@ def golden_instants(known: Torch) -> tuple[Inputs, dict[str, Tensor]]:
 
 
 def write_golden(known: Torch, path: Path) -> None:
-    """Write golden vectors to a file: inputs and torch's outputs, by tensor name."""
+    """Write golden vectors to an .npz file, in place of one that is there: inputs and torch's
+    outputs, by tensor name.
+    """
     sample, outputs = golden_instants(known)
     arrays = {name: tensor.numpy() for name, tensor in (sample | outputs).items()}
     np.savez(path, allow_pickle=False, **arrays)

@@ -21,8 +21,9 @@ Values = npt.NDArray[Any]
 
 
 def refitted(parent: Path, child: Checkpoint) -> bytes | None:
-    """The parent's ONNX file with the child's weights; None where they are not the same network,
-    or where a weight cannot be distinguished from others.
+    """The parent's ONNX file with the child's weights, as bytes; nothing is written. None where
+    they are not the same network, a weight cannot be distinguished from others, or the folder
+    `parent` is no engine with its checkpoint.
     """
     try:
         taught = read_checkpoint(parent)

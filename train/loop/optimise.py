@@ -94,8 +94,8 @@ def start(
     parent: Checkpoint | None = None,
     device: torch.device | None = None,
 ) -> Run:
-    """A new run: random weights from the seed, or the parent's, of which the layers are fixed that
-    a lifter of windows shares with one of single frames. Torch's own random state stays as it was.
+    """A new run: random weights from the seed, or the parent's. For windows, the layers that lift
+    single frames are fixed and only the others learn. Torch's own random state stays as it was;
     Refusal if the parent has another joint set or size.
     """
     with torch.random.fork_rng(devices=[]):

@@ -42,8 +42,10 @@ EVERYDAY = "everyday movement"
 def compare(
     fresh: Checkpoint, live: Path, plan: Plan, sessions: Path, files: Sequence[Path]
 ) -> dict[str, Any]:
-    """Scores of both engines, the checks of the gate and some skeletons, with the keys of
-    `proof.json`. Refusal if the new engine gives poses that are not finite.
+    """Scores of both engines on the kept-back sessions, the checks of the gate and some skeletons,
+    with the keys of `proof.json`; nothing is written. Sessions whose cameras are not found are in
+    `left_out`. Refusal if the new engine gives poses that are not finite, or a checkpoint or file
+    cannot be read.
     """
     parent = read_checkpoint(live)
     before = load_engine(live).lift_many
@@ -114,7 +116,9 @@ def _pair(session: Recordings, before: Evaluated, after: Evaluated, *, is_new: b
 
 
 def scores_of(proof: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The scores of the new engine in a comparison, for its manifest."""
+    """The scores of the new engine in a comparison, for its manifest: means over the newly
+    kept-back sessions, of which there must be one, and everyday movement.
+    """
     rows = [row["after"] for row in proof["evaluation"] if row["is_new"]]
     kept_back = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     everyday = {k: float(v) for k, v in proof["reference"]["after"].items() if k != "instants"}

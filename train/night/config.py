@@ -35,7 +35,9 @@ class NightConfig(BaseModel):
 
 
 def night_config(path: Path | None) -> NightConfig:
-    """The configuration in a JSON file, or the default; a Refusal names what is wrong."""
+    """The configuration in a JSON file, or the default for None; a Refusal names what is wrong: no
+    such file, no JSON, an unknown key or a value out of range.
+    """
     known = ", ".join(NightConfig.model_fields)
     try:
         return NightConfig.model_validate(json.loads(path.read_text()) if path else {})
@@ -51,7 +53,9 @@ def night_config(path: Path | None) -> NightConfig:
 
 
 def training_of(night: NightConfig, parent: Checkpoint) -> dict[str, Any]:
-    """The training configuration: network of the parent, optimisation of the night."""
+    """The training configuration as a map: network of the parent, optimisation of the night,
+    variant stage3. A parent that does not say its network has the default one.
+    """
     network = {n: parent.config[n] for n in _NETWORK_KEYS if n in parent.config}
     config = TrainConfig(
         **network,

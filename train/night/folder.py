@@ -47,7 +47,8 @@ class Stopped(Exception):
 @contextmanager
 def held(nights: Path) -> Iterator[int]:
     """Hold the lock of the nights while the block runs; gives its file descriptor, for child
-    processes. Refusal if another night runs, or the folder cannot be written.
+    processes. The folder is made. Refusal if another night still runs after 5 s, or the folder
+    cannot be written.
     """
     try:
         nights.mkdir(parents=True, exist_ok=True)
@@ -93,8 +94,8 @@ class Night:
         return self.folder.name
 
     def read(self, name: str) -> dict[str, Any]:
-        """The content of one of the night's JSON files; empty if there is none. GivenUp if it
-        cannot be read.
+        """The content of one of the night's JSON files; empty if there is none, or if it is no map.
+        GivenUp if it cannot be read or is no JSON.
         """
         try:
             found = json.loads((self.folder / name).read_bytes())
@@ -105,13 +106,18 @@ class Night:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, content: object) -> None:
-        """Write one of the night's JSON files, whole or not at all."""
+        """Write one of the night's JSON files, whole or not at all, in place of one that is there.
+        ValueError if it holds NaN or infinity, OSError if the disk refuses.
+        """
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         replace_file(self._storage, self.folder / name, text.encode())
 
     @contextmanager
     def step(self, name: str, stop: threading.Event | None = None) -> Iterator[None]:
-        """Run a step; record its tries and its duration. Raises Stopped if `stop` is set before."""
+        """A block that is a step: tries and duration are recorded in the night's folder. Stopped at
+        the begin if `stop` is set; GivenUp if it is the fourth try. Stopped from the block resets
+        the tries; any other exception leaves this one counted.
+        """
         if stop is not None and stop.is_set():
             raise Stopped
         self._tries[name] = self._tries.get(name, 0) + 1
@@ -141,8 +147,9 @@ class Night:
         )
 
     def run(self, arguments: Sequence[str], stop: threading.Event) -> None:
-        """Run a child process, which holds the lock too, to its end. GivenUp with its last message
-        if it failed; Stopped, after the child was ended, if `stop` is set.
+        """Run a child process, which holds the lock too and dies with this one, to its end; it
+        blocks, and nothing is shown. GivenUp with the child's last message if it failed. If `stop`
+        is set, the child gets SIGTERM and 120 s to end, then is killed, and Stopped is raised.
         """
         with TemporaryFile("w+", errors="replace") as errors:
             process = subprocess.Popen(
@@ -171,7 +178,9 @@ class Night:
 
 
 def begin(nights: Path) -> Path:
-    """The path of a folder for a night that begins now."""
+    """The path of a folder for a night that begins now, named by the time in UTC, and numbered if
+    there is one already; it is not made.
+    """
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder, again = nights / stamp, 1
     while folder.exists():
@@ -181,7 +190,9 @@ def begin(nights: Path) -> Path:
 
 
 def unfinished(nights: Path) -> Path | None:
-    """The folder of a night without a report, which is to be continued."""
+    """The newest folder with a plan and without a report, a night which is to be continued; None if
+    there is none.
+    """
     open_ones = [
         path.parent
         for path in sorted(nights.glob(f"*/{PLAN}"))
@@ -191,7 +202,9 @@ def unfinished(nights: Path) -> Path | None:
 
 
 def training_command(processes: int) -> list[str]:
-    """The command line of `cvsf train`: one process, or several by torchrun."""
+    """The first words of the command line of `cvsf train`: one process, or several by torchrun on
+    loopback. Nothing is started.
+    """
     if processes == 1:
         return command("training")
     rendezvous = ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]

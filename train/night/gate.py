@@ -40,7 +40,7 @@ class Pair:
 
     @property
     def gain(self) -> float:
-        """The gain: the share by which the mean error fell."""
+        """The gain: the share by which the mean error fell; negative if it rose."""
         return float(1 - self.after.mean() / self.before.mean())
 
 
@@ -74,7 +74,9 @@ def decide(
     shipped_mm: tuple[float, float],
 ) -> Verdict:
     """The verdict from the errors of both engines; `reference` is (before, after) in mm by name,
-    `shipped_mm` the errors of the shipped and the new lifter on everyday movement.
+    `shipped_mm` the errors of the shipped and the new lifter on everyday movement. With too few
+    instants or seconds, or errors that are not finite, there are fewer checks, one of which fails,
+    and no gain. Only sessions kept back by this night count for the gain.
     """
     new = [pair for pair in pairs if pair.is_new and len(pair.before)]
     instants = sum(len(pair.before) for pair in new)
@@ -105,8 +107,9 @@ def decide(
 
 
 def bootstrap(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """The 95 % interval of the mean gain by paired bootstrap: the seconds of each session are
-    resampled, both engines together (Efron and Tibshirani 1993, chapter 8, blocks as units).
+    """The 95 % interval (low, high) of the mean gain, in shares, by paired bootstrap: the seconds
+    of each session are resampled, both engines together (Efron and Tibshirani 1993, chapter 8,
+    blocks as units). The same pairs give the same interval; there must be at least one.
     """
     random = np.random.default_rng(_SEED)
     gains = np.zeros(_RESAMPLED)

@@ -37,8 +37,9 @@ class Plan(BaseModel):
 
 
 def pick(sessions: Path, nights: Path, live: str) -> Plan:
-    """The plan of a night from the sealed sessions that are not used up; Refusal if there are too
-    few.
+    """The plan of a night from the sealed sessions that no promoted night used; of these, files are
+    compared with their sha256. Nothing is written. Refusal if fewer than two are usable, or if the
+    last night had the same ones and engine and promoted nothing.
     """
     offered, left_out = _sealed(sessions)
     before = [report for report in reports(nights) if report.get("outcome") == "promoted"]
@@ -81,7 +82,9 @@ def pick(sessions: Path, nights: Path, live: str) -> Plan:
 
 
 def reports(nights: Path) -> list[dict[str, object]]:
-    """The reports of earlier nights, oldest first; one that cannot be read is left out."""
+    """The reports of earlier nights, oldest first; one that cannot be read is logged and left out.
+    Empty if there are none.
+    """
     found = []
     for path in sorted(nights.glob(f"*/{REPORT}")):
         try:

@@ -29,7 +29,11 @@ def write_report(
     registry: Registry,
     trouble: str | None = None,
 ) -> dict[str, Any]:
-    """Write the report and its page; the report, with the path of the page."""
+    """Write `report.html` and then `report.json` to the night's folder, which ends the night; the
+    report, with the path of the page. Without `proof` its outcome is refused, for which `trouble`
+    says why. A page that cannot be drawn is logged and reported, not raised; OSError if the report
+    cannot be written.
+    """
     found = dict(proof or {})
     trouble = trouble or found.get("trouble")
     promoted = bool(found.get("promoted"))
@@ -118,7 +122,9 @@ def _training(run: Path) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it; null instead of NaN and infinity."""
+    """The value as JSON has it: maps with text as keys, tuples as lists, null instead of NaN and
+    infinity; anything else as it is.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
