@@ -37,8 +37,10 @@ class Backdrop:
         gain: Float[Real, "3"],
         pedestal: int,
     ) -> UInt8[Picture, "H W 3"]:
-        """A new BGR picture of the background, times `gain` per colour, minus `pedestal`; that of a
-        panning camera is smeared by `streak` (px). `rotation` is view_from_world.
+        """A new BGR picture of the background, times `gain` per colour, minus `pedestal` (grey
+        values). `rotation` is view_from_world. Only of a panning camera is it smeared, along the
+        picture's rows by the larger component of `streak` (px). A painting that is needed for the
+        first time is painted now, which takes longer.
         """
         if self._view.follows:
             warped = self._warped(rotation, focal_px)
@@ -51,8 +53,9 @@ class Backdrop:
         return np.asarray(cv2.transform(plate, _exposure(gain, pedestal)), np.uint8)
 
     def prepare(self, rotation: Float[Real, "3 3"], focal_px: float) -> None:
-        """Paint the background for this rotation (view_from_world) and focal length before it is
-        needed.
+        """Paint the background for this rotation (view_from_world) and focal length (px) before it
+        is needed; nothing if it is painted already. A still camera has one painting, of the first
+        call, whatever is asked later.
         """
         if self._view.follows:
             self._plate_towards(rotation)

@@ -45,16 +45,20 @@ class Course:
         return np.array([*(np.sin(self.slope_rad) * self.downhill), np.cos(self.slope_rad)])
 
     def height(self, xy: Float[Real, "*points 2"]) -> Float[Real, "*points"]:
-        """Height z of the snow in m, at points (m) of the world."""
+        """Height z of the snow in m, at points x, y (m) of the world: a plane through the origin
+        that falls in direction `downhill`.
+        """
         return np.asarray(-np.tan(self.slope_rad) * (xy @ self.downhill))
 
     def signal(self, name: str) -> Float[Real, "rows"]:
-        """One column of the table by its name in `COLUMNS`; ValueError for another name."""
+        """One column of the table by its name in `COLUMNS`; its last row is the first again.
+        ValueError for another name.
+        """
         return np.asarray(self.table[:, COLUMNS.index(name)])
 
     @property
     def track(self) -> Float[Real, "rows 2"]:
-        """Where the run goes, x and y in the world (m)."""
+        """Where the run goes, x and y in the world (m), a row each 10 ms; it is closed."""
         return np.stack([self.signal("x"), self.signal("y")], 1)
 
     @property
@@ -63,7 +67,9 @@ class Course:
         return np.stack([-self.signal("tangent_y"), self.signal("tangent_x")], 1)
 
     def at(self, raw_ns: Int[Stamps, "T"]) -> dict[str, Float[Real, "T"]]:
-        """The signals by name at times of the clock (ns), interpolated."""
+        """The signals by name at times of the clock (ns), interpolated linearly; the run repeats
+        with its period.
+        """
         row = (raw_ns % self.period_ns) * (RATE_HZ / 1e9)
         low = np.minimum(row.astype(np.int64), len(self.table) - 2)
         w = (row - low)[:, None]
@@ -72,11 +78,11 @@ class Course:
 
 
 def lay_course(seed: int, moving: bool, take: int = 0) -> Course:
-    """The course of a seed: less than 15 m wide for still cameras, several times that for panning
-    ones.
+    """The course of a seed, in metres about the world's origin: less than 15 m wide for still
+    cameras, several times that for panning ones (`moving`). The same arguments give the same
+    course.
 
-    Every take has the same path, with other speeds and movements.
-
+    Every take has the same path and slope, with other speeds and movements.
     """
     rng = np.random.default_rng([seed, 1, int(moving)])
     laps = 4 if moving else 9

@@ -60,7 +60,11 @@ def simulate(
 def render_seed(
     out: Path, seed: int, *, cams: int, frames: int, size: tuple[int, int], moving: bool
 ) -> None:
-    """One folder: cam0-00000.jpg and so on, truth.npz last, as the sign of a complete folder."""
+    """Write the folder OUT/seed-NNNNNN: cam0-00000.jpg and so on, truth.npz last, as the sign of a
+    complete folder. Times are random, the same for all cameras. `size` is (width, height) in px.
+    Files of an earlier run are replaced, others stay; OSError if `out` does not exist. OpenCV is
+    set to one thread.
+    """
     cv2.setNumThreads(1)
     folder = out / f"seed-{seed:06d}"
     folder.mkdir(exist_ok=True)

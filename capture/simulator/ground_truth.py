@@ -51,8 +51,9 @@ def visible_joints(
     rotation: Float[Real, "T 3 3"],
     focal_px: Float[Real, "T"],
 ) -> Bool[Mask, "T J"]:
-    """Which joints are inside the picture with no other limb in front. Joints are in the world (m),
-    `rotation` is view_from_world.
+    """Which joints are inside the picture, more than 0.1 m in front of the camera, with no other
+    limb in front. Joints (h36m-16) are in the world (m), `rotation` is view_from_world, the focal
+    length is in px.
     """
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
     inside = np.logical_and(px >= 0, px < np.array(view.size)).all(-1) & (local[..., 2] > 0.1)
@@ -90,8 +91,8 @@ class TruthRecorder:
         rotation: Float[Real, "3 3"],
         focal_px: float,
     ) -> None:
-        """Add the truth of an exposure: time (ns), joints in the world (m), view_from_world, focal
-        length.
+        """Add the truth of an exposure, in memory: time (ns), joints (h36m-16) in the world (m),
+        view_from_world, focal length (px).
         """
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
@@ -99,7 +100,9 @@ class TruthRecorder:
         self._count += 1
 
     def write(self) -> None:
-        """Write the truth of this camera to its file, in place of an older one."""
+        """Write the truth of this camera to NAME.INDEX.npz beside the run's truth file, whole or
+        not at all, in place of an older one. OSError if it cannot be written.
+        """
         arrays = {name: self._rows[name][: self._count] for name in _ROW.names or ()}
         arrays["eye"], arrays["about"] = self._view.eye, np.array(json.dumps(self._about))
         part = self.path.with_suffix(".part")
@@ -109,10 +112,11 @@ class TruthRecorder:
 
 
 def merge_truth(parts: Sequence[Path], out: Path) -> None:
-    """Join the ground truth of the cameras, by time of exposure (ns), in one multi-view file.
+    """Join the ground truth of the cameras, by time of exposure (ns), in one multi-view file at
+    `out`; the parts stay.
 
     A row is a moment at which any camera exposed; a camera that did not has raw_ns and confidence
-    0. Refusal if no camera wrote its part.
+    0. A missing part is logged. Refusal if all are missing, or one is damaged or has no exposure.
     """
     found = [path for path in parts if path.exists()]
     if missing := [path.name for path in parts if path not in found]:
@@ -134,7 +138,11 @@ def write_multiview(
     views: Sequence[dict[str, npt.NDArray[Any]]],
     about: dict[str, int],
 ) -> None:
-    """One file from the views' arrays, each with axis 0 as long as `stamps`."""
+    """Write a multi-view file (.npz) at `out` from the views' arrays, each with axis 0 as long as
+    `stamps`; the views become axis 1. Float64 becomes float32, and `t_s` counts from the first
+    stamp. `about` has seed, width_px and height_px. The file is written whole or not at all;
+    OSError if it cannot be.
+    """
     rows = len(stamps)
     both = {name: np.stack([view[name] for view in views], 1) for name in views[0]}
     arrays = {
@@ -165,7 +173,11 @@ def view_arrays(
     focal_px: Float[Real, "T"],
     raw_ns: Int[Stamps, "T"],
 ) -> dict[str, npt.NDArray[Any]]:
-    """One view's columns of the layout; where raw_ns is 0 there was no exposure."""
+    """One view's arrays of a multi-view file, true 2D in px and joints in the view frame in mm.
+    Joints are given in the world (m), `rotation` is view_from_world, the focal length is in px.
+    Confidence is 1 for visible joints, else 0; 0 for all where raw_ns is 0, as there was no
+    exposure.
+    """
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
     shown = visible_joints(joints, view, rotation, focal_px) & (raw_ns != 0)[:, None]
     head, thorax = px[:, H36M_16.index("head")], px[:, H36M_16.index("thorax")]

@@ -40,7 +40,9 @@ class Weather:
 
     @property
     def lamp(self) -> Float[Real, "3"]:
-        """The light on a vertical surface, averaged over its directions."""
+        """The light on a vertical surface, averaged over its directions: blue, green, red, about 0
+        to 1.
+        """
         light: Real = self.skylight + 0.5 * self.sunlight
         return light
 
@@ -56,7 +58,9 @@ _DAYS = {
 
 
 def choose_weather(seed: int) -> Weather:
-    """The weather of a seed: sun, cloud, dusk or floodlight, with its light."""
+    """The weather of a seed: sun, cloud, dusk or floodlight, with its light, haze, snowfall, noise
+    and shutter time. The same seed gives the same.
+    """
     rng = np.random.default_rng([seed, 4])
     kind = str(rng.choice(list(_DAYS), p=[0.48, 0.32, 0.12, 0.08]))
     overhead, low, level, share, heights = _DAYS[kind]

@@ -13,7 +13,7 @@ _SLOWEST_HZ, _FASTEST_HZ = 0.1, 240
 
 
 def drawable(size: tuple[int, int]) -> tuple[int, int]:
-    """The size itself; a Refusal where the simulator draws no such pictures."""
+    """The size itself, (width, height) in px; Refusal if a side is under 64 or above 4096 px."""
     if min(size) < _SMALLEST_PX or max(size) > _LARGEST_PX:
         raise Refusal(
             f"the simulator was asked for {size[0]}x{size[1]}: expected sides of {_SMALLEST_PX} to"
@@ -23,7 +23,10 @@ def drawable(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def check(config: SourceConfig) -> None:
-    """Refusal if no simulated camera can comply with the options, such as their size or rate."""
+    """Refusal if the simulator cannot comply: sides beyond 64 to 4096 px, a rate beyond 0.1 to 240
+    Hz, a seed below 0, or a truth file in a folder that does not exist. Options that are None have
+    usual values.
+    """
     drawable(config.size or USUAL_SIZE)
     fps = USUAL_FPS if config.fps is None else config.fps
     if not _SLOWEST_HZ <= fps <= _FASTEST_HZ:

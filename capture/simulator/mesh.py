@@ -99,7 +99,9 @@ class Figure:
 
 
 def make_figure() -> Figure:
-    """The body's tubes, the same for every skier: size and colour come later."""
+    """The tubes of the body, skis and boots as indices and rings (m); the same for every skier, as
+    size and colour come later.
+    """
     points = [*CENTRE_POINTS, *(f"{side}{p}" for p in SIDE_POINTS for side in "lr")]
     parts = list(CENTRE_PARTS)
     for name, start, end, front, tube in SIDE_PARTS:
@@ -134,7 +136,9 @@ def make_figure() -> Figure:
 
 
 def surface(figure: Figure, build: Build, pose: Pose) -> Float[Real, "T vertices 3"]:
-    """Vertices of the skier's mesh in the world (m), ring by ring, `AROUND` vertices a ring."""
+    """Vertices of the skier's mesh in the world (m) at T times, ring by ring in the order of
+    `figure.rings`, `AROUND` vertices a ring.
+    """
     points, fronts = _points(build, pose), _references(pose)
     start, end = points[:, figure.start], points[:, figure.end]
     way = end - start
@@ -153,7 +157,9 @@ def surface(figure: Figure, build: Build, pose: Pose) -> Float[Real, "T vertices
 
 
 def facet_normals(figure: Figure, vertices: Float[Array, "T vertices 3"]) -> Float[Array, "T F 3"]:
-    """Outward unit normals of the facets, in the frame of the vertices."""
+    """Outward unit normals of the facets, in the frame of the vertices; zero for a facet without
+    area.
+    """
     a, b, c, d = (vertices[:, figure.corners[:, i]] for i in range(4))
     normal = cross(d - b, c - a)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)

@@ -41,7 +41,9 @@ class Painter:
         self._backdrop = Backdrop(stage.land, view)
 
     def prepare(self) -> None:
-        """Paint the background now rather than when the first picture needs it."""
+        """Paint the background of the whole run now rather than when the first picture needs it; it
+        takes much longer than a picture.
+        """
         slope, view = self._stage.slope, self._view
         stamps = np.arange(0, slope.course.period_ns, 200_000_000 if view.follows else 10**12)
         pelvis = pose_skier(slope.build, slope.course, stamps).joints[:, H36M_16.index("hip")]
@@ -49,7 +51,10 @@ class Painter:
             self._backdrop.prepare(rotation, float(focal_px))
 
     def paint(self, shot: Shot) -> UInt8[Picture, "H W 3"]:
-        """The picture of a shot, BGR, 8 bits."""
+        """A new picture of a shot, BGR, 8 bits, with the sensor's noise; the same shot gives the
+        same picture. The skier, or his shadow, is left out where a part of it is less than 0.5 m in
+        front of the camera.
+        """
         gain = self._gain(shot.raw_ns)
         picture = self._backdrop.picture(
             shot.rotation, shot.focal_px, shot.ground_streak, gain, _PEDESTAL
@@ -171,7 +176,10 @@ class Painter:
 
 
 def streaked(layer: UInt8[Picture, "H W C"], streak: Float[Real, "2"]) -> UInt8[Picture, "H W C"]:
-    """The picture smeared along the vector `streak` (px), as by motion during the exposure."""
+    """The picture smeared along the vector `streak` (px; x right, y down) about where it was, as by
+    motion during the exposure. Below 2 px the picture itself is returned; a longer streak than 15
+    px is shortened.
+    """
     steps = int(min(15, np.abs(streak).max()))
     if steps < 2:
         return layer

@@ -37,8 +37,9 @@ class Staged:
 
 def find(source: str, cams: int) -> list[Found]:
     """The simulated cameras of an address: `sim`, `sim:still`, `sim:moving`, `sim:2,3` or
-    `sim:moving:2,3`, perhaps with `?turn=2:5@12`, `?take=3` or both behind it. Refusal for any
-    other address.
+    `sim:moving:2,3`, perhaps with `?turn=2:5@12`, `?take=3` or both behind it. Without numbers they
+    are the first `cams`, 16 at most. Refusal for any other address, and for `turn` with panning
+    cameras.
     """
     address, _, suffix = source.partition("?")
     words = address.split(":")[1:]
@@ -59,7 +60,9 @@ def find(source: str, cams: int) -> list[Found]:
 
 
 def read_address(uri: str) -> Staged:
-    """What `find` wrote: `sim:still?index=2&take=3&turn=5.0@12.0`."""
+    """The camera of an address that `find` wrote, such as `sim:still?index=2&take=3&turn=5.0@12.0`;
+    ValueError where a number is missing.
+    """
     kind, _, options = uri.removeprefix("sim:").partition("?index=")
     options, _, turn = options.partition("&turn=")
     index, _, take = options.partition("&take=")

@@ -39,14 +39,19 @@ class Viewpoint:
 
 
 def make_slope(seed: int, moving: bool, take: int = 0) -> Slope:
-    """The slope of a seed; another take is another run on it, past the same cameras."""
+    """The slope of a seed: run, skier and the first take, for which cameras are placed. Another
+    take is another run on it, past the same cameras.
+    """
     first = lay_course(seed, moving)
     course = lay_course(seed, moving, take) if take else first
     return Slope(seed=seed, course=course, build=build_skier(seed), first=first)
 
 
 def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float = 0.0) -> Viewpoint:
-    """Camera `index` of the slope; `spread` varies distance, aim and zoom more, for training."""
+    """Camera `index` of the slope, always the same for the same arguments; `size` is (width,
+    height) in px. It follows the skier if the slope's first take is for moving cameras. `spread` (0
+    on the live slope) varies distance, aim and zoom more, for training.
+    """
     course, rng = slope.first, np.random.default_rng([slope.seed, 6, index])
     start = np.random.default_rng([slope.seed, 7]).uniform(0, 2 * np.pi)
     azimuth = start + _azimuth(index) + rng.normal(0, 0.14)
@@ -73,7 +78,10 @@ def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float 
 
 
 def rotated_left(view: Viewpoint, turn_deg: float) -> Viewpoint:
-    """The viewpoint of a still camera whose tripod was turned to the left by `turn_deg` degrees."""
+    """The viewpoint of a still camera whose tripod was turned by `turn_deg` degrees about the
+    vertical, to the left if positive: the picture's content moves right. A camera that follows the
+    skier films as before.
+    """
     c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
     x, y, z = view.target - view.eye
     return replace(view, target=view.eye + np.array([c * x - s * y, s * x + c * y, z]))
@@ -83,7 +91,8 @@ def camera_at(
     view: Viewpoint, raw_ns: Int[Stamps, "T"], pelvis: Float[Real, "T 3"]
 ) -> tuple[Float[Real, "T 3 3"], Float[Real, "T"]]:
     """Rotations view_from_world and focal lengths (px) of a camera at times of the clock (ns);
-    `pelvis` is the skier's, in the world (m), at these times.
+    `pelvis` is the skier's, in the world (m), at these times. A still camera has the same at all
+    times.
     """
     count = len(raw_ns)
     if not view.follows:
@@ -101,8 +110,9 @@ def camera_at(
 def look_at(
     eye: Float[Real, "3"], target: Float[Real, "T 3"], roll: Float[Real, "T"]
 ) -> Float[Real, "T 3 3"]:
-    """Rotations view_from_world of a camera at `eye` that looks at `target` (both m, world); `roll`
-    is in radians. Rows are its right, down and forward.
+    """Rotations view_from_world of a camera at `eye` that looks at `target` (both m, world). Rows
+    are its right, down and forward. A positive `roll` (radians) turns the picture's content
+    clockwise. NaN for a target straight above or below.
     """
     forward = target - eye
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
@@ -121,7 +131,8 @@ def project(
     size: tuple[int, int],
 ) -> tuple[Float[Real, "T n 3"], Float[Real, "T n 2"]]:
     """World points (m) in the view frame (m), and their pixels. `rotation` is view_from_world; the
-    principal point is the middle of the picture.
+    principal point is the middle of the picture. Pixels outside the picture are given too; those of
+    points behind the camera (z below 0) are meaningless.
     """
     local = (points - eye) @ np.swapaxes(rotation, 1, 2)
     px = focal_px[:, None, None] * local[..., :2] / local[..., 2:] + np.array(size) / 2

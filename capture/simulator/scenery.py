@@ -1,7 +1,4 @@
-"""The static part of a picture: snow, tracks, trees, mountains and sky.
-
-A background depends on the seed and the camera alone; it is painted once and reused.
-"""
+"""The static part of a picture, painted once: snow, tracks, trees, mountains and sky."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +35,7 @@ class Land:
 
 
 def make_land(seed: int, course: Course) -> Land:
-    """The scene of a seed: weather, snow, trees, gates and mountains."""
+    """The scene of a seed: weather, snow, trees, gates and mountains around the course."""
     rng = np.random.default_rng([seed, 5])
     extent = 2.2 * course.radius + 16
     trees = _forest(rng, course)
@@ -68,7 +65,9 @@ def paint(
     focal_px: float,
     size: tuple[int, int],
 ) -> UInt8[Picture, "H W 3"]:
-    """The picture without a skier; `rotation` rows are right, down, forward."""
+    """The BGR picture without a skier, from `eye` (m, world); `rotation` is view_from_world, `size`
+    is (width, height) in px.
+    """
     width, height = size
     u, v = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     pixel = np.stack([(u - width / 2) / focal_px, (v - height / 2) / focal_px, np.ones_like(u)], -1)
@@ -102,7 +101,9 @@ def draw_post(
     xy: Float[Real, "2"],
     colour: Float[Real, "3"],
 ) -> None:
-    """Draw a gate's pole with its flag, 1.5 m high, into the picture; it is at `xy` (m, world)."""
+    """Draw a gate's pole with its flag, 1.5 m high, into the picture, at `xy` (m, world). `colour`
+    is BGR, 0 to 255. Nothing if a part is less than 0.5 m in front of the camera.
+    """
     foot = np.array([*xy, course.height(xy)])
     rod = np.array([[0, 0, 0], [0, 0, 1.5]])
     flag = np.array([[0, 0, 1.05], [0, 0, 1.45], [0.34, 0, 1.45], [0.34, 0, 1.05]])

@@ -53,7 +53,7 @@ class Shot:
 
 
 def set_stage(seed: int, slope: Slope) -> Stage:
-    """Slope, scene and clothed skier of a seed, the same for all cameras."""
+    """Land, mesh and clothes of a seed with its slope, the same for all cameras."""
     figure = make_figure()
     return Stage(
         slope=slope,
@@ -64,7 +64,9 @@ def set_stage(seed: int, slope: Slope) -> Stage:
 
 
 def film(stage: Stage, view: Viewpoint, raw_ns: Int[Stamps, "T"]) -> list[Shot]:
-    """The T shots of one camera at clock times; many at once cost little more than one."""
+    """The shots of one camera at T clock times (ns), in their order, not drawn yet; many at once
+    cost little more than one. The skier is that of the stage's slope.
+    """
     slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
     later = raw_ns + round(weather.shutter_s * 1e9)
     pose = pose_skier(slope.build, slope.course, np.concatenate([raw_ns, later]))

@@ -28,8 +28,9 @@ _UNCERTAINTY_NS = 1_000
 
 
 def open_simulated(staged: Staged, config: SourceConfig) -> Source:
-    """The simulated camera on the slope of `config.seed`. Refusal if it cannot comply with the
-    options.
+    """Open the simulated camera on the slope of `config.seed`; its background is painted first,
+    which blocks. Refusal if the simulator cannot comply with the options. OpenCV is set to one
+    thread.
     """
     return SimulatedCamera(staged, config)
 
@@ -62,7 +63,10 @@ class SimulatedCamera:
         self._closed = False
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The exposure of the next tick, or of the newest one when the reader was late."""
+        """The exposure of the next tick, or of the newest one when the reader was late; ticks left
+        out are counted in `missed`. Blocks `timeout_s` at most, then None. It never ends and is
+        never lost.
+        """
         due = int(time.monotonic_ns() * self.fps / 1e9)
         if self._next is None:
             self._first = self._next = due + 1
@@ -81,7 +85,9 @@ class SimulatedCamera:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Write the ground truth, if it was asked for; a second time does nothing."""
+        """Write the ground truth, if it was asked for; a second time does nothing. OSError if it
+        cannot be written.
+        """
         if self._truth and not self._closed:
             self._truth.write()
         self._closed = True

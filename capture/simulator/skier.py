@@ -58,7 +58,9 @@ class Pose:
 
 
 def build_skier(seed: int) -> Build:
-    """The skier of a seed: 1.75 m tall, with random proportions and style."""
+    """The skier of a seed: 1.75 m tall when upright, with random proportions and style; the same
+    seed gives the same.
+    """
     rng = np.random.default_rng([seed, 2])
     vary = rng.normal(1, 0.035, 9).clip(0.92, 1.08)
     heights = np.array([0.08, 0.425, 0.425, 0.52, 0.30]) * np.array([1, *vary[:4]])
@@ -77,7 +79,9 @@ def build_skier(seed: int) -> Build:
 
 
 def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
-    """The skier's pose in the world (m) at times of the clock (ns)."""
+    """The skier's pose in the world (m) at times of the clock (ns); it repeats with the course's
+    period.
+    """
     s = course.at(raw_ns)
     xy = np.stack([s["x"], s["y"]], 1)
     base = np.column_stack([xy, course.height(xy)])
