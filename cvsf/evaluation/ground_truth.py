@@ -51,7 +51,9 @@ class GroundTruth:
 
     @property
     def world_mm(self) -> Float[npt.NDArray[np.float64], "N J 3"]:
-        """Joints in the rig's world, mean over the views; ValueError without a rig."""
+        """Joints (mm) in the rig's world, mean over the views that know them, else NaN; ValueError
+        without a rig or joints.
+        """
         if self.rig is None or self.joints_mm is None:
             raise ValueError("the ground truth has no cameras or no joints, expected both")
         local = self.joints_mm - self.rig.translation[:, :, None]
@@ -72,11 +74,12 @@ PER_VIEW = ("joints_mm", "keypoints_px", "head_px", "undistorted_px")
 
 
 def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> GroundTruth:
-    """The ground truth in the arrays of a multi-view file, at some rows.
+    """The ground truth in the arrays of a multi-view file, at some rows, in joint set h36m-16.
 
-    The file has joint_names, confidence and image_px at least; missing arrays are None, missing
-    joints NaN. Principal points are in the middle of the pictures. ValueError names an array whose
-    shape does not fit.
+    The file has joint_names and confidence at least, with cameras also image_px, else KeyError;
+    missing arrays are None, missing joints NaN. Without all of rotation, translation and focal
+    length there is no rig. Principal points are in the middle of the pictures. ValueError names an
+    array whose shape does not fit.
     """
     shape = file["confidence"].shape
     names = [str(name) for name in file["joint_names"].ravel()]
@@ -120,10 +123,12 @@ def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> Gro
 def clip_ground_truth(
     cameras: Sequence[Mapping[str, Any]], world_mm: Float[Real, "N 17 3"]
 ) -> GroundTruth:
-    """The pseudo ground truth of a clip: triangulated keypoints of a detector, cameras calibrated.
+    """The pseudo ground truth of a clip: triangulated keypoints of a detector turned into the axes
+    of each calibrated camera (mm), in joint set h36m-16.
 
-    `cameras` are the entries of its `cameras.json` (K, R, t_mm), `world_mm` its joints in
-    joint set coco-17. The focal length is that along x; distortion is left to the caller.
+    `cameras` are the entries of its `cameras.json` (K, R, t_mm), `world_mm` its joints in joint set
+    coco-17. The focal length is that along x; distortion is left to the caller. The rig gives
+    picture sizes as twice the principal point.
     """
     joints, known = remap(
         np.nan_to_num(world_mm),

@@ -22,39 +22,48 @@ _TINY = 1e-12
 
 
 def mpjpe(predicted: Pose, truth: Pose, root: int = 0) -> PerPose:
-    """Mean distance of joint and true joint with the roots aligned, per pose (protocol 1), in the
-    unit of the poses.
+    """Mean distance of joint and true joint after the joint `root` of both is moved to the origin,
+    per pose (protocol 1), in the unit of the poses. NaN joints of the truth are left out; NaN if
+    its root is.
     """
     return _mean_distance(_rooted(predicted, root), _rooted(truth, root))
 
 
 def n_mpjpe(predicted: Pose, truth: Pose, root: int | None = 0) -> PerPose:
-    """MPJPE with the predicted pose at its best scale, per pose, in the unit of the truth; `root`
-    None if the roots are aligned already.
+    """MPJPE with the predicted pose multiplied by its best scale, per pose, in the unit of the
+    truth. `root` None if the roots are aligned already. NaN joints of the truth are left out.
     """
     return _mean_distance(_scaled(predicted, truth, root), _rooted(truth, root))
 
 
 def p_mpjpe(predicted: Pose, truth: Pose) -> PerPose:
-    """Mean joint distance after the best similarity transform of each pose (Procrustes, protocol 2;
-    Umeyama 1991), in the unit of the truth.
+    """Mean joint distance after the best similarity transform (no reflection) of each predicted
+    pose (Procrustes, protocol 2; Umeyama 1991), in the unit of the truth. NaN joints of it are left
+    out.
     """
     known = np.isfinite(truth).all(-1).astype(float)
     return _mean_distance(align(predicted, truth, known, scale=True).apply(predicted), truth)
 
 
 def pck(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """Share of the joints that are within a distance (mm) of the truth, roots aligned, per pose."""
+    """Share (0 to 1) of the known joints that are within a distance of the truth, roots aligned,
+    per pose; the root counts. `within` has the unit of the poses, so mm by default; 0 if none is
+    known.
+    """
     return _share_within(_rooted(predicted, root), _rooted(truth, root), within)
 
 
 def n_pck(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """PCK with the predicted pose at its best scale: the share within a distance (mm), per pose."""
+    """PCK (0 to 1) with the predicted pose at its best scale, roots aligned, per pose. `within` has
+    the unit of the truth, so mm by default.
+    """
     return _share_within(_scaled(predicted, truth, root), _rooted(truth, root), within)
 
 
 def auc(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """Mean of N-PCK over 31 thresholds from 0 to `within` (mm), per pose."""
+    """Mean (0 to 1) of N-PCK over 31 equal steps of the threshold from 0 to `within`, per pose.
+    `within` has the unit of the truth, so mm by default.
+    """
     steps = np.linspace(0, within, 31)
     return np.asarray(np.mean([n_pck(predicted, truth, root, step) for step in steps], axis=0))
 
@@ -65,7 +74,9 @@ def jdr(
     head_px: Float[Real, "*batch"],
     seen: Bool[npt.NDArray[np.bool_], "*batch J"],
 ) -> Float[Real, "J"]:
-    """Joint detection rate: the share of the seen joints within half a head of the truth."""
+    """Joint detection rate of each joint: the share (0 to 1) of its seen keypoints that are at most
+    half of `head_px` from the truth; 0 if it was never seen.
+    """
     distance = np.linalg.norm(predicted_px - truth_px, axis=-1)
     hit = (distance <= head_px[..., None] / 2) & seen
     count = seen.sum(axis=tuple(range(seen.ndim - 1)))
@@ -75,9 +86,10 @@ def jdr(
 def mean_velocity_error(
     predicted: Float[Real, "T J 3"], truth: Float[Real, "T J 3"], root: int = 0
 ) -> float:
-    """Mean error of the joints' movement from one frame to the next, in the unit of the truth.
+    """Mean error of the joints' movement from one frame to the next, in the unit of the truth per
+    frame.
 
-    Root-aligned, at the one best scale for all T frames.
+    Root-aligned, at the one best scale for all T frames. NaN joints of the truth are left out.
     """
     predicted, truth = _rooted(predicted, root), _rooted(truth, root)
     known = np.isfinite(truth).all(-1, keepdims=True)
@@ -89,9 +101,10 @@ def mean_velocity_error(
 def multiview_agreement(
     canonical: Float[Real, "*batch V J 3"], confidence: Float[Real, "*batch V J"]
 ) -> Float[Real, "*batch"]:
-    """Label-free: mean distance of the canonical poses from their mean, over its RMS radius.
+    """Label-free: mean distance of the canonical poses from their mean over the views, over its RMS
+    radius; no unit, 0 is perfect agreement.
 
-    Joints are weighted by confidence.
+    Joints are weighted by confidence; 0 also if nothing was observed.
     """
     weight = confidence[..., None]
     total = np.maximum(weight.sum(-3, keepdims=True), _TINY)
@@ -105,7 +118,9 @@ def multiview_agreement(
 
 
 def bone_stability(joints: Float[Real, "T J 3"], joint_set: JointSet) -> Float[Real, "B"]:
-    """Label-free: relative standard deviation of every bone's length over a take."""
+    """Label-free: standard deviation of every bone's length over a take, over its mean; no unit, 0
+    is constant. NaN for a bone with a NaN joint.
+    """
     parent, child = (list(ends) for ends in zip(*joint_set.bones, strict=True))
     length = np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1)
     return np.asarray(length.std(0) / np.maximum(length.mean(0), _TINY))

@@ -13,7 +13,10 @@ from cvsf.session.reader import SessionReader
 
 
 def truth_rows(reader: SessionReader, truth_file: Path) -> dict[int, int]:
-    """Index of the instant: row of the ground truth; instants without a unique row are left out."""
+    """Index of the instant: row of `raw_ns` in the simulator's file of which one frame of the
+    instant has the stamp. Instants without exactly one row are left out. Reads all frames of the
+    session; OSError if the file cannot be read.
+    """
     stamps = {(f.camera, f.boot_id, f.seq): f.raw_ns for f in reader.frames()}
     row_of: dict[int, int] = {}
     with np.load(truth_file, allow_pickle=False) as file:

@@ -39,7 +39,9 @@ class Observations:
 
     @property
     def size_px(self) -> Float[Array, "V 2"]:
-        """Width and height (px) of every camera's pictures; 0 where no instant has any."""
+        """Width and height (px) of every camera's pictures, the largest over the instants; 0 where
+        no instant has any.
+        """
         return np.asarray(self.image_px.max(0, initial=0))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
@@ -47,7 +49,9 @@ class Observations:
         return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
     def of_views(self, views: Sequence[int]) -> Self:
-        """The same instants with only the views of these indices, in this order."""
+        """The same instants with only the views of these indices, in this order. IndexError of an
+        unknown index.
+        """
         index = list(views)
         arrays = {
             name: getattr(self, name)[:, index] for name in self._per_instant() if name != "t_s"
@@ -68,7 +72,9 @@ class LiftedObservations(Observations):
     view_from_canonical: Float[Array, "N V 3 3"]
 
     def mirrored(self) -> Self:
-        """The lifted poses reflected in depth, which have the same 2D (Necker's reversal)."""
+        """The lifted poses reflected in depth, which have the same 2D (Necker's reversal): z of the
+        canonical pose and z of each view change their sign. Keypoints stay.
+        """
         flip = np.array([1, 1, -1], np.float32)
         return replace(
             self,
@@ -84,9 +90,10 @@ def lift_observations(
     t_s: Float[Real, "N"],
     arrays: tuple[Float[Array, "N V J 2"], Float[Array, "N V J"], Float[Array, "N V 2"]],
 ) -> LiftedObservations:
-    """Observations with the lifter's canonical pose and view_from_canonical of each view. `arrays`
-    are the lifter's inputs: keypoints_px, confidence, and image_px (width and height). `t_s` is in
-    s.
+    """Observations with the lifter's canonical pose (unit scale) and view_from_canonical of each
+    view. `arrays` are the lifter's inputs: keypoints (px), confidence, and width and height (px);
+    `t_s` is in s, ascending. `lift` is called for at most 256 instants at once; ValueError without
+    instants.
     """
     keypoints, confidence, image = arrays
     lifted = [
@@ -106,8 +113,10 @@ def lift_observations(
 
 
 def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) -> LiftedObservations:
-    """The observations with each camera's keypoints (px) interpolated in time, so that they show
-    what happened at `t_s`. `delay_s` is the time offset of each camera.
+    """The observations with each camera's keypoints (px) interpolated to the stamp `t_s - delay_s`,
+    at which it shows what happened at `t_s`. `delay_s` is the time offset of each camera. Keypoints
+    not observed at both neighbours in time stay; so do confidences, and all for fewer than two
+    instants.
     """
     if not delay_s.any() or len(observations) < 2:
         return observations

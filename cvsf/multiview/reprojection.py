@@ -75,8 +75,9 @@ def reprojection_residuals(
     robust: bool = True,
 ) -> ReprojectionResiduals:
     """Projected minus observed keypoints, in standard deviations, and derivatives by the joints
-    (world frame, the rig's unit) and, if asked for, by the cameras. `robust` multiplies the weights
-    by those of the Cauchy kernel (Holland and Welsch 1977).
+    (world frame, the rig's unit) and, if asked for, by the cameras (columns of `rig`). Time offsets
+    are corrected; a depth below `NEAREST` counts as `NEAREST`. With `robust` the weights are
+    multiplied by those of the Cauchy kernel (Holland and Welsch 1977).
     """
     local = rig.in_views(joints)
     depth = np.maximum(local[..., 2], NEAREST)
@@ -117,8 +118,8 @@ def reprojection_residuals(
 
 
 def delay_corrected(keypoints: WeightedKeypoints, rig: Rig) -> Float[Real, "N V J 2"]:
-    """The keypoints (px) moved to the time of the instants by velocity times time offset; unchanged
-    where no velocity is known.
+    """The keypoints (px) minus time offset times velocity, so that they show what happened at the
+    time of the instants. Unchanged if no velocities are known.
     """
     if keypoints.velocity_px_s is None:
         return keypoints.keypoints_px
@@ -137,8 +138,8 @@ def _by_delay(
 def reprojection_cost(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
 ) -> Float[Real, "N"]:
-    """Cauchy cost of each instant: the sum over views and joints, of errors in standard deviations.
-    Joints are in the rig's world.
+    """Cauchy cost of each instant, without unit: the weighted sum over views and joints, of errors
+    in standard deviations. Joints are in the rig's world and unit. 0 where nothing was observed.
     """
     error = rig.project(joints) - delay_corrected(keypoints, rig)
     square = np.square(error / keypoints.sigma_px[..., None, None]).sum(-1)
@@ -146,8 +147,9 @@ def reprojection_cost(
 
 
 def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> WeightedKeypoints:
-    """The keypoints (px) with their squared confidences as weights, and the person's extent (px)
-    from their spread. `noise_share` is sigma over that extent.
+    """The keypoints (px) with their squared confidences as weights, and the person's extent: 3
+    times the RMS distance from their mean, at least 1 px. Unobserved keypoints, also NaN, become
+    that mean, of weight 0. `noise_share` is sigma over the extent.
     """
     weight = np.square(observations.confidence).astype(float)
     seen: npt.NDArray[np.bool_] = weight > 0
@@ -167,8 +169,8 @@ def weighted_keypoints(observations: LiftedObservations, noise_share: float) -> 
 def median_reprojection_px(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]
 ) -> Float[Real, "N V"]:
-    """Median reprojection error (px) of each view's joints at each instant; NaN where none was
-    observed. Joints are in the rig's world.
+    """Median reprojection error (px) of each view's observed joints at each instant; NaN where none
+    was. Joints are in the rig's world and unit; time offsets are not corrected.
     """
     error = np.linalg.norm(rig.project(joints) - keypoints.keypoints_px, axis=-1)
     known: npt.NDArray[np.bool_] = keypoints.weight > 0
@@ -180,7 +182,8 @@ def median_reprojection_px(
 
 
 def estimate_noise(keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]) -> float:
-    """Standard deviation of a keypoint over the extent, from the median residual.
+    """Standard deviation of a keypoint over the person's extent (no unit), from the median residual
+    of the observed keypoints; NaN if there are none.
 
     The median of a 2D Gaussian's length is sigma sqrt(2 ln 2). Of the 2 V coordinates that V views
     observe of a joint, three are fitted.

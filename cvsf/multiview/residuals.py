@@ -62,8 +62,8 @@ def bones_of(joint_set: JointSet) -> Bones:
 
 
 def measures_of(joints: Float[Real, "N J 3"], bones: Bones) -> Float[Real, "M"]:
-    """The M bone lengths: medians over the instants, scaled so that the mean bone is 1. Joints may
-    have any unit and any frame.
+    """The M bone lengths without unit: medians over the instants, left and right averaged, scaled
+    so that the mean bone is 1. Joints may have any unit and any frame; none may be NaN.
     """
     length = np.median(np.linalg.norm(bones.incidence @ joints, axis=-1), axis=0)
     measures = np.bincount(bones.measure, length) / np.bincount(bones.measure)
@@ -85,7 +85,7 @@ def empty_normal(instants: int, joints: int) -> NormalEquations:
 
 
 def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) -> None:
-    """Add the reprojection residuals: a 3 x 3 block for each joint."""
+    """Add the reprojection residuals to `normal`, in place: a 3 x 3 block for each joint."""
     instants, _, joints = residuals.weight.shape
     weighted = residuals.weight[..., None, None] * residuals.by_joint
     blocks = np.einsum("nvjra,nvjrb->njab", weighted, residuals.by_joint, optimize=True)
@@ -98,8 +98,8 @@ def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) 
 def bone_residuals(
     bones: Bones, lengths: Float[Real, "M"], joints: Float[Real, "N J 3"]
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """Length of each bone minus its constant length, in the unit of the joints, and its unit
-    direction from parent to child. `lengths` has that unit too.
+    """Length of each bone minus its constant length, in the unit of the joints: positive if too
+    long. Second, its unit direction from parent to child. `lengths` has that unit too.
     """
     along = bones.incidence @ joints
     length = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
@@ -113,8 +113,8 @@ def add_bones(
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """Add the bone residuals, linearised about the joints; returns residuals and directions over
-    sigma. Lengths, joints and `sigma` have one unit.
+    """Add the bone residuals to `normal`, in place, linearised about the joints; returns residuals
+    and directions, both divided by `sigma`. Lengths, joints and `sigma` have one unit.
     """
     instants, count = len(joints), joints.shape[1]
     extra, direction = bone_residuals(bones, lengths, joints)
@@ -129,8 +129,8 @@ def add_bones(
 
 
 def lifted_target(body: Float[Real, "N J 3"], joints: Float[Real, "N J 3"]) -> Float[Real, "N J 3"]:
-    """The lifter's pose after the rigid motion, one per instant, that brings it closest to the
-    joints (Umeyama 1991). Both have one unit.
+    """The lifter's pose `body` after the rigid motion, one per instant, that brings it closest to
+    the joints (Umeyama 1991); not scaled, so both have one unit. Result in the frame of the joints.
     """
     return align(body, joints).apply(body)
 
@@ -141,7 +141,8 @@ def add_lifted(
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> None:
-    """Add the lifter's pose up to a rigid motion, with one robust weight for all joints.
+    """Add the residuals to the aligned lifter's pose `target` to `normal`, in place, with one
+    robust weight for all joints. Joints, target and `sigma` have one unit.
 
     The pose is aligned with these joints, so a rigid motion of all of them costs nothing to first
     order: its six directions are projected out (variable projection).
@@ -162,8 +163,8 @@ def add_lifted(
 def lifted_cost(
     target: Float[Real, "N J 3"], joints: Float[Real, "N J 3"], sigma: float
 ) -> Float[Real, "N"]:
-    """Cauchy cost of each instant's whole pose: the distances from the aligned lifter's pose, over
-    `sigma`. All have one unit and frame.
+    """Cauchy cost of each instant's whole pose, without unit: from the sum of squared distances to
+    the aligned lifter's pose `target`, over `sigma`. All have one unit and frame.
     """
     square = np.square((joints - target) / sigma).sum((1, 2))
     return np.asarray(POSE_CAUCHY * np.log1p(square / POSE_CAUCHY))

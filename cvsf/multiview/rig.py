@@ -100,7 +100,10 @@ class Rig:
         return np.asarray(matrices, float)
 
     def project(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 2"]:
-        """Pixels of joints in the world, with lens distortion; the least depth is `NEAREST`."""
+        """Pixels of joints in the world, with lens distortion, not cut at the picture. Joints
+        nearer than `NEAREST`, also behind the camera, get that depth: finite pixels without
+        meaning.
+        """
         local = self.in_views(joints)
         flat = local[..., :2] / np.maximum(local[..., 2:], NEAREST)
         distortion = 1 + self.radial[:, None] * np.square(flat).sum(-1)
@@ -114,7 +117,7 @@ class Rig:
         return np.asarray(rotated + self.translation[..., None, :])
 
     def undistorted(self, keypoints_px: Float[np.ndarray, "N V J 2"]) -> Float[Real, "N V J 2"]:
-        """The keypoints (px) as a lens without radial distortion would show them (Brown 1971)."""
+        """The observed keypoints (px) as a lens without k1 would show them (Brown 1971)."""
         flat = (keypoints_px - self.centre_px[:, None]) / self.focal_px[..., None, None]
         undistorted = flat
         for _ in range(_UNDISTORT_ROUNDS if self.radial.any() else 0):
@@ -123,7 +126,7 @@ class Rig:
         return np.asarray(undistorted * self.focal_px[..., None, None] + self.centre_px[:, None])
 
     def transformed(self, R: Float[Real, "3 3"], shift: Float[Real, "3"], scale: float) -> Self:
-        """The same cameras in a world where X becomes scale * R @ X + shift."""
+        """The same cameras and pixels in a world where X becomes scale * R @ X + shift."""
         rotation = self.view_from_world @ R.T
         return replace(
             self,
@@ -132,8 +135,8 @@ class Rig:
         )
 
     def stepped(self, step: Float[Real, "*N V 9"]) -> Self:
-        """The cameras after a solver's step, in the columns above: rotation vector, centre, log
-        focal length, k1 and time offset. The last two are those of the first instant.
+        """The cameras after a solver's step: rotation vector in the camera's axes, added centre,
+        log focal length, k1 and time offset. The last two are those of the first instant.
         """
         step_rotation = rotation_from_vector(step[..., ROTATION])
         rotation = step_rotation @ self.view_from_world
@@ -166,7 +169,7 @@ class Rig:
         return replace(self, cameras=names, **still, **per_instant)
 
     def with_rows(self, rows: Rows, other: Self) -> Self:
-        """Panning cameras with some instants replaced by all those of another rig."""
+        """Panning cameras with the instants `rows` replaced by those of another rig, in order."""
         arrays = {name: getattr(self, name).copy() for name in _PER_INSTANT}
         for name, array in arrays.items():
             array[rows] = getattr(other, name)

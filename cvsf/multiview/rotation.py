@@ -14,7 +14,9 @@ _TINY = 1e-12
 
 
 def nearest_rotation(matrix: Float[Real, "*batch 3 3"]) -> Float[Real, "*batch 3 3"]:
-    """The proper rotations nearest to 3x3 matrices in the chordal sense (Hartley et al. 2013)."""
+    """The proper rotations nearest to 3x3 matrices in the chordal sense (Hartley et al. 2013);
+    never a reflection. LinAlgError of NaN.
+    """
     u, _, vt = np.linalg.svd(matrix)
     u = u.copy()
     u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]
@@ -30,7 +32,9 @@ def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
 
 
 def rotation_from_vector(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
-    """Rodrigues' formula: the rotation about `vector` by its length in radians."""
+    """Rodrigues' formula: the right-handed rotation about `vector` by its length in radians; the
+    identity for 0. It turns points, in fixed axes.
+    """
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
     cross = skew(vector)
     sine = np.sinc(angle / np.pi)  # sin(a) / a
@@ -41,8 +45,8 @@ def rotation_from_vector(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch
 def rotation_vector_between(
     to: Float[Real, "*batch 3 3"], start: Float[Real, "*#batch 3 3"]
 ) -> Float[Real, "*batch 3"]:
-    """The rotation vector (radians) for which `rotation_from_vector(vector) @ start` is `to`; its
-    angle is below 180 degrees.
+    """The rotation vector (radians) for which `rotation_from_vector(vector) @ start` is `to`, in
+    the axes on the left of both. Its angle is below 180 degrees; at exactly 180 it cannot be found.
     """
     relative = to @ np.swapaxes(start, -1, -2)
     axis = np.stack(
@@ -62,7 +66,9 @@ def rotation_vector_between(
 def angle_between(
     a: Float[Real, "*#batch 3 3"], b: Float[Real, "*#batch 3 3"]
 ) -> Float[Real, "*batch"]:
-    """Angle of the rotation from `a` to `b`, in degrees, 0 to 180."""
+    """Angle of the rotation from `a` to `b`, in degrees, 0 to 180; without sign, the same either
+    way.
+    """
     trace = np.einsum("...ij,...ij->...", a, b)
     return np.asarray(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
 
@@ -87,10 +93,11 @@ def align(
     *,
     scale: bool = False,
 ) -> Similarity:
-    """The similarity from source to target with the least sum of squared distances (Umeyama 1991).
+    """The similarity from source to target with the least sum of squared distances (Umeyama 1991),
+    in the target's frame and unit.
 
-    Reflections are excluded. Points of weight 0 are left out and may be NaN. Without `scale` it is
-    rigid, of scale 1.
+    Reflections are excluded. Without `scale` it is rigid, of scale 1. Points of weight 0 are left
+    out and may be NaN; without `weight` none may be, else LinAlgError.
     """
     each: Real | float = 1.0
     if weight is None:

@@ -28,7 +28,8 @@ def projection_of(
     centre_px: Float[Real, "*#batch 2"],
 ) -> Float[Real, "*batch 3 4"]:
     """Camera matrices K [R | t] (Hartley and Zisserman 2004) from view_from_world, translation
-    (world unit), focal length (px) and principal point (px); pixels are square.
+    (world unit; R X + t, not the centre), focal length (px) and principal point (px). Pixels are
+    square.
     """
     extrinsics = np.concatenate([rotation, translation[..., None]], -1)
     intrinsics = np.zeros((*np.shape(focal_px), 3, 3))
@@ -43,10 +44,12 @@ def triangulate(
     confidence: Float[Real, "N V J"],
     projection: Float[Real, "*#N V 3 4"],
 ) -> Float[Real, "N J 3"]:
-    """Joints in the world frame and unit of `projection`; NaN where fewer than two views observed
-    the joint. Keypoints are in px, without lens distortion.
+    """Joints in the world frame and unit of `projection`; NaN where fewer than two views have
+    confidence above 0. Keypoints are in px, without lens distortion; where confidence is 0 they may
+    be NaN.
 
-    `projection` has no leading axis for cameras that stand still.
+    `projection` has no leading axis for cameras that stand still. A joint may come out behind a
+    camera; this is not tested.
     """
     projection = np.broadcast_to(projection, (*keypoints_px.shape[:2], 3, 4))[:, :, None]
     seen = confidence > 0

@@ -18,8 +18,8 @@ _LEAST_JOINTS = 5  # for a view to give a person's size; a guess, not measured
 
 
 def mean_body(observations: LiftedObservations) -> Float[Real, "N J 3"]:
-    """Canonical poses of an instant averaged over its views by confidence: body frame, mean bone 1,
-    pelvis at the origin.
+    """Canonical poses of an instant averaged over its views by each joint's confidence: body frame,
+    pelvis at the origin, scaled to mean bone 1. Without any observation the plain mean.
     """
     weight = observations.confidence[..., None].astype(float) + 1e-6
     seen = np.any(observations.confidence > 0, axis=-1)[..., None, None]
@@ -29,7 +29,9 @@ def mean_body(observations: LiftedObservations) -> Float[Real, "N J 3"]:
 
 
 def mean_bone(joints: Float[Real, "*batch J 3"], joint_set: JointSet) -> Float[Real, "*batch"]:
-    """Mean length of the bones of each pose, in the unit of the joints."""
+    """Mean length of the bones of each pose, in the unit of the joints, at least 1e-9; NaN if a
+    joint is.
+    """
     parent, child = (list(ends) for ends in zip(*joint_set.bones, strict=True))
     length = np.linalg.norm(joints[..., child, :] - joints[..., parent, :], axis=-1)
     return np.asarray(np.maximum(length.mean(-1), 1e-9))
@@ -42,8 +44,8 @@ def roots_in_views(
     view_from_world: Float[Real, "*#N V 3 3"],
     focal_px: Float[Real, "*#N V"],
 ) -> tuple[Float[Real, "N V 3"], Bool[npt.NDArray[np.bool_], "N V"]]:
-    """The body's root in each view frame, in the body's unit, and whether enough joints gave its
-    depth.
+    """The body's root in each view frame (z forward), in the body's unit, and whether enough
+    joints, five, gave its depth.
 
     The depth comes from the size of the person (weak perspective); it is 1 where too few joints
     were observed. `body` is in the world's axes, its root at the origin.

@@ -37,8 +37,9 @@ _LEAST_VIEWS = 3  # of an instant of which one can be rejected
 def correct_side_swaps(
     keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"], joint_set: JointSet
 ) -> tuple[WeightedKeypoints, Bool[npt.NDArray[np.bool_], "N"]]:
-    """Undo left-right swaps of the detector where that lowers the cost; returns the keypoints (px),
-    and at which instants there was one. Joints are in the rig's world.
+    """Undo left-right swaps of the detector, for a pair of joints in a view that were both
+    observed, where that clearly lowers the cost. Returns new keypoints (px) with weights, and at
+    which instants there was one. Joints are in the rig's world.
     """
     other = list(joint_set.mirrored)
     projected = rig.project(joints)
@@ -62,10 +63,12 @@ def correct_side_swaps(
 def reject_views(
     keypoints: WeightedKeypoints, rig: Rig, solution: Solution, solve: Solve
 ) -> tuple[WeightedKeypoints, Solution]:
-    """Solve instants with a view of large error again, without each of their views in turn.
+    """Solve instants of three or more views, one of them with a large error, again without each
+    view in turn; at most one is rejected.
 
     The rejected view is the one without which the cost of all keypoints, its own among them, is
-    least; none if the cost is not lower without any.
+    least; none if the cost is not lower without any. It has weight 0 in the keypoints returned;
+    joints and deviations are those without it.
     """
     joints, deviation = solution
     error = median_reprojection_px(keypoints, rig, joints) / keypoints.sigma_px

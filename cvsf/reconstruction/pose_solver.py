@@ -60,8 +60,8 @@ def body_prior(
     view_from_world: Float[Real, "*#N V 3 3"],
     lengths: Float[Real, "M"],
 ) -> BodyPrior:
-    """The prior of the solver: constant bone lengths (the world's unit) and the lifter's pose,
-    turned into the world and scaled to these lengths.
+    """The prior of the solver: constant bone lengths `lengths` (the world's unit) and the lifter's
+    pose, turned into the world's axes, root at the origin, and scaled to their mean.
     """
     bones = bones_of(observations.joint_set)
     unit = float(lengths[bones.measure].mean())
@@ -79,7 +79,7 @@ def body_in_world(
     observations: LiftedObservations, view_from_world: Float[Real, "*#N V 3 3"]
 ) -> Float[Real, "N J 3"]:
     """The lifter's mean pose of each instant in the world's axes, mean bone 1, root at the origin.
-    Its rotation is the chordal mean over the views (Hartley et al. 2013).
+    Its rotation is the chordal mean over the views, weighted by confidence (Hartley et al. 2013).
     """
     weight = observations.confidence.mean(-1)[..., None, None]
     by_view = np.swapaxes(view_from_world, -1, -2) @ observations.view_from_canonical
@@ -90,8 +90,9 @@ def body_in_world(
 def estimate_roots(
     keypoints: WeightedKeypoints, rig: Rig, body: Float[Real, "N J 3"]
 ) -> Float[Real, "N 3"]:
-    """The body's root in the world, in its unit, from the rays of the views and the person's size
-    in each. `body` is in the world's axes, its root at the origin.
+    """The body's root in the world, in its unit, nearest to the rays of the views, with a small
+    weight on the depth from the person's size. `body` is in the world's axes and unit, its root at
+    the origin. Without any observation it is at the origin.
     """
     in_views, has_size = roots_in_views(
         keypoints, rig.centre_px, body, rig.view_from_world, rig.focal_px
@@ -109,9 +110,11 @@ def estimate_roots(
 def solve_with_rejection(
     keypoints: WeightedKeypoints, rig: Rig, prior: BodyPrior, rounds: int = ROUNDS
 ) -> tuple[WeightedKeypoints, Solution]:
-    """Solve, reject views, correct left-right swaps, and solve the corrected instants again.
+    """Solve from the lifter's pose, reject views, correct left-right swaps, and solve the corrected
+    instants again.
 
-    Returns the corrected keypoints, of weight 0 where rejected, and the solution.
+    Returns new keypoints, of weight 0 where rejected, and joints and standard deviations in the
+    world's unit. An instant without observations gets joints too, from the prior alone.
     """
     start = prior.body + estimate_roots(keypoints, rig, prior.body)[:, None]
     solution = solve(keypoints, rig, prior, start, rounds)
@@ -139,7 +142,8 @@ def solve(
     rounds: int = ROUNDS,
 ) -> Solution:
     """Joints in the world and one standard deviation of each, in the world's unit, by IRLS
-    Gauss-Newton from the first guess `joints`.
+    Gauss-Newton from the first guess `joints`. Unobserved joints come from bones and lifter.
+    `rounds` is at least 3; more are more precise.
     """
     instants, count = joints.shape[:2]
     each = np.arange(3 * count)

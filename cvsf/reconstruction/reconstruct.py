@@ -38,9 +38,11 @@ def reconstruct(
     observations: LiftedObservations, calibration: Calibration, *, rounds: int = ROUNDS
 ) -> Reconstruction:
     """The skeleton of every instant that one view or more saw, in the frame and unit of the
-    calibration. 5 rounds come within 1 mm.
+    calibration; NaN at others. Time offsets and mirrored poses are taken into account. 5 rounds
+    come within 1 mm.
 
-    Cameras of the observations that are not in the rig are left out.
+    Cameras of the observations that are not in the rig are left out; ValueError if one of the rig
+    is missing in them. A panning rig must have the same instants.
     """
     rig = calibration.rig
     if observations.cameras != rig.cameras:
@@ -62,7 +64,9 @@ def reconstruct(
 
 
 def calibrated_body_prior(observations: LiftedObservations, calibration: Calibration) -> BodyPrior:
-    """The prior with the calibration's bone lengths, in the unit of its world."""
+    """The prior with the calibration's bone lengths, left and right averaged, in the unit of its
+    world. Mirrored poses must be mirrored already.
+    """
     bones = bones_of(observations.joint_set)
     lengths = np.bincount(bones.measure, calibration.body.bones) / np.bincount(bones.measure)
     return body_prior(observations, calibration.rig.view_from_world, lengths)
