@@ -58,7 +58,9 @@ def bench_engine(
 
 
 def backends(plans: Path) -> tuple[dict[str, Engine], dict[str, str]]:
-    """The engines by who runs them, and why others do not run here."""
+    """The engines of the shipped lifter by who runs them, ONNX Runtime on the CPU always, and why
+    others do not run here. TensorRT plans are read from `plans` or made there, which takes long.
+    """
     manifest = read_manifest(SHIPPED)
     engines, not_run = {CPU: _on_onnxruntime(manifest, gpu=False)}, {}
     cuda = _on_onnxruntime(manifest, gpu=True) if has_cuda() else None
@@ -79,7 +81,10 @@ def backends(plans: Path) -> tuple[dict[str, Engine], dict[str, str]]:
 
 
 def timed(engines: dict[str, Engine], repeats: int) -> dict[str, Any]:
-    """Ratios, 99th percentiles and differences to torch of all engines, in turns with torch."""
+    """Ratios of computing time (torch over ONNX Runtime on the CPU, which must be among the
+    engines), percentiles in ms on the wall clock and differences to torch, all in turns with torch.
+    The caller must have limited torch to one thread.
+    """
     graph = FusedLifter(
         read_checkpoint(SHIPPED).lifter(), joint_set(engines[CPU].manifest.joint_set)
     ).eval()

@@ -52,7 +52,9 @@ def bench_fusion(
 
 
 def on_one_thread(instants: int, repeats: int) -> dict[str, Any]:
-    """The ratios of computing times on one thread, and the times, in ms."""
+    """The ratios of computing times of this thread, and the times, in ms, of batches of four views;
+    medians of `repeats`. The caller must have limited torch to one thread.
+    """
     pieces = _pieces(_paper("float32"), torch.device("cpu"), instants)
     ms = _milliseconds(pieces, repeats, time.thread_time)
     return {
@@ -63,7 +65,9 @@ def on_one_thread(instants: int, repeats: int) -> dict[str, Any]:
 
 
 def on_gpu(repeats: int) -> dict[str, Any]:
-    """Views a second through stage-2 steps in bfloat16, and fusion's share of such a step."""
+    """Views a second through stage-2 steps in bfloat16, and fusion's share of such a step; medians
+    of `repeats` batches of 16,384 instants. A CUDA GPU must be there.
+    """
     pieces = _pieces(_paper("bfloat16"), torch.device("cuda"), _MANY_INSTANTS)
     ms = _milliseconds(pieces, repeats, _finished)
     return {

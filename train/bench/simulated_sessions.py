@@ -54,7 +54,9 @@ class Slope:
 
 def record(seed: int, folder: Path, *, cams: int, takes: int, seconds: float) -> Slope:
     """Record `takes` runs of one skier on the slope of a seed, before the same cameras, each of
-    that many seconds. Refusal if a run fails.
+    that many seconds (s), into `data` and `truth` in `folder`, by `cvsf-capture` in child
+    processes; it blocks. Refusal if a run fails or takes more than 300 s; FileExistsError if these
+    are there already.
     """
     slope = Slope(seed=seed, data=folder / "data", truth=folder / "truth")
     for place in (slope.data, slope.truth):
@@ -97,8 +99,9 @@ def _free_ports(count: int) -> list[int]:
 
 
 def biased_bundle(seed: int, folder: Path) -> Path:
-    """The simulated skier's 2D bundle with another idea of where joints are: every heatmap is
-    shifted up or down by its own share of the person's height.
+    """Write the simulated skier's 2D bundle to a folder, with another idea of where joints are:
+    each joint's heatmap is shifted up or down by its own amount, which the seed determines. The
+    folder.
     """
     folder.mkdir(parents=True)
     manifest: dict[str, Any] = json.loads((_SIM_BUNDLE / "manifest.json").read_text())
@@ -115,7 +118,9 @@ def biased_bundle(seed: int, folder: Path) -> Path:
 
 
 def shifted(model: onnx.ModelProto, cells: npt.NDArray[Any]) -> onnx.ModelProto:
-    """The network with its heatmaps (B, J, h, w) moved down by so many cells, each its own."""
+    """The network with its heatmaps (B, J, h, w) moved down by so many cells (up if negative), each
+    its own, at most two. `model` itself is changed.
+    """
     kernels = np.zeros((len(cells), 1, 2 * _REACH + 1, 1), np.float32)
     for kernel, shift in zip(kernels[:, 0, :, 0], cells.clip(-_REACH, _REACH - 1e-6), strict=True):
         low = int(np.floor(shift))
@@ -136,7 +141,9 @@ def shifted(model: onnx.ModelProto, cells: npt.NDArray[Any]) -> onnx.ModelProto:
 
 
 def labelled(slope: Slope, session: Path) -> Recordings:
-    """A session's instants with their ground truth from the simulator (mm)."""
+    """A session's instants that the simulator has a truth for: joints in mm, from the slope's file
+    for the take at the end of the session's name. Refusal if the session cannot be read.
+    """
     truth_file = slope.truth / f"{session.name.rpartition('-')[2]}.npz"
     reader = SessionReader(session)
     rows_of = truth_rows(reader, truth_file)
@@ -150,7 +157,10 @@ def labelled(slope: Slope, session: Path) -> Recordings:
 
 
 def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
-    """The same sessions with spoilt 2D: `how` is `shuffled views` or `NaN`."""
+    """Write the same sessions, their 2D poses only, with spoilt 2D to `folder`, the data folder of
+    the slope returned: `how` is `shuffled views` or `NaN`. The sessions themselves stay as they
+    were.
+    """
     random = np.random.default_rng(slope.seed)
     for session in sorted(slope.sessions.iterdir()):
         reader = SessionReader(session)
@@ -166,7 +176,10 @@ def poisoned(slope: Slope, folder: Path, how: str) -> Slope:
 
 
 def spoilt(pose: MultiviewPose, how: str, random: np.random.Generator) -> MultiviewPose:
-    """The 2D of an instant, spoilt: `how` is `shuffled views` or `NaN`."""
+    """A copy of an instant with spoilt 2D: with `NaN` all keypoints are NaN and confidences stay;
+    else (`shuffled views`) the views' 2D is exchanged at random among the cameras. `random`
+    advances.
+    """
     if how == "NaN":  # which no message of ours can be made with, but a foreign recorder may write
         broken = copy.copy(pose)
         object.__setattr__(broken, "keypoints_px", np.full_like(pose.keypoints_px, np.nan))

@@ -52,9 +52,9 @@ def peaks(
 def pose_loss(
     logits: Float[Tensor, "B J i j"], cells: Float[Tensor, "B J 2"], weight: float
 ) -> Float[Tensor, ""]:
-    """Cross entropy of heatmaps (before the sigmoid) to Gaussians, a sum over joints and mean over
-    cells and pictures, plus `weight` times the distance in cells of peaks that are within 2 cells
-    of the truth.
+    """Cross entropy of heatmaps (before the sigmoid) to Gaussians, summed over cells, plus `weight`
+    times the distance (x and y added, in cells) of peaks that are within 2 cells of the truth,
+    farther ones as 0. Both are means over joints and pictures.
     """
     target = gaussians(cells, *logits.shape[-2:])
     heat = (

@@ -32,7 +32,9 @@ class Change:
 
     @property
     def way(self) -> str:
-        """In which direction the value changed: `better`, `worse` or `same`."""
+        """In which direction the value changed: `better` if it fell, `worse` if it rose, `same` if
+        it is equal within rounding or not known.
+        """
         if self.before is None or self.after is None or math.isclose(self.before, self.after):
             return "same"
         return "better" if self.after < self.before else "worse"
@@ -47,7 +49,9 @@ class Line:
 
 
 def change_chart(changes: Sequence[Change], mark: Callable[[float], str]) -> list[Drawing]:
-    """An arrow from before to after for every change, all on one scale from 0; last, the scale."""
+    """An arrow from before to after for every change, all on one scale from 0; last, the scale,
+    whose values `mark` writes. A value that is None is not drawn.
+    """
     values = [value for c in changes for value in (c.before, c.after) if value is not None]
     ticks = [float(tick) for tick in _TICKS.tick_values(0.0, max(values, default=0.0) or 1.0)]
     arrows = [_arrow(change, ticks) for change in changes]
@@ -77,7 +81,9 @@ def _arrow(change: Change, ticks: Sequence[float]) -> Drawing:
 
 
 def interval_chart(gain: float, low: float, high: float) -> Drawing:
-    """A drawing of a gain with its interval, beside zero; all are shares."""
+    """A drawing of a gain with its interval, beside zero; all are shares of 1. Green if the whole
+    interval is above 0, red if it is below.
+    """
     axes = blank(220, 36, sides=26, bottom=18)
     colour = "good" if low > 0 else "bad" if high < 0 else "calm"
     axes.axvline(0, color=COLOURS["quiet"], lw=1.5)
@@ -89,7 +95,10 @@ def interval_chart(gain: float, low: float, high: float) -> Drawing:
 
 
 def curve_chart(lines: Sequence[Line], *, logarithmic: bool, steps: float) -> Drawing:
-    """Curves over steps; values that are not finite make gaps, and the first gap is marked."""
+    """Curves over steps 0 to `steps`, at most two; values that are not finite make gaps, and the
+    first gap is marked. With `logarithmic`, values of 0 or less are left out, else the scale begins
+    at 0.
+    """
     axes = blank(320, 215, sides=8, left=44, bottom=22)
     for line, colour in zip(lines, LINES, strict=False):
         drawn = [(x, y if y > 0 or not logarithmic else math.nan) for x, y in line.points]

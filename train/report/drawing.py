@@ -36,7 +36,9 @@ class Drawing:
 def blank(
     width: float, height: float, *, sides: float = 0.0, left: float = 0.0, bottom: float = 0.0
 ) -> Axes:
-    """Axes without a frame on a figure of so many px, with margins in px."""
+    """Axes without a frame or ticks on a new figure of so many px, with margins in px. `sides` is
+    the margin left and right; `left`, if above 0, is that on the left instead.
+    """
     figure = Figure((width / _PX_PER_INCH, height / _PX_PER_INCH), facecolor="none")
     left = left or sides
     axes = figure.add_axes(
@@ -56,7 +58,10 @@ def dot(axes: Axes, x: float, y: float, colour: str, width: float = 9.0) -> None
 
 
 def draw(axes: Axes, label: str = "") -> Drawing:
-    """The axes' figure as SVG; a group id (`gid`) of an artist becomes its class."""
+    """The axes' figure as SVG, with colours of `COLOURS` as names of the style sheet; every other
+    colour fails. A group id (`gid`) of an artist becomes its class; nothing is cut off at the axes
+    any more.
+    """
     figure = axes.get_figure(root=True)
     assert figure is not None
     for artist in figure.findobj():

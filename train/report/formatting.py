@@ -32,7 +32,9 @@ def items(report: Report, name: str) -> list[Any]:
 
 
 def text(report: Report, name: str) -> str | None:
-    """The text of that name; of a number or a truth value its digits or word."""
+    """The text of that name without blanks around it; of a number or a truth value its digits or
+    word. None if there is none, it is empty, or it is a map or list.
+    """
     found = report.get(name)
     if isinstance(found, str):
         return found.strip() or None
@@ -56,7 +58,9 @@ def finite(value: Any) -> float | None:
 
 
 def moment(report: Report, name: str) -> datetime | None:
-    """The time of that name in UTC; one without a zone is taken for UTC."""
+    """The time of that name (ISO 8601) in UTC; one without a zone is taken for UTC. None if it is
+    missing or no time.
+    """
     try:
         read = datetime.fromisoformat(text(report, name) or "")
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
@@ -65,12 +69,14 @@ def moment(report: Report, name: str) -> datetime | None:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share as text in percent."""
+    """A share of 1 as text in percent; a dash for None."""
     return NOTHING if share is None else f"{_plain(100 * share, digits)}{_GAP}%"
 
 
 def span(seconds: float | None) -> str:
-    """A duration in s as text, in its two largest units."""
+    """A duration in s as text: below 10 s with tenths, else in its two largest units. A dash for
+    None or a negative one.
+    """
     if seconds is None or seconds < 0:
         return NOTHING
     if seconds < 9.95:
@@ -83,7 +89,9 @@ def span(seconds: float | None) -> str:
 
 
 def count(value: float | None, one: str = "", many: str = "") -> str:
-    """A whole number with thin gaps, and what it counts."""
+    """A whole number (rounded) with thin gaps between thousands, and what it counts; a dash for
+    None.
+    """
     if value is None:
         return " ".join([NOTHING, many]).strip()
     digits = f"{round(value):,}".replace(",", "\u202f")
@@ -91,7 +99,9 @@ def count(value: float | None, one: str = "", many: str = "") -> str:
 
 
 def plain(value: float | None) -> str:
-    """A number of any size as text, in few digits."""
+    """A number of any size as text, in at most four digits, with a power of ten if it needs one; a
+    dash for None.
+    """
     if value is None:
         return NOTHING
     digits, _, power = f"{value:.4g}".partition("e")

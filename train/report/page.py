@@ -72,7 +72,9 @@ class Tile(NamedTuple):
 
 
 def write_page(report: Mapping[str, Any], path: Path) -> None:
-    """Write the report as one HTML file, whole or not at all."""
+    """Write the report as one HTML file, whole or not at all, in place of one that is there. What
+    the report lacks is left out of the page; OSError if it cannot be written.
+    """
     page = _PAGES.get_template("night.html").render(_facts(report))
     replace_file(Storage(), path, page.encode())
 

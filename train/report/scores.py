@@ -89,7 +89,9 @@ class Panel(NamedTuple):
 
 
 def better_and_worse(report: Report) -> tuple[int, int, int] | None:
-    """How many kept-back sessions became better, became worse and stayed the same."""
+    """How many kept-back sessions became better, became worse and stayed the same, by the error of
+    one camera alone, else by N-MPJPE; None if no session has both values.
+    """
     ways = [change.way for change in _compared(report)]
     if not ways:
         return None
@@ -107,7 +109,9 @@ def _compared(report: Report) -> list[Change]:
 
 
 def changes_panels(report: Report) -> list[Panel]:
-    """A panel for every score with a row for every kept-back session, and one for the reference."""
+    """A panel for every score with a row for every kept-back session that has it, in the order of
+    `NAMES`, then others by key; last, one for the reference. Empty if the report has no scores.
+    """
     evaluation = rows(report, "evaluation")
     keys = [
         key
@@ -140,7 +144,9 @@ def _reference(reference: Report) -> list[Panel]:
 
 
 def curve_panels(report: Report) -> list[Panel]:
-    """Charts of the losses and errors during training."""
+    """Charts of the losses and errors during training, only those of which the report has finite
+    values; empty if there is no step above 0.
+    """
     points = rows(table(report, "training"), "curve")
     points_by_step = [
         (step, p) for p in points if (step := number(p, "step")) is not None and step >= 0

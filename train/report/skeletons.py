@@ -41,7 +41,9 @@ class Instant:
     after: Body
 
     def distance(self, body: Body) -> float | None:
-        """Mean distance of its joints from the target's, in shares of trunk and leg."""
+        """Mean distance of the body's joints from the target's, over joints known in both, in
+        shares of trunk and leg; None if there is no such joint.
+        """
         distances = np.linalg.norm(body - self.target, axis=-1)
         return float(np.nanmean(distances)) if np.isfinite(distances).any() else None
 
@@ -65,7 +67,10 @@ class Build:
 
 
 def read_build(report: Report) -> Build | None:
-    """The build of the report's bodies; sides are known if its bones are those of a joint set."""
+    """The build of the report's bodies; None if it lists no bones. Names of joints are the
+    report's, else those of the joint set with the same bones; without either, every side is
+    `middle`.
+    """
     pairs = [pair for pair in items(report, "bones") if _is_bone(pair)]
     if not pairs:
         return None
@@ -81,7 +86,10 @@ def read_build(report: Report) -> Build | None:
 
 
 def read_instants(report: Report, build: Build) -> list[Instant]:
-    """The instants of the report that hold skeletons which can be drawn."""
+    """The instants of the report that hold target, before and after; others are left out. All three
+    bodies are rotated about the vertical until the target faces the reader, and moved so that the
+    middle of the target's box is the origin.
+    """
     return [
         instant
         for entry in items(report, "skeletons")
@@ -90,7 +98,9 @@ def read_instants(report: Report, build: Build) -> list[Instant]:
 
 
 def common_extent(instants: Sequence[Instant]) -> Extent:
-    """The extent with which all instants fit into a drawing at one scale."""
+    """The extent with which all instants (at least one) fit into a drawing at one scale; a body
+    that reaches farther than 1.6 times the targets is cut off.
+    """
     targets = [_extent(i.target) for i in instants]
     bodies = [_extent(body) for i in instants for body in (i.before, i.after)]
     least = np.max([*targets, np.full(2, 1e-6)], 0)
@@ -101,7 +111,10 @@ def common_extent(instants: Sequence[Instant]) -> Extent:
 def draw_body(
     instant: Instant, body: Body, build: Build, turn_deg: float, extent: Extent
 ) -> Drawing:
-    """One body over the target's, seen from one side."""
+    """One body over the target's, seen from slightly above; `turn_deg` 0 is from the front, 90 from
+    the body's right. Joints that are not known (NaN) are not drawn; red lines join joints to their
+    targets where these are clearly apart.
+    """
     height, unit = extent.half_height, 2 * extent.half_height / _HEIGHT_PX
     axes = blank(_HEIGHT_PX * extent.half_width / height, _HEIGHT_PX)
     axes.set(xlim=(-extent.half_width, extent.half_width), ylim=(-height, height))

@@ -30,7 +30,9 @@ _ROLLBACK = {
 
 
 def gate_rows(report: Report) -> list[dict[str, Any]]:
-    """Every check of the gate, with the value found and the value wanted."""
+    """Every check of the gate, with the value found and the value wanted; a check without a result
+    is `not run`. Empty if there are none.
+    """
     checks = []
     for check in rows(report, "gate"):
         passed = check.get("passed")
@@ -72,7 +74,9 @@ def session_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def step_rows(report: Report) -> list[dict[str, Any]]:
-    """The steps one after another, with start and width of each one's bar in percent."""
+    """The steps one after another, with start and width of each one's bar in percent of the time of
+    all; a step of unknown duration has width 0.
+    """
     steps = [(text(s, "step") or NOTHING, number(s, "seconds")) for s in rows(report, "steps")]
     total = sum(seconds or 0.0 for _, seconds in steps) or 1.0
     start, found = 0.0, []
@@ -84,7 +88,9 @@ def step_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def engine_facts(report: Report) -> list[tuple[str, str]]:
-    """Which engine was live before the night, which one it made, and which is live now."""
+    """Pairs of text: which engine was live before the night, which one it made, and which is live
+    now, with their sha256. What the report does not say is left out.
+    """
     before, after = table(report, "before"), table(report, "after")
     new, outcome = text(report, "engine"), text(report, "outcome")
     made = "new engine" if outcome in (None, "promoted") else "new engine, not live"
