@@ -54,7 +54,11 @@ class Networks:
 
 
 def load_networks(config: HubConfig, data: Path, *, offline: bool) -> Networks:
-    """The networks of the settings; a Refusal names one that cannot be used, with the reason."""
+    """The networks of the settings; missing files of the 2D bundle are downloaded unless `offline`.
+
+    It takes seconds. A Refusal names one that cannot be used, with the reason. An engine that fails
+    is no refusal: the previous or the shipped one is used.
+    """
     bundle = load_bundle(config.detector or DEFAULT, data, offline)
     plans = data / "plans"
     return Networks(
@@ -111,7 +115,9 @@ class Hub:
             on_refusal.pop_all()
 
     def now_ns(self) -> int:
-        """The hub clock in ns: monotonic, and set to the wall clock once, at the start."""
+        """The hub clock in ns: CLOCK_MONOTONIC plus `anchor_ns`, so a step of the wall clock
+        changes nothing.
+        """
         return time.monotonic_ns() + self.anchor_ns
 
     # on the receiver's thread
@@ -125,7 +131,11 @@ class Hub:
     # on the main thread
 
     def run(self, stop: threading.Event, *, headless: bool) -> Stats:
-        """Process instants until `stop`, with stats each second; the last stats."""
+        """Process instants until `stop` is set, then `finish`; blocks, and returns the last stats.
+
+        Once a second the stats go to clients, and to the table, or as a JSON line if `headless`.
+        Call it once, on the main thread; it starts all threads.
+        """
         self.receiver.start()
         self.hot_swap.start()
         self.detector.build_plans_in_background()
@@ -164,8 +174,10 @@ class Hub:
             self.shadow.engine_swapped(before)
 
     def process(self, group: Group) -> Skeleton | None:
-        """Process one instant, from its frames to clients and disk; returns the skeleton, if there
-        is one.
+        """Process one instant, from its frames to clients and disk, on the main thread.
+
+        Returns the skeleton, in the world frame if there is a calibration; None without a person.
+        Instant and pose are recorded also then.
         """
         stages = self.stages
         frames = self.decoder.usable(group.frames)
@@ -222,7 +234,10 @@ class Hub:
             self.web.about = described
 
     def read_stats(self, *, final: bool = False) -> Stats:
-        """The statistics since the last call, about one second; `final` at the end of a run."""
+        """The counts, and the rates since the last call; every call begins a new interval.
+
+        `final`, at the end of a run, counts every exposure by the hub's own counts.
+        """
         self.figures.left_out = self.decoder.left_out
         processing = ProcessingStats(
             latency_ms=self.stages.percentiles(),
@@ -257,7 +272,11 @@ class Hub:
             self.recorder.pause()
 
     def finish(self) -> Stats:
-        """Process waiting instants of lossless sources, then seal the session; the last stats."""
+        """Take no more frames, process waiting instants of lossless sources, and seal the session.
+
+        It ends all threads and closes all sockets; blocks until then. Clients get the last stats,
+        which are returned.
+        """
         self.receiver.refuse_frames()
         while group := self.queue.get(0.0):
             if any(link.lossless for link in list(self.receiver.links.values())):

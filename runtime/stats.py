@@ -36,12 +36,17 @@ class Part(BaseModel):
 
     @classmethod
     def metrics(cls) -> dict[str, Metric]:
-        """How Prometheus shows each field, by the field's name."""
+        """How Prometheus shows each field, by the field's name; fields that it does not show are
+        missing.
+        """
         known = {name: info.metadata for name, info in cls.model_fields.items()}
         return {name: m for name, found in known.items() for m in found if isinstance(m, Metric)}
 
     def to_map(self) -> dict[str, Any]:
-        """The statistics as they are printed and sent: maps, lists, numbers and text."""
+        """The statistics as they are printed and sent: maps, lists, numbers and text.
+
+        Only fields that were set are in it.
+        """
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
@@ -280,5 +285,9 @@ class Stats(
 
     @classmethod
     def of(cls, *parts: Part, **more: Any) -> Self:
-        """Statistics that are put together from parts, and from further fields by name."""
+        """Statistics that are put together from parts, and from further fields by name.
+
+        Of the parts only fields that were set are taken; a later part replaces the same field.
+        Unknown names are ignored; pydantic's ValidationError for a value of the wrong type.
+        """
         return cls(**{k: getattr(part, k) for part in parts for k in part.model_fields_set}, **more)

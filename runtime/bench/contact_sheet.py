@@ -23,8 +23,11 @@ _FAINT = 0.2  # confidence below which a bone is not drawn; a guess, not measure
 
 
 def write_sheet(session: Path, out: Path) -> None:
-    """Draw a few instants of a session, spread over its length, one row each, to the image file
-    `out`. Refusal if the session holds no skeleton.
+    """Draw four instants of a session, spread over its length, one row each, to the image file
+    `out`.
+
+    A row has the pictures with 2D poses, then the skeleton from two sides. Refusal if the session
+    holds no skeleton, or cannot be read; its pictures must be recorded.
     """
     reader = SessionReader(session)
     skeletons = {s.instant: s for s in reader.skeletons()}

@@ -13,7 +13,10 @@ from cvsf.engine.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest, sha256
 
 
 def copy_with_id(folder: Path, id: str | None) -> Path:
-    """A copy of the shipped engine under another name, by default the folder's."""
+    """Copy the shipped engine to `folder`, which must not exist, under another id; returns it.
+
+    The id is that of the folder's name if `id` is None; the shipped engine is its parent.
+    """
     shutil.copytree(SHIPPED, folder)
     manifest = read_manifest(SHIPPED)
     changes = {"id": id or folder.name, "parent": manifest.id}
@@ -22,7 +25,10 @@ def copy_with_id(folder: Path, id: str | None) -> Path:
 
 
 def put_live(models: Path, id: str) -> None:
-    """Set the live link by hand, without the checks of a promotion."""
+    """Set the link `models/live` to the engine `id` by hand, without the checks of a promotion.
+
+    The history is not written, and the engine may be missing.
+    """
     fresh = models / ".live.by-hand"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(id)

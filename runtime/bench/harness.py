@@ -39,7 +39,7 @@ class CaptureRun:
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports of loopback, `count` of them."""
+    """`count` different ports of loopback that are free now; they are not kept reserved."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:
@@ -48,7 +48,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def run_capture(words: Sequence[str], data: Path) -> CaptureRun:
-    """Run `cvsf-capture` with those arguments to its end; a Refusal if it fails."""
+    """Run `cvsf-capture` with those arguments to its end; blocks until then.
+
+    Ports are chosen here, and `data` is its data folder. Refusal if it fails.
+    """
     with running_capture(words, data) as running:
         return running.until_the_end()
 
@@ -66,13 +69,18 @@ class Running:
         self.process = subprocess.Popen(line, stdout=output, stderr=errors)
 
     def lines(self) -> list[dict[str, Any]]:
-        """The JSON lines that the program has printed so far."""
+        """The JSON lines that the program has printed so far; a line that is not complete is left
+        out.
+        """
         self._output.seek(0)
         whole = self._output.read().rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def wait_for(self, happened: Callable[[list[dict[str, Any]]], bool]) -> None:
-        """Wait until `happened` is true of the lines; Refusal at an early end or after too long."""
+        """Block until `happened` is true of the lines so far.
+
+        Refusal if the program ends before, or after 600 s; then it is killed.
+        """
         until_s = time.monotonic() + _PATIENCE_S
         while not happened(self.lines()):
             if self.process.poll() is not None or time.monotonic() > until_s:
@@ -81,11 +89,13 @@ class Running:
             time.sleep(0.1)
 
     def camera_process(self, camera: str) -> int:
-        """The process id of a camera's node. Refusal if it does not run."""
+        """The process id of the node of that camera, a child of `cvsf-capture`; Refusal if none
+        runs.
+        """
         return self._child("node", camera)
 
     def hub_process(self) -> int:
-        """The process id of the hub. Refusal if it does not run."""
+        """The process id of the hub, a child of `cvsf-capture`; Refusal if none runs."""
         return self._child("hub")
 
     def _child(self, *named: str) -> int:
@@ -100,13 +110,18 @@ class Running:
         )
 
     def end(self) -> None:
-        """Ask the program to end, and wait until it has."""
+        """Ask the program to end (SIGTERM), and block until it has.
+
+        `subprocess.TimeoutExpired` after 600 s; its exit status is not tested.
+        """
         self.process.terminate()
         self.process.wait(_PATIENCE_S)
 
     def until_the_end(self) -> CaptureRun:
-        """Wait until the program has ended; returns all its lines. Refusal if it failed or its last
-        line is not the final one.
+        """Block until the program has ended by itself; returns all its lines.
+
+        Refusal if it failed or its last line is not the final one; `subprocess.TimeoutExpired`
+        after 600 s.
         """
         self.process.wait(_PATIENCE_S)
         lines = self.lines()
@@ -124,7 +139,10 @@ class Running:
 
 @contextmanager
 def running_capture(words: Sequence[str], data: Path) -> Iterator[Running]:
-    """`cvsf-capture` with those words while it runs; gone afterwards."""
+    """Start `cvsf-capture` with those arguments on free ports, and give it to the `with` block.
+
+    It is not waited for. At the end of the block it is killed if it still runs.
+    """
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         running = Running(words, data, output, errors)
         try:

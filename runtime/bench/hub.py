@@ -56,7 +56,11 @@ def bench_hub(
 
 
 def simulated_frames(data: Path) -> list[dict[str, Frame]]:
-    """The frames of a short simulated run: for each instant, by camera."""
+    """The frames of a short simulated run: for each instant, by camera.
+
+    It runs `cvsf-capture` in `data` and blocks until its end; instants that lack a camera are left
+    out. Refusal if the run fails.
+    """
     arguments = ["--cams", str(_VIEWS), "--source", "sim", "--seed", "1000003", "--duration", "5"]
     arguments += ["--size", f"{_SIZE[0]}x{_SIZE[1]}", "--fps", str(10**9 // _PERIOD_NS)]
     reader = SessionReader(run_capture(arguments, data).session)
@@ -69,7 +73,12 @@ def simulated_frames(data: Path) -> list[dict[str, Frame]]:
 
 
 def open_hub(data: Path, session: str, *, cams: int, settings: Mapping[str, Any]) -> Hub:
-    """A hub in this process, on free ports, that finds the simulated skier and receives frames."""
+    """A hub in this process, on free ports, that finds the simulated skier.
+
+    Its receiver already runs, its main loop does not: the caller processes instants, and calls
+    `finish`. It does not calibrate cameras; its clock is CLOCK_MONOTONIC. A Refusal if it cannot be
+    opened.
+    """
     frames_port, skeletons_port, web_port = free_ports(3)
     config = HubConfig(
         frames_port=frames_port,
@@ -86,7 +95,11 @@ def open_hub(data: Path, session: str, *, cams: int, settings: Mapping[str, Any]
 
 
 def measure(pictures: list[dict[str, Frame]], instants: int, data: Path) -> dict[str, Any]:
-    """Feed a hub over its socket, one instant at a time; the ratios and the stages."""
+    """Feed a hub over its socket, one instant at a time; the ratios (no unit) and the stages in ms.
+
+    `own_over_decode` is the hub's own time an instant over the median time to decode the same
+    pictures. The first 20 instants are not counted. It blocks, and records a session in `data`.
+    """
     settings = {"max_deadline_ms": 1000, "min_deadline_ms": 1000, "absent_s": 60}
     hub = open_hub(data, "fed", cams=_VIEWS, settings=settings)
     endpoint = f"tcp://127.0.0.1:{hub.receiver.port}"

@@ -19,8 +19,11 @@ _FIRST_NS = 10**15
 
 
 def repeated(data: Path, *, views: int, fps: int, seconds: float, size: str) -> Path:
-    """Write a session that repeats a short simulated run, with that many views, pictures a second
-    and seconds; returns its folder. Refusal if this machine is too slow to record the run.
+    """Record a short simulated run and write a session that repeats it; returns its folder.
+
+    The pictures go forwards, then backwards, `fps` a second for `seconds` s, of `views` cameras
+    with pictures of `size` ("320x240"). It blocks; both sessions are written in `data`. Refusal if
+    the run fails or this machine is too slow to record it.
     """
     words = ["--cams", str(views), "--source", "sim", "--seed", "1000003", "--size", size]
     words += ["--fps", str(fps), "--duration", str(_RECORDED_S)]
@@ -48,7 +51,7 @@ def instant_ns(index: int, fps: int) -> int:
 
 
 def index_of(t_ns: int, fps: int) -> int:
-    """The index of the instant with that time of exposure (ns)."""
+    """The index of the instant with that time of exposure (ns), rounded to the nearest."""
     return round((t_ns - _FIRST_NS) * fps / 1e9)
 
 

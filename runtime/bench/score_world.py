@@ -50,8 +50,9 @@ class ScoredSession:
         return self.truth.world_mm / 1e3
 
     def rows(self, *, measured: bool) -> list[int]:
-        """Row numbers of the instants with a skeleton in the world frame: the measured or the
-        predicted ones.
+        """Row numbers of the instants with a skeleton in the world frame, in order of time.
+
+        Either the measured or the predicted ones; empty if there is none.
         """
         return [
             n
@@ -60,13 +61,17 @@ class ScoredSession:
         ]
 
     def joints(self, rows: list[int]) -> Float[Real, "rows J 3"]:
-        """The skeletons of those instants, in metres, world frame."""
+        """The skeletons of those rows, in m, world frame; rows without a skeleton are left out."""
         found = [s.joints for n in rows if (s := self.skeletons[n])]
         return np.array(found, np.float64).reshape(-1, len(H36M_16), 3)
 
 
 def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
-    """What the hub recorded, with the truth of the same exposures."""
+    """What the hub recorded, with the truth of the same exposures.
+
+    Instants that the truth does not know are left out. `truth_file` is the `.npz` that
+    `cvsf-capture --truth` writes; it must have cameras (AssertionError).
+    """
     reader = SessionReader(folder)
     row_of = truth_rows(reader, truth_file)
     poses = [pose for pose in reader.poses() if pose.instant in row_of]
@@ -97,7 +102,13 @@ def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
 
 
 def score_world(session: ScoredSession) -> dict[str, float]:
-    """Errors of the measured skeletons, aligned to the truth by one similarity for all, by key."""
+    """Errors of the skeletons, by key, after one rigid alignment of all measured ones to the truth.
+
+    No scale is fitted. Predicted skeletons use the same alignment and have their own key,
+    `one_view_mpjpe_mm`. `root_error_share` is the mean root error over the way travelled;
+    `up_error_deg` the angle between the two upward directions. There must be a measured skeleton in
+    the world frame.
+    """
     rows, world = session.rows(measured=True), session.world
     found, truth = session.joints(rows), world[rows]
     into = align_known(found.reshape(-1, 3), truth.reshape(-1, 3))
@@ -119,14 +130,20 @@ def score_world(session: ScoredSession) -> dict[str, float]:
 
 
 def first_world_s(session: ScoredSession) -> float:
-    """From the first instant with the person in two views to the first skeleton in metres."""
+    """Seconds from the first instant with the person in two views to the first measured skeleton in
+    the world frame; infinite without one.
+    """
     rows = session.rows(measured=True)
     several = [n for n, p in enumerate(session.poses) if p.confidence.any(-1).sum() > 1]
     return float(session.t_s[rows[0]] - session.t_s[several[0]]) if rows else float("inf")
 
 
 def score_bump(session: ScoredSession, camera: str) -> dict[str, float]:
-    """Seconds from a camera's move until it is left out, and until it is used again for good."""
+    """Seconds from a camera's true move until it is left out, and until it is used again for good.
+
+    `camera` is a name such as `cam0`. Infinite if it never moved or was never left out; the second
+    also if it was not used for 1 s afterwards.
+    """
     view = int(camera.removeprefix("cam"))
     moved = np.flatnonzero(session.moved[:, view])
     never = {"bump_noticed_s": float("inf"), "bump_recovered_s": float("inf")}
@@ -155,7 +172,8 @@ def one_view_share(session: ScoredSession) -> tuple[float, int]:
     """Share of the instants in the view of one camera alone that have a good skeleton, and how many
     such instants there are.
 
-    Good is whole, in the world, flagged as predicted, and of less confidence than measured ones.
+    Good is whole, in the world frame, flagged as predicted, and of less confidence than measured
+    ones. Instants before the first measured skeleton do not count; (0.0, 0) if there is none.
     """
     rows = session.rows(measured=True)
     measured = [float(s.confidence.mean()) for n in rows if (s := session.skeletons[n])]
@@ -178,7 +196,7 @@ def one_view_share(session: ScoredSession) -> tuple[float, int]:
 
 
 def align_known(points: Real, onto: Real) -> Similarity:
-    """The rigid alignment of points (n, 3) with others; points that are NaN are left out."""
+    """The rigid alignment (scale 1) of points (n, 3) onto others; pairs with a NaN are left out."""
     known = np.isfinite(points).all(-1) & np.isfinite(onto).all(-1)
     return align(points, onto, known.astype(float))
 

@@ -59,7 +59,11 @@ def bench_sim(
 
 
 def unseen_seeds(given: list[int] | None, count: int) -> list[int]:
-    """The given seeds, else random ones; Refusal of a seed that training may have used."""
+    """The given seeds, else `count` random ones, all from 1 000 000 on.
+
+    Refusal if a given seed is smaller, because training may have used it. The random ones differ in
+    every call.
+    """
     seeds = given or [FIRST_UNSEEN + secrets.randbelow(2**30) for _ in range(count)]
     if below := [seed for seed in seeds if seed < FIRST_UNSEEN]:
         raise Refusal(

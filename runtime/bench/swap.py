@@ -80,11 +80,11 @@ class Reader:
                         self.arrivals.append(one)
 
     def serves(self, engine: str) -> bool:
-        """Whether the newest skeleton came from that engine."""
+        """Whether the newest skeleton came from that engine; False before the first skeleton."""
         return bool(self.arrivals) and self.arrivals[-1].engine == engine
 
     def close(self) -> None:
-        """End the reader."""
+        """End the reader's thread; blocks until it has ended."""
         self._stop.set()
         self._thread.join()
 
@@ -104,8 +104,11 @@ def bench_swap(
 
 
 def measure(data: Path, swaps: int, quiet_s: float = _QUIET_S) -> dict[str, Any]:
-    """All figures of one run with so many hot swaps, between spans of `quiet_s` seconds without
-    any.
+    """All figures of one run with so many hot swaps, by key, as the module says.
+
+    Before and after each block of 50 swaps there are `quiet_s` seconds without any. It blocks for
+    minutes, and writes sessions and engines in `data`. Refusal if the hub ends or does nothing for
+    60 s.
     """
     blocks = -(-swaps // _BLOCK)
     lasts_s = swaps * _SWAP_S + (blocks + 1) * quiet_s + _REFUSALS_S
@@ -224,7 +227,11 @@ def _refuse(running: Running, reader: Reader, registry: Registry) -> dict[str, b
 
 
 def figures(arrivals: list[Arrival], spans: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
-    """The figures of the client, with swaps and without."""
+    """The figures of the client, with swaps and without, by key; computed only, nothing is read.
+
+    `spans` has the beginnings and ends (s, clock of `Arrival.at_s`) of the times `quiet` and
+    `swapping`; there must be arrivals in both.
+    """
     ages = {name: np.array(list(_ages(arrivals, of))) for name, of in spans.items()}
     period_s = 1 / _FPS
     worst = {name: float(np.percentile(age, _P)) for name, age in ages.items()}
@@ -266,7 +273,10 @@ def _lost(arrivals: list[Arrival], span: tuple[float, float]) -> int:
 
 
 def resident_mb(process: int) -> float:
-    """Resident memory of a process (its id), in MB."""
+    """Resident memory of a process (its id), in MiB; 0 for one without memory.
+
+    OSError if there is no such process.
+    """
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

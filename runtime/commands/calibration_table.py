@@ -9,7 +9,11 @@ from cvsf.session.reader import Manifest
 
 
 def calibrations_table(updates: Sequence[CalibrationUpdate], manifest: Manifest) -> Table:
-    """A row for each calibration: since when, why, of which cameras."""
+    """A table with a row for each calibration: since when, why, of how many cameras.
+
+    The time is in s since the first message of the session, the focal length in px, the error that
+    of the worst camera in px. Nothing is printed here.
+    """
     first = [s.first_ns for s in manifest.segments if s.first_ns is not None]
     start_ns = min(first, default=0)
     table = Table(box=None, pad_edge=False, title="calibrations", title_justify="left")

@@ -133,7 +133,11 @@ def _show(registry: Registry, name: str, as_json: bool) -> None:
 
 
 def facts(entry: Entry) -> dict[str, Any]:
-    """What `cvsf models --json` prints of one engine, as a map."""
+    """What `cvsf models --json` prints of one engine, as a map.
+
+    `trouble` is why it cannot be used, else None. Without a readable manifest, `scores` is empty
+    and what the manifest would tell is None.
+    """
     card = entry.manifest
     return {
         "id": entry.id,

@@ -144,8 +144,11 @@ class Bundle:
 
 
 def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
-    """The verified bundle of that name or in that folder; missing files are downloaded unless
-    `offline`. Refusal of an unknown name, and of missing or changed files.
+    """The verified bundle of that name (shipped, or in the data folder), else in that folder.
+
+    Missing files of a named bundle are downloaded into the data folder, unless `offline`; those of
+    a given folder into it, even then. Raises Refusal for an unknown name, and for files that are
+    missing or do not have their hash. A bundle that was never tested is logged.
     """
     folders_by_name = _named(data)
     folder = Path(name_or_folder).expanduser()
@@ -165,7 +168,7 @@ def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; Refusal, with the first error, if it is missing or wrong."""
+    """The manifest in a file; Refusal, with the first error, if it cannot be read or is wrong."""
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -76,10 +76,12 @@ class Detector:
         return {role: network.backend for role, network in networks.items()}
 
     def build_plans(self, on_progress: Progress | None = None) -> None:
-        """Build the plans and switch to TensorRT, if that is the backend asked for.
+        """Build the plans and switch to TensorRT, if that is the backend asked for; else do
+        nothing.
 
-        Takes seconds to minutes, in another thread than the one that detects. A Refusal has the
-        reasons; the other network may have switched.
+        It blocks for seconds to minutes: call it in another thread than the one that detects. A
+        Refusal has the reasons of all networks that stay on their backend; another one may have
+        switched.
         """
         refused = []
         for network in (self._boxes, self._pose):
@@ -92,7 +94,7 @@ class Detector:
             raise Refusal("; ".join(refused))
 
     def build_plans_in_background(self) -> None:
-        """Run `build_plans` in a thread of its own; failures are logged."""
+        """Start a thread that runs `build_plans`, and return at once; failures are only logged."""
 
         def plan() -> None:
             try:
@@ -103,7 +105,7 @@ class Detector:
         threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
-        """Forget the tracked person in all views."""
+        """Forget the tracked person in all views, and begin to count instants anew."""
         self._tracks.clear()
         self._seen_ns.clear()
         self._instant = 0
@@ -111,7 +113,12 @@ class Detector:
     def detect(
         self, pictures: Mapping[str, UInt8[Picture, "_ _ 3"]], t_ns: int, stages: StageTimer
     ) -> dict[str, Person]:
-        """The person in each BGR picture that has one; `t_ns` is the instant's time."""
+        """The person in each BGR picture, by camera; a camera without one is missing in the result.
+
+        `t_ns` is the instant's time; call it in order of time. After a gap of more than 0.5 s the
+        tracks begin anew, and the largest person is chosen again. Keypoints and box are in px of
+        the picture. Times are added to `stages`.
+        """
         pictures = dict(sorted(pictures.items()))  # independent of the order of arrival
         self._forget_after_gaps(pictures, t_ns)
         self._instant += 1

@@ -27,8 +27,12 @@ _ATTEMPTS = 8  # a guess, not measured
 
 
 def fetch(url: str, member: str | None, path: Path, what: str, licence: str) -> str:
-    """Download a file, or one member of a zip archive, to `path`; returns its sha256. Refusal if it
-    cannot be downloaded or stored.
+    """Download a file, or the `member` of a zip archive, to `path`; returns its sha256.
+
+    It blocks, and prints its progress to standard error. The hash is written to `path` plus
+    `.sha256`; an interrupted download stays as `.part` and is resumed by the next call. Raises
+    Refusal if it cannot be downloaded or stored, is larger than 1 GiB, or another process downloads
+    it.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -57,7 +61,10 @@ def fetch(url: str, member: str | None, path: Path, what: str, licence: str) -> 
 
 
 def downloaded_sha256(path: Path) -> str | None:
-    """The sha256 of a file when it was downloaded; None for a file copied by hand."""
+    """The sha256 that a file had when it was downloaded, as noted beside it.
+
+    The file itself is not read. None if there is no such note, as for a file copied by hand.
+    """
     try:
         return _sha256_file(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -62,10 +62,11 @@ class Network:
         return self._session.backend
 
     def build_plan(self, on_progress: Progress | None = None) -> None:
-        """Build the plan and switch to TensorRT, if that is the backend asked for; takes seconds to
-        minutes. After a Refusal the network stays on its backend.
+        """Build the plan and switch to TensorRT, if that is the backend asked for.
 
-        Mixed precision if its outputs are equal within the limit, else float32.
+        It takes seconds to minutes; nothing happens if it runs on TensorRT already. Mixed precision
+        if its outputs are equal within the limit, else float32. Raises Refusal if neither can be
+        used; the network then stays on its backend.
         """
         if self._plans is None or not self._session.backend.startswith("onnxruntime"):
             return
@@ -76,13 +77,20 @@ class Network:
             self._open("fp32", on_progress)
 
     def buffer(self, count: int) -> Shaped[Batch, "B ..."]:
-        """The input buffer for that many pictures, valid until the next call."""
+        """The input buffer for `count` pictures, to be filled by the caller.
+
+        It is the same memory in every call, so it is valid until the next one; it is not cleared.
+        """
         if len(self._buffer) < count:
             self._buffer = self._empty(count)
         return self._buffer[:count]
 
     def run(self, batch: Shaped[Batch, "B ..."]) -> list[Shaped[Batch, "B ..."]]:
-        """The outputs for a batch of inputs, in the manifest's order; axis 0 is the picture."""
+        """The outputs for a batch of inputs, in the manifest's order; axis 0 is the picture.
+
+        A network that takes one picture at a time runs once per picture; different numbers of
+        people are then filled up with zeros. The batch must not be empty.
+        """
         if not self.one_by_one or len(batch) == 1:
             return self._outputs(batch)
         each = [self._outputs(batch[i : i + 1]) for i in range(len(batch))]

@@ -24,8 +24,11 @@ measured."""
 
 
 def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Real, "_ 5"]]:
-    """Per picture the boxes of people after NMS, most confident first: x0, y0, x1, y1 in px of the
-    network's input, and confidence. ValueError if the network finds no boxes.
+    """Per picture the boxes of people, most confident first; empty where there is nobody.
+
+    A row is x0, y0, x1, y1 in px of the network's input, and confidence. Boxes below the manifest's
+    least confidence are dropped; after NMS at most 32 stay. ValueError if the network finds no
+    boxes.
     """
     match manifest.decoding:
         case "yolox":
@@ -44,7 +47,9 @@ def joints(
     outputs: Sequence[Batch], manifest: NetworkManifest
 ) -> tuple[Float[Real, "B J 2"], Float[Real, "B J"]]:
     """One person's keypoints per crop, in px of the network's input, and their confidence, 0 to 1.
-    ValueError if the network finds no keypoints.
+
+    Every joint has a position, also where its confidence is 0. ValueError if the network's decoding
+    is not one for keypoints of one person.
     """
     match manifest.decoding:
         case "movenet":
@@ -62,7 +67,11 @@ def joints(
 def people(
     outputs: Sequence[Batch], manifest: NetworkManifest
 ) -> list[tuple[Float[Real, "_ 5"], Float[Real, "_ J 2"], Float[Real, "_ J"]]]:
-    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of the people."""
+    """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of the people.
+
+    For the outputs of a whole-frame network only; px are those of its input. Most confident first,
+    after NMS at most 32; N is 0 where there is nobody.
+    """
     found = []
     for dets, keypoints in zip(outputs[0], outputs[1], strict=True):
         kept = _kept(dets.astype(np.float64), manifest)
@@ -73,7 +82,10 @@ def people(
 
 
 def check(outputs: Sequence[Batch], manifest: NetworkManifest, joint_count: int, name: str) -> None:
-    """Refuse a network whose outputs for one empty picture are not what its decoding reads."""
+    """Check that the outputs for one empty picture have the shapes that the decoding reads.
+
+    Raises Refusal, with `name` (the file), if they have not. Only shapes are tested.
+    """
     shapes = [tuple(output.shape) for output in outputs]
     width, height = manifest.size_px
     cells = sum((width // s) * (height // s) for s in _YOLOX_STRIDES)

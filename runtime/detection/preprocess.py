@@ -23,14 +23,21 @@ class Fit:
     shift: Float[Real, "2"]
 
     def to_picture(self, input_px: Shaped[npt.NDArray[Any], "... 2"]) -> Float[Real, "... 2"]:
-        """Points in px of the picture, from points in px of the network's input."""
+        """Points in px of the picture, from points in px of the network's input.
+
+        Points outside of the input are allowed; nothing is clipped.
+        """
         return np.asarray((input_px - self.shift) / self.scale)
 
 
 def letterbox(
     picture: UInt8[Picture, "h w 3"], manifest: NetworkManifest, into: Shaped[Batch, "a b c"]
 ) -> Fit:
-    """Write the picture to `into` (one item of a batch) with its aspect; the rest is padded."""
+    """Write a BGR picture, scaled to fit with its aspect, to `into`, one item of a batch.
+
+    The rest is filled with the manifest's pad value; colours and range become those of the network.
+    Returns the map from picture to input. The picture stays unchanged.
+    """
     width, height = manifest.size_px
     high, wide = picture.shape[:2]
     scale = min(width / wide, height / high)
@@ -52,7 +59,12 @@ def crop(
     manifest: NetworkManifest,
     into: Shaped[Batch, "a b c"],
 ) -> Fit:
-    """Write the crop around a box to `into`, with the input's aspect and padded at the edges."""
+    """Write the crop of a BGR picture around a box to `into`, one item of a batch.
+
+    The box is x0, y0, x1, y1 in px of the picture; it is widened to the input's aspect and by the
+    manifest's margin. What is outside of the picture gets the pad value. Returns the map from
+    picture to input.
+    """
     left, top, wide, high = _crop_rectangle(box_px, manifest)
     if (
         left >= 0

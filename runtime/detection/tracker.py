@@ -55,7 +55,11 @@ class Track:
         self._rival_looks = self._rival_ns = 0
 
     def due(self, instant: int, t_ns: int) -> bool:
-        """Whether the whole picture is to be searched now; called once per instant."""
+        """Whether the whole picture is to be searched now; call it exactly once per instant.
+
+        True for every instant at first and while the person is lost or not found, more rarely
+        otherwise, in an order of turns over the views. `instant` counts the instants.
+        """
         self._since_look += 1
         if self._box is None or self._lost or self._looks < _YOUNG_LOOKS:
             return True
@@ -64,13 +68,20 @@ class Track:
         return instant % self._every == self._turn * _stride(self._every) % self._every
 
     def expected(self, t_ns: int) -> Float[Real, "4"] | None:
-        """The box in which the person is expected at `t_ns`, in px of the picture: x0, y0, x1, y1;
-        None while no person is followed.
+        """The box in which the person is expected at `t_ns`, in px of the picture: x0, y0, x1, y1.
+
+        It is the last box moved on with its velocity, and may leave the picture. None while no
+        person is followed, or the person is lost.
         """
         return None if self._box is None or self._lost else self._moved(t_ns)
 
     def look(self, found: Float[Real, "N 5"], t_ns: int) -> int | None:
-        """Update by the boxes of the whole picture; the index of the person's box, if any."""
+        """Update the track by the boxes found in the whole picture; the index of the person's box.
+
+        `found` has x0, y0, x1, y1 in px of the picture and confidence. The first person is the
+        largest box; later another one is taken only if it is clearly larger for some time, or the
+        person is lost for more than 1 s. None if no box is this person's.
+        """
         self._since_look = 0
         self._looks += 1
         if self._box is None:
@@ -89,7 +100,12 @@ class Track:
     def follow(
         self, keypoints_px: Float[Real, "J 2"], confidence: Float[Real, "J"], gate: float, t_ns: int
     ) -> bool:
-        """Update by the keypoints; False if they are not this person's."""
+        """Update the box by the keypoints (px of the picture); False if they are not this person's.
+
+        They are not if too few joints reach the confidence `gate`, or they are far from the
+        expected box; then the box stays. After three such poses in a row the person is lost. False
+        without a person.
+        """
         expected_box = self._moved(t_ns) if self._box is not None else None
         is_confident = confidence >= gate
         if expected_box is None or confidence.mean() < gate or is_confident.sum() < _FEWEST_JOINTS:
@@ -109,8 +125,9 @@ class Track:
 
     @property
     def box(self) -> Float[Real, "4"] | None:
-        """The person's box after the last update, in px of the picture: x0, y0, x1, y1; None
-        without a person.
+        """The person's box after the last update, in px of the picture: x0, y0, x1, y1.
+
+        It stays while the person is lost; None without a person.
         """
         return self._box
 

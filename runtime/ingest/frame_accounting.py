@@ -54,8 +54,8 @@ def account(
 
     `present` is the run that is connected now (None if none), `before` holds the runs found on disk
     at the start. The present run is counted by its last report, or by the hub's own counts if it
-    has ended or the hub does (`final`). Of earlier runs, frames of unknown fate count as dropped.
-    Zero everywhere for an unknown camera.
+    has ended or the hub does (`final`). Of earlier runs, frames of unknown fate count as dropped,
+    unless a node ended with them in its ring. Zero everywhere for an unknown camera.
     """
     total = Account()
     for (name, _), link in runs.items():

@@ -98,7 +98,9 @@ class Recorder:
             thread.start()
 
     def put(self, message: Recordable) -> bool:
-        """Queue a message for the disk; False if it is refused, with the reason counted."""
+        """Queue a message for the disk; never blocks. False if this kind is not asked for (not
+        counted), or recording is halted or the queue full (counted by reason).
+        """
         frame = isinstance(message, Frame)
         if self._writer is None or (frame and self._mode != "frames"):
             return False
@@ -115,14 +117,14 @@ class Recorder:
         return True
 
     def put_event(self, event: str, **fields: Any) -> None:
-        """Record another event: a calibration, a swap, a refusal, a clock that stepped."""
+        """Queue another event, such as a swap, also while recording is halted."""
         if self._writer is not None:
             with self._change:
                 self._queue.append({"event": event, **fields})
                 self._change.notify_all()
 
     def put_calibration(self, held: CalibrationUpdate) -> None:
-        """Record a calibration; while recording is halted, it is kept until recording continues."""
+        """Queue a calibration; while recording is halted, the newest is kept until it continues."""
         with self._change:
             if self._halts:
                 self._cameras_due = held
@@ -134,11 +136,11 @@ class Recorder:
         return next(self._instants)
 
     def pause(self) -> None:
-        """Queue nothing more; the current segment is sealed after what is queued."""
+        """Queue nothing more; the current segment is sealed after what is queued. Does not wait."""
         self._halt("pause", "paused")
 
     def resume_recording(self) -> None:
-        """Begin to record again, into a new segment."""
+        """Undo `pause`: record into a new segment, unless something else halts recording."""
         self._unhalt("pause")
 
     @property
@@ -147,7 +149,7 @@ class Recorder:
         return self._writer is not None and not self._halts and not self._closing.is_set()
 
     def free_recording_s(self, rate_bytes_s: float | None = None) -> float | None:
-        """How long recording may go on at a rate, or at the present one; None if unknown."""
+        """How long (s) recording may go on at a rate, or at the present one; None if unknown."""
         return self._space.lasts_s(rate_bytes_s)
 
     def stats(self) -> RecordingStats:
@@ -167,7 +169,10 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Write what is queued, seal the session and end the thread."""
+        """Write what is queued, seal the session and end the threads; blocks until then.
+        `on_durable` is called a last time, on this thread. `folder` is None then if nothing was
+        recorded.
+        """
         self._closing.set()
         with self._change:
             self._change.notify_all()

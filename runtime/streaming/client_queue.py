@@ -27,7 +27,10 @@ class Client:
         self._pending = asyncio.Event()
 
     def queue(self, topic: str, message: str | bytes) -> int:
-        """Queue a message behind at most one older one of its topic; the number dropped."""
+        """Queue a message behind at most one older one of its topic; returns how many it replaced.
+
+        Never waits. Call it in the server's event loop.
+        """
         waiting = self._waiting.setdefault(topic, deque())
         dropped = max(0, len(waiting) + 1 - _WAITING)
         for _ in range(dropped):
@@ -38,7 +41,11 @@ class Client:
         return dropped
 
     async def send_all(self) -> None:
-        """Send what waits, topics in turn, until the connection ends or blocks for too long."""
+        """Send what waits, topics in turn, for as long as the connection lasts.
+
+        If the client takes nothing for 5 s, it is disconnected and the method returns. When the
+        connection ends, ConnectionClosed is raised.
+        """
         while True:
             await self._pending.wait()
             while self._waiting:

@@ -23,7 +23,7 @@ _STALLED_S = 5.0
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is `localhost` or a loopback address."""
+    """Whether the host is `localhost` or a loopback address; no name is looked up."""
     if host == "localhost":
         return True
     try:
@@ -33,7 +33,10 @@ def is_loopback(host: str) -> bool:
 
 
 def is_allowed(headers: Headers) -> bool:
-    """Whether Host is a loopback name and Origin, where there is one, is that same host."""
+    """Whether Host is a loopback name and Origin, where there is one, is that same host and port.
+
+    False too if Host is missing, repeated or malformed.
+    """
     hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
     if len(hosts) != 1 or len(origins) > 1:
         return False
@@ -54,7 +57,11 @@ class Routes:
         self.stats_s: float | None = None  # when the last stats came (monotonic)
 
     def response(self, request: Request) -> Response | None:
-        """The HTTP response to a request; None for an unknown path."""
+        """The HTTP response to a request; None for an unknown path (the query does not count).
+
+        Known are the page's files, `/health` and `/metrics`. `/health` is 503 before the first
+        stats, and 5 s after the last ones.
+        """
         path = urlsplit(request.path).path
         if path in self._files:
             suffix, body = self._files[path]

@@ -32,7 +32,11 @@ def about(
     up: str = "+z",
     world: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The first message to a client; `up` is of the canonical frame, `world` the cameras."""
+    """The first message to a client, as a map; nothing is sent here.
+
+    `up` is the upward axis of the canonical frame, `world` the cameras as `World.about` gives them;
+    None without a calibration.
+    """
     return {
         "schema": SCHEMA,
         "kind": "about",
@@ -49,7 +53,11 @@ def about(
 
 
 def jsonable(value: Any) -> Any:
-    """The value for JSON: arrays as lists, numbers that are not finite as null."""
+    """The value for JSON: arrays as nested lists, numbers that are not finite as null.
+
+    Numbers in arrays are rounded to five decimals, single ones are not; keys become text. Other
+    types come back as they are.
+    """
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
@@ -64,7 +72,7 @@ def jsonable(value: Any) -> Any:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """The map as one line of JSON."""
+    """The map as one line of JSON, converted by `jsonable`; unknown types become text."""
     return json.dumps(jsonable(value), separators=(",", ":"), allow_nan=False, default=str)
 
 
@@ -74,7 +82,11 @@ def skeleton_json(skeleton: Skeleton) -> str:
 
 
 def picture(frame: Frame, instant: int, pose: MultiviewPose) -> bytes:
-    """A picture message: 4 bytes little-endian length, the header as JSON, the camera's JPEG."""
+    """A picture message: 4 bytes little-endian length, the header as JSON, the camera's JPEG.
+
+    The length is that of the header. The JPEG is the frame's own; keypoints (px) and confidence are
+    in the header if the pose has the camera.
+    """
     header: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": "picture",

@@ -82,12 +82,19 @@ class WebServer:
         self._run_on_loop(self._send_about)
 
     def send(self, skeleton: Skeleton, smooth: Skeleton | None = None) -> None:
-        """Send the skeleton to every client; `smooth` is the smoothed one, if it exists already."""
+        """Queue the skeleton for every client; returns at once.
+
+        Clients that want it smoothed get `smooth`, or the server's own filter's result without it.
+        """
         if self._clients:
             self._run_on_loop(self._send_skeleton, skeleton, smooth)
 
     def show(self, instant: Instant, frames: Mapping[str, Frame], pose: MultiviewPose) -> None:
-        """Send the pictures with their 2D pose to pages, a few a second per camera."""
+        """Queue pictures with their 2D pose for pages, at most 8 a second per camera; returns at
+        once.
+
+        Nothing happens while no page is open.
+        """
         if not self._live:
             return
         now_s = time.monotonic()
@@ -101,13 +108,16 @@ class WebServer:
             self._run_on_loop(self._send_pictures, instant.index, pictures, pose)
 
     def send_stats(self, stats: Stats) -> None:
-        """Keep the stats for health and metrics, and send them to pages."""
+        """Keep the stats for health and metrics, and queue them for pages; returns at once.
+
+        A new page gets the last ones. `/health` says `stalled` 5 s after the last call.
+        """
         self._metrics.stats = stats
         self._routes.stats_s = time.monotonic()
         self._run_on_loop(self._send_stats, stats)
 
     def close(self) -> None:
-        """Disconnect every client and end the server's thread."""
+        """Disconnect every client and end the server's thread; blocks until it has ended."""
         if self._thread.is_alive():
             self._run_on_loop(self._stop.set)
             self._thread.join()

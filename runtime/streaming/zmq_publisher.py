@@ -58,7 +58,11 @@ class ZmqPublisher:
         self._send_about()
 
     def send(self, skeleton: Skeleton) -> None:
-        """Publish the skeleton, and the smoothed one while there is a subscriber to it."""
+        """Publish the skeleton, and the smoothed one, each only while there is a subscriber to it.
+
+        Never blocks; a slow subscriber loses messages. The filter sees only skeletons that are sent
+        smoothed.
+        """
         self.poll()
         if self.wants(RAW):
             self._publish(RAW, to_header(skeleton))
@@ -66,17 +70,23 @@ class ZmqPublisher:
             self._publish(SMOOTH, to_header(self._smooth(skeleton)))
 
     def send_stats(self, stats: Mapping[str, Any]) -> None:
-        """Publish the hub's statistics; called once a second."""
+        """Publish the hub's statistics, if there is a subscriber; called once a second, never
+        blocks.
+        """
         self.poll()
         if self.wants(STATS):
             self._publish(STATS, stats)
 
     def wants(self, topic: bytes) -> bool:
-        """Whether a client has subscribed to the topic."""
+        """Whether a client had subscribed to the topic at the last `poll`."""
         return any(topic.startswith(prefix) for prefix in self._wanted)
 
     def poll(self) -> None:
-        """Read new subscriptions without waiting; a client of `about` gets it at once."""
+        """Read new subscriptions without waiting.
+
+        A new subscription to `about` has it sent at once, to all its subscribers; nothing is sent
+        before a camera has joined.
+        """
         is_new = False
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             message = self._socket.recv()
@@ -91,7 +101,7 @@ class ZmqPublisher:
             self._send_about()
 
     def close(self) -> None:
-        """Stop publishing; the last messages are sent for `_LINGER_MS`."""
+        """Close the socket; blocks for up to 0.2 s, while the last messages are sent."""
         self._socket.close(linger=_LINGER_MS)
         self._context.term()
 

@@ -14,7 +14,10 @@ _SPACE_S = 600.0
 
 
 def alarms(stats: Stats) -> list[str]:
-    """Sentences about what goes wrong, the worst first; empty if nothing does."""
+    """Sentences about what goes wrong, in the order engine, cameras, recording, clocks.
+
+    Empty if nothing does. A recording that the user paused is no alarm.
+    """
     return [*_of_engine(stats), *_of_cameras(stats), *_of_recording(stats), *_of_clocks(stats)]
 
 

@@ -31,7 +31,11 @@ class InstantCounter:
         self._confidence: dict[str, list[float]] = {}
 
     def count_pose(self, pose: MultiviewPose, *, full: bool) -> None:
-        """Count an instant that was processed; `full` if all live cameras gave a frame."""
+        """Count an instant that was processed; `full` if all live cameras gave a frame.
+
+        The mean confidence of each camera is kept until the next `read`. Skeletons are not counted
+        here.
+        """
         self.instants += 1
         self.instants_full += full
         seen = pose.confidence.any(1)
@@ -40,7 +44,12 @@ class InstantCounter:
             self._confidence.setdefault(camera, []).append(float(row.mean()))
 
     def read(self, receiver: Receiver, *, final: bool = False) -> InstantStats:
-        """The stats of this second; `final` counts exposures still with the cameras as lost."""
+        """The stats: counts since the start, rates and confidence since the last call.
+
+        Every call begins a new interval. `final`, at the end of the hub, takes the hub's own counts
+        for every camera instead of the nodes' reports. Cameras are those connected, and those of
+        the session that is continued.
+        """
         # cameras join on another thread
         now, links, runs = time.monotonic(), dict(receiver.links), dict(receiver.runs)
         elapsed = max(now - self._read_s, 1e-3)

@@ -30,7 +30,7 @@ class PrometheusMetrics(Collector):
         return bytes(generate_latest(self._registry))
 
     def collect(self) -> Iterator[Sampled | InfoMetricFamily]:
-        """The metrics that have a value, one family each."""
+        """The metrics that have a value, one family each; called by `text`."""
         stats, known = self.stats, self.stats.model_fields_set
         families: dict[str, Sampled] = {}
         _add(families, stats, {})

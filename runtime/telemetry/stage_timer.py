@@ -30,17 +30,23 @@ class StageTimer:
             self.add(stage, (time.perf_counter() - started) * 1e3)
 
     def add(self, stage: str, ms: float) -> None:
-        """Add `ms` milliseconds to a stage of the current instant."""
+        """Add `ms` milliseconds to a stage of the current instant; several calls add up."""
         self._current[stage] = self._current.get(stage, 0.0) + ms
 
     def end_instant(self) -> None:
-        """Close the current instant; `last` has its milliseconds by stage."""
+        """Close the current instant and begin the next; `last` has its milliseconds by stage.
+
+        A stage that did not occur has no value for it.
+        """
         self.last, self._current = self._current, {}
         for stage, ms in self.last.items():
             self._kept.setdefault(stage, deque(maxlen=_KEPT)).append(ms)
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """p50 and p95 of every stage by name, in ms."""
+        """p50 and p95 of every stage by name, in ms, over its last 2048 instants.
+
+        Stages that never occurred are missing; empty at first.
+        """
         return {
             stage: Percentiles(p50=float(np.percentile(ms, 50)), p95=float(np.percentile(ms, 95)))
             for stage, ms in self._kept.items()

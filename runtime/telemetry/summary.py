@@ -10,7 +10,10 @@ from runtime.stats import Stats
 
 
 def summary(stats: Stats) -> RenderableType:
-    """Session, instants, skeletons, each camera's frames, and the command to look at them with."""
+    """What is printed at the end of a run: session, instants, skeletons, each camera's frames.
+
+    Without a session it says `not recorded`. Nothing is printed here.
+    """
     folder = Path(stats.session) if stats.session else None
     parts: list[RenderableType] = [
         Text.assemble(("cvsf ", "bold"), folder.name if folder else "not recorded"),

@@ -60,7 +60,7 @@ class LiveTable:
             self._live.stop()
 
     def show(self, stats: Stats) -> None:
-        """Draw the live table with the statistics of this second."""
+        """Draw the statistics of this second in place of the last ones; use it inside `with`."""
         with self._lock:
             self._live.update(StatsTable(stats), refresh=True)
 
@@ -241,7 +241,10 @@ def _quality(stats: Stats) -> Text:
 
 
 def world_sentence(world: WorldState) -> Text:
-    """A sentence about the present calibration, or about what is missing for one."""
+    """A sentence about the present calibration, or about what is missing for one.
+
+    It has number, cause and scale source, the camera with the largest error, and moved cameras.
+    """
     if not world.calibration:
         return Text(f"no calibration yet: {world.waiting_for}", "yellow")
     cause = CAUSES.get(world.cause, world.cause)
@@ -256,7 +259,10 @@ def world_sentence(world: WorldState) -> Text:
 
 
 def duration(seconds: float | None) -> str:
-    """A duration in s as text for people."""
+    """A duration in s as text for people, in one or two units; `-` for None.
+
+    From 48 h on in days, rounded down.
+    """
     if seconds is None:
         return _UNKNOWN
     hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
