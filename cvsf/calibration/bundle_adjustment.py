@@ -31,7 +31,8 @@ _CONVERGED = 1e-4  # a round that lowers the cost by a smaller share is the last
 
 def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
     """Bundle adjustment by Levenberg-Marquardt (Triggs et al. 2000): the state of least cost after
-    at most `rounds` rounds, and its cost. Lengths are in mean bones.
+    at most `rounds` rounds, and its cost (no unit). Lengths are in mean bones. If no step lowers
+    the cost, the state is returned as it was. LinAlgError if the equations cannot be solved.
     """
     damping, least = 1e-3, np.inf
     for _ in range(rounds):
@@ -55,11 +56,11 @@ def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
 
 
 def deviations(problem: Problem, state: State) -> tuple[Float[Real, "V 9"], Float[Real, "M"]]:
-    """Standard deviations of the cameras and of the M bone lengths, at the noise of
+    """Standard deviations of the cameras and of the M bone lengths (mean bones), at the noise of
     `keypoints.sigma_px`.
 
     A camera has the columns of `cvsf.multiview.rig`: rad, mean bones, log focal length, k1, s; 0
-    where a column is fixed.
+    where a column is fixed, or unknown at each instant as the rotation of a panning camera.
     """
     system = linearise(problem, state)
     reduced, _ = _reduced(system, 0.0)

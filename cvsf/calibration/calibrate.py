@@ -50,12 +50,14 @@ def calibrate(
     offsets: bool = False,
     distortion: bool = False,
 ) -> Calibration:
-    """Self-calibration: the rig in the axes of its first camera, the mean bone 1. Undetermined,
-    with the reason, if the motion does not determine the cameras.
+    """Self-calibration: the rig in the axes of its first camera at the first instant, the mean bone
+    1. Undetermined (no Refusal) with the reason, if the motion does not determine the cameras, a
+    picture size is not known, or the instants are not in order.
 
     `moving`: the cameras stand still, or pan and zoom on their tripods; `auto` takes what fits
-    better. `offsets` estimates the time offset of each still camera, `distortion` its k1. A camera
-    that observed the athlete too rarely is not in the rig.
+    better. `offsets` estimates the time offset of each camera, `distortion` its k1, only for still
+    cameras. A camera that saw the athlete together with others in fewer than 5 instants is not in
+    the rig.
     """
     observations = _without_implausible(observations)
     observations = observations.of_views(useful_views(observations))
@@ -164,8 +166,8 @@ def _best_of(
 
 
 def useful_views(observations: LiftedObservations) -> list[int]:
-    """Indices of the views that saw the athlete together with another one in enough instants;
-    Undetermined if there are not two.
+    """Indices of the views that saw the athlete together with another such view in 5 or more
+    instants; Undetermined if there are not two.
     """
     seen = np.any(observations.confidence > 0, axis=-1)
     useful = np.ones(seen.shape[1], bool)
@@ -184,8 +186,8 @@ def useful_views(observations: LiftedObservations) -> list[int]:
 
 
 def chosen_instants(observations: LiftedObservations, most: int) -> LiftedObservations:
-    """At most `most` instants of high confidence in two or more views, spread over the whole time.
-    There must be at least one.
+    """At most `most` instants that two or more views saw, spread over the whole time, in order; of
+    each part of the time the one of most confidence. ValueError if there is no such instant.
     """
     views = np.any(observations.confidence > 0, axis=-1)
     several = views.sum(1) > 1

@@ -22,7 +22,9 @@ class Undetermined(Exception):
 
 
 def refuse_uncertain(calibration: Calibration) -> None:
-    """Undetermined if a standard deviation or reprojection error is too large."""
+    """Undetermined, with the camera and a hint, if the noise, a reprojection error far above that
+    of the other views, or a standard deviation is too large; else nothing.
+    """
     uncertainty, names = calibration.uncertainty, calibration.rig.cameras
     if calibration.noise_share > _MOST_NOISE:
         raise Undetermined(

@@ -31,11 +31,12 @@ _ROUNDS = 20  # of IRLS; a guess, not measured
 def estimate_up(
     rig: Rig, joints: Float[Real, "N J 3"], names: JointSet, foot: float
 ) -> Float[Real, "3"]:
-    """The unit vector against gravity, in the rig's world.
+    """The unit vector against gravity (up), in the rig's world. NaN joints are allowed; without
+    balance the cameras alone decide.
 
-    It is normal to the pictures' x axes and roughly along their y axes, all cameras have a similar
-    tilt to it, and it is along the line from the supporting foot to the centre of mass (balance;
-    Winter). `foot` is the height of an ankle, in the unit of the joints.
+    It is normal to the pictures' x axes and roughly along their negative y axes, all cameras have a
+    similar tilt to it, and it is along the line from the supporting foot to the centre of mass
+    (balance; Winter). `foot` is the height of an ankle above the sole, in the unit of the joints.
     """
     axes = rig.view_from_world.reshape(-1, len(rig.cameras), 3, 3)
     tries = []

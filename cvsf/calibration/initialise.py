@@ -39,7 +39,8 @@ class AveragedRotations:
 
 def average_rotations(observations: LiftedObservations) -> AveragedRotations:
     """Robust rotation averaging (Hartley et al. 2013): chordal means of views and of bodies, by
-    turns. The world has the axes of the view with most confidence.
+    turns. The world has the axes of the view with most confidence, so that view's rotation is the
+    identity.
 
     The weight of a lifted rotation is its view's confidence times a robust weight.
     """
@@ -66,8 +67,9 @@ def average_rotations(observations: LiftedObservations) -> AveragedRotations:
 def first_guess(
     observations: LiftedObservations, rotations: AveragedRotations, focal_px: Float[Real, "V"]
 ) -> tuple[Rig, Float[Real, "N J 3"]]:
-    """Rig and joints in the world of the averaged rotations, in mean bones. Depths come from the
-    ratio of 3D and 2D size, at guessed focal lengths (px).
+    """Rig of still cameras and joints in the world of the averaged rotations, in mean bones; the
+    reference camera is at the origin. Depths come from the ratio of 3D and 2D size, at guessed
+    focal lengths (px). An instant with no usable view gets the median position.
     """
     body = mean_body(observations) @ np.swapaxes(rotations.world_from_canonical, -1, -2)
     image = observations.size_px.astype(float)

@@ -46,7 +46,7 @@ class Scale:
     @property
     def source(self) -> str:
         """The key `scale_source`: `height`, `bone`, `distance`, or `adult` where no length is
-        known.
+        given.
         """
         if self.height_m is not None:
             return "height"
@@ -56,7 +56,10 @@ class Scale:
 
 
 def read_scale(height_m: float | None, bone: str | None, distance: str | None) -> Scale:
-    """The scale from options: metres, "thigh=0.45", "cam0,cam2=7.5"; a Refusal names the option."""
+    """The scale from options: a stature in metres, "thigh=0.45", "cam0,cam2=7.5"; an assumed adult
+    if all are None. Refusal, which names the option, if more than one is given, a stature is not
+    0.5 to 2.6 m, or a text is malformed. The cameras' names are not checked.
+    """
     options = {"--height": height_m, "--bone": bone, "--distance": distance}
     if len(given := [name for name, value in options.items() if value is not None]) > 1:
         raise Refusal(f"{' and '.join(given)} were given: expected only one of them.")
@@ -83,8 +86,8 @@ def read_scale(height_m: float | None, bone: str | None, distance: str | None) -
 
 
 def scale_from_plain(plain: Mapping[str, Any]) -> Scale:
-    """The scale from a map of its fields (m), in which msgpack has made tuples lists; ValueError if
-    a length is not above 0, or if there is more than one.
+    """The scale from a map of its fields (m), in which msgpack has made tuples lists. ValueError if
+    a length is not above 0, or if there is more than one; TypeError of an unknown field.
     """
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
     return Scale(**fields)

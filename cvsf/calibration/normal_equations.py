@@ -84,14 +84,17 @@ class System:
 
 
 def local_columns(rig: Rig) -> list[int]:
-    """Columns of a camera that are unknown at each instant: rotation and log focal length if it
-    pans.
+    """Columns of a camera that are unknown at each instant: rotation and log focal length if the
+    rig pans, none if it stands still.
     """
     return [*range(COLUMNS)[ROTATION], FOCAL] if rig.is_panning else []
 
 
 def shared_columns(problem: Problem, rig: Rig) -> Int[npt.NDArray[np.intp], "C"]:
-    """Indices of the camera columns that are unknown and shared by all instants, of V * COLUMNS."""
+    """Indices of the camera columns that are unknown and shared by all instants, of V * COLUMNS.
+    The reference camera's centre and time offset are fixed, and its rotation if the rig stands
+    still.
+    """
     views = len(rig.cameras)
     is_shared = np.ones((views, COLUMNS), bool)
     is_shared[:, RADIAL] = problem.priors.estimate_radial
@@ -104,7 +107,9 @@ def shared_columns(problem: Problem, rig: Rig) -> Int[npt.NDArray[np.intp], "C"]
 
 
 def linearise(problem: Problem, state: State) -> System:
-    """The normal equations of one Gauss-Newton step at a state (Triggs et al. 2000)."""
+    """The normal equations of one Gauss-Newton step at a state (Triggs et al. 2000), with robust
+    weights, without damping. Their solution is the step to add; the state stays.
+    """
     joints, priors = state.joints, problem.priors
     instants, count = joints.shape[:2]
     normal = empty_normal(instants, count)
@@ -212,8 +217,8 @@ def _add_guesses(
 def stepped(
     problem: Problem, state: State, local: Float[Real, "N L"], shared: Float[Real, "S"]
 ) -> State:
-    """The state after a step: `local` is of joints and panning cameras at each instant, `shared` of
-    the other camera columns and the bone lengths.
+    """A new state after a step that is added: `local` is of joints and panning cameras at each
+    instant, `shared` of the other camera columns and the bone lengths, in the order of `linearise`.
     """
     rig = state.rig
     instants, count = state.joints.shape[:2]

@@ -65,13 +65,15 @@ class Solutions:
         )
 
     def with_rows(self, rows: Rows, other: Self) -> Self:
-        """With the instants `rows` replaced by those of `other`, in order."""
+        """A copy with the instants `rows` replaced by those of `other`, in order."""
         joints, cost = self.joints.copy(), self.cost.copy()
         joints[rows], cost[rows] = other.joints, other.cost
         return replace(self, rig=self.rig.with_rows(rows, other.rig), joints=joints, cost=cost)
 
     def with_better(self, better: Bool[npt.NDArray[np.bool_], "N"], other: Self) -> Self:
-        """With the instants of a mask taken from another solution of the same instants."""
+        """A copy with the instants where `better` is True taken from another solution of the same
+        instants.
+        """
         return self.with_rows(better, other.rows(better))
 
 
@@ -85,7 +87,8 @@ def adjust_per_instant(
     rounds: int,
 ) -> Solutions:
     """Cameras and joints of each instant alone, by Levenberg-Marquardt; the unknown `columns` of a
-    camera are `FREE` or `PANNING`. A step is taken where it lowers the cost.
+    camera are `FREE` or `PANNING`. A step is taken where it lowers the cost, so no instant gets
+    worse. The cost in `start` is not read. Rig of `start`: one pose per instant.
     """
     state = replace(start, cost=_cost(keypoints, body, start.rig, start.joints, prior))
     damping = np.full(len(state.joints), 1e-2)
@@ -106,8 +109,8 @@ def adjust_per_instant(
 def deviations_per_instant(
     keypoints: WeightedKeypoints, body: BodyPrior, solutions: Solutions, prior: CameraPrior
 ) -> Float[Real, "V 4"]:
-    """Standard deviations of each camera's rotation vector (rad) and log focal length: of one
-    instant, the median over all.
+    """Standard deviations of each camera's rotation vector (rad) and log focal length, centres
+    fixed: of one instant, the median over all. At the noise of the keypoints, with the prior.
     """
     matrix, _ = _normal(keypoints, body, solutions, prior, PANNING)
     each = np.arange(matrix.shape[-1])

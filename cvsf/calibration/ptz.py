@@ -39,7 +39,8 @@ LEAST_PANNING = 3
 
 def calibrate_panning(observations: LiftedObservations) -> Calibration:
     """The cameras at every instant, in the axes of the first camera at the first instant, mean bone
-    1. Undetermined with the reason, e.g. fewer than three views.
+    1. No time offset or distortion is estimated. Undetermined with the reason, such as fewer than
+    three views, fewer than 10 instants that three saw, or too large standard deviations.
     """
     seen = np.any(observations.confidence > 0, axis=-1)
     rows = _best_rows(observations, seen)
@@ -144,8 +145,9 @@ def _adjust_together(
 def solve_per_instant(
     observations: LiftedObservations, focal_px: Float[Real, "V"], noise_share: float, rounds: int
 ) -> Solutions:
-    """Rigs and joints of each instant alone, each in a world of its own, in mean bones: from the
-    lifter's rotations and guessed focal lengths (px). `noise_share` is sigma over the extent.
+    """Panning rigs and joints of each instant alone, each in a world of its own: the lifter's body
+    frame, unit mean bones. They begin at the lifter's rotations and guessed focal lengths (px).
+    `noise_share` is sigma over the person's extent, `rounds` those at each of two noises.
     """
     body = mean_body(observations)
     views = observations.view_from_canonical.astype(float)

@@ -43,9 +43,10 @@ def track_instants(
     state: State,
 ) -> tuple[Solutions, Float[Real, "V 4"]]:
     """The solutions of all instants, camera centres fixed; each begins at the nearest of the
-    adjusted `rows`. World frame and unit are those of `state`.
+    adjusted `rows`, the instants of `state`. World frame and unit are those of `state`.
 
-    Also the standard deviations of each camera's rotation vector (rad) and log focal length.
+    Also the standard deviations of each camera's rotation vector (rad) and log focal length, median
+    over the instants.
     """
     nearest = np.abs(np.arange(len(observations))[:, None] - rows).argmin(1)
     rig = state.rig.rows(nearest)
@@ -95,7 +96,8 @@ def neighbour_prior(
     t_s: Float[Real, "N"], solutions: Solutions, weight: Float[Real, "N V"]
 ) -> CameraPrior:
     """A prior for each camera at each instant: the weighted mean of its rotation and log focal
-    length over the neighbours in time (s), and the scatter about it.
+    length over the neighbours in time (s), without itself. Its sigmas, one for each camera, are
+    half of the median scatter about it. `weight` is of each view; instants of high cost count less.
     """
     rig = solutions.rig
     interval_s = t_s[:, None] - t_s
@@ -122,7 +124,9 @@ def neighbour_prior(
 
 
 def weak_prior(rig: Rig) -> CameraPrior:
-    """A prior about the rig's rotations and log focal lengths, of 0.5 rad and 0.5."""
+    """A prior about the rig's own rotations and log focal lengths, of standard deviations 0.5 rad
+    and 0.5 (log).
+    """
     return CameraPrior(
         view_from_world=rig.view_from_world,
         log_focal=rig.log_focal,

@@ -41,8 +41,10 @@ class PtzTracker:
         self._t_s = np.full(len(calibration.rig.cameras), -np.inf)
 
     def track(self, observations: LiftedObservations) -> Calibration:
-        """PTZ tracking: the calibration at the one instant of the observations, whose views are in
-        the rig's order. With fewer than two views with the person, it is the last one.
+        """PTZ tracking: the calibration, as still cameras, at the one instant of the observations.
+        Their views are in the rig's order; calls are in order of time. If fewer than two views saw
+        the person, it is the last one, at first that of the rig's last instant. ValueError for more
+        instants.
         """
         t_s = observations.t_s.item()
         if self._calibration.mirrored:

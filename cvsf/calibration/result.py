@@ -38,10 +38,10 @@ def calibration_result(
     mirrored: bool = False,
 ) -> Calibration:
     """The calibration in the axes of the first camera at the first instant, in the unit of the
-    joints.
+    joints. Nothing is refused here.
 
     The standard deviations are multiplied by estimated over assumed noise and by
-    `CORRELATION_FACTOR`.
+    `CORRELATION_FACTOR`. `instants` and `mirrored` are only noted.
     """
     noise = estimate_noise(keypoints, rig, joints)
     error_px = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)

@@ -15,10 +15,11 @@ _INLIERS = 0.5  # share of the rigs that are inliers; a guess, not measured
 def average_centres(
     centres: Float[Real, "N V 3"], known: Bool[npt.NDArray[np.bool_], "N V"], cost: Float[Real, "N"]
 ) -> tuple[Float[Real, "V 3"], Bool[npt.NDArray[np.bool_], "N"]]:
-    """Camera centres from N rigs, each in a world and unit of its own, and which rigs are inliers.
+    """Camera centres from N rigs, each in a world and unit of its own, and which rigs are inliers:
+    about half, those of low cost whose distances between cameras differ least from the median.
 
     `known` is True where a rig has a camera; of `cost` only the order is used. The result is in the
-    world of the rig that differs least from the others.
+    world and unit of the best of the rigs with most cameras.
     """
     distance = np.linalg.norm(centres[:, :, None] - centres[:, None], axis=-1)
     both = np.logical_and(known[:, :, None], known[:, None])

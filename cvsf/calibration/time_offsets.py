@@ -24,8 +24,9 @@ _LEAST_SEEN = 5  # instants that a line is fitted to
 def with_velocities(
     observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
 ) -> Problem:
-    """The problem with keypoints (px) at the time of the instants, by the present time offsets, and
-    with their velocities (px/s).
+    """The problem with keypoints (px) and their velocities (px/s) in the picture, so that
+    `delay_corrected` gives them at the time of the instants, at the present time offsets. A joint
+    seen in fewer than 5 instants nearby keeps its keypoint, with velocity 0.
 
     Value and velocity are those of a line fitted to several instants: the difference of two
     neighbours is mostly noise.
@@ -55,7 +56,8 @@ def without_velocities(
     observations: LiftedObservations, chosen: LiftedObservations, problem: Problem, state: State
 ) -> Problem:
     """The problem with the detected keypoints (px), interpolated to the time of the instants by the
-    present time offsets.
+    present time offsets, without velocities: offsets are then fixed. `chosen` is a part of
+    `observations`.
     """
     rows = np.searchsorted(observations.t_s, chosen.t_s)
     seen = time_aligned(observations, state.rig.delay_s).take(rows)

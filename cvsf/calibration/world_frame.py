@@ -40,11 +40,16 @@ class WorldFrame:
     source: str
 
     def points(self, points: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3"]:
-        """Points in the world frame (m), from points in the axes and unit of the calibration."""
+        """Points in the world frame (m, z up), from points in the axes and unit of the calibration.
+        NaN stays NaN.
+        """
         return np.asarray(self.scale * points @ self.R.T + self.shift)
 
     def calibration(self, calibration: Calibration) -> Calibration:
-        """The calibration in the world frame: extrinsics and bone lengths in metres."""
+        """A calibration in the world frame, from one in the axes and unit of this frame's
+        calibration: extrinsics and bone lengths in metres, its scale source set. Standard
+        deviations stay.
+        """
         return replace(
             calibration,
             rig=calibration.rig.transformed(self.R, self.shift, self.scale),
@@ -53,7 +58,9 @@ class WorldFrame:
         )
 
     def reconstruction(self, reconstruction: Reconstruction) -> Reconstruction:
-        """The reconstruction in the world frame: joints and standard deviations in metres."""
+        """The reconstruction in the world frame, from one in the calibration's axes and unit:
+        joints and standard deviations in metres.
+        """
         return replace(
             reconstruction,
             joints=self.points(reconstruction.joints),
@@ -64,8 +71,9 @@ class WorldFrame:
 def to_world_frame(
     calibration: Calibration, reconstruction: Reconstruction, scale: Scale
 ) -> Calibration:
-    """The calibration in the world frame (m) that its reconstruction determines. ValueError if no
-    bone that gives the scale, or no foot, was observed.
+    """The calibration in the world frame (m) that its reconstruction determines, as
+    `find_world_frame`. ValueError if no bone that gives the scale, or no foot, was observed, or a
+    camera of a known distance is not in the rig.
     """
     return find_world_frame(calibration, reconstruction, scale).calibration(calibration)
 
@@ -73,11 +81,12 @@ def to_world_frame(
 def find_world_frame(
     calibration: Calibration, reconstruction: Reconstruction, scale: Scale
 ) -> WorldFrame:
-    """The world frame from a calibration and its reconstruction.
+    """The world frame from a calibration and its reconstruction, which is in its axes and unit.
 
     z is up. The origin is on the ground under the first position of the athlete. x is the
     horizontal part of the x axis of camera 0 at the first instant; so y is the horizontal viewing
-    direction of that camera. ValueError if no bone that gives the scale, or no foot, was observed.
+    direction of that camera. ValueError if no bone that gives the scale, or no foot, was observed,
+    or a camera of a known distance is not in the rig.
     """
     joints, views_seen = reconstruction.joints, reconstruction.views_seen
     size = _metres(calibration, views_seen, scale)
