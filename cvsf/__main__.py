@@ -12,7 +12,9 @@ _LIVE = ("hub", "node")
 
 
 def main() -> None:
-    """Run the command `cvsf` with the words that the process was started with."""
+    """Run the command `cvsf` with the words in `sys.argv`. For `hub` and `node`, Ctrl-C and SIGTERM
+    first exit with 0, until the command sets its own handlers. SystemExit as `cvsf.cli.run`.
+    """
     if sys.argv[1:] and sys.argv[1] in _LIVE:
         leave_on_signal()
     from cvsf.cli import run

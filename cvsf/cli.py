@@ -130,7 +130,9 @@ def _overview() -> str:
 
 
 def run_or_refuse(run: Callable[[], None]) -> None:
-    """Run a process: a Refusal is one sentence on standard error and exit 2."""
+    """Start the log and run the process. On a Refusal its sentence goes to standard error, and
+    SystemExit with code 2 is raised; other exceptions pass.
+    """
     start_log()
     try:
         run()
@@ -140,7 +142,9 @@ def run_or_refuse(run: Callable[[], None]) -> None:
 
 
 def run() -> None:
-    """Run the command that the process was started with."""
+    """Run the command that `sys.argv` names; without one, the overview is printed. An unknown
+    command, a missing package or another Refusal: one sentence and SystemExit with code 2.
+    """
     run_or_refuse(_run)
 
 

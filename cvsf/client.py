@@ -26,9 +26,12 @@ def skeletons(
     newest: bool = True,
     timeout_s: float | None = None,
 ) -> Iterator[Skeleton]:
-    """Skeletons as they are computed, for ever; TimeoutError after `timeout_s` without one.
+    """Skeletons as they are computed, for ever; blocks for each. TimeoutError after `timeout_s`
+    without one; None waits without limit, also for a hub that is not there. The connection is made
+    at the first `next`.
 
-    `smooth` is One Euro filtered by the hub; `newest=False` also yields the queued ones.
+    `smooth` is One Euro filtered by the hub; `newest=False` also yields the queued ones. Messages
+    that cannot be read are left out.
     """
     topic = "skeleton.smooth" if smooth else "skeleton.raw"
     return _follow(
@@ -39,8 +42,8 @@ def skeletons(
 def stats(
     host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The hub's statistics, about once a second, as maps. TimeoutError if none comes within
-    `timeout_s` (s); None waits without limit.
+    """The hub's statistics, about once a second, as maps; blocks for each, the newest only.
+    TimeoutError if none comes within `timeout_s` (s); None waits without limit.
     """
     return _follow(host, port, "stats", dict, True, timeout_s)
 
@@ -48,8 +51,9 @@ def stats(
 def about(
     host: str = "127.0.0.1", port: int = SKELETONS_PORT, *, timeout_s: float | None = 5.0
 ) -> dict[str, Any]:
-    """The hub's description: joint set, joints, bones, axes, cameras, engine, schema. TimeoutError
-    if none comes within `timeout_s` (s).
+    """The hub's description: joint set, joints, bones, axes, cameras, engine, schema. Blocks until
+    it comes; TimeoutError after `timeout_s` (s), None waits without limit. The connection is closed
+    then.
     """
     with closing(_follow(host, port, "about", dict, True, timeout_s)) as messages:
         return next(messages)

@@ -92,7 +92,10 @@ class HubConfig(BaseModel):
 
 
 def load_hub_config(path: Path | None, given: Mapping[str, Any]) -> HubConfig:
-    """The `[hub]` table overridden by the options given; a Refusal names the invalid one."""
+    """The `[hub]` table of the file (None: the defaults), with the options given in place of its
+    values. Refusal, which names it, of an unreadable file, an unknown key, an invalid value or
+    scale, or a host that is not loopback.
+    """
     settings = load_table(path, "hub", HubConfig, given)
     require_loopback(settings.host, "the hub")
     return settings

@@ -102,7 +102,9 @@ class MultiviewPose:
         _require(self.confidence, "confidence", (views, joints))
 
     def in_joint_set(self, target: JointSet) -> "MultiviewPose":
-        """The pose in another joint set, by `cvsf.skeleton.remap`."""
+        """The pose in another joint set, by `cvsf.skeleton.remap`; itself if it has that set. A
+        joint that cannot be derived gets confidence 0.
+        """
         if self.joint_set == target.name:
             return self
         source = joint_set(self.joint_set).joints
@@ -153,15 +155,18 @@ _RECORD_LIMITS = _Limits(max_array=4096, max_map=256, max_text=65536, max_bytes=
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
-    """The map as msgpack; an array is an extension type of [shape, little-endian float32 bytes]."""
+    """The map as msgpack; an array is an extension type of [shape, little-endian float32 bytes],
+    whatever its dtype. TypeError of a value that msgpack lacks; sizes are not limited here.
+    """
     return bytes(msgpack.packb(header, default=_pack_array))
 
 
 def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]:
-    """The map that `pack` wrote; ValueError for any other bytes.
+    """The map that `pack` wrote; ValueError for any other bytes, or keys that are not text. Arrays
+    are read-only. The fields are checked by `from_header`.
 
-    Sizes are limited: strictly, or loosely for `trusted` bytes (a session on disk, the hub's own
-    output).
+    Sizes are limited: strictly (4096 bytes in all), or loosely for `trusted` bytes (a session on
+    disk, the hub's own output).
     """
     limits = _RECORD_LIMITS if trusted else _WIRE_LIMITS
     if not trusted and len(data) > MAX_HEADER_BYTES:
@@ -185,14 +190,19 @@ def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]
 
 
 def to_header(message: "Frame | Instant | MultiviewPose | Skeleton") -> dict[str, Any]:
-    """The message as a map with `schema` and `kind`, without a frame's JPEG."""
+    """The message as a map with `schema` and `kind`, without a frame's JPEG. Arrays are not copied;
+    `pack` makes bytes of it.
+    """
     header = {"schema": SCHEMA, "kind": message.kind}
     header |= {f.name: getattr(message, f.name) for f in fields(message) if f.name != "jpeg"}
     return header
 
 
 def from_header(kind: type[Message], header: Mapping[str, Any], jpeg: bytes = b"") -> Message:
-    """The message of a map; unknown fields are ignored, ValueError for a missing or invalid one."""
+    """The message of a map that `to_header` made; unknown fields are ignored. ValueError for
+    another schema or kind, and for a missing or invalid field. `jpeg` is used for a frame only, and
+    its checksum is not compared.
+    """
     if header.get("schema") != SCHEMA:
         raise ValueError(f"schema is {header.get('schema')!r}, expected {SCHEMA}")
     if header.get("kind") != kind.kind:

@@ -39,7 +39,9 @@ class JointSet:
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """For each joint the index of the same one on the other side; itself in the middle."""
+        """For each joint the index of the same one on the other side, by its name; its own index in
+        the middle.
+        """
         return tuple(
             self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints
         )
@@ -128,7 +130,8 @@ def remap(
     source: Sequence[str],
     target: Sequence[str],
 ) -> tuple[Float[Array, "*batch T D"], Float[Array, "*batch T"]]:
-    """Keypoints and confidence of joints `source`, as joints `target`.
+    """Keypoints and confidence of joints `source`, as joints `target`, float32; D may be 2 or 3, in
+    any unit.
 
     A joint that the source lacks is the midpoint of its two neighbours with the lesser confidence
     (hip, thorax, spine), else it is at the origin with confidence 0. ValueError for a source joint

@@ -46,7 +46,9 @@ def envelope(kind: str, **fields: object) -> dict[str, object]:
 
 
 def require_loopback(host: str, what: str) -> None:
-    """Refusal if another machine can reach the address; `what` names the option in the message."""
+    """Refusal if another machine can reach one of the addresses of `host`, or if the name does not
+    resolve; `what` begins the message. Resolving may block.
+    """
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError:
@@ -58,8 +60,9 @@ def require_loopback(host: str, what: str) -> None:
 
 
 def parse_host(text: str, port: int) -> str:
-    """The ZeroMQ endpoint of HOST or HOST:PORT; `port` is used where none is given. Refusal of a
-    bad port, and of a name that does not resolve.
+    """The ZeroMQ endpoint `tcp://HOST:PORT` of HOST or HOST:PORT; `port` is used where none is
+    given. Refusal of a bad port, and of a name without an IPv4 address, which may block. No
+    connection is made.
     """
     host, colon, given = text.partition(":")
     if not host or (colon and not (given.isdecimal() and 0 < int(given) <= LAST_PORT)):
@@ -79,7 +82,9 @@ def parse_host(text: str, port: int) -> str:
 def hub_socket(
     context: "zmq.Context[zmq.Socket[bytes]]", host: str, port: int
 ) -> "zmq.Socket[bytes]":
-    """The hub's ROUTER, bound; Refusal when the port is taken or not on loopback."""
+    """The hub's ROUTER, bound; the caller closes it. Refusal when the port is taken or cannot be
+    bound, or `host` is not loopback. A node that connects again replaces its old connection.
+    """
     require_loopback(host, "frames")
     router = context.socket(zmq.ROUTER)
     _set_limits(router)
@@ -89,7 +94,9 @@ def hub_socket(
 
 
 def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
-    """A node's ZeroMQ DEALER to the hub's endpoint; it reconnects without limit."""
+    """A node's ZeroMQ DEALER to the hub's endpoint, which need not be there yet: it returns at once
+    and connects again without limit. The caller closes it; what is unsent then is dropped.
+    """
     dealer = context.socket(zmq.DEALER)
     _set_limits(dealer)
     dealer.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
@@ -99,7 +106,9 @@ def node_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zm
 
 
 def bind(socket_: "zmq.Socket[bytes]", host: str, port: int, what: str) -> None:
-    """Bind a ZeroMQ socket to an address and port; Refusal if the port is in use."""
+    """Bind a ZeroMQ socket to an address and port. Refusal if the port is in use or cannot be
+    bound; the socket is closed then. `what` begins the message.
+    """
     try:
         socket_.bind(f"tcp://{host}:{port}")
     except zmq.ZMQError as error:
