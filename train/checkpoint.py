@@ -58,7 +58,9 @@ class Checkpoint:
         return lifter.eval()
 
     def morphing(self) -> Morph | None:
-        """The morph with its weights, where it was trained behind one."""
+        """The keypoint adapter (morph) with its weights, a new one on the CPU; None if it was
+        trained without one.
+        """
         return None if self.morph is None else morph_from_plain(self.morph)
 
     def slim(self) -> "Checkpoint":

@@ -63,7 +63,9 @@ class ProcessGroup:
         return DistributedDataParallel(model, device_ids=ids)
 
     def mean(self, *values: float) -> list[float]:
-        """The mean over all processes of each value, the same in each process; all must call it."""
+        """The mean over all processes of each value, the same in each process. All must call it,
+        with as many values; it waits for the others. A single process gets its values back.
+        """
         if self.size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)

@@ -102,7 +102,9 @@ class NightOptions:
     processes: int = 1
 
     def check(self) -> None:
-        """Refusal if no training is possible with these settings."""
+        """Refusal if no training is possible with these settings: minutes not above 0, or a number
+        of processes that does not divide the batch. Files are not looked at.
+        """
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise Refusal(
                 f"--minutes is {self.minutes:g}, expected a number above 0; "

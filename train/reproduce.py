@@ -41,7 +41,7 @@ def reproduced(
     name: str, dataset: Path, runs: Path, config: str, minutes: float | None, truth_2d: bool
 ) -> dict[str, Row]:
     """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained
-    there, and unfinished ones to the end, which may take days. Then it must be on the main thread.
+    there, and unfinished ones to the end, which takes long. Then it must be on the main thread.
 
     Refusal if the runs that are there were made of other material or with another configuration, or
     if training is refused or stopped.

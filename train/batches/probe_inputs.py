@@ -41,8 +41,8 @@ class ProbeInputs(NamedTuple):
 def probe_inputs(joints: JointSet) -> Iterator[ProbeInputs]:
     """Probe inputs for parity, always the same ones: an instant for each other number of views up
     to 16, in batches of 1; then seven of 4 views, in batches of one less, equal to and one more
-    than each bucket. Those have no person, far-off joints, pictures of size 0, or one view.
-    Keypoints and picture sizes are in px.
+    than each bucket. Four of the seven are special: no person, far-off joints, pictures of size 0,
+    one view. Keypoints and picture sizes are in px.
     """
     for views in (*range(1, GOLDEN_VIEWS), *range(GOLDEN_VIEWS + 1, MAX_VIEWS + 1)):
         yield ProbeInputs((golden_sample(views, joints, views),), (1,))

@@ -142,7 +142,8 @@ def shifted(model: onnx.ModelProto, cells: npt.NDArray[Any]) -> onnx.ModelProto:
 
 def labelled(slope: Slope, session: Path) -> Recordings:
     """A session's instants that the simulator has a truth for: joints in mm, from the slope's file
-    for the take at the end of the session's name. Refusal if the session cannot be read.
+    for the take at the end of the session's name. Refusal if the session cannot be read, OSError if
+    there is no such file.
     """
     truth_file = slope.truth / f"{session.name.rpartition('-')[2]}.npz"
     reader = SessionReader(session)

@@ -24,7 +24,7 @@ def stills(file: Path, cameras: Sequence[str], rows: Sequence[int]) -> Stills:
     """RGB pictures by (row, view), from a clip's videos or a session's frames; `rows` are the
     numbers of frames or of 2D poses, from 0, at least one. Pictures that are not there are left
     out; none for a file or another folder. Refusal if a clip lacks a camera's video, IndexError if
-    a session has no such row. It reads the recording from its begin.
+    a session has no such row.
     """
     if not file.is_dir():
         return {}

@@ -65,7 +65,9 @@ class Up(nn.Module):
     def forward(
         self, x: Float[Tensor, "B C i j"], finer: Float[Tensor, "B D h w"]
     ) -> Float[Tensor, "B D h w"]:
-        """The coarse features `x`, enlarged to the resolution of `finer` and added to it."""
+        """The coarse features `x`, enlarged to the resolution of `finer` (nearest neighbour) and
+        added to it, then a residual block.
+        """
         wide = interpolate(self.narrow(x), size=finer.shape[-2:], mode="nearest")
         return self.block(torch.relu(wide + finer))  # type: ignore[no-any-return]
 
@@ -83,7 +85,9 @@ class PoseNetwork(nn.Module):
         nn.init.constant_(self.head.bias, -4.0)  # type: ignore[arg-type]  # most cells hold no joint
 
     def logits(self, image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B J i j"]:
-        """Heatmaps before the sigmoid, one a joint, from pictures with values 0 to 1."""
+        """Heatmaps before the sigmoid, one a joint, at a quarter of the resolution, from RGB
+        pictures with values 0 to 1.
+        """
         fine = self.fine(torch.relu(self.stem(4 * image - 2)))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
@@ -91,7 +95,9 @@ class PoseNetwork(nn.Module):
         return self.head(self.up_fine(self.up_middle(x, middle), fine))  # type: ignore[no-any-return]
 
     def forward(self, image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B J i j"]:
-        """Heatmaps, 0 to 1, one a joint, from pictures with values 0 to 1."""
+        """Heatmaps, 0 to 1, one a joint, at a quarter of the resolution, from RGB pictures with
+        values 0 to 1.
+        """
         return torch.sigmoid(self.logits(image))
 
 
@@ -107,8 +113,8 @@ class BoxNetwork(nn.Module):
         nn.init.constant_(self.head.bias, -2.0)  # type: ignore[arg-type]
 
     def logits(self, image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B 3 i j"]:
-        """Maps of the box's centre, width and height before the sigmoid, from pictures of values 0
-        to 1.
+        """Maps of the box's centre, width and height before the sigmoid, at an eighth of the
+        resolution, from RGB pictures with values 0 to 1.
         """
         fine = self.fine(self.entry(torch.relu(self.stem(4 * image - 2))))
         return self.head(self.up(self.coarse(fine), fine))  # type: ignore[no-any-return]
@@ -116,7 +122,9 @@ class BoxNetwork(nn.Module):
     def forward(
         self, image: Float[Tensor, "B 3 h w"]
     ) -> tuple[Float[Tensor, "B 1 i j"], Float[Tensor, "B 2 i j"]]:
-        """Maps, 0 to 1, of the box's centre, and of its size as shares of the picture."""
+        """Maps, 0 to 1, at an eighth of the resolution: of the box's centre, and of its width and
+        height as shares of the picture. Pictures are RGB with values 0 to 1.
+        """
         found = torch.sigmoid(self.logits(image))
         return found[:, :1], found[:, 1:]
 

@@ -114,7 +114,9 @@ def read_pictures(folder: Path, seeds: range) -> Pictures:
 
 
 def read_jpeg(path: Path) -> UInt8[Picture, "h w 3"]:
-    """The picture in a JPEG file, RGB, 8 bits."""
+    """The picture in a JPEG file, RGB, 8 bits; OSError if there is no such file, ValueError if it
+    is no JPEG.
+    """
     return simplejpeg.decode_jpeg(path.read_bytes(), colorspace="RGB")  # type: ignore[no-any-return]
 
 

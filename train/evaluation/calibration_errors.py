@@ -43,7 +43,9 @@ class Errors:
 
     @property
     def means(self) -> dict[str, float | None]:
-        """N-MPJPE and P-MPJPE in mm, as commands print them; None without an instant."""
+        """N-MPJPE and P-MPJPE in mm to a hundredth, as commands print them, means over scored views
+        of instants; both None if there is none.
+        """
         if not self.count:
             return {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
         return {
@@ -85,7 +87,9 @@ def errors_of_rig(
     reconstruction: Reconstruction,
     truth: GroundTruth,
 ) -> Errors:
-    """Errors of the self-calibrated skeletons, in the view frames of their own rig."""
+    """Sums of errors (mm) of the self-calibrated skeletons, in the view frames of their own rig, so
+    errors of its cameras count too. The truth must have joints, and the same views.
+    """
     return errors(calibration.rig.in_views(reconstruction.joints), observations, truth)
 
 

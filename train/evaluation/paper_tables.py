@@ -115,7 +115,9 @@ def table(
 
 
 def paper_rows(number: int, dataset: str) -> tuple[Reported, ...]:
-    """The paper's rows of a table, of a dataset where it has several."""
+    """The paper's rows of table `number` (1 to 5); `dataset`, a name such as `skipose`, only
+    chooses those of table 2, which has three.
+    """
     return JDR[dataset] if number == 2 else TABLES[number].rows
 
 

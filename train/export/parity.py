@@ -147,7 +147,8 @@ def difference(
     answers: Iterable[tuple[dict[str, Array], Reference]], precision: Precision
 ) -> Difference:
     """How far an engine's outputs are from torch's in single precision, ||a - b|| / ||b|| over all
-    instants for the output where that is most, and the largest N-MPJPE of any instant.
+    instants for the output where that is most, and the largest N-MPJPE (mm) of any instant. Both
+    are infinite if an output is not finite.
 
     Where views leave a joint open, rounding itself grows past the limit; there the engine has to be
     as near to torch in double precision as twice what torch in single precision is. Eq. 2 is an

@@ -25,7 +25,9 @@ class Change:
 
     @property
     def gain(self) -> float | None:
-        """The gain: the share by which the value fell; None if it is not known."""
+        """The gain: the share by which the value fell, negative if it rose; None if a value is not
+        known or the first is not above 0.
+        """
         if self.before is None or self.after is None or self.before <= 0:
             return None
         return 1 - self.after / self.before

@@ -53,14 +53,16 @@ def blank(
 
 
 def dot(axes: Axes, x: float, y: float, colour: str, width: float = 9.0) -> None:
-    """A disc: a line without length and with round ends, as matplotlib's markers need ids."""
+    """Draw a disc at (x, y) of the axes; `colour` is a name of `COLOURS`, `width` its diameter in
+    points. It is a line without length and with round ends, as matplotlib's markers need ids.
+    """
     axes.plot([x, x], [y, y], color=COLOURS[colour], lw=width, solid_capstyle="round")
 
 
 def draw(axes: Axes, label: str = "") -> Drawing:
-    """The axes' figure as SVG, with colours of `COLOURS` as names of the style sheet; every other
-    colour fails. A group id (`gid`) of an artist becomes its class; nothing is cut off at the axes
-    any more.
+    """The axes' figure as SVG, with colours of `COLOURS` as names of the style sheet; no other
+    colour may be used. A group id (`gid`) of an artist becomes its class; nothing is cut off at the
+    axes any more.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None

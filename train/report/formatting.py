@@ -21,7 +21,9 @@ def table(report: Report, name: str) -> Report:
 
 
 def rows(report: Report, name: str) -> list[Report]:
-    """The maps in the report's list of that name."""
+    """The maps in the report's list of that name; what is no map is left out, and it is empty if
+    there is no list.
+    """
     return [row for row in items(report, name) if isinstance(row, Mapping)]
 
 
@@ -47,7 +49,9 @@ def number(report: Report, name: str) -> float | None:
 
 
 def finite(value: Any) -> float | None:
-    """The value as a float; None unless it is a finite number."""
+    """The value as a float; None unless it is a finite number. A truth value, or text with digits,
+    is no number.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -51,8 +51,8 @@ def gate_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def session_rows(report: Report) -> list[dict[str, Any]]:
-    """The sessions and their use; those of earlier nights and those left out have no number of
-    instants.
+    """The sessions and their use as maps of text: trained on, kept back, of earlier nights, left
+    out. Only the first two have a number of instants and a duration.
     """
     sessions = table(report, "sessions")
     found = [
@@ -108,7 +108,9 @@ def engine_facts(report: Report) -> list[tuple[str, str]]:
 
 
 def rollback(report: Report) -> str:
-    """A sentence: what the rollback command does after this night."""
+    """The sentence that stands before the rollback command: what it does after a night with this
+    outcome.
+    """
     return _ROLLBACK.get(
         text(report, "outcome"),
         "No engine became live, so there is nothing to roll back. After a night with a promotion:",
@@ -116,7 +118,9 @@ def rollback(report: Report) -> str:
 
 
 def training_facts(report: Report) -> str:
-    """The night's training as one line of text."""
+    """The night's training as one line of text: variant, steps, time of computing, as far as they
+    are known; empty if none is.
+    """
     training = table(report, "training")
     steps, seconds = number(training, "steps"), number(training, "computing_s")
     facts = [
