@@ -237,8 +237,9 @@ def stepped(
 
 
 def cost(problem: Problem, state: State) -> float:
-    """The cost that bundle adjustment lowers: the Cauchy costs of reprojection and of the lifter's
-    poses, and the squared residuals of bones and priors; no unit.
+    """The cost that bundle adjustment lowers, without unit: the Cauchy costs of reprojection and of
+    the lifter's poses, and the squared residuals of bones and priors, over all instants. Focal
+    lengths have a prior only if the cameras stand still.
     """
     priors, rig = problem.priors, state.rig
     target = lifted_target(problem.body, state.joints)

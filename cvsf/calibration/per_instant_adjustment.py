@@ -59,7 +59,9 @@ class Solutions:
     cost: Float[Real, "N"]
 
     def rows(self, rows: Rows) -> Self:
-        """The solutions of one instant, a slice, indices or a mask."""
+        """The solutions of some instants: a slice, indices or a mask; with one index, without the
+        axis of instants.
+        """
         return replace(
             self, rig=self.rig.rows(rows), joints=self.joints[rows], cost=self.cost[rows]
         )

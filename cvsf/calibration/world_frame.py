@@ -99,7 +99,7 @@ def find_world_frame(
 
 def stature_of(body: Body, views_seen: Int[npt.NDArray[np.integer], "N J"]) -> float:
     """The athlete's stature in the body's unit, from the bones whose ends two or more views
-    observed.
+    observed in 5 % of the instants or more.
 
     It is that from ankle to crown plus the foot; without a head, the median of the statures that
     the segments give, weighted by their share of the stature (Drillis and Contini 1966). ValueError

@@ -48,7 +48,10 @@ class _Converter:
         self.half: set[str] = set()
 
     def add(self, node: NodeProto) -> None:
-        """Add a node of the graph, in half precision if it belongs to the wide layers."""
+        """Add a copy of a node, in half precision if it is a wide layer or between two of them;
+        casts of its inputs and outputs are added where needed. Nodes come in the order of the
+        graph; the graph itself stays until `replace`.
+        """
         copy = NodeProto.FromString(node.SerializeToString())
         is_half = self._is_wide(node) or self._is_between(node)
         each = self._as_half if is_half else self._as_single
@@ -60,7 +63,9 @@ class _Converter:
             self._cast_outputs(copy)
 
     def replace(self) -> None:
-        """Replace the nodes and weights of the graph by those added."""
+        """Replace the nodes of the graph, in place, by those added, and its weights by those that
+        they use.
+        """
         graph = self._graph
         _replace(graph.node, self._nodes)
         needed = {name for node in self._nodes for name in node.input}

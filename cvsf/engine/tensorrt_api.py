@@ -34,7 +34,9 @@ def tensorrt_module() -> tuple[Any, str]:
 
 
 def version() -> str:
-    """Name and full version of TensorRT; a plan runs with no other. Refusal if there is none."""
+    """Name of the module and full version of TensorRT, as "tensorrt 11.4.0.106"; a plan runs with
+    no other. Refusal if there is none.
+    """
     trt, name = tensorrt_module()
     return f"{name} {trt.__version__}"
 

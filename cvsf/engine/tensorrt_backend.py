@@ -145,7 +145,10 @@ class _Slot:
         self.tensors = tensors
 
     def capture(self, stream: cuda.Stream) -> None:
-        """Capture one run, after a few that load the kernels."""
+        """Capture one run as a CUDA graph, after three that load the kernels; waits for these. If
+        TensorRT says that the stream cannot be captured, there is none, and each run is enqueued.
+        Refusal if a run fails.
+        """
         for _ in range(_WARM_RUNS):
             self._enqueue(stream)
             stream.wait()
@@ -161,7 +164,9 @@ class _Slot:
         self._graph = stream.end_graph()
 
     def run(self, stream: cuda.Stream) -> None:
-        """Run from the host inputs to the host outputs."""
+        """Run from the host inputs to the host outputs of `tensors`, and wait for the end. Refusal
+        if it fails.
+        """
         if self._graph is None:
             self._enqueue(stream)
         else:
@@ -169,7 +174,7 @@ class _Slot:
         stream.wait()
 
     def close(self) -> None:
-        """Free the graph, the context and their memory."""
+        """Free the graph, the context and the memory of all inputs and outputs, in this order."""
         if self._graph is not None:
             self._graph.close()
         self._context = None

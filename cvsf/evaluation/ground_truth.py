@@ -45,7 +45,9 @@ class GroundTruth:
         return self._changed(self.rig and self.rig.rows(rows), lambda array: array[rows])
 
     def of_views(self, views: Sequence[int]) -> "GroundTruth":
-        """The ground truth of the views with these indices, in this order."""
+        """The ground truth of the views with these indices, in this order, with the rig of these
+        cameras if there is one.
+        """
         index = list(views)
         return self._changed(self.rig and self.rig.of_views(index), lambda array: array[:, index])
 

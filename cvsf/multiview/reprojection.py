@@ -43,7 +43,7 @@ class WeightedKeypoints:
         return np.asarray(self.noise_share * self.extent_px)
 
     def take(self, rows: Rows) -> Self:
-        """The instants of a mask, an index array or a slice."""
+        """The instants of a mask, an index array or a slice, not of one index."""
         velocity = self.velocity_px_s
         return replace(
             self,

@@ -44,7 +44,9 @@ class Bones:
 
 @cache
 def bones_of(joint_set: JointSet) -> Bones:
-    """The bones of a joint set as matrices; a left bone and its right one share a length."""
+    """The bones of a joint set as matrices; a left bone and its right one have the same index of a
+    length. Kept for each set, so do not change the arrays.
+    """
     incidence = np.zeros((len(joint_set.bones), len(joint_set)))
     names: list[frozenset[int]] = []
     measure = []

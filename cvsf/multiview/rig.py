@@ -112,7 +112,7 @@ class Rig:
         )
 
     def in_views(self, joints: Float[Real, "N J 3"]) -> Float[Real, "N V J 3"]:
-        """Joints R X + t in each view frame, from joints X in the world; one unit."""
+        """Joints R X + t in each view frame (z < 0 is behind), from joints X in the world."""
         rotated = joints[:, None] @ np.swapaxes(self.view_from_world, -1, -2)
         return np.asarray(rotated + self.translation[..., None, :])
 
@@ -152,7 +152,7 @@ class Rig:
         )
 
     def rows(self, rows: Rows) -> Self:
-        """Panning cameras at some instants, or at one as still cameras; still cameras unchanged."""
+        """Panning cameras at some instants, or at one index as still ones; still cameras stay."""
         if not self.is_panning:
             return self
         return replace(self, **{name: getattr(self, name)[rows] for name in _PER_INSTANT})
@@ -235,7 +235,7 @@ def to_plain(calibration: Calibration) -> dict[str, Any]:
 
 
 def from_plain(plain: dict[str, Any]) -> Calibration:
-    """The calibration that `to_plain` wrote; ValueError names what does not fit."""
+    """The calibration that `to_plain` wrote; ValueError names what is missing or does not fit."""
     try:
         if plain["schema"] != SCHEMA:
             raise ValueError(f"cameras have schema {plain['schema']}, expected {SCHEMA}")

@@ -24,7 +24,7 @@ def nearest_rotation(matrix: Float[Real, "*batch 3 3"]) -> Float[Real, "*batch 3
 
 
 def skew(vector: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3 3"]:
-    """The skew-symmetric matrices [v]x of vectors v: [v]x b is the cross product of v and b."""
+    """The skew-symmetric matrices [v]x of vectors v: [v]x b is the cross product v x b."""
     x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
     zero = np.zeros_like(x)
     rows = [zero, -z, y, z, zero, -x, -y, x, zero]

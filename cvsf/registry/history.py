@@ -58,8 +58,9 @@ def append(storage: Storage, models: Path, promotion: Promotion) -> None:
 
 
 def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
-    """The successive live engines, each once, `live` last, without those rolled back from. `first`
-    was live before an empty history. A `live` that the history lacks is added.
+    """The successive live engines, each once, `live` last, without those rolled back from. The
+    first one is that before the oldest promotion, or `first` if the history is empty. A `live` that
+    the history lacks is added.
     """
     line = [history[0].before if history else first]
     for one in history:

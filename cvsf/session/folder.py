@@ -83,8 +83,8 @@ class SessionFolder:
         self._write_manifest()
 
     def write_cameras(self, content: bytes) -> None:
-        """Replace `cameras.json` by the newest calibration; an error of the disk is logged, not
-        raised.
+        """Replace `cameras.json` by `content`, the newest calibration, and wait for the disk. An
+        error of it is logged, not raised.
         """
         try:
             replace_file(self._storage, self.path / CAMERAS, content)

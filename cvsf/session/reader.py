@@ -289,7 +289,7 @@ class SessionReader:
 
 
 def file_sha256(path: Path) -> str | None:
-    """The sha256 of a file; None if it cannot be read."""
+    """The sha256 (hexadecimal) of a file's bytes; None if it cannot be read or is missing."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

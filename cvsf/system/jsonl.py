@@ -17,9 +17,9 @@ _unwritten = bytearray()
 
 
 def print_json(line: Mapping[str, Any], wait_s: float = _WAIT_S) -> None:
-    """Write the map as one JSON line to standard output. Waits at most twice `wait_s` for a slow
-    reader; the line is dropped if the one before is not yet written whole. Without a reader it does
-    nothing; no OSError.
+    """Write the map as one JSON line to standard output. A slow reader is waited for, up to
+    `wait_s` (s) at a time; the line is dropped if the one before is not yet written whole. Without
+    a reader it does nothing; no OSError.
     """
     if _is_flushed(wait_s):
         _unwritten.extend(json.dumps(line).encode() + b"\n")
