@@ -23,7 +23,7 @@ class Metric:
 
 
 def key(meaning: str, default: Any = 0, metric: Metric | None = None, **more: Any) -> Any:
-    """A field with its meaning, as docs/protocol.md has it, and its metric."""
+    """A pydantic field with its meaning, as docs/protocol.md has it, and its metric, if any."""
     info = Field(default, description=meaning, **more)
     info.metadata += [metric] if metric else []
     return info

@@ -29,12 +29,12 @@ class CaptureRun:
 
     @property
     def final(self) -> dict[str, Any]:
-        """The last line of `cvsf-capture`, with the final counts."""
+        """The last line of `cvsf-capture`, with the final counts; IndexError if there is none."""
         return self.lines[-1]
 
     @property
     def session(self) -> Path:
-        """The folder of the session that was recorded."""
+        """The folder of the session that was recorded; TypeError if the run recorded none."""
         return Path(self.final["session"])
 
 

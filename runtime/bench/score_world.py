@@ -46,7 +46,9 @@ class ScoredSession:
 
     @property
     def world(self) -> Float[Real, "N J 3"]:
-        """The true joints in metres, in the world of the ground truth."""
+        """The true joints in metres, in the world frame of the ground truth, a row for each
+        instant.
+        """
         return self.truth.world_mm / 1e3
 
     def rows(self, *, measured: bool) -> list[int]:

@@ -34,7 +34,11 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THR
 
 
 class CalibratorClient:
-    """A calibration process; every method belongs to the hub's main thread."""
+    """A calibration process; every method belongs to the hub's main thread.
+
+    The constructor starts it. `first_s` is the movement (s) before the first calibration, `most_hz`
+    the most instants sent a second, `scale` the length that the user gave.
+    """
 
     def __init__(self, scale: Scale, first_s: float, most_hz: float) -> None:
         self._begin = {"kind": "begin", "scale": asdict(scale), "first_s": first_s}

@@ -32,7 +32,11 @@ _URGENT_S = 6.0  # of movement, at normal priority; a guess, not measured
 
 
 class Inbox:
-    """The newest messages that came in during a computation, in order."""
+    """The newest messages that came in during a computation, in order.
+
+    The constructor starts a thread that reads the socket; it ends the whole process when the hub
+    closes its end.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end

@@ -17,7 +17,7 @@ _PATIENCE_S = 2.0
 
 
 class LivePtz:
-    """The tracking of one calibration of panning cameras."""
+    """The tracking of one calibration of panning cameras; ValueError if its rig does not pan."""
 
     def __init__(self, calibration: Calibration) -> None:
         if not calibration.rig.is_panning:

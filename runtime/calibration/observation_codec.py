@@ -31,7 +31,7 @@ class LiftedPose:
 
     @property
     def views(self) -> int:
-        """Number of views that have the person."""
+        """Number of views with a joint of confidence above 0."""
         return int(self.pose.confidence.any(-1).sum())
 
     def arranged(self, cameras: tuple[str, ...], without: Collection[str] = ()) -> Self:
@@ -100,7 +100,7 @@ def stack(
 
 
 def to_map(instant: LiftedPose) -> dict[str, Any]:
-    """The instant as a map for `cvsf.messages.pack`."""
+    """The instant as a map for `cvsf.messages.pack`, of the kind `seen`; arrays stay arrays."""
     return {
         "kind": "seen",
         "pose": to_header(instant.pose),
@@ -110,7 +110,7 @@ def to_map(instant: LiftedPose) -> dict[str, Any]:
 
 
 def from_map(message: Mapping[str, Any]) -> LiftedPose:
-    """The instant of a map that `to_map` wrote."""
+    """The instant of a map that `to_map` wrote; KeyError for one that lacks a part of it."""
     return LiftedPose(
         pose=from_header(MultiviewPose, message["pose"]),
         canonical=message["canonical"],

@@ -79,12 +79,12 @@ class OnlineCalibrator:
 
     @property
     def has_calibration(self) -> bool:
-        """Whether a calibration was found or given."""
+        """Whether a calibration was found or given; it stays True after `all_lost`."""
         return self._current is not None
 
     @property
     def watched_s(self) -> float:
-        """How long (s) two views or more have seen the person."""
+        """How long (s) two views or more have seen the person; a longer pause counts as 0.25 s."""
         return self._keyframes.watched_s
 
     def add(self, instant: LiftedPose) -> None:

@@ -208,7 +208,7 @@ class World:
         return WorldStats(world=state)
 
     def close(self) -> None:
-        """End the calibration process."""
+        """End the calibration process, if there is one; blocks for at most about a second."""
         if self._calibrator:
             self._calibrator.close()
 

@@ -63,12 +63,12 @@ class NetworkManifest(BaseModel):
 
     @property
     def channels(self) -> int:
-        """How many colour channels the network's input has: 1 or 3."""
+        """How many colour channels the network's input has: 1 for grey, else 3."""
         return 1 if self.colour == "GREY" else 3
 
     @property
     def is_raw(self) -> bool:
-        """Whether the network takes pixel values of 0 to 255 as they are."""
+        """Whether the network takes pixel values of 0 to 255 as they are: mean 0 and std 1."""
         return not any(self.mean) and set(self.std) == {1.0}
 
     @model_validator(mode="after")
@@ -109,7 +109,9 @@ class Manifest(BaseModel):
 
     @property
     def networks(self) -> dict[str, NetworkManifest]:
-        """The networks of the bundle by their role."""
+        """The networks of the bundle by their role: `pose`, and `detector` unless it is
+        whole-frame.
+        """
         return (
             {"detector": self.detector, "pose": self.pose} if self.detector else {"pose": self.pose}
         )
@@ -138,7 +140,9 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """The bundle's name and 12 digits of a hash of its files."""
+        """The bundle's name and 12 hexadecimal digits of a hash of its files' hashes, with `-`
+        between.
+        """
         digest = hashlib.sha256("".join(self.sha256[key] for key in sorted(self.sha256)).encode())
         return f"{self.manifest.name}-{digest.hexdigest()[:12]}"
 

@@ -38,7 +38,11 @@ class Person:
 
 
 class Detector:
-    """A bundle's networks and one track per camera."""
+    """A bundle's networks and one track per camera.
+
+    The constructor loads the networks and runs each once, which takes seconds; Refusal if one does
+    not fit its manifest. Used by one thread, except for `build_plans`.
+    """
 
     def __init__(
         self,
@@ -71,7 +75,11 @@ class Detector:
 
     @property
     def backends(self) -> dict[str, str]:
-        """What runs each network, by its role, such as ONNX Runtime or TensorRT."""
+        """What runs each network, as text such as `onnxruntime cpu`, by role: `pose` and
+        `detector`.
+
+        A whole-frame bundle has `pose` only.
+        """
         networks = {"pose": self._pose} | ({"detector": self._boxes} if self._boxes else {})
         return {role: network.backend for role, network in networks.items()}
 

@@ -29,7 +29,8 @@ _USUAL_BATCH = 4  # pictures in a batch
 class Network:
     """A session, its input buffers and the batch size its graph allows.
 
-    It starts on TensorRT if its plan exists already, else on ONNX Runtime.
+    It starts on TensorRT if its plan exists already, else on ONNX Runtime. The constructor raises
+    Refusal if the graph does not fit its manifest, and ValueError for TensorRT without `plans`.
     """
 
     def __init__(

@@ -44,7 +44,9 @@ class Track:
         self.forget()
 
     def forget(self) -> None:
-        """Forget the person, as before the first detection."""
+        """Forget the person: box, velocity, other person and counts are as before the first
+        detection.
+        """
         self._box: Real | None = None
         self._velocity = np.zeros(2)  # px a nanosecond
         self._t_ns = self._born_ns = self._seen_ns = 0

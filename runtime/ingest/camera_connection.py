@@ -98,7 +98,10 @@ class Link:
         return self.received, self.durable, self.taken
 
     def note_message(self, address: bytes, report: Report | None = None) -> None:
-        """Note that the node sent a message, perhaps with a report, from this ZeroMQ address."""
+        """Note that the node sent a message now, from this ZeroMQ address.
+
+        Without a report in it, the last one stays.
+        """
         self.address, self.last_message_s = address, time.monotonic()
         self.report = report or self.report
 
@@ -107,7 +110,10 @@ class Link:
         self.gone = False
 
     def leave(self, *, ended: bool) -> None:
-        """Note that the node ends: with its source (`ended`), or because it was stopped."""
+        """Note that the node ends: with its source (`ended`), or because it was stopped.
+
+        Later messages of the same run do not undo it; `reopen` does.
+        """
         self.gone, self.ended = True, ended
 
     def is_next(self, seq: int, after: int) -> bool:
@@ -125,7 +131,11 @@ class Link:
         return True
 
     def take_in(self, seq: int, fate: str) -> None:
-        """Note a received frame, the next in order, and its expected fate, such as `recorded`."""
+        """Note a received frame, the next in order, and its expected fate: `recorded`, `not kept`,
+        or why it was refused.
+
+        The fate is counted later, by `count_fates`.
+        """
         self.frames += 1
         self.pending.append((seq, fate))
         self.received = seq
@@ -135,7 +145,11 @@ class Link:
         self.last_trigger = trigger
 
     def process(self, seq: int) -> None:
-        """Note that all frames up to this one are processed; a lossless source may send another."""
+        """Note that all frames up to `seq` are processed; a lower number than before changes
+        nothing.
+
+        The next ack tells the node, and a lossless source may send another frame.
+        """
         self.taken = max(self.taken, seq)
 
     def store(self, seq: int) -> None:

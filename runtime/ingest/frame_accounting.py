@@ -24,7 +24,7 @@ class Account:
 
     @property
     def dropped(self) -> int:
-        """How many exposures were dropped, for any reason."""
+        """How many exposures were dropped, for any reason: those in none of the other places."""
         return self.exposed - self.recorded - self.not_kept - self.in_ring
 
     def __add__(self, other: "Account") -> "Account":

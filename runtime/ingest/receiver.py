@@ -51,7 +51,9 @@ then. A guess, not measured.
 
 
 class Receiver:
-    """Has a link per camera. Callbacks run on its thread; methods may be called on any thread."""
+    """Has a link per camera. Callbacks run on its thread; methods may be called on any thread. The
+    constructor binds the port; Refusal if it is taken or `host` is not loopback.
+    """
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class Group:
 
     @property
     def full(self) -> bool:
-        """Whether all expected cameras have a frame in it."""
+        """Whether every expected camera has a frame in it; True also if no camera is expected."""
         return set(self.expected) <= set(self.frames)
 
     @property

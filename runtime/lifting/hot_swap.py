@@ -29,7 +29,11 @@ _RETIRED = 4
 
 
 class HotSwap:
-    """The hub's engine; `engine`, `take` and `views` are used by the main thread only."""
+    """The hub's engine; `engine`, `take` and `views` are used by the main thread only.
+
+    The constructor opens the live engine, else the previous, else the shipped one, and reports each
+    that it refuses; Refusal only if none can be used.
+    """
 
     def __init__(
         self, models: Path, plans: Path, kind: Kind = "auto", threads: int = 1, views: int = 0
@@ -58,7 +62,7 @@ class HotSwap:
 
     @property
     def backend(self) -> str:
-        """The backend of the engine in use: ONNX Runtime or TensorRT."""
+        """What runs the engine in use, as text such as `onnxruntime cpu` or `tensorrt ... fp16`."""
         return self.engine.backend
 
     def start(self) -> None:
@@ -99,7 +103,11 @@ class HotSwap:
         self._retired.append(engine)
 
     def stats(self) -> EngineStats:
-        """The statistics of the engine in use: its name, hot swaps, and troubles."""
+        """The statistics of the engine in use: id, backend, number of hot swaps.
+
+        `engine_trouble` is why the engine that should be live is refused, else None; `engine_plan`
+        the progress of a plan that is being built, else None.
+        """
         return EngineStats(
             engine=self.engine.id,
             engine_backend=self.backend,

@@ -106,7 +106,7 @@ class Window:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many instants as it holds were measured with both engines."""
+        """Whether as many instants as it holds were measured with both engines, in a row."""
         return len(self._before) == self._present.maxlen
 
     def present(self) -> dict[str, Any]:

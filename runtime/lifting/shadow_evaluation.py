@@ -63,7 +63,11 @@ class ShadowEvaluation:
         self._thread = threading.Thread(target=self._run, name="shadow evaluation", daemon=True)
 
     def start(self) -> None:
-        """Start the thread of the shadow evaluation."""
+        """Start the thread, which opens the previous engine, measures, and writes `quality.jsonl`.
+
+        Once a minute a line is appended to that file, in the folder of the registry. It may also
+        roll the registry back.
+        """
         self._thread.start()
 
     def add(self, pose: MultiviewPose, lifted: Lifted) -> None:

@@ -29,12 +29,15 @@ class DiskSpace:
 
     @property
     def is_short(self) -> bool:
-        """Whether the disk is so full that nothing more may be recorded."""
+        """Whether less is free than must stay free, as last read; True before the first `look`."""
         return self.free_bytes < self.least_bytes
 
     @property
     def is_ample(self) -> bool:
-        """Whether there is enough space to record again."""
+        """Whether more than 1.2 times the space that must stay free is free, as last read.
+
+        Then recording may go on again.
+        """
         return self.free_bytes > RESUME_SHARE * self.least_bytes
 
     def look(self, folder: Path) -> None:
@@ -72,7 +75,10 @@ class DiskSpace:
         return max(self.free_bytes - self.least_bytes, 0) / rate if rate > 0 else None
 
     def stats(self) -> RecordingStats:
-        """The statistics of recording, with the space of the disk only."""
+        """The statistics of recording with the space of the disk only, in GB (10^9 bytes) and s.
+
+        Nothing is read here: they are as of the last `watch`.
+        """
         left_s = self.lasts_s()
         return RecordingStats(
             disk_free_gb=round(self.free_bytes / _GB, 2),

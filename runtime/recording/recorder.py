@@ -132,7 +132,7 @@ class Recorder:
         self.put_event(EVENT_NAME, **to_event(held))
 
     def next_instant(self) -> int:
-        """The number of the next instant; a restarted hub goes on where the recording ends."""
+        """The next instant's number, one more each call; behind the recording after a restart."""
         return next(self._instants)
 
     def pause(self) -> None:

@@ -77,7 +77,7 @@ def to_json(value: Mapping[str, Any]) -> str:
 
 
 def skeleton_json(skeleton: Skeleton) -> str:
-    """The skeleton's map as JSON, arrays as nested lists."""
+    """The skeleton's map as one line of JSON, arrays as nested lists rounded to five decimals."""
     return to_json(to_header(skeleton))
 
 

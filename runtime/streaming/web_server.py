@@ -41,7 +41,11 @@ _CLOSE_S = 1.0
 
 
 class WebServer:
-    """Serves from its own event loop; every public method may be called from the hub's thread."""
+    """Serves from its own event loop; every public method may be called from the hub's thread.
+
+    The constructor binds the port and starts the thread. Refusal if the port is taken, the host is
+    not loopback, or the thread does not start in 10 s.
+    """
 
     def __init__(
         self,
@@ -73,7 +77,7 @@ class WebServer:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a new client gets first, as a map."""
+        """What a new client gets first, as a map; setting it queues it for all clients."""
         return self._about
 
     @about.setter

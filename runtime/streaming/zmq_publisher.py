@@ -21,7 +21,10 @@ _KERNEL_BYTES = 64 * 1024  # small, so that a subscriber that was blocked is not
 
 
 class ZmqPublisher:
-    """The PUB socket; used by the hub's main thread only."""
+    """The PUB socket; used by the hub's main thread only.
+
+    The constructor binds it; Refusal if the endpoint is taken. `port` is the one that was bound.
+    """
 
     def __init__(
         self, endpoint: str = "tcp://127.0.0.1:5601", about: Mapping[str, Any] | None = None
@@ -49,7 +52,7 @@ class ZmqPublisher:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a new subscriber of `about` gets first, as a map."""
+        """What a new subscriber of `about` gets first, as a map; setting it publishes it."""
         return self._about
 
     @about.setter

@@ -26,7 +26,7 @@ class PrometheusMetrics(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """All metrics in the text format that Prometheus reads."""
+        """All metrics of the last stats in the text format that Prometheus reads, as bytes."""
         return bytes(generate_latest(self._registry))
 
     def collect(self) -> Iterator[Sampled | InfoMetricFamily]:
