@@ -65,6 +65,7 @@ def read_tables(path: Path) -> dict[str, Any]:
 def data_folder(data: Path | None) -> Path:
     """The folder of sessions, models and bundles: `data` as an absolute path, `~` expanded. None
     gives `cvsf` in `$XDG_DATA_HOME`, by default `~/.local/share/cvsf`. Nothing is made or read.
+    Refusal if `~` names an unknown user.
     """
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     folder = Path(home) / "cvsf" if data is None else data
