@@ -93,12 +93,12 @@ class V4l2Camera:
                 return None
 
     def close(self) -> None:
-        """Stop the stream, unmap the buffers and close the device, once only (else ValueError). A
-        device that does not stop is only logged.
+        """Stop the stream, unmap the buffers and close the device; nothing if it is closed. A device
+        that does not stop is only logged.
         """
         try:
             self._device.ioctl(api.STREAMOFF, ctypes.c_int32(api.VIDEO_CAPTURE))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: closed before
             log.debug("the camera did not stop", extra={"path": self._path, "error": str(error)})
         for buffer in self._buffers:
             buffer.close()

@@ -27,6 +27,8 @@ class SimulatedCamera:
     memory: list[bytearray] = field(default_factory=list)
 
     def ioctl(self, request: int, argument: api.Argument) -> None:
+        if self.closed:
+            raise ValueError("file descriptor cannot be a negative integer (-1)")
         if request in self.failures:
             raise OSError(self.failures[request], os.strerror(self.failures[request]))
         if isinstance(argument, api.Capability):

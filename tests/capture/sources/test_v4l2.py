@@ -38,6 +38,7 @@ def test_mjpg_is_passed_on_byte_for_byte() -> None:
     assert camera.format == api.fourcc("MJPG")
     source.close()
     assert camera.closed
+    source.close()  # a node that is stopped while it looks for a lost camera
 
 
 def test_a_truncated_jpeg_is_counted_as_missed_and_the_next_is_read() -> None:
