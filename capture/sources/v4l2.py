@@ -93,8 +93,9 @@ class V4l2Camera:
                 return None
 
     def close(self) -> None:
-        """Stop the stream, unmap the buffers and close the device; nothing if it is closed. A device
-        that does not stop is only logged.
+        """Stop the stream, unmap the buffers and close the device; nothing if it is closed.
+
+        A device that does not stop is only logged.
         """
         try:
             self._device.ioctl(api.STREAMOFF, ctypes.c_int32(api.VIDEO_CAPTURE))
