@@ -150,8 +150,8 @@ class Bundle:
 def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
     """The verified bundle of that name (shipped, or in the data folder), else in that folder.
 
-    Missing files of a named bundle are downloaded into the data folder, unless `offline`; those of
-    a given folder into it, even then. Raises Refusal for an unknown name, and for files that are
+    Missing files of a named bundle are downloaded into the data folder, those of a given folder
+    into it; `offline` forbids both. Raises Refusal for an unknown name, and for files that are
     missing or do not have their hash. A bundle that was never tested is logged.
     """
     folders_by_name = _named(data)
@@ -214,7 +214,7 @@ def _verified(manifest: Manifest, folders: list[Path], own: Path | None, offline
     for role, network in manifest.networks.items():
         found = next((f / network.file for f in folders if (f / network.file).is_file()), None)
         if found is None:
-            found = _fetched(manifest, network, own or folders[0], offline and own is not None)
+            found = _fetched(manifest, network, own or folders[0], offline)
         hashes[role] = _checked(manifest, network, found)
         files[role] = found
     return Bundle(manifest=manifest, files=files, sha256=hashes)

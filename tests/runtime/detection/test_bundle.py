@@ -55,6 +55,9 @@ def test_offline_a_missing_file_is_refused_with_the_place_for_it(tmp_path: Path)
     place = tmp_path / "bundles" / "rtmo-s" / "rtmo_s.onnx"
     with pytest.raises(Refusal, match=rf"--offline forbids.*{place}.*openmmlab.*end2end.onnx"):
         load_bundle("rtmo-s", tmp_path, offline=True)
+    folder = write_bundle(tmp_path / "own")
+    with pytest.raises(Refusal, match=rf"--offline forbids.*{folder / 'rtmo_s.onnx'}"):
+        load_bundle(str(folder), tmp_path, offline=True)
     place.parent.mkdir(parents=True)
     place.write_bytes(CONTENT)
     bundle = load_bundle("rtmo-s", tmp_path, offline=True)
