@@ -73,8 +73,9 @@ class Tally:
 
     def record(self, **given: Any) -> SegmentRecord:
         """The segment's entry for the manifest from the counted messages; `given` sets its other
-        fields. Without messages the times are None and `last_instant` -1. The entry shares its
-        ranges with the tally.
+        fields, of which `file` is required. Times are in ns; without messages they are None and
+        `last_instant` -1. The entry shares its ranges and `sync` values with the tally: messages
+        counted later change them.
         """
         ranges: dict[str, list[FrameRange]] = {}
         for (camera, _), found in self.ranges.items():
