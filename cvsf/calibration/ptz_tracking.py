@@ -42,9 +42,11 @@ class PtzTracker:
 
     def track(self, observations: LiftedObservations) -> Calibration:
         """PTZ tracking: the calibration, as still cameras, at the one instant of the observations.
-        Their views are in the rig's order; calls are in order of time. If fewer than two views saw
-        the person, it is the last one, at first that of the rig's last instant. ValueError for more
-        instants.
+        Their views are in the rig's order; calls are in order of time. World, unit and camera
+        centres stay those of the calibration; only rotations and focal lengths change.
+
+        If fewer than two views saw the person, it is the last one, at first that of the rig's last
+        instant. ValueError for more instants.
         """
         t_s = observations.t_s.item()
         if self._calibration.mirrored:

@@ -46,9 +46,10 @@ class WorldFrame:
         return np.asarray(self.scale * points @ self.R.T + self.shift)
 
     def calibration(self, calibration: Calibration) -> Calibration:
-        """A calibration in the world frame, from one in the axes and unit of this frame's
-        calibration: extrinsics and bone lengths in metres, its scale source set. Standard
-        deviations stay.
+        """A new calibration in the world frame (z up), from one in the axes and unit of this
+        frame's calibration: extrinsics and bone lengths in metres, its scale source that of this
+        frame. Standard deviations stay as they are: degrees, px and shares do not depend on the
+        unit of length.
         """
         return replace(
             calibration,
@@ -58,8 +59,9 @@ class WorldFrame:
         )
 
     def reconstruction(self, reconstruction: Reconstruction) -> Reconstruction:
-        """The reconstruction in the world frame, from one in the calibration's axes and unit:
-        joints and standard deviations in metres.
+        """A new reconstruction in the world frame, from one in the calibration's axes and unit:
+        joints and standard deviations in metres. Numbers of views and residuals stay; they share
+        memory with the given one.
         """
         return replace(
             reconstruction,

@@ -46,7 +46,7 @@ class GroundTruth:
 
     def of_views(self, views: Sequence[int]) -> "GroundTruth":
         """The ground truth of the views with these indices, in this order, with the rig of these
-        cameras if there is one.
+        cameras if there is one. The arrays are copies; IndexError of an unknown index.
         """
         index = list(views)
         return self._changed(self.rig and self.rig.of_views(index), lambda array: array[:, index])

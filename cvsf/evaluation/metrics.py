@@ -54,15 +54,16 @@ def pck(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> 
 
 
 def n_pck(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """PCK (0 to 1) with the predicted pose at its best scale, roots aligned, per pose. `within` has
-    the unit of the truth, so mm by default.
+    """PCK (0 to 1) with the predicted pose at its best scale, roots aligned, per pose: the share of
+    the known joints, the root among them, within a distance of the truth. `within` has the unit of
+    the truth, so mm by default; 0 if no joint is known.
     """
     return _share_within(_scaled(predicted, truth, root), _rooted(truth, root), within)
 
 
 def auc(predicted: Pose, truth: Pose, root: int = 0, within: float = PCK_MM) -> PerPose:
-    """Mean (0 to 1) of N-PCK over 31 equal steps of the threshold from 0 to `within`, per pose.
-    `within` has the unit of the truth, so mm by default.
+    """Mean (0 to 1) of N-PCK over 31 equally spaced thresholds from 0 to `within`, both included,
+    per pose. `within` has the unit of the truth, so mm by default; 0 if no joint is known.
     """
     steps = np.linspace(0, within, 31)
     return np.asarray(np.mean([n_pck(predicted, truth, root, step) for step in steps], axis=0))

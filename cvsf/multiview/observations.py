@@ -45,7 +45,9 @@ class Observations:
         return np.asarray(self.image_px.max(0, initial=0))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
-        """The instants of a mask, an index array or a slice."""
+        """The instants of a mask, an index array or a slice, as new observations. With a slice the
+        arrays share memory with these; with a mask or indices they are copies.
+        """
         return replace(self, **{name: getattr(self, name)[rows] for name in self._per_instant()})
 
     def of_views(self, views: Sequence[int]) -> Self:
@@ -73,7 +75,8 @@ class LiftedObservations(Observations):
 
     def mirrored(self) -> Self:
         """The lifted poses reflected in depth, which have the same 2D (Necker's reversal): z of the
-        canonical pose and z of each view change their sign. Keypoints stay.
+        canonical pose and z of each view change their sign. A new object; keypoints stay, and share
+        their memory.
         """
         flip = np.array([1, 1, -1], np.float32)
         return replace(
@@ -114,9 +117,12 @@ def lift_observations(
 
 def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) -> LiftedObservations:
     """The observations with each camera's keypoints (px) interpolated to the stamp `t_s - delay_s`,
-    at which it shows what happened at `t_s`. `delay_s` is the time offset of each camera. Keypoints
-    not observed at both neighbours in time stay; so do confidences, and all for fewer than two
-    instants.
+    at which it shows what happened at `t_s`. `delay_s` (s) is the time offset of each camera:
+    positive if the picture is taken later than its stamp. Beyond the first and last instant the
+    line of the nearest two is continued, by at most one interval.
+
+    Keypoints not observed at both neighbours in time stay; so do confidences. The same object is
+    returned if all offsets are 0 or there are fewer than two instants.
     """
     if not delay_s.any() or len(observations) < 2:
         return observations

@@ -43,7 +43,9 @@ class WeightedKeypoints:
         return np.asarray(self.noise_share * self.extent_px)
 
     def take(self, rows: Rows) -> Self:
-        """The instants of a mask, an index array or a slice, not of one index."""
+        """The instants of a mask, an index array or a slice, not of one index. With a slice the
+        arrays share memory with these.
+        """
         velocity = self.velocity_px_s
         return replace(
             self,
@@ -118,8 +120,9 @@ def reprojection_residuals(
 
 
 def delay_corrected(keypoints: WeightedKeypoints, rig: Rig) -> Float[Real, "N V J 2"]:
-    """The keypoints (px) minus time offset times velocity, so that they show what happened at the
-    time of the instants. Unchanged if no velocities are known.
+    """The keypoints (px) minus the rig's time offsets (s) times the keypoints' velocities (px/s),
+    so that they show what happened at the time of the instants. An offset is positive if a picture
+    is taken later than its stamp. If no velocities are known, the same array, not a copy.
     """
     if keypoints.velocity_px_s is None:
         return keypoints.keypoints_px

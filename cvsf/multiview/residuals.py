@@ -87,7 +87,9 @@ def empty_normal(instants: int, joints: int) -> NormalEquations:
 
 
 def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) -> None:
-    """Add the reprojection residuals to `normal`, in place: a 3 x 3 block for each joint."""
+    """Add the reprojection residuals to `normal`, in place: a 3 x 3 block for each joint. The right
+    side is the negative gradient, so that the solution is the step to add to the joints.
+    """
     instants, _, joints = residuals.weight.shape
     weighted = residuals.weight[..., None, None] * residuals.by_joint
     blocks = np.einsum("nvjra,nvjrb->njab", weighted, residuals.by_joint, optimize=True)
@@ -101,7 +103,8 @@ def bone_residuals(
     bones: Bones, lengths: Float[Real, "M"], joints: Float[Real, "N J 3"]
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
     """Length of each bone minus its constant length, in the unit of the joints: positive if too
-    long. Second, its unit direction from parent to child. `lengths` has that unit too.
+    long. Second, its unit direction from parent to child, in the frame of the joints; a zero vector
+    for a bone of length 0. `lengths` has that unit too.
     """
     along = bones.incidence @ joints
     length = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
@@ -115,8 +118,11 @@ def add_bones(
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
-    """Add the bone residuals to `normal`, in place, linearised about the joints; returns residuals
-    and directions, both divided by `sigma`. Lengths, joints and `sigma` have one unit.
+    """Add the bone residuals to `normal`, in place, linearised about the joints. Lengths (M, one
+    for a left and its right bone), joints and `sigma` have one unit.
+
+    Returns the residuals, length minus constant length over `sigma` (positive if too long, no
+    unit), and the unit directions from parent to child in the frame of the joints, over `sigma`.
     """
     instants, count = len(joints), joints.shape[1]
     extra, direction = bone_residuals(bones, lengths, joints)
@@ -144,7 +150,8 @@ def add_lifted(
     sigma: float,
 ) -> None:
     """Add the residuals to the aligned lifter's pose `target` to `normal`, in place, with one
-    robust weight for all joints. Joints, target and `sigma` have one unit.
+    robust weight for all joints; the step they ask for goes from the joints to the target. Joints,
+    target and `sigma` have one unit.
 
     The pose is aligned with these joints, so a rigid motion of all of them costs nothing to first
     order: its six directions are projected out (variable projection).

@@ -117,7 +117,7 @@ class Rig:
         return np.asarray(rotated + self.translation[..., None, :])
 
     def undistorted(self, keypoints_px: Float[np.ndarray, "N V J 2"]) -> Float[Real, "N V J 2"]:
-        """The observed keypoints (px) as a lens without k1 would show them (Brown 1971)."""
+        """The keypoints (px) as a lens without k1 would show them (Brown 1971); NaN stays NaN."""
         flat = (keypoints_px - self.centre_px[:, None]) / self.focal_px[..., None, None]
         undistorted = flat
         for _ in range(_UNDISTORT_ROUNDS if self.radial.any() else 0):
@@ -152,13 +152,13 @@ class Rig:
         )
 
     def rows(self, rows: Rows) -> Self:
-        """Panning cameras at some instants, or at one index as still ones; still cameras stay."""
+        """Panning cameras at some instants, or at one index as still ones; a still rig itself."""
         if not self.is_panning:
             return self
         return replace(self, **{name: getattr(self, name)[rows] for name in _PER_INSTANT})
 
     def of_views(self, views: Sequence[int]) -> Self:
-        """The cameras with these indices, in this order."""
+        """The cameras with these indices, in this order; IndexError of an unknown one."""
         index = list(views)
         still = {name: getattr(self, name)[index] for name in _PER_CAMERA}
         per_instant = {

@@ -64,11 +64,12 @@ def reject_views(
     keypoints: WeightedKeypoints, rig: Rig, solution: Solution, solve: Solve
 ) -> tuple[WeightedKeypoints, Solution]:
     """Solve instants of three or more views, one of them with a large error, again without each
-    view in turn; at most one is rejected.
+    view in turn; at most one is rejected at an instant.
 
     The rejected view is the one without which the cost of all keypoints, its own among them, is
     least; none if the cost is not lower without any. It has weight 0 in the keypoints returned;
-    joints and deviations are those without it.
+    joints and deviations are those without it, in the rig's world and unit. The arguments are not
+    changed; if no instant has a large error, they are returned themselves.
     """
     joints, deviation = solution
     error = median_reprojection_px(keypoints, rig, joints) / keypoints.sigma_px

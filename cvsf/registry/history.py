@@ -38,7 +38,7 @@ def read_history(models: Path) -> list[Promotion]:
 
 def read_intent(path: Path) -> Promotion | None:
     """The promotion that a killed writer had begun, from the file at `path`. None if there is no
-    file or it is damaged.
+    file, as in the ordinary case, or it is damaged. OSError if it cannot be read.
     """
     try:
         return _promotion(path.read_bytes())

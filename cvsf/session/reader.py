@@ -99,7 +99,7 @@ class Manifest(BaseModel):
     model_config = {"populate_by_name": True}
 
     def count(self, topic: str) -> int:
-        """How many messages the whole session has in a channel."""
+        """How many messages the whole session has in a channel; 0 in an unknown one."""
         return sum(segment.counts.get(topic, 0) for segment in self.segments)
 
     @property
@@ -120,7 +120,7 @@ class Manifest(BaseModel):
         return (max(last) - min(first)) / 1e9 if first and last else 0.0
 
     def dump(self) -> bytes:
-        """The bytes of `session.json`."""
+        """The bytes of `session.json`: indented JSON in UTF-8; nothing is written."""
         return self.model_dump_json(indent=1, by_alias=True).encode()
 
 
@@ -196,11 +196,11 @@ class SessionReader:
 
     @property
     def damaged(self) -> int:
-        """How many damaged places were found up to now."""
+        """How many damaged places reading has found up to now; 0 before it."""
         return len(self._damage)
 
     def instants(self) -> Iterator[Instant]:
-        """The readable instants as written; others count in `damaged`."""
+        """The readable instants as written, read as it advances; others count in `damaged`."""
         yield from self._read(Instant, INSTANT)
 
     def poses(self) -> Iterator[MultiviewPose]:
@@ -208,7 +208,7 @@ class SessionReader:
         yield from self._read(MultiviewPose, POSE)
 
     def skeletons(self) -> Iterator[Skeleton]:
-        """The readable skeletons as written; others count in `damaged`."""
+        """The readable skeletons as written, read as it advances; others count in `damaged`."""
         yield from self._read(Skeleton, SKELETON)
 
     def frames(self, camera: str | None = None) -> Iterator[Frame]:

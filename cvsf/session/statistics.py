@@ -73,8 +73,10 @@ class Tally:
 
     def record(self, **given: Any) -> SegmentRecord:
         """The segment's entry for the manifest from the counted messages; `given` sets its other
-        fields, of which `file` is required. Times are in ns; without messages they are None and
-        `last_instant` -1. The entry shares its ranges and `sync` values with the tally: messages
+        fields, of which `file` is required (pydantic's ValidationError without). Times are
+        exposures in ns of the hub's clock; without messages they are None and `last_instant` -1.
+
+        Nothing is written. The entry shares its ranges and `sync` values with the tally: messages
         counted later change them.
         """
         ranges: dict[str, list[FrameRange]] = {}
