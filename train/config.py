@@ -83,7 +83,10 @@ class TrainConfig(BaseModel):
     report_instants: int = Field(default=20_000, gt=0)
 
     def shape(self, joint_set: JointSet) -> LifterShape:
-        """The size of the lifter that these settings describe, for a joint set."""
+        """The size of the lifter that these settings describe, for a joint set. The set's parents
+        are in it only with `bone_lengths`, its mirrored joints only with `sides_alike`; else these
+        are empty.
+        """
         return LifterShape(
             joints=len(joint_set),
             width=self.width,

@@ -123,8 +123,8 @@ def _known(gathered: KeptBack) -> Poses:
 
 def known_poses(instants: Recordings) -> Poses:
     """Every view that found the person and of which at least one true pixel is known, instant by
-    instant; pixels as in the pictures. The recording must have true keypoints; there may be no such
-    view.
+    instant; pixels as in the pictures. True pixels that are not known are 0, and `known` is false
+    there. Tensors are copies. The recording must have true keypoints; there may be no such view.
     """
     assert instants.truth.keypoints_px is not None
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(instants.truth.keypoints_px).all(-1))

@@ -100,8 +100,8 @@ class Recordings(Observations):
         )
 
     def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Recordings":
-        """The instants of the named subjects, or with `without` of all others. Refusal if a name is
-        unknown or nothing is left.
+        """The instants of the named subjects, or with `without` of all others. Refusal, with
+        `without` too, if a name is unknown or nothing is left.
         """
         there = set(self.subject)
         if unknown := [name for name in names if name not in there]:

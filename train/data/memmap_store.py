@@ -46,10 +46,12 @@ class Store:
         return int(self._ends[-1])
 
     def rows(self, index: Int[npt.NDArray[np.int64], "B"]) -> Recordings:
-        """The instants of those numbers, 0 to the length less 1, in that order; IndexError beyond.
+        """The instants of those numbers (at least one), 0 to the length less 1, in that order;
+        IndexError beyond.
 
         All have the store's number of views; views that a session lacks are zero in every array.
-        `t_s` is the store's clock; sessions, subjects and the names of cameras are not kept.
+        Arrays are copies. True joints are None if no part drawn from has them, 0 for parts without.
+        `t_s` is the store's clock (s); sessions, subjects and the names of cameras are not kept.
         """
         part_of = np.searchsorted(self._ends, index, side="right")
         found: dict[str, Array] = {}

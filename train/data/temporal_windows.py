@@ -64,7 +64,8 @@ def windows(
     frames: int,
 ) -> tuple[Float[Array, "N V T J 2"], Float[Array, "N V T J"]]:
     """Keypoints (px) and confidence of each instant's window of T frames 0.07 s apart, the instant
-    in the middle; confidence 0 where no frame is within 0.035 s. `clock` is in s and must not fall.
+    in the middle. Where no frame is within 0.035 s, confidence is 0 and the keypoints are those of
+    the nearest frame. `clock` is in s and must not fall. Arrays are copies.
     """
     rows, there = around(clock, np.arange(len(clock)), frames)
     present = confidence[rows] * there[:, :, None, None]

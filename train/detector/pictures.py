@@ -142,8 +142,9 @@ def crop(
 def shrink(
     picture: UInt8[Picture, "h w 3"], *, smooth: bool
 ) -> tuple[UInt8[Picture, "i j 3"], float, tuple[float, float]]:
-    """The whole picture in the middle of the box network's input, the rest black; the scale from
-    picture to input, and (left, top) of the picture there in px. `smooth` averages over areas.
+    """The whole picture in the middle of the box network's input, the rest black; the scale; the
+    shift (left, top) in px of the input: px in the input are px of the picture times the scale,
+    plus the shift. `smooth` averages over areas.
     """
     width, height = BOX_INPUT_PX
     scale = min(width / picture.shape[1], height / picture.shape[0])

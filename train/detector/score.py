@@ -71,8 +71,9 @@ def find_box(
 def find_joints(
     session: onnxruntime.InferenceSession, crops: npt.NDArray[np.uint8]
 ) -> tuple[Array, Array]:
-    """Joints (B, J, 2) in the crops' pixels and their confidence (B, J), 0 to 1. `crops` are RGB, 8
-    bits, of the pose network's input size.
+    """Joints (B, J, 2), x and y in the crops' pixels from their upper left corner, and their
+    confidence (B, J), the heatmap's height, 0 to 1. `crops` are RGB, 8 bits, of the pose network's
+    input size.
     """
     (heatmaps,) = session.run(["heatmaps"], {"image": _input(crops)})
     cells, confidence = peaks(torch.from_numpy(heatmaps))

@@ -68,8 +68,9 @@ class CalibrationResult:
 
     @property
     def over_limit(self) -> float | None:
-        """N-MPJPE of the skeletons over N-MPJPE of triangulation with the true cameras, a ratio of
-        means; None if one of them is not known, or is 0 for the latter.
+        """How many times the limit the error of the skeletons is: mean N-MPJPE over scored views of
+        instants, over that of triangulation with the true cameras. No unit, 1 is equal; None if one
+        of them is not known or has nothing scored, or if the limit's error is 0.
         """
         if "fused" not in self.errors or "calibrated_limit" not in self.errors:
             return None
@@ -78,7 +79,9 @@ class CalibrationResult:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it was calibrated, and with ground truth at most `SUCCESS` times the limit."""
+        """Whether it was calibrated and `over_limit` is at most `SUCCESS`. If `over_limit` is None,
+        as without ground truth, a calibration is enough.
+        """
         over = self.over_limit
         return self.calibration is not None and (over is None or over <= SUCCESS)
 
@@ -91,8 +94,8 @@ class CalibrationResult:
         return -1.0 if self.calibration is None else self.over_limit or self.calibration.noise_share
 
     def plain(self) -> dict[str, Any]:
-        """The content of `cameras.json`; for panning cameras with the time of each instant. Only of
-        a session that was calibrated.
+        """The content of `cameras.json`; for panning cameras with `t_s`, the time of each instant
+        in seconds. Nothing is written. Only of a session that was calibrated, else AssertionError.
         """
         assert self.calibration is not None
         panning = self.calibration.rig.is_panning

@@ -55,7 +55,8 @@ class Errors:
 
 
 def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None:
-    """The limit: errors of robust triangulation with the true cameras; None if the true cameras are
+    """The limit: errors (sums in mm) of robust triangulation with the true cameras, from the
+    detector's keypoints without the true distortion where it is known; None if the true cameras are
     not known.
     """
     if truth.rig is None:
@@ -125,9 +126,10 @@ def errors(
 def camera_errors(
     calibration: Calibration, reconstruction: Reconstruction, truth: GroundTruth
 ) -> dict[str, Any]:
-    """Errors of the cameras: `focal` lengths as shares, one a camera; `centre`, the mean over the
-    largest distance of two cameras; `up_deg`; also `size_mm`, the length of our unit, and
-    `true_centres` in our world. The true cameras must be known.
+    """Errors of the cameras, none below 0: `focal`, shares of the true focal length, one a camera,
+    means over time; `centre`, the mean distance over the largest distance of two true cameras;
+    `up_deg`, the angle of the two verticals. Also `size_mm`, the length of our unit, and
+    `true_centres` [V, 3] in our world and unit, medians over time. The true cameras must be known.
 
     The two worlds are aligned by one similarity, from the skeletons of all instants.
     """
@@ -196,8 +198,9 @@ def bone_spread_mm(
 
 
 def similarity(source: Float[Real, "M 3"], target: Float[Real, "M 3"]) -> Similarity:
-    """The similarity that takes source points nearest to target points (Umeyama 1991), in the
-    target's unit, with robust weights in ten rounds of IRLS. All points must be finite.
+    """The similarity that takes source points nearest to target points (Umeyama 1991): target is
+    about `scale * R @ source + t`, in the target's unit. Robust weights in ten rounds of IRLS; all
+    points must be finite.
     """
     weight = np.ones(len(source))
     for _ in range(10):

@@ -54,7 +54,9 @@ class Sums:
             self._sums[key][1] += weight
 
     def means(self) -> dict[str, Any]:
-        """The weighted means, in maps nested as their keys are; empty if nothing was added."""
+        """The weighted means, in new maps nested as their keys are: the last part of a key names
+        the mean in the innermost map. Empty if nothing was added.
+        """
         nested: dict[str, Any] = {}
         for (*path, last), (total, weight) in self._sums.items():
             place = nested

@@ -159,9 +159,10 @@ def optimise(
 ) -> bool:
     """Train `run`, in place, to the end of its steps or of the minutes of computing; whether it got
     there. It ends earlier after the first step that finds `stop` set in any process. All processes
-    of the group must call it; it blocks.
+    of the group must call it; it blocks. The lifter is left in evaluation mode.
 
-    `on_step` is called with the loss after every step. Minutes are converted to a number of steps
+    `on_step` is called after every step with its loss, the mean over the processes. Minutes are of
+    processor time (all threads), with CUDA of elapsed time. They are converted to a number of steps
     once some are timed, so that a resumed run is the same; in a run that has done so they are
     ignored. Refusal if the loss is not finite.
     """

@@ -107,9 +107,10 @@ def decide(
 
 
 def bootstrap(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """The 95 % interval (low, high) of the mean gain, in shares, by paired bootstrap: the seconds
-    of each session are resampled, both engines together (Efron and Tibshirani 1993, chapter 8,
-    blocks as units). The same pairs give the same interval; there must be at least one.
+    """The 95 % interval (low, high) of the mean gain, in shares, above 0 if the new engine's error
+    is smaller, by paired bootstrap: the seconds of each session are resampled, both engines
+    together (Efron and Tibshirani 1993, chapter 8, blocks as units). The same pairs give the same
+    interval; there must be at least one.
     """
     random = np.random.default_rng(_SEED)
     gains = np.zeros(_RESAMPLED)

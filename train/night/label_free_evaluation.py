@@ -47,7 +47,10 @@ class Evaluated:
     poses: Float[Array, "N V J 3"]  # the pose of each view alone, in its axes
 
     def means(self) -> dict[str, float]:
-        """The means of the label-free metrics, with the keys of the report."""
+        """The means over instants of the label-free metrics, with the keys of the report:
+        `one_view_share`, `fused_share`, `views_apart`, and `bone_spread` as it is. NaN if there is
+        no instant.
+        """
         return {
             "one_view_share": float(self.one_view.mean()),
             "fused_share": float(self.fused.mean()),

@@ -15,7 +15,9 @@ NOTHING, MINUS, _GAP = "\u2013", "\u2212", "\u00a0"
 
 
 def table(report: Report, name: str) -> Report:
-    """The map of that name in the report; empty if there is none."""
+    """The map of that name in the report, not a copy; an empty one if there is none or the value is
+    no map.
+    """
     found = report.get(name)
     return found if isinstance(found, Mapping) else {}
 
@@ -28,7 +30,9 @@ def rows(report: Report, name: str) -> list[Report]:
 
 
 def items(report: Report, name: str) -> list[Any]:
-    """The report's list of that name; empty if there is none."""
+    """The report's list of that name as a new list; empty if there is none or the value is no list.
+    A text is no list.
+    """
     found = report.get(name)
     return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
 
@@ -93,8 +97,8 @@ def span(seconds: float | None) -> str:
 
 
 def count(value: float | None, one: str = "", many: str = "") -> str:
-    """A whole number (rounded) with thin gaps between thousands, and what it counts; a dash for
-    None.
+    """A whole number (rounded) with thin gaps between thousands, and what it counts: `one` for 1,
+    else `many`. For None a dash and `many`.
     """
     if value is None:
         return " ".join([NOTHING, many]).strip()
