@@ -87,7 +87,9 @@ class HubConfig(BaseModel):
 
     @property
     def scale(self) -> Scale:
-        """What makes the metre, of `height_m`, `bone` and `camera_distance`."""
+        """What makes the metre, of `height_m`, `bone` and `camera_distance`, read when the settings
+        were made; an assumed adult without any of them.
+        """
         return self._scale
 
 

@@ -61,7 +61,9 @@ class Frame:
             raise ValueError(f"trigger is {self.trigger!r}, expected a whole number or none")
 
     def intact(self) -> bool:
-        """Whether the JPEG has the checksum (CRC) that the node computed."""
+        """Whether the JPEG has the checksum (CRC-32) that the node computed. It is computed anew at
+        each call; whether the JPEG can be decoded is not tested.
+        """
         return zlib.crc32(self.jpeg) == self.crc32
 
 
@@ -103,7 +105,8 @@ class MultiviewPose:
 
     def in_joint_set(self, target: JointSet) -> "MultiviewPose":
         """The pose in another joint set, by `cvsf.skeleton.remap`; itself if it has that set. A
-        joint that cannot be derived gets confidence 0.
+        joint that cannot be derived gets confidence 0 and lies at (0, 0) px. The pose itself stays;
+        other fields are shared.
         """
         if self.joint_set == target.name:
             return self
@@ -163,7 +166,7 @@ def pack(header: Mapping[str, Any]) -> bytes:
 
 def unpack(data: bytes | memoryview, *, trusted: bool = False) -> dict[str, Any]:
     """The map that `pack` wrote; ValueError for any other bytes, or keys that are not text. Arrays
-    are read-only. The fields are checked by `from_header`.
+    are read-only float32, and tuples come back as lists. The fields are checked by `from_header`.
 
     Sizes are limited: strictly (4096 bytes in all), or loosely for `trusted` bytes (a session on
     disk, the hub's own output).

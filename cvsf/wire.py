@@ -41,7 +41,9 @@ _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 1000
 
 
 def envelope(kind: str, **fields: object) -> dict[str, object]:
-    """A small message of the protocol as a map, with its kind and the protocol's number."""
+    """A small message of the protocol as a new map: its kind, the protocol's number as `schema`,
+    and the fields given. Nothing is sent or checked.
+    """
     return {"schema": SCHEMA, "kind": kind, **fields}
 
 

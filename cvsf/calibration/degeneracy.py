@@ -23,7 +23,8 @@ class Undetermined(Exception):
 
 def refuse_uncertain(calibration: Calibration) -> None:
     """Undetermined, with the camera and a hint, if the noise, a reprojection error far above that
-    of the other views, or a standard deviation is too large; else nothing.
+    of the other views, or a standard deviation is too large; else nothing. The first of these that
+    is too large is named; the reprojection errors are compared only for three or more views.
     """
     uncertainty, names = calibration.uncertainty, calibration.rig.cameras
     if calibration.noise_share > _MOST_NOISE:

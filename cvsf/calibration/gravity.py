@@ -31,8 +31,8 @@ _ROUNDS = 20  # of IRLS; a guess, not measured
 def estimate_up(
     rig: Rig, joints: Float[Real, "N J 3"], names: JointSet, foot: float
 ) -> Float[Real, "3"]:
-    """The unit vector against gravity (up), in the rig's world. NaN joints are allowed; without
-    balance the cameras alone decide.
+    """The unit vector against gravity (up), in the rig's world. An instant with a NaN joint gives
+    no balance; if all have one, the cameras alone decide.
 
     It is normal to the pictures' x axes and roughly along their negative y axes, all cameras have a
     similar tilt to it, and it is along the line from the supporting foot to the centre of mass

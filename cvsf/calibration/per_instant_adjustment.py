@@ -60,7 +60,7 @@ class Solutions:
 
     def rows(self, rows: Rows) -> Self:
         """The solutions of some instants: a slice, indices or a mask; with one index, without the
-        axis of instants.
+        axis of instants. With a slice or one index the arrays share memory with these.
         """
         return replace(
             self, rig=self.rig.rows(rows), joints=self.joints[rows], cost=self.cost[rows]

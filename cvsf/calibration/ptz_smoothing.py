@@ -95,9 +95,11 @@ def _from_neighbours(
 def neighbour_prior(
     t_s: Float[Real, "N"], solutions: Solutions, weight: Float[Real, "N V"]
 ) -> CameraPrior:
-    """A prior for each camera at each instant: the weighted mean of its rotation and log focal
-    length over the neighbours in time (s), without itself. Its sigmas, one for each camera, are
-    half of the median scatter about it. `weight` is of each view; instants of high cost count less.
+    """A prior for each camera at each instant: the weighted mean of its rotation (view_from_world)
+    and log focal length over the neighbours in time (s), without itself. The weight falls with the
+    time between them (sigma 0.06 s); `weight` is of each view, and instants of high cost count
+    less. Its sigmas, one for each camera, are half of the scatter about it, estimated from the
+    median error.
     """
     rig = solutions.rig
     interval_s = t_s[:, None] - t_s
@@ -125,7 +127,7 @@ def neighbour_prior(
 
 def weak_prior(rig: Rig) -> CameraPrior:
     """A prior about the rig's own rotations and log focal lengths, of standard deviations 0.5 rad
-    and 0.5 (log).
+    and 0.5 (log). The rotations share memory with the rig.
     """
     return CameraPrior(
         view_from_world=rig.view_from_world,

@@ -69,7 +69,7 @@ class Stream:
             cudart.cudaGraphDestroy(graph)
 
     def close(self) -> None:
-        """Free the stream."""
+        """Free the stream; errors are ignored. Not twice."""
         cudart.cudaStreamDestroy(self.handle)
 
 
@@ -87,7 +87,7 @@ class Graph:
         _checked(cudart.cudaGraphLaunch(self._ready, stream.handle), "launch a CUDA graph")
 
     def close(self) -> None:
-        """Free the graph."""
+        """Free the graph; errors are ignored. Not twice."""
         cudart.cudaGraphExecDestroy(self._ready)
         cudart.cudaGraphDestroy(self._graph)
 

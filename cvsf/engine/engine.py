@@ -94,7 +94,8 @@ class Engine:
 
     def lift(self, pose: MultiviewPose) -> Lifted:
         """The engine's outputs for one instant, from keypoints in px; another joint set is
-        converted first. Joints of confidence 0 are allowed. ValueError for no view, more than
+        converted first. Joints of confidence 0 are allowed, also all of them: the network runs all
+        the same. Blocks until the outputs are computed. ValueError for no view, more than
         `max_views`, or an unknown joint set. Refusal after `close`.
         """
         pose = pose.in_joint_set(self.joint_set)
@@ -205,9 +206,9 @@ def plan_is_ready(folder: Path, plans: Path) -> bool:
 
 
 def check_golden(engine: Engine, folder: Path) -> float:
-    """Run the engine on its golden inputs; the largest relative difference of any output to the
-    golden one (norm of the difference over norm). Refusal if it is above the limit of the engine's
-    precision or not a number, or if there are no complete golden vectors.
+    """Run the engine on its golden inputs; returns the largest relative difference of any output to
+    the golden one (norm of the difference over norm, no unit, 0 is equal). Refusal if it is above
+    the limit of the engine's precision or not a number, or if there are no complete golden vectors.
     """
     golden = read_golden(folder, engine.manifest)
     if golden is None:

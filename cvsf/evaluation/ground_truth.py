@@ -41,7 +41,9 @@ class GroundTruth:
     scored: tuple[int, ...] = tuple(range(len(H36M_16)))  # joints that are scored
 
     def take(self, rows: Index) -> "GroundTruth":
-        """The instants of a mask, an index array or a slice."""
+        """The instants of a mask, an index array or a slice, with the rig at them if there is one.
+        With a slice the arrays share memory with these.
+        """
         return self._changed(self.rig and self.rig.rows(rows), lambda array: array[rows])
 
     def of_views(self, views: Sequence[int]) -> "GroundTruth":

@@ -28,10 +28,10 @@ def align(
     scale: bool = False,
 ) -> Similarity:
     """The similarity that takes `source` to `target`, with the least weighted sum of squared
-    distances (Umeyama 1991), as `cvsf.multiview.rotation.align`. Reflections are excluded; without
-    `scale` it is rigid, of scale 1. Points of weight 0 are left out and may be NaN; if all are, it
-    is the identity. It does not raise for NaN or inf at other weights: they count as 0 in the
-    rotation.
+    distances (Umeyama 1991), as `cvsf.multiview.rotation.align`: scale * R x + t, with t in the
+    frame and unit of `target`. Reflections are excluded; without `scale` it is rigid, of scale 1.
+    Points of weight 0 are left out and may be NaN; if all are, it is the identity. It does not
+    raise for NaN or inf at other weights: they count as 0 in the rotation.
     """
     if weight is None:
         weight = torch.ones_like((source + target)[..., 0])

@@ -87,12 +87,10 @@ def refine_keypoints(
     body_confidence: float = 0.0,
 ) -> Float[Tensor, "B V J 2"]:
     """The argmax of Eq. 2 for 2D poses at canonical scale about the pelvis (no unit; x right, y
-    down).
-
-    `projected`, the 2D of a fused body, is one more start. With a `body_confidence` above 0 it is
-    one more heatmap too, which Eq. 2 does not have; its confidence is at most half the sum of those
-    of the epipolar lines. A view without lines keeps its keypoints. Callers detach the result: an
-    argmax has no gradient.
+    down). `projected`, the 2D of a fused body, is one more start. With a `body_confidence` above 0
+    it is one more heatmap too, which Eq. 2 does not have; its confidence is at most half the sum of
+    those of the epipolar lines. A view without lines keeps its keypoints. Callers detach the
+    result: an argmax has no gradient.
     """
     lines = epipolar_lines(pose2d, confidence, view_from_canonical)
     joint = pose2d.mT[:, :, :, None] / LINE_SPREAD
@@ -182,7 +180,9 @@ def _argmax(
 def heatmap_values(
     points: Float[Tensor, "B V 2 S J"], heatmap: FusedHeatmap
 ) -> Float[Tensor, "B V 1 S J"]:
-    """The sum of Gaussians and ridges of Eq. 2 at S points (in line spreads) of every joint."""
+    """The sum of Gaussians and ridges of Eq. 2 at S points of every joint. It has no unit and is at
+    least 0; it is not normalised. Points are on the 2D of each view, in line spreads.
+    """
     gaussians, ridge, _ = _summands(points, heatmap)
     value = ridge.sum(2, keepdim=True)
     for gaussian, _ in gaussians:

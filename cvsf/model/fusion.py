@@ -221,7 +221,7 @@ def to_pixels(
 
 def fused_confidence(weights: Float[Tensor, "B V J"]) -> Float[Tensor, "B J"]:
     """Confidence of the fused joints: s / (s + 0.5), s the sum of the views' weights (0.5: a guess,
-    not measured).
+    not measured). It is 0 for a joint that no view detected, and always below 1.
     """
     total = weights.sum(1)
     return total / (total + 0.5)

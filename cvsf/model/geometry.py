@@ -69,7 +69,9 @@ def outer(a: Float[Tensor, "*batch D"], b: Float[Tensor, "*batch E"]) -> Float[T
 
 
 def square_matrix(entries: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch D D"]:
-    """The square matrix of these entries, row by row; their number is a square, such as 9."""
+    """The square matrix of these entries, row by row; their number is a square, such as 9. It
+    shares memory with `entries` where that is possible.
+    """
     side = math.isqrt(entries.shape[-1])
     return entries.reshape(*entries.shape[:-1], side, side)
 
@@ -144,7 +146,8 @@ def body_rotation(
     left, z up the trunk. Joints are in any right-handed frame and unit.
 
     z is from pelvis to thorax; y is the sum of the lines from right to left hip and shoulder, made
-    orthogonal to z. ValueError if the joint set lacks one of them.
+    orthogonal to z. Joints at one point, or in one line, give no rotation, but no error. ValueError
+    if the joint set lacks one of them.
     """
     at = {name: joints[..., joint_set.index(name), :] for name in _TRUNK}
     up = unit(at["thorax"] - at["hip"])
@@ -157,7 +160,8 @@ def unit_length(
     joints: Float[Tensor, "*batch J 3"], joint_set: JointSet
 ) -> Float[Tensor, "*batch"]:
     """The unit of canonical space: the length of trunk and one leg (mean of both), along the bones,
-    in the unit of the joints. ValueError if the joint set lacks one of them.
+    in the unit of the joints. It is never 0: a bone counts as about 3e-5 at least. ValueError if
+    the joint set lacks one of them.
 
     The norm of a pose shrinks when the body crouches; this length does not.
     """

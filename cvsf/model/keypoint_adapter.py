@@ -70,13 +70,16 @@ class Morph(nn.Module):
         return offset.reshape(centred.shape)
 
     def to_plain(self) -> dict[str, Any]:
-        """Shape and weights of the network as maps, lists, numbers and tensors."""
+        """Shape and weights of the network as maps, lists, numbers and tensors. The tensors share
+        memory with the network: training changes them.
+        """
         return {"shape": dict(self.shape), "weights": self.state_dict()}
 
 
 def morph_from_plain(plain: dict[str, Any]) -> Morph:
-    """A new keypoint adapter from what `to_plain` returned, in evaluation mode and on the CPU.
-    RuntimeError if the weights do not fit the shape, KeyError if a part is missing.
+    """A new keypoint adapter from what `to_plain` returned, in evaluation mode and on the CPU; the
+    weights are copied. RuntimeError if they do not fit the shape, KeyError if a part is missing,
+    TypeError if the shape has an unknown entry.
     """
     morph = Morph(**plain["shape"])
     morph.load_state_dict(plain["weights"])

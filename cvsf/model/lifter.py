@@ -91,7 +91,9 @@ class _Window(nn.Module):
         movement: Float[Tensor, "*batch T 3"],
         present: Float[Tensor, "*batch T"],
     ) -> Float[Tensor, "*batch W"]:
-        """The middle frame's features, from all frames' features, movements and presence."""
+        """The middle frame's features, from all frames' features, movements and presence: 1 if the
+        frame has the person, else 0. A frame without the person counts as zeros.
+        """
         inputs = torch.cat([self.norm(frames), movement], -1)
         memory = nn.functional.leaky_relu(self.remember(inputs), 0.01)
         memory = (memory * present[..., None]).flatten(-2)

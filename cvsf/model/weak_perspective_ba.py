@@ -80,13 +80,14 @@ def bundle_adjust(
     rounds: int = ROUNDS,
 ) -> tuple[Float[Tensor, "B J 3"], ScaledOrthographicCameras, Float[Tensor, "B V J"]]:
     """The body (pelvis at the origin) and cameras that minimise the reprojection error in all
-    views, and the confidences times the inlier weights. `plane` is the 2D on the centred plane (no
-    unit), `prior_rotation` goes from the frame of `prior` into the view.
+    views, and the confidences times the inlier weights (0 to 1). `plane` is the 2D on the centred
+    plane (no unit), `prior_rotation` goes from the frame of `prior`, in which the body is, into the
+    view. With X the body in a view's axes, its 2D is (scale X_xy + shift) / (1 + scale X_z).
 
     Each round is one Gauss-Newton step of every camera, then the joints (3x3 systems, IRLS). The
     priors determine what the views leave free, such as depth and rotation with two views. With 0
-    rounds the lifted body and rotations are returned, with scale and shift 0 and the given
-    confidences.
+    rounds the given body, rotations and confidences themselves are returned, with scale and shift
+    0.
     """
     if not rounds:
         return (

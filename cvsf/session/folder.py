@@ -64,8 +64,9 @@ class SessionFolder:
         self.reserve()
 
     def next_part(self) -> tuple[Path, dict[str, str]]:
-        """The path of the next segment while it is open (`seg-000003.mcap.part`), and its metadata.
-        Each call takes the next number; no file is made.
+        """The path of the next segment while it is open (`seg-000003.mcap.part`), and its metadata
+        as a new map of texts: schema, session and segment number. Each call takes the next number,
+        which in a continued session follows the highest there; no file is made.
         """
         number, self._number = self._number, self._number + 1
         about = {
@@ -121,8 +122,9 @@ class SessionFolder:
 
     def close(self) -> None:
         """Seal open files left in the folder, write the manifest and unlock. `sealed` stays False
-        if a file could not be sealed. A session without segments is removed, unless other files are
-        in its folder.
+        if a file could not be sealed. A session without segments is removed; if other files are in
+        its folder, only the manifest and the lock file are. An error of writing the manifest is
+        logged.
         """
         self.release_reserve()
         self.manifest.sealed = recover_parts(self.manifest, self.path, self._storage)

@@ -55,7 +55,7 @@ Offsets = dict[int, list[tuple[int, int]]]
 
 
 def frame_topic(camera: str) -> str:
-    """The name of the MCAP channel with a camera's frames."""
+    """The name of the MCAP channel with a camera's frames: `/camera/NAME/frame`."""
     return f"/camera/{camera}/frame"
 
 

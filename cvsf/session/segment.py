@@ -61,18 +61,23 @@ class SegmentWriter:
 
     @property
     def sha256(self) -> str:
-        """The sha256 of all bytes written so far, hexadecimal."""
+        """The sha256 of all bytes written to the file so far, hexadecimal, without small messages
+        in memory.
+        """
         return str(self._digest.hexdigest())
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many messages were added, by the name of the channel."""
+        """How many messages were written to the file, by the name of the channel; those still in
+        memory count after `flush`. A new map at each call.
+        """
         return {topic: self._counts.get(channel, 0) for topic, channel in self._channels.items()}
 
     def add_frame(self, camera: str, seq: int, t_ns: int, header: bytes, jpeg: Bytes) -> None:
         """Write one frame as a chunk of its own to the file, at once; it is durable only after
-        `sync`. `header` is its fields in msgpack, `t_ns` its exposure; a time before 0 is written
-        as 0. OSError if the disk fails; then only `rewind` or `close` may follow.
+        `sync`. `header` is its fields in msgpack, `t_ns` its exposure (ns, hub clock); a time
+        before 0 is written as 0. OSError if the disk fails; then only `rewind` or `close` may
+        follow.
         """
         new, channel = self._channel(mcap_records.frame_topic(camera))
         at_ns = max(t_ns, 0)
@@ -82,8 +87,9 @@ class SegmentWriter:
         self._write_chunk([head, jpeg], {channel: [(at_ns, len(new))]}, at_ns, at_ns)
 
     def add(self, topic: str, t_ns: int, message: Bytes) -> None:
-        """Add a small message in msgpack to the chunk in memory. The chunk is written when it is
-        above 64 KiB, else at `flush`; OSError if the disk fails then. A time before 0 counts as 0.
+        """Add a small message in msgpack to the chunk in memory. `t_ns` is its time in ns, on the
+        hub's clock as the caller gives it; a time before 0 counts as 0. The chunk is written when
+        it is above 64 KiB, else at `flush`; OSError if the disk fails then.
         """
         new, channel = self._channel(topic)
         at_ns = max(t_ns, 0)

@@ -66,7 +66,9 @@ class SessionWriter:
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest of the session as it is now."""
+        """The manifest of the session as it is now: the object itself, which later segments change.
+        The segment being written is not in it.
+        """
         return self._folder.manifest
 
     @property
@@ -85,9 +87,9 @@ class SessionWriter:
         self._hold((message, b""))
 
     def write_event(self, event: Mapping[str, Any]) -> None:
-        """Write an event, a map with its name under `event`; `t_ns` is the time now if the map has
-        none. For a calibration `cameras.json` is replaced first. OSError and holding in memory as
-        with `write`.
+        """Write an event, a map with its name under `event`; `t_ns` is the system's time now, in
+        ns, if the map has none. For a calibration `cameras.json` is replaced first. OSError and
+        holding in memory as with `write`.
         """
         if event.get("event") == EVENT_NAME:
             self._folder.write_cameras(cameras_file(event))
