@@ -23,7 +23,11 @@ class Metric:
 
 
 def key(meaning: str, default: Any = 0, metric: Metric | None = None, **more: Any) -> Any:
-    """A pydantic field with its meaning, as docs/protocol.md has it, and its metric, if any."""
+    """A pydantic field with its meaning, as docs/protocol.md has it, and its metric, if any.
+
+    `default` is the field's default (0 if not given); `more` are further arguments of pydantic's
+    `Field`.
+    """
     info = Field(default, description=meaning, **more)
     info.metadata += [metric] if metric else []
     return info

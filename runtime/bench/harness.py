@@ -39,7 +39,10 @@ class CaptureRun:
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different ports of loopback that are free now; they are not kept reserved."""
+    """`count` different TCP ports of loopback that are free now, in no order.
+
+    They are not kept reserved, so another process may take one.
+    """
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:

@@ -63,7 +63,11 @@ class ScoredSession:
         ]
 
     def joints(self, rows: list[int]) -> Float[Real, "rows J 3"]:
-        """The skeletons of those rows, in m, world frame; rows without a skeleton are left out."""
+        """The skeletons of those rows, in m, world frame; rows without a skeleton are left out.
+
+        So the result may be shorter than `rows`; of shape (0, J, 3) if none has one. It is a new
+        array.
+        """
         found = [s.joints for n in rows if (s := self.skeletons[n])]
         return np.array(found, np.float64).reshape(-1, len(H36M_16), 3)
 
@@ -198,7 +202,11 @@ def one_view_share(session: ScoredSession) -> tuple[float, int]:
 
 
 def align_known(points: Real, onto: Real) -> Similarity:
-    """The rigid alignment (scale 1) of points (n, 3) onto others; pairs with a NaN are left out."""
+    """The rigid alignment (scale 1) that turns and shifts points (n, 3) onto others of that shape.
+
+    Pairs with a NaN or an infinite number in either are left out. Lengths are in the unit of the
+    points.
+    """
     known = np.isfinite(points).all(-1) & np.isfinite(onto).all(-1)
     return align(points, onto, known.astype(float))
 

@@ -61,10 +61,11 @@ class ExtrinsicsMonitor:
     ) -> tuple[str, float] | None:
         """Add an instant; returns a camera that has just been found to have moved, and since when.
 
-        `joints` (m, world frame) is the skeleton made without `excluded`, the cameras reported
-        before; these are never returned again. The time is in s, hub clock. None if all fit, if no
-        single camera explains the errors (then `unclear_s` grows), and within 0.2 s of the last
-        search.
+        Instants must come in order of time. `joints` (m, world frame) is the skeleton made without
+        `excluded`, the cameras reported before; these are never returned again. The time (s, hub
+        clock) is that of the first instant in the window since which the camera's error is high.
+        None if all fit, if no single camera explains the errors (then `unclear_s` grows), and
+        within 0.2 s of the last search.
         """
         now_s = instant.t_s
         errors = reprojection_errors(self._rig, joints[None], stack([instant], self._rig.cameras))

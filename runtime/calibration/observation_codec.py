@@ -39,7 +39,7 @@ class LiftedPose:
 
         A camera that the instant lacks gets confidence 0 and picture size 0, and its other values
         mean nothing. Confidence is 0 also for cameras in `without`. The instant itself stays
-        unchanged.
+        unchanged; it is returned, not a copy, if it has just these views and `without` is empty.
         """
         pose = self.pose
         if pose.cameras == cameras and not without:
@@ -64,7 +64,7 @@ class LiftedPose:
 def lifted_pose(pose: MultiviewPose, lifted: Lifted, names: JointSet) -> LiftedPose:
     """The instant with the lifter's outputs, its keypoints (px) in the joint set `names`.
 
-    `lifted` must come from this pose, with the same views.
+    `lifted` must come from this pose, with the same views. Its arrays are shared, not copied.
     """
     return LiftedPose(
         pose=pose.in_joint_set(names),
@@ -100,7 +100,10 @@ def stack(
 
 
 def to_map(instant: LiftedPose) -> dict[str, Any]:
-    """The instant as a map for `cvsf.messages.pack`, of the kind `seen`; arrays stay arrays."""
+    """The instant as a map for `cvsf.messages.pack`, of the kind `seen`.
+
+    Arrays stay arrays, and are not copied.
+    """
     return {
         "kind": "seen",
         "pose": to_header(instant.pose),
@@ -110,7 +113,10 @@ def to_map(instant: LiftedPose) -> dict[str, Any]:
 
 
 def from_map(message: Mapping[str, Any]) -> LiftedPose:
-    """The instant of a map that `to_map` wrote; KeyError for one that lacks a part of it."""
+    """The instant of a map that `to_map` wrote; its arrays are those of the map.
+
+    KeyError for a map without `pose`, `canonical` or `view_from_canonical`.
+    """
     return LiftedPose(
         pose=from_header(MultiviewPose, message["pose"]),
         canonical=message["canonical"],

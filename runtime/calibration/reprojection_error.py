@@ -25,8 +25,10 @@ def reprojection_errors(
 ) -> Float[Real, "N V"]:
     """Median reprojection error of each view at each instant, as a share of the person's extent.
 
-    No unit. `joints` are in the rig's world frame; NaN is unknown. Joints with a confidence above
-    0.3 count; the result is NaN where fewer than six do.
+    A distance, never negative, without unit; the extent is the diagonal of the box around the
+    counted keypoints, at least 1 px. `joints` are in the rig's world frame; NaN is unknown. The
+    observations must have the rig's views in its order. Joints with a confidence above 0.3 count;
+    the result is NaN where fewer than six do.
     """
     known = np.asarray(np.isfinite(joints).all(-1))
     counted = (observations.confidence > _LEAST_CONFIDENCE) & known[:, None]

@@ -149,8 +149,8 @@ class World:
     def about(self) -> dict[str, Any] | None:
         """The cameras for clients: number, scale source, and per camera centre (m, world frame),
         view_from_world, focal length and picture size (px), errors (px, share of the distance), and
-        whether it has moved. Panning cameras are as at the last instant. None without a
-        calibration.
+        whether it has moved. Panning cameras are as at the last instant; rotations and picture
+        sizes are the calibration's own arrays. None without a calibration.
         """
         if self.current is None:
             return None

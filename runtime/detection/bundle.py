@@ -172,7 +172,11 @@ def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; Refusal, with the first error, if it cannot be read or is wrong."""
+    """The manifest in a JSON file, checked.
+
+    Refusal, with the first error, if the file cannot be read, is no JSON, or has a wrong or missing
+    field. Whether the networks' files exist is not tested.
+    """
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:

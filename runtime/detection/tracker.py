@@ -72,17 +72,18 @@ class Track:
     def expected(self, t_ns: int) -> Float[Real, "4"] | None:
         """The box in which the person is expected at `t_ns`, in px of the picture: x0, y0, x1, y1.
 
-        It is the last box moved on with its velocity, and may leave the picture. None while no
-        person is followed, or the person is lost.
+        It is a new array: the last box moved on with its velocity, each way by its longer side at
+        most; it may leave the picture. None while no person is followed, or the person is lost.
         """
         return None if self._box is None or self._lost else self._moved(t_ns)
 
     def look(self, found: Float[Real, "N 5"], t_ns: int) -> int | None:
         """Update the track by the boxes found in the whole picture; the index of the person's box.
 
-        `found` has x0, y0, x1, y1 in px of the picture and confidence. The first person is the
-        largest box; later another one is taken only if it is clearly larger for some time, or the
-        person is lost for more than 1 s. None if no box is this person's.
+        `found` has x0, y0, x1, y1 in px of the picture and confidence; `t_ns` is the time of the
+        picture. The first person is the largest box; later another one is taken only if it is
+        clearly larger for some time, or the person is lost for more than 1 s. If then no other one
+        is found, the person is forgotten. None if no box is this person's, or nothing was found.
         """
         self._since_look = 0
         self._looks += 1
@@ -129,7 +130,8 @@ class Track:
     def box(self) -> Float[Real, "4"] | None:
         """The person's box after the last update, in px of the picture: x0, y0, x1, y1.
 
-        It stays while the person is lost; None without a person.
+        It stays while the person is lost; None without a person. It is the track's own array: do
+        not change it.
         """
         return self._box
 

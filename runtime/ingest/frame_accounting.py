@@ -37,7 +37,10 @@ class Account:
         )
 
     def explained(self, rest: str) -> "Account":
-        """A copy in which the drops that have no reason yet are counted under `rest`."""
+        """A copy in which the drops that have no reason yet are counted under `rest`.
+
+        They are added to what `rest` has already. The numbers of frames stay; only `reasons` grows.
+        """
         unexplained = self.dropped - self.reasons.total()
         return self + Account(reasons=Counter({rest: max(unexplained, 0)}))
 

@@ -44,7 +44,10 @@ class InstantQueue:
         return not self._groups
 
     def get(self, timeout_s: float) -> Group | None:
-        """Take the oldest group; waits up to `timeout_s` for one, else None."""
+        """Take the oldest group out of the queue; waits up to `timeout_s` (s) for one, else None.
+
+        If a group is there, it returns at once.
+        """
         with self._ready:
             if not self._groups:
                 self._ready.wait(timeout_s)

@@ -107,7 +107,7 @@ class Receiver:
 
     @property
     def has_ended(self) -> bool:
-        """Whether every camera has ended or is stopping, with a last message less than 3 s ago."""
+        """Whether all cameras (at least one) ended or are stopping; last message under 3 s ago."""
         links = list(self.links.values())  # cameras join on another thread
         done = all(link.gone or link.report.state == "stopping" for link in links)
         last_message_s = max((link.last_message_s for link in links), default=0.0)

@@ -85,10 +85,11 @@ class Slots:
     ) -> list[Group]:
         """Add a frame that came at the hub time `now_ns`; returns the instants that go out now.
 
-        It joins the nearest open instant less than half a period away without a frame of its
-        camera, else it opens a new one. When that instant has all `expected` cameras, it goes out,
-        and every earlier one before it, full or partial; oldest first. A late frame, and one more
-        than 20 ms in the future, is only counted (`late`, `ahead`).
+        It joins the nearest open instant less than half a period (`period_ns`) away without a frame
+        of its camera, else it opens a new one. When that instant has all `expected` cameras, it
+        goes out, and every earlier one before it, full or partial; oldest first. Only counted are a
+        late frame (`late`), exposed before or less than half a period after the last instant that
+        went out, and one more than 20 ms in the future (`ahead`). Empty if nothing goes out.
         """
         if frame.t_ns > now_ns + _AHEAD_NS:
             self.ahead += 1  # else the frames of all other cameras would be late
@@ -117,7 +118,8 @@ class Slots:
     def expire(self, now_ns: int, expected: tuple[str, ...]) -> list[Group]:
         """The instants that wait beyond their deadline at the hub time `now_ns`, and earlier ones.
 
-        Oldest first; they may be partial. They are removed here, so each goes out once. The
+        An instant waits from the arrival (not the exposure) of its first frame. Oldest first; they
+        may be partial; empty if none is overdue. They are removed here, so each goes out once. The
         deadline follows the lags of the last frames, between the two limits of the constructor.
         """
         overdue = [i for i, s in enumerate(self._open) if now_ns - s.opened_ns > self._deadline_ns]

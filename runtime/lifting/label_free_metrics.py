@@ -62,8 +62,9 @@ def complete_views(pose: MultiviewPose) -> list[int]:
 def measured(pose: MultiviewPose, lifted: Lifted, views: list[int]) -> Measured:
     """The metrics of the instant in `views` (indices in the pose), as the engine lifted it.
 
-    All are shares without unit. Values of the lifter that are not finite count as a large error.
-    `views` must not be empty; with one view the agreement says nothing.
+    All are shares without unit: `agreement` and `reprojection` one number each, `bones` a length
+    for each view and bone, in the lifter's unit scale. Values of the lifter that are not finite
+    count as a large error. `views` must not be empty; with one view the agreement says nothing.
     """
     canonical = lifted.canonical[views].astype(float)
     confidence = pose.confidence[views].astype(float)
@@ -125,10 +126,13 @@ class Window:
         return _summary(self._before)
 
     def worse(self, margin: float) -> str | None:
-        """The measure by which the live engine is worse than the previous one, as text; else None.
+        """The first measure by which the live engine is worse than the previous one, as text; else
+        None.
 
-        Worse is a mean that is larger than (1 + `margin`) times the previous engine's by more than
-        two standard errors. Call it on a full window only (`is_full`).
+        The text is such as `agreement 12 % worse over 600 instants`. Agreement is tested before
+        reprojection; bones are not tested. Worse is a mean that is larger than (1 + `margin`) times
+        the previous engine's by more than two standard errors. Call it on a full window only
+        (`is_full`).
         """
         for name in MEASURES:
             present, previous = (

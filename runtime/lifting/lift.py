@@ -9,10 +9,12 @@ from cvsf.messages import MultiviewPose, Skeleton
 def lift(
     engine: Engine, pose: MultiviewPose, uncertainty_ns: int
 ) -> tuple[Lifted, Skeleton | None] | None:
-    """The lifter's outputs and the skeleton of the instant; None where no view detected a person.
+    """The lifter's outputs and the skeleton of the instant; only None where no view saw a person.
 
-    The skeleton is in the canonical frame, at unit scale. It is None where an output is not finite.
-    From two views on it is `measured`; one of a single view is the lifter's prediction.
+    The skeleton is in the canonical frame, at unit scale; its arrays are those of the outputs, not
+    copies. It is None where a fused joint is not finite. Its `views` are the cameras with a
+    confidence above 0: from two on it is `measured`; one of a single view is the lifter's
+    prediction. `uncertainty_ns` is only copied into it.
     """
     views = tuple(c for c, row in zip(pose.cameras, pose.confidence, strict=True) if row.any())
     if not views:

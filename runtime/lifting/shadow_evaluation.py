@@ -65,8 +65,12 @@ class ShadowEvaluation:
     def start(self) -> None:
         """Start the thread, which opens the previous engine, measures, and writes `quality.jsonl`.
 
-        Once a minute a line is appended to that file, in the folder of the registry. It may also
-        roll the registry back.
+        Without an older previous engine, or with one that cannot be opened (logged), only the live
+        engine is measured. A minute in which instants were measured adds a line to that file, in
+        the folder of the registry; a quiet minute adds none, and a swap begins a new minute. If the
+        window is full and the live engine is worse by more than the margin, the thread rolls the
+        registry back, unless `roll_back` is off or this engine was rolled back from before. Call it
+        once; RuntimeError the second time.
         """
         self._thread.start()
 
@@ -100,7 +104,11 @@ class ShadowEvaluation:
         return QualityStats(quality=self._quality)
 
     def close(self) -> None:
-        """End the thread of the shadow evaluation; blocks until it has ended."""
+        """End the thread of the shadow evaluation; blocks until it has ended.
+
+        The present minute is not written. Nothing is closed but the thread, so the previous engine
+        stays open. Also allowed if it was never started.
+        """
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():

@@ -41,7 +41,10 @@ class DiskSpace:
         return self.free_bytes > RESUME_SHARE * self.least_bytes
 
     def look(self, folder: Path) -> None:
-        """Read how much space the folder's disk has left; the last value stays if that fails."""
+        """Read how much space the folder's disk has left, in bytes, into `free_bytes`.
+
+        If that fails (OSError), the last value stays, and nothing is raised.
+        """
         try:
             self.free_bytes, self._disk_bytes = self._storage.space(folder)
         except OSError as error:

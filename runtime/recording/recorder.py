@@ -117,7 +117,7 @@ class Recorder:
         return True
 
     def put_event(self, event: str, **fields: Any) -> None:
-        """Queue another event, such as a swap, also while recording is halted."""
+        """Queue another event, also while recording is halted; without a session do nothing."""
         if self._writer is not None:
             with self._change:
                 self._queue.append({"event": event, **fields})
@@ -153,7 +153,7 @@ class Recorder:
         return self._space.lasts_s(rate_bytes_s)
 
     def stats(self) -> RecordingStats:
-        """The statistics of the session: its messages and the space of its disk."""
+        """Folder, counts and disk space, as copies; without a session `session` is None."""
         if self._writer is None:
             return RecordingStats(session=None, recording=False)
         return self._space.stats().model_copy(

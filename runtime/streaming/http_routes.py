@@ -23,7 +23,10 @@ _STALLED_S = 5.0
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is `localhost` or a loopback address; no name is looked up."""
+    """Whether the host is `localhost` or a loopback address (IPv4 or IPv6, without a port).
+
+    No name is looked up: another name, or an empty text, gives False.
+    """
     if host == "localhost":
         return True
     try:
@@ -94,7 +97,7 @@ def not_found() -> Response:
 
 
 def forbidden() -> Response:
-    """The HTTP response 403."""
+    """The HTTP response 403 with a line of plain text; it only builds it and sends nothing."""
     body = b"Only this machine's own page is allowed.\n"
     return _response(HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", body, None)
 

@@ -55,8 +55,9 @@ def about(
 def jsonable(value: Any) -> Any:
     """The value for JSON: arrays as nested lists, numbers that are not finite as null.
 
-    Numbers in arrays are rounded to five decimals, single ones are not; keys become text. Other
-    types come back as they are.
+    Numbers in arrays are rounded to five decimals, except in an array with one that is not finite;
+    single numbers are not rounded. Keys become text. Other types come back as they are. The input
+    stays unchanged.
     """
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
@@ -77,7 +78,7 @@ def to_json(value: Mapping[str, Any]) -> str:
 
 
 def skeleton_json(skeleton: Skeleton) -> str:
-    """The skeleton's map as one line of JSON, arrays as nested lists rounded to five decimals."""
+    """The skeleton's map as one line of JSON, arrays as nested lists rounded as by `jsonable`."""
     return to_json(to_header(skeleton))
 
 

@@ -121,7 +121,10 @@ class WebServer:
         self._run_on_loop(self._send_stats, stats)
 
     def close(self) -> None:
-        """Disconnect every client and end the server's thread; blocks until it has ended."""
+        """Disconnect every client, end the server's thread and close its socket.
+
+        Blocks until the thread has ended; a second call does nothing.
+        """
         if self._thread.is_alive():
             self._run_on_loop(self._stop.set)
             self._thread.join()

@@ -30,7 +30,12 @@ class PrometheusMetrics(Collector):
         return bytes(generate_latest(self._registry))
 
     def collect(self) -> Iterator[Sampled | InfoMetricFamily]:
-        """The metrics that have a value, one family each; called by `text`."""
+        """The metrics that have a value, one family each; called by `text`.
+
+        Values come from `stats`; a statistic that was not set has no family. The numbers of viewers
+        and of their dropped messages are always there. Partial instants are all instants less the
+        full ones.
+        """
         stats, known = self.stats, self.stats.model_fields_set
         families: dict[str, Sampled] = {}
         _add(families, stats, {})

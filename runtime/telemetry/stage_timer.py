@@ -43,9 +43,11 @@ class StageTimer:
             self._kept.setdefault(stage, deque(maxlen=_KEPT)).append(ms)
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """p50 and p95 of every stage by name, in ms, over its last 2048 instants.
+        """p50 and p95 of every stage by name, in ms, over the last 2048 instants in which it
+        occurred.
 
-        Stages that never occurred are missing; empty at first.
+        The present instant counts only after `end_instant`. Stages that never occurred are missing;
+        empty at first.
         """
         return {
             stage: Percentiles(p50=float(np.percentile(ms, 50)), p95=float(np.percentile(ms, 95)))
