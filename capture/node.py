@@ -87,9 +87,12 @@ class Node:
     def run(self, source: Source, config: CaptureConfig) -> dict[str, object]:
         """Send the source's frames until it ends, `stop` is set, or the hub asks to stop or
         refuses; then close it and wait for the hub, 60 s at most after the source's end, else
-        `drain_s`. Before, it waits without limit for the hub's first answer; a lost camera is
-        opened again, without limit. Returns the sender's account with `camera` and `ended`: whether
-        the source came to its end. Refusal if the hub refuses this camera.
+        `drain_s` (s). Before, it waits without limit for the hub's first answer or `stop`; a lost
+        camera is opened again, without limit. With the first frame it prints one JSON line,
+        `filming`.
+
+        Returns the sender's account with `camera` and `ended`: whether the source came to its end.
+        Refusal if the hub refuses this camera.
         """
         self.lossless = source.pace == "lossless"
         identity: dict[str, object] = {

@@ -122,7 +122,10 @@ class HubClock:
 
     @property
     def estimate(self) -> Estimate | None:
-        """The newest estimate; None until the hub has answered once."""
+        """The newest estimate of hub clock minus node clock (ns), which itself never changes: the
+        thread makes a new one every 2 s or so. None until the hub has answered once; without
+        further answers it stays the last one.
+        """
         return self._line.estimate
 
     def wait(self, timeout_s: float) -> bool:

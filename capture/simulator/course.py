@@ -51,8 +51,9 @@ class Course:
         return np.asarray(-np.tan(self.slope_rad) * (xy @ self.downhill))
 
     def signal(self, name: str) -> Float[Real, "rows"]:
-        """One column of the table by its name in `COLUMNS`; its last row is the first again.
-        ValueError for another name.
+        """One column of the table by its name in `COLUMNS`, a value each 10 ms, with the units of
+        `at`. Its last row is the first again. The array shares memory with the table. ValueError
+        for another name.
         """
         return np.asarray(self.table[:, COLUMNS.index(name)])
 
@@ -63,12 +64,16 @@ class Course:
 
     @property
     def left(self) -> Float[Real, "rows 2"]:
-        """The level direction to the skier's left along the track, unit length."""
+        """The level direction to the skier's left along the track: unit vectors x, y in the world,
+        in the rows of `track`.
+        """
         return np.stack([-self.signal("tangent_y"), self.signal("tangent_x")], 1)
 
     def at(self, raw_ns: Int[Stamps, "T"]) -> dict[str, Float[Real, "T"]]:
-        """The signals by name at times of the clock (ns), interpolated linearly; the run repeats
-        with its period.
+        """The signals by their names in `COLUMNS`, at times of the clock (ns), interpolated
+        linearly; the run repeats with its period. Units: x and y in m (world), speed in m/s, lean
+        and ahead (the lean a moment later) in radians, to the skier's left if positive; the others
+        have no unit.
         """
         row = (raw_ns % self.period_ns) * (RATE_HZ / 1e9)
         low = np.minimum(row.astype(np.int64), len(self.table) - 2)

@@ -51,9 +51,10 @@ def visible_joints(
     rotation: Float[Real, "T 3 3"],
     focal_px: Float[Real, "T"],
 ) -> Bool[Mask, "T J"]:
-    """Which joints are inside the picture, more than 0.1 m in front of the camera, with no other
-    limb in front. Joints (h36m-16) are in the world (m), `rotation` is view_from_world, the focal
-    length is in px.
+    """Which joints are inside the picture, more than 0.1 m in front of the camera, and not hidden
+    by a limb. A limb hides a joint where it covers it and is more than 8 cm nearer in depth; a limb
+    that ends at the joint does not. Joints (h36m-16) are in the world (m), `rotation` is
+    view_from_world, the focal length is in px.
     """
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
     inside = np.logical_and(px >= 0, px < np.array(view.size)).all(-1) & (local[..., 2] > 0.1)
@@ -175,8 +176,11 @@ def view_arrays(
 ) -> dict[str, npt.NDArray[Any]]:
     """One view's arrays of a multi-view file, true 2D in px and joints in the view frame in mm.
     Joints are given in the world (m), `rotation` is view_from_world, the focal length is in px.
+
     Confidence is 1 for visible joints, else 0; 0 for all where raw_ns is 0, as there was no
-    exposure.
+    exposure. `camera_t_mm` is the t of x_view = R x_world + t; `head_px` is the distance from
+    thorax to head in the picture. `keypoints_px` and `truth_px` are one array; rotation, focal
+    length and times are the given arrays, not copies.
     """
     local, px = project(joints, view.eye, rotation, focal_px, view.size)
     shown = visible_joints(joints, view, rotation, focal_px) & (raw_ns != 0)[:, None]

@@ -28,7 +28,9 @@ class Weather:
 
     @property
     def direct(self) -> Float[Real, "3"]:
-        """The sun's share, per channel, of the light on flat snow, which a shadow lacks."""
+        """The sun's share of the light on flat snow, for blue, green and red: 0 to 1. A shadow
+        lacks it.
+        """
         sun = self.sunlight * self.sun[2]
         share: Real = sun / (sun + self.skylight)
         return share

@@ -13,7 +13,9 @@ _SLOWEST_HZ, _FASTEST_HZ = 0.1, 240
 
 
 def drawable(size: tuple[int, int]) -> tuple[int, int]:
-    """The size itself, (width, height) in px; Refusal if a side is under 64 or above 4096 px."""
+    """The given size itself, (width, height) in px, if the simulator can draw it. Refusal if a side
+    is under 64 or above 4096 px; both limits are allowed.
+    """
     if min(size) < _SMALLEST_PX or max(size) > _LARGEST_PX:
         raise Refusal(
             f"the simulator was asked for {size[0]}x{size[1]}: expected sides of {_SMALLEST_PX} to"

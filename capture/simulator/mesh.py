@@ -137,7 +137,9 @@ def make_figure() -> Figure:
 
 def surface(figure: Figure, build: Build, pose: Pose) -> Float[Real, "T vertices 3"]:
     """Vertices of the skier's mesh in the world (m) at T times, ring by ring in the order of
-    `figure.rings`, `AROUND` vertices a ring.
+    `figure.rings`, `AROUND` vertices a ring; a new array. `pose` is in the world (m). The first
+    vertex of a ring is at its side; the next ones go around over the front. Tubes are open: there
+    is no vertex in the middle of an end.
     """
     points, fronts = _points(build, pose), _references(pose)
     start, end = points[:, figure.start], points[:, figure.end]

@@ -60,8 +60,9 @@ def find(source: str, cams: int) -> list[Found]:
 
 
 def read_address(uri: str) -> Staged:
-    """The camera of an address that `find` wrote, such as `sim:still?index=2&take=3&turn=5.0@12.0`;
-    ValueError where a number is missing.
+    """The camera of an address that `find` wrote, such as `sim:still?index=2&take=3&turn=5.0@12.0`.
+    Without `take` it is run 0, without `turn` there is no knock. ValueError where a number is
+    missing or wrong; other faults are not checked.
     """
     kind, _, options = uri.removeprefix("sim:").partition("?index=")
     options, _, turn = options.partition("&turn=")

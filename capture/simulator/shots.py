@@ -53,7 +53,10 @@ class Shot:
 
 
 def set_stage(seed: int, slope: Slope) -> Stage:
-    """Land, mesh and clothes of a seed with its slope, the same for all cameras."""
+    """Land, mesh and clothes of a seed with its slope, the same for all cameras. `slope` must be of
+    the same seed, which is not checked. The land is that of the slope's first take, the mesh the
+    same for every seed.
+    """
     figure = make_figure()
     return Stage(
         slope=slope,
@@ -65,7 +68,9 @@ def set_stage(seed: int, slope: Slope) -> Stage:
 
 def film(stage: Stage, view: Viewpoint, raw_ns: Int[Stamps, "T"]) -> list[Shot]:
     """The shots of one camera at T clock times (ns), in their order, not drawn yet; many at once
-    cost little more than one. The skier is that of the stage's slope.
+    cost little more than one. The skier is that of the stage's slope, with his pose at the time
+    itself; the streaks are movements in the shutter time after it. Arrays of the shots are parts of
+    common arrays, so one shot keeps all of them in memory.
     """
     slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
     later = raw_ns + round(weather.shutter_s * 1e9)

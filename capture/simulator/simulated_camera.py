@@ -64,7 +64,8 @@ class SimulatedCamera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The exposure of the next tick, or of the newest one when the reader was late; ticks left
-        out are counted in `missed`. Blocks `timeout_s` at most, then None. It never ends and is
+        out are counted in `missed`. `raw_ns` is the moment of the tick, CLOCK_MONOTONIC. Blocks
+        `timeout_s` at most, then None. The first call takes the tick after it. It never ends and is
         never lost.
         """
         due = int(time.monotonic_ns() * self.fps / 1e9)

@@ -80,7 +80,7 @@ def build_skier(seed: int) -> Build:
 
 def pose_skier(build: Build, course: Course, raw_ns: Int[Stamps, "T"]) -> Pose:
     """The skier's pose in the world (m) at times of the clock (ns); it repeats with the course's
-    period.
+    period. Frames have unit rows, in the world: to the skier's left, to the front, up.
     """
     s = course.at(raw_ns)
     xy = np.stack([s["x"], s["y"]], 1)

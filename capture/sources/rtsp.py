@@ -224,6 +224,6 @@ class SenderClock:
 
 
 def shown(url: str) -> str:
-    """The address without its password, for messages."""
+    """The address with `***` in place of its password, for messages; unchanged if it has none."""
     parts = urlsplit(url)
     return url if parts.password is None else url.replace(f":{parts.password}@", ":***@", 1)

@@ -29,7 +29,7 @@ def fourcc(text: str) -> int:
 
 
 def letters(number: int) -> str:
-    """The four letters of V4L2's number of a pixel format."""
+    """The four letters of V4L2's number of a pixel format, without spaces at the ends."""
     return number.to_bytes(4, "little").decode("latin-1").strip()
 
 

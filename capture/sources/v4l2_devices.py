@@ -35,8 +35,9 @@ class Listed:
 
 
 def list_cameras(dev: Path = _DEV) -> tuple[list[Listed], list[str]]:
-    """The cameras by the number of their /dev/video*, and a sentence for each video device that
-    could not be queried. Devices that capture no pictures, such as a camera's metadata device, are
+    """The cameras in order of the number of their /dev/video*, and a sentence for each video device
+    that could not be queried; both lists are empty if there is no device. A camera's number is its
+    place in the list. Devices that capture no pictures, such as a camera's metadata device, are
     left out. Each device is opened, none is started; `dev` is the folder of the devices.
     """
     stable = _stable_names(dev)
