@@ -240,9 +240,9 @@ def _until(stop: threading.Event, parts: Iterable[Recordings]) -> Iterator[Recor
 
 
 def spread(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation (of the population) over several seeds, of every score that is a
-    float, as {"mean", "sd"}; nested maps are kept. Seeds without a value (None) are left out;
-    anything else is the first seed's.
+    """Mean and standard deviation (of the population) over several seeds, at least one, of every
+    score that is a float, as {"mean", "sd"}; nested maps are kept. All seeds must have the keys of
+    the first. Seeds without a value (None) are left out; anything else is the first seed's.
     """
     merged: dict[str, Any] = {}
     for key, value in scores[0].items():

@@ -55,7 +55,7 @@ class Poses(NamedTuple):
     known: Bool[Tensor, "N J"]
 
     def rows(self, index: Int[Tensor, "M"]) -> "Poses":
-        """The poses with these row numbers."""
+        """The poses with these row numbers, as copies, in that order; IndexError beyond."""
         return Poses(*(part[index] for part in self))
 
 

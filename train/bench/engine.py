@@ -81,9 +81,10 @@ def backends(plans: Path) -> tuple[dict[str, Engine], dict[str, str]]:
 
 
 def timed(engines: dict[str, Engine], repeats: int) -> dict[str, Any]:
-    """Ratios of computing time (torch over ONNX Runtime on the CPU, which must be among the
-    engines), percentiles in ms on the wall clock and differences to torch, all in turns with torch.
-    The caller must have limited torch to one thread.
+    """Ratios of computing time of torch to ONNX Runtime on the CPU, which must be among the
+    engines: above 1 if torch is slower. Also percentiles in ms on the wall clock and differences to
+    torch, by engine; all are timed in turns with torch. The caller must have limited torch to one
+    thread.
     """
     graph = FusedLifter(
         read_checkpoint(SHIPPED).lifter(), joint_set(engines[CPU].manifest.joint_set)

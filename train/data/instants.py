@@ -38,7 +38,7 @@ class PseudoLabels:
     focal_px: Float[Array, "N V"]
 
     def each(self, change: Callable[[Array], Array]) -> "PseudoLabels":
-        """The pseudo-labels with the function `change` applied to every array."""
+        """New pseudo-labels, the function `change` applied to each of the five arrays."""
         return PseudoLabels(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
 
 

@@ -50,7 +50,7 @@ class Down(nn.Module):
         self.blocks = nn.Sequential(*[Residual(channels) for _ in range(blocks)])
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D i j"]:
-        """The features at half the resolution."""
+        """The features at half the resolution, which is rounded up."""
         return self.blocks(torch.relu(self.stride(x)))  # type: ignore[no-any-return]
 
 

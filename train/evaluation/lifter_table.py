@@ -44,7 +44,9 @@ def show(facts: Mapping[str, Any], title: str, console: Console | None = None) -
 
 
 def computing(facts: Mapping[str, Any]) -> str:
-    """A phrase for people: how many minutes a run of `cvsf train` computed."""
+    """A phrase for people: how many minutes a run of `cvsf train` computed. `facts` must have
+    `computing_s` (s), a number or the mean and deviation of several seeds.
+    """
     return f"{_figure(facts['computing_s'], 1 / 60, 1)} minutes of computing"
 
 

@@ -213,7 +213,7 @@ def training_command(processes: int) -> list[str]:
 
 
 def now() -> str:
-    """The present time as text, UTC, ISO 8601."""
+    """The present time of this machine as text, to the second: UTC, ISO 8601, "Z" at the end."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

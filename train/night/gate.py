@@ -64,7 +64,9 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed, so that the engine may go live."""
+        """Whether every check passed, so that the engine may go live. Without a gain one has
+        failed.
+        """
         return all(check.passed for check in self.checks)
 
 
