@@ -65,7 +65,8 @@ class Checkpoint:
 
     def slim(self) -> "Checkpoint":
         """A checkpoint without what only this very run needs to go on (optimiser, random state,
-        course, curve): enough to be another run's parent. Weights, scores and morph stay.
+        course, curve): enough to be another run's parent. Weights, scores and morph stay, shared
+        and not copied; this one is not changed.
         """
         return replace(self, optimiser={}, random={}, course={}, curve=[])
 

@@ -58,7 +58,7 @@ class Recordings(Observations):
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Recordings":
         """The instants of a mask, an index array or a slice, with truth and pseudo-labels; possibly
-        none. IndexError for a number beyond the last instant.
+        none. Arrays are copies, with a slice too. IndexError for a number beyond the last instant.
         """
         index, labels = np.arange(len(self))[rows], self.pseudo_labels
         return replace(
@@ -71,7 +71,8 @@ class Recordings(Observations):
 
     def of_views(self, views: Sequence[int]) -> "Recordings":
         """The same instants with only the views of these indices, in this order, truth and
-        pseudo-labels too. IndexError for a view that is not there.
+        pseudo-labels too. Arrays are copies, but times and names of sessions and subjects are
+        shared. IndexError for a view that is not there.
         """
         index, labels = list(views), self.pseudo_labels
         return replace(
@@ -82,7 +83,8 @@ class Recordings(Observations):
 
     def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> "Recordings":
         """Each instant with only the view of that index, so one view named "any". Pseudo-labels are
-        of that view; the ground truth is left out.
+        of that view; the ground truth is left out. Arrays are copies, but times are shared.
+        IndexError for a view that is not there.
         """
         rows, labels = np.arange(len(self)), self.pseudo_labels
 
