@@ -34,7 +34,7 @@ class JointSet:
 
     @property
     def bones(self) -> tuple[tuple[int, int], ...]:
-        """(parent, child) pairs of joint indices, in the order of the children; a root has none."""
+        """(parent, child) pairs of joint indices, in the order of the children, without roots."""
         return tuple((parent, child) for child, parent in enumerate(self.parents) if parent >= 0)
 
     @property

@@ -33,7 +33,9 @@ class AveragedRotations:
 
     @property
     def reference(self) -> int:
-        """Index of the view whose axes are those of the world."""
+        """Index of the view whose axes are those of the world: the one whose rotation is nearest to
+        the identity.
+        """
         return int(np.abs(self.view_from_world - np.eye(3)).sum((-2, -1)).argmin())
 
 

@@ -67,7 +67,9 @@ class Solutions:
         )
 
     def with_rows(self, rows: Rows, other: Self) -> Self:
-        """A copy with the instants `rows` replaced by those of `other`, in order."""
+        """A copy with the instants `rows` replaced by those of `other`, in order; `other` has as
+        many instants. Neither of the two is changed.
+        """
         joints, cost = self.joints.copy(), self.cost.copy()
         joints[rows], cost[rows] = other.joints, other.cost
         return replace(self, rig=self.rig.with_rows(rows, other.rig), joints=joints, cost=cost)

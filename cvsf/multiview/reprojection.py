@@ -39,7 +39,9 @@ class WeightedKeypoints:
 
     @property
     def sigma_px(self) -> Float[Real, "N V"]:
-        """One standard deviation (px) of a keypoint in each view, along one axis."""
+        """One standard deviation (px) of a keypoint in each view, along one axis: `noise_share`
+        times the person's extent in the view.
+        """
         return np.asarray(self.noise_share * self.extent_px)
 
     def take(self, rows: Rows) -> Self:

@@ -81,7 +81,9 @@ class NormalEquations:
 
 
 def empty_normal(instants: int, joints: int) -> NormalEquations:
-    """Normal equations of all zeros, to which residuals are added."""
+    """Normal equations of all zeros for `instants` instants and 3 unknowns for each of `joints`
+    joints, to which residuals are added.
+    """
     size = 3 * joints
     return NormalEquations(np.zeros((instants, size, size)), np.zeros((instants, size)))
 

@@ -78,7 +78,7 @@ class Rig:
 
     @property
     def is_panning(self) -> bool:
-        """Whether every instant has rotations and focal lengths of its own."""
+        """Whether every instant has its own rotations and focal lengths, even if there is one."""
         return self.focal_px.ndim > 1
 
     @property

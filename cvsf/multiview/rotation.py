@@ -81,7 +81,9 @@ class Similarity(NamedTuple):
     t: Float[Double, "*batch 3"]
 
     def apply(self, points: Float[Real, "*#batch J 3"]) -> Float[Double, "*batch J 3"]:
-        """The points after the similarity: scale * R @ X + t."""
+        """The points after the similarity, scale * R @ X + t, as a new array in the target's frame
+        and unit. The points themselves stay; NaN stays NaN.
+        """
         rotated = points @ np.swapaxes(self.R, -1, -2)
         return np.asarray(self.scale[..., None, None] * rotated + self.t[..., None, :], float)
 

@@ -23,7 +23,9 @@ def is_id(name: str) -> bool:
 
 
 def require_id(name: str) -> str:
-    """The name, unchanged; Refusal if a folder of the registry cannot have it (see `is_id`)."""
+    """The name, unchanged; Refusal if a folder of the registry cannot have it (see `is_id`).
+    Whether there is such an engine is not tested.
+    """
     if not is_id(name):
         raise Refusal(
             f"{name!r} is not a name of an engine; expected letters, digits, dots, dashes and "

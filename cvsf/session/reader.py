@@ -104,12 +104,12 @@ class Manifest(BaseModel):
 
     @property
     def frames(self) -> int:
-        """How many frames of all cameras the session has recorded."""
+        """How many frames of all cameras its segments have, without the open one."""
         return sum(self.count(frame_topic(camera)) for camera in self.cameras)
 
     @property
     def instants(self) -> int:
-        """How many instants the session has recorded."""
+        """How many instants its segments have, without the open one."""
         return self.count(INSTANT)
 
     @property
@@ -204,7 +204,7 @@ class SessionReader:
         yield from self._read(Instant, INSTANT)
 
     def poses(self) -> Iterator[MultiviewPose]:
-        """The readable 2D poses (px) as written; others count in `damaged`."""
+        """Readable 2D poses (px) as written, read as it advances; others count in `damaged`."""
         yield from self._read(MultiviewPose, POSE)
 
     def skeletons(self) -> Iterator[Skeleton]:
@@ -222,7 +222,7 @@ class SessionReader:
                 yield frame
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """All readable events as maps, as written; others count in `damaged`."""
+        """Readable events as maps, as written, read lazily; others count in `damaged`."""
         for file, message in self._messages(EVENT):
             try:
                 yield unpack(message.message, trusted=True)

@@ -155,8 +155,8 @@ def recover_part(
 
 def add_segment(manifest: Manifest, record: SegmentRecord, tally: Tally) -> None:
     """Put a segment into the manifest, in place of one of the same file name, and add its cameras,
-    engines and detectors. Only in memory; nothing is written. The joint set is set only if there
-    was none.
+    engines and detectors. The segments stay sorted by file name. Only in memory; nothing is
+    written. The joint set is set only if there was none.
     """
     manifest.segments = [s for s in manifest.segments if s.file != record.file] + [record]
     manifest.segments.sort(key=lambda segment: segment.file)

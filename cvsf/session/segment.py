@@ -163,7 +163,9 @@ class SegmentWriter:
         self.sync()
 
     def close(self) -> None:
-        """Close the file, sealed or not; nothing is written or synced."""
+        """Close the file, sealed or not; nothing is written or synced, and its name stays. Call it
+        once.
+        """
         self._storage.close(self._descriptor)
 
     def _clear_small(self) -> None:

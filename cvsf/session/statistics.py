@@ -33,7 +33,9 @@ class Tally:
         self.last_instant = -1
 
     def copy(self) -> "Tally":
-        """A copy that later messages do not change."""
+        """A copy, also of its ranges and `sync` values; later messages of one do not change the
+        other.
+        """
         return copy.deepcopy(self)
 
     def count(self, message: Recordable) -> None:

@@ -21,7 +21,9 @@ class Storage:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, descriptor: int, parts: Sequence[Bytes]) -> int:
-        """Write the parts at the end; returns the number of bytes written, which may be fewer."""
+        """Write the parts at the file's position, which is its end while it grows; returns the
+        number of bytes written, which may be fewer than given.
+        """
         return os.writev(descriptor, parts)
 
     def reserve(self, descriptor: int, size: int) -> None:
@@ -31,7 +33,9 @@ class Storage:
         os.posix_fallocate(descriptor, 0, size)
 
     def truncate(self, descriptor: int, size: int) -> None:
-        """Truncate the file to `size` and seek to its end."""
+        """Set the file's length to `size` bytes and seek to its end; a shorter file is filled with
+        zeros.
+        """
         os.ftruncate(descriptor, size)
         os.lseek(descriptor, size, os.SEEK_SET)
 
