@@ -58,7 +58,8 @@ class Recordings(Observations):
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Recordings":
         """The instants of a mask, an index array or a slice, with truth and pseudo-labels; possibly
-        none. Arrays are copies, with a slice too. IndexError for a number beyond the last instant.
+        none. Arrays are copies, with a slice too; the truth's still rig is shared. IndexError for a
+        number beyond the last instant.
         """
         index, labels = np.arange(len(self))[rows], self.pseudo_labels
         return replace(
