@@ -102,9 +102,10 @@ class Sender:
             self.dropped[reason] += frames
 
     def account(self) -> dict[str, Any]:
-        """A map of where every exposure is: exposed = acknowledged + in_ring + the sum of `dropped`
-        {reason: n}, at any moment. Acknowledged frames are durable at the hub. `fates` {fate: n}
-        are these as the hub counted them in its last ack, for the next hub to continue.
+        """A new map of where every exposure is: exposed = acknowledged + in_ring + the sum of
+        `dropped` {reason: n}, at any moment. Acknowledged frames are durable at the hub. `fates`
+        {fate: n} are these as the hub counted them in its last ack, for the next hub to continue;
+        empty before the first ack.
         """
         with self._lock:
             return {

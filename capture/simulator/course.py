@@ -59,7 +59,9 @@ class Course:
 
     @property
     def track(self) -> Float[Real, "rows 2"]:
-        """Where the run goes, x and y in the world (m), a row each 10 ms; it is closed."""
+        """Where the run goes, x and y in the world (m), a row each 10 ms; it is closed: the last
+        row is the first again. A new array.
+        """
         return np.stack([self.signal("x"), self.signal("y")], 1)
 
     @property

@@ -114,10 +114,12 @@ class TruthRecorder:
 
 def merge_truth(parts: Sequence[Path], out: Path) -> None:
     """Join the ground truth of the cameras, by time of exposure (ns), in one multi-view file at
-    `out`; the parts stay.
+    `out`; the parts stay. A row is a moment at which any camera exposed. A camera that did not has
+    raw_ns and confidence 0 there, and rotation and focal length of its next exposure, or of its
+    last.
 
-    A row is a moment at which any camera exposed; a camera that did not has raw_ns and confidence
-    0. A missing part is logged. Refusal if all are missing, or one is damaged or has no exposure.
+    A missing part is logged. Refusal if all are missing, or one is damaged or has no exposure;
+    OSError if the file cannot be written.
     """
     found = [path for path in parts if path.exists()]
     if missing := [path.name for path in parts if path not in found]:

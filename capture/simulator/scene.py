@@ -40,7 +40,8 @@ class Viewpoint:
 
 def make_slope(seed: int, moving: bool, take: int = 0) -> Slope:
     """The slope of a seed: run, skier and the first take, for which cameras are placed. Another
-    take is another run on it, past the same cameras.
+    take is another run on it, past the same cameras; for take 0, run and first take are one object.
+    The same arguments give the same slope.
     """
     first = lay_course(seed, moving)
     course = lay_course(seed, moving, take) if take else first
@@ -49,8 +50,9 @@ def make_slope(seed: int, moving: bool, take: int = 0) -> Slope:
 
 def place_camera(slope: Slope, index: int, size: tuple[int, int], spread: float = 0.0) -> Viewpoint:
     """Camera `index` of the slope, always the same for the same arguments; `size` is (width,
-    height) in px. It follows the skier if the slope's first take is for moving cameras. `spread` (0
-    on the live slope) varies distance, aim and zoom more, for training.
+    height) in px. It is outside the run and looks inwards, 1 to 4 m above the snow. It follows the
+    skier if the slope's first take is for moving cameras. `spread` (0 on the live slope) varies
+    distance, aim and zoom more, for training.
     """
     course, rng = slope.first, np.random.default_rng([slope.seed, 6, index])
     start = np.random.default_rng([slope.seed, 7]).uniform(0, 2 * np.pi)
@@ -130,9 +132,10 @@ def project(
     focal_px: Float[Real, "T"],
     size: tuple[int, int],
 ) -> tuple[Float[Real, "T n 3"], Float[Real, "T n 2"]]:
-    """World points (m) in the view frame (m), and their pixels. `rotation` is view_from_world; the
-    principal point is the middle of the picture. Pixels outside the picture are given too; those of
-    points behind the camera (z below 0) are meaningless.
+    """World points (m) in the view frame (m; x right, y down, z forward), and their pixels.
+    `rotation` is view_from_world; the principal point is the middle of the picture. Pixels outside
+    the picture are given too; those of points behind the camera (z below 0) are meaningless, and at
+    z = 0 they are inf or NaN.
     """
     local = (points - eye) @ np.swapaxes(rotation, 1, 2)
     px = focal_px[:, None, None] * local[..., :2] / local[..., 2:] + np.array(size) / 2

@@ -35,7 +35,7 @@ class Land:
 
 
 def make_land(seed: int, course: Course) -> Land:
-    """The scene of a seed: weather, snow, trees, gates and mountains around the course."""
+    """Weather, snow, trees, gates and mountains of a seed around the course, always the same."""
     rng = np.random.default_rng([seed, 5])
     extent = 2.2 * course.radius + 16
     trees = _forest(rng, course)

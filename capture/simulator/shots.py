@@ -69,8 +69,9 @@ def set_stage(seed: int, slope: Slope) -> Stage:
 def film(stage: Stage, view: Viewpoint, raw_ns: Int[Stamps, "T"]) -> list[Shot]:
     """The shots of one camera at T clock times (ns), in their order, not drawn yet; many at once
     cost little more than one. The skier is that of the stage's slope, with his pose at the time
-    itself; the streaks are movements in the shutter time after it. Arrays of the shots are parts of
-    common arrays, so one shot keeps all of them in memory.
+    itself. The streaks are movements in the picture (px, x right, y down) from that time to the end
+    of the shutter time. Arrays of the shots are parts of common arrays, so one shot keeps all of
+    them in memory.
     """
     slope, weather, count = stage.slope, stage.land.weather, len(raw_ns)
     later = raw_ns + round(weather.shutter_s * 1e9)

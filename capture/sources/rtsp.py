@@ -113,8 +113,9 @@ class RtspCamera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The newest picture that was not read before, as JPEG; those it replaced are counted in
-        `missed`. Blocks `timeout_s` at most, then None. SourceLost when the stream broke and no
-        picture is left, or when nothing came for 5 s.
+        `missed`. `raw_ns` is its moment on CLOCK_MONOTONIC, by the sender's clock or, less exactly,
+        of its arrival. Blocks `timeout_s` at most, then None. SourceLost when the stream broke and
+        no picture is left, or when nothing came for 5 s.
         """
         newest = self._newest
         with newest.changed:

@@ -79,9 +79,9 @@ class RecordedCamera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The next frame that is part of an instant, as it was recorded; `raw_ns` is its recorded
-        hub time. At once when lossless. In real time it waits for the frame's moment, `timeout_s`
-        at most, then None; frames more than a period late are left out and counted in `missed`.
-        SourceEnded after the last frame.
+        hub time (ns), `trigger` the index of its instant. At once when lossless. In real time it
+        waits for the frame's moment, `timeout_s` at most, then None; frames more than a period late
+        are left out and counted in `missed`. SourceEnded after the last frame.
         """
         if self._shift_ns is not None and not self._await_due(self._shift_ns, timeout_s):
             return None

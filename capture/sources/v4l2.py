@@ -73,8 +73,8 @@ class V4l2Camera:
 
     def read(self, timeout_s: float) -> Exposure | None:
         """The newest whole picture as JPEG; older and broken ones are left out and counted in
-        `missed`. Blocks `timeout_s` at most, then None. SourceLost when the device fails, or gives
-        no whole picture for 5 s.
+        `missed`. `raw_ns` is the middle of its exposure, on CLOCK_MONOTONIC. Blocks `timeout_s` at
+        most, then None. SourceLost when the device fails, or gives no whole picture for 5 s.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:

@@ -98,10 +98,10 @@ class VideoFile:
             self._start_ns = config.start_ns or time.monotonic_ns()
 
     def read(self, timeout_s: float) -> Exposure | None:
-        """The next frame, encoded again as JPEG; `raw_ns` is its media time, `trigger` its index.
-        At once when lossless. In real time it waits for the frame's moment, `timeout_s` at most,
-        then None; frames more than a period late are left out and counted in `missed`. SourceEnded
-        after the last frame, and where the size in px changes.
+        """The next frame, encoded again as JPEG; `raw_ns` is its media time (ns, 0 at the first
+        frame), `trigger` its index from 0. At once when lossless. In real time it waits for the
+        frame's moment, `timeout_s` at most, then None; frames more than a period late are left out
+        and counted in `missed`. SourceEnded after the last frame, and where the size in px changes.
         """
         if not self._is_grabbed:
             self._grab()

@@ -83,9 +83,10 @@ class FusedLifter(nn.Module):
     ) -> LiftedViews:
         """The engine's outputs: canonical and fused poses in the body frame at unit scale,
         rotations to the view frames (x right, y down, z forward), refined 2D in px. Inputs are
-        keypoints and picture sizes in px, of each view. A picture of size 0 has an unknown size:
-        the camera is then taken to be far away. An instant without a person has zeros as fused
-        pose, of confidence 0.
+        keypoints and picture sizes (width, height) in px, of each view. A picture of size 0 has an
+        unknown size: the camera is then taken to be far away. An instant without a person has zeros
+        as fused pose, of confidence 0; a view without the person has its keypoints, unchanged, as
+        refined 2D.
         """
         if self.morph is not None:
             keypoints_px, confidence = self.morph(keypoints_px, confidence)
