@@ -133,8 +133,9 @@ class Hub:
     def run(self, stop: threading.Event, *, headless: bool) -> Stats:
         """Process instants until `stop` is set, then `finish`; blocks, and returns the last stats.
 
-        Once a second the stats go to clients, and to the table, or as a JSON line if `headless`.
-        Call it once, on the main thread; it starts all threads.
+        Once a second the stats go to clients, and to the table, or as a JSON line if `headless`; no
+        line before a camera has joined, and no stats once all cameras have ended. Call it once, on
+        the main thread; it starts all threads.
         """
         self.receiver.start()
         self.hot_swap.start()
@@ -176,8 +177,9 @@ class Hub:
     def process(self, group: Group) -> Skeleton | None:
         """Process one instant, from its frames to clients and disk, on the main thread.
 
-        Returns the skeleton, in the world frame if there is a calibration; None without a person.
-        Instant and pose are recorded also then.
+        Returns the skeleton, in the world frame if there is a calibration of these cameras; None
+        without a person, or if a joint is not determined. Instant and pose are recorded also then.
+        The group must have a frame; its frames are marked as taken.
         """
         stages = self.stages
         frames = self.decoder.usable(group.frames)
@@ -274,8 +276,8 @@ class Hub:
     def finish(self) -> Stats:
         """Take no more frames, process waiting instants of lossless sources, and seal the session.
 
-        It ends all threads and closes all sockets; blocks until then. Clients get the last stats,
-        which are returned.
+        Waiting instants are dropped if no source is lossless. It ends all threads and closes all
+        sockets; blocks until then. Clients get the last stats, which are returned.
         """
         self.receiver.refuse_frames()
         while group := self.queue.get(0.0):

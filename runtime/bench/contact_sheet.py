@@ -26,7 +26,8 @@ def write_sheet(session: Path, out: Path) -> None:
     """Draw four instants of a session, spread over its length, one row each, to the image file
     `out`.
 
-    A row has the pictures with 2D poses, then the skeleton from two sides. Refusal if the session
+    A row has the pictures with 2D poses, then the skeleton from two sides. An existing file is
+    replaced; if few instants have a skeleton, some are drawn more than once. Refusal if the session
     holds no skeleton, or cannot be read; its pictures must be recorded.
     """
     reader = SessionReader(session)

@@ -13,9 +13,10 @@ from cvsf.engine.manifest import GOLDEN, LIFTER, MANIFEST, read_manifest, sha256
 
 
 def copy_with_id(folder: Path, id: str | None) -> Path:
-    """Copy the shipped engine to `folder`, which must not exist, under another id; returns it.
+    """Copy the shipped engine to `folder`, under another id; returns `folder`.
 
-    The id is that of the folder's name if `id` is None; the shipped engine is its parent.
+    The folder must not exist (FileExistsError). The id is that of the folder's name if `id` is
+    None; the shipped engine is its parent.
     """
     shutil.copytree(SHIPPED, folder)
     manifest = read_manifest(SHIPPED)

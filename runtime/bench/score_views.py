@@ -33,12 +33,13 @@ def score(
     poses: Sequence[MultiviewPose],
     truth: GroundTruth,
 ) -> dict[str, Errors]:
-    """Errors in mm of the poses of a session, by key, root-aligned at the hip in each view's axes.
+    """Errors of the poses of a session, by key, root-aligned at the hip in each view's axes.
 
-    `fused` is of the measured skeletons that clients got, `lifter_fused` and `one_view` of the
-    lifter alone, `calibrated_limit` of triangulation with the true cameras. Only instants with the
-    person detected in two views or more count; NaN if there is none. `truth` has a row for each
-    pose, and must know joints and cameras (AssertionError).
+    Each value is a map of `n_mpjpe_mm` and `p_mpjpe_mm`, means in mm. `fused` is of the measured
+    skeletons that clients got, `lifter_fused` and `one_view` of the lifter alone,
+    `calibrated_limit` of triangulation with the true cameras. Only instants with the person
+    detected in two views or more count; NaN if there is none. `truth` has a row for each pose, and
+    must know joints and cameras (AssertionError).
     """
     assert truth.joints_mm is not None
     assert truth.rig is not None

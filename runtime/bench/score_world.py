@@ -110,10 +110,11 @@ def read_scored_session(folder: Path, truth_file: Path) -> ScoredSession:
 def score_world(session: ScoredSession) -> dict[str, float]:
     """Errors of the skeletons, by key, after one rigid alignment of all measured ones to the truth.
 
-    No scale is fitted. Predicted skeletons use the same alignment and have their own key,
-    `one_view_mpjpe_mm`. `root_error_share` is the mean root error over the way travelled;
-    `up_error_deg` the angle between the two upward directions. There must be a measured skeleton in
-    the world frame.
+    No scale is fitted. `mpjpe_mm` is also root-aligned, as is `limit_mm`, that of triangulation
+    with the true cameras (not turned). Predicted skeletons use the same alignment and have their
+    own key, `one_view_mpjpe_mm` (NaN if there is none). `root_error_m` is the mean root error,
+    `root_error_share` that over the way travelled (`travelled_m`); `up_error_deg` the angle between
+    the two upward directions. There must be a measured skeleton in the world frame.
     """
     rows, world = session.rows(measured=True), session.world
     found, truth = session.joints(rows), world[rows]

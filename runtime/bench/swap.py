@@ -230,7 +230,8 @@ def figures(arrivals: list[Arrival], spans: dict[str, list[tuple[float, float]]]
     """The figures of the client, with swaps and without, by key; computed only, nothing is read.
 
     `spans` has the beginnings and ends (s, clock of `Arrival.at_s`) of the times `quiet` and
-    `swapping`; there must be arrivals in both.
+    `swapping`; there must be arrivals in both. Figures with `periods` are in periods of 1/30 s,
+    ages above the least age; others are numbers of instants, or s.
     """
     ages = {name: np.array(list(_ages(arrivals, of))) for name, of in spans.items()}
     period_s = 1 / _FPS

@@ -124,7 +124,8 @@ class OnlineCalibrator:
     def update(self) -> list[CalibrationUpdate]:
         """The calibrations found now; it may take seconds. Empty if it is too early, if the current
         one is as good, or if the motion does not determine the cameras (then `reason` says why and
-        `new_refusal` is set; nothing is raised). A recovered camera has the cause `moved`.
+        `new_refusal` is set; nothing is raised). The cause is `first`, `better`, `again` (after
+        `all_lost`) or `moved` (a camera was recovered, or its new pose refined).
         """
         if self._current and not self._lost and (self._moved or self._recovered):
             try:

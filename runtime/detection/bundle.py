@@ -174,8 +174,8 @@ def load_bundle(name_or_folder: str, data: Path, offline: bool) -> Bundle:
 def read_manifest(path: Path) -> Manifest:
     """The manifest in a JSON file, checked.
 
-    Refusal, with the first error, if the file cannot be read, is no JSON, or has a wrong or missing
-    field. Whether the networks' files exist is not tested.
+    Refusal, with the first error, if the file cannot be read, is no JSON, or has an unknown, wrong
+    or missing field. Whether the networks' files exist is not tested.
     """
     try:
         return Manifest.model_validate_json(path.read_bytes())

@@ -113,7 +113,10 @@ class Detector:
         threading.Thread(target=plan, name="detector plans", daemon=True).start()
 
     def reset(self) -> None:
-        """Forget the tracked person in all views, and begin to count instants anew."""
+        """Forget the tracked person in all views, and begin to count instants anew.
+
+        The networks stay loaded. The next call of `detect` searches every picture.
+        """
         self._tracks.clear()
         self._seen_ns.clear()
         self._instant = 0

@@ -27,8 +27,8 @@ def boxes(outputs: Sequence[Batch], manifest: NetworkManifest) -> list[Float[Rea
     """Per picture the boxes of people, most confident first; empty where there is nobody.
 
     A row is x0, y0, x1, y1 in px of the network's input, and confidence. Boxes below the manifest's
-    least confidence are dropped; after NMS at most 32 stay. ValueError if the network finds no
-    boxes.
+    least confidence, not finite or without area are dropped; after NMS at most 32 stay. ValueError
+    if the network finds no boxes by its decoding.
     """
     match manifest.decoding:
         case "yolox":
@@ -69,8 +69,10 @@ def people(
 ) -> list[tuple[Float[Real, "_ 5"], Float[Real, "_ J 2"], Float[Real, "_ J"]]]:
     """Per picture the boxes (N, 5), joints (N, J, 2) and confidence (N, J) of the people.
 
-    For the outputs of a whole-frame network only; px are those of its input. Most confident first,
-    after NMS at most 32; N is 0 where there is nobody.
+    For the outputs of a whole-frame network only. A box is x0, y0, x1, y1 and its confidence; px
+    are those of the input, joints have confidence 0 to 1. Most confident first; people below the
+    manifest's least confidence are dropped, after NMS at most 32 stay; N is 0 where there is
+    nobody.
     """
     found = []
     for dets, keypoints in zip(outputs[0], outputs[1], strict=True):

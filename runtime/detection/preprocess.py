@@ -35,8 +35,9 @@ def letterbox(
 ) -> Fit:
     """Write a BGR picture, scaled to fit with its aspect, to `into`, one item of a batch.
 
-    The rest is filled with the manifest's pad value; colours and range become those of the network.
-    Returns the map from picture to input. The picture stays unchanged.
+    `into` is changed in place; its axes are those of the manifest's layout. The rest of it is
+    filled with the manifest's pad value; colours and range become those of the network. Returns the
+    map from picture to input. The picture stays unchanged.
     """
     width, height = manifest.size_px
     high, wide = picture.shape[:2]
@@ -62,8 +63,8 @@ def crop(
     """Write the crop of a BGR picture around a box to `into`, one item of a batch.
 
     The box is x0, y0, x1, y1 in px of the picture; it is widened to the input's aspect and by the
-    manifest's margin. What is outside of the picture gets the pad value. Returns the map from
-    picture to input.
+    manifest's margin, about its centre. What is outside of the picture gets the pad value. `into`
+    is changed in place; picture and box stay unchanged. Returns the map from picture to input.
     """
     left, top, wide, high = _crop_rectangle(box_px, manifest)
     if (

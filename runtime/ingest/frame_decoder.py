@@ -33,8 +33,8 @@ class FrameDecoder:
         """The frames that can be used, in the order of their cameras' names.
 
         Left out, and counted in `left_out`, are frames of a frozen camera (the same checksum for
-        more than 0.5 s) and frames whose time has too large an uncertainty. Nothing is decoded
-        here.
+        more than 0.5 s, by the frames' own times) and frames whose time has too large an
+        uncertainty. Nothing is decoded here. Call it once for each instant, in order of time.
         """
         return {c: f for c, f in sorted(frames.items()) if self._is_usable(f)}
 

@@ -77,7 +77,11 @@ class WebServer:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a new client gets first, as a map; setting it queues it for all clients."""
+        """What a new client gets first, as a map; setting it queues it for all clients.
+
+        The own map is returned, not a copy; setting it takes a copy. A new client gets nothing
+        while it is empty.
+        """
         return self._about
 
     @about.setter

@@ -52,7 +52,11 @@ class ZmqPublisher:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a new subscriber of `about` gets first, as a map; setting it publishes it."""
+        """What a new subscriber of `about` gets first, as a map; setting it publishes it.
+
+        The own map is returned, not a copy; setting it takes a copy. Nothing is sent while it is
+        empty.
+        """
         return self._about
 
     @about.setter
