@@ -40,11 +40,14 @@ def _check_material(path: Path, material: dict[str, Any]) -> None:
 def reproduced(
     name: str, dataset: Path, runs: Path, config: str, minutes: float | None, truth_2d: bool
 ) -> dict[str, Row]:
-    """A row per variant of the paper, from the checkpoints in `runs`; missing ones are trained
-    there, and unfinished ones to the end, which takes long. Then it must be on the main thread.
+    """What lifts, and what lifts refined 2D, by variant of the paper, from the checkpoints in
+    `runs`, made of the dataset `name` in a folder, with its true 2D if `truth_2d`. `config` is
+    `paper` or a JSON file. Missing ones are trained there, and unfinished ones to the end, which
+    takes long: each for that many minutes of computing at most, or all steps if None. Then it must
+    be on the main thread.
 
     Refusal if the runs that are there were made of other material or with another configuration, or
-    if training is refused or stopped.
+    if a checkpoint cannot be read, or if training is refused or stopped.
     """
     _check_material(runs / _MATERIAL, {"dataset": name, "truth_2d": truth_2d})
     rows: dict[str, Row] = {}

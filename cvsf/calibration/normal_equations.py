@@ -217,8 +217,10 @@ def _add_guesses(
 def stepped(
     problem: Problem, state: State, local: Float[Real, "N L"], shared: Float[Real, "S"]
 ) -> State:
-    """A new state after a step that is added: `local` is of joints and panning cameras at each
-    instant, `shared` of the other camera columns and the bone lengths, in the order of `linearise`.
+    """A new state after a step: `local` (N instants) is of joints and panning cameras, `shared` of
+    the other camera columns and the bone lengths, in the order of `linearise`. Joints, camera
+    centres and lengths (world unit, mean bone 1), k1 and time offsets (s) are added to; rotation
+    vectors (rad, camera axes) are composed, and focal lengths multiplied by exp of their step.
     """
     rig = state.rig
     instants, count = state.joints.shape[:2]

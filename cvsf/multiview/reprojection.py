@@ -187,11 +187,14 @@ def median_reprojection_px(
 
 
 def estimate_noise(keypoints: WeightedKeypoints, rig: Rig, joints: Float[Real, "N J 3"]) -> float:
-    """Standard deviation of a keypoint over the person's extent (no unit), from the median residual
-    of the observed keypoints; NaN if there are none.
+    """Standard deviation of a keypoint along one axis, over the person's extent in the view (no
+    unit), from the median reprojection residual of the observed keypoints (weight above 0). Joints
+    are in the rig's world frame and unit. NaN if no keypoint is observed, or an observed joint is
+    NaN.
 
     The median of a 2D Gaussian's length is sigma sqrt(2 ln 2). Of the 2 V coordinates that V views
-    observe of a joint, three are fitted.
+    observe of a joint, three are fitted; V is the mean number of views that see the person, at
+    least 2.
     """
     error = np.linalg.norm(rig.project(joints) - delay_corrected(keypoints, rig), axis=-1)
     known: npt.NDArray[np.bool_] = keypoints.weight > 0

@@ -58,9 +58,12 @@ def append(storage: Storage, models: Path, promotion: Promotion) -> None:
 
 
 def lineage(history: Sequence[Promotion], live: str, first: str) -> list[str]:
-    """The successive live engines, each once, `live` last, without those rolled back from. The
-    first one is that before the oldest promotion, or `first` if the history is empty. A `live` that
-    the history lacks is added.
+    """The engines on the way to `live`, which is last and there once; `history` is oldest first.
+
+    It begins with the engine before the oldest promotion, or `first` if the history is empty. A
+    rollback removes all after its target. An engine that was promoted again by hand is there twice
+    unless it is live; then its earlier places, also the first, are left out. A `live` that the
+    history lacks is added.
     """
     line = [history[0].before if history else first]
     for one in history:

@@ -99,9 +99,10 @@ def _free_ports(count: int) -> list[int]:
 
 
 def biased_bundle(seed: int, folder: Path) -> Path:
-    """Write the simulated skier's 2D bundle to a folder, with another idea of where joints are:
-    each joint's heatmap is shifted up or down by its own amount, which the seed determines. The
-    folder.
+    """Write the simulated skier's 2D bundle to a new folder, with another idea of where joints are:
+    each joint's heatmap is shifted up or down by its own amount, at most 2 cells (normal, sigma 0.5
+    cells), which the seed determines. It is not marked as verified. The folder; FileExistsError if
+    it is there already.
     """
     folder.mkdir(parents=True)
     manifest: dict[str, Any] = json.loads((_SIM_BUNDLE / "manifest.json").read_text())
