@@ -61,8 +61,8 @@ class Frame:
             raise ValueError(f"trigger is {self.trigger!r}, expected a whole number or none")
 
     def intact(self) -> bool:
-        """Whether the JPEG has the checksum (CRC-32) that the node computed. It is computed again at
-        each call; whether the JPEG can be decoded is not tested.
+        """Whether the JPEG has the checksum (CRC-32) that the node computed; computed again at each
+        call. Whether the JPEG can be decoded is not tested.
         """
         return zlib.crc32(self.jpeg) == self.crc32
 
