@@ -16,9 +16,9 @@ from tests.support.shape_checks import PACKAGES
 
 install_import_hook(PACKAGES, "tests.support.shape_checks.checked")
 
-from cvsf.registry.registry import Registry  # noqa: E402
-from tests.support.paths import ROOT  # noqa: E402
-from tests.support.product import free_ports  # noqa: E402
+from cvsf.registry.registry import Registry  # noqa: E402 - after the hook
+from tests.support.paths import ROOT  # noqa: E402 - after the hook
+from tests.support.product import free_ports  # noqa: E402 - after the hook
 
 
 @pytest.fixture(scope="session")
