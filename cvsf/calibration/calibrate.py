@@ -114,6 +114,29 @@ def _calibrated(
 def _calibrate_still(
     observations: LiftedObservations, *, offsets: bool, distortion: bool
 ) -> Calibration:
+    found = fit_still(observations, offsets=offsets, distortion=distortion)
+    refuse_uncertain(found)
+    return found
+
+
+def fit_still(
+    observations: LiftedObservations, *, offsets: bool = False, distortion: bool = False
+) -> Calibration:
+    """The still cameras of least cost, as `calibrate` finds them, but nothing is refused for its
+    standard deviations. The observations are plausible, and every view is a useful one.
+    Undetermined if no cameras can be computed.
+    """
+    try:
+        return _fit_still(observations, offsets=offsets, distortion=distortion)
+    except np.linalg.LinAlgError as error:
+        raise Undetermined(
+            f"no cameras fit the keypoints ({error}); are they of one person?"
+        ) from error
+
+
+def _fit_still(
+    observations: LiftedObservations, *, offsets: bool, distortion: bool
+) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     problem, state, mirrored = _initial_state(_spread(chosen, _FEW_INSTANTS))
     chosen = chosen.mirrored() if mirrored else chosen
@@ -130,7 +153,7 @@ def _calibrate_still(
         problem = without_velocities(observations, chosen, problem, state)
         problem, state = _readjusted(problem, state, rounds=8)
     deviation, _ = deviations(problem, state)
-    result = calibration_result(
+    return calibration_result(
         problem.keypoints,
         state.rig,
         state.joints,
@@ -143,8 +166,6 @@ def _calibrate_still(
         instants=len(chosen),
         mirrored=mirrored,
     )
-    refuse_uncertain(result)
-    return result
 
 
 def _initial_state(few: LiftedObservations) -> tuple[Problem, State, bool]:

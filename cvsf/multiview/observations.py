@@ -19,6 +19,9 @@ Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
 _BATCH = 256  # instants; a guess, not measured
+_NEAR = 0.1  # of an interval: a stamp so near to an instant is that instant's; a guess, not measured
+_PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
+"""Arrays of lifted observations that depend on when a view took its picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,22 +122,35 @@ def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) ->
     """The observations with each camera's keypoints (px) interpolated to the stamp `t_s - delay_s`,
     at which it shows what happened at `t_s`. `delay_s` (s) is the time offset of each camera:
     positive if the picture is taken later than its stamp. Beyond the first and last instant the
-    line of the nearest two is continued, by at most one interval.
+    line of the nearest two is continued, by at most one interval; farther out the confidence is 0.
 
-    Keypoints not observed at both neighbours in time stay; so do confidences. The same object is
-    returned if all offsets are 0 or there are fewer than two instants.
+    A keypoint that was not observed at both neighbours in time is taken from the nearer one if that
+    is within a tenth of an interval, else it has confidence 0. The lifter's outputs are those of
+    the nearer instant. The same object is returned if all offsets are 0 or there are fewer than two
+    instants.
     """
     if not delay_s.any() or len(observations) < 2:
         return observations
-    keypoints = observations.keypoints_px.copy()
-    for view, delay in enumerate(delay_s):
-        low, share = _between(observations.t_s, observations.t_s - delay)
-        seen = observations.confidence[:, view] > 0
-        before, after = observations.keypoints_px[[low, low + 1], view]
-        interpolated = before + share[:, None, None] * (after - before)
-        known = (seen[low] & seen[low + 1])[..., None]
-        keypoints[:, view] = np.where(known, interpolated, keypoints[:, view])
-    return replace(observations, keypoints_px=keypoints)
+    arrays = {name: getattr(observations, name).copy() for name in _PER_VIEW}
+    for view in np.flatnonzero(delay_s):
+        low, share = _between(observations.t_s, observations.t_s - delay_s[view])
+        near = np.where(share < 0.5, low, low + 1)
+        for array in arrays.values():
+            array[:, view] = array[near, view]
+        confidence = observations.confidence[:, view]
+        both = np.minimum(confidence[low], confidence[low + 1])
+        before, after = (observations.keypoints_px[low + step, view] for step in (0, 1))
+        is_near = (np.abs(share - np.round(share)) < _NEAR)[:, None]
+        within = (share >= -1) & (share <= 2)
+        arrays["keypoints_px"][:, view] = np.where(
+            (both > 0)[..., None],
+            before + share[:, None, None] * (after - before),
+            arrays["keypoints_px"][:, view],
+        )
+        arrays["confidence"][:, view] = within[:, None] * np.where(
+            both > 0, both, is_near * confidence[near]
+        )
+    return replace(observations, **arrays)
 
 
 def _between(
@@ -142,5 +158,4 @@ def _between(
 ) -> tuple[Int[npt.NDArray[np.intp], "M"], Float[Real, "M"]]:
     """The instant before each wanted time, and the share of the interval to the next one."""
     low = np.clip(np.searchsorted(t_s, wanted_s, side="right") - 1, 0, len(t_s) - 2)
-    share = (wanted_s - t_s[low]) / np.maximum(t_s[low + 1] - t_s[low], 1e-9)
-    return low, np.clip(share, -1.0, 2.0)
+    return low, (wanted_s - t_s[low]) / np.maximum(t_s[low + 1] - t_s[low], 1e-9)

@@ -48,7 +48,8 @@ def reconstruct(
     if observations.cameras != rig.cameras:
         observations = observations.of_views([observations.cameras.index(c) for c in rig.cameras])
     observations = observations.mirrored() if calibration.mirrored else observations
-    keypoints = weighted_keypoints(time_aligned(observations, rig.delay_s), calibration.noise_share)
+    observations = time_aligned(observations, rig.delay_s)
+    keypoints = weighted_keypoints(observations, calibration.noise_share)
     prior = calibrated_body_prior(observations, calibration)
     keypoints, (joints, deviation) = solve_with_rejection(keypoints, rig, prior, rounds)
     seen = keypoints.weight > 0

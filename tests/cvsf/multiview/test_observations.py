@@ -47,15 +47,24 @@ def test_keypoints_that_move_on_lines_are_brought_into_step_exactly(
     assert time_aligned(late, np.zeros(VIEWS)) is late
 
 
-def test_a_joint_not_seen_at_the_instant_beside_is_not_moved_in_time(
+def test_a_joint_not_seen_at_the_instant_beside_is_not_observed_in_time(
     walk: Rehearsed,
 ) -> None:
     late, _ = straight(walk, LATE_S)
     confidence = late.confidence.copy()
     confidence[10, 1, 4] = 0
-    found = time_aligned(replace(late, confidence=confidence), LATE_S).keypoints_px
-    kept = (found == late.keypoints_px).all(-1)
-    assert np.argwhere(kept[5:15, 1]).tolist() == [[5, 4], [6, 4]]  # instants 10 and 11
+    found = time_aligned(replace(late, confidence=confidence), LATE_S).confidence
+    assert np.argwhere(found[5:15, 1] == 0).tolist() == [[5, 4], [6, 4]]  # instants 10 and 11
+
+
+def test_a_camera_two_seconds_late_shows_the_poses_of_two_seconds_ago(walk: Rehearsed) -> None:
+    seen = observed(walk, np.zeros(VIEWS))[0]
+    interval_s = float(np.median(np.diff(seen.t_s)))
+    found = time_aligned(seen, np.array([0.0, 8 * interval_s, *np.zeros(VIEWS - 2)]))
+    np.testing.assert_allclose(found.keypoints_px[8:, 1], seen.keypoints_px[:-8, 1], atol=1e-2)
+    np.testing.assert_array_equal(found.canonical[8:, 1], seen.canonical[:-8, 1])
+    assert not found.confidence[:7, 1].any()  # beyond the first instant, but for one interval
+    np.testing.assert_array_equal(found.keypoints_px[:, 0], seen.keypoints_px[:, 0])
 
 
 def test_some_instants_and_views_keep_the_rows_of_every_array() -> None:
