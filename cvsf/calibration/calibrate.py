@@ -14,7 +14,7 @@ from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
 from cvsf.calibration.normal_equations import Priors, Problem, State
-from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning
+from cvsf.calibration.ptz import calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.time_offsets import with_velocities, without_velocities
 from cvsf.multiview.observations import LiftedObservations
@@ -23,20 +23,22 @@ from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.rig import CENTRE, FOCAL, ROTATION, Body, Calibration
 from cvsf.multiview.weak_perspective import mean_body
 from cvsf.reconstruction.pose_solver import body_prior, solve_with_rejection
+from cvsf.shapes import Bool, Float
+from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]
-Moving = Literal["still", "auto", "panning"]
 
 # guesses, not measured, down to _FIRST_NOISE
 _INSTANTS, _FEW_INSTANTS = 64, 16
 _LEAST_INSTANTS = 5  # that a camera shares with others
 _OFFSET_ROUNDS = 4
 _READJUSTMENTS = 3
-_STILL_NOISE = 0.015  # of the extent; above it, still cameras may be panning ones
-_OUTSIDE, _LEAST_EXTENT_PX = 10.0, 3.0
-"""Largest coordinate of a keypoint, in picture sizes; least extent of a person."""
-_PANNING_GAIN = 1.3
-"""Factor by which panning cameras must have less noise, as they have more unknowns."""
+_LEAST_EXTENT_PX = 3.0  # of a person
+_USUAL, _GUESSED, _GUESSED_JOINT = 0.9, 0.25, 0.3
+"""Quantile that is a detector's usual confidence; shares of it below which a keypoint is guessed,
+and a joint, by its median in a view. MoveNet gives 0.06 to 0.2 to legs outside the picture, 0.6 to
+0.8 to what it sees."""
+_NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
 _MIRROR_GAIN = 1.1
 """Factor by which mirrored poses must have less cost: the shipped lifter is not mirrored."""
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
@@ -46,7 +48,7 @@ _FIRST_NOISE = 0.03  # of the person's extent
 def calibrate(
     observations: LiftedObservations,
     *,
-    moving: Moving = "still",
+    moving: Literal["still", "panning"] = "still",
     offsets: bool = False,
     distortion: bool = False,
 ) -> Calibration:
@@ -54,69 +56,62 @@ def calibrate(
     1. Undetermined (no Refusal) with the reason, if the motion does not determine the cameras, a
     picture size is not known, or the instants are not in order.
 
-    `moving`: the cameras stand still, or pan and zoom on their tripods; `auto` takes what fits
-    better. `offsets` estimates the time offset of each camera, `distortion` its k1, only for still
-    cameras. A camera that saw the athlete together with others in fewer than 5 instants is not in
-    the rig.
+    `moving`: the cameras stand still, or pan and zoom on their tripods. `offsets` estimates the
+    time offset of each camera, `distortion` its k1, only for still cameras. A camera that saw the
+    athlete together with others in fewer than 5 instants is not in the rig. What the views do not
+    agree on is not looked for: `cvsf.diagnosis.calibrate_take` does.
     """
-    observations = _without_implausible(observations)
+    observations = plausible(observations)
     observations = observations.of_views(useful_views(observations))
-    sizes = observations.size_px
-    observations = replace(
-        observations, image_px=np.broadcast_to(sizes, observations.image_px.shape)
-    )
-    for camera, size in zip(observations.cameras, sizes, strict=True):
-        if not (size > 0).all():
-            raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
-    try:
-        return _calibrated(observations, moving, offsets=offsets, distortion=distortion)
-    except np.linalg.LinAlgError as error:
-        raise Undetermined(
-            f"no cameras fit the keypoints ({error}); are they of one person?"
-        ) from error
-
-
-def _without_implausible(observations: LiftedObservations) -> LiftedObservations:
-    """Without keypoints far outside the picture, and without views whose joints are one point."""
-    if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
-        raise Undetermined("the instants are not in order of time; sort them by t_s")
-    image = np.where(
-        observations.size_px > 0, observations.size_px, np.inf
-    )  # refused by `calibrate`
-    reach = _OUTSIDE * image[:, None]
-    inside = (np.abs(observations.keypoints_px) < reach).all(-1)
-    confidence = np.where(inside, observations.confidence, 0).astype(np.float32)
-    inliers = replace(observations, confidence=confidence)
-    is_point = weighted_keypoints(inliers, 1.0).extent_px < _LEAST_EXTENT_PX
-    return replace(inliers, confidence=np.where(is_point[..., None], 0, confidence))
-
-
-def _calibrated(
-    observations: LiftedObservations, moving: Moving, *, offsets: bool, distortion: bool
-) -> Calibration:
     if moving == "panning":
-        return calibrate_panning(observations)
-    try:
-        still = _calibrate_still(observations, offsets=offsets, distortion=distortion)
-    except Undetermined:
-        if moving == "still" or len(observations.cameras) < LEAST_PANNING:
-            raise
-        return calibrate_panning(observations)
-    if moving == "still" or still.noise_share < _STILL_NOISE:
-        return still
-    try:
-        panning = calibrate_panning(observations)
-    except Undetermined:
-        return still
-    return panning if _PANNING_GAIN * panning.noise_share < still.noise_share else still
-
-
-def _calibrate_still(
-    observations: LiftedObservations, *, offsets: bool, distortion: bool
-) -> Calibration:
+        try:
+            return calibrate_panning(observations)
+        except np.linalg.LinAlgError as error:
+            raise Undetermined(_NO_FIT.format(error)) from error
     found = fit_still(observations, offsets=offsets, distortion=distortion)
     refuse_uncertain(found)
     return found
+
+
+def plausible(observations: LiftedObservations) -> LiftedObservations:
+    """The observations without what is no evidence: keypoints outside the picture or guessed, of a
+    confidence near the detector's floor, and views whose joints are one point; their confidence
+    becomes 0. Every instant has the size of its camera's pictures.
+
+    Undetermined if the instants are not in order of time, or a picture size is not known.
+    """
+    if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
+        raise Undetermined("the instants are not in order of time; sort them by t_s")
+    sizes = observations.size_px
+    for camera, size, seen in zip(
+        observations.cameras, sizes, observations.confidence.any((0, 2)), strict=True
+    ):
+        if seen and not (size > 0).all():
+            raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
+    inside = ((observations.keypoints_px >= 0) & (observations.keypoints_px <= sizes[:, None])).all(
+        -1
+    )
+    confidence = np.where(inside, observations.confidence, 0).astype(np.float32)
+    confidence = np.where(_is_guessed(confidence), 0, confidence)
+    evidence = replace(
+        observations,
+        confidence=confidence,
+        image_px=np.broadcast_to(sizes, observations.image_px.shape),
+    )
+    is_point = weighted_keypoints(evidence, 1.0).extent_px < _LEAST_EXTENT_PX
+    return replace(evidence, confidence=np.where(is_point[..., None], 0, confidence))
+
+
+def _is_guessed(confidence: Float[Array, "N V J"]) -> Bool[npt.NDArray[np.bool_], "N V J"]:
+    """Keypoints of a confidence near the detector's floor, and joints that a view hardly sees."""
+    known = confidence[confidence > 0]
+    if not len(known):
+        return np.zeros(confidence.shape, bool)
+    usual = float(np.quantile(known, _USUAL))
+    middle = np.median(confidence, axis=0)
+    return np.asarray(
+        (confidence < _GUESSED * usual) | ((middle < _GUESSED_JOINT * usual) & (middle > 0))
+    )
 
 
 def fit_still(
@@ -129,14 +124,10 @@ def fit_still(
     try:
         return _fit_still(observations, offsets=offsets, distortion=distortion)
     except np.linalg.LinAlgError as error:
-        raise Undetermined(
-            f"no cameras fit the keypoints ({error}); are they of one person?"
-        ) from error
+        raise Undetermined(_NO_FIT.format(error)) from error
 
 
-def _fit_still(
-    observations: LiftedObservations, *, offsets: bool, distortion: bool
-) -> Calibration:
+def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     problem, state, mirrored = _initial_state(_spread(chosen, _FEW_INSTANTS))
     chosen = chosen.mirrored() if mirrored else chosen

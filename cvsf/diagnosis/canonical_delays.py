@@ -44,9 +44,7 @@ class CanonicalDelays:
         return np.asarray(self.valley < _LEAST_VALLEY)
 
 
-def canonical_delays(
-    observations: LiftedObservations, reach_s: float = REACH_S
-) -> CanonicalDelays:
+def canonical_delays(observations: LiftedObservations, reach_s: float = REACH_S) -> CanonicalDelays:
     """The delays of least total cost over all pairs of views, to one interval of the instants.
 
     `reach_s` bounds the difference of two views. Instants are taken as evenly spaced, at their
@@ -148,9 +146,7 @@ def _curve(
     return np.asarray(np.where(2 * known.sum(0) >= len(others), mean, np.inf))
 
 
-def _total(
-    cost: Float[Real, "V V S"], shifts: Int[npt.NDArray[np.intp], "V"], reach: int
-) -> float:
+def _total(cost: Float[Real, "V V S"], shifts: Int[npt.NDArray[np.intp], "V"], reach: int) -> float:
     """Mean cost of all pairs at some delays; a pair that does not overlap costs the most."""
     between = np.subtract.outer(shifts, shifts)
     at = np.clip(between + reach, 0, 2 * reach)

@@ -19,7 +19,9 @@ Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
 _BATCH = 256  # instants; a guess, not measured
-_NEAR = 0.1  # of an interval: a stamp so near to an instant is that instant's; a guess, not measured
+_NEAR = (
+    0.1  # of an interval: a stamp so near to an instant is that instant's; a guess, not measured
+)
 _PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
 """Arrays of lifted observations that depend on when a view took its picture."""
 

@@ -1,0 +1,179 @@
+"""An attempt: still cameras fitted to observations, and the signs that they do not explain them.
+
+A sound calibration leaves no delay along the movement, no view that disagrees with the others, and
+little noise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cvsf.calibration.calibrate import fit_still
+from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
+from cvsf.diagnosis.canonical_delays import in_step
+from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
+from cvsf.diagnosis.residual_delays import residual_delays
+from cvsf.multiview.observations import LiftedObservations, time_aligned
+from cvsf.multiview.rig import Calibration
+from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
+from cvsf.shapes import Bool, Float
+
+Real = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+_LEAST_DELAY = 0.12
+"""Residual delay, in intervals of the instants, that is a sign: healthy generated sessions stay
+below 0.02, cameras three intervals late show 0.4 and more."""
+_SOUND_NOISE = 0.02  # of the person's extent; a guess, not measured
+_SOUND_OUTLIERS = 0.01  # share of the views of instants
+_SOUND_RATIO = 1.6
+"""Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
+generated sessions."""
+_REFITS = 2  # while the delays found are larger than an interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is estimated beside still cameras."""
+
+    offsets: bool = False
+    distortion: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Still cameras, and how they fit."""
+
+    observations: LiftedObservations  # as recorded; not time aligned
+    calibration: Calibration | None = None  # with the delays
+    reconstruction: Reconstruction | None = None
+    refused: str = ""
+    residual_delay_s: Float[Real, "V"]
+    outlier: Bool[Mask, "N V"]
+    """Views of instants that disagree with the others, by the time-aligned instants."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Cameras that are not in the observations any more, and what is wrong with them."""
+    spans: str = ""
+    """What is wrong with views of instants whose confidence was made 0."""
+
+    @property
+    def interval_s(self) -> float:
+        """Median interval (s) of the instants; infinite for fewer than two."""
+        t_s = self.observations.t_s
+        return float(np.median(np.diff(t_s))) if len(t_s) > 1 else np.inf
+
+    @property
+    def delay_s(self) -> Float[Real, "V"]:
+        """The delays (s) of the calibration, 0 without one."""
+        if self.calibration is None:
+            return np.zeros(len(self.observations.cameras))
+        return self.calibration.rig.delay_s
+
+    @property
+    def error_share(self) -> Float[Real, "V"]:
+        """Median reprojection error of each view over the person's extent; infinite without
+        calibration.
+        """
+        if self.calibration is None:
+            return np.full(len(self.observations.cameras), np.inf)
+        return self.calibration.uncertainty.reprojection_share
+
+    @property
+    def agreement(self) -> Float[Real, "V"]:
+        """Share of the instants, of those that a view observed, in which it agrees with the
+        others; 1 for a view without any.
+        """
+        seen = np.any(self.observations.confidence > 0, axis=-1).sum(0)
+        return np.asarray(1 - self.outlier.sum(0) / np.maximum(seen, 1)).clip(0, 1)
+
+    @property
+    def has_delay(self) -> bool:
+        """Whether a delay remains that the residuals show."""
+        return bool((np.abs(self.residual_delay_s) > _LEAST_DELAY * self.interval_s).any())
+
+    @property
+    def worst_ratio(self) -> float:
+        """Reprojection error of the worst view over the median of the others; 1 with two views."""
+        error = self.error_share
+        if len(error) < 3 or not np.isfinite(error).all():
+            return 1.0 if np.isfinite(error).all() else np.inf
+        worst = int(error.argmax())
+        return float(error[worst] / max(float(np.median(np.delete(error, worst))), 1e-9))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the cameras explain the observations, by every sign."""
+        return (
+            self.calibration is not None
+            and not self.refused
+            and not self.has_delay
+            and self.calibration.noise_share < _SOUND_NOISE
+            and self.worst_ratio < _SOUND_RATIO
+            and float(self.outlier.mean()) < _SOUND_OUTLIERS
+        )
+
+    @property
+    def misfit(self) -> float:
+        """A figure to compare attempts with, less is better, no unit: the mean reprojection error
+        of the views, and more where views disagree or a delay remains.
+        """
+        if self.calibration is None:
+            return np.inf
+        late = np.abs(self.residual_delay_s).max() / self.interval_s
+        return float(self.error_share.mean() * (1 + 3 * self.outlier.mean() + min(late, 1.0)))
+
+
+def attempt(
+    observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"] | None = None
+) -> Attempt:
+    """Still cameras fitted to the observations at these delays (s), which `options.offsets`
+    sharpens, and their signs. Nothing is raised: `refused` says what is not determined; then the
+    calibration may be missing.
+    """
+    delay_s = np.zeros(len(observations.cameras)) if delay_s is None else delay_s
+    try:
+        found = _fitted(observations, options, delay_s)
+    except (Undetermined, ValueError, np.linalg.LinAlgError) as error:
+        return Attempt(
+            observations=observations,
+            refused=str(error),
+            residual_delay_s=np.zeros(len(delay_s)),
+            outlier=np.zeros(observations.confidence.shape[:2], bool),
+        )
+    refused = ""
+    try:
+        refuse_uncertain(found)
+    except Undetermined as reason:
+        refused = str(reason)
+    return examined(observations, found, refused)
+
+
+def examined(observations: LiftedObservations, found: Calibration, refused: str = "") -> Attempt:
+    """The signs of a calibration whose cameras are those of the observations."""
+    aligned = time_aligned(observations, found.rig.delay_s)
+    reconstruction = reconstruct(observations, found)
+    return Attempt(
+        observations=observations,
+        calibration=found,
+        reconstruction=reconstruction,
+        refused=refused,
+        residual_delay_s=residual_delays(aligned, found.rig, reconstruction.joints),
+        outlier=outlier_views(epipolar_errors(aligned, found.rig), aligned.t_s),
+    )
+
+
+def _fitted(
+    observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"]
+) -> Calibration:
+    interval_s = float(np.median(np.diff(observations.t_s))) if len(observations) > 1 else 0.0
+    for _ in range(_REFITS):
+        aligned = time_aligned(observations, delay_s)
+        found = fit_still(aligned, offsets=options.offsets, distortion=options.distortion)
+        change = found.rig.delay_s
+        delay_s = delay_s + change
+        if not np.abs(change).max() > interval_s:
+            break
+    delay_s = delay_s - in_step(delay_s, interval_s / 2) if delay_s.any() else delay_s
+    return replace(found, rig=replace(found.rig, delay_s=delay_s))
