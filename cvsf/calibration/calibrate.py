@@ -83,10 +83,9 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
     if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
         raise Undetermined("the instants are not in order of time; sort them by t_s")
     sizes = observations.size_px
-    for camera, size, seen in zip(
-        observations.cameras, sizes, observations.confidence.any((0, 2)), strict=True
-    ):
-        if seen and not (size > 0).all():
+    seen = np.asarray(observations.confidence.any((0, 2)))
+    for camera, size, is_seen in zip(observations.cameras, sizes, seen, strict=True):
+        if is_seen and not (size > 0).all():
             raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
     inside = ((observations.keypoints_px >= 0) & (observations.keypoints_px <= sizes[:, None])).all(
         -1

@@ -4,14 +4,17 @@ Each takes an attempt and returns a better one, or the same.
 """
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
-from cvsf.diagnosis.view_faults import fault_of
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.diagnosis.delay_drift import changed_delay
+from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views, spans
+from cvsf.diagnosis.view_faults import PARTLY, fault_of, instants_that_fit
+from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
@@ -23,7 +26,9 @@ _LEAST_VIEWS = 4  # for one to be left out
 _ROUNDS = 3  # of leaving out spans
 _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
 _PARTS, _LEAST_PART_S = 3, 2.5
-_ANOTHER = "another person, or keypoints that fit no camera"
+_LEAST_EXCHANGED = 3  # views, of which two may be exchanged
+_EXCHANGED = 0.3  # times the share of outliers: two views are exchanged
+_PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical", "image_px")
 
 
 def with_delays(best: Attempt, options: Options) -> Attempt:
@@ -31,12 +36,13 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
     that is better.
     """
     coarse = canonical_delays(best.observations)
-    starts = [np.where(coarse.is_clear, coarse.delay_s, 0.0)]
-    if starts[0].any() and best.calibration is not None and best.has_delay:
-        starts.append(np.zeros_like(starts[0]))  # a small delay is found from 0
+    start = np.where(coarse.is_clear, coarse.delay_s, 0.0)
+    starts = [start] if start.any() else []
+    if best.has_delay or best.calibration is None:
+        starts.append(np.zeros_like(start))  # a small delay is found from 0
     sharpened = replace(options, offsets=True)
-    for start in starts:
-        tried = attempt(best.observations, sharpened, start)
+    for delay_s in starts:
+        tried = attempt(best.observations, sharpened, delay_s)
         if tried.is_sound:
             return tried
         best = _better(best, tried)
@@ -45,68 +51,137 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
 
 def without_spans(best: Attempt, options: Options) -> Attempt:
     """Without the views of instants that disagree with the others for some time, if that is better.
-    A view that disagrees for most of the take is kept as it is.
+    A view that disagrees for most of the take, or whose delay changes, is kept as it is.
     """
     whole, outlier = best, best.outlier
     for _ in range(_ROUNDS):
         if best.calibration is None or not outlier.any():
-            return best
+            break
         if (replace(whole, outlier=outlier).agreement < 1 - _MOST_SPANS).any():
             return whole
         observations = _without(whole.observations, outlier, best.delay_s)
         delayed = replace(options, offsets=options.offsets or bool(best.delay_s.any()))
-        tried = replace(attempt(observations, delayed, best.delay_s), spans=_ANOTHER)
-        best = _better(best, replace(tried, left_out=whole.left_out))
+        tried = replace(attempt(observations, delayed, best.delay_s), left_out=whole.left_out)
+        best = _better(best, tried)
         if tried.calibration is None:
-            return best
+            break
         again = examined(whole.observations, tried.calibration).outlier
         if (again == outlier).all():
-            return best
+            break
         outlier = again
-    return best
+    return whole if _delays_change(whole.observations, best) else best
 
 
 def without_a_view(best: Attempt, options: Options) -> Attempt:
-    """Without the one view whose absence makes the others fit, and what is wrong with it."""
+    """Without the one view whose absence makes the others fit, and what is wrong with it. A view
+    that fits them for some time comes back without the rest.
+    """
     views = len(best.observations.cameras)
     if views < _LEAST_VIEWS:
         return best
-    found: list[tuple[int, Attempt]] = []
     for view in _suspects(best):
         others = [other for other in range(views) if other != view]
-        observations = best.observations.of_views(others)
-        tried = attempt(observations, options, best.delay_s[others])
+        tried = attempt(best.observations.of_views(others), options, best.delay_s[others])
         if not tried.is_sound and tried.has_delay:
             tried = with_delays(tried, options)
         if not tried.is_sound and tried.outlier.any():
             tried = without_spans(tried, options)
         if tried.is_sound:
-            found.append((view, tried))
-            break
-    if not found:
+            return _with_reason(best, view, tried, options)
+    return best
+
+
+def with_exchanged(best: Attempt, options: Options) -> Attempt:
+    """With two views exchanged back where they are exchanged, by the cameras of a part of the take;
+    only if that is sound.
+    """
+    if len(best.observations.cameras) < _LEAST_EXCHANGED:
         return best
-    view, tried = min(found, key=lambda each: each[1].misfit)
-    reason = fault_of(best.observations, view, tried)
-    return replace(tried, left_out={**best.left_out, best.observations.cameras[view]: reason})
+    part = _best_part(best, options)
+    tried = best if part is None else _exchanged_back(part, options)
+    return tried if tried.is_sound else best
 
 
 def of_a_part(best: Attempt, options: Options) -> Attempt:
     """The cameras of a part of the take that explain most of it, without the views of instants that
     they do not explain.
     """
+    part = _best_part(best, options)
+    return best if part is None else _better(best, without_spans(part, options))
+
+
+def _best_part(best: Attempt, options: Options) -> Attempt | None:
+    """The cameras of a part of the take, with what they do not explain of all of it."""
     t_s = best.observations.t_s
     parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
-    if parts < 2:
-        return best
     tries = []
-    for rows in np.array_split(np.arange(len(t_s)), parts):
+    for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
         tried = attempt(best.observations.take(rows), options)
         if tried.calibration is not None and not tried.refused:
             tries.append(examined(best.observations, tried.calibration))
-    if not tries:
-        return best
-    part = min(tries, key=lambda tried: float(tried.outlier.mean()))
-    return _better(best, without_spans(part, options))
+    return min(tries, key=lambda tried: float(tried.outlier.mean()), default=None)
+
+
+def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> Attempt:
+    """The attempt without a view, with the reason; or with what fits of the view, if it is a good
+    camera for some time.
+    """
+    fault = fault_of(best.observations, view, tried)
+    if fault == PARTLY:
+        fits = instants_that_fit(best.observations, view, tried)
+        outlier = np.zeros(best.outlier.shape, bool)
+        outlier[:, view] = ~fits
+        some = _without(best.observations, outlier, np.zeros(len(best.delay_s)))
+        partly = attempt(some, options, best.delay_s)
+        if partly.calibration is not None:
+            # all views together say what to leave out, as others may see another person too
+            again = without_spans(examined(best.observations, partly.calibration), options)
+            if again.is_sound:
+                return again
+        fault = PARTLY.format(spans(fits, best.observations.t_s))
+    return replace(tried, left_out={**best.left_out, best.observations.cameras[view]: fault})
+
+
+def _exchanged_back(part: Attempt, options: Options) -> Attempt:
+    """With two views exchanged where they are outliers, if they agree then with the others."""
+    assert part.calibration is not None
+    rig, whole = part.calibration.rig, part.observations
+    for a, b in combinations(range(len(whole.cameras)), 2):
+        rows = part.outlier[:, a] | part.outlier[:, b]
+        if not rows.any():
+            continue
+        exchanged = _exchange(whole, a, b, rows)
+        aligned = time_aligned(exchanged, rig.delay_s)
+        outlier = outlier_views(epipolar_errors(aligned, rig), aligned.t_s)
+        if outlier.mean() < _EXCHANGED * part.outlier.mean():
+            tried = attempt(exchanged, options)
+            names = whole.cameras[a], whole.cameras[b]
+            when = spans(rows, whole.t_s)
+            corrected = {
+                one: f"exchanged with {other} from {when}; exchanged back"
+                for one, other in (names, names[::-1])
+            }
+            return replace(tried, corrected=corrected) if tried.calibration is not None else part
+    return part
+
+
+def _exchange(
+    observations: LiftedObservations, a: int, b: int, rows: Bool[Mask, "N"]
+) -> LiftedObservations:
+    arrays = {name: getattr(observations, name).copy() for name in _PER_VIEW}
+    for name, array in arrays.items():
+        before = getattr(observations, name)
+        array[rows, a], array[rows, b] = before[rows, b], before[rows, a]
+    return replace(observations, **arrays)
+
+
+def _delays_change(whole: LiftedObservations, best: Attempt) -> bool:
+    """Whether a view with spans left out has a delay that changes: then no span explains it."""
+    return any(
+        changed_delay(whole, view) is not None
+        for view in range(len(whole.cameras))
+        if (whole.confidence[:, view] > best.observations.confidence[:, view]).any()
+    )
 
 
 def _better(best: Attempt, tried: Attempt) -> Attempt:

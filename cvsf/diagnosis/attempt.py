@@ -26,6 +26,7 @@ Mask = npt.NDArray[np.bool_]
 _LEAST_DELAY = 0.12
 """Residual delay, in intervals of the instants, that is a sign: healthy generated sessions stay
 below 0.02, cameras three intervals late show 0.4 and more."""
+_HOPELESS = 0.05  # noise above which still cameras are not looked at closer; a guess, not measured
 _SOUND_NOISE = 0.02  # of the person's extent; a guess, not measured
 _SOUND_OUTLIERS = 0.01  # share of the views of instants
 _SOUND_RATIO = 1.6
@@ -55,8 +56,8 @@ class Attempt:
     """Views of instants that disagree with the others, by the time-aligned instants."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Cameras that are not in the observations any more, and what is wrong with them."""
-    spans: str = ""
-    """What is wrong with views of instants whose confidence was made 0."""
+    corrected: Mapping[str, str] = field(default_factory=dict)
+    """Cameras whose observations were corrected, and how."""
 
     @property
     def interval_s(self) -> float:
@@ -136,18 +137,26 @@ def attempt(
     try:
         found = _fitted(observations, options, delay_s)
     except (Undetermined, ValueError, np.linalg.LinAlgError) as error:
-        return Attempt(
-            observations=observations,
-            refused=str(error),
-            residual_delay_s=np.zeros(len(delay_s)),
-            outlier=np.zeros(observations.confidence.shape[:2], bool),
-        )
-    refused = ""
+        return _not_examined(observations, None, str(error))
     try:
         refuse_uncertain(found)
     except Undetermined as reason:
-        refused = str(reason)
-    return examined(observations, found, refused)
+        if found.noise_share > _HOPELESS:
+            return _not_examined(observations, found, str(reason))
+        return examined(observations, found, str(reason))
+    return examined(observations, found)
+
+
+def _not_examined(
+    observations: LiftedObservations, found: Calibration | None, refused: str
+) -> Attempt:
+    return Attempt(
+        observations=observations,
+        calibration=found,
+        refused=refused,
+        residual_delay_s=np.zeros(len(observations.cameras)),
+        outlier=np.zeros(observations.confidence.shape[:2], bool),
+    )
 
 
 def examined(observations: LiftedObservations, found: Calibration, refused: str = "") -> Attempt:

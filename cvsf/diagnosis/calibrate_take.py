@@ -10,23 +10,30 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from cvsf.calibration.calibrate import plausible, useful_views
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.diagnosis.alternatives import of_a_part, with_delays, without_a_view, without_spans
+from cvsf.calibration.ptz import calibrate_panning
+from cvsf.diagnosis.alternatives import (
+    of_a_part,
+    with_delays,
+    with_exchanged,
+    without_a_view,
+    without_spans,
+)
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
-from cvsf.diagnosis.epipolar_errors import runs
-from cvsf.diagnosis.panning import attempt_panning
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.diagnosis.canonical_delays import canonical_delays
+from cvsf.diagnosis.delay_drift import changed_delay
+from cvsf.diagnosis.epipolar_errors import spans
+from cvsf.diagnosis.panning import attempt_panning, may_all_pan
+from cvsf.diagnosis.view_faults import DELAY_CHANGES
+from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
-from cvsf.shapes import Bool
 
-Real = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 Moving = Literal["still", "auto", "panning"]
 
+_ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
 _FEW = "it saw the athlete together with others in fewer than 5 instants"
 _LEAST_AGREEMENT = 0.7  # of the instants of every view of a rig; a guess, not measured
 _MOST_DELAY = 0.5  # intervals that may remain along the movement; a guess, not measured
@@ -43,6 +50,8 @@ class CalibratedTake:
     reconstruction: Reconstruction
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Camera: what is wrong with it, and from when to when if not always."""
+    corrected: Mapping[str, str] = field(default_factory=dict)
+    """Camera: what was corrected in its observations; it is in the rig."""
     still_noise: float | None = None
     """Noise of still cameras, over the person's extent, where panning ones explain more."""
 
@@ -68,17 +77,20 @@ def calibrate_take(
     }
     observations = observations.of_views(views)
     if moving == "panning":
-        return _panning(observations, left_out, None)
+        return _panning(observations, left_out, None, calibrate_panning(observations))
     options = Options(offsets=bool(offsets), distortion=distortion)
-    first = attempt(observations, options)
-    best = _improved(first, options, may_shift=offsets is not False)
-    reason = _refusal(best)
-    if moving == "auto" and (reason or not best.is_sound):
-        found = attempt_panning(observations, best)
-        if found is not None:
-            return _panning(observations, left_out, best, found)
-    if reason:
-        raise Undetermined(reason)
+    best = attempt(observations, options)
+    may_pan = moving == "auto" and may_all_pan(best)
+    found = attempt_panning(observations, best) if may_pan else None
+    if found is None:
+        best = _improved(best, options, may_shift=offsets is not False)
+        reason = _refusal(best)
+        if moving == "auto" and reason and not may_pan:
+            found = attempt_panning(observations, best)
+        if found is None and reason:
+            raise Undetermined(reason)
+    if found is not None:
+        return _panning(observations, left_out, best, found)
     assert best.calibration is not None
     assert best.reconstruction is not None
     return CalibratedTake(
@@ -86,6 +98,7 @@ def calibrate_take(
         calibration=best.calibration,
         reconstruction=best.reconstruction,
         left_out=left_out | _left_out(observations, best),
+        corrected=best.corrected,
     )
 
 
@@ -96,7 +109,7 @@ def _improved(first: Attempt, options: Options, *, may_shift: bool) -> Attempt:
         return best
     if may_shift:
         best = with_delays(best, options)
-    for alternative in (without_spans, without_a_view, of_a_part):
+    for alternative in (without_spans, with_exchanged, without_a_view, of_a_part):
         if best.is_sound:
             return best
         best = alternative(best, options)
@@ -128,45 +141,46 @@ def _refusal(best: Attempt) -> str:
             f"{np.median(np.delete(error, worst)):.1%}; does it see the same person? Or leave it "
             "out"
         )
-    return ""
+    return _refusal_of_two(best) if len(names) == 2 else ""
+
+
+def _refusal_of_two(best: Attempt) -> str:
+    """Why two views are not taken: nothing else shows that they see the same moments."""
+    aligned = time_aligned(best.observations, best.delay_s)
+    assert best.calibration is not None
+    changed = changed_delay(aligned, 1)
+    if changed is not None:
+        return f"{aligned.cameras[1]}: {DELAY_CHANGES.format(*changed)}"
+    if best.is_sound or canonical_delays(aligned).is_clear.all():
+        return ""
+    return (
+        f"nothing shows that {' and '.join(aligned.cameras)} see the same moments: the noise of "
+        f"two views is {best.calibration.noise_share:.1%} of the person, and no delay explains it; "
+        "film with one clock, or with three cameras"
+    )
 
 
 def _left_out(observations: LiftedObservations, best: Attempt) -> dict[str, str]:
     """What the best attempt does without, by camera."""
     found = dict(best.left_out)
     for view, camera in enumerate(best.observations.cameras):
-        before = observations.confidence[:, observations.cameras.index(camera)]
-        without = np.any(before > 0, axis=-1) & ~np.any(
-            best.observations.confidence[:, view] > 0, axis=-1
-        )
-        if without.any():
-            found[camera] = f"{_spans(without, observations.t_s)}: {best.spans}"
+        before = np.any(observations.confidence[:, observations.cameras.index(camera)] > 0, axis=-1)
+        without = before & ~np.any(best.observations.confidence[:, view] > 0, axis=-1)
+        if without.any() and camera not in best.corrected:
+            found[camera] = _ANOTHER.format(spans(without, observations.t_s))
     return found
-
-
-def _spans(without: Bool[Mask, "N"], t_s: npt.NDArray[np.float64]) -> str:
-    """Seconds from the first instant, such as "3.2 to 7.4 s"."""
-    start = float(t_s[0])
-    return ", ".join(
-        f"{t_s[first] - start:.1f} to {t_s[end - 1] - start:.1f} s" for first, end in runs(without)
-    )
 
 
 def _panning(
     observations: LiftedObservations,
     left_out: Mapping[str, str],
     still: Attempt | None,
-    found: Calibration | None = None,
+    found: Calibration,
 ) -> CalibratedTake:
-    from cvsf.calibration.ptz import calibrate_panning
-
-    calibration = found or calibrate_panning(observations)
     return CalibratedTake(
         observations=observations,
-        calibration=calibration,
-        reconstruction=reconstruct(observations, calibration),
+        calibration=found,
+        reconstruction=reconstruct(observations, found),
         left_out=left_out,
-        still_noise=None
-        if still is None or still.calibration is None
-        else still.calibration.noise_share,
+        still_noise=still.calibration.noise_share if still and still.calibration else None,
     )

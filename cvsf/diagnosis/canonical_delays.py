@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.shapes import Float, Int
+from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]
 
@@ -18,7 +19,7 @@ REACH_S = 5.0
 """Largest delay that is searched."""
 _ROWS = 128  # instants of one view that are compared; a guess, not measured
 _OUTLIER = 0.2  # distance of two joints of poses of norm 1; the cost is cut there
-_LEAST_OVERLAP = 0.2  # of the weight of the best-observed shift; a guess, not measured
+_LEAST_OVERLAP = 0.3  # of the weight of the best-observed shift; a guess, not measured
 _ROUNDS = 6
 _IN_STEP = 1  # shifts; views so near to each other are in step
 _APART = 6  # shifts between two different minima
@@ -62,9 +63,17 @@ def canonical_delays(observations: LiftedObservations, reach_s: float = REACH_S)
     change = np.abs(np.arange(-2 * reach, 2 * reach + 1))
     lowest, away = curves[:, 2 * reach], np.where(change >= _APART, curves, np.inf).min(1)
     return CanonicalDelays(
-        delay_s=interval_s * (shifts - in_step(shifts, _IN_STEP)),
+        delay_s=np.asarray(interval_s * (shifts - in_step(shifts, _IN_STEP)), float),
         valley=np.where(np.isfinite(away), lowest / np.maximum(away, 1e-9), 1.0),
         agreement=lowest,
+    )
+
+
+def unit_poses(observations: LiftedObservations) -> Float[Array, "N V J 3"]:
+    """The canonical poses at norm 1; the body frame stays."""
+    pose = observations.canonical.astype(np.float32)
+    return np.asarray(
+        pose / np.maximum(np.sqrt(np.square(pose).sum((-2, -1), keepdims=True)), 1e-9)
     )
 
 
@@ -81,8 +90,7 @@ def _pair_costs(observations: LiftedObservations, reach: int) -> Float[Real, "V 
     """Mean cost of each ordered pair at shifts -reach to reach: the second view's instants are that
     much later. NaN where too little overlaps.
     """
-    pose = observations.canonical.astype(np.float32)
-    pose = pose / np.maximum(np.sqrt(np.square(pose).sum((-2, -1), keepdims=True)), 1e-9)
+    pose = unit_poses(observations)
     weight = np.sqrt(observations.confidence.astype(np.float32))
     instants, views = weight.shape[:2]
     rows = np.unique(np.linspace(0, instants - 1, min(_ROWS, instants)).round().astype(int))

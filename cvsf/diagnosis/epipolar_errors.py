@@ -14,7 +14,7 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import skew
-from cvsf.shapes import Bool, Float, Int
+from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -26,6 +26,7 @@ _BIN_S = 0.2  # errors are medians over so long
 _FACTOR, _LEAST_ERROR = 4.0, 0.02
 """An error is large from 4 times that of the best quarter on, at least 2 % of the person's extent.
 Healthy generated sessions have 95 % of their single errors below 2.2 times the median."""
+_GAP_S = 0.5
 _LEAST_RUN = 2  # bins; a shorter one is left to the robust weights
 
 
@@ -62,8 +63,9 @@ def epipolar_errors(observations: LiftedObservations, rig: Rig) -> Float[Real, "
 
 def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[Mask, "N V"]:
     """Which views do not agree with the others for 0.4 s or longer: those outside the largest group
-    in which every pair has a small error. Where no group is larger than half of the views that saw
-    the person, all of them are outliers.
+    in which every pair has a small error. Where that is not more than half of the views that saw
+    the person, and others agree with each other too, nobody knows which person is the right one:
+    all are outliers.
     """
     bins = np.floor((t_s - t_s[0]) / max(_BIN_S, _interval_s(t_s))).astype(int)
     numbers, index = np.unique(bins, return_inverse=True)
@@ -72,7 +74,8 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
     if not len(known):
         return np.zeros(errors.shape[:2], bool)
     large = binned > max(_FACTOR * float(np.quantile(known, 0.25)), _LEAST_ERROR)
-    outlier = _outside_group(large, np.nan_to_num(binned), np.isfinite(binned).any(-1))
+    seen = np.asarray(np.isfinite(binned).any(-1))
+    outlier = _outside_group(large, np.nan_to_num(binned), seen)
     return np.asarray(_long_runs(outlier)[index])
 
 
@@ -89,9 +92,13 @@ def _outside_group(
         worst = (bad + np.tanh((error * pairs).sum(-1)) / 2).argmax(-1)
         rows = np.flatnonzero(bad.any(-1))
         kept[rows, worst[rows]] = False
-    removed = (seen & ~kept).any(-1)
-    undecided = removed & (2 * kept.sum(-1) <= seen.sum(-1))
-    return np.asarray(seen & (~kept | undecided[:, None]))
+    removed = seen & ~kept
+    others = removed[:, :, None] & removed[:, None] & ~np.eye(seen.shape[1], dtype=bool)
+    another = (others & ~large & (error > 0)).any((1, 2))
+    undecided = (
+        removed.any(-1) & (2 * kept.sum(-1) <= seen.sum(-1)) & (another | (kept.sum(-1) < 2))
+    )
+    return np.asarray(removed | (seen & undecided[:, None]))
 
 
 def _long_runs(outlier: Bool[Mask, "B V"]) -> Bool[Mask, "B V"]:
@@ -106,11 +113,23 @@ def _long_runs(outlier: Bool[Mask, "B V"]) -> Bool[Mask, "B V"]:
     return kept
 
 
+def spans(mask: Bool[Mask, "N"], t_s: Float[Real, "N"]) -> str:
+    """When a mask is True, in seconds from the first instant: "3.2 to 7.4 s, 9.0 to 9.8 s"; gaps
+    below half a second are closed.
+    """
+    ends: list[list[float]] = []
+    for first, end in runs(mask):
+        start_s, end_s = float(t_s[first] - t_s[0]), float(t_s[end - 1] - t_s[0])
+        if ends and start_s - ends[-1][1] < _GAP_S:
+            ends[-1][1] = end_s
+        else:
+            ends.append([start_s, end_s])
+    return ", ".join(f"{start_s:.1f} to {end_s:.1f} s" for start_s, end_s in ends)
+
+
 def runs(mask: Bool[Mask, "N"]) -> list[tuple[int, int]]:
     """First index and end (exclusive) of each run of True, in order."""
-    edges: Int[npt.NDArray[np.intp], E] = np.flatnonzero(
-        np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
-    )
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
 
 

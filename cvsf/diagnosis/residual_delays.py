@@ -22,7 +22,7 @@ def residual_delays(
     estimate, too small where a camera or the joints were fitted to the late keypoints. The
     observations are time aligned; joints are in the rig's world. 0 with fewer than 3 instants.
     """
-    known = np.isfinite(joints).all((1, 2))
+    known = np.asarray(np.isfinite(joints).all((1, 2)))
     if known.sum() < 3:
         return np.zeros(len(rig.cameras))
     observations, joints = observations.take(known), joints[known]
