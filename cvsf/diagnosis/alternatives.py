@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
-from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views, spans
+from cvsf.diagnosis.epipolar_errors import better_instants, epipolar_errors, near_edges, spans
 from cvsf.diagnosis.view_faults import PARTLY, fault_of, instants_that_fit
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.shapes import Bool, Float
@@ -27,7 +27,8 @@ _ROUNDS = 3  # of leaving out spans
 _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
 _PARTS, _LEAST_PART_S = 3, 2.5
 _LEAST_EXCHANGED = 3  # views, of which two may be exchanged
-_EXCHANGED = 0.3  # times the share of outliers: two views are exchanged
+_OFTEN = 0.9  # share of its instants in which a view agrees with the others
+_EXCHANGED = 0.6  # times the epipolar errors: two views are exchanged
 _PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical", "image_px")
 
 
@@ -61,7 +62,8 @@ def without_spans(best: Attempt, options: Options) -> Attempt:
             return whole
         observations = _without(whole.observations, outlier, best.delay_s)
         delayed = replace(options, offsets=options.offsets or bool(best.delay_s.any()))
-        tried = replace(attempt(observations, delayed, best.delay_s), left_out=whole.left_out)
+        tried = attempt(observations, delayed, best.delay_s)
+        tried = replace(tried, left_out=whole.left_out, corrected=whole.corrected)
         best = _better(best, tried)
         if tried.calibration is None:
             break
@@ -92,13 +94,17 @@ def without_a_view(best: Attempt, options: Options) -> Attempt:
 
 
 def with_exchanged(best: Attempt, options: Options) -> Attempt:
-    """With two views exchanged back where they are exchanged, by the cameras of a part of the take;
-    only if that is sound.
+    """With two views exchanged back where they are exchanged, by the cameras of the attempt or of a
+    part of the take; only if that is sound.
     """
     if len(best.observations.cameras) < _LEAST_EXCHANGED:
         return best
-    part = _best_part(best, options)
-    tried = best if part is None else _exchanged_back(part, options)
+    if best.calibration is not None and (best.agreement < _OFTEN).sum() < 2 and not best.refused:
+        return best  # one view alone is not exchanged
+    tried = best if best.calibration is None else _exchanged_back(best, options)
+    if not tried.is_sound:
+        part = _best_part(best, options)
+        tried = best if part is None else _exchanged_back(part, options)
     return tried if tried.is_sound else best
 
 
@@ -143,26 +149,31 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
 
 
 def _exchanged_back(part: Attempt, options: Options) -> Attempt:
-    """With two views exchanged where they are outliers, if they agree then with the others."""
+    """With the two views exchanged that explain most, at the instants where that is better."""
     assert part.calibration is not None
     rig, whole = part.calibration.rig, part.observations
+    always = np.ones(len(whole), bool)
+    errors = epipolar_errors(time_aligned(whole, rig.delay_s), rig)
+    best, least = None, _EXCHANGED
     for a, b in combinations(range(len(whole.cameras)), 2):
-        rows = part.outlier[:, a] | part.outlier[:, b]
-        if not rows.any():
-            continue
-        exchanged = _exchange(whole, a, b, rows)
-        aligned = time_aligned(exchanged, rig.delay_s)
-        outlier = outlier_views(epipolar_errors(aligned, rig), aligned.t_s)
-        if outlier.mean() < _EXCHANGED * part.outlier.mean():
-            tried = attempt(exchanged, options)
-            names = whole.cameras[a], whole.cameras[b]
-            when = spans(rows, whole.t_s)
-            corrected = {
-                one: f"exchanged with {other} from {when}; exchanged back"
-                for one, other in (names, names[::-1])
-            }
-            return replace(tried, corrected=corrected) if tried.calibration is not None else part
-    return part
+        exchanged = time_aligned(_exchange(whole, a, b, always), rig.delay_s)
+        rows, ratio = better_instants(errors, epipolar_errors(exchanged, rig), whole.t_s)
+        if ratio < least:
+            best, least = (a, b, rows), ratio
+    if best is None:
+        return part
+    a, b, rows = best
+    outlier = np.zeros((len(whole), len(whole.cameras)), bool)
+    outlier[:, [a, b]] = near_edges(rows, whole.t_s)[:, None]
+    corrected_back = _without(_exchange(whole, a, b, rows), outlier, np.zeros(outlier.shape[1]))
+    tried = attempt(corrected_back, options)
+    names, when = (whole.cameras[a], whole.cameras[b]), spans(rows, whole.t_s)
+    corrected = {
+        one: f"exchanged with {other} from {when}; exchanged back"
+        for one, other in (names, names[::-1])
+    }
+    tried = replace(tried, corrected=corrected)
+    return tried if tried.is_sound else without_spans(tried, options)
 
 
 def _exchange(

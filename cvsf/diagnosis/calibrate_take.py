@@ -109,7 +109,7 @@ def _improved(first: Attempt, options: Options, *, may_shift: bool) -> Attempt:
         return best
     if may_shift:
         best = with_delays(best, options)
-    for alternative in (without_spans, with_exchanged, without_a_view, of_a_part):
+    for alternative in (with_exchanged, without_spans, without_a_view, of_a_part):
         if best.is_sound:
             return best
         best = alternative(best, options)

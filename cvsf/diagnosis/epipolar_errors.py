@@ -26,6 +26,7 @@ _BIN_S = 0.2  # errors are medians over so long
 _FACTOR, _LEAST_ERROR = 4.0, 0.02
 """An error is large from 4 times that of the best quarter on, at least 2 % of the person's extent.
 Healthy generated sessions have 95 % of their single errors below 2.2 times the median."""
+_CUT, _CLEARLY = 0.2, 0.6  # errors count at most so much; a clearly smaller one, over the other
 _GAP_S = 0.5
 _LEAST_RUN = 2  # bins; a shorter one is left to the robust weights
 
@@ -67,9 +68,7 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
     the person, and others agree with each other too, nobody knows which person is the right one:
     all are outliers.
     """
-    bins = np.floor((t_s - t_s[0]) / max(_BIN_S, _interval_s(t_s))).astype(int)
-    numbers, index = np.unique(bins, return_inverse=True)
-    binned = np.stack([_median(errors[bins == number], 0) for number in numbers])
+    binned, index = _binned(errors, t_s)
     known = binned[np.isfinite(binned)]
     if not len(known):
         return np.zeros(errors.shape[:2], bool)
@@ -77,6 +76,34 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
     seen = np.asarray(np.isfinite(binned).any(-1))
     outlier = _outside_group(large, np.nan_to_num(binned), seen)
     return np.asarray(_long_runs(outlier)[index])
+
+
+def better_instants(
+    errors: Float[Real, "N V V"], other: Float[Real, "N V V"], t_s: Float[Real, "N"]
+) -> tuple[Bool[Mask, "N"], float]:
+    """At which instants the other errors are clearly smaller, for 0.4 s or longer; and the mean of
+    all errors with those instead, over the mean without.
+    """
+    (one, index), (two, _) = _binned(errors, t_s), _binned(other, t_s)
+    costs = [np.nanmean(np.minimum(np.nan_to_num(each), _CUT), axis=(1, 2)) for each in (one, two)]
+    better = _long_runs((costs[1] < _CLEARLY * costs[0])[:, None], widen=0)[:, 0]
+    mixed = np.where(better, costs[1], costs[0])
+    return np.asarray(better[index]), float(mixed.mean() / max(float(costs[0].mean()), 1e-12))
+
+
+def near_edges(mask: Bool[Mask, "N"], t_s: Float[Real, "N"]) -> Bool[Mask, "N"]:
+    """Instants within 0.2 s of one at which the mask changes."""
+    edges = t_s[1:][np.diff(mask.astype(np.int8)) != 0]
+    return np.asarray((np.abs(t_s[:, None] - edges) <= _BIN_S).any(1))
+
+
+def _binned(
+    errors: Float[Real, "N V V"], t_s: Float[Real, "N"]
+) -> tuple[Float[Real, "B V V"], npt.NDArray[np.intp]]:
+    """Medians over 0.2 s, and the number of each instant's bin."""
+    bins = np.floor((t_s - t_s[0]) / max(_BIN_S, _interval_s(t_s))).astype(int)
+    numbers, index = np.unique(bins, return_inverse=True)
+    return np.stack([_median(errors[bins == number], 0) for number in numbers]), index
 
 
 def _outside_group(
@@ -101,7 +128,7 @@ def _outside_group(
     return np.asarray(removed | (seen & undecided[:, None]))
 
 
-def _long_runs(outlier: Bool[Mask, "B V"]) -> Bool[Mask, "B V"]:
+def _long_runs(outlier: Bool[Mask, "B V"], widen: int = 1) -> Bool[Mask, "B V"]:
     """Without runs shorter than two bins; longer ones are widened by one bin, as they begin and end
     within one.
     """
@@ -109,7 +136,7 @@ def _long_runs(outlier: Bool[Mask, "B V"]) -> Bool[Mask, "B V"]:
     for view in range(outlier.shape[1]):
         for first, end in runs(outlier[:, view]):
             if end - first >= _LEAST_RUN:
-                kept[max(first - 1, 0) : end + 1, view] = True
+                kept[max(first - widen, 0) : end + widen, view] = True
     return kept
 
 
