@@ -117,3 +117,23 @@ def test_errors_are_shown_beside_those_of_the_true_cameras(console: Console) -> 
     assert any("the limit" in row and "24.0" in row and "18.4" in row for row in rows)
     assert not any("the lifter's own" in row for row in rows)
     assert "focal length error 2.1%, camera centre error 3.4%" in said(console)
+
+
+def test_errors_of_whole_takes_stand_beside_those_of_instants(console: Console) -> None:
+    show_summary(
+        FACTS
+        | {
+            "fused": {"n_mpjpe_mm": 31.44, "p_mpjpe_mm": 22.0},
+            "calibrated_limit": {"n_mpjpe_mm": 24.0, "p_mpjpe_mm": 18.36},
+            "world": {"rooted_mm": 33.33, "place_mm": 41.0},
+            "world_limit": {"rooted_mm": 25.5, "place_mm": None},
+            "left_out": {"a:1": {"cam2": "looks mirrored"}},
+        },
+        console,
+    )
+    text = said(console)
+    assert "rooted mm" in text
+    rows = [line for line in text.splitlines() if "│" in line]
+    assert any("self-calibrated" in row and "33.3" in row and "41.0" in row for row in rows)
+    assert any("the limit" in row and "25.5" in row for row in rows)
+    assert "a:1: cam2 left out: it looks mirrored" in text
