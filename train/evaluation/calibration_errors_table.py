@@ -30,9 +30,10 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
     if calibration is None:
         return
     console = console or Console()
-    table = Table(
-        title=f"{outcome.name}, metres by {calibration.scale_source}", title_justify="left"
-    )
+    metres = f"metres by {calibration.scale_source}"
+    if calibration.scale_deviation_share is not None:
+        metres += f" ± {100 * calibration.scale_deviation_share:.1f}%"
+    table = Table(title=f"{outcome.name}, {metres}", title_justify="left")
     columns = (
         "camera",
         "focal px",

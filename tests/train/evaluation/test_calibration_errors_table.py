@@ -1,6 +1,7 @@
 """Rigs and their scores as people read them."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_a_rig_is_shown_with_each_cameras_position_and_uncertainty(
     for word in ("1200 ± 3%", "1.00, 2.00", "3.00", "1.2", "0.5", "1.6"):
         assert word in left
     assert "later than stamped" not in text
+
+
+def test_the_metre_is_shown_with_its_stated_deviation(console: Console) -> None:
+    found = outcome()
+    assert found.calibration is not None
+    stated = replace(found.calibration, scale_deviation_share=0.0713)
+    show_rig(replace(found, calibration=stated), console)
+    assert "run-07, metres by height ± 7.1%" in said(console)
 
 
 def test_delays_are_shown_in_milliseconds_where_there_are_any(console: Console) -> None:

@@ -20,6 +20,7 @@ def test_each_session_has_its_errors_beside_its_limit() -> None:
     assert (first["session"], first["moving"], first["refused"]) == ("a", "still", None)
     assert (first["n_mpjpe_mm"], first["rooted_mm"], first["place_mm"]) == (21.0, 22.0, 31.0)
     assert first["limit"]["rooted_mm"] == 20.0
+    assert (first["scale_source"], first["scale_deviation_share"]) == ("adult", None)
     assert second["rooted_mm"] is None
     assert facts["world"] == {"rooted_mm": 22.0, "place_mm": 31.0}
     assert facts["world_limit"] == {"rooted_mm": 20.0, "place_mm": 21.0}
@@ -63,3 +64,11 @@ def test_cameras_that_have_a_pose_at_each_instant_pan() -> None:
 @pytest.mark.parametrize("key", ["per_session", "delays_s", "left_out"])
 def test_without_a_truth_the_sessions_are_listed_too(key: str) -> None:
     assert key in session_facts([session("a", 20, errors={})])
+
+
+def test_the_metre_of_a_session_is_told_with_its_deviation_and_its_error() -> None:
+    stated = replace(calibration("bone"), scale_deviation_share=0.01234)
+    facts = session_facts([session("a", 20, calibration=stated, cameras={"size_mm": 985.0})])
+    (only,) = facts["per_session"]
+    assert (only["scale_source"], only["scale_deviation_share"]) == ("bone", 0.0123)
+    assert only["metre_error"] == -0.015
