@@ -55,8 +55,8 @@ class WorldFrame:
     def calibration(self, calibration: Calibration) -> Calibration:
         """A new calibration in the world frame (z up), from one in the axes and unit of this
         frame's calibration: extrinsics and bone lengths in metres, its scale source and deviation
-        those of this frame. Standard deviations stay as they are: degrees, px and shares do not depend on the
-        unit of length.
+        those of this frame. Standard deviations of the cameras stay as they are: degrees, px and
+        shares do not depend on the unit of length.
         """
         return replace(
             calibration,
