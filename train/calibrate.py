@@ -16,8 +16,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from cvsf.calibration.calibrate import Moving
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
+from cvsf.diagnosis.calibrate_take import Moving
 from cvsf.engine.engine import load_engine
 from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
@@ -59,7 +59,14 @@ def calibrate(
     distance: Annotated[
         str, typer.Option(help="a known distance of two cameras, CAM,CAM=METRES")
     ] = "",
-    offsets: Annotated[bool, typer.Option(help="estimate each camera's time offset too")] = False,
+    offsets: Annotated[
+        bool | None,
+        typer.Option(
+            "--offsets/--no-offsets",
+            help="estimate each camera's delay always, or never; else where still cameras do not "
+            "fit without",
+        ),
+    ] = None,
     distortion: Annotated[bool, typer.Option(help="estimate each lens's distortion too")] = False,
     moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
     out: Annotated[

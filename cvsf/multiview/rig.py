@@ -216,6 +216,12 @@ class Calibration:
         """The calibration with those instants of a panning rig, or with one as still cameras."""
         return replace(self, rig=self.rig.rows(rows))
 
+    def of_views(self, views: Sequence[int]) -> Self:
+        """The calibration of the cameras with these indices; IndexError of an unknown one."""
+        uncertainty = {n: getattr(self.uncertainty, n)[list(views)] for n in _UNCERTAINTY_ARRAYS}
+        found = replace(self.uncertainty, **uncertainty)
+        return replace(self, rig=self.rig.of_views(views), uncertainty=found)
+
 
 def to_plain(calibration: Calibration) -> dict[str, Any]:
     """The content of a session's `cameras.json`, as maps, lists and numbers."""

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float
 
-from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import find_world_frame
+from cvsf.diagnosis.calibrate_take import CalibratedTake, calibrate_take
+from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.model.geometry import unit_length
 from cvsf.model.keypoint_adapter import Morph
@@ -40,6 +41,8 @@ _MOST_JOINTS, _FAR_OFF = 0.9, 0.08
 in ten is 1.5 to 2.7 % off in recordings, 15 % with shuffled views (`cvsf bench night`; docs/log.md,
 "A poisoned night that was promoted").
 """
+_OUT_OF_STEP = 0.5
+"""Delay of a view, in intervals of the instants, from which it has no labels; a guess, not measured."""
 _FASTEST_PAN_DEG = 120.0
 """Degrees a second, in the median: cameras that pan have 5, shuffled views 490 (the same entry)."""
 _MOST_OFF = 0.1
@@ -100,7 +103,9 @@ class PseudoLabeller:
                     continue
                 for array in fields(found):
                     getattr(labels, array.name)[rows[:, None], views] = getattr(found, array.name)
-                used[rows[:, None], views] = _fits(found)[:, None]
+                used[rows[:, None], views] = _fits(found)[:, None] & ~_outlier(
+                    observations, calibration
+                )
         confidence = np.where(used[..., None], part.confidence, np.float32(0))
         learned = replace(part, confidence=confidence, truth=GroundTruth(), pseudo_labels=labels)
         return learned.take(np.flatnonzero(used.any(-1)))
@@ -189,7 +194,9 @@ def _no_labels(part: Recordings) -> PseudoLabels:
 
 def _upright(observations: LiftedObservations) -> Calibration:
     """The session's cameras in a world with z up, where the athlete's trunk and leg are 1."""
-    found = calibrate(observations, moving="auto")
+    found = _in_step(observations, calibrate_take(observations))
+    views = [observations.cameras.index(camera) for camera in found.rig.cameras]
+    observations = observations.of_views(views)
     chosen = np.linspace(0, len(observations) - 1, min(len(observations), _STRETCH)).astype(
         np.int64
     )
@@ -202,6 +209,21 @@ def _upright(observations: LiftedObservations) -> Calibration:
     joints = torch.from_numpy(here.points(reconstructed.joints))
     unit = float(unit_length(joints, H36M_16).nanmedian())
     return replace(here, scale=here.scale / unit, shift=here.shift / unit).calibration(found)
+
+
+def _in_step(observations: LiftedObservations, take: CalibratedTake) -> Calibration:
+    """The take's cameras without those that show another time than their stamps: a label would be
+    of another instant than its keypoints. Undetermined if fewer than two are left, or views were
+    exchanged.
+    """
+    for camera, what in take.corrected.items():
+        raise Undetermined(f"{camera} was {what}")
+    delay_s = take.calibration.rig.delay_s
+    interval_s = float(np.median(np.diff(observations.t_s)))
+    views = np.flatnonzero(np.abs(delay_s) < _OUT_OF_STEP * interval_s).tolist()
+    if len(views) < 2:
+        raise Undetermined("its cameras are not in step, so no two show one instant")
+    return take.calibration.of_views(views)
 
 
 def _pseudo_labels(observations: LiftedObservations, found: Calibration) -> PseudoLabels:
@@ -223,6 +245,11 @@ def _fits(labels: PseudoLabels) -> npt.NDArray[np.bool_]:
         return np.asarray(
             np.isfinite(labels.joints).all((1, 2, 3)) & (np.median(off, -1) < _MOST_OFF)
         )
+
+
+def _outlier(observations: LiftedObservations, found: Calibration) -> npt.NDArray[np.bool_]:
+    """Views of instants (N, V) that do not agree with the others, as of another person."""
+    return outlier_views(epipolar_errors(observations, found.rig), observations.t_s)
 
 
 def _of(

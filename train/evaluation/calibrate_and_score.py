@@ -11,15 +11,15 @@ from typing import Any, TypeVar, get_args
 
 import numpy as np
 
-from cvsf.calibration.calibrate import Moving, calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import find_world_frame
+from cvsf.diagnosis.calibrate_take import CalibratedTake, Moving, calibrate_take
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
-from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
+from cvsf.reconstruction.reconstruct import Reconstruction
 from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibration_errors import (
     Errors,
@@ -41,7 +41,6 @@ SUCCESS = 1.5
 measured.
 """
 _REPEATS = 3
-_TOO_FEW = "saw the athlete together with others in fewer than 5 instants"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class CalibrationOptions:
     """The settings of a calibration."""
 
     scale: Scale
-    offsets: bool = False
+    offsets: bool | None = None  # None: where still cameras do not fit without
     distortion: bool = False
     moving: Moving = "auto"
 
@@ -69,7 +68,9 @@ class CalibrationResult:
     errors: dict[str, Errors] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
     world: dict[str, TakeErrors] = field(default_factory=dict)  # of "fused", "calibrated_limit"
-    left_out: Mapping[str, str] = field(default_factory=dict)  # camera: why it is not in the rig
+    left_out: Mapping[str, str] = field(default_factory=dict)  # camera: what, and why
+    corrected: Mapping[str, str] = field(default_factory=dict)  # camera: what was corrected
+    still_noise: float | None = None  # of still cameras, where panning ones were taken
 
     @property
     def over_limit(self) -> float | None:
@@ -122,7 +123,8 @@ class CalibrationResult:
         """
         assert self.calibration is not None
         panning = self.calibration.rig.is_panning
-        return to_plain(self.calibration) | ({"t_s": self.t_s.tolist()} if panning else {})
+        found = {"left_out": dict(self.left_out), "corrected": dict(self.corrected)}
+        return to_plain(self.calibration) | found | ({"t_s": self.t_s.tolist()} if panning else {})
 
     def write_skeletons(self, path: Path) -> None:
         """Write an .npz file in place of one that is there: joints and standard deviations (m,
@@ -153,26 +155,24 @@ def calibrate_and_score(
     result = _before_calibration(session)
     start_s = time.process_time()
     try:
-        calibration, reconstruction = _in_world_frame(observations, options)
+        take = _in_world_frame(observations, options)
     except Undetermined as reason:
         return replace(result, seconds=time.process_time() - start_s, refused=str(reason))
     result = replace(result, seconds=time.process_time() - start_s)
-    left_out = [c for c in observations.cameras if c not in calibration.rig.cameras]
-    if left_out:
-        views = [observations.cameras.index(camera) for camera in calibration.rig.cameras]
-        observations, truth = (
-            observations.of_views(views),
-            None if truth is None else truth.of_views(views),
-        )
+    if truth is not None and take.observations.cameras != observations.cameras:
+        views = [observations.cameras.index(camera) for camera in take.observations.cameras]
+        truth = truth.of_views(views)
     result = replace(
         result,
-        triangulation_s=_triangulation_s(observations, calibration),
-        calibration=calibration,
-        reconstruction=reconstruction,
-        t_s=observations.t_s,
-        left_out=dict.fromkeys(left_out, _TOO_FEW),
+        triangulation_s=_triangulation_s(take.observations, take.calibration),
+        calibration=take.calibration,
+        reconstruction=take.reconstruction,
+        t_s=take.observations.t_s,
+        left_out=take.left_out,
+        corrected=take.corrected,
+        still_noise=take.still_noise,
     )
-    return result if truth is None else _scored(result, observations, truth)
+    return result if truth is None else _scored(result, take.observations, truth)
 
 
 def _before_calibration(session: CalibrationInput) -> CalibrationResult:
@@ -226,19 +226,19 @@ def _scored(
 
 def _in_world_frame(
     observations: LiftedObservations, options: CalibrationOptions
-) -> tuple[Calibration, Reconstruction]:
-    for camera, size in zip(observations.cameras, observations.size_px, strict=True):
-        if not size.all():
-            raise Undetermined(f"the size of {camera}'s pictures is not known; give it as image_px")
-    calibration = calibrate(
+) -> CalibratedTake:
+    take = calibrate_take(
         observations, moving=options.moving, offsets=options.offsets, distortion=options.distortion
     )
-    reconstruction = reconstruct(observations, calibration)
     try:
-        world_frame = find_world_frame(calibration, reconstruction, options.scale)
+        world_frame = find_world_frame(take.calibration, take.reconstruction, options.scale)
     except ValueError as error:  # what gives the scale is not in the observations
         raise Undetermined(str(error)) from error
-    return world_frame.calibration(calibration), world_frame.reconstruction(reconstruction)
+    return replace(
+        take,
+        calibration=world_frame.calibration(take.calibration),
+        reconstruction=world_frame.reconstruction(take.reconstruction),
+    )
 
 
 def _triangulation_s(observations: LiftedObservations, calibration: Calibration) -> float:

@@ -60,6 +60,11 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
             f"{uncertainty.reprojection_px[view]:.1f}",
         )
     console.print(table)
+    if rig.is_panning:
+        noise = f"the cameras pan or zoom: keypoints are off by {calibration.noise_share:.1%} of "
+        still = outcome.still_noise
+        instead = "" if still is None else f", by {still:.1%} if they stood still"
+        console.print(f"{noise}the person{instead}", highlight=False)
     if rig.delay_s.any():
         delays = ", ".join(
             f"{camera} {1e3 * delay:+.1f} ms"
@@ -91,7 +96,10 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
         console.print(f"refused {name}: {reason}", highlight=False)
     for name, cameras in facts.get("left_out", {}).items():
         for camera, reason in cameras.items():
-            console.print(f"{name}: {camera} left out: it {reason}", highlight=False)
+            console.print(f"{name}: {camera} left out, {reason}", highlight=False)
+    for name, cameras in facts.get("corrected", {}).items():
+        for camera, what in cameras.items():
+            console.print(f"{name}: {camera} {what}", highlight=False)
     for name, ratio in facts["failed"].items():
         console.print(f"failed {name}: {ratio} of its limit", highlight=False)
 

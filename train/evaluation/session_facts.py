@@ -26,6 +26,7 @@ def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
             for name, rig in rigs.items()
         },
         "left_out": {o.name: dict(o.left_out) for o in outcomes if o.left_out},
+        "corrected": {o.name: dict(o.corrected) for o in outcomes if o.corrected},
     }
     if any(outcome.errors for outcome in outcomes):
         for key, whose in (("world", "fused"), ("world_limit", "calibrated_limit")):
@@ -49,6 +50,8 @@ def _session(outcome: CalibrationResult) -> dict[str, Any]:
         "session": outcome.name,
         "refused": outcome.refused or None,
         "moving": moving,
+        "noise_share": None if calibration is None else round(calibration.noise_share, 5),
+        "still_noise_share": outcome.still_noise and round(outcome.still_noise, 5),
         "duration_s": round(outcome.duration_s, 3),
         **(nothing if fused is None else fused.means),
         "rooted_mm": None if world is None else world.facts["rooted_mm"],
