@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
+from cvsf.calibration.mirror_ambiguity import MIRROR_GAIN, Fitted, decide_mirror, doubt_depth
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
@@ -37,8 +38,6 @@ _OUTSIDE, _LEAST_EXTENT_PX = 10.0, 3.0
 """Largest coordinate of a keypoint, in picture sizes; least extent of a person."""
 _PANNING_GAIN = 1.3
 """Factor by which panning cameras must have less noise, as they have more unknowns."""
-_MIRROR_GAIN = 1.1
-"""Factor by which mirrored poses must have less cost: the shipped lifter is not mirrored."""
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
 
@@ -115,11 +114,9 @@ def _calibrate_still(
     observations: LiftedObservations, *, offsets: bool, distortion: bool
 ) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
-    problem, state, mirrored = _initial_state(_spread(chosen, _FEW_INSTANTS))
-    chosen = chosen.mirrored() if mirrored else chosen
-    problem, state = _extended(chosen, problem, state)
-    for _ in range(_READJUSTMENTS):
-        problem, state = _readjusted(problem, state, rounds=8)
+    fitted, doubt = _initial_fit(chosen)
+    chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
+    doubt = doubt or doubt_depth(fitted)
     if distortion:
         problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
         problem, state = _readjusted(problem, state, rounds=15)
@@ -141,20 +138,36 @@ def _calibrate_still(
             log_focal=deviation[:, FOCAL],
         ),
         instants=len(chosen),
-        mirrored=mirrored,
+        mirrored=fitted.mirrored,
     )
     refuse_uncertain(result)
-    return result
+    return replace(result, ambiguous=doubt)
 
 
-def _initial_state(few: LiftedObservations) -> tuple[Problem, State, bool]:
-    """The fit of least cost from guessed focal lengths, and whether poses are mirrored for it."""
+def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
+    """The fit with the lifter's poses or, if it is better, with their reflections in depth; and a
+    sentence if that is not certain.
+    """
+    few = _spread(chosen, _FEW_INSTANTS)
     guess, problem, state, cost = _best_of(few, _GUESSES)
-    other = few.mirrored()
-    mirrored = _best_of(other, (guess,))[-1] * _MIRROR_GAIN < cost
-    if mirrored:
-        _, problem, state, _ = _best_of(other, _GUESSES)
-    return (*_readjusted(problem, state, rounds=8), mirrored)
+    if _best_of(few.mirrored(), (guess,))[-1] < MIRROR_GAIN * cost:
+        return decide_mirror(chosen, _fitted_from)
+    problem, state = _fitted_to(chosen, problem, state)
+    return Fitted(chosen=chosen, problem=problem, state=state, mirrored=False), ""
+
+
+def _fitted_from(chosen: LiftedObservations, start: LiftedObservations) -> tuple[Problem, State]:
+    """All chosen instants, from cameras that some of those of `start` gave."""
+    _, problem, state, _ = _best_of(_spread(start, _FEW_INSTANTS), _GUESSES)
+    return _fitted_to(chosen, problem, state)
+
+
+def _fitted_to(chosen: LiftedObservations, problem: Problem, state: State) -> tuple[Problem, State]:
+    """All chosen instants, from the adjustment of a few."""
+    problem, state = _extended(chosen, *_readjusted(problem, state, rounds=8))
+    for _ in range(_READJUSTMENTS):
+        problem, state = _readjusted(problem, state, rounds=8)
+    return problem, state
 
 
 def _best_of(

@@ -204,6 +204,7 @@ class Calibration:
     mirrored: bool = False  # the lifter's poses are reflected in depth before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
     people: People | None = None  # None: one; else `body` is that of the first
+    ambiguous: str = ""  # a sentence, if two views leave open what is the mirror image
 
     def rows(self, rows: Rows) -> Self:
         """The calibration with those instants of a panning rig, or with one as still cameras."""
@@ -223,6 +224,7 @@ def to_plain(calibration: Calibration) -> dict[str, Any]:
         "joint_set": calibration.body.joint_set.name,
         "bones": calibration.body.bones.tolist(),
         "people": people_to_plain(calibration.people),
+        "ambiguous": calibration.ambiguous,
         "sureness": {
             name: getattr(calibration.uncertainty, name).tolist() for name in _UNCERTAINTY_ARRAYS
         },
@@ -252,6 +254,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
             people=people_from_plain(plain.get("people"), joint_set(plain["joint_set"])),
+            ambiguous=str(plain.get("ambiguous", "")),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"cameras: {error} is missing or malformed") from error
