@@ -29,6 +29,9 @@ _ROUNDS = 3  # of people found with the cameras that the people before gave
 _READJUSTMENTS = 4
 _FIRST_NOISE = 0.015  # of the person's extent
 _MOST_NOISE = 0.015  # of the person's extent, with a body each; above it, people do not explain it
+_SUSPICION = 0.05
+"""Difference of log sizes, with cameras of one body, from which parts of the time are fitted alone:
+such cameras hide a part of the difference. A guess, not measured."""
 _PARTS = 3  # of the time, of which the first and the last are fitted alone
 
 Fit = Callable[[LiftedObservations], Calibration]
@@ -36,22 +39,53 @@ Fit = Callable[[LiftedObservations], Calibration]
 
 
 def separate_bodies(
-    observations: LiftedObservations, calibration: Calibration
+    observations: LiftedObservations, calibration: Calibration | None, fit: Fit
 ) -> Calibration | None:
     """The calibration with a body for each of the people who follow one another, its cameras
     adjusted again; None if the session shows one person, or bodies do not explain it.
 
-    `calibration` is of still cameras, found with one body; its delays stay.
-    The unit of length is the mean bone of the first person.
+    `calibration` is of still cameras, found with one body, and its delays stay; None if one body
+    did not fit. The first and the last third of the
+    time are fitted alone too, and the cameras of least noise are taken. The unit of length is the
+    mean bone of the first person.
     """
+    found = []
+    if calibration is not None:
+        if calibration.rig.is_panning:
+            return None
+        used = _as_calibrated(observations, calibration)
+        if find_person_spans(used, calibration.rig, least=_SUSPICION) is None:
+            return None
+        with_bodies = _of_rig(used, calibration)
+        found.extend([] if with_bodies is None else [with_bodies])
+    count = len(observations) // _PARTS
+    for part in (slice(0, count), slice(len(observations) - count, None)):
+        try:
+            fitted = fit(observations.take(part))
+        except (Undetermined, ValueError):
+            continue
+        if fitted.rig.is_panning:
+            continue
+        with_bodies = _of_rig(_as_calibrated(observations, fitted), fitted)
+        found.extend([] if with_bodies is None else [with_bodies])
+    return min(found, key=lambda calibration: calibration.noise_share, default=None)
+
+
+def _as_calibrated(
+    observations: LiftedObservations, calibration: Calibration
+) -> LiftedObservations:
+    """The observations of the rig's cameras, with its delays corrected and its reflection."""
     rig = calibration.rig
-    if rig.is_panning:
-        return None
     if observations.cameras != rig.cameras:
         observations = observations.of_views([observations.cameras.index(c) for c in rig.cameras])
     observations = observations.mirrored() if calibration.mirrored else observations
-    observations = time_aligned(observations, rig.delay_s)
-    spans, found = find_person_spans(observations, rig), None
+    return time_aligned(observations, rig.delay_s)
+
+
+def _of_rig(observations: LiftedObservations, calibration: Calibration) -> Calibration | None:
+    """The people found with these cameras, which are adjusted until the people stay the same."""
+    rig = calibration.rig
+    spans = find_person_spans(observations, rig)
     for _ in range(_ROUNDS):
         if spans is None:
             return None
@@ -64,21 +98,6 @@ def separate_bodies(
             return found if found.noise_share < _MOST_NOISE else None
         spans, rig = again, found.rig
     return None
-
-
-def separate_parts(observations: LiftedObservations, fit: Fit) -> Calibration | None:
-    """As `separate_bodies`, of a session that one body does not fit at all: the first and the last
-    third of its time are fitted alone, and the people found with the cameras of either. None if the
-    session shows one person, or if neither part can be fitted.
-    """
-    count, found = len(observations) // _PARTS, []
-    for part in (slice(0, count), slice(len(observations) - count, None)):
-        try:
-            with_bodies = separate_bodies(observations, fit(observations.take(part)))
-        except Undetermined:
-            continue
-        found.extend([] if with_bodies is None else [with_bodies])
-    return min(found, key=lambda calibration: calibration.noise_share, default=None)
 
 
 def _adjusted(

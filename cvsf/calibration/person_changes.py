@@ -5,6 +5,7 @@ has come. Only people of clearly different size are told apart.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Self
 
 import numpy as np
@@ -23,7 +24,10 @@ LEAST_CHANGE = 0.12
 """Least difference of two people's sizes (natural logarithm). Two spans of one person differ by
 less; figures are in docs/accuracy.md."""
 _SAMPLES = 96  # instants looked at first; a guess, not measured
-_LEAST_SAMPLES = 6  # that a span has; a guess, not measured
+_LEAST_SAMPLES, _LEAST_S = 6, 1.0  # that a span has; guesses, not measured
+_AGREEMENT = 2.5
+"""Least difference of two people's sizes over the scatter between the bones: a body that grows in
+one direction alone is an error of depth. A guess, not measured."""
 _LEAST_BONES = 4  # of an instant that gives a size; a guess, not measured
 _SAME_S = 0.3  # of two times of a change; a guess, not measured
 _WINDOW = 5  # samples of the running median; a guess, not measured
@@ -52,12 +56,14 @@ class PersonSpans:
         )
 
 
-def find_person_spans(observations: Observations, rig: Rig) -> PersonSpans | None:
+def find_person_spans(
+    observations: Observations, rig: Rig, *, least: float = LEAST_CHANGE
+) -> PersonSpans | None:
     """The spans of time of different people; None if the body has one size all the time.
 
     The rig stands still; its cameras are those of the observations, in their order. People whose
-    sizes differ by less than 12 % are taken for one, and so is who stays for less than six of 96
-    instants.
+    log sizes differ by less than `least` are taken for one, and so is who stays for less than a
+    second.
     """
     several = np.flatnonzero((observations.confidence > 0).any(-1).sum(1) > 1)
     if len(several) < 2 * _LEAST_SAMPLES:
@@ -67,13 +73,17 @@ def find_person_spans(observations: Observations, rig: Rig) -> PersonSpans | Non
     bones = _log_bones(observations.take(rows), rig)
     usual = np.nanmedian(bones, axis=0)
     size = _log_sizes(bones, usual)
-    rows, size = rows[np.isfinite(size)], size[np.isfinite(size)]
+    known = np.isfinite(size)
+    rows, size, bones = rows[known], size[known], bones[known]
     if len(rows) < 2 * _LEAST_SAMPLES:
         return None
-    begins = constant_spans(_running_median(size))
+    t_s = observations.t_s[rows]
+    samples = max(_LEAST_SAMPLES, int(_LEAST_S * len(rows) / max(np.ptp(t_s), 1e-9)))
+    begins = constant_spans(_running_median(size), samples, least)
     parts = np.split(size, begins)
     level = np.array([np.median(part) for part in parts])
-    person = people_of_levels(level, np.array([len(part) for part in parts]))
+    person = people_of_levels(level, np.array([len(part) for part in parts]), least)
+    person = _agreed(person, np.split(bones, begins))
     changes = []
     for k in np.flatnonzero(np.diff(person)):
         first, last = max(begins[k] - _WINDOW, 0), min(begins[k] + _WINDOW, len(rows)) - 1
@@ -87,22 +97,25 @@ def find_person_spans(observations: Observations, rig: Rig) -> PersonSpans | Non
     return PersonSpans(change_s=np.array(changes), person=person[kept])
 
 
-def constant_spans(values: Float[Real, "N"]) -> Index:
+def constant_spans(
+    values: Float[Real, "N"], samples: int = _LEAST_SAMPLES, least: float = LEAST_CHANGE
+) -> Index:
     """Where the spans of constant value begin, without 0: the division of least squared error plus
-    a penalty a span (optimal partitioning, Jackson et al. 2005). Every span has six values or more.
+    a penalty a span (optimal partitioning, Jackson et al. 2005). Every span has `samples` values or
+    more; the penalty is that of values which differ by `least`.
     """
-    count = len(values)
+    count, penalty = len(values), _PENALTY * least**2
     total = np.concatenate([[0.0], np.cumsum(values)])
     square = np.concatenate([[0.0], np.cumsum(np.square(values))])
-    least = np.full(count + 1, np.inf)
-    least[0] = -_PENALTY * LEAST_CHANGE**2
+    lowest = np.full(count + 1, np.inf)
+    lowest[0] = -penalty
     previous = np.zeros(count + 1, int)
-    for end in range(_LEAST_SAMPLES, count + 1):
-        begin = np.arange(end - _LEAST_SAMPLES + 1)
+    for end in range(samples, count + 1):
+        begin = np.arange(end - samples + 1)
         error = square[end] - square[begin] - np.square(total[end] - total[begin]) / (end - begin)
-        cost = least[begin] + error + _PENALTY * LEAST_CHANGE**2
+        cost = lowest[begin] + error + penalty
         previous[end] = int(cost.argmin())
-        least[end] = cost[previous[end]]
+        lowest[end] = cost[previous[end]]
     begins, at = [], count
     while previous[at] > 0:
         at = int(previous[at])
@@ -110,9 +123,11 @@ def constant_spans(values: Float[Real, "N"]) -> Index:
     return np.array(begins[::-1], int)
 
 
-def people_of_levels(level: Float[Real, "K"], count: Int[Index, "K"]) -> Int[Index, "K"]:
+def people_of_levels(
+    level: Float[Real, "K"], count: Int[Index, "K"], least: float = LEAST_CHANGE
+) -> Int[Index, "K"]:
     """The person of each span, from the spans' log sizes and numbers of samples. The two nearest
-    sizes are made one, weighted by their samples, until all differ by `LEAST_CHANGE`.
+    sizes are made one, weighted by their samples, until all differ by `least`.
     """
     group = np.arange(len(level))
     while True:
@@ -122,10 +137,34 @@ def people_of_levels(level: Float[Real, "K"], count: Int[Index, "K"]) -> Int[Ind
         )
         order = middle.argsort()
         gap = np.diff(middle[order])
-        if not len(gap) or gap.min() >= LEAST_CHANGE:
+        if not len(gap) or gap.min() >= least:
             break
         nearest = int(gap.argmin())
         group[group == names[order[nearest + 1]]] = names[order[nearest]]
+    return _renumbered(group)
+
+
+def _agreed(person: Int[Index, "K"], bones: list[Float[Real, "N B"]]) -> Int[Index, "K"]:
+    """The people of the spans after those whose bones do not all differ alike were made one."""
+    person, more = person.copy(), True
+    while more:
+        more = False
+        for p, q in combinations(np.unique(person), 2):
+            usual = [
+                np.nanmedian(np.concatenate([bones[k] for k in np.flatnonzero(person == one)]), 0)
+                for one in (p, q)
+            ]
+            change = (usual[1] - usual[0])[np.isfinite(usual[1] - usual[0])]
+            size = float(np.median(change)) if len(change) else 0.0
+            scatter = float(np.median(np.abs(change - size))) if len(change) else 0.0
+            if abs(size) <= _AGREEMENT * scatter:
+                person[person == q], more = p, True
+                break
+    return _renumbered(person)
+
+
+def _renumbered(group: Int[Index, "K"]) -> Int[Index, "K"]:
+    """The groups numbered in the order of coming."""
     _, first, number = np.unique(group, return_index=True, return_inverse=True)
     return np.asarray(first.argsort().argsort()[number], np.intp)
 

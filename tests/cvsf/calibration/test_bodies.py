@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cvsf.calibration.bodies import separate_bodies, separate_parts
+from cvsf.calibration.bodies import separate_bodies
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
@@ -25,7 +25,7 @@ def both(walk: Rehearsed) -> Rehearsed:
 
 @pytest.fixture(scope="module")
 def found(both: Rehearsed) -> Calibration:
-    separated = separate_parts(both.seen(), calibrate)
+    separated = separate_bodies(both.seen(), None, calibrate)
     assert separated is not None
     return separated
 
@@ -55,23 +55,23 @@ def test_a_known_stature_is_that_of_the_first(both: Rehearsed, found: Calibratio
 
 def test_cameras_that_one_body_gave_are_adjusted_with_two(both: Rehearsed) -> None:
     true = both.true_calibration(0)
-    separated = separate_bodies(both.seen(), true)
+    separated = separate_bodies(both.seen(), true, calibrate)
     assert separated is not None
     assert np.abs(separated.rig.focal_px / true.rig.focal_px - 1).max() < 0.1
 
 
 def test_one_person_stays_one(walk: Rehearsed, seen: LiftedObservations) -> None:
-    assert separate_bodies(seen, walk.true_calibration(0)) is None
-    assert separate_parts(seen, calibrate) is None
+    assert separate_bodies(seen, walk.true_calibration(0), calibrate) is None
+    assert separate_bodies(seen, None, calibrate) is None
 
 
 def test_parts_that_cannot_be_fitted_show_nobody(both: Rehearsed) -> None:
     def refuse(_: LiftedObservations) -> Calibration:
         raise Undetermined("too few instants")
 
-    assert separate_parts(both.seen(), refuse) is None
+    assert separate_bodies(both.seen(), None, refuse) is None
 
 
 def test_panning_cameras_keep_one_body(both: Rehearsed) -> None:
     panning = both.true_calibration(slice(None))
-    assert separate_bodies(both.seen(), panning) is None
+    assert separate_bodies(both.seen(), panning, calibrate) is None
