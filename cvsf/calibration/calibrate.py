@@ -14,6 +14,7 @@ from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
 from cvsf.calibration.mirror_ambiguity import MIRROR_GAIN, Fitted, decide_mirror, doubt_depth
+from cvsf.calibration.misfits import without_misfits
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
@@ -32,6 +33,7 @@ Moving = Literal["still", "auto", "panning"]
 _INSTANTS, _FEW_INSTANTS = 64, 16
 _LEAST_INSTANTS = 5  # that a camera shares with others
 _OFFSET_ROUNDS = 4
+_PAIR = 2  # views, of which none can be rejected at an instant
 _READJUSTMENTS = 3
 _STILL_NOISE = 0.015  # of the extent; above it, still cameras may be panning ones
 _OUTSIDE, _LEAST_EXTENT_PX = 10.0, 3.0
@@ -115,8 +117,10 @@ def _calibrate_still(
 ) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     fitted, doubt = _initial_fit(chosen)
+    if len(chosen.cameras) == _PAIR:
+        fitted = _readjusted_without_misfits(fitted)
+        doubt = doubt or doubt_depth(fitted)
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
-    doubt = doubt or doubt_depth(fitted)
     if distortion:
         problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
         problem, state = _readjusted(problem, state, rounds=15)
@@ -154,6 +158,15 @@ def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
         return decide_mirror(chosen, _fitted_from)
     problem, state = _fitted_to(chosen, problem, state)
     return Fitted(chosen=chosen, problem=problem, state=state, mirrored=False), ""
+
+
+def _readjusted_without_misfits(fitted: Fitted) -> Fitted:
+    """The fit of the instants that it explains."""
+    fitting = without_misfits(fitted)
+    problem, state = fitting.problem, fitting.state
+    for _ in range(_READJUSTMENTS if fitting is not fitted else 0):
+        problem, state = _readjusted(problem, state, rounds=8)
+    return replace(fitting, problem=problem, state=state)
 
 
 def _fitted_from(chosen: LiftedObservations, start: LiftedObservations) -> tuple[Problem, State]:

@@ -29,7 +29,9 @@ MIRROR_GAIN = 1.1
 _TRIMMED = 0.75  # share of the instants, those of least cost, whose costs are compared
 _FOOT = 0.2  # ankle above the sole, in mean bones
 _LOWEST = 10.0  # percentile of the lower ankle's height that is a foot on the ground
-_UNDERGROUND = 1.0  # mean bones under the ground, where no camera is
+_UNDERGROUND, _OVERGROUND = -3.0, -1.5
+"""Heights over the ground in mean bones: below the one no camera is, above the other it may be; the
+vertical is known to some degrees only."""
 _LEAST_LIKENESS = 0.8
 """Most distance to the lifter's poses over that to their reflections for joints that are of the
 lifter's side."""
@@ -56,7 +58,7 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
 
     Each is fitted from all chosen instants, from their first and from their second half.
     Perspective decides if the costs differ by `MIRROR_GAIN`; else gravity, if in one of them a
-    camera is under the ground; else the lifter is believed, and the sentence says so. LinAlgError
+    camera is far under the ground; else the lifter is believed, and the sentence says so. LinAlgError
     if one of them cannot be fitted from any start.
     """
     as_lifted, reflected = (_fits(chosen, fit, mirrored) for mirrored in (False, True))
@@ -69,9 +71,10 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     two = len(chosen.cameras) == 2
     if ratio * MIRROR_GAIN < 1:
         return best[1], _REFLECTED.format(1 / ratio) if two else ""
-    under = [camera_height(one) < -_UNDERGROUND for one in best]
-    if under[0] != under[1]:
-        return best[int(under[0])], _REFLECTED_BY_GRAVITY if under[0] and two else ""
+    height = [camera_height(one) for one in best]
+    if min(height) < _UNDERGROUND and max(height) > _OVERGROUND:
+        upper = int(np.argmax(height))
+        return best[upper], _REFLECTED_BY_GRAVITY if upper and two else ""
     return best[0], _UNDECIDED.format(ratio, MIRROR_GAIN) if two else ""
 
 
@@ -96,10 +99,8 @@ _UNLIKE = (
 
 def doubt_depth(fitted: Fitted) -> str:
     """A sentence if two views gave joints that are hardly nearer to the lifter's poses than to
-    their reflections in depth, else "". With three or more views always "".
+    their reflections in depth, else "". Three or more views need no such doubt.
     """
-    if len(fitted.chosen.cameras) > 2:
-        return ""
     own, other = (
         float(np.median(_distance(poses, fitted.state)))
         for poses in (fitted.chosen, fitted.chosen.mirrored())
