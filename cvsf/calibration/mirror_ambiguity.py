@@ -58,8 +58,8 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
 
     Each is fitted from all chosen instants, from their first and from their second half.
     Perspective decides if the costs differ by `MIRROR_GAIN`; else gravity, if in one of them a
-    camera is far under the ground; else the lifter is believed, and the sentence says so. LinAlgError
-    if one of them cannot be fitted from any start.
+    camera is far under the ground; else the lifter is believed, and the sentence says so.
+    LinAlgError if one of them cannot be fitted from any start.
     """
     as_lifted, reflected = (_fits(chosen, fit, mirrored) for mirrored in (False, True))
     noise = max(min(f.problem.keypoints.noise_share for f in (*as_lifted, *reflected)), LEAST_NOISE)
