@@ -86,6 +86,10 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
         )
     for name, reason in facts["refused"].items():
         console.print(f"refused {name}: {reason}", highlight=False)
+    for name, people in facts.get("people", {}).items():
+        console.print(f"{name}: {people} people one after another", highlight=False)
+    for name, doubt in facts.get("ambiguous", {}).items():
+        console.print(f"{name}: {doubt}", highlight=False)
     for name, ratio in facts["failed"].items():
         console.print(f"failed {name}: {ratio} of its limit", highlight=False)
 
