@@ -25,9 +25,10 @@ LEAST_CHANGE = 0.12
 less; figures are in docs/accuracy.md."""
 _SAMPLES = 96  # instants looked at first; a guess, not measured
 _LEAST_SAMPLES, _LEAST_S = 6, 1.0  # that a span has; guesses, not measured
-_AGREEMENT = 2.5
-"""Least difference of two people's sizes over the scatter between the bones: a body that grows in
-one direction alone is an error of depth. A guess, not measured."""
+_AGREEMENT, _STEADINESS = 1.25, 5.0
+"""Least difference of two people's sizes over the scatter between the bones, as a body that grows
+in one direction alone is an error of depth; and over that of one person's size in time. Guesses,
+not measured."""
 _LEAST_BONES = 4  # of an instant that gives a size; a guess, not measured
 _SAME_S = 0.3  # of two times of a change; a guess, not measured
 _WINDOW = 5  # samples of the running median; a guess, not measured
@@ -83,7 +84,7 @@ def find_person_spans(
     parts = np.split(size, begins)
     level = np.array([np.median(part) for part in parts])
     person = people_of_levels(level, np.array([len(part) for part in parts]), least)
-    person = _agreed(person, np.split(bones, begins))
+    person = _agreed(person, np.split(bones, begins), parts)
     changes = []
     for k in np.flatnonzero(np.diff(person)):
         first, last = max(begins[k] - _WINDOW, 0), min(begins[k] + _WINDOW, len(rows)) - 1
@@ -144,23 +145,31 @@ def people_of_levels(
     return _renumbered(group)
 
 
-def _agreed(person: Int[Index, "K"], bones: list[Float[Real, "N B"]]) -> Int[Index, "K"]:
-    """The people of the spans after those whose bones do not all differ alike were made one."""
+def _agreed(
+    person: Int[Index, "K"], bones: list[Float[Real, "N B"]], sizes: list[Float[Real, "N"]]
+) -> Int[Index, "K"]:
+    """The people of the spans after those whose bones do not all differ alike, or whose sizes are
+    not steady, were made one.
+    """
     person, more = person.copy(), True
     while more:
         more = False
-        for p, q in combinations(np.unique(person), 2):
-            usual = [
-                np.nanmedian(np.concatenate([bones[k] for k in np.flatnonzero(person == one)]), 0)
-                for one in (p, q)
-            ]
+        for pair in combinations(np.unique(person), 2):
+            spans = [np.flatnonzero(person == one) for one in pair]
+            usual = [np.nanmedian(np.concatenate([bones[k] for k in one]), 0) for one in spans]
             change = (usual[1] - usual[0])[np.isfinite(usual[1] - usual[0])]
-            size = float(np.median(change)) if len(change) else 0.0
-            scatter = float(np.median(np.abs(change - size))) if len(change) else 0.0
-            if abs(size) <= _AGREEMENT * scatter:
-                person[person == q], more = p, True
+            difference = float(np.median(change)) if len(change) else 0.0
+            scatter = _deviation(change) if len(change) else 0.0
+            unsteady = max(_deviation(np.concatenate([sizes[k] for k in one])) for one in spans)
+            if abs(difference) <= max(_AGREEMENT * scatter, _STEADINESS * unsteady):
+                person[spans[1]], more = pair[0], True
                 break
     return _renumbered(person)
+
+
+def _deviation(values: Float[Real, "N"]) -> float:
+    """The median absolute deviation from the median."""
+    return float(np.median(np.abs(values - np.median(values))))
 
 
 def _renumbered(group: Int[Index, "K"]) -> Int[Index, "K"]:
