@@ -92,8 +92,8 @@ def find_person_spans(
         sizes = _log_sizes(_log_bones(observations.take(between), rig), usual)
         cut = _best_cut(sizes, level[k], level[k + 1])
         changes.append(observations.t_s[between[[cut - 1, cut]]].mean())
-    if not changes:
-        return None
+    if not changes or (np.diff(changes) < _LEAST_S / 2).any():
+        return None  # sizes that go to and fro are not people
     kept = np.append(True, np.diff(person) != 0)
     return PersonSpans(change_s=np.array(changes), person=person[kept])
 
