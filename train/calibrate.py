@@ -52,7 +52,9 @@ def calibrate(
     seconds: Annotated[
         float, typer.Option(help="use only so many seconds, the first of each session")
     ] = inf,
-    height: Annotated[float | None, typer.Option(help="the athlete's stature in metres")] = None,
+    height: Annotated[
+        float | None, typer.Option(help="the (first) athlete's stature in metres")
+    ] = None,
     bone: Annotated[
         str, typer.Option(help=f"a known bone, NAME=METRES; {', '.join(SEGMENTS)}")
     ] = "",

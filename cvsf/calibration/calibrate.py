@@ -13,6 +13,8 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
+from cvsf.calibration.mirror_ambiguity import MIRROR_GAIN, Fitted, decide_mirror, doubt_depth
+from cvsf.calibration.misfits import without_misfits
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
@@ -32,6 +34,7 @@ Real = npt.NDArray[np.float64]
 _INSTANTS, _FEW_INSTANTS = 64, 16
 _LEAST_INSTANTS = 5  # that a camera shares with others
 _OFFSET_ROUNDS = 4
+_PAIR = 2  # views, of which none can be rejected at an instant
 _READJUSTMENTS = 3
 _LEAST_EXTENT_PX = 3.0  # of a person
 _USUAL, _GUESSED, _GUESSED_JOINT = 0.9, 0.25, 0.3
@@ -39,8 +42,6 @@ _USUAL, _GUESSED, _GUESSED_JOINT = 0.9, 0.25, 0.3
 and a joint, by its median in a view. MoveNet gives 0.06 to 0.2 to legs outside the picture, 0.6 to
 0.8 to what it sees."""
 _NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
-_MIRROR_GAIN = 1.1
-"""Factor by which mirrored poses must have less cost: the shipped lifter is not mirrored."""
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
 
@@ -128,11 +129,11 @@ def fit_still(
 
 def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
-    problem, state, mirrored = _initial_state(_spread(chosen, _FEW_INSTANTS))
-    chosen = chosen.mirrored() if mirrored else chosen
-    problem, state = _extended(chosen, problem, state)
-    for _ in range(_READJUSTMENTS):
-        problem, state = _readjusted(problem, state, rounds=8)
+    fitted, doubt = _initial_fit(chosen)
+    if len(chosen.cameras) == _PAIR:
+        fitted = _readjusted_without_misfits(fitted)
+        doubt = doubt or doubt_depth(fitted)
+    chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
     if distortion:
         problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
         problem, state = _readjusted(problem, state, rounds=15)
@@ -143,7 +144,7 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
         problem = without_velocities(observations, chosen, problem, state)
         problem, state = _readjusted(problem, state, rounds=8)
     deviation, _ = deviations(problem, state)
-    return calibration_result(
+    result = calibration_result(
         problem.keypoints,
         state.rig,
         state.joints,
@@ -154,18 +155,44 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
             log_focal=deviation[:, FOCAL],
         ),
         instants=len(chosen),
-        mirrored=mirrored,
+        mirrored=fitted.mirrored,
     )
+    return replace(result, ambiguous=doubt)
 
 
-def _initial_state(few: LiftedObservations) -> tuple[Problem, State, bool]:
-    """The fit of least cost from guessed focal lengths, and whether poses are mirrored for it."""
+def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
+    """The fit with the lifter's poses or, if it is better, with their reflections in depth; and a
+    sentence if that is not certain.
+    """
+    few = _spread(chosen, _FEW_INSTANTS)
     guess, problem, state, cost = _best_of(few, _GUESSES)
-    other = few.mirrored()
-    mirrored = _best_of(other, (guess,))[-1] * _MIRROR_GAIN < cost
-    if mirrored:
-        _, problem, state, _ = _best_of(other, _GUESSES)
-    return (*_readjusted(problem, state, rounds=8), mirrored)
+    if _best_of(few.mirrored(), (guess,))[-1] < MIRROR_GAIN * cost:
+        return decide_mirror(chosen, _fitted_from)
+    problem, state = _fitted_to(chosen, problem, state)
+    return Fitted(chosen=chosen, problem=problem, state=state, mirrored=False), ""
+
+
+def _readjusted_without_misfits(fitted: Fitted) -> Fitted:
+    """The fit of the instants that it explains."""
+    fitting = without_misfits(fitted)
+    problem, state = fitting.problem, fitting.state
+    for _ in range(_READJUSTMENTS if fitting is not fitted else 0):
+        problem, state = _readjusted(problem, state, rounds=8)
+    return replace(fitting, problem=problem, state=state)
+
+
+def _fitted_from(chosen: LiftedObservations, start: LiftedObservations) -> tuple[Problem, State]:
+    """All chosen instants, from cameras that some of those of `start` gave."""
+    _, problem, state, _ = _best_of(_spread(start, _FEW_INSTANTS), _GUESSES)
+    return _fitted_to(chosen, problem, state)
+
+
+def _fitted_to(chosen: LiftedObservations, problem: Problem, state: State) -> tuple[Problem, State]:
+    """All chosen instants, from the adjustment of a few."""
+    problem, state = _extended(chosen, *_readjusted(problem, state, rounds=8))
+    for _ in range(_READJUSTMENTS):
+        problem, state = _readjusted(problem, state, rounds=8)
+    return problem, state
 
 
 def _best_of(

@@ -56,7 +56,8 @@ class State:
 
     rig: Rig
     joints: Float[Real, "N J 3"]
-    lengths: Float[Real, "M"]
+    lengths: Float[Real, "*P M"]
+    """Of the one person, or of each of several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,19 @@ class Problem:
     guess_log_focal: Float[Real, "V"]
     reference: int  # the camera whose pose is fixed
     priors: Priors
+    person: Int[npt.NDArray[np.intp], "N"] | None = None
+    """Who is there at each instant, where several people follow one another; the mean bone of
+    person 0 is the unit of length."""
+
+    def lengths_at(self, state: State) -> Float[Real, "*#N M"]:
+        """The bone lengths that hold at each instant, or at all of them."""
+        return state.lengths if self.person is None else state.lengths[self.person]
+
+    def belongs(self, state: State) -> Float[Real, "N P"]:
+        """1 where an instant is of a person."""
+        if self.person is None:
+            return np.ones((len(state.joints), 1))
+        return np.eye(len(state.lengths))[self.person]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,11 @@ class System:
     coupling: Float[Real, "N L S"]
     shared: Float[Real, "S S"]
     shared_right: Float[Real, "S"]
+
+
+def first_lengths(state: State) -> Float[Real, "M"]:
+    """The bone lengths of the first person, or of the only one."""
+    return np.asarray(state.lengths.reshape(-1, state.lengths.shape[-1])[0])
 
 
 def local_columns(rig: Rig) -> list[int]:
@@ -115,7 +134,8 @@ def linearise(problem: Problem, state: State) -> System:
     normal = empty_normal(instants, count)
     residuals = reprojection_residuals(problem.keypoints, state.rig, joints, with_cameras=True)
     add_reprojection(normal, residuals)
-    extra, direction = add_bones(normal, problem.bones, state.lengths, joints, priors.bone_sigma)
+    lengths = problem.lengths_at(state)
+    extra, direction = add_bones(normal, problem.bones, lengths, joints, priors.bone_sigma)
     target = lifted_target(problem.body, joints)
     add_lifted(normal, target, joints, priors.lifter_sigma)
     assert residuals.by_camera is not None
@@ -141,7 +161,7 @@ def _assembled(
     instants, views = own.shape[:2]
     local_of = local_columns(state.rig)
     shared_of = shared_columns(problem, state.rig)
-    measures = problem.bones.measures
+    measures, unknown = problem.bones.measures, state.lengths.size
     blocks = np.zeros((instants, views, COLUMNS, views, COLUMNS))
     each = np.arange(views)
     blocks[:, each, :, each, :] = np.swapaxes(own, 0, 1)
@@ -154,7 +174,9 @@ def _assembled(
     by_length = np.einsum(
         "bj,nbam->njam", problem.bones.incidence, pull[..., 0, :], optimize=True
     ).reshape(instants, -1, measures)
-    by_length = -by_length / priors.bone_sigma
+    belongs = problem.belongs(state)  # (N, P)
+    by_length = (-by_length[:, :, None] / priors.bone_sigma) * belongs[:, None, :, None]
+    by_length = by_length.reshape(*by_length.shape[:2], -1)
     local = np.block(
         [
             [normal.matrix, np.swapaxes(cross[:, local_rows], 1, 2)],
@@ -166,16 +188,17 @@ def _assembled(
             [np.swapaxes(cross[:, shared_of], 1, 2), by_length],
             [
                 cameras[:, local_rows][:, :, shared_of],
-                np.zeros((instants, len(local_rows), measures)),
+                np.zeros((instants, len(local_rows), unknown)),
             ],
         ]
     )
-    shared = np.zeros((len(shared_of) + measures,) * 2)
+    shared = np.zeros((len(shared_of) + unknown,) * 2)
     shared[: len(shared_of), : len(shared_of)] = cameras.sum(0)[np.ix_(shared_of, shared_of)]
-    shared_right = np.concatenate([right.sum(0)[shared_of], np.zeros(measures)])
-    rows = np.arange(measures) + len(shared_of)
-    shared[rows, rows] += of_measure.sum(0) * instants / priors.bone_sigma**2
-    shared_right[rows] += (bone[0].sum(0) @ of_measure) / priors.bone_sigma
+    shared_right = np.concatenate([right.sum(0)[shared_of], np.zeros(unknown)])
+    rows = np.arange(unknown) + len(shared_of)
+    observed = belongs.sum(0)[:, None] * of_measure.sum(0)  # (P, M)
+    shared[rows, rows] += observed.ravel() / priors.bone_sigma**2
+    shared_right[rows] += (belongs.T @ bone[0] @ of_measure).ravel() / priors.bone_sigma
     _add_guesses(problem, state, shared_of, shared, shared_right, of_measure)
     return System(
         local=local,
@@ -209,9 +232,9 @@ def _add_guesses(
                 shared[row, row] += sigma**-2
                 shared_right[row] += wanted / sigma**2
     share = of_measure.mean(0)
-    at = slice(len(shared_of), None)
+    at = slice(len(shared_of), len(shared_of) + len(share))  # of the first person
     shared[at, at] += np.outer(share, share) / _UNIT_SIGMA**2
-    shared_right[at] += share * (1 - share @ state.lengths) / _UNIT_SIGMA**2
+    shared_right[at] += share * (1 - share @ first_lengths(state)) / _UNIT_SIGMA**2
 
 
 def stepped(
@@ -234,7 +257,7 @@ def stepped(
     return State(
         rig=rig.stepped(by_view),
         joints=state.joints + local[:, : 3 * count].reshape(instants, count, 3),
-        lengths=state.lengths + shared[len(shared_of) :],
+        lengths=state.lengths + shared[len(shared_of) :].reshape(state.lengths.shape),
     )
 
 
@@ -245,7 +268,7 @@ def cost(problem: Problem, state: State) -> float:
     """
     priors, rig = problem.priors, state.rig
     target = lifted_target(problem.body, state.joints)
-    extra, _ = bone_residuals(problem.bones, state.lengths, state.joints)
+    extra, _ = bone_residuals(problem.bones, problem.lengths_at(state), state.joints)
     share = np.bincount(problem.bones.measure) / len(problem.bones.measure)
     zoom = 0.0  # lenses that zoom have no prior
     if not rig.is_panning:
@@ -257,5 +280,5 @@ def cost(problem: Problem, state: State) -> float:
         + zoom
         + np.square(rig.radial / priors.radial_sigma).sum()
         + np.square(rig.delay_s / priors.delay_sigma_s).sum()
-        + ((share @ state.lengths - 1) / _UNIT_SIGMA) ** 2
+        + ((share @ first_lengths(state) - 1) / _UNIT_SIGMA) ** 2
     )

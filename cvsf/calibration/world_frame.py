@@ -58,10 +58,12 @@ class WorldFrame:
         those of this frame. Standard deviations of the cameras stay as they are: degrees, px and
         shares do not depend on the unit of length.
         """
+        people = calibration.people
         return replace(
             calibration,
             rig=calibration.rig.transformed(self.R, self.shift, self.scale),
-            body=replace(calibration.body, bones=self.scale * calibration.body.bones),
+            body=calibration.body.scaled(self.scale),
+            people=people and people.scaled(self.scale),
             scale_source=self.source,
             scale_deviation_share=self.deviation_share,
         )
@@ -92,6 +94,7 @@ def find_world_frame(
     calibration: Calibration, reconstruction: Reconstruction, scale: Scale
 ) -> WorldFrame:
     """The world frame from a calibration and its reconstruction, which is in its axes and unit.
+    Where people follow one another, the known stature or bone is that of the first.
 
     z is up. The origin is on the ground under the first position of the athlete. x is the
     horizontal part of the x axis of camera 0 at the first instant; so y is the horizontal viewing

@@ -9,12 +9,15 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.calibration.bodies import separate_bodies
+from cvsf.calibration.degeneracy import Undetermined
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import better_instants, epipolar_errors, near_edges, spans
 from cvsf.diagnosis.view_faults import PARTLY, fault_of, instants_that_fit
 from cvsf.multiview.observations import LiftedObservations, time_aligned
+from cvsf.multiview.rig import Calibration
 from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
@@ -26,6 +29,7 @@ _LEAST_VIEWS = 4  # for one to be left out
 _ROUNDS = 3  # of leaving out spans
 _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
 _PARTS, _LEAST_PART_S = 3, 2.5
+_ONE_BODY_NOISE = 0.015  # of the person's extent, with which cameras of one body are used
 _LEAST_EXCHANGED = 3  # views, of which two may be exchanged
 _OFTEN = 0.9  # share of its instants in which a view agrees with the others
 _EXCHANGED = 0.6  # times the epipolar errors: two views are exchanged
@@ -91,6 +95,24 @@ def without_a_view(best: Attempt, options: Options) -> Attempt:
         if tried.is_sound:
             return _with_reason(best, view, tried, options)
     return best
+
+
+def with_bodies(best: Attempt, options: Options) -> Attempt:
+    """With a body for each of the people who follow one another; the same if there is one person."""
+
+    def fit(part: LiftedObservations) -> Calibration:
+        tried = attempt(part, options, best.delay_s)
+        if tried.calibration is None or tried.refused:
+            raise Undetermined(tried.refused)
+        return tried.calibration
+
+    found = best.calibration
+    fits_one = found is not None and not best.refused and found.noise_share < _ONE_BODY_NOISE
+    several = separate_bodies(best.observations, found if fits_one else None, fit)
+    if several is None:
+        return best
+    again = examined(best.observations, several)
+    return replace(again, left_out=best.left_out, corrected=best.corrected)
 
 
 def with_exchanged(best: Attempt, options: Options) -> Attempt:

@@ -16,6 +16,7 @@ from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.diagnosis.alternatives import (
     of_a_part,
+    with_bodies,
     with_delays,
     with_exchanged,
     without_a_view,
@@ -105,10 +106,9 @@ def calibrate_take(
 def _improved(first: Attempt, options: Options, *, may_shift: bool) -> Attempt:
     """The first sound alternative, else the one of least misfit."""
     best = first
-    if best.is_sound:
-        return best
-    if may_shift:
+    if may_shift and not best.is_sound:
         best = with_delays(best, options)
+    best = with_bodies(best, options)
     for alternative in (with_exchanged, without_spans, without_a_view, of_a_part):
         if best.is_sound:
             return best

@@ -102,21 +102,21 @@ def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) 
 
 
 def bone_residuals(
-    bones: Bones, lengths: Float[Real, "M"], joints: Float[Real, "N J 3"]
+    bones: Bones, lengths: Float[Real, "*#N M"], joints: Float[Real, "N J 3"]
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:
     """Length of each bone minus its constant length, in the unit of the joints: positive if too
     long. Second, its unit direction from parent to child, in the frame of the joints; a zero vector
-    for a bone of length 0. `lengths` has that unit too.
+    for a bone of length 0. `lengths` has that unit too; each instant may have its own.
     """
     along = bones.incidence @ joints
     length = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
-    return length - lengths[bones.measure], along / length[..., None]
+    return length - lengths[..., bones.measure], along / length[..., None]
 
 
 def add_bones(
     normal: NormalEquations,
     bones: Bones,
-    lengths: Float[Real, "M"],
+    lengths: Float[Real, "*#N M"],
     joints: Float[Real, "N J 3"],
     sigma: float,
 ) -> tuple[Float[Real, "N B"], Float[Real, "N B 3"]]:

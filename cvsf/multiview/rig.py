@@ -12,10 +12,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.multiview.body import Body as Body
+from cvsf.multiview.body import People, people_from_plain, people_to_plain
 from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.multiview.triangulation import projection_of
 from cvsf.shapes import Float
-from cvsf.skeleton import JointSet, joint_set
+from cvsf.skeleton import joint_set
 
 Real = npt.NDArray[np.float64]
 Rows = int | slice | npt.NDArray[Any]
@@ -177,15 +179,6 @@ class Rig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """The athlete's bone lengths, in the unit of the rig they were estimated with."""
-
-    joint_set: JointSet
-    bones: Float[Real, "B"]
-    """Lengths of joint_set.bones; left and right alike."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Uncertainty:
     """One standard deviation of each camera, from the covariance of the adjustment."""
 
@@ -211,6 +204,8 @@ class Calibration:
     scale_deviation_share: float | None = None  # one standard deviation of the metre; None: unknown
     mirrored: bool = False  # the lifter's poses are reflected in depth before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
+    people: People | None = None  # None: one; else `body` is that of the first
+    ambiguous: str = ""  # a sentence, if two views leave open what is the mirror image
 
     def rows(self, rows: Rows) -> Self:
         """The calibration with those instants of a panning rig, or with one as still cameras."""
@@ -236,6 +231,8 @@ def to_plain(calibration: Calibration) -> dict[str, Any]:
         "rig": {name: getattr(calibration.rig, name).tolist() for name in _RIG_ARRAYS},
         "joint_set": calibration.body.joint_set.name,
         "bones": calibration.body.bones.tolist(),
+        "people": people_to_plain(calibration.people),
+        "ambiguous": calibration.ambiguous,
         "sureness": {
             name: getattr(calibration.uncertainty, name).tolist() for name in _UNCERTAINTY_ARRAYS
         },
@@ -265,6 +262,8 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             mirrored=bool(plain["mirrored"]),
             noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
+            people=people_from_plain(plain.get("people"), joint_set(plain["joint_set"])),
+            ambiguous=str(plain.get("ambiguous", "")),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"cameras: {error} is missing or malformed") from error

@@ -126,10 +126,22 @@ class CalibrationResult:
         found = {"left_out": dict(self.left_out), "corrected": dict(self.corrected)}
         return to_plain(self.calibration) | found | ({"t_s": self.t_s.tolist()} if panning else {})
 
+    @property
+    def person_id(self) -> Any:
+        """The number of the person of each instant (N,), from 0 in the order of coming; -1 where
+        there is no skeleton. Only of a session that was calibrated, else AssertionError.
+        """
+        assert self.reconstruction is not None
+        assert self.calibration is not None
+        joints, people = self.reconstruction.joints, self.calibration.people
+        there = np.isfinite(joints).any((1, 2))
+        person = 0 if people is None else people.person_id(self.t_s)
+        return np.where(there, person, -1)
+
     def write_skeletons(self, path: Path) -> None:
         """Write an .npz file in place of one that is there: joints and standard deviations (m,
-        world frame), how many views saw each joint, times and joint names. Only of a session that
-        was calibrated; OSError if it cannot be written.
+        world frame), how many views saw each joint, whose each skeleton is (`person_id`), times and
+        joint names. Only of a session that was calibrated; OSError if it cannot be written.
         """
         assert self.reconstruction is not None
         assert self.calibration is not None
@@ -138,6 +150,7 @@ class CalibrationResult:
             joints=self.reconstruction.joints.astype(np.float32),
             deviation=self.reconstruction.deviation.astype(np.float32),
             views_seen=self.reconstruction.views_seen.astype(np.int8),
+            person_id=self.person_id.astype(np.int16),
             t_s=self.t_s,
             joint_names=np.array(self.calibration.body.joint_set.joints),
         )

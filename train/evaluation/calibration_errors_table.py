@@ -39,9 +39,9 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
         "focal px",
         "x, y m",
         "up m",
-        "± position %",
-        "± rotation °",
-        "reprojection px",
+        "± place %",
+        "± turn °",
+        "error px",
     )
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
@@ -100,6 +100,10 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
     for name, cameras in facts.get("corrected", {}).items():
         for camera, what in cameras.items():
             console.print(f"{name}: {camera} {what}", highlight=False)
+    for name, people in facts.get("people", {}).items():
+        console.print(f"{name}: {people} people one after another", highlight=False)
+    for name, doubt in facts.get("ambiguous", {}).items():
+        console.print(f"{name}: {doubt}", highlight=False)
     for name, ratio in facts["failed"].items():
         console.print(f"failed {name}: {ratio} of its limit", highlight=False)
 

@@ -40,6 +40,16 @@ def summary(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
             {o.calibration.scale_source for o in calibrated if o.calibration is not None}
         ),
         "seconds_per_session": _rounded(np.mean([o.seconds for o in outcomes])),
+        "people": {
+            o.name: len(o.calibration.people.bodies)
+            for o in calibrated
+            if o.calibration is not None and o.calibration.people is not None
+        },
+        "ambiguous": {
+            o.name: o.calibration.ambiguous
+            for o in calibrated
+            if o.calibration is not None and o.calibration.ambiguous
+        },
         "triangulation_seconds_per_session": None,
         "seconds_over_triangulation": None,
         "seconds_over_length": _over_length(outcomes),

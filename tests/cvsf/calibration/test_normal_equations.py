@@ -10,6 +10,7 @@ from cvsf.calibration.normal_equations import (
     Problem,
     State,
     cost,
+    first_lengths,
     linearise,
     local_columns,
     shared_columns,
@@ -98,3 +99,20 @@ def test_a_step_of_zero_leaves_the_state_and_its_cost_as_they_were() -> None:
     np.testing.assert_allclose(same.joints, state.joints)
     np.testing.assert_allclose(same.rig.view_from_world, state.rig.view_from_world)
     assert cost(problem, same) == pytest.approx(cost(problem, state))
+
+
+def test_each_person_has_own_lengths_and_the_first_gives_the_unit() -> None:
+    problem, alone = exact()
+    random, by = np.random.default_rng(5), 1e-5
+    person = np.arange(len(alone.joints)) % 2
+    problem = replace(problem, person=person)
+    state = replace(alone, lengths=np.stack([1.1 * alone.lengths, 0.8 * alone.lengths]))
+    system = linearise(problem, state)
+    assert len(system.shared_right) == len(shared_columns(problem, state.rig)) + state.lengths.size
+    local = random.normal(size=system.local_right.shape)
+    shared = random.normal(size=system.shared_right.shape)
+    said = -2 * ((system.local_right * local).sum() + system.shared_right @ shared)
+    up, down = (cost(problem, stepped(problem, state, s * local, s * shared)) for s in (by, -by))
+    assert (up - down) / (2 * by) == pytest.approx(said, rel=1e-4)
+    assert (problem.lengths_at(state) == state.lengths[person]).all()
+    assert (first_lengths(state) == state.lengths[0]).all()

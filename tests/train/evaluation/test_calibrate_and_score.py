@@ -72,6 +72,7 @@ def test_written_skeletons_are_the_placed_ones_with_their_views(
             file["joints"], outcome.reconstruction.joints, rtol=1e-5, atol=1e-5
         )
         assert file["views_seen"].max() == 4
+        assert (file["person_id"] == 0).all()
         assert file["joint_names"][0] == "hip"
         assert len(file["t_s"]) == 40
 
