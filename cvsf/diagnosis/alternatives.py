@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cvsf.calibration.bodies import separate_bodies
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.person_changes import find_person_spans
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
@@ -28,8 +29,14 @@ _BETTER = 0.95  # times the misfit: a better attempt
 _LEAST_VIEWS = 4  # for one to be left out
 _ROUNDS = 3  # of leaving out spans
 _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
+_MOST_LATE = 0.05  # of the instants of a view with a delay
 _PARTS, _LEAST_PART_S = 3, 2.5
 _ONE_BODY_NOISE = 0.015  # of the person's extent, with which cameras of one body are used
+_SUSPICIOUS_NOISE = 0.01  # with one body: people of different size may be the reason
+_PEOPLE = (
+    "people of different size come one after another, and their movement does not determine the "
+    "cameras; let each move longer, or calibrate the time of one of them alone"
+)
 _LEAST_EXCHANGED = 3  # views, of which two may be exchanged
 _OFTEN = 0.9  # share of its instants in which a view agrees with the others
 _EXCHANGED = 0.6  # times the epipolar errors: two views are exchanged
@@ -51,18 +58,27 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
         if tried.is_sound:
             return tried
         best = _better(best, tried)
+        worst = int(tried.error_share.argmax())
+        for other_s in coarse.other_s[worst] if starts[0] is delay_s and start.any() else ():
+            changed = np.where(np.arange(len(start)) == worst, other_s, delay_s)
+            again = attempt(best.observations, sharpened, changed)
+            if again.is_sound:
+                return again
     return best
 
 
 def without_spans(best: Attempt, options: Options) -> Attempt:
     """Without the views of instants that disagree with the others for some time, if that is better.
-    A view that disagrees for most of the take, or whose delay changes, is kept as it is.
+    A view that disagrees for most of the take, or whose delay changes, is kept as it is; so is one
+    with a delay that some seconds do not support.
     """
     whole, outlier = best, best.outlier
     for _ in range(_ROUNDS):
         if best.calibration is None or not outlier.any():
             break
-        if (replace(whole, outlier=outlier).agreement < 1 - _MOST_SPANS).any():
+        agreement = replace(whole, outlier=outlier).agreement
+        late = np.abs(best.delay_s) > best.interval_s
+        if (agreement < np.where(late, 1 - _MOST_LATE, 1 - _MOST_SPANS)).any():
             return whole
         observations = _without(whole.observations, outlier, best.delay_s)
         delayed = replace(options, offsets=options.offsets or bool(best.delay_s.any()))
@@ -98,7 +114,9 @@ def without_a_view(best: Attempt, options: Options) -> Attempt:
 
 
 def with_bodies(best: Attempt, options: Options) -> Attempt:
-    """With a body for each of the people who follow one another; the same if there is one person."""
+    """With a body for each of the people who follow one another; refused if there are some, but no
+    cameras explain them.
+    """
 
     def fit(part: LiftedObservations) -> Calibration:
         tried = attempt(part, options, best.delay_s)
@@ -110,6 +128,10 @@ def with_bodies(best: Attempt, options: Options) -> Attempt:
     fits_one = found is not None and not best.refused and found.noise_share < _ONE_BODY_NOISE
     several = separate_bodies(best.observations, found if fits_one else None, fit)
     if several is None:
+        if found is not None and found.noise_share > _SUSPICIOUS_NOISE:
+            aligned = time_aligned(best.observations, best.delay_s)
+            if find_person_spans(aligned, found.rig) is not None:
+                return replace(best, refused=_PEOPLE)
         return best
     again = examined(best.observations, several)
     return replace(again, left_out=best.left_out, corrected=best.corrected)

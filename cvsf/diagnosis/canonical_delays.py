@@ -22,6 +22,7 @@ _OUTLIER = 0.2  # distance of two joints of poses of norm 1; the cost is cut the
 _LEAST_OVERLAP = 0.3  # of the weight of the best-observed shift; a guess, not measured
 _ROUNDS = 6
 _IN_STEP = 1  # shifts; views so near to each other are in step
+_OTHERS = 3  # other minima of each view
 _APART = 6  # shifts between two different minima
 _LEAST_VALLEY = 0.98
 """Lowest cost over the lowest elsewhere, above which a delay is not believed. Right answers have
@@ -36,6 +37,8 @@ class CanonicalDelays:
     """The largest group of views in step, or the first view, has 0."""
     valley: Float[Real, "V"]
     """Lowest cost of a view over its lowest cost elsewhere; a small one is a clear delay."""
+    other_s: Float[Real, "V K"]
+    """Other delays of low cost of each view, the lowest first; a movement that repeats has some."""
     agreement: Float[Real, "V"]
     """Mean cost of a view with the others at these delays: distance of joints, poses of norm 1."""
 
@@ -62,8 +65,11 @@ def canonical_delays(observations: LiftedObservations, reach_s: float = REACH_S)
     curves = np.stack([_curve(cost, shifts, view, reach) for view in range(views)])
     change = np.abs(np.arange(-2 * reach, 2 * reach + 1))
     lowest, away = curves[:, 2 * reach], np.where(change >= _APART, curves, np.inf).min(1)
+    gauge = in_step(shifts, _IN_STEP)
+    others = np.stack([_other_minima(curve, reach) for curve in curves])
     return CanonicalDelays(
-        delay_s=np.asarray(interval_s * (shifts - in_step(shifts, _IN_STEP)), float),
+        delay_s=np.asarray(interval_s * (shifts - gauge), float),
+        other_s=np.asarray(interval_s * (shifts[:, None] + others - gauge), float),
         valley=np.where(np.isfinite(away), lowest / np.maximum(away, 1e-9), 1.0),
         agreement=lowest,
     )
@@ -152,6 +158,19 @@ def _curve(
     known = np.isfinite(found)
     mean = np.where(known, found, 0).sum(0) / np.maximum(known.sum(0), 1)
     return np.asarray(np.where(2 * known.sum(0) >= len(others), mean, np.inf))
+
+
+def _other_minima(curve: Float[Real, "T"], reach: int) -> Int[npt.NDArray[np.intp], "K"]:
+    """Changes of a delay to the lowest costs elsewhere, each apart from those before."""
+    left = curve.copy()
+    change = np.arange(-2 * reach, 2 * reach + 1)
+    left[np.abs(change) < _APART] = np.inf
+    found = []
+    for _ in range(_OTHERS):
+        best = int(change[int(left.argmin())]) if np.isfinite(left).any() else 0
+        found.append(best)
+        left[np.abs(change - best) < _APART] = np.inf
+    return np.array(found)
 
 
 def _total(cost: Float[Real, "V V S"], shifts: Int[npt.NDArray[np.intp], "V"], reach: int) -> float:
