@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.calibrate import fit_still
+from cvsf.calibration.calibrate import fit_still, useful_views
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.diagnosis.canonical_delays import in_step
 from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
@@ -32,6 +32,7 @@ _SOUND_OUTLIERS = 0.01  # share of the views of instants
 _SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
+_FEW = "a view saw the athlete together with others in fewer than 5 instants; film longer"
 _REFITS = 2  # while the delays found are larger than an interval
 
 
@@ -179,6 +180,8 @@ def _fitted(
     interval_s = float(np.median(np.diff(observations.t_s))) if len(observations) > 1 else 0.0
     for _ in range(_REFITS):
         aligned = time_aligned(observations, delay_s)
+        if len(useful_views(aligned)) < len(delay_s):
+            raise Undetermined(_FEW)
         found = fit_still(aligned, offsets=options.offsets, distortion=options.distortion)
         change = found.rig.delay_s
         delay_s = delay_s + change

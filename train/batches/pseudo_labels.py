@@ -42,7 +42,7 @@ in ten is 1.5 to 2.7 % off in recordings, 15 % with shuffled views (`cvsf bench 
 "A poisoned night that was promoted").
 """
 _OUT_OF_STEP = 0.5
-"""Delay of a view, in intervals of the instants, from which it has no labels; a guess, not measured."""
+"""Delay of a view, in intervals of the instants, from which it has no labels; a guess."""
 _FASTEST_PAN_DEG = 120.0
 """Degrees a second, in the median: cameras that pan have 5, shuffled views 490 (the same entry)."""
 _MOST_OFF = 0.1
