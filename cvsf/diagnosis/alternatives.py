@@ -9,16 +9,12 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.bodies import separate_bodies
-from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.person_changes import find_person_spans
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import better_instants, epipolar_errors, near_edges, spans
-from cvsf.diagnosis.view_faults import PARTLY, fault_of, instants_that_fit
+from cvsf.diagnosis.view_faults import ELSEWHERE, PARTLY, fault_of, instants_that_fit
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.rig import Calibration
 from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
@@ -58,12 +54,6 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
         if tried.is_sound:
             return tried
         best = _better(best, tried)
-        worst = int(tried.error_share.argmax())
-        for other_s in coarse.other_s[worst] if starts[0] is delay_s and start.any() else ():
-            changed = np.where(np.arange(len(start)) == worst, other_s, delay_s)
-            again = attempt(best.observations, sharpened, changed)
-            if again.is_sound:
-                return again
     return best
 
 
@@ -94,14 +84,23 @@ def without_spans(best: Attempt, options: Options) -> Attempt:
     return whole if _delays_change(whole.observations, best) else best
 
 
+def without_the_worst(best: Attempt, options: Options) -> Attempt:
+    """Without the view that disagrees most, if the others fit then."""
+    return _without_one_of(best, options, _suspects(best)[:1])
+
+
 def without_a_view(best: Attempt, options: Options) -> Attempt:
     """Without the one view whose absence makes the others fit, and what is wrong with it. A view
     that fits them for some time comes back without the rest.
     """
+    return _without_one_of(best, options, _suspects(best))
+
+
+def _without_one_of(best: Attempt, options: Options, suspects: list[int]) -> Attempt:
     views = len(best.observations.cameras)
     if views < _LEAST_VIEWS:
         return best
-    for view in _suspects(best):
+    for view in suspects:
         others = [other for other in range(views) if other != view]
         tried = attempt(best.observations.of_views(others), options, best.delay_s[others])
         if not tried.is_sound and tried.has_delay:
@@ -111,45 +110,6 @@ def without_a_view(best: Attempt, options: Options) -> Attempt:
         if tried.is_sound:
             return _with_reason(best, view, tried, options)
     return best
-
-
-def with_bodies(best: Attempt, options: Options) -> Attempt:
-    """With a body for each of the people who follow one another; refused if there are some, but no
-    cameras explain them.
-    """
-
-    def fit(part: LiftedObservations) -> Calibration:
-        tried = attempt(part, options, best.delay_s)
-        if tried.calibration is None or tried.refused:
-            raise Undetermined(tried.refused)
-        return tried.calibration
-
-    found = best.calibration
-    fits_one = found is not None and not best.refused and found.noise_share < _ONE_BODY_NOISE
-    several = separate_bodies(best.observations, found if fits_one else None, fit)
-    if several is None:
-        if found is not None and found.noise_share > _SUSPICIOUS_NOISE:
-            aligned = time_aligned(best.observations, best.delay_s)
-            if find_person_spans(aligned, found.rig) is not None:
-                return replace(best, refused=_PEOPLE)
-        return best
-    again = examined(best.observations, several)
-    return replace(again, left_out=best.left_out, corrected=best.corrected)
-
-
-def with_exchanged(best: Attempt, options: Options) -> Attempt:
-    """With two views exchanged back where they are exchanged, by the cameras of the attempt or of a
-    part of the take; only if that is sound.
-    """
-    if len(best.observations.cameras) < _LEAST_EXCHANGED:
-        return best
-    if best.calibration is not None and (best.agreement < _OFTEN).sum() < 2 and not best.refused:
-        return best  # one view alone is not exchanged
-    tried = best if best.calibration is None else _exchanged_back(best, options)
-    if not tried.is_sound:
-        part = _best_part(best, options)
-        tried = best if part is None else _exchanged_back(part, options)
-    return tried if tried.is_sound else best
 
 
 def of_a_part(best: Attempt, options: Options) -> Attempt:
@@ -177,6 +137,11 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
     camera for some time.
     """
     fault = fault_of(best.observations, view, tried)
+    for delay_s in canonical_delays(best.observations).other_s[view] if fault == ELSEWHERE else ():
+        start = np.where(np.arange(len(best.delay_s)) == view, delay_s, best.delay_s)
+        late = attempt(best.observations, replace(options, offsets=True), start)
+        if late.is_sound:  # a movement that repeats, at another delay
+            return late
     if fault == PARTLY:
         fits = instants_that_fit(best.observations, view, tried)
         outlier = np.zeros(best.outlier.shape, bool)

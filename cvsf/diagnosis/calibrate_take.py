@@ -21,6 +21,7 @@ from cvsf.diagnosis.alternatives import (
     with_exchanged,
     without_a_view,
     without_spans,
+    without_the_worst,
 )
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
@@ -38,6 +39,7 @@ _ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
 _FEW = "it saw the athlete together with others in fewer than 5 instants"
 _LEAST_AGREEMENT = 0.7  # of the instants of every view of a rig; a guess, not measured
 _MOST_DELAY = 0.5  # intervals that may remain along the movement; a guess, not measured
+_SINGLED_OUT = 1.6  # the same, from which the worst view is left out first; a guess, not measured
 _MOST_RATIO = 2.5  # reprojection error of the worst view over the others'; a guess, not measured
 
 
@@ -108,6 +110,8 @@ def _improved(first: Attempt, options: Options, *, may_shift: bool) -> Attempt:
     best = first
     if may_shift and not best.is_sound:
         best = with_delays(best, options)
+    if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
+        best = without_the_worst(best, options)
     best = with_bodies(best, options)
     for alternative in (with_exchanged, without_spans, without_a_view, of_a_part):
         if best.is_sound:
