@@ -9,12 +9,16 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.calibration.bodies import separate_bodies
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.person_changes import find_person_spans
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import better_instants, epipolar_errors, near_edges, spans
 from cvsf.diagnosis.view_faults import ELSEWHERE, PARTLY, fault_of, instants_that_fit
 from cvsf.multiview.observations import LiftedObservations, time_aligned
+from cvsf.multiview.rig import Calibration
 from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
@@ -110,6 +114,45 @@ def _without_one_of(best: Attempt, options: Options, suspects: list[int]) -> Att
         if tried.is_sound:
             return _with_reason(best, view, tried, options)
     return best
+
+
+def with_bodies(best: Attempt, options: Options) -> Attempt:
+    """With a body for each of the people who follow one another; refused if there are some, but no
+    cameras explain them.
+    """
+
+    def fit(part: LiftedObservations) -> Calibration:
+        tried = attempt(part, options, best.delay_s)
+        if tried.calibration is None or tried.refused:
+            raise Undetermined(tried.refused)
+        return tried.calibration
+
+    found = best.calibration
+    fits_one = found is not None and not best.refused and found.noise_share < _ONE_BODY_NOISE
+    several = separate_bodies(best.observations, found if fits_one else None, fit)
+    if several is None:
+        if found is not None and found.noise_share > _SUSPICIOUS_NOISE:
+            aligned = time_aligned(best.observations, best.delay_s)
+            if find_person_spans(aligned, found.rig) is not None:
+                return replace(best, refused=_PEOPLE)
+        return best
+    again = examined(best.observations, several)
+    return replace(again, left_out=best.left_out, corrected=best.corrected)
+
+
+def with_exchanged(best: Attempt, options: Options) -> Attempt:
+    """With two views exchanged back where they are exchanged, by the cameras of the attempt or of a
+    part of the take; only if that is sound.
+    """
+    if len(best.observations.cameras) < _LEAST_EXCHANGED:
+        return best
+    if best.calibration is not None and (best.agreement < _OFTEN).sum() < 2 and not best.refused:
+        return best  # one view alone is not exchanged
+    tried = best if best.calibration is None else _exchanged_back(best, options)
+    if not tried.is_sound:
+        part = _best_part(best, options)
+        tried = best if part is None else _exchanged_back(part, options)
+    return tried if tried.is_sound else best
 
 
 def of_a_part(best: Attempt, options: Options) -> Attempt:
