@@ -1,6 +1,6 @@
 """A walker who does not repeat themselves, and takes of them in which something is wrong.
 
-They walk on and back along the walk, now fast, now slow, so that no two moments look alike.
+They walk now fast, now slowly, so that no two seconds look alike.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.skeleton import H36M_16
-from tests.support.rehearsed import Rehearsed, rehearsed
+from tests.support.rehearsed import Rehearsed, follow, rehearsed
 
 INTERVAL_S = 1 / 15
 NOISE_PX = 3.0
@@ -19,14 +19,21 @@ NOISE_PX = 3.0
 Real = npt.NDArray[np.float64]
 
 
-def wandering(folder: Path, *, frames: int = 150, views: int = 4) -> Rehearsed:
-    """The walker of `rehearsed`, at a pace of its own, before still cameras."""
+def wandering(
+    folder: Path, *, frames: int = 150, views: int = 4, pans: bool = False
+) -> Rehearsed:
+    """The walker of `rehearsed`, at a pace of their own, before still cameras; with `pans`, cameras
+    that follow and zoom after them.
+    """
     walk = rehearsed(folder, frames=frames, views=views)
     t_s = walk.t_s
     pace = 1 + 0.9 * np.sin(1.3 * t_s) * np.cos(0.37 * t_s + 0.4)
     at_s = np.cumsum(pace) * INTERVAL_S
-    at_s *= t_s[-1] / at_s[-1]
-    return of_motion(walk, moved(walk.world_mm, t_s, at_s))
+    world_mm = moved(walk.world_mm, t_s, at_s * t_s[-1] / at_s[-1])
+    if pans:
+        rotation, shift, focal = follow(world_mm, walk.view_from_world, walk.translation_mm, t_s)
+        walk = replace(walk, view_from_world=rotation, translation_mm=shift, focal_px=focal)
+    return of_motion(walk, world_mm)
 
 
 def moved(track: Real, t_s: Real, at_s: Real) -> Real:
