@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from capture.sources.source import Found, Source, SourceConfig
+from cvsf.messages import MAX_VIEWS
 from cvsf.system.errors import Refusal
 from cvsf.wire import CAMERA_NAME
 
@@ -46,11 +47,17 @@ def find_sources(
     """The first `cams` cameras that `source` names (None: the V4L2 cameras plugged in); further
     ones are only logged. Names are `names` if given, else the cameras' own where all are valid and
     differ, else cam0, cam1, ... `data` is the data folder with the names of `cvsf cameras --name`.
-    Refusal if there are fewer cameras, one is unknown, does not answer or is named twice, files and
-    live cameras are mixed, or `names` are invalid, repeated or not `cams` many.
+    Refusal if there are fewer cameras, more than 16 are asked for, one is unknown, does not answer
+    or is named twice, files and live cameras are mixed, or `names` are invalid, repeated or not
+    `cams` many.
     """
     if cams < 1:
         raise Refusal(f"{cams} cameras were asked for: ask for one or more with --cams.")
+    if cams > MAX_VIEWS:
+        raise Refusal(
+            f"{cams} cameras were asked for, and a hub takes at most {MAX_VIEWS}:"
+            " ask for fewer with --cams."
+        )
     if names and len(names) != cams:
         raise Refusal(f"{len(names)} names were given for {cams} cameras: give one name for each.")
     found = _found(source, cams, data)

@@ -19,6 +19,8 @@ from cvsf.skeleton import JointSet, joint_set, remap
 
 SCHEMA = 1
 MAX_HEADER_BYTES = 4096  # a guess, not measured
+MAX_VIEWS = 16
+"""Cameras of a hub, views of a multi-view file and of a compiled engine; more are refused."""
 _ARRAY_EXT = 1
 
 Message = TypeVar("Message", "Frame", "Instant", "MultiviewPose", "Skeleton")

@@ -17,8 +17,10 @@ import typer
 from rich.console import Console
 
 from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
+from cvsf.messages import MAX_VIEWS
 from cvsf.session.reader import session_folder
 from cvsf.session.recovery import recover_all
+from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import print_json
 from cvsf.system.log import relay
 from cvsf.system.options import with_options
@@ -62,6 +64,8 @@ def hub(
     lifeline: Annotated[bool, typer.Option("--lifeline", help="Stop when stdin closes.")] = False,
 ) -> None:
     """Run a hub; its last line of standard output under --headless is the final stats."""
+    if cams > MAX_VIEWS:
+        raise Refusal(f"--cams is {cams}: a hub takes at most {MAX_VIEWS} cameras, name fewer.")
     settings = load_hub_config(config, given)
     known = known_cameras(cameras) if cameras else None
     from runtime.hub import Hub, load_networks  # after all refusals that need no networks

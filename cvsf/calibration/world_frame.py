@@ -11,6 +11,11 @@ import numpy.typing as npt
 
 from cvsf.calibration.gravity import estimate_up
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
+from cvsf.calibration.scale_deviation import (
+    deviation_of_bone,
+    deviation_of_distance,
+    deviation_of_stature,
+)
 from cvsf.multiview.rig import Body, Calibration, Real, Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.shapes import Bool, Float, Int
@@ -38,6 +43,8 @@ class WorldFrame:
     """In metres."""
     scale: float
     source: str
+    deviation_share: float | None = None
+    """One standard deviation of the scale, as a share of it; None: not stated."""
 
     def points(self, points: Float[Real, "*batch 3"]) -> Float[Real, "*batch 3"]:
         """Points in the world frame (m, z up), from points in the axes and unit of the calibration.
@@ -56,6 +63,7 @@ class WorldFrame:
             rig=calibration.rig.transformed(self.R, self.shift, self.scale),
             body=replace(calibration.body, bones=self.scale * calibration.body.bones),
             scale_source=self.source,
+            scale_deviation_share=self.deviation_share,
         )
 
     def reconstruction(self, reconstruction: Reconstruction) -> Reconstruction:
@@ -96,7 +104,13 @@ def find_world_frame(
     foot = _FOOT * stature_of(calibration.body, views_seen)
     R = _axes(calibration.rig, estimate_up(calibration.rig, joints, names, foot))
     ground = _origin(size * joints @ R.T, views_seen, names, size * foot)
-    return WorldFrame(R=R, shift=-ground, scale=size, source=scale.source)
+    return WorldFrame(
+        R=R,
+        shift=-ground,
+        scale=size,
+        source=scale.source,
+        deviation_share=_deviation(calibration, reconstruction, scale),
+    )
 
 
 def stature_of(body: Body, views_seen: Int[npt.NDArray[np.integer], "N J"]) -> float:
@@ -163,6 +177,20 @@ def _metres(
             )
         return metres / length
     return (scale.height_m or ADULT_M) / stature_of(calibration.body, seen)
+
+
+def _deviation(calibration: Calibration, reconstruction: Reconstruction, scale: Scale) -> float:
+    """One standard deviation of the scale that `_metres` found, as a share of it."""
+    if scale.cameras is not None:
+        return deviation_of_distance(calibration, reconstruction.joints, scale.cameras[:2])
+    if scale.bone is not None:
+        return deviation_of_bone(calibration)
+    seen, body = reconstruction.views_seen, calibration.body
+    known = (seen > 1).mean(0) >= _SEEN_SHARE
+    lengths = {name: _length(body, chains, known) for name, (_, chains) in SEGMENTS.items()}
+    statures = {n: length / SEGMENTS[n][0] for n, length in lengths.items() if length is not None}
+    given = scale.height_m is not None
+    return deviation_of_stature(calibration, statures, stature_of(body, seen), given=given)
 
 
 def _axes(rig: Rig, up: Float[Real, "3"]) -> Float[Real, "3 3"]:

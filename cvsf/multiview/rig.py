@@ -6,7 +6,7 @@ View axes: x right, y down, z forward.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -208,6 +208,7 @@ class Calibration:
     uncertainty: Uncertainty
     instants: int  # that it was estimated from
     noise_share: float  # standard deviation of a keypoint over the person's extent
+    scale_deviation_share: float | None = None  # one standard deviation of the metre; None: unknown
     mirrored: bool = False  # the lifter's poses are reflected in depth before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
 
@@ -221,6 +222,7 @@ def to_plain(calibration: Calibration) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "scale_source": calibration.scale_source,
+        "scale_deviation_share": calibration.scale_deviation_share,
         "instants": calibration.instants,
         "mirrored": calibration.mirrored,
         "noise_share": calibration.noise_share,
@@ -253,6 +255,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             ),
             uncertainty=Uncertainty(**deviations),
             instants=int(plain["instants"]),
+            scale_deviation_share=None if (scale := plain.get(_SCALE)) is None else float(scale),
             mirrored=bool(plain["mirrored"]),
             noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
@@ -282,19 +285,6 @@ def _require_shapes(rig: dict[str, Real], views: int) -> None:
         raise ValueError("cameras: view_from_world is not a rotation")
 
 
-_RIG_ARRAYS = (
-    "image_px",
-    "view_from_world",
-    "translation",
-    "focal_px",
-    "centre_px",
-    "radial",
-    "delay_s",
-)
-_UNCERTAINTY_ARRAYS = (
-    "rotation_deg",
-    "position_share",
-    "focal_share",
-    "reprojection_px",
-    "reprojection_share",
-)
+_RIG_ARRAYS = (*_PER_CAMERA, *_PER_INSTANT)
+_UNCERTAINTY_ARRAYS = tuple(field.name for field in fields(Uncertainty))
+_SCALE = "scale_deviation_share"  # not in older files

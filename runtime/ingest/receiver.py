@@ -14,7 +14,7 @@ from typing import Any
 
 import zmq
 
-from cvsf.messages import SCHEMA, Frame, from_header, pack, unpack
+from cvsf.messages import MAX_VIEWS, SCHEMA, Frame, from_header, pack, unpack
 from cvsf.session.statistics import Source
 from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket
@@ -37,7 +37,6 @@ _CLAIM_S, _SILENT_S = 2.0, 1.0
 """A new run replaces a run that is silent for `_SILENT_S`; if the old one is not silent, the new
 run is refused after `_CLAIM_S`. Guesses, not measured.
 """
-_MOST_CAMERAS = 64  # a guess, not measured
 _WAITING_POLL_MS, _IDLE_POLL_MS = 4, 20
 """Longest wait for messages while frames wait for others, and while none do; a guess, not measured:
 the first adds to an instant's latency where a camera is absent.
@@ -206,12 +205,14 @@ class Receiver:
     def _connect(self, address: bytes, header: dict[str, Any], run: Source) -> Link | None:
         """The link of a new run, or of one that returns; None if it is refused."""
         camera, _ = run
-        if camera not in self.links and len(self.links) >= _MOST_CAMERAS:
-            reason = f"there are {_MOST_CAMERAS} cameras already, the most of one hub"
+        there = self.links.keys() | {c for c, _ in self.resume}  # those that left count too
+        if camera not in there and len(there) >= MAX_VIEWS:
+            if not self.rejected["too many cameras"]:  # its node reports again and again
+                log.warning("too many cameras, one is refused", extra={"camera": camera[:64]})
+            reason = f"it has {MAX_VIEWS} cameras already, the most of one session"
             self._refuse(address, "too many cameras", reason)
             return None
-        link = self.runs.get(run)
-        if link:  # it was taken for ended too early
+        if link := self.runs.get(run):  # it was taken for ended too early
             link.note_message(address, read_report(header))
             link.reopen()
         else:

@@ -112,6 +112,8 @@ def test_a_simulated_source_gives_the_address_of_each_of_its_cameras(
         ("sim?turn=0:5", 1, "no simulated source"),
         ("sim:moving?turn=0:5@1", 1, "cannot be knocked"),
         ("sim", 0, "0 cameras were asked for"),
+        ("sim", 17, "17 cameras were asked for, and a hub takes at most 16"),
+        ("{clips}/cam0*.mp4", 17, "17 cameras were asked for, and a hub takes at most 16"),
         ("/dev/video99", 1, "no camera at /dev/video99"),
         ("99", 1, "no camera 99"),
     ],

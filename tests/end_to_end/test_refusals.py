@@ -25,6 +25,14 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["3 cameras where 4 were asked for", "--cams 3"],
     ),
     "no camera asked for": ([*CAPTURE, "--cams", "0", "--source", "sim"], ["0 cameras", "--cams"]),
+    "more cameras than a hub takes": (
+        [*CAPTURE, "--cams", "17", "--source", "sim"],
+        ["17 cameras were asked for", "at most 16", "--cams"],
+    ),
+    "a hub for more cameras than it takes": (
+        [*SKIER, "--cams", "17"],
+        ["--cams is 17", "at most 16"],
+    ),
     "a file that is none": (
         [*CAPTURE, "--cams", "1", "--source", "no-such-file.mp4"],
         ["no-such-file.mp4", "no such file"],

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cvsf.engine.engine import BUCKETS
+from cvsf.messages import MAX_VIEWS
 from cvsf.skeleton import JointSet
-from train.data.instants import MAX_VIEWS
 
 GOLDEN_VIEWS = 4
 

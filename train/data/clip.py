@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cvsf.evaluation.ground_truth import clip_ground_truth
+from cvsf.messages import MAX_VIEWS
 from cvsf.multiview.rig import Real
 from cvsf.skeleton import COCO_17, H36M_16, remap
 from cvsf.system.errors import Refusal
@@ -32,10 +33,13 @@ def is_clip(folder: Path) -> bool:
 def read_clip(folder: Path) -> Recordings:
     """A clip as one session with the folder's name: the detector's keypoints (px), and pseudo
     ground truth (mm) with its cameras. Time is the frame number over the first video's rate.
-    Refusal if poses, `cameras.json` or a camera's video is missing or cannot be read.
+    Refusal if poses, `cameras.json` or a camera's video is missing or cannot be read, or there are
+    more than 16 cameras.
     """
     try:
         cameras: list[dict[str, Any]] = json.loads((folder / CAMERAS).read_text())
+        if len(cameras) > MAX_VIEWS:
+            raise ValueError(f"{len(cameras)} cameras, expected at most {MAX_VIEWS}")
         with np.load(folder / POSES, allow_pickle=False) as file:
             found, world = file["kp2d"].astype(float), file["tri3d_mm"].astype(float)
         observations = _observations(folder, cameras, found)

@@ -16,8 +16,6 @@ from cvsf.multiview.observations import Observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 
-MAX_VIEWS = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoLabels:

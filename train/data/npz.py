@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.evaluation.ground_truth import read_ground_truth
+from cvsf.messages import MAX_VIEWS
 from cvsf.skeleton import H36M_16, remap
 from cvsf.system.errors import Refusal
-from train.data.instants import MAX_VIEWS, Recordings
+from train.data.instants import Recordings
 
 _NEEDED = ("keypoints_px", "confidence", "joint_names", "image_px", "session", "t_s")
 
@@ -85,7 +86,9 @@ def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int
     if not shape[0]:
         raise ValueError("keypoints_px holds no instant, expected at least one")
     if not 1 <= shape[1] <= MAX_VIEWS:
-        raise ValueError(f"views is {shape[1]}, expected 1 to {MAX_VIEWS}")
+        raise ValueError(
+            f"it has {shape[1]} views, expected 1 to {MAX_VIEWS}; leave some of them out"
+        )
     if found["image_px"].shape not in ((2,), (shape[1], 2)):
         raise ValueError(f"image_px is {found['image_px'].shape}, expected (2,) or ({shape[1]}, 2)")
     wanted = {"session": shape[:1], "t_s": shape[:1], "subject": shape[:1]}

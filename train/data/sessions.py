@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from cvsf.messages import MultiviewPose
+from cvsf.messages import MAX_VIEWS, MultiviewPose
 from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
-from train.data.instants import MAX_VIEWS, Recordings
+from train.data.instants import Recordings
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def read_session(folder: Path) -> Iterator[Recordings]:
     """
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded
+    _check_views(len(cameras), folder)  # before anything is read
     poses = reader.poses()
     stretch = list(islice(poses, _STRETCH))
     if not stretch:
@@ -36,13 +37,17 @@ def read_session(folder: Path) -> Iterator[Recordings]:
     while stretch:
         there = {camera for pose in stretch for camera in pose.cameras}
         cameras += sorted(there.difference(cameras))
-        if len(cameras) > MAX_VIEWS:
-            raise Refusal(
-                f"{folder} has {len(cameras)} cameras, expected at most {MAX_VIEWS}; "
-                "leave it out, or record with fewer"
-            )
+        _check_views(len(cameras), folder)
         yield _observations(stretch, cameras, folder.name)
         stretch = list(islice(poses, _STRETCH))
+
+
+def _check_views(cameras: int, folder: Path) -> None:
+    if cameras > MAX_VIEWS:
+        raise Refusal(
+            f"{folder} has {cameras} cameras, expected at most {MAX_VIEWS}; "
+            "leave it out, or record with fewer"
+        )
 
 
 def _observations(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Recordings:

@@ -4,8 +4,8 @@ The ground truth is used for the scores only.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -15,6 +15,7 @@ from cvsf.calibration.calibrate import Moving, calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import find_world_frame
+from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
@@ -30,6 +31,7 @@ from train.evaluation.calibration_errors import (
     mean_of_canonical,
     reprojection_px,
 )
+from train.evaluation.take_errors import TakeErrors, errors_of_take, limit_of_take
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ SUCCESS = 1.5
 measured.
 """
 _REPEATS = 3
+_TOO_FEW = "saw the athlete together with others in fewer than 5 instants"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ class CalibrationResult:
     t_s: Any = None
     errors: dict[str, Errors] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
+    world: dict[str, TakeErrors] = field(default_factory=dict)  # of "fused", "calibrated_limit"
+    left_out: Mapping[str, str] = field(default_factory=dict)  # camera: why it is not in the rig
 
     @property
     def over_limit(self) -> float | None:
@@ -78,11 +83,29 @@ class CalibrationResult:
         return ours.n_mm / best.n_mm * best.count / ours.count if best.n_mm and ours.count else None
 
     @property
+    def rooted_over_limit(self) -> float | None:
+        """The same of the error after one similarity for the whole take, hips put together."""
+        if "fused" not in self.world or "calibrated_limit" not in self.world:
+            return None
+        best = self.world["calibrated_limit"].rooted_mm
+        return self.world["fused"].rooted_mm / best if best else None
+
+    @property
+    def worst_over_limit(self) -> float | None:
+        """The larger of `over_limit` and, for still cameras only, `rooted_over_limit`: the world of
+        panning cameras may drift though the skeletons are right. None if neither is known.
+        """
+        found = [self.over_limit]
+        if self.calibration is not None and not self.calibration.rig.is_panning:
+            found.append(self.rooted_over_limit)
+        return max((over for over in found if over is not None), default=None)
+
+    @property
     def succeeded(self) -> bool:
-        """Whether it was calibrated and `over_limit` is at most `SUCCESS`. If `over_limit` is None,
+        """Whether it was calibrated and `worst_over_limit` is at most `SUCCESS`. If that is None,
         as without ground truth, a calibration is enough.
         """
-        over = self.over_limit
+        over = self.worst_over_limit
         return self.calibration is not None and (over is None or over <= SUCCESS)
 
     @property
@@ -127,53 +150,76 @@ def calibrate_and_score(
     view with too few observations is left out.
     """
     observations, truth = session.observations, session.truth
-    errors: dict[str, Errors] = {}
-    if truth is not None:
-        best = limit(observations, truth)
-        errors |= {} if best is None else {"calibrated_limit": best}
-        errors["lifter_fused"] = errors_of_canonical(
-            observations, session.fused.astype(float), truth
-        )
-        errors["mean_of_canonical"] = errors_of_canonical(
-            observations, mean_of_canonical(observations), truth
-        )
+    result = _before_calibration(session)
     start_s = time.process_time()
     try:
         calibration, reconstruction = _in_world_frame(observations, options)
     except Undetermined as reason:
-        return CalibrationResult(
-            name=session.name,
-            duration_s=session.duration_s,
-            seconds=time.process_time() - start_s,
-            triangulation_s=0.0,
-            refused=str(reason),
-            errors=errors,
-        )
-    seconds = time.process_time() - start_s
-    if (
-        calibration.rig.cameras != observations.cameras
-    ):  # a view with too few observations is left out
+        return replace(result, seconds=time.process_time() - start_s, refused=str(reason))
+    result = replace(result, seconds=time.process_time() - start_s)
+    left_out = [c for c in observations.cameras if c not in calibration.rig.cameras]
+    if left_out:
         views = [observations.cameras.index(camera) for camera in calibration.rig.cameras]
         observations, truth = (
             observations.of_views(views),
             None if truth is None else truth.of_views(views),
         )
-    if truth is not None:
-        errors["fused"] = errors_of_rig(observations, calibration, reconstruction, truth)
-    cameras: dict[str, Any] = {}
-    if truth is not None and truth.rig is not None:
-        cameras = camera_errors(calibration, reconstruction, truth)
-        cameras["reprojection"] = reprojection_px(observations, calibration, reconstruction, truth)
-        cameras["bones"] = bone_spread_mm(reconstruction, truth, cameras["size_mm"])
-    return CalibrationResult(
-        name=session.name,
-        duration_s=session.duration_s,
-        seconds=seconds,
+    result = replace(
+        result,
         triangulation_s=_triangulation_s(observations, calibration),
         calibration=calibration,
         reconstruction=reconstruction,
         t_s=observations.t_s,
+        left_out=dict.fromkeys(left_out, _TOO_FEW),
+    )
+    return result if truth is None else _scored(result, observations, truth)
+
+
+def _before_calibration(session: CalibrationInput) -> CalibrationResult:
+    """The result of a session without a rig: what needs no calibration is scored."""
+    observations, truth = session.observations, session.truth
+    errors: dict[str, Errors] = {}
+    world: dict[str, TakeErrors] = {}
+    if truth is not None:
+        if (best := limit(observations, truth)) is not None:
+            errors["calibrated_limit"] = best
+        if (take := limit_of_take(observations, truth)) is not None:
+            world["calibrated_limit"] = take
+        fused = {
+            "lifter_fused": session.fused.astype(float),
+            "mean_of_canonical": mean_of_canonical(observations),
+        }
+        errors |= {n: errors_of_canonical(observations, pose, truth) for n, pose in fused.items()}
+    return CalibrationResult(
+        name=session.name,
+        duration_s=session.duration_s,
+        seconds=0.0,
+        triangulation_s=0.0,
         errors=errors,
+        world=world,
+    )
+
+
+def _scored(
+    result: CalibrationResult, observations: LiftedObservations, truth: GroundTruth
+) -> CalibrationResult:
+    """With the scores of its skeletons, and, where the true cameras are known, of its cameras; the
+    observations and the truth have the views of its rig.
+    """
+    calibration, reconstruction = result.calibration, result.reconstruction
+    assert calibration is not None
+    assert reconstruction is not None
+    ours = errors_of_rig(observations, calibration, reconstruction, truth)
+    take = errors_of_take(observations, calibration, reconstruction, truth)
+    cameras: dict[str, Any] = {}
+    if truth.rig is not None:
+        cameras = camera_errors(calibration, reconstruction, truth)
+        cameras["reprojection"] = reprojection_px(observations, calibration, reconstruction, truth)
+        cameras["bones"] = bone_spread_mm(reconstruction, truth, cameras["size_mm"])
+    return replace(
+        result,
+        errors=result.errors | {"fused": ours},
+        world=result.world | ({} if take is None else {"fused": take}),
         cameras=cameras,
     )
 

@@ -61,7 +61,7 @@ def limit(observations: LiftedObservations, truth: GroundTruth) -> Errors | None
     """
     if truth.rig is None:
         return None
-    return errors(truth.rig.in_views(_triangulated(observations, truth)), observations, truth)
+    return errors(truth.rig.in_views(triangulated(observations, truth)), observations, truth)
 
 
 def errors_of_canonical(
@@ -167,7 +167,7 @@ def reprojection_px(
         calibration.rig.project(reconstruction.joints)
         - time_aligned(observations, calibration.rig.delay_s).keypoints_px
     )
-    projected = truth.rig.project(_triangulated(observations, truth))
+    projected = truth.rig.project(triangulated(observations, truth))
     theirs = projected - _undistorted(observations, truth)
     return {
         name: float(np.nanmedian(np.linalg.norm(error, axis=-1)[..., list(truth.scored)][seen]))
@@ -197,6 +197,16 @@ def bone_spread_mm(
     return spreads
 
 
+def triangulated(observations: LiftedObservations, truth: GroundTruth) -> Float[Real, "N J 3"]:
+    """The joints (mm) in the world of the true cameras, which must be known, by robust
+    triangulation of the observed keypoints; a joint that fewer than two views saw is NaN.
+    """
+    assert truth.rig is not None
+    confidence = observations.confidence.astype(float)
+    keypoints = _undistorted(observations, truth)
+    return np.asarray(triangulate(keypoints, confidence, truth.rig.projection), float)
+
+
 def similarity(source: Float[Real, "M 3"], target: Float[Real, "M 3"]) -> Similarity:
     """The similarity that takes source points nearest to target points (Umeyama 1991): target is
     about `scale * R @ source + t`, in the target's unit. Robust weights in ten rounds of IRLS; all
@@ -214,10 +224,3 @@ def _undistorted(observations: LiftedObservations, truth: GroundTruth) -> Real:
     """The observed keypoints (N, V, J, 2) as the true cameras without distortion show them."""
     px = observations.keypoints_px if truth.undistorted_px is None else truth.undistorted_px
     return px.astype(float)
-
-
-def _triangulated(observations: LiftedObservations, truth: GroundTruth) -> Real:
-    assert truth.rig is not None
-    confidence = observations.confidence.astype(float)
-    keypoints = _undistorted(observations, truth)
-    return np.asarray(triangulate(keypoints, confidence, truth.rig.projection), float)

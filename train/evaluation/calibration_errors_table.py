@@ -18,6 +18,8 @@ _ROWS = {
     "lifter_fused": "fusion by the lifter",
     "mean_of_canonical": "mean of the canonical poses",
 }
+_TAKES = {"fused": "world", "calibrated_limit": "world_limit"}
+"""Where the errors of whole takes stand; fused poses of the lifter are in no world."""
 
 
 def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None:
@@ -28,9 +30,10 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
     if calibration is None:
         return
     console = console or Console()
-    table = Table(
-        title=f"{outcome.name}, metres by {calibration.scale_source}", title_justify="left"
-    )
+    metres = f"metres by {calibration.scale_source}"
+    if calibration.scale_deviation_share is not None:
+        metres += f" ± {100 * calibration.scale_deviation_share:.1f}%"
+    table = Table(title=f"{outcome.name}, {metres}", title_justify="left")
     columns = (
         "camera",
         "focal px",
@@ -86,15 +89,23 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
         )
     for name, reason in facts["refused"].items():
         console.print(f"refused {name}: {reason}", highlight=False)
+    for name, cameras in facts.get("left_out", {}).items():
+        for camera, reason in cameras.items():
+            console.print(f"{name}: {camera} left out: it {reason}", highlight=False)
     for name, ratio in facts["failed"].items():
         console.print(f"failed {name}: {ratio} of its limit", highlight=False)
 
 
 def _errors(facts: Mapping[str, Any]) -> Table:
+    """Means over views of instants, and medians over sessions of the errors of whole takes."""
     table = Table()
-    for number, column in enumerate(("all views together", "N-MPJPE mm", "P-MPJPE mm")):
+    columns = "all views together", "N-MPJPE mm", "P-MPJPE mm", "rooted mm", "place mm"
+    for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     for name, what in _ROWS.items():
         if name in facts and facts[name]["n_mpjpe_mm"] is not None:
-            table.add_row(what, *(f"{facts[name][key]:.1f}" for key in facts[name]))
+            take = facts.get(_TAKES.get(name, ""), {})
+            cells = [facts[name][key] for key in ("n_mpjpe_mm", "p_mpjpe_mm")]
+            cells += [take.get(key) for key in ("rooted_mm", "place_mm")]
+            table.add_row(what, *("" if cell is None else f"{cell:.1f}" for cell in cells))
     return table

@@ -4,6 +4,7 @@ A refused session is a failure: it is left out of the means, except of `all_sess
 the fusion by the lifter for it.
 """
 
+import resource
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
+from train.evaluation.session_facts import session_facts
 
 _WITHIN = 2.0  # times the limit; the key `within_2_share`
 _LONG_S = 3.0  # the keys `sessions_of_3_s*`
@@ -30,9 +32,9 @@ def summary(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
         "sessions_of_3_s_calibrated_share": _share([o.succeeded for o in long]),
         "refused": {o.name: o.refused for o in outcomes if o.calibration is None},
         "failed": {
-            o.name: round(o.over_limit, 2)
+            o.name: round(o.worst_over_limit, 2)
             for o in calibrated
-            if not o.succeeded and o.over_limit is not None
+            if not o.succeeded and o.worst_over_limit is not None
         },
         "scale_source": sorted(
             {o.calibration.scale_source for o in calibrated if o.calibration is not None}
@@ -40,7 +42,9 @@ def summary(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
         "seconds_per_session": _rounded(np.mean([o.seconds for o in outcomes])),
         "triangulation_seconds_per_session": None,
         "seconds_over_triangulation": None,
-    }
+        "seconds_over_length": _over_length(outcomes),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
+    } | session_facts(outcomes)
     if calibrated:
         spent = sum(o.seconds for o in calibrated), sum(o.triangulation_s for o in calibrated)
         facts["triangulation_seconds_per_session"] = _rounded(spent[1] / len(calibrated))
@@ -86,6 +90,12 @@ def _camera_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             bone: _medians([c["bones"][bone] for c in scored]) for bone in scored[0]["bones"]
         },
     }
+
+
+def _over_length(outcomes: Sequence[CalibrationResult]) -> float | None:
+    """Computing time over the length of the recordings; None if they have no length."""
+    length_s = sum(o.duration_s for o in outcomes)
+    return _rounded(sum(o.seconds for o in outcomes) / length_s) if length_s else None
 
 
 def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -40,6 +40,7 @@ from cvsf.engine.manifest import (
     verified_file,
 )
 from cvsf.engine.mixed_precision import in_mixed_precision
+from cvsf.messages import MAX_VIEWS
 from cvsf.model.fusion import FusedLifter, LiftedViews
 from cvsf.model.weak_perspective_ba import ROUNDS
 from cvsf.registry.registry import LIVE
@@ -47,7 +48,6 @@ from cvsf.skeleton import joint_set
 from cvsf.system.errors import Refusal
 from train.batches.probe_inputs import GOLDEN_VIEWS, golden_sample
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint
-from train.data.instants import MAX_VIEWS
 from train.export.onnx_cleanup import bare, quietly
 from train.export.parity import Comparison, Torch, write_golden
 from train.export.weight_transfer import refitted

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cvsf.engine.engine import SHIPPED, Engine, load_engine
 from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.messages import MAX_VIEWS
 from cvsf.model.fusion import FusedLifter, centre_views
 from cvsf.model.keypoint_adapter import FILLED, Morph, morph_from_plain
 from cvsf.model.lifter import Lifter, LifterShape
@@ -25,7 +26,7 @@ from train.batches.batch import batch_of, from_store, mirrored
 from train.batches.probe_inputs import STANDING
 from train.checkpoint import WEIGHTS, Checkpoint, read_checkpoint, read_morph, write_morph
 from train.config import TrainConfig
-from train.data.instants import MAX_VIEWS, Recordings
+from train.data.instants import Recordings
 from train.data.memmap_store import open_store, write_store
 from train.distributed import ProcessGroup
 from train.evaluate import lift_again

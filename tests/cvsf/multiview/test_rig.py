@@ -1,6 +1,7 @@
 """The cameras of a session: projection, distortion, moves, and their written form."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ def test_cameras_written_as_json_are_read_back_unchanged(found: Calibration) -> 
         assert (getattr(again.rig, name) == getattr(found.rig, name)).all()
     assert again.body.joint_set is found.body.joint_set
     assert again.noise_share == found.noise_share
+
+
+def test_the_deviation_of_the_metre_is_kept_and_older_files_have_none() -> None:
+    stated = replace(made_calibration(), scale_source="height", scale_deviation_share=0.07)
+    plain = json.loads(json.dumps(to_plain(stated)))
+    assert from_plain(plain).scale_deviation_share == 0.07
+    del plain["scale_deviation_share"]
+    assert from_plain(plain).scale_deviation_share is None
+    assert from_plain(to_plain(made_calibration())).scale_deviation_share is None
 
 
 @pytest.mark.parametrize("broken", [{}, {"schema": 99}, {"schema": 1, "rig": {}}])

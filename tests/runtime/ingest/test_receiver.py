@@ -1,5 +1,6 @@
 """Sender and receiver over real sockets: nothing lost, nothing twice, strangers counted."""
 
+import logging
 import socket
 import threading
 import zlib
@@ -11,7 +12,7 @@ import pytest
 import zmq
 
 from capture.link.sender import Sender
-from cvsf.messages import pack, to_header
+from cvsf.messages import MAX_VIEWS, pack, to_header
 from cvsf.system.errors import Refusal
 from cvsf.wire import envelope, hub_socket, node_socket, parse_host, require_loopback
 from runtime.ingest.camera_connection import OnDisk
@@ -148,6 +149,31 @@ def test_a_second_camera_of_the_same_name_is_refused(port: int) -> None:
         assert first.refused is None
         for sender in (first, second):
             sender.close(ended=False, drain_s=0)
+
+
+def test_a_seventeenth_camera_is_refused_and_named_and_the_others_go_on(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"cam{number}" for number in range(MAX_VIEWS + 1)]
+    with running(port) as hub, caplog.at_level(logging.WARNING):
+        senders: list[Sender] = []
+        for name in names:
+            about = identity() | {"camera": name}
+            senders.append(Sender(f"tcp://127.0.0.1:{port}", about, ring_mb=1, lossless=False))
+            assert until(lambda: bool(senders[-1]._hub_id or senders[-1].refused))
+        assert senders[-1].refused == "it has 16 cameras already, the most of one session"
+        assert [vars(r)["camera"] for r in caplog.records if "too many" in r.message] == ["cam16"]
+        for seq in range(3):
+            senders[0].put(frame(seq))
+        assert until(lambda: len(hub.frames) == 3)
+        senders[0].close(ended=True, drain_s=1)
+        assert until(lambda: hub.receiver.links["cam0"].gone)
+        back = identity(boot_id="again")  # one that left may come back
+        senders[0] = Sender(f"tcp://127.0.0.1:{port}", back, ring_mb=1, lossless=False)
+        assert until(lambda: hub.receiver.links["cam0"].boot_id == "again")
+        for sender in senders:
+            sender.close(ended=False, drain_s=0)
+        assert set(hub.receiver.links) == set(names[:-1])
 
 
 def test_a_frame_header_holds_no_picture_and_is_less_than_1000_bytes() -> None:

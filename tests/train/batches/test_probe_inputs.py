@@ -3,9 +3,9 @@
 import torch
 
 from cvsf.engine.engine import BUCKETS
+from cvsf.messages import MAX_VIEWS
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import GOLDEN_VIEWS, golden_sample, no_person, probe_inputs
-from train.data.instants import MAX_VIEWS
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_another_for_another() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cvsf.messages import MAX_VIEWS
 from cvsf.skeleton import COCO_17, H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.recordings import FRAMES, VIEWS, multiview, run
@@ -42,6 +43,21 @@ def test_a_malformed_file_is_refused_by_name(
 ) -> None:
     with pytest.raises(Refusal, match=said):
         read_file(multiview(tmp_path / "a.npz", **changed))
+
+
+def test_a_file_of_more_views_than_an_engine_takes_is_refused(tmp_path: Path) -> None:
+    frames, views = 4, MAX_VIEWS + 1
+    shape = (frames, views, len(H36M_16))
+    wide = multiview(
+        tmp_path / "a.npz",
+        keypoints_px=np.zeros((*shape, 2)),
+        confidence=np.ones(shape),
+        session=np.zeros(frames, int),
+        t_s=np.arange(frames) / 10,
+        joints_mm=np.zeros((*shape, 3)),
+    )
+    with pytest.raises(Refusal, match="it has 17 views, expected 1 to 16; leave some of them out"):
+        read_file(wide)
 
 
 def test_numbers_that_are_not_finite_count_as_not_seen(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rigs and their scores as people read them."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,14 @@ def test_a_rig_is_shown_with_each_cameras_position_and_uncertainty(
     assert "later than stamped" not in text
 
 
+def test_the_metre_is_shown_with_its_stated_deviation(console: Console) -> None:
+    found = outcome()
+    assert found.calibration is not None
+    stated = replace(found.calibration, scale_deviation_share=0.0713)
+    show_rig(replace(found, calibration=stated), console)
+    assert "run-07, metres by height ± 7.1%" in said(console)
+
+
 def test_delays_are_shown_in_milliseconds_where_there_are_any(console: Console) -> None:
     show_rig(outcome(delay_s=0.0123), console)
     assert "time offsets: left +0.0 ms, right +12.3 ms" in said(console)
@@ -117,3 +126,23 @@ def test_errors_are_shown_beside_those_of_the_true_cameras(console: Console) -> 
     assert any("the limit" in row and "24.0" in row and "18.4" in row for row in rows)
     assert not any("the lifter's own" in row for row in rows)
     assert "focal length error 2.1%, camera centre error 3.4%" in said(console)
+
+
+def test_errors_of_whole_takes_stand_beside_those_of_instants(console: Console) -> None:
+    show_summary(
+        FACTS
+        | {
+            "fused": {"n_mpjpe_mm": 31.44, "p_mpjpe_mm": 22.0},
+            "calibrated_limit": {"n_mpjpe_mm": 24.0, "p_mpjpe_mm": 18.36},
+            "world": {"rooted_mm": 33.33, "place_mm": 41.0},
+            "world_limit": {"rooted_mm": 25.5, "place_mm": None},
+            "left_out": {"a:1": {"cam2": "looks mirrored"}},
+        },
+        console,
+    )
+    text = said(console)
+    assert "rooted mm" in text
+    rows = [line for line in text.splitlines() if "│" in line]
+    assert any("self-calibrated" in row and "33.3" in row and "41.0" in row for row in rows)
+    assert any("the limit" in row and "25.5" in row for row in rows)
+    assert "a:1: cam2 left out: it looks mirrored" in text

@@ -1,5 +1,6 @@
 """What came of many sessions, in one table of figures."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tests.support.made_calibration import calibration_of
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
 from train.evaluation.calibration_summary import summary
+from train.evaluation.take_errors import TakeErrors
 
 
 def calibration(scale_source: str = "adult") -> Calibration:
@@ -115,3 +117,31 @@ def test_sessions_without_a_truth_have_costs_and_no_errors() -> None:
     refused = summary([session("a", None, errors={})])
     assert refused["sessions_calibrated_share"] == 0
     assert refused["seconds_over_triangulation"] is None
+
+
+def test_still_cameras_fail_by_the_whole_take_and_panning_ones_do_not() -> None:
+    drifting = {
+        "fused": TakeErrors(rooted_mm=50.0, place_mm=60.0),
+        "calibrated_limit": TakeErrors(rooted_mm=20.0, place_mm=20.0),
+    }
+    still = session("a", 20, world=drifting)
+    rig = calibration().rig
+    pan = replace(
+        rig,
+        view_from_world=np.tile(np.eye(3), (5, 2, 1, 1)),
+        translation=np.zeros((5, 2, 3)),
+        focal_px=np.ones((5, 2)),
+    )
+    panning = session("b", 20, world=drifting, calibration=calibration_of(pan))
+    assert still.rooted_over_limit == 2.5
+    facts = summary([still, panning])
+    assert facts["sessions_calibrated_share"] == 0.5
+    assert facts["failed"] == {"a": 2.5}
+    assert facts["world"] == {"rooted_mm": 50.0, "place_mm": 60.0}
+
+
+def test_computing_time_is_also_told_over_the_length_of_the_recordings() -> None:
+    facts = summary([session("a", 20), session("b", None)])
+    assert facts["seconds_over_length"] == 0.5
+    assert facts["peak_memory_mb"] > 10
+    assert summary([session("a", 20, duration_s=0.0)])["seconds_over_length"] is None
