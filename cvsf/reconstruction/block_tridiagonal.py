@@ -6,6 +6,7 @@ grows with the length of a take, not with its cube.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +29,9 @@ class Rows:
 
     def transposed_apply(self, right: Float[Real, "R A"], unknowns: int) -> Float[Real, "U A"]:
         """The product of the transposed matrix and `right`, for so many unknowns."""
-        product = np.zeros((unknowns, right.shape[1]))
-        np.add.at(product, self.columns, self.values[..., None] * right[:, None])
-        return product
+        total = np.zeros((unknowns, right.shape[1]))
+        np.add.at(total, self.columns, self.values[..., None] * right[:, None])
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,25 +77,35 @@ def factorise(rows: tuple[Rows, ...], unknowns: int, size: int) -> Factor:
     of a row lie at most `size` apart, else ValueError; LinAlgError if the rows do not determine
     every unknown.
     """
-    count = -(-unknowns // size)
-    blocks = np.zeros((2, count, size, size))  # the diagonal ones, and those below
+    own, coupled = _blocks(rows, -(-unknowns // size), size)
+    rest = np.arange(unknowns, len(own) * size) % size
+    own[-1, rest, rest] = 1.0
+    diagonal, below = np.zeros_like(own), np.zeros((len(own) - 1, size, size))
+    for number, block in enumerate(own):
+        if number:
+            before = number - 1
+            below[before] = np.linalg.solve(diagonal[before], coupled[before].T).T
+            block = block - below[before] @ below[before].T
+        diagonal[number] = np.linalg.cholesky(block)
+    return Factor(unknowns=unknowns, diagonal=diagonal, below=below)
+
+
+def _blocks(
+    rows: tuple[Rows, ...], count: int, size: int
+) -> tuple[Float[Real, "B b b"], Float[Real, "B b b"]]:
+    """The blocks on the diagonal of the normal matrix, and those below it; the last of these is
+    empty.
+    """
+    blocks = np.zeros((2, count, size, size))
     for some in rows:
         if np.ptp(some.columns, axis=1).max(initial=0) > size:
             raise ValueError(f"a row spans more than {size} unknowns")
-        for one in range(some.columns.shape[1]):
-            for other in range(some.columns.shape[1]):
-                row, column = some.columns[:, one], some.columns[:, other]
-                apart = row // size - column // size
-                kept = apart >= 0
-                at = (apart[kept], column[kept] // size, row[kept] % size, column[kept] % size)
-                np.add.at(blocks, at, (some.values[:, one] * some.values[:, other])[kept])
-    rest = np.arange(unknowns, count * size) % size
-    blocks[0, -1, rest, rest] = 1.0
-    diagonal, below = np.zeros((count, size, size)), np.zeros((count - 1, size, size))
-    for at in range(count):
-        own = blocks[0, at]
-        if at:
-            below[at - 1] = np.linalg.solve(diagonal[at - 1], blocks[1, at - 1].T).T
-            own = own - below[at - 1] @ below[at - 1].T
-        diagonal[at] = np.linalg.cholesky(own)
-    return Factor(unknowns=unknowns, diagonal=diagonal, below=below)
+        entries = some.columns.shape[1]
+        for one, other in product(range(entries), range(entries)):
+            row, column = some.columns[:, one], some.columns[:, other]
+            values = some.values[:, one] * some.values[:, other]
+            apart = row // size - column // size
+            kept = apart >= 0
+            at = (apart[kept], column[kept] // size, row[kept] % size, column[kept] % size)
+            np.add.at(blocks, at, values[kept])
+    return blocks[0], blocks[1]

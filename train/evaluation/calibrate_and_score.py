@@ -20,6 +20,7 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
+from cvsf.reconstruction.steady_world import steady_world
 from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibration_errors import (
     Errors,
@@ -238,7 +239,8 @@ def _in_world_frame(
         world_frame = find_world_frame(calibration, reconstruction, options.scale)
     except ValueError as error:  # what gives the scale is not in the observations
         raise Undetermined(str(error)) from error
-    return world_frame.calibration(calibration), world_frame.reconstruction(reconstruction)
+    calibration = world_frame.calibration(calibration)
+    return steady_world(calibration, world_frame.reconstruction(reconstruction), observations.t_s)
 
 
 def _triangulation_s(observations: LiftedObservations, calibration: Calibration) -> float:
