@@ -12,7 +12,12 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.normal_equations import Priors, Problem, State
-from cvsf.calibration.per_instant_adjustment import FREE, Solutions, adjust_per_instant
+from cvsf.calibration.per_instant_adjustment import (
+    CONVERGED,
+    FREE,
+    Solutions,
+    adjust_per_instant,
+)
 from cvsf.calibration.ptz_smoothing import track_instants, weak_prior
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.rig_averaging import average_centres
@@ -28,9 +33,10 @@ from cvsf.shapes import Bool, Float, Int
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured
-_INSTANTS = 64
+_INSTANTS, _FEW = 64, 16
 _GUESSES = (0.75, 1.5, 3.0, 6.0)  # focal length over the picture's longer side
 _FAR_BETTER = 0.7  # share of the cost below which another focal length is taken
+_HIGH_COST = 1.25  # over the median: another focal length is tried
 _NOISE = 0.012  # of the person's extent
 _LEAST_INSTANTS = 10
 LEAST_PANNING = 3
@@ -95,14 +101,22 @@ def _best_rows(
 
 
 def _solve_each(some: LiftedObservations) -> Solutions:
-    """Each instant alone, from the guessed focal length of least median cost; instants at which
-    another guess has far less cost, from that one.
+    """Each instant alone, from the guessed focal length of least median cost over a few instants;
+    instants of high cost from another guess, if that has far less.
     """
     longer = some.size_px.max(1).astype(float)
-    tries = [solve_per_instant(some, guess * longer, _NOISE, 8) for guess in _GUESSES]
-    best = min(tries, key=lambda tried: float(np.median(tried.cost)))
-    for other in tries:
-        best = best.with_better(other.cost < _FAR_BETTER * best.cost, other)
+    few = some.take(np.linspace(0, len(some) - 1, min(_FEW, len(some))).round().astype(int))
+    tries = [(solve_per_instant(few, g * longer, _NOISE, 8), g) for g in _GUESSES]
+    guess = min(tries, key=lambda tried: float(np.median(tried[0].cost)))[1]
+    best = solve_per_instant(some, guess * longer, _NOISE, 8)
+    usual = float(np.median(best.cost))
+    for other in _GUESSES:
+        rows = np.flatnonzero(best.cost > _HIGH_COST * usual)
+        if other == guess or not len(rows):
+            continue
+        tried = solve_per_instant(some.take(rows), other * longer, _NOISE, 8)
+        better = tried.cost < _FAR_BETTER * best.cost[rows]
+        best = best.with_rows(rows[better], tried.rows(better))
     return best
 
 
@@ -173,5 +187,7 @@ def solve_per_instant(
     state, cameras = Solutions(rig=rig, joints=body, cost=np.zeros(len(body))), weak_prior(rig)
     for level in (4 * noise_share, noise_share):
         coarse = replace(keypoints, noise_share=level)
-        state = adjust_per_instant(coarse, prior, state, cameras, columns=FREE, rounds=rounds)
+        state = adjust_per_instant(
+            coarse, prior, state, cameras, columns=FREE, rounds=rounds, converged=CONVERGED
+        )
     return state
