@@ -36,8 +36,9 @@ FREE = (*range(COLUMNS)[ROTATION], *range(COLUMNS)[CENTRE], FOCAL)
 PANNING = (*range(COLUMNS)[ROTATION], FOCAL)
 """Columns of a camera whose centre is known."""
 CONVERGED = 1e-3
-"""A step that lowers the cost of an instant by a smaller share is its last. With 5e-3 the N-MPJPE
-of 15 recordings of six panning cameras was 4 % larger, with 1e-3 and 1e-4 the same as without."""
+"""A step that lowers the cost of an instant by a smaller share is its last, if centres are known.
+With 5e-3 the N-MPJPE of 15 recordings of six panning cameras was 4 % larger, with 1e-3 the same;
+where they are unknown, 1e-3 spoils the focal lengths of some."""
 _LEAST_DAMPING, _MOST_DAMPING = 1e-7, 1e6  # guesses, not measured
 
 

@@ -12,12 +12,7 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.normal_equations import Priors, Problem, State
-from cvsf.calibration.per_instant_adjustment import (
-    CONVERGED,
-    FREE,
-    Solutions,
-    adjust_per_instant,
-)
+from cvsf.calibration.per_instant_adjustment import FREE, Solutions, adjust_per_instant
 from cvsf.calibration.ptz_smoothing import track_instants, weak_prior
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.rig_averaging import average_centres
@@ -33,7 +28,7 @@ from cvsf.shapes import Bool, Float, Int
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured
-_INSTANTS, _FEW = 64, 16
+_INSTANTS, _FEW, _FINALISTS = 64, 16, 2
 _GUESSES = (0.75, 1.5, 3.0, 6.0)  # focal length over the picture's longer side
 _FAR_BETTER = 0.7  # share of the cost below which another focal length is taken
 _HIGH_COST = 1.25  # over the median: another focal length is tried
@@ -101,22 +96,24 @@ def _best_rows(
 
 
 def _solve_each(some: LiftedObservations) -> Solutions:
-    """Each instant alone, from the guessed focal length of least median cost over a few instants;
-    instants of high cost from another guess, if that has far less.
+    """Each instant alone, from the guessed focal length of least median cost, of the two that have
+    least over a few instants; instants of high cost from another guess, if that has far less.
     """
     longer = some.size_px.max(1).astype(float)
     few = some.take(np.linspace(0, len(some) - 1, min(_FEW, len(some))).round().astype(int))
-    tries = [(solve_per_instant(few, g * longer, _NOISE, 8), g) for g in _GUESSES]
-    guess = min(tries, key=lambda tried: float(np.median(tried[0].cost)))[1]
-    best = solve_per_instant(some, guess * longer, _NOISE, 8)
+    screened = {g: solve_per_instant(few, g * longer, _NOISE, 8) for g in _GUESSES}
+    ranked = sorted(_GUESSES, key=lambda g: float(np.median(screened[g].cost)))
+    tries = [solve_per_instant(some, g * longer, _NOISE, 8) for g in ranked[:_FINALISTS]]
+    best = min(tries, key=lambda tried: float(np.median(tried.cost)))
     usual = float(np.median(best.cost))
-    for other in _GUESSES:
+    for other in tries:
+        best = best.with_better(other.cost < _FAR_BETTER * best.cost, other)
+    for guess in ranked[_FINALISTS:]:
         rows = np.flatnonzero(best.cost > _HIGH_COST * usual)
-        if other == guess or not len(rows):
-            continue
-        tried = solve_per_instant(some.take(rows), other * longer, _NOISE, 8)
-        better = tried.cost < _FAR_BETTER * best.cost[rows]
-        best = best.with_rows(rows[better], tried.rows(better))
+        if len(rows):
+            tried = solve_per_instant(some.take(rows), guess * longer, _NOISE, 8)
+            better = tried.cost < _FAR_BETTER * best.cost[rows]
+            best = best.with_rows(rows[better], tried.rows(better))
     return best
 
 
@@ -187,7 +184,5 @@ def solve_per_instant(
     state, cameras = Solutions(rig=rig, joints=body, cost=np.zeros(len(body))), weak_prior(rig)
     for level in (4 * noise_share, noise_share):
         coarse = replace(keypoints, noise_share=level)
-        state = adjust_per_instant(
-            coarse, prior, state, cameras, columns=FREE, rounds=rounds, converged=CONVERGED
-        )
+        state = adjust_per_instant(coarse, prior, state, cameras, columns=FREE, rounds=rounds)
     return state
