@@ -28,7 +28,7 @@ def contradicted_views(
     the time. The observations are time aligned; joints are in the rig's world, NaN where unknown.
     """
     seen = np.any(observations.confidence > 0, axis=-1)
-    known = np.isfinite(joints).all((1, 2))
+    known = np.asarray(np.isfinite(joints).all((1, 2)))
     world_from_canonical = align(mean_body(observations), np.nan_to_num(joints)).R
     lifted = observations.view_from_canonical.astype(float)
     from_rig = rig.view_from_world @ world_from_canonical[:, None]
