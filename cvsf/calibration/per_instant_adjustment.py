@@ -5,7 +5,7 @@ known, and smooth motion is a prior.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,10 @@ FREE = (*range(COLUMNS)[ROTATION], *range(COLUMNS)[CENTRE], FOCAL)
 """Columns of a camera whose centre is unknown."""
 PANNING = (*range(COLUMNS)[ROTATION], FOCAL)
 """Columns of a camera whose centre is known."""
+CONVERGED = 1e-3
+"""A step that lowers the cost of an instant by a smaller share is its last, if centres are known.
+With 5e-3 the N-MPJPE of 15 recordings of six panning cameras was 4 % larger, with 1e-3 the same;
+where they are unknown, 1e-3 spoils the focal lengths of some."""
 _LEAST_DAMPING, _MOST_DAMPING = 1e-7, 1e6  # guesses, not measured
 
 
@@ -48,6 +52,21 @@ class CameraPrior:
     """rad."""
     focal_sigma: Float[Real, "#N V"] | Float[Real, "V"] | float
     """Of the log focal length."""
+
+    def rows(self, rows: Rows) -> Self:
+        """The prior of some instants: a slice, indices or a mask."""
+        instants = len(self.log_focal)
+
+        def some(sigma: Any) -> Any:
+            return sigma[rows] if np.ndim(sigma) > 1 and len(sigma) == instants > 1 else sigma
+
+        return replace(
+            self,
+            view_from_world=self.view_from_world[rows],
+            log_focal=self.log_focal[rows],
+            rotation_sigma=some(self.rotation_sigma),
+            focal_sigma=some(self.focal_sigma),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,25 +108,48 @@ def adjust_per_instant(
     *,
     columns: tuple[int, ...],
     rounds: int,
+    converged: float = 0.0,
 ) -> Solutions:
     """Cameras and joints of each instant alone, by Levenberg-Marquardt; the unknown `columns` of a
     camera are `FREE` or `PANNING`. A step is taken where it lowers the cost, so no instant gets
-    worse. The cost in `start` is not read. Rig of `start`: one pose per instant.
+    worse; one that lowers it by a share below `converged` is the last of its instant. The cost in
+    `start` is not read. Rig of `start`: one pose per instant.
     """
-    state = replace(start, cost=_cost(keypoints, body, start.rig, start.joints, prior))
-    damping = np.full(len(state.joints), 1e-2)
+    found = replace(start, cost=_cost(keypoints, body, start.rig, start.joints, prior))
+    damping = np.full(len(found.joints), 1e-2)
+    rows, state = np.arange(len(found.joints)), found
     for _ in range(rounds):
-        matrix, right = _normal(keypoints, body, state, prior, columns)
-        each = np.arange(matrix.shape[-1])
-        matrix[:, each, each] *= 1 + damping[:, None]
-        matrix[:, each, each] += 1e-9
-        step = np.linalg.solve(matrix, right[..., None])[..., 0]
-        trial = _stepped(state, np.asarray(step, float), columns)
+        step = _step(keypoints, body, state, prior, columns, damping)
+        trial = _stepped(state, step, columns)
         cost = _cost(keypoints, body, trial.rig, trial.joints, prior)
         better = np.isfinite(cost) & (cost < state.cost)
         damping = np.where(better, damping / 5, damping * 6).clip(_LEAST_DAMPING, _MOST_DAMPING)
+        going = ~better | (state.cost - cost >= converged * state.cost)
         state = state.with_better(better, replace(trial, cost=cost))
-    return state
+        if going.all():
+            continue
+        found = found.with_rows(rows[~going], state.rows(~going))
+        rows, state, damping = rows[going], state.rows(going), damping[going]
+        keypoints, prior = keypoints.take(going), prior.rows(going)
+        body = replace(body, body=body.body[going])
+        if not len(rows):
+            return found
+    return found.with_rows(rows, state)
+
+
+def _step(
+    keypoints: WeightedKeypoints,
+    body: BodyPrior,
+    state: Solutions,
+    prior: CameraPrior,
+    columns: tuple[int, ...],
+    damping: Float[Real, "N"],
+) -> Float[Real, "N L"]:
+    matrix, right = _normal(keypoints, body, state, prior, columns)
+    each = np.arange(matrix.shape[-1])
+    matrix[:, each, each] *= 1 + damping[:, None]
+    matrix[:, each, each] += 1e-9
+    return np.asarray(np.linalg.solve(matrix, right[..., None])[..., 0], float)
 
 
 def deviations_per_instant(
@@ -150,11 +192,13 @@ def _normal(
     each = np.arange(width)
     own[..., each, each] += information
     right = right + information * pull
-    blocks = np.zeros((instants, views, width, views, width))
-    each = np.arange(views)
-    blocks[:, each, :, each, :] = np.swapaxes(own, 0, 1)
-    cameras = blocks.reshape(instants, views * width, -1)
-    matrix = np.block([[normal.matrix, np.swapaxes(cross, 1, 2)], [cross, cameras]])
+    joint, camera = slice(3 * count), slice(3 * count, None)
+    matrix = np.zeros((instants, 3 * count + views * width, 3 * count + views * width))
+    matrix[:, joint, joint], matrix[:, camera, joint] = normal.matrix, cross
+    matrix[:, joint, camera] = np.swapaxes(cross, 1, 2)
+    for view in range(views):
+        at = slice(3 * count + view * width, 3 * count + (view + 1) * width)
+        matrix[:, at, at] = own[:, view]
     return matrix, np.concatenate([normal.right, right.reshape(instants, -1)], 1)
 
 

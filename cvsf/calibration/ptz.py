@@ -28,9 +28,10 @@ from cvsf.shapes import Bool, Float, Int
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured
-_INSTANTS = 64
+_INSTANTS, _FEW, _FINALISTS = 64, 16, 2
 _GUESSES = (0.75, 1.5, 3.0, 6.0)  # focal length over the picture's longer side
 _FAR_BETTER = 0.7  # share of the cost below which another focal length is taken
+_HIGH_COST = 1.25  # over the median: another focal length is tried
 _NOISE = 0.012  # of the person's extent
 _LEAST_INSTANTS = 10
 LEAST_PANNING = 3
@@ -95,14 +96,24 @@ def _best_rows(
 
 
 def _solve_each(some: LiftedObservations) -> Solutions:
-    """Each instant alone, from the guessed focal length of least median cost; instants at which
-    another guess has far less cost, from that one.
+    """Each instant alone, from the guessed focal length of least median cost, of the two that have
+    least over a few instants; instants of high cost from another guess, if that has far less.
     """
     longer = some.size_px.max(1).astype(float)
-    tries = [solve_per_instant(some, guess * longer, _NOISE, 8) for guess in _GUESSES]
+    few = some.take(np.linspace(0, len(some) - 1, min(_FEW, len(some))).round().astype(int))
+    screened = {g: solve_per_instant(few, g * longer, _NOISE, 8) for g in _GUESSES}
+    ranked = sorted(_GUESSES, key=lambda g: float(np.median(screened[g].cost)))
+    tries = [solve_per_instant(some, g * longer, _NOISE, 8) for g in ranked[:_FINALISTS]]
     best = min(tries, key=lambda tried: float(np.median(tried.cost)))
+    usual = float(np.median(best.cost))
     for other in tries:
         best = best.with_better(other.cost < _FAR_BETTER * best.cost, other)
+    for guess in ranked[_FINALISTS:]:
+        rows = np.flatnonzero(best.cost > _HIGH_COST * usual)
+        if len(rows):
+            tried = solve_per_instant(some.take(rows), guess * longer, _NOISE, 8)
+            better = tried.cost < _FAR_BETTER * best.cost[rows]
+            best = best.with_rows(rows[better], tried.rows(better))
     return best
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cvsf.calibration.normal_equations import Problem, State
 from cvsf.calibration.per_instant_adjustment import (
+    CONVERGED,
     PANNING,
     CameraPrior,
     Solutions,
@@ -31,6 +32,7 @@ Real = npt.NDArray[np.float64]
 _REACH = 15  # instants over which a good solution is propagated
 _HIGH_COST, _OUTLIER_COST = 1.25, 2.0  # over the median cost
 _SMOOTHINGS = 4
+_SMOOTHED = 1e-4  # share of the cost; less than `CONVERGED`, as turning together costs little
 _SMOOTH_S = 0.06  # standard deviation of the weight in time
 _PRIOR_SIGMA = 0.5  # over the scatter about the neighbours
 _WEAK_SIGMA = 0.5  # rad, and of the log focal length
@@ -54,31 +56,42 @@ def track_instants(
     body = body_prior(observations, rig.view_from_world, state.lengths)
     start = body.body + estimate_roots(keypoints, rig, body.body)[:, None]
     solutions = Solutions(rig=rig, joints=start, cost=np.zeros(len(start)))
-    adjusted = partial(adjust_per_instant, body=body, columns=PANNING)
+    adjusted = partial(adjust_per_instant, body=body, columns=PANNING, converged=CONVERGED)
     for noise in (0.04, 0.02, keypoints.noise_share):
         coarse = replace(keypoints, noise_share=noise)
         solutions = adjusted(coarse, start=solutions, prior=weak_prior(rig), rounds=8)
+    tried = {step: np.full(len(start), np.nan) for step in (1, -1)}
     for _ in range(_REACH):
         before = solutions.cost
-        for step in (1, -1):
-            solutions = _from_neighbours(keypoints, body, solutions, step)
+        for step, cost in tried.items():
+            solutions = _from_neighbours(keypoints, body, solutions, step, cost)
         if (solutions.cost == before).all():
             break
     for _ in range(_SMOOTHINGS):
         prior = neighbour_prior(observations.t_s, solutions, keypoints.weight.sum(-1))
-        solutions = adjusted(keypoints, start=solutions, prior=prior, rounds=4)
+        solutions = adjusted(keypoints, start=solutions, prior=prior, rounds=4, converged=_SMOOTHED)
     return solutions, deviations_per_instant(keypoints, body, solutions, prior)
 
 
 def _from_neighbours(
-    keypoints: WeightedKeypoints, body: BodyPrior, solutions: Solutions, step: int
+    keypoints: WeightedKeypoints,
+    body: BodyPrior,
+    solutions: Solutions,
+    step: int,
+    tried: Float[Real, "N"],
 ) -> Solutions:
-    """Instants of high cost solved again from a neighbour's solution; kept where that lowers it."""
+    """Instants of high cost solved again from a neighbour's solution; kept where that lowers it.
+
+    `tried` is the cost of the neighbour's solution that was tried last, and is changed: the same
+    one is not tried again.
+    """
     bad = np.flatnonzero(solutions.cost > _HIGH_COST * np.median(solutions.cost))
     bad = bad[(bad - step >= 0) & (bad - step < len(solutions.cost))]
     bad = bad[solutions.cost[bad - step] < solutions.cost[bad]]
+    bad = bad[solutions.cost[bad - step] != tried[bad]]
     if not len(bad):
         return solutions
+    tried[bad] = solutions.cost[bad - step]
     some, prior = keypoints.take(bad), replace(body, body=body.body[bad])
     start = solutions.rows(bad - step)
     joints, _ = solve(some, start.rig, prior, start.joints)
@@ -86,7 +99,13 @@ def _from_neighbours(
     for noise in (3 * keypoints.noise_share, keypoints.noise_share):
         finer = replace(some, noise_share=noise)
         start = adjust_per_instant(
-            finer, prior, start, weak_prior(start.rig), columns=PANNING, rounds=8
+            finer,
+            prior,
+            start,
+            weak_prior(start.rig),
+            columns=PANNING,
+            rounds=8,
+            converged=CONVERGED,
         )
     better = start.cost < solutions.cost[bad]
     return solutions.with_rows(bad[better], start.rows(better))

@@ -89,18 +89,20 @@ def without_spans(best: Attempt, options: Options) -> Attempt:
 
 
 def without_the_worst(best: Attempt, options: Options) -> Attempt:
-    """Without the view that disagrees most, if the others fit then."""
-    return _without_one_of(best, options, _suspects(best)[:1])
+    """Without the view that disagrees most, if the others fit then, all the time."""
+    return _without_one_of(best, options, _suspects(best)[:1], spans_too=False)
 
 
 def without_a_view(best: Attempt, options: Options) -> Attempt:
     """Without the one view whose absence makes the others fit, and what is wrong with it. A view
     that fits them for some time comes back without the rest.
     """
-    return _without_one_of(best, options, _suspects(best))
+    return _without_one_of(best, options, _suspects(best), spans_too=True)
 
 
-def _without_one_of(best: Attempt, options: Options, suspects: list[int]) -> Attempt:
+def _without_one_of(
+    best: Attempt, options: Options, suspects: list[int], *, spans_too: bool
+) -> Attempt:
     views = len(best.observations.cameras)
     if views < _LEAST_VIEWS:
         return best
@@ -109,7 +111,7 @@ def _without_one_of(best: Attempt, options: Options, suspects: list[int]) -> Att
         tried = attempt(best.observations.of_views(others), options, best.delay_s[others])
         if not tried.is_sound and tried.has_delay:
             tried = with_delays(tried, options)
-        if not tried.is_sound and tried.outlier.any():
+        if spans_too and not tried.is_sound and tried.outlier.any():
             tried = without_spans(tried, options)
         if tried.is_sound:
             return _with_reason(best, view, tried, options)
@@ -146,8 +148,9 @@ def with_exchanged(best: Attempt, options: Options) -> Attempt:
     """
     if len(best.observations.cameras) < _LEAST_EXCHANGED:
         return best
-    if best.calibration is not None and (best.agreement < _OFTEN).sum() < 2 and not best.refused:
-        return best  # one view alone is not exchanged
+    disagree = (best.agreement < _OFTEN).sum() > 1  # one view alone is not exchanged
+    if not disagree and not best.contradicted.any() and not best.refused:
+        return best
     tried = best if best.calibration is None else _exchanged_back(best, options)
     if not tried.is_sound:
         part = _best_part(best, options)

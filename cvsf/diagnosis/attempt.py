@@ -15,6 +15,7 @@ from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.diagnosis.canonical_delays import in_step
 from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
 from cvsf.diagnosis.residual_delays import residual_delays
+from cvsf.diagnosis.viewing_directions import contradicted_views
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
@@ -29,6 +30,9 @@ below 0.02, cameras three intervals late show 0.4 and more."""
 _HOPELESS = 0.05  # noise above which still cameras are not looked at closer; a guess, not measured
 _SOUND_NOISE = 0.02  # of the person's extent; a guess, not measured
 _SOUND_OUTLIERS = 0.01  # share of the views of instants
+_SOUND_CONTRADICTED = 0.15
+"""Share of a view's instants that the lifter sees from another side: 0 in healthy generated
+sessions, 0.2 and more in one of the views where two are exchanged halfway."""
 _SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
@@ -55,6 +59,8 @@ class Attempt:
     residual_delay_s: Float[Real, "V"]
     outlier: Bool[Mask, "N V"]
     """Views of instants that disagree with the others, by the time-aligned instants."""
+    contradicted: Bool[Mask, "N V"]
+    """Views of instants that the lifter sees from another side than the rest of the time."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Cameras that are not in the observations any more, and what is wrong with them."""
     corrected: Mapping[str, str] = field(default_factory=dict)
@@ -114,6 +120,7 @@ class Attempt:
             and self.calibration.noise_share < _SOUND_NOISE
             and self.worst_ratio < _SOUND_RATIO
             and float(self.outlier.mean()) < _SOUND_OUTLIERS
+            and float(self.contradicted.mean(0).max()) < _SOUND_CONTRADICTED
         )
 
     @property
@@ -157,6 +164,7 @@ def _not_examined(
         refused=refused,
         residual_delay_s=np.zeros(len(observations.cameras)),
         outlier=np.zeros(observations.confidence.shape[:2], bool),
+        contradicted=np.zeros(observations.confidence.shape[:2], bool),
     )
 
 
@@ -171,6 +179,7 @@ def examined(observations: LiftedObservations, found: Calibration, refused: str 
         refused=refused,
         residual_delay_s=residual_delays(aligned, found.rig, reconstruction.joints),
         outlier=outlier_views(epipolar_errors(aligned, found.rig), aligned.t_s),
+        contradicted=contradicted_views(aligned, found.rig, reconstruction.joints),
     )
 
 

@@ -136,6 +136,14 @@ def _refusal(best: Attempt) -> str:
             f"{names[worst]} agrees with the others in {best.agreement[worst]:.0%} of its "
             f"instants, expected {_LEAST_AGREEMENT:.0%}; does it see the same person all the time?"
         )
+    contradicted = best.contradicted.mean(0)
+    worst = int(contradicted.argmax())
+    if contradicted[worst] > 1 - _LEAST_AGREEMENT:
+        when = spans(best.contradicted[:, worst], best.observations.t_s)
+        return (
+            f"{names[worst]} sees the athlete from another side from {when}; was it moved or "
+            "exchanged with another? Calibrate the time before and after alone"
+        )
     if best.worst_ratio > _MOST_RATIO:
         error = best.error_share
         worst = int(error.argmax())

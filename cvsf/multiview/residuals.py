@@ -163,12 +163,15 @@ def add_lifted(
     shifts = np.broadcast_to(np.eye(3), (instants, count, 3, 3))
     rigid = np.concatenate([shifts, -skew(away)], -1).reshape(instants, 3 * count, 6)
     rigid, _ = np.linalg.qr(rigid)
-    free = np.eye(3 * count) - rigid @ np.swapaxes(rigid, 1, 2)
     square = np.square((joints - target) / sigma).sum((1, 2))
     information = sigma**-2 / (1 + square / POSE_CAUCHY)
-    normal.matrix += information[:, None, None] * free
-    pull = free @ (target - joints).reshape(instants, -1, 1)
-    normal.right += information[:, None] * pull[..., 0]
+    weighted = information[:, None, None] * rigid
+    each = np.arange(3 * count)
+    normal.matrix[:, each, each] += information[:, None]
+    normal.matrix -= weighted @ np.swapaxes(rigid, 1, 2)
+    pull = (target - joints).reshape(instants, -1, 1)
+    pull = information[:, None, None] * pull - weighted @ (np.swapaxes(rigid, 1, 2) @ pull)
+    normal.right += pull[..., 0]
 
 
 def lifted_cost(

@@ -202,6 +202,7 @@ class Calibration:
     instants: int  # that it was estimated from
     noise_share: float  # standard deviation of a keypoint over the person's extent
     scale_deviation_share: float | None = None  # one standard deviation of the metre; None: unknown
+    world_drift_mm: float | None = None  # of panning cameras, in nine of ten takes; None: unknown
     mirrored: bool = False  # the lifter's poses are reflected in depth before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
     people: People | None = None  # None: one; else `body` is that of the first
@@ -224,6 +225,7 @@ def to_plain(calibration: Calibration) -> dict[str, Any]:
         "schema": SCHEMA,
         "scale_source": calibration.scale_source,
         "scale_deviation_share": calibration.scale_deviation_share,
+        "world_drift_mm": calibration.world_drift_mm,
         "instants": calibration.instants,
         "mirrored": calibration.mirrored,
         "noise_share": calibration.noise_share,
@@ -259,6 +261,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             uncertainty=Uncertainty(**deviations),
             instants=int(plain["instants"]),
             scale_deviation_share=None if (scale := plain.get(_SCALE)) is None else float(scale),
+            world_drift_mm=None if (drift := plain.get(_DRIFT)) is None else float(drift),
             mirrored=bool(plain["mirrored"]),
             noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
@@ -292,4 +295,4 @@ def _require_shapes(rig: dict[str, Real], views: int) -> None:
 
 _RIG_ARRAYS = (*_PER_CAMERA, *_PER_INSTANT)
 _UNCERTAINTY_ARRAYS = tuple(field.name for field in fields(Uncertainty))
-_SCALE = "scale_deviation_share"  # not in older files
+_SCALE, _DRIFT = "scale_deviation_share", "world_drift_mm"  # not in older files

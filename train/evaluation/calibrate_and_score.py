@@ -20,6 +20,7 @@ from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
+from cvsf.reconstruction.steady_world import steady_world
 from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibration_errors import (
     Errors,
@@ -247,11 +248,12 @@ def _in_world_frame(
         world_frame = find_world_frame(take.calibration, take.reconstruction, options.scale)
     except ValueError as error:  # what gives the scale is not in the observations
         raise Undetermined(str(error)) from error
-    return replace(
-        take,
-        calibration=world_frame.calibration(take.calibration),
-        reconstruction=world_frame.reconstruction(take.reconstruction),
+    calibration, reconstruction = steady_world(
+        world_frame.calibration(take.calibration),
+        world_frame.reconstruction(take.reconstruction),
+        take.observations.t_s,
     )
+    return replace(take, calibration=calibration, reconstruction=reconstruction)
 
 
 def _triangulation_s(observations: LiftedObservations, calibration: Calibration) -> float:

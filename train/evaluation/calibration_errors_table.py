@@ -65,6 +65,12 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
         still = outcome.still_noise
         instead = "" if still is None else f", by {still:.1%} if they stood still"
         console.print(f"{noise}the person{instead}", highlight=False)
+    if calibration.world_drift_mm is not None:
+        console.print(
+            f"the world's drift moves joints by {calibration.world_drift_mm:.0f} mm or less "
+            "(nine of ten takes, hips put together)",
+            highlight=False,
+        )
     if rig.delay_s.any():
         delays = ", ".join(
             f"{camera} {1e3 * delay:+.1f} ms"

@@ -42,9 +42,9 @@ def _session(outcome: CalibrationResult) -> dict[str, Any]:
     moving = None
     if calibration is not None:
         moving = "panning" if calibration.rig.is_panning else "still"
-    size_mm, deviation = outcome.cameras.get("size_mm"), None
+    size_mm, deviation, drift_mm = outcome.cameras.get("size_mm"), None, None
     if calibration is not None:
-        deviation = calibration.scale_deviation_share
+        deviation, drift_mm = calibration.scale_deviation_share, calibration.world_drift_mm
     nothing = {"n_mpjpe_mm": None, "p_mpjpe_mm": None}
     return {
         "session": outcome.name,
@@ -56,6 +56,7 @@ def _session(outcome: CalibrationResult) -> dict[str, Any]:
         **(nothing if fused is None else fused.means),
         "rooted_mm": None if world is None else world.facts["rooted_mm"],
         "place_mm": None if world is None else world.facts["place_mm"],
+        "world_drift_mm": None if drift_mm is None else round(drift_mm, 2),
         "scale_source": None if calibration is None else calibration.scale_source,
         "scale_deviation_share": None if deviation is None else round(deviation, 4),
         "metre_error": None if size_mm is None else round(size_mm / 1000 - 1, 4),

@@ -160,6 +160,38 @@ def test_a_strong_expectation_decides_the_focal_length_and_its_deviation() -> No
     assert (by_pixels < 0.5).all()
 
 
+def test_an_instant_that_has_converged_stops_and_the_others_go_on() -> None:
+    done = adjust_per_instant(
+        keypoints_of(2.0), PRIOR, disturbed(), prior(), columns=PANNING, rounds=60
+    )
+    begun = disturbed().with_better(np.array([True, False, False]), done)
+    by_instant = replace(prior(), focal_sigma=np.full((INSTANTS, VIEWS), 0.5))
+    full, early, never = (
+        adjust_per_instant(
+            keypoints_of(2.0),
+            PRIOR,
+            begun,
+            by_instant,
+            columns=PANNING,
+            rounds=20,
+            converged=converged,
+        )
+        for converged in (0.0, 1e-3, 1.0)
+    )
+    np.testing.assert_allclose(early.cost, full.cost, rtol=5e-3)
+    np.testing.assert_allclose(early.joints[0], begun.joints[0], atol=1e-4)
+    assert (never.cost[1:] > early.cost[1:]).all()
+
+
+def test_the_prior_of_some_instants_keeps_the_deviations_of_the_cameras() -> None:
+    by_view = replace(prior(), rotation_sigma=np.arange(1.0, VIEWS + 1), focal_sigma=0.3)
+    some = by_view.rows(np.array([2, 0]))
+    np.testing.assert_array_equal(some.log_focal, by_view.log_focal[[2, 0]])
+    np.testing.assert_array_equal(some.rotation_sigma, by_view.rotation_sigma)
+    by_instant = replace(by_view, focal_sigma=np.arange(1.0, 10.0).reshape(3, 3))
+    np.testing.assert_array_equal(by_instant.rows(slice(1, 2)).focal_sigma, [[4, 5, 6]])
+
+
 @pytest.mark.parametrize("moves", [False, True])
 def test_each_instant_takes_the_solution_that_was_chosen_for_it(moves: bool) -> None:
     one, other = disturbed(), replace(disturbed(), joints=JOINTS, cost=np.ones(INSTANTS))

@@ -39,6 +39,14 @@ def test_the_deviation_of_the_metre_is_kept_and_older_files_have_none() -> None:
     assert from_plain(to_plain(made_calibration())).scale_deviation_share is None
 
 
+def test_the_drift_of_the_world_is_kept_and_older_files_have_none() -> None:
+    stated = replace(made_calibration(), world_drift_mm=31.5)
+    plain = json.loads(json.dumps(to_plain(stated)))
+    assert from_plain(plain).world_drift_mm == 31.5
+    del plain["world_drift_mm"]
+    assert from_plain(plain).world_drift_mm is None
+
+
 @pytest.mark.parametrize("broken", [{}, {"schema": 99}, {"schema": 1, "rig": {}}])
 def test_a_file_that_holds_no_cameras_of_this_schema_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="cameras"):

@@ -84,6 +84,15 @@ def test_the_metre_is_shown_with_its_stated_deviation(console: Console) -> None:
     assert "run-07, metres by height ± 7.1%" in said(console)
 
 
+def test_a_world_that_may_drift_is_told_by_how_much(console: Console) -> None:
+    found = outcome()
+    assert found.calibration is not None
+    show_rig(found, console)
+    assert "drift" not in said(console)
+    show_rig(replace(found, calibration=replace(found.calibration, world_drift_mm=31.4)), console)
+    assert "the world's drift moves joints by 31 mm or less" in said(console)
+
+
 def test_delays_are_shown_in_milliseconds_where_there_are_any(console: Console) -> None:
     show_rig(outcome(delay_s=0.0123), console)
     assert "time offsets: left +0.0 ms, right +12.3 ms" in said(console)

@@ -72,3 +72,10 @@ def test_the_metre_of_a_session_is_told_with_its_deviation_and_its_error() -> No
     (only,) = facts["per_session"]
     assert (only["scale_source"], only["scale_deviation_share"]) == ("bone", 0.0123)
     assert only["metre_error"] == -0.015
+    assert only["world_drift_mm"] is None
+
+
+def test_the_drift_that_the_world_may_have_is_told() -> None:
+    stated = replace(calibration("bone"), world_drift_mm=31.456)
+    (only,) = session_facts([session("a", 20, calibration=stated)])["per_session"]
+    assert only["world_drift_mm"] == 31.46
