@@ -31,6 +31,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_cases(shared_data: Path) -> Path:
+    """The folder of small inputs that go wrong; a test that needs it skips where it is absent."""
+    folder = shared_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"no small inputs at {folder}; they are kept beside the real material")
+    return folder
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     """A registry of engines with none in it."""

@@ -1,4 +1,5 @@
-"""Who is before the cameras at which time, from the size of the triangulated body.
+"""Who is before the cameras at which time, import warnings
+from the size of the triangulated body.
 
 One person has the same bone lengths all the time; where all bones change at once, another person
 has come. Only people of clearly different size are told apart.
@@ -72,7 +73,7 @@ def find_person_spans(
     at = np.linspace(0, len(several) - 1, min(_SAMPLES, len(several))).round().astype(int)
     rows = several[np.unique(at)]
     bones = _log_bones(observations.take(rows), rig)
-    usual = np.nanmedian(bones, axis=0)
+    usual = _median(bones)
     size = _log_sizes(bones, usual)
     known = np.isfinite(size)
     rows, size, bones = rows[known], size[known], bones[known]
@@ -156,7 +157,7 @@ def _agreed(
         more = False
         for pair in combinations(np.unique(person), 2):
             spans = [np.flatnonzero(person == one) for one in pair]
-            usual = [np.nanmedian(np.concatenate([bones[k] for k in one]), 0) for one in spans]
+            usual = [_median(np.concatenate([bones[k] for k in one])) for one in spans]
             change = (usual[1] - usual[0])[np.isfinite(usual[1] - usual[0])]
             difference = float(np.median(change)) if len(change) else 0.0
             scatter = _deviation(change) if len(change) else 0.0
@@ -192,7 +193,7 @@ def bone_lengths(observations: Observations, rig: Rig) -> Float[Real, "M"]:
     averaged; one that was never triangulated is as long as the mean of the others.
     """
     bones = bones_of(observations.joint_set)
-    length = np.exp(np.nanmedian(_log_bones(observations, rig), axis=0))
+    length = np.exp(_median(_log_bones(observations, rig)))
     known = np.isfinite(length)
     total = np.bincount(bones.measure, np.where(known, length, 0.0))
     count = np.bincount(bones.measure, known)
@@ -224,3 +225,10 @@ def _best_cut(values: Float[Real, "N"], before: float, after: float) -> int:
     """Where values (NaN is unknown) change from one level to the other, 1 to N - 1."""
     gain = np.nan_to_num(np.abs(values - after) - np.abs(values - before))
     return int(np.cumsum(gain)[:-1].argmax()) + 1
+
+
+def _median(values: Float[Real, "N B"]) -> Float[Real, "B"]:
+    """Over the instants; NaN of a bone that none of them has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(values, axis=0))

@@ -19,9 +19,7 @@ NOISE_PX = 3.0
 Real = npt.NDArray[np.float64]
 
 
-def wandering(
-    folder: Path, *, frames: int = 150, views: int = 4, pans: bool = False
-) -> Rehearsed:
+def wandering(folder: Path, *, frames: int = 150, views: int = 4, pans: bool = False) -> Rehearsed:
     """The walker of `rehearsed`, at a pace of their own, before still cameras; with `pans`, cameras
     that follow and zoom after them.
     """

@@ -1,18 +1,25 @@
 """Takes in which something is wrong: what is found, and what is said of it."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from cvsf.calibration.calibrate import plausible
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.diagnosis.calibrate_take import CalibratedTake, calibrate_take
 from cvsf.diagnosis.view_faults import MIRRORED
+from cvsf.multiview.observations import LiftedObservations
 from tests.support.reconstruction_errors import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed
-from tests.support.wandering import Real, another, exchanged, late, mirrored, wandering
+from tests.support.wandering import (
+    INTERVAL_S,
+    Real,
+    another,
+    exact_of,
+    exchanged,
+    mirrored,
+    noisy_poses,
+    shifted_poses,
+    wandering,
+)
 
 SOME = slice(45, 90)  # 3.0 to 6.0 s
 
@@ -40,16 +47,22 @@ def test_a_healthy_walk_is_calibrated_with_still_cameras_and_without_a_word(
     assert error_over_limit(walk, take) < 1.1
 
 
-def test_a_late_camera_has_its_delay_in_the_rig(walk: Rehearsed) -> None:
-    take = taken(walk, late(walk, 2, 0.3))
-    assert take.calibration.rig.delay_s == pytest.approx([0, 0, 0.3, 0], abs=0.03)
+def well_lifted(walk: Rehearsed, view: int, delay_s: float | Real) -> LiftedObservations:
+    """One view is late; the poses have small errors, so that no two seconds look alike."""
+    seen = noisy_poses(exact_of(walk, walk.keypoints_px))
+    return shifted_poses(seen, view, delay_s)
+
+
+@pytest.mark.parametrize("delay_s", [1.0, -0.3])
+def test_a_late_camera_has_its_delay_in_the_rig(walk: Rehearsed, delay_s: float) -> None:
+    take = calibrate_take(well_lifted(walk, 2, delay_s))
+    assert take.calibration.rig.delay_s == pytest.approx([0, 0, delay_s, 0], abs=0.5 * INTERVAL_S)
     assert take.left_out == {}
-    assert error_over_limit(walk, take) < 1.2
+    assert error_over_limit(walk, take) < 1.3
 
 
 def test_a_late_camera_is_not_shifted_where_delays_are_not_asked_for(walk: Rehearsed) -> None:
-    seen = walk.seen(keypoints_px=late(walk, 2, 0.3))
-    take = calibrate_take(seen, offsets=False)
+    take = calibrate_take(well_lifted(walk, 2, 0.3), offsets=False)
     assert not take.calibration.rig.delay_s.any()
     assert set(take.left_out) == {"cam2"}
 
@@ -83,9 +96,9 @@ def test_seconds_in_which_a_view_shows_another_person_are_left_out_and_told(
 
 
 def test_two_views_of_which_one_lost_frames_are_refused(walk: Rehearsed) -> None:
-    seen = walk.seen(keypoints_px=late(walk, 1, 0.1 * walk.t_s))
-    with pytest.raises(Undetermined, match=r"cam1|see the same moments"):
-        calibrate_take(seen.of_views([0, 1]))
+    lost = well_lifted(walk, 1, 0.1 * walk.t_s).of_views([0, 1])
+    with pytest.raises(Undetermined, match="cam1"):
+        calibrate_take(lost)
 
 
 def test_a_camera_that_saw_nobody_is_left_out_with_the_reason(walk: Rehearsed) -> None:
@@ -96,17 +109,26 @@ def test_a_camera_that_saw_nobody_is_left_out_with_the_reason(walk: Rehearsed) -
     assert take.calibration.rig.cameras == ("cam0", "cam2", "cam3")
 
 
-def test_panning_cameras_are_detected_and_still_ones_refused_where_only_they_are_asked_for(
-    tmp_path: Path,
-) -> None:
-    walk = wandering(tmp_path, frames=120, pans=True)
-    take = calibrate_take(walk.seen())
+@pytest.fixture(scope="module")
+def panning(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return wandering(tmp_path_factory.mktemp("pans"), frames=120, pans=True)
+
+
+@pytest.mark.slow
+def test_panning_cameras_are_detected(panning: Rehearsed) -> None:
+    take = calibrate_take(panning.seen())
     assert take.calibration.rig.is_panning
     assert take.still_noise is not None
     assert take.still_noise > 2 * take.calibration.noise_share
-    assert error_over_limit(walk, take) < 1.6
+    assert error_over_limit(panning, take) < 1.6
+
+
+@pytest.mark.slow
+def test_panning_cameras_are_refused_where_only_still_ones_are_asked_for(
+    panning: Rehearsed,
+) -> None:
     with pytest.raises(Undetermined):
-        calibrate_take(walk.seen(), moving="still")
+        calibrate_take(panning.seen(), moving="still")
 
 
 def test_panning_cameras_are_taken_for_still_ones_where_that_is_asked_for(walk: Rehearsed) -> None:

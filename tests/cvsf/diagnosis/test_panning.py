@@ -84,9 +84,7 @@ def test_all_may_pan_where_still_cameras_fit_badly_and_all_alike(
     seen: LiftedObservations, noise: float, errors: list[float], expected: bool
 ) -> None:
     views = len(errors)
-    made = made_calibration(
-        made_rig(views), noise_share=noise, reprojection_share=np.array(errors)
-    )
+    made = made_calibration(made_rig(views), noise_share=noise, reprojection_share=np.array(errors))
     tried = Attempt(
         observations=seen.of_views(range(views)),
         calibration=made,
