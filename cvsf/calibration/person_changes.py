@@ -1,10 +1,10 @@
-"""Who is before the cameras at which time, import warnings
-from the size of the triangulated body.
+"""Who is before the cameras at which time, from the size of the triangulated body.
 
 One person has the same bone lengths all the time; where all bones change at once, another person
 has come. Only people of clearly different size are told apart.
 """
 
+import warnings
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Self

@@ -1,6 +1,5 @@
 """Takes in which something is wrong: what is found, and what is said of it."""
 
-import numpy as np
 import pytest
 
 from cvsf.calibration.degeneracy import Undetermined
