@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.bodies import separate_bodies
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.person_changes import find_person_spans
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
+from cvsf.diagnosis.bodies import separate_bodies
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import better_instants, epipolar_errors, near_edges, spans

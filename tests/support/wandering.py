@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.skeleton import H36M_16
+from cvsf.skeleton import H36M_16, Array
 from tests.support.rehearsed import Rehearsed, follow, rehearsed
 
 INTERVAL_S = 1 / 15
@@ -34,7 +34,7 @@ def wandering(folder: Path, *, frames: int = 150, views: int = 4, pans: bool = F
     return of_motion(walk, world_mm)
 
 
-def moved(track: Real, t_s: Real, at_s: Real) -> Real:
+def moved(track: Array, t_s: Real, at_s: Real) -> Real:
     """What has the first axis of the instants `t_s`, at other times (s), between them on lines."""
     low = np.clip(np.searchsorted(t_s, at_s, side="right") - 1, 0, len(t_s) - 2)
     share = ((at_s - t_s[low]) / (t_s[low + 1] - t_s[low])).clip(0, 1)
@@ -82,8 +82,8 @@ def exchanged(walk: Rehearsed, a: int, b: int, rows: slice) -> Real:
 def exact_of(walk: Rehearsed, pixels: Real | None = None) -> LiftedObservations:
     """Those keypoints, of confidence 1, with the true body of each instant as canonical pose."""
     exact = walk.exact()
-    pixels = exact.keypoints_px if pixels is None else pixels.astype(np.float32)
-    return replace(exact, keypoints_px=pixels, confidence=np.ones_like(exact.confidence))
+    seen_px = exact.keypoints_px if pixels is None else pixels.astype(np.float32)
+    return replace(exact, keypoints_px=seen_px, confidence=np.ones_like(exact.confidence))
 
 
 def shifted_poses(seen: LiftedObservations, view: int, delay_s: float | Real) -> LiftedObservations:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from cvsf.calibration.bodies import separate_bodies
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import to_world_frame
+from cvsf.diagnosis.bodies import separate_bodies
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration, from_plain, to_plain
 from cvsf.reconstruction.reconstruct import reconstruct
