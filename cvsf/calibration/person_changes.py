@@ -146,7 +146,7 @@ def people_of_levels(
 
 
 def _agreed(
-    person: Int[Index, "K"], bones: list[Float[Real, "N B"]], sizes: list[Float[Real, "N"]]
+    person: Int[Index, "K"], bones: list[Float[Real, "_ B"]], sizes: list[Float[Real, "_"]]
 ) -> Int[Index, "K"]:
     """The people of the spans after those whose bones do not all differ alike, or whose sizes are
     not steady, were made one.

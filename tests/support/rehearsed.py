@@ -89,7 +89,7 @@ def rehearsed(folder: Path, *, frames: int = 45, views: int = 4, pans: bool = Fa
     keypoints, focal = found["keypoints_px"].astype(float), found["focal_px"].astype(float)
     if pans:
         noise = keypoints - found["truth_px"]
-        rotation, shift, focal = _follow(world, rotation, shift, found["t_s"])
+        rotation, shift, focal = follow(world, rotation, shift, found["t_s"])
         local = world[:, None] @ np.swapaxes(rotation, -1, -2) + shift[:, :, None]
         keypoints = focal[..., None, None] * local[..., :2] / local[..., 2:] + [960, 540] + noise
     return Rehearsed(
@@ -104,7 +104,7 @@ def rehearsed(folder: Path, *, frames: int = 45, views: int = 4, pans: bool = Fa
     )
 
 
-def _follow(world: Real, rotation: Real, shift: Real, t_s: Real) -> tuple[Real, Real, Real]:
+def follow(world: Real, rotation: Real, shift: Real, t_s: Real) -> tuple[Real, Real, Real]:
     """Each camera turned so that the hips stay in the middle of its picture, and zoomed."""
     centres = -np.einsum("nvji,nvj->nvi", rotation, shift)
     at = (world[:, None, 0] - centres)[..., None, :] @ np.swapaxes(rotation, -1, -2)

@@ -8,6 +8,7 @@ from beartype import BeartypeConf, beartype
 PACKAGES = [
     "capture.simulator",
     "cvsf.calibration",
+    "cvsf.diagnosis",
     "cvsf.engine",
     "cvsf.evaluation",
     "cvsf.messages",

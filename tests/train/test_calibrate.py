@@ -100,7 +100,7 @@ def test_a_camera_of_unknown_picture_size_is_refused(tmp_path: Path) -> None:
     file = walkers(tmp_path / "unknown.npz", image_px=np.zeros((4, 2)))
     facts = run(calibrate, file, "--subjects", "ann", "--json")
     assert facts["refused"] == {
-        "unknown:0": "the size of cam0's pictures is not known; give it as image_px"
+        "unknown:0": "the size of the pictures of cam0 is not known; record it"
     }
 
 
@@ -112,7 +112,7 @@ def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> Non
     facts = run(calibrate, tmp_path / "blind.npz", "--subjects", "ann", "--out", tmp_path, "--json")
     assert facts["sessions_calibrated_share"] == 1
     (left_out,) = facts["left_out"].values()
-    assert left_out == {"cam1": "saw the athlete together with others in fewer than 5 instants"}
+    assert left_out == {"cam1": "it saw the athlete together with others in fewer than 5 instants"}
     (only,) = facts["per_session"]
     assert only["rooted_mm"] < 1.5 * only["limit"]["rooted_mm"]
     cameras = json.loads((tmp_path / "blind-0.json").read_text())["cameras"]

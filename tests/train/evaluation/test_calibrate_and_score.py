@@ -84,7 +84,7 @@ def test_a_picture_of_unknown_size_is_refused_and_the_lifter_alone_still_scored(
     image[:, 2] = 0
     seen = replace(session.observations, image_px=image)
     refused = calibrate_and_score(replace(session, observations=seen), OPTIONS)
-    assert refused.refused == "the size of cam2's pictures is not known; give it as image_px"
+    assert refused.refused == "the size of the pictures of cam2 is not known; record it"
     assert refused.calibration is None
     assert not refused.succeeded
     assert refused.badness == -1

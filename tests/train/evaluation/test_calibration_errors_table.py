@@ -145,7 +145,7 @@ def test_errors_of_whole_takes_stand_beside_those_of_instants(console: Console) 
             "calibrated_limit": {"n_mpjpe_mm": 24.0, "p_mpjpe_mm": 18.36},
             "world": {"rooted_mm": 33.33, "place_mm": 41.0},
             "world_limit": {"rooted_mm": 25.5, "place_mm": None},
-            "left_out": {"a:1": {"cam2": "looks mirrored"}},
+            "left_out": {"a:1": {"cam2": "its picture is mirrored"}},
         },
         console,
     )
@@ -154,4 +154,4 @@ def test_errors_of_whole_takes_stand_beside_those_of_instants(console: Console) 
     rows = [line for line in text.splitlines() if "│" in line]
     assert any("self-calibrated" in row and "33.3" in row and "41.0" in row for row in rows)
     assert any("the limit" in row and "25.5" in row for row in rows)
-    assert "a:1: cam2 left out: it looks mirrored" in text
+    assert "a:1: cam2 left out, its picture is mirrored" in text

@@ -1,0 +1,115 @@
+"""Takes in which something is wrong: what is found, and what is said of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.calibration.calibrate import plausible
+from cvsf.calibration.degeneracy import Undetermined
+from cvsf.diagnosis.calibrate_take import CalibratedTake, calibrate_take
+from cvsf.diagnosis.view_faults import MIRRORED
+from tests.support.reconstruction_errors import errors_mm, limit_mm
+from tests.support.rehearsed import Rehearsed
+from tests.support.wandering import Real, another, exchanged, late, mirrored, wandering
+
+SOME = slice(45, 90)  # 3.0 to 6.0 s
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return wandering(tmp_path_factory.mktemp("walk"), frames=120)
+
+
+def taken(walk: Rehearsed, pixels: Real) -> CalibratedTake:
+    return calibrate_take(walk.seen(keypoints_px=pixels))
+
+
+def error_over_limit(walk: Rehearsed, take: CalibratedTake) -> float:
+    return errors_mm(walk, take.calibration, take.reconstruction)[0] / limit_mm(walk)
+
+
+def test_a_healthy_walk_is_calibrated_with_still_cameras_and_without_a_word(
+    walk: Rehearsed,
+) -> None:
+    take = taken(walk, walk.keypoints_px)
+    assert not take.calibration.rig.is_panning
+    assert not take.calibration.rig.delay_s.any()
+    assert (take.left_out, take.corrected, take.still_noise) == ({}, {}, None)
+    assert error_over_limit(walk, take) < 1.1
+
+
+def test_a_late_camera_has_its_delay_in_the_rig(walk: Rehearsed) -> None:
+    take = taken(walk, late(walk, 2, 0.3))
+    assert take.calibration.rig.delay_s == pytest.approx([0, 0, 0.3, 0], abs=0.03)
+    assert take.left_out == {}
+    assert error_over_limit(walk, take) < 1.2
+
+
+def test_a_late_camera_is_not_shifted_where_delays_are_not_asked_for(walk: Rehearsed) -> None:
+    seen = walk.seen(keypoints_px=late(walk, 2, 0.3))
+    take = calibrate_take(seen, offsets=False)
+    assert not take.calibration.rig.delay_s.any()
+    assert set(take.left_out) == {"cam2"}
+
+
+def test_a_mirrored_camera_is_left_out_and_named_as_mirrored(walk: Rehearsed) -> None:
+    take = taken(walk, mirrored(walk, 1))
+    assert take.left_out == {"cam1": MIRRORED}
+    assert take.calibration.rig.cameras == ("cam0", "cam2", "cam3")
+    assert take.observations.cameras == take.calibration.rig.cameras
+
+
+def test_views_that_are_exchanged_for_some_seconds_are_exchanged_back(walk: Rehearsed) -> None:
+    take = taken(walk, exchanged(walk, 0, 2, SOME))
+    assert set(take.corrected) == {"cam0", "cam2"}
+    assert take.corrected["cam0"].startswith("exchanged with cam2 from ")
+    assert take.left_out == {}
+    assert error_over_limit(walk, take) < 1.2
+
+
+def test_seconds_in_which_a_view_shows_another_person_are_left_out_and_told(
+    walk: Rehearsed,
+) -> None:
+    take = taken(walk, another(walk, 2, SOME))
+    assert set(take.left_out) == {"cam2"}
+    first_s, last_s = take.left_out["cam2"].partition(" s:")[0].split(" to ")
+    assert float(first_s) == pytest.approx(3.0, abs=0.4)
+    assert float(last_s) == pytest.approx(6.0, abs=0.4)
+    assert take.calibration.rig.cameras == ("cam0", "cam1", "cam2", "cam3")
+    assert not take.observations.confidence[50:85, 2].any()
+    assert error_over_limit(walk, take) < 1.3
+
+
+def test_two_views_of_which_one_lost_frames_are_refused(walk: Rehearsed) -> None:
+    seen = walk.seen(keypoints_px=late(walk, 1, 0.1 * walk.t_s))
+    with pytest.raises(Undetermined, match=r"cam1|see the same moments"):
+        calibrate_take(seen.of_views([0, 1]))
+
+
+def test_a_camera_that_saw_nobody_is_left_out_with_the_reason(walk: Rehearsed) -> None:
+    confidence = walk.confidence.copy()
+    confidence[:, 1] = 0
+    take = calibrate_take(walk.seen(confidence=confidence))
+    assert take.left_out["cam1"].startswith("it saw the athlete together with others in fewer")
+    assert take.calibration.rig.cameras == ("cam0", "cam2", "cam3")
+
+
+def test_panning_cameras_are_detected_and_still_ones_refused_where_only_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    walk = wandering(tmp_path, frames=120, pans=True)
+    take = calibrate_take(walk.seen())
+    assert take.calibration.rig.is_panning
+    assert take.still_noise is not None
+    assert take.still_noise > 2 * take.calibration.noise_share
+    assert error_over_limit(walk, take) < 1.6
+    with pytest.raises(Undetermined):
+        calibrate_take(walk.seen(), moving="still")
+
+
+def test_panning_cameras_are_taken_for_still_ones_where_that_is_asked_for(walk: Rehearsed) -> None:
+    take = calibrate_take(walk.seen(), moving="panning")
+    assert take.calibration.rig.is_panning
+    assert take.still_noise is None

@@ -1,0 +1,96 @@
+"""When panning cameras are believed rather than still ones, and when not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.diagnosis.attempt import Attempt, Options, attempt
+from cvsf.diagnosis.panning import attempt_panning, may_all_pan
+from cvsf.multiview.observations import LiftedObservations
+from tests.support.made_calibration import made_calibration, made_rig
+from tests.support.rehearsed import Rehearsed
+from tests.support.wandering import wandering
+
+FRAMES = 120
+
+
+@pytest.fixture(scope="module")
+def panning(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return wandering(tmp_path_factory.mktemp("pans"), frames=FRAMES, pans=True)
+
+
+@pytest.fixture(scope="module")
+def seen(panning: Rehearsed) -> LiftedObservations:
+    return panning.seen()
+
+
+@pytest.fixture(scope="module")
+def still(seen: LiftedObservations) -> Attempt:
+    return attempt(seen, Options())
+
+
+def test_cameras_that_pan_are_believed_where_still_ones_do_not_fit(
+    seen: LiftedObservations, still: Attempt
+) -> None:
+    assert still.refused or not still.is_sound
+    found = attempt_panning(seen, still)
+    assert found is not None
+    assert found.rig.is_panning
+    assert still.calibration is not None
+    assert 2 * found.noise_share < still.calibration.noise_share
+
+
+def test_panning_cameras_of_exchanged_views_are_not_believed(
+    panning: Rehearsed, still: Attempt
+) -> None:
+    pixels = panning.keypoints_px.copy()
+    pixels[50:, 0], pixels[50:, 2] = panning.keypoints_px[50:, 2], panning.keypoints_px[50:, 0]
+    assert attempt_panning(panning.seen(keypoints_px=pixels), still) is None
+
+
+def test_panning_cameras_of_a_late_view_are_not_believed(
+    seen: LiftedObservations, still: Attempt
+) -> None:
+    late = replace(seen, canonical=seen.canonical.copy())
+    late.canonical[:-6, 1] = seen.canonical[6:, 1]
+    assert attempt_panning(late, still) is None
+
+
+def test_two_views_are_never_taken_for_panning_ones(
+    seen: LiftedObservations, still: Attempt
+) -> None:
+    assert attempt_panning(seen.of_views([0, 1]), still) is None
+
+
+def test_still_cameras_that_fit_are_not_given_up(tmp_path: Path) -> None:
+    seen = wandering(tmp_path, frames=FRAMES).seen()
+    fits = attempt(seen, Options())
+    assert not may_all_pan(fits)
+    assert attempt_panning(seen, fits) is None
+
+
+@pytest.mark.parametrize(
+    ("noise", "errors", "expected"),
+    [
+        (0.08, [0.08, 0.07, 0.09], True),
+        (0.03, [0.03, 0.03, 0.03], False),
+        (0.08, [0.03, 0.03, 0.15], False),
+        (0.08, [0.08, 0.08], False),
+    ],
+)
+def test_all_may_pan_where_still_cameras_fit_badly_and_all_alike(
+    seen: LiftedObservations, noise: float, errors: list[float], expected: bool
+) -> None:
+    views = len(errors)
+    made = made_calibration(
+        made_rig(views), noise_share=noise, reprojection_share=np.array(errors)
+    )
+    tried = Attempt(
+        observations=seen.of_views(range(views)),
+        calibration=made,
+        residual_delay_s=np.zeros(views),
+        outlier=np.zeros((FRAMES, views), bool),
+    )
+    assert may_all_pan(tried) == expected
