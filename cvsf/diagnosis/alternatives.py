@@ -77,7 +77,7 @@ def without_spans(best: Attempt, options: Options) -> Attempt:
         observations = _without(whole.observations, outlier, best.delay_s)
         delayed = replace(options, offsets=options.offsets or bool(best.delay_s.any()))
         tried = attempt(observations, delayed, best.delay_s)
-        tried = replace(tried, left_out=whole.left_out, corrected=whole.corrected)
+        tried = replace(tried, left_out=whole.left_out, corrected=whole.corrected, has_spans=True)
         best = _better(best, tried)
         if tried.calibration is None:
             break
@@ -149,7 +149,7 @@ def with_exchanged(best: Attempt, options: Options) -> Attempt:
     if len(best.observations.cameras) < _LEAST_EXCHANGED:
         return best
     disagree = (best.agreement < _OFTEN).sum() > 1  # one view alone is not exchanged
-    if not disagree and not best.contradicted.any() and not best.refused:
+    if not disagree and not best.is_contradicted and not best.refused:
         return best
     tried = best if best.calibration is None else _exchanged_back(best, options)
     if not tried.is_sound:

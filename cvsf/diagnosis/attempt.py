@@ -30,9 +30,10 @@ below 0.02, cameras three intervals late show 0.4 and more."""
 _HOPELESS = 0.05  # noise above which still cameras are not looked at closer; a guess, not measured
 _SOUND_NOISE = 0.02  # of the person's extent; a guess, not measured
 _SOUND_OUTLIERS = 0.01  # share of the views of instants
-_SOUND_CONTRADICTED = 0.15
-"""Share of a view's instants that the lifter sees from another side: 0 in healthy generated
-sessions, 0.2 and more in one of the views where two are exchanged halfway."""
+_CONTRADICTED, _LEAST_NOISE = 0.3, 0.0105
+"""Share of a view's instants that the lifter sees from another side, which contradicts a
+calibration of that noise, or without some spans: 0.3 to 0.5 where two views are exchanged halfway,
+up to 0.2 where the lifter does not know a pose (a healthy session)."""
 _SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
@@ -63,6 +64,7 @@ class Attempt:
     """Views of instants that the lifter sees from another side than the rest of the time."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Cameras that are not in the observations any more, and what is wrong with them."""
+    has_spans: bool = False  # views of instants were left out
     corrected: Mapping[str, str] = field(default_factory=dict)
     """Cameras whose observations were corrected, and how."""
 
@@ -111,6 +113,15 @@ class Attempt:
         return float(error[worst] / max(float(np.median(np.delete(error, worst))), 1e-9))
 
     @property
+    def is_contradicted(self) -> bool:
+        """Whether the lifter sees a view from another side for long, and the pixels are not so
+        clear that it must be wrong.
+        """
+        clear = self.calibration is not None and self.calibration.noise_share < _LEAST_NOISE
+        often = float(self.contradicted.mean(0).max()) > _CONTRADICTED
+        return often and (self.has_spans or not clear)
+
+    @property
     def is_sound(self) -> bool:
         """Whether the cameras explain the observations, by every sign."""
         return (
@@ -120,7 +131,7 @@ class Attempt:
             and self.calibration.noise_share < _SOUND_NOISE
             and self.worst_ratio < _SOUND_RATIO
             and float(self.outlier.mean()) < _SOUND_OUTLIERS
-            and float(self.contradicted.mean(0).max()) < _SOUND_CONTRADICTED
+            and not self.is_contradicted
         )
 
     @property

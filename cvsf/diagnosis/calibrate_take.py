@@ -136,9 +136,8 @@ def _refusal(best: Attempt) -> str:
             f"{names[worst]} agrees with the others in {best.agreement[worst]:.0%} of its "
             f"instants, expected {_LEAST_AGREEMENT:.0%}; does it see the same person all the time?"
         )
-    contradicted = best.contradicted.mean(0)
-    worst = int(contradicted.argmax())
-    if contradicted[worst] > 1 - _LEAST_AGREEMENT:
+    if best.is_contradicted:
+        worst = int(best.contradicted.mean(0).argmax())
         when = spans(best.contradicted[:, worst], best.observations.t_s)
         return (
             f"{names[worst]} sees the athlete from another side from {when}; was it moved or "

@@ -46,6 +46,8 @@ def contradicted_views(
         mean = nearest_rotation(
             (weight[rows][..., None, None] * difference[rows]).sum(0) + 1e-9 * np.eye(3)
         )
-        off = (angle_between(mean, usual) > _JUMP_DEG) & (weight[rows].sum(0) > 0)
-        found[rows] = off
+        observed = weight[rows].sum(0) > 0
+        off = (angle_between(mean, usual) > _JUMP_DEG) & observed
+        # if most views jump at once, the lifter does not know the pose: a handstand
+        found[rows] = off & (2 * off.sum() <= observed.sum())
     return np.asarray(found & seen)
