@@ -5,12 +5,13 @@ They walk now fast, now slowly, so that no two seconds look alike.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.skeleton import H36M_16, Array
+from cvsf.skeleton import H36M_16
 from tests.support.rehearsed import Rehearsed, follow, rehearsed
 
 INTERVAL_S = 1 / 15
@@ -34,7 +35,7 @@ def wandering(folder: Path, *, frames: int = 150, views: int = 4, pans: bool = F
     return of_motion(walk, world_mm)
 
 
-def moved(track: Array, t_s: Real, at_s: Real) -> Real:
+def moved(track: npt.NDArray[Any], t_s: Real, at_s: Real) -> Real:
     """What has the first axis of the instants `t_s`, at other times (s), between them on lines."""
     low = np.clip(np.searchsorted(t_s, at_s, side="right") - 1, 0, len(t_s) - 2)
     share = ((at_s - t_s[low]) / (t_s[low + 1] - t_s[low])).clip(0, 1)
