@@ -4,6 +4,7 @@ The joints are the calibration points; there is no board and no ground truth. Ca
 motion does not determine are refused with a reason.
 """
 
+import warnings
 from dataclasses import replace
 from typing import Literal
 
@@ -13,9 +14,9 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
-from cvsf.calibration.mirror_ambiguity import MIRROR_GAIN, Fitted, decide_mirror, doubt_depth
-from cvsf.calibration.misfits import without_misfits
+from cvsf.calibration.mirror_ambiguity import MIRROR_GAIN, Fitted, decide_mirror, depth_ambiguity
 from cvsf.calibration.normal_equations import Priors, Problem, State
+from cvsf.calibration.outlier_instants import without_outlier_instants
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.time_offsets import with_velocities, without_velocities
@@ -41,7 +42,7 @@ _USUAL, _GUESSED, _GUESSED_JOINT = 0.9, 0.25, 0.3
 """Quantile that is a detector's usual confidence; shares of it below which a keypoint is guessed,
 and a joint, by its median in a view. MoveNet gives 0.06 to 0.2 to legs outside the picture, 0.6 to
 0.8 to what it sees."""
-_NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
+NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
 
@@ -68,7 +69,7 @@ def calibrate(
         try:
             return calibrate_panning(observations)
         except np.linalg.LinAlgError as error:
-            raise Undetermined(_NO_FIT.format(error)) from error
+            raise Undetermined(NO_FIT.format(error)) from error
     found = fit_still(observations, offsets=offsets, distortion=distortion)
     refuse_uncertain(found)
     return found
@@ -84,9 +85,9 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
     if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
         raise Undetermined("the instants are not in order of time; sort them by t_s")
     sizes = observations.size_px
-    seen = np.asarray(observations.confidence.any((0, 2)))
+    seen = np.asarray(observations.confidence.any(-1)).sum(0)
     for camera, size, is_seen in zip(observations.cameras, sizes, seen, strict=True):
-        if is_seen and not (size > 0).all():
+        if is_seen >= _LEAST_INSTANTS and not (size > 0).all():
             raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
     inside = ((observations.keypoints_px >= 0) & (observations.keypoints_px <= sizes[:, None])).all(
         -1
@@ -108,10 +109,10 @@ def _is_guessed(confidence: Float[Array, "N V J"]) -> Bool[npt.NDArray[np.bool_]
     if not len(known):
         return np.zeros(confidence.shape, bool)
     usual = float(np.quantile(known, _USUAL))
-    middle = np.median(confidence, axis=0)
-    return np.asarray(
-        (confidence < _GUESSED * usual) | ((middle < _GUESSED_JOINT * usual) & (middle > 0))
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # never observed: NaN
+        middle = np.nanmedian(np.where(confidence > 0, confidence, np.nan), axis=0)
+    return np.asarray((confidence < _GUESSED * usual) | (middle < _GUESSED_JOINT * usual))
 
 
 def fit_still(
@@ -124,15 +125,15 @@ def fit_still(
     try:
         return _fit_still(observations, offsets=offsets, distortion=distortion)
     except np.linalg.LinAlgError as error:
-        raise Undetermined(_NO_FIT.format(error)) from error
+        raise Undetermined(NO_FIT.format(error)) from error
 
 
 def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     fitted, doubt = _initial_fit(chosen)
     if len(chosen.cameras) == _PAIR:
-        fitted = _readjusted_without_misfits(fitted)
-        doubt = doubt or doubt_depth(fitted)
+        fitted = _readjusted_without_outlier_instants(fitted)
+        doubt = doubt or depth_ambiguity(fitted)
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
     if distortion:
         problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
@@ -172,9 +173,9 @@ def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
     return Fitted(chosen=chosen, problem=problem, state=state, mirrored=False), ""
 
 
-def _readjusted_without_misfits(fitted: Fitted) -> Fitted:
+def _readjusted_without_outlier_instants(fitted: Fitted) -> Fitted:
     """The fit of the instants that it explains."""
-    fitting = without_misfits(fitted)
+    fitting = without_outlier_instants(fitted)
     problem, state = fitting.problem, fitting.state
     for _ in range(_READJUSTMENTS if fitting is not fitted else 0):
         problem, state = _readjusted(problem, state, rounds=8)

@@ -97,7 +97,7 @@ _UNLIKE = (
 )
 
 
-def doubt_depth(fitted: Fitted) -> str:
+def depth_ambiguity(fitted: Fitted) -> str:
     """A sentence if two views gave joints that are hardly nearer to the lifter's poses than to
     their reflections in depth, else "". Three or more views need no such doubt.
     """

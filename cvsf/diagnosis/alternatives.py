@@ -25,7 +25,7 @@ Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 # guesses, not measured
-_BETTER = 0.95  # times the misfit: a better attempt
+_BETTER = 0.95  # times the fit_cost: a better attempt
 _LEAST_VIEWS = 4  # for one to be left out
 _ROUNDS = 3  # of leaving out spans
 _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
@@ -47,6 +47,8 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
     """With the delays that canonical poses show, sharpened by the adjustment of the cameras; if
     that is better.
     """
+    if not options.may_shift:
+        return best
     coarse = canonical_delays(best.observations)
     start = np.where(coarse.is_clear, coarse.delay_s, 0.0)
     starts = [start] if start.any() else []
@@ -139,7 +141,9 @@ def with_bodies(best: Attempt, options: Options) -> Attempt:
                 return replace(best, refused=_PEOPLE)
         return best
     again = examined(best.observations, several)
-    return replace(again, left_out=best.left_out, corrected=best.corrected)
+    return replace(
+        again, left_out=best.left_out, corrected=best.corrected, has_spans=best.has_spans
+    )
 
 
 def with_exchanged(best: Attempt, options: Options) -> Attempt:
@@ -155,7 +159,7 @@ def with_exchanged(best: Attempt, options: Options) -> Attempt:
     if not tried.is_sound:
         part = _best_part(best, options)
         tried = best if part is None else _exchanged_back(part, options)
-    return tried if tried.is_sound else best
+    return tried if tried.is_sound and tried.corrected != best.corrected else best
 
 
 def of_a_part(best: Attempt, options: Options) -> Attempt:
@@ -174,7 +178,8 @@ def _best_part(best: Attempt, options: Options) -> Attempt | None:
     for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
         tried = attempt(best.observations.take(rows), options)
         if tried.calibration is not None and not tried.refused:
-            tries.append(examined(best.observations, tried.calibration))
+            on_all = examined(best.observations, tried.calibration)
+            tries.append(replace(on_all, left_out=best.left_out, corrected=best.corrected))
     return min(tries, key=lambda tried: float(tried.outlier.mean()), default=None)
 
 
@@ -183,7 +188,8 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
     camera for some time.
     """
     fault = fault_of(best.observations, view, tried)
-    for delay_s in canonical_delays(best.observations).other_s[view] if fault == ELSEWHERE else ():
+    repeats = fault == ELSEWHERE and options.may_shift
+    for delay_s in canonical_delays(best.observations).other_s[view] if repeats else ():
         start = np.where(np.arange(len(best.delay_s)) == view, delay_s, best.delay_s)
         late = attempt(best.observations, replace(options, offsets=True), start)
         if late.is_sound:  # a movement that repeats, at another delay
@@ -227,7 +233,7 @@ def _exchanged_back(part: Attempt, options: Options) -> Attempt:
         one: f"exchanged with {other} from {when}; exchanged back"
         for one, other in (names, names[::-1])
     }
-    tried = replace(tried, corrected=corrected)
+    tried = replace(tried, left_out=part.left_out, corrected={**part.corrected, **corrected})
     return tried if tried.is_sound else without_spans(tried, options)
 
 
@@ -243,8 +249,9 @@ def _exchange(
 
 def _delays_change(whole: LiftedObservations, best: Attempt) -> bool:
     """Whether a view with spans left out has a delay that changes: then no span explains it."""
+    aligned = time_aligned(whole, best.delay_s)
     return any(
-        changed_delay(whole, view) is not None
+        changed_delay(aligned, view) is not None
         for view in range(len(whole.cameras))
         if (whole.confidence[:, view] > best.observations.confidence[:, view]).any()
     )
@@ -254,7 +261,7 @@ def _better(best: Attempt, tried: Attempt) -> Attempt:
     if tried.is_sound or best.calibration is None:
         return tried
     worse_refused = bool(tried.refused) and not best.refused
-    return tried if tried.misfit < _BETTER * best.misfit and not worse_refused else best
+    return tried if tried.fit_cost < _BETTER * best.fit_cost and not worse_refused else best
 
 
 def _suspects(best: Attempt) -> list[int]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.calibrate import fit_still, useful_views
+from cvsf.calibration.calibrate import NO_FIT, fit_still, useful_views
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.diagnosis.canonical_delays import in_step
 from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
-from cvsf.diagnosis.residual_delays import residual_delays
+from cvsf.diagnosis.residual_delays import worst_residual_delays
 from cvsf.diagnosis.viewing_directions import contradicted_views
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
@@ -29,7 +29,7 @@ _LEAST_DELAY = 0.12
 below 0.02, cameras three intervals late show 0.4 and more."""
 _HOPELESS = 0.05  # noise above which still cameras are not looked at closer; a guess, not measured
 _SOUND_NOISE = 0.02  # of the person's extent; a guess, not measured
-_SOUND_OUTLIERS = 0.01  # share of the views of instants
+_SOUND_OUTLIERS = 0.01  # share of the views of instants; a guess, not measured
 _CONTRADICTED, _LEAST_NOISE = 0.3, 0.0105
 """Share of a view's instants that the lifter sees from another side, which contradicts a
 calibration of that noise, or without some spans: 0.3 to 0.5 where two views are exchanged halfway,
@@ -38,7 +38,7 @@ _SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
 _FEW = "a view saw the athlete together with others in fewer than 5 instants; film longer"
-_REFITS = 2  # while the delays found are larger than an interval
+_REFITS = 2  # while the delays found are larger than an interval; a guess, not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class Options:
     """What is estimated beside still cameras."""
 
     offsets: bool = False
+    may_shift: bool = True  # delays may be sought
     distortion: bool = False
 
 
@@ -135,7 +136,7 @@ class Attempt:
         )
 
     @property
-    def misfit(self) -> float:
+    def fit_cost(self) -> float:
         """A figure to compare attempts with, less is better, no unit: the mean reprojection error
         of the views, and more where views disagree or a delay remains.
         """
@@ -155,15 +156,19 @@ def attempt(
     delay_s = np.zeros(len(observations.cameras)) if delay_s is None else delay_s
     try:
         found = _fitted(observations, options, delay_s)
-    except (Undetermined, ValueError, np.linalg.LinAlgError) as error:
+    except Undetermined as error:
         return _not_examined(observations, None, str(error))
+    refused = ""
     try:
         refuse_uncertain(found)
     except Undetermined as reason:
-        if found.noise_share > _HOPELESS:
-            return _not_examined(observations, found, str(reason))
-        return examined(observations, found, str(reason))
-    return examined(observations, found)
+        refused = str(reason)
+    if refused and found.noise_share > _HOPELESS:
+        return _not_examined(observations, found, refused)
+    try:
+        return examined(observations, found, refused)
+    except np.linalg.LinAlgError as error:
+        return _not_examined(observations, None, refused or NO_FIT.format(error))
 
 
 def _not_examined(
@@ -188,7 +193,7 @@ def examined(observations: LiftedObservations, found: Calibration, refused: str 
         calibration=found,
         reconstruction=reconstruction,
         refused=refused,
-        residual_delay_s=residual_delays(aligned, found.rig, reconstruction.joints),
+        residual_delay_s=worst_residual_delays(aligned, found.rig, reconstruction.joints),
         outlier=outlier_views(epipolar_errors(aligned, found.rig), aligned.t_s),
         contradicted=contradicted_views(aligned, found.rig, reconstruction.joints),
     )

@@ -1,8 +1,9 @@
 """Calibration of a take: still cameras where they explain the observations, and what is wrong where
 not.
 
-The alternatives are tried in the order of how common they are: delays, spans in which a view shows
-another person, one view left out, a part of the take; last, cameras that pan.
+Where still cameras fit very badly and all views alike, cameras that all pan are tried first; else
+delays, the worst view left out, people one after another, exchanged views, spans of another person,
+a part of the take, and last cameras that pan.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from cvsf.calibration.calibrate import plausible, useful_views
+from cvsf.calibration.calibrate import NO_FIT, plausible, useful_views
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.diagnosis.alternatives import (
@@ -80,13 +81,16 @@ def calibrate_take(
     }
     observations = observations.of_views(views)
     if moving == "panning":
-        return _panning(observations, left_out, None, calibrate_panning(observations))
-    options = Options(offsets=bool(offsets), distortion=distortion)
+        try:
+            return _panning(observations, left_out, None, calibrate_panning(observations))
+        except np.linalg.LinAlgError as error:
+            raise Undetermined(NO_FIT.format(error)) from error
+    options = Options(offsets=bool(offsets), may_shift=offsets is not False, distortion=distortion)
     best = attempt(observations, options)
     may_pan = moving == "auto" and may_all_pan(best)
     found = attempt_panning(observations, best) if may_pan else None
     if found is None:
-        best = _improved(best, options, may_shift=offsets is not False)
+        best = _improved(best, options)
         reason = _refusal(best)
         if moving == "auto" and reason and not may_pan:
             found = attempt_panning(observations, best)
@@ -105,19 +109,20 @@ def calibrate_take(
     )
 
 
-def _improved(first: Attempt, options: Options, *, may_shift: bool) -> Attempt:
-    """The first sound alternative, else the one of least misfit."""
+def _improved(first: Attempt, options: Options) -> Attempt:
+    """The first sound alternative, else the best found; a body for each person is always tried."""
     best = first
-    if may_shift and not best.is_sound:
+    if not best.is_sound:
         best = with_delays(best, options)
     if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
         best = without_the_worst(best, options)
-    best = with_bodies(best, options)
+    best = checked = with_bodies(best, options)
     for alternative in (with_exchanged, without_spans, without_a_view, of_a_part):
         if best.is_sound:
-            return best
+            break
         best = alternative(best, options)
-    return best
+    has_people = best.calibration is not None and best.calibration.people is not None
+    return best if has_people or best is checked else with_bodies(best, options)
 
 
 def _refusal(best: Attempt) -> str:
@@ -127,8 +132,8 @@ def _refusal(best: Attempt) -> str:
     names, late = best.observations.cameras, np.abs(best.residual_delay_s)
     if late.max() > _MOST_DELAY * best.interval_s:
         return (
-            f"{names[int(late.argmax())]} is late by a delay that changes, or that only some "
-            f"seconds support; it must be constant: record with one clock, or leave it out"
+            f"the delay of {names[int(late.argmax())]} is not known, changes, or only a few "
+            "seconds of the take support it; record all cameras with one clock, or leave it out"
         )
     worst = int(best.agreement.argmin())
     if best.agreement[worst] < _LEAST_AGREEMENT:
@@ -140,8 +145,9 @@ def _refusal(best: Attempt) -> str:
         worst = int(best.contradicted.mean(0).argmax())
         when = spans(best.contradicted[:, worst], best.observations.t_s)
         return (
-            f"{names[worst]} sees the athlete from another side from {when}; was it moved or "
-            "exchanged with another? Calibrate the time before and after alone"
+            f"from {when} the lifter sees the athlete in {names[worst]} from another side than in "
+            "the rest of the take; was the camera moved, or exchanged with another? Calibrate the "
+            "time before and after separately"
         )
     if best.worst_ratio > _MOST_RATIO:
         error = best.error_share
@@ -165,9 +171,9 @@ def _refusal_of_two(best: Attempt) -> str:
     if best.is_sound or canonical_delays(aligned).is_clear.all():
         return ""
     return (
-        f"nothing shows that {' and '.join(aligned.cameras)} see the same moments: the noise of "
-        f"two views is {best.calibration.noise_share:.1%} of the person, and no delay explains it; "
-        "film with one clock, or with three cameras"
+        f"nothing shows that {' and '.join(aligned.cameras)} film the same moments: their 2D error "
+        f"is {best.calibration.noise_share:.1%} of the person, and no delay explains it; record "
+        "with one clock, or with three cameras"
     )
 
 

@@ -16,9 +16,11 @@ from cvsf.skeleton import Array
 Real = npt.NDArray[np.float64]
 
 REACH_S = 5.0
-"""Largest delay that is searched."""
+"""Largest difference of two views' delays that is searched."""
 _ROWS = 128  # instants of one view that are compared; a guess, not measured
+# guesses, not measured, down to _APART
 _OUTLIER = 0.2  # distance of two joints of poses of norm 1; the cost is cut there
+_PER_SECOND = 0.005  # by which a delay of a second costs more, so that the least of repeats is taken
 _LEAST_OVERLAP = 0.3  # of the weight of the best-observed shift; a guess, not measured
 _ROUNDS = 6
 _IN_STEP = 1  # shifts; views so near to each other are in step
@@ -58,7 +60,7 @@ def canonical_delays(observations: LiftedObservations, reach_s: float = REACH_S)
         raise ValueError(f"{len(observations)} instants have no interval, expected two or more")
     interval_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
     reach = max(1, min(round(reach_s / interval_s), len(observations) - 1))
-    cost = _pair_costs(observations, reach)
+    cost = _pair_costs(observations, reach, interval_s)
     views = len(observations.cameras)
     tries = [_descend(cost, _first_shifts(cost, start, reach), reach) for start in range(views)]
     shifts = min(tries, key=lambda tried: _total(cost, tried, reach))
@@ -92,7 +94,7 @@ def in_step(delays: Float[Real, "V"] | Int[npt.NDArray[np.intp], "V"], within: f
     return float(np.median(delays[near[best]]))
 
 
-def _pair_costs(observations: LiftedObservations, reach: int) -> Float[Real, "V V S"]:
+def _pair_costs(observations: LiftedObservations, reach: int, interval_s: float) -> Float[Real, "V V S"]:
     """Mean cost of each ordered pair at shifts -reach to reach: the second view's instants are that
     much later. NaN where too little overlaps.
     """
@@ -114,7 +116,8 @@ def _pair_costs(observations: LiftedObservations, reach: int) -> Float[Real, "V 
                 total += (both * np.minimum(away, _OUTLIER)).sum(1)
                 mass += both.sum(1)
             enough = mass > _LEAST_OVERLAP * max(float(mass.max()), 1e-9)
-            cost[a, b] = np.where(enough, total / np.maximum(mass, 1e-9), np.nan)
+            mean = total / np.maximum(mass, 1e-9) * (1 + _PER_SECOND * interval_s * np.abs(shifts))
+            cost[a, b] = np.where(enough, mean, np.nan)
             cost[b, a] = cost[a, b, ::-1]
     return cost
 

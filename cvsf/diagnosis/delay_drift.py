@@ -12,6 +12,7 @@ Real = npt.NDArray[np.float64]
 
 _ROWS = 128  # instants that are compared; a guess, not measured
 _OUTLIER = 0.2  # distance of two joints of poses of norm 1; the cost is cut there
+# guesses, not measured
 _RATES = np.linspace(-0.15, 0.15, 31)  # seconds a second
 _LEAST_RATE = 0.02
 _GAIN = 0.95
@@ -23,7 +24,8 @@ _LEAST_OVERLAP = 0.5  # of the instants; a guess, not measured
 
 def changed_delay(observations: LiftedObservations, view: int) -> tuple[float, float] | None:
     """The delays (s) of a view at the first and the last instant against the mean canonical pose of
-    the others, if a delay that grows evenly costs clearly less than a constant one; else None.
+    the others, if a delay that grows evenly costs clearly
+    less than a constant one; else None. Rates below 0.02 (59.94 taken for 60 is 0.001) are not found: `residual_delays` shows those.
     """
     cost, weight, shifts, rows, interval_s = _costs(observations, view)
     steps = rows - rows.mean()
@@ -39,7 +41,7 @@ def changed_delay(observations: LiftedObservations, view: int) -> tuple[float, f
         found.append((float(mean[best]), float(rate), -float(shifts[best]) * interval_s))
     constant = min(found, key=lambda each: abs(each[1]))[0]
     least, rate, middle_s = min(found)
-    if not np.isfinite(constant) or least > _GAIN * constant or abs(rate) < _LEAST_RATE:
+    if not np.isfinite(constant) or least >= _GAIN * constant or abs(rate) < _LEAST_RATE:
         return None
     half_s = rate * interval_s * float(np.ptp(rows)) / 2
     return middle_s + half_s, middle_s - half_s

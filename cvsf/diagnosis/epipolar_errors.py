@@ -27,7 +27,7 @@ _FACTOR, _LEAST_ERROR = 4.0, 0.02
 """An error is large from 4 times that of the best quarter on, at least 2 % of the person's extent.
 Healthy generated sessions have 95 % of their single errors below 2.2 times the median."""
 _CUT, _CLEARLY = 0.2, 0.6  # errors count at most so much; a clearly smaller one, over the other
-_GAP_S = 0.5
+_GAP_S, _SHOWN = 0.5, 3
 _LEAST_RUN = 2  # bins; a shorter one is left to the robust weights
 
 
@@ -85,7 +85,7 @@ def better_instants(
     all errors with those instead, over the mean without.
     """
     (one, index), (two, _) = _binned(errors, t_s), _binned(other, t_s)
-    costs = [np.nanmean(np.minimum(np.nan_to_num(each), _CUT), axis=(1, 2)) for each in (one, two)]
+    costs = [np.minimum(np.nan_to_num(each), _CUT).mean((1, 2)) for each in (one, two)]
     better = _long_runs((costs[1] < _CLEARLY * costs[0])[:, None], widen=0)[:, 0]
     mixed = np.where(better, costs[1], costs[0])
     return np.asarray(better[index]), float(mixed.mean() / max(float(costs[0].mean()), 1e-12))
@@ -151,7 +151,8 @@ def spans(mask: Bool[Mask, "N"], t_s: Float[Real, "N"]) -> str:
             ends[-1][1] = end_s
         else:
             ends.append([start_s, end_s])
-    return ", ".join(f"{start_s:.1f} to {end_s:.1f} s" for start_s, end_s in ends)
+    shown = ", ".join(f"{start_s:.1f} to {end_s:.1f} s" for start_s, end_s in ends[:_SHOWN])
+    return shown + (f" and {len(ends) - _SHOWN} more spans" if len(ends) > _SHOWN else "")
 
 
 def runs(mask: Bool[Mask, "N"]) -> list[tuple[int, int]]:

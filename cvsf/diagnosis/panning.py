@@ -30,6 +30,7 @@ _OTHER_POSE = 1.35
 """Canonical cost of a view over the median of all: a mirrored view or another person has 1.3 and
 more, panning views have at most 1.24 in generated sessions."""
 _MOVES_DEG, _MOVES_ZOOM = 2.0, 0.05  # range of a camera that moves
+_STEP_S = 1 / 30  # between the instants compared: as in the sessions measured
 _MOST_STEP_DEG_S, _MOST_ACCELERATION = 120.0, 900.0
 """Turn of a camera in a second, and change of the root's velocity in mean bones a second, between
 neighbouring instants: at most 63 degrees and 270 in generated sessions at 30 a second; exchanged
@@ -78,10 +79,14 @@ def _moves(found: Calibration) -> npt.NDArray[np.bool_]:
 
 def _is_smooth(found: Calibration, observations: LiftedObservations) -> bool:
     """Whether neither a camera nor the athlete jumps, as they would where views are exchanged."""
-    interval_s = np.maximum(np.diff(observations.t_s), 1e-3)
-    step_deg = angle_between(found.rig.view_from_world[1:], found.rig.view_from_world[:-1])
-    root = reconstruct(observations, found).joints.mean(1)
+    usual_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
+    rows = np.arange(0, len(observations), max(1, round(_STEP_S / usual_s)))
+    rows = rows[np.append(True, np.diff(observations.t_s[rows]) > usual_s / 2)]
+    interval_s = np.diff(observations.t_s[rows])
+    rotation = found.rig.view_from_world[rows]
+    step_deg = angle_between(rotation[1:], rotation[:-1])
+    root = reconstruct(observations, found).joints.mean(1)[rows]
     velocity = np.diff(root, axis=0) / interval_s[:, None]
     acceleration = np.linalg.norm(np.diff(velocity, axis=0), axis=-1) / interval_s[1:]
-    turns = (step_deg / interval_s[:, None]).max() > _MOST_STEP_DEG_S
+    turns = (step_deg / interval_s[:, None]).max(initial=0) > _MOST_STEP_DEG_S
     return not turns and not (np.nan_to_num(acceleration) > _MOST_ACCELERATION).any()

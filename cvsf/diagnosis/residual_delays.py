@@ -10,8 +10,28 @@ from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 
+# guesses, not measured
 _LEAST_CONFIDENCE = 0.3
-_OUTLIER = 0.015  # of the extent: residual of weight 1/2; guesses, not measured
+_OUTLIER = 0.015  # of the extent: residual of weight 1/2
+_LEAST_S = 6.0  # of a take whose halves are looked at alone
+
+
+def worst_residual_delays(
+    observations: LiftedObservations, rig: Rig, joints: Float[Real, "N J 3"]
+) -> Float[Real, "V"]:
+    """The residual delay (s) of each view in the half of the take in which it is larger, so that
+    one that grows is seen too; of the whole take if that is shorter than 6 s.
+    """
+    count = len(observations)
+    if count < 2 or observations.t_s[-1] - observations.t_s[0] < _LEAST_S:
+        return residual_delays(observations, rig, joints)
+    halves = np.stack(
+        [
+            residual_delays(observations.take(rows), rig.rows(rows), joints[rows])
+            for rows in (slice(0, count // 2), slice(count // 2, count))
+        ]
+    )
+    return np.asarray(halves[np.abs(halves).argmax(0), np.arange(halves.shape[1])])
 
 
 def residual_delays(
@@ -23,19 +43,17 @@ def residual_delays(
     observations are time aligned; joints are in the rig's world. 0 with fewer than 3 instants.
     """
     known = np.asarray(np.isfinite(joints).all((1, 2)))
+    known &= np.append(True, np.diff(observations.t_s) > 0)  # equal stamps have no velocity
     if known.sum() < 3:
         return np.zeros(len(rig.cameras))
     observations, joints = observations.take(known), joints[known]
     projected = rig.rows(known).project(joints)
-    velocity = np.gradient(projected, _strictly_ascending(observations.t_s), axis=0)
-    residual = observations.keypoints_px - projected
-    extent = weighted_keypoints(observations, 1.0).extent_px[..., None]
+    velocity = np.gradient(projected, observations.t_s, axis=0)
+    keypoints = weighted_keypoints(observations, 1.0)
+    residual = keypoints.keypoints_px - projected
+    extent = keypoints.extent_px[..., None]
     square = np.square(residual).sum(-1) / np.square(extent * _OUTLIER)
     confident = observations.confidence > _LEAST_CONFIDENCE
     weight = (confident / (1 + square) / np.square(extent))[..., None]
     along = (weight * residual * velocity).sum((0, 2, 3))
     return np.asarray(along / np.maximum((weight * np.square(velocity)).sum((0, 2, 3)), 1e-12))
-
-
-def _strictly_ascending(t_s: Float[Real, "N"]) -> Float[Real, "N"]:
-    return np.asarray(t_s + 1e-6 * np.arange(len(t_s)))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cvsf.diagnosis.attempt import Attempt
 from cvsf.diagnosis.delay_drift import changed_delay
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.shapes import Bool, Float
 
@@ -18,12 +18,12 @@ Mask = npt.NDArray[np.bool_]
 
 MIRRORED = "its picture is mirrored, left and right are exchanged; switch mirroring off"
 DELAY_CHANGES = (
-    "its delay changes from {:+.1f} to {:+.1f} s; frames are missing, or its rate is not what the "
-    "stamps say"
+    "its delay changes from {:+.1f} to {:+.1f} s during the take; frames are missing, or its frame "
+    "rate is not the one of the stamps"
 )
-PANS = "it pans or zooms while the others stand still"
+PANS = "it pans or zooms while the others stand still; lock its tripod and its zoom"
 ELSEWHERE = "it shows another person or another place, or its delay changes"
-PARTLY = "it fits the others only from {}; else it may show another person"
+PARTLY = "it fits the others only from {}; at other times it may show another person"
 
 # guesses, not measured
 _LEAST_CONFIDENCE = 0.3
@@ -47,7 +47,8 @@ def fault_of(observations: LiftedObservations, view: int, others: Attempt) -> st
     exchanged = fit_camera(joints, keypoints[:, other], usable[:, other], extent)
     if exchanged.mean() > max(_PARTLY, as_is.mean() + _MORE):
         return MIRRORED
-    changed = changed_delay(observations, view)
+    known_s = np.insert(others.delay_s, view, 0.0)
+    changed = changed_delay(time_aligned(observations, known_s), view)
     if changed is not None:
         return DELAY_CHANGES.format(*changed)
     if as_is.mean() > _PARTLY:

@@ -15,10 +15,11 @@ from cvsf.shapes import Bool, Float
 
 Real = npt.NDArray[np.float64]
 
+# guesses, not measured
 _WINDOW_S = 1.0
 _JUMP_DEG = 60.0
-"""Of the mean rotation of a second against that of all the take; a guess, not measured."""
-_ROUNDS = 5  # of the robust mean
+"""Of the mean rotation of a second against that of all the take."""
+_ROUNDS, _ROBUST_DEG = 5, 20.0  # of the robust mean; angle of weight 1/2
 
 
 def contradicted_views(
@@ -37,7 +38,7 @@ def contradicted_views(
     usual = nearest_rotation((weight[..., None, None] * difference).sum(0) + 1e-9 * np.eye(3))
     for _ in range(_ROUNDS):
         error = angle_between(difference, usual)
-        robust = (weight / (1 + np.square(error / 20)))[..., None, None]
+        robust = (weight / (1 + np.square(error / _ROBUST_DEG)))[..., None, None]
         usual = nearest_rotation((robust * difference).sum(0) + 1e-9 * np.eye(3))
     number = np.floor((observations.t_s - observations.t_s[0]) / _WINDOW_S).astype(int)
     found = np.zeros(seen.shape, bool)

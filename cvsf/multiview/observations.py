@@ -19,9 +19,9 @@ Lift = Callable[[Array, Array, Array], dict[str, Array]]
 """keypoints_px, confidence, image_px of (N, V) to the engine's outputs by name."""
 
 _BATCH = 256  # instants; a guess, not measured
-_NEAR = (
-    0.1  # of an interval: a stamp so near to an instant is that instant's; a guess, not measured
-)
+# guesses, not measured
+_NEAR = 0.1  # of an interval: a stamp so near to an instant is that instant's
+_MOST_GAP = 2.5  # usual intervals between which keypoints are interpolated
 _PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
 """Arrays of lifted observations that depend on when a view took its picture."""
 
@@ -126,13 +126,15 @@ def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) ->
     positive if the picture is taken later than its stamp. Beyond the first and last instant the
     line of the nearest two is continued, by at most one interval; farther out the confidence is 0.
 
-    A keypoint that was not observed at both neighbours in time is taken from the nearer one if that
+    Nothing is interpolated across a pause of the recording. A keypoint that was not observed at
+    both neighbours in time is taken from the nearer one if that
     is within a tenth of an interval, else it has confidence 0. The lifter's outputs are those of
     the nearer instant. The same object is returned if all offsets are 0 or there are fewer than two
     instants.
     """
     if not delay_s.any() or len(observations) < 2:
         return observations
+    usual_s = float(np.median(np.diff(observations.t_s)))
     arrays = {name: getattr(observations, name).copy() for name in _PER_VIEW}
     for view in np.flatnonzero(delay_s):
         low, share = _between(observations.t_s, observations.t_s - delay_s[view])
@@ -140,9 +142,12 @@ def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) ->
         for array in arrays.values():
             array[:, view] = array[near, view]
         confidence = observations.confidence[:, view]
-        both = np.minimum(confidence[low], confidence[low + 1])
+        step_s = np.diff(observations.t_s)[low]
+        is_pause = (step_s > _MOST_GAP * usual_s)[:, None]
+        both = np.where(is_pause, 0, np.minimum(confidence[low], confidence[low + 1]))
         before, after = (observations.keypoints_px[low + step, view] for step in (0, 1))
-        is_near = (np.abs(share - np.round(share)) < _NEAR)[:, None]
+        away_s = step_s * np.minimum(np.abs(share), np.abs(1 - share))
+        is_near = (away_s < _NEAR * usual_s)[:, None]
         within = (share >= -1) & (share <= 2)
         arrays["keypoints_px"][:, view] = np.where(
             (both > 0)[..., None],

@@ -194,7 +194,7 @@ def _no_labels(part: Recordings) -> PseudoLabels:
 
 def _upright(observations: LiftedObservations) -> Calibration:
     """The session's cameras in a world with z up, where the athlete's trunk and leg are 1."""
-    found = _in_step(observations, calibrate_take(observations))
+    found = _without_delays(observations, calibrate_take(observations))
     views = [observations.cameras.index(camera) for camera in found.rig.cameras]
     observations = observations.of_views(views)
     chosen = np.linspace(0, len(observations) - 1, min(len(observations), _STRETCH)).astype(
@@ -211,12 +211,13 @@ def _upright(observations: LiftedObservations) -> Calibration:
     return replace(here, scale=here.scale / unit, shift=here.shift / unit).calibration(found)
 
 
-def _in_step(observations: LiftedObservations, take: CalibratedTake) -> Calibration:
+def _without_delays(observations: LiftedObservations, take: CalibratedTake) -> Calibration:
     """The take's cameras without those that show another time than their stamps: a label would be
     of another instant than its keypoints. Undetermined if fewer than two are left, or views were
     exchanged.
     """
-    for camera, what in take.corrected.items():
+    if take.corrected:
+        camera, what = next(iter(take.corrected.items()))
         raise Undetermined(f"{camera} was {what}")
     delay_s = take.calibration.rig.delay_s
     interval_s = float(np.median(np.diff(observations.t_s)))

@@ -116,7 +116,11 @@ class CalibrationResult:
         or, where that is not known, the noise of the keypoints; -1 for a refused one, which cannot
         be drawn.
         """
-        return -1.0 if self.calibration is None else self.over_limit or self.calibration.noise_share
+        return (
+            -1.0
+            if self.calibration is None
+            else self.worst_over_limit or self.calibration.noise_share
+        )
 
     def plain(self) -> dict[str, Any]:
         """The content of `cameras.json`; for panning cameras with `t_s`, the time of each instant

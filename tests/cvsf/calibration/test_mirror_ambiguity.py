@@ -11,7 +11,7 @@ from cvsf.calibration.mirror_ambiguity import (
     Fitted,
     camera_height,
     decide_mirror,
-    doubt_depth,
+    depth_ambiguity,
     trimmed_cost,
 )
 from cvsf.calibration.normal_equations import Problem, State
@@ -79,8 +79,8 @@ def test_the_lowest_camera_is_measured_from_the_feet(
 
 
 def test_joints_of_the_other_side_are_doubted(pair: Fitted) -> None:
-    assert not doubt_depth(pair)
-    assert "mirror image" in doubt_depth(replace(reflected(pair), chosen=pair.chosen))
+    assert not depth_ambiguity(pair)
+    assert "mirror image" in depth_ambiguity(replace(reflected(pair), chosen=pair.chosen))
 
 
 def test_a_few_garbled_instants_do_not_count(pair: Fitted) -> None:

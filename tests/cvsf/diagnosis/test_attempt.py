@@ -42,7 +42,7 @@ def test_cameras_of_a_healthy_walk_are_sound_by_every_sign(sound: Attempt) -> No
     assert sound.worst_ratio < 1.3
     assert (sound.agreement == 1).all()
     assert not sound.delay_s.any()
-    assert sound.misfit == pytest.approx(sound.error_share.mean(), rel=0.2)
+    assert sound.fit_cost == pytest.approx(sound.error_share.mean(), rel=0.2)
 
 
 def test_a_late_view_stands_out_and_is_not_sound(walk: Rehearsed, sound: Attempt) -> None:
@@ -51,7 +51,7 @@ def test_a_late_view_stands_out_and_is_not_sound(walk: Rehearsed, sound: Attempt
     assert tried.worst_ratio > 2
     assert int(tried.error_share.argmax()) == 2
     assert int(tried.residual_delay_s.argmax()) == 2
-    assert tried.misfit > 1.3 * sound.misfit
+    assert tried.fit_cost > 1.3 * sound.fit_cost
 
 
 def test_at_its_delay_a_late_view_is_sound_and_the_delay_is_sharpened(walk: Rehearsed) -> None:
@@ -81,6 +81,6 @@ def test_what_is_not_determined_is_told_and_not_raised(seen: LiftedObservations)
     assert tried.refused
     assert not tried.is_sound
     assert tried.calibration is None
-    assert tried.misfit == np.inf
+    assert tried.fit_cost == np.inf
     assert np.isinf(tried.error_share).all()
     assert not tried.delay_s.any()

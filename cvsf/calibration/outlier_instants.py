@@ -14,7 +14,7 @@ _MISFIT = 4.0
 """Reprojection cost of an instant over the median of all; a guess, not measured."""
 
 
-def without_misfits(fitted: Fitted) -> Fitted:
+def without_outlier_instants(fitted: Fitted) -> Fitted:
     """The fit with only the instants whose reprojection cost is at most 4 times the median; the
     same object if that are all. Nothing is adjusted.
     """

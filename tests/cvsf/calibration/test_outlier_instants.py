@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.misfits import without_misfits
+from cvsf.calibration.outlier_instants import without_outlier_instants
 from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.reconstruction.reconstruct import reconstruct
@@ -27,8 +27,8 @@ def test_garbled_instants_are_left_out_and_others_stay(
 ) -> None:
     pair = seen.of_views([0, 1])
     sound = true_fit(walk, pair)
-    assert without_misfits(sound) is sound
-    fitting = without_misfits(true_fit(walk, garbled(pair)))
+    assert without_outlier_instants(sound) is sound
+    fitting = without_outlier_instants(true_fit(walk, garbled(pair)))
     assert (fitting.chosen.t_s == pair.t_s[:-GARBLED]).all()
     assert len(fitting.state.joints) == len(fitting.problem.body) == len(fitting.chosen)
 
