@@ -20,7 +20,9 @@ REACH_S = 5.0
 _ROWS = 128  # instants of one view that are compared; a guess, not measured
 # guesses, not measured, down to _APART
 _OUTLIER = 0.2  # distance of two joints of poses of norm 1; the cost is cut there
-_PER_SECOND = 0.005  # by which a delay of a second costs more, so that the least of repeats is taken
+_PER_SECOND = (
+    0.005  # by which a delay of a second costs more, so that the least of repeats is taken
+)
 _LEAST_OVERLAP = 0.3  # of the weight of the best-observed shift; a guess, not measured
 _ROUNDS = 6
 _IN_STEP = 1  # shifts; views so near to each other are in step
@@ -94,7 +96,9 @@ def in_step(delays: Float[Real, "V"] | Int[npt.NDArray[np.intp], "V"], within: f
     return float(np.median(delays[near[best]]))
 
 
-def _pair_costs(observations: LiftedObservations, reach: int, interval_s: float) -> Float[Real, "V V S"]:
+def _pair_costs(
+    observations: LiftedObservations, reach: int, interval_s: float
+) -> Float[Real, "V V S"]:
     """Mean cost of each ordered pair at shifts -reach to reach: the second view's instants are that
     much later. NaN where too little overlaps.
     """
