@@ -20,9 +20,7 @@ REACH_S = 5.0
 _ROWS = 128  # instants of one view that are compared; a guess, not measured
 # guesses, not measured, down to _APART
 _OUTLIER = 0.2  # distance of two joints of poses of norm 1; the cost is cut there
-_PER_SECOND = (
-    0.005  # by which a delay of a second costs more, so that the least of repeats is taken
-)
+_PER_SECOND = 0.005  # more cost for a second of delay: of repeats the least is taken
 _LEAST_OVERLAP = 0.3  # of the weight of the best-observed shift; a guess, not measured
 _ROUNDS = 6
 _IN_STEP = 1  # shifts; views so near to each other are in step

@@ -24,8 +24,8 @@ _LEAST_OVERLAP = 0.5  # of the instants; a guess, not measured
 
 def changed_delay(observations: LiftedObservations, view: int) -> tuple[float, float] | None:
     """The delays (s) of a view at the first and the last instant against the mean canonical pose of
-    the others, if a delay that grows evenly costs clearly
-    less than a constant one; else None. Rates below 0.02 (59.94 taken for 60 is 0.001) are not found: `residual_delays` shows those.
+    the others, if a delay that grows evenly costs clearly less than a constant one; else None.
+    Rates below 0.02 s a second are not found: `residual_delays` shows 59.94 taken for 60 (0.001).
     """
     cost, weight, shifts, rows, interval_s = _costs(observations, view)
     steps = rows - rows.mean()
