@@ -81,12 +81,20 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
 def better_instants(
     errors: Float[Real, "N V V"], other: Float[Real, "N V V"], t_s: Float[Real, "N"]
 ) -> tuple[Bool[Mask, "N"], float]:
-    """At which instants the other errors are clearly smaller, for 0.4 s or longer; and the mean of
-    all errors with those instead, over the mean without.
+    """At which instants the other errors are the smaller ones: clearly so for 0.4 s or longer, or
+    nearest to such a time where neither is clearly smaller. Also the mean of all errors with the
+    others at those instants, over the mean without.
     """
     (one, index), (two, _) = _binned(errors, t_s), _binned(other, t_s)
     costs = [np.minimum(np.nan_to_num(each), _CUT).mean((1, 2)) for each in (one, two)]
-    better = _long_runs((costs[1] < _CLEARLY * costs[0])[:, None], widen=0)[:, 0]
+    decided = [
+        _long_runs((a < _CLEARLY * b)[:, None], widen=0)[:, 0] for a, b in (costs, costs[::-1])
+    ]
+    at = np.flatnonzero(decided[0] | decided[1])
+    if not len(at):
+        return np.zeros(len(t_s), bool), 1.0
+    nearest = at[np.abs(np.arange(len(costs[0]))[:, None] - at).argmin(1)]
+    better = decided[1][nearest]
     mixed = np.where(better, costs[1], costs[0])
     return np.asarray(better[index]), float(mixed.mean() / max(float(costs[0].mean()), 1e-12))
 
