@@ -85,6 +85,8 @@ def calibrate(
     """Find the cameras of a multi-view file, a session or a clip, from the athlete alone."""
     if moving not in MOVING:
         raise Refusal(f"--moving is {moving!r}, expected one of {', '.join(MOVING)}")
+    if moving == "panning" and offsets:
+        raise Refusal("--offsets is for still cameras; leave out --offsets or --moving panning")
     if not seconds > 0:
         raise Refusal(f"--seconds is {seconds}, expected more than 0")
     if picture is not None:
@@ -129,6 +131,8 @@ def _names(observations: Recordings, views: int | None) -> tuple[str, ...]:
     """The cameras that are used; Refusal if there are fewer than two."""
     cameras = observations.cameras
     wanted = len(cameras) if views is None else views
+    if len(cameras) < 2:
+        raise Refusal(f"it has {len(cameras)} view, expected 2 or more; add another camera")
     if not 2 <= wanted <= len(cameras):
         raise Refusal(f"--views is {wanted}, expected 2 to {len(cameras)}, the number of cameras")
     return cameras[:wanted]

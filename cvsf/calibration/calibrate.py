@@ -84,6 +84,11 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
     """
     if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
         raise Undetermined("the instants are not in order of time; sort them by t_s")
+    if len(observations) > 1 and not np.median(np.diff(observations.t_s)) > 0:
+        raise Undetermined(
+            f"t_s does not increase: most instants have the time of another one, such as "
+            f"{observations.t_s[0]:g} s; give the time of each instant in seconds"
+        )
     sizes = observations.size_px
     seen = np.asarray(observations.confidence.any(-1)).sum(0)
     for camera, size, is_seen in zip(observations.cameras, sizes, seen, strict=True):
@@ -92,11 +97,18 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
     inside = ((observations.keypoints_px >= 0) & (observations.keypoints_px <= sizes[:, None])).all(
         -1
     )
+    lifted = np.asarray(np.isfinite(observations.canonical).all((-1, -2)))
+    lifted &= np.isfinite(observations.view_from_canonical).all((-1, -2))
+    inside &= lifted[..., None]
     confidence = np.where(inside, observations.confidence, 0).astype(np.float32)
     confidence = np.where(_is_guessed(confidence), 0, confidence)
     evidence = replace(
         observations,
         confidence=confidence,
+        canonical=np.where(lifted[..., None, None], observations.canonical, np.float32(0)),
+        view_from_canonical=np.where(
+            lifted[..., None, None], observations.view_from_canonical, np.eye(3, dtype=np.float32)
+        ),
         image_px=np.broadcast_to(sizes, observations.image_px.shape),
     )
     is_point = weighted_keypoints(evidence, 1.0).extent_px < _LEAST_EXTENT_PX

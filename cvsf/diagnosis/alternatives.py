@@ -111,7 +111,7 @@ def _without_one_of(
     for view in suspects:
         others = [other for other in range(views) if other != view]
         tried = attempt(best.observations.of_views(others), options, best.delay_s[others])
-        if not tried.is_sound and tried.has_delay:
+        if not tried.is_sound:
             tried = with_delays(tried, options)
         if spans_too and not tried.is_sound and tried.outlier.any():
             tried = without_spans(tried, options)

@@ -28,6 +28,7 @@ from cvsf.diagnosis.attempt import Attempt, Options, attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import spans
+from cvsf.diagnosis.lifted_shape import shape_difference
 from cvsf.diagnosis.panning import attempt_panning, may_all_pan
 from cvsf.diagnosis.view_faults import DELAY_CHANGES
 from cvsf.multiview.observations import LiftedObservations, time_aligned
@@ -40,6 +41,8 @@ _ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
 _FEW = "it saw the athlete together with others in fewer than 5 instants"
 _LEAST_AGREEMENT = 0.7  # of the instants of every view of a rig; a guess, not measured
 _MOST_DELAY = 0.5  # intervals that may remain along the movement; a guess, not measured
+_MOST_DIFFERENCE = 0.3
+"""Of skeletons from the lifter's poses: 0.07 to 0.12 in healthy generated sessions."""
 _SINGLED_OUT = 1.6  # the same, from which the worst view is left out first; a guess, not measured
 _MOST_RATIO = 2.5  # reprojection error of the worst view over the others'; a guess, not measured
 
@@ -100,6 +103,13 @@ def calibrate_take(
         return _panning(observations, left_out, best, found)
     assert best.calibration is not None
     assert best.reconstruction is not None
+    difference = shape_difference(best.observations, best.calibration, best.reconstruction.joints)
+    if difference > _MOST_DIFFERENCE:
+        raise Undetermined(
+            f"the skeletons differ from the poses that single views show by {difference:.0%} of "
+            f"the body's size, expected {_MOST_DIFFERENCE:.0%} or less; are pictures mirrored, or "
+            "is a camera given twice?"
+        )
     return CalibratedTake(
         observations=best.observations,
         calibration=best.calibration,

@@ -14,8 +14,9 @@ from cvsf.diagnosis.attempt import Attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
-from cvsf.multiview.rotation import angle_between
+from cvsf.multiview.rotation import angle_between, nearest_rotation
 from cvsf.reconstruction.reconstruct import reconstruct
+from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 
@@ -25,16 +26,14 @@ _GAIN = 2.0
 _ALL_MOVE_NOISE, _ALL_MOVE_RATIO = 0.04, 2.0
 """Noise of still cameras, and error of the worst over the others', if all cameras pan: generated
 sessions have 0.06 and more, balanced over the views."""
-_IN_STEP = 2.0  # intervals
+_IN_STEP_S = 0.25  # canonical poses of panning views are off by up to 0.1 s
 _OTHER_POSE = 1.35
 """Canonical cost of a view over the median of all: a mirrored view or another person has 1.3 and
-more, panning views have at most 1.24 in generated sessions."""
+more, panning views have at most 1.31 in generated sessions."""
 _MOVES_DEG, _MOVES_ZOOM = 2.0, 0.05  # range of a camera that moves
-_STEP_S = 1 / 30  # between the instants compared: as in the sessions measured
-_MOST_STEP_DEG_S, _MOST_ACCELERATION = 120.0, 900.0
-"""Turn of a camera in a second, and change of the root's velocity in mean bones a second, between
-neighbouring instants: at most 63 degrees and 270 in generated sessions at 30 a second; exchanged
-views gave 180 and more than 4000."""
+_WINDOW_S, _MOST_JUMP, _MOST_TURN_DEG = 0.2, 3.0, 40.0
+"""Seconds before and after; jump of the root beside its velocity (mean bones), and turn of a camera
+(degrees) between them. Exchanged views gave jumps of 6."""
 
 
 def may_all_pan(still: Attempt) -> bool:
@@ -63,8 +62,7 @@ def attempt_panning(observations: LiftedObservations, still: Attempt) -> Calibra
 def _show_one_pose(observations: LiftedObservations) -> bool:
     """Whether no view clearly shows another time, another person or a mirrored picture."""
     poses = canonical_delays(observations)
-    interval_s = float(np.median(np.diff(observations.t_s)))
-    late = poses.is_clear & (np.abs(poses.delay_s) > _IN_STEP * interval_s)
+    late = poses.is_clear & (np.abs(poses.delay_s) > _IN_STEP_S)
     return not late.any() and bool(poses.agreement.max() < _OTHER_POSE * np.median(poses.agreement))
 
 
@@ -78,15 +76,27 @@ def _moves(found: Calibration) -> npt.NDArray[np.bool_]:
 
 
 def _is_smooth(found: Calibration, observations: LiftedObservations) -> bool:
-    """Whether neither a camera nor the athlete jumps, as they would where views are exchanged."""
+    """Whether neither a camera nor the athlete jumps for good, as they would where views are
+    exchanged; one wrong instant is no jump.
+    """
     usual_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
-    rows = np.arange(0, len(observations), max(1, round(_STEP_S / usual_s)))
-    rows = rows[np.append(True, np.diff(observations.t_s[rows]) > usual_s / 2)]
-    interval_s = np.diff(observations.t_s[rows])
-    rotation = found.rig.view_from_world[rows]
-    step_deg = angle_between(rotation[1:], rotation[:-1])
-    root = reconstruct(observations, found).joints.mean(1)[rows]
-    velocity = np.diff(root, axis=0) / interval_s[:, None]
-    acceleration = np.linalg.norm(np.diff(velocity, axis=0), axis=-1) / interval_s[1:]
-    turns = (step_deg / interval_s[:, None]).max(initial=0) > _MOST_STEP_DEG_S
-    return not turns and not (np.nan_to_num(acceleration) > _MOST_ACCELERATION).any()
+    width = max(3, round(_WINDOW_S / usual_s))
+    root = np.nan_to_num(reconstruct(observations, found).joints.mean(1))
+    rotation = found.rig.view_from_world
+    for at in range(width, len(root) - width):
+        before, after = slice(at - width, at), slice(at, at + width)
+        velocity = (_slope(root[before]) + _slope(root[after])) / 2
+        moved = np.median(root[after], axis=0) - np.median(root[before], axis=0)
+        if np.linalg.norm(moved - width * velocity) > _MOST_JUMP:
+            return False
+        turned = angle_between(
+            *(nearest_rotation(rotation[part].mean(0)) for part in (before, after))
+        )
+        if turned.max() > _MOST_TURN_DEG:
+            return False
+    return True
+
+
+def _slope(values: Float[Real, "N 3"]) -> Float[Real, "3"]:
+    """Median step from one instant to the next."""
+    return np.asarray(np.median(np.diff(values, axis=0), axis=0))
