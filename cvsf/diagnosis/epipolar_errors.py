@@ -6,6 +6,7 @@ Geometry, 2004, chapter 9).
 """
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -81,8 +82,8 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
 def better_instants(
     errors: Float[Real, "N V V"], other: Float[Real, "N V V"], t_s: Float[Real, "N"]
 ) -> tuple[Bool[Mask, "N"], float]:
-    """At which instants the other errors are the smaller ones: clearly so for 0.4 s or longer, or
-    nearest to such a time where neither is clearly smaller. Also the mean of all errors with the
+    """At which instants the other errors are the smaller ones: clearly so for 0.4 s or longer, also
+    between two such times if nothing is clearly larger there. Also the mean of all errors with the
     others at those instants, over the mean without.
     """
     (one, index), (two, _) = _binned(errors, t_s), _binned(other, t_s)
@@ -90,11 +91,12 @@ def better_instants(
     decided = [
         _long_runs((a < _CLEARLY * b)[:, None], widen=0)[:, 0] for a, b in (costs, costs[::-1])
     ]
-    at = np.flatnonzero(decided[0] | decided[1])
-    if not len(at):
-        return np.zeros(len(t_s), bool), 1.0
-    nearest = at[np.abs(np.arange(len(costs[0]))[:, None] - at).argmin(1)]
-    better = decided[1][nearest]
+    better = decided[1].copy()
+    ends = runs(better)
+    for (_, first), (last, _) in pairwise(ends):  # a gap in which nothing speaks for the errors
+        better[first:last] |= not decided[0][first:last].any()
+    for first, end in ends:
+        better[max(first - 1, 0) : end + 1] |= ~decided[0][max(first - 1, 0) : end + 1]
     mixed = np.where(better, costs[1], costs[0])
     return np.asarray(better[index]), float(mixed.mean() / max(float(costs[0].mean()), 1e-12))
 
