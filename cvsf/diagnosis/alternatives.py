@@ -171,7 +171,9 @@ def of_a_part(best: Attempt, options: Options) -> Attempt:
 
 
 def _best_part(best: Attempt, options: Options) -> Attempt | None:
-    """The cameras of a part of the take, with what they do not explain of all of it."""
+    """The cameras of a part of the take, with what they do not explain of all of it: of a part that
+    they explain soundly, if there is one, else of that which leaves least.
+    """
     t_s = best.observations.t_s
     parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
     tries = []
@@ -179,8 +181,9 @@ def _best_part(best: Attempt, options: Options) -> Attempt | None:
         tried = attempt(best.observations.take(rows), options)
         if tried.calibration is not None and not tried.refused:
             on_all = examined(best.observations, tried.calibration)
-            tries.append(replace(on_all, left_out=best.left_out, corrected=best.corrected))
-    return min(tries, key=lambda tried: float(tried.outlier.mean()), default=None)
+            on_all = replace(on_all, left_out=best.left_out, corrected=best.corrected)
+            tries.append((not tried.is_sound, float(on_all.outlier.mean()), len(tries), on_all))
+    return min(tries)[-1] if tries else None
 
 
 def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> Attempt:
