@@ -176,7 +176,7 @@ def _best_part(best: Attempt, options: Options) -> Attempt | None:
     """
     t_s = best.observations.t_s
     parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
-    tries = []
+    tries: list[tuple[bool, float, int, Attempt]] = []
     for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
         tried = attempt(best.observations.take(rows), options)
         if tried.calibration is not None and not tried.refused:
