@@ -81,7 +81,7 @@ def _reconstruct_body(
 
 
 def _joined(
-    parts: list[tuple[Int[npt.NDArray[np.intp], "M"], Reconstruction]],
+    parts: list[tuple[npt.NDArray[np.intp], Reconstruction]],
 ) -> Reconstruction:
     """One reconstruction of the parts, each at its rows."""
     order = np.argsort(np.concatenate([rows for rows, _ in parts]))
