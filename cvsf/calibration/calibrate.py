@@ -142,10 +142,10 @@ def fit_still(
 
 def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
-    fitted, doubt = _initial_fit(chosen)
+    fitted, ambiguity = _initial_fit(chosen)
     if len(chosen.cameras) == _PAIR:
         fitted = _readjusted_without_outlier_instants(fitted)
-        doubt = doubt or depth_ambiguity(fitted)
+        ambiguity = ambiguity or depth_ambiguity(fitted)
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
     if distortion:
         problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
@@ -170,7 +170,7 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
         instants=len(chosen),
         mirrored=fitted.mirrored,
     )
-    return replace(result, ambiguous=doubt)
+    return replace(result, ambiguous=ambiguity)
 
 
 def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
