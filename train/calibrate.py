@@ -82,7 +82,10 @@ def calibrate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
-    """Find the cameras of a multi-view file, a session or a clip, from the athlete alone."""
+    """Find the cameras of a multi-view file, a session or a clip, from the athlete alone.
+
+    Exit 1 if that was possible for no session; with `--json` the object says so.
+    """
     if moving not in MOVING:
         raise Refusal(f"--moving is {moving!r}, expected one of {', '.join(MOVING)}")
     if moving == "panning" and offsets:
@@ -116,6 +119,8 @@ def calibrate(
     if len(outcomes) == 1:
         show_rig(outcomes[0])
     show_summary(facts)
+    if all(outcome.calibration is None for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def _results(

@@ -4,7 +4,6 @@ The joints are the calibration points; there is no board and no ground truth. Ca
 motion does not determine are refused with a reason.
 """
 
-import warnings
 from dataclasses import replace
 from typing import Literal
 
@@ -14,9 +13,16 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
-from cvsf.calibration.mirror_ambiguity import MIRROR_GAIN, Fitted, decide_mirror, depth_ambiguity
+from cvsf.calibration.mirror_ambiguity import (
+    MIRROR_GAIN,
+    MIRRORED_PICTURES,
+    Fitted,
+    decide_mirror,
+    depth_ambiguity,
+)
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.outlier_instants import without_outlier_instants
+from cvsf.calibration.plausible import plausible, useful_views
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.time_offsets import with_velocities, without_velocities
@@ -26,22 +32,14 @@ from cvsf.multiview.residuals import bones_of, measures_of
 from cvsf.multiview.rig import CENTRE, FOCAL, ROTATION, Body, Calibration
 from cvsf.multiview.weak_perspective import mean_body
 from cvsf.reconstruction.pose_solver import body_prior, solve_with_rejection
-from cvsf.shapes import Bool, Float
-from cvsf.skeleton import Array
 
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured, down to _FIRST_NOISE
 _INSTANTS, _FEW_INSTANTS = 64, 16
-_LEAST_INSTANTS = 5  # that a camera shares with others
 _OFFSET_ROUNDS = 4
 _PAIR = 2  # views, of which none can be rejected at an instant
 _READJUSTMENTS = 3
-_LEAST_EXTENT_PX = 3.0  # of a person
-_USUAL, _GUESSED, _GUESSED_JOINT = 0.9, 0.25, 0.3
-"""Quantile that is a detector's usual confidence; shares of it below which a keypoint is guessed,
-and a joint, by its median in a view. MoveNet gives 0.06 to 0.2 to legs outside the picture, 0.6 to
-0.8 to what it sees."""
 NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
@@ -75,58 +73,6 @@ def calibrate(
     return found
 
 
-def plausible(observations: LiftedObservations) -> LiftedObservations:
-    """The observations without what is no evidence: keypoints outside the picture or guessed, of a
-    confidence near the detector's floor, and views whose joints are one point; their confidence
-    becomes 0. Every instant has the size of its camera's pictures.
-
-    Undetermined if the instants are not in order of time, or a picture size is not known.
-    """
-    if (np.diff(observations.t_s) < 0).any() or not np.isfinite(observations.t_s).all():
-        raise Undetermined("the instants are not in order of time; sort them by t_s")
-    if len(observations) > 1 and not np.median(np.diff(observations.t_s)) > 0:
-        raise Undetermined(
-            f"t_s does not increase: most instants have the time of another one, such as "
-            f"{observations.t_s[0]:g} s; give the time of each instant in seconds"
-        )
-    sizes = observations.size_px
-    seen = np.asarray(observations.confidence.any(-1)).sum(0)
-    for camera, size, is_seen in zip(observations.cameras, sizes, seen, strict=True):
-        if is_seen >= _LEAST_INSTANTS and not (size > 0).all():
-            raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
-    inside = ((observations.keypoints_px >= 0) & (observations.keypoints_px <= sizes[:, None])).all(
-        -1
-    )
-    lifted = np.asarray(np.isfinite(observations.canonical).all((-1, -2)))
-    lifted &= np.isfinite(observations.view_from_canonical).all((-1, -2))
-    inside &= lifted[..., None]
-    confidence = np.where(inside, observations.confidence, 0).astype(np.float32)
-    confidence = np.where(_is_guessed(confidence), 0, confidence)
-    evidence = replace(
-        observations,
-        confidence=confidence,
-        canonical=np.where(lifted[..., None, None], observations.canonical, np.float32(0)),
-        view_from_canonical=np.where(
-            lifted[..., None, None], observations.view_from_canonical, np.eye(3, dtype=np.float32)
-        ),
-        image_px=np.broadcast_to(sizes, observations.image_px.shape),
-    )
-    is_point = weighted_keypoints(evidence, 1.0).extent_px < _LEAST_EXTENT_PX
-    return replace(evidence, confidence=np.where(is_point[..., None], 0, confidence))
-
-
-def _is_guessed(confidence: Float[Array, "N V J"]) -> Bool[npt.NDArray[np.bool_], "N V J"]:
-    """Keypoints of a confidence near the detector's floor, and joints that a view hardly sees."""
-    known = confidence[confidence > 0]
-    if not len(known):
-        return np.zeros(confidence.shape, bool)
-    usual = float(np.quantile(known, _USUAL))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # never observed: NaN
-        middle = np.nanmedian(np.where(confidence > 0, confidence, np.nan), axis=0)
-    return np.asarray((confidence < _GUESSED * usual) | (middle < _GUESSED_JOINT * usual))
-
-
 def fit_still(
     observations: LiftedObservations, *, offsets: bool = False, distortion: bool = False
 ) -> Calibration:
@@ -146,6 +92,8 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
     if len(chosen.cameras) == _PAIR:
         fitted = _readjusted_without_outlier_instants(fitted)
         ambiguity = ambiguity or depth_ambiguity(fitted)
+    elif fitted.mirrored:
+        ambiguity = MIRRORED_PICTURES
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
     if distortion:
         problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
@@ -214,26 +162,6 @@ def _best_of(
     rotations = average_rotations(few)
     tries = [(guess, *_adjusted(few, rotations, guess)) for guess in guesses]
     return min(tries, key=lambda tried: tried[-1])
-
-
-def useful_views(observations: LiftedObservations) -> list[int]:
-    """Indices of the views that saw the athlete together with another such view in 5 or more
-    instants; Undetermined if there are not two.
-    """
-    seen = np.any(observations.confidence > 0, axis=-1)
-    useful = np.ones(seen.shape[1], bool)
-    for _ in range(seen.shape[1]):  # leaving one out may leave another alone
-        together = seen & useful & ((seen & useful).sum(1) > 1)[:, None]
-        enough = together.sum(0) >= _LEAST_INSTANTS
-        if (enough == useful).all():
-            break
-        useful = enough
-    if useful.sum() < 2:
-        raise Undetermined(
-            f"of {seen.shape[1]} cameras no two saw the athlete together in {_LEAST_INSTANTS} "
-            "instants; film longer, or turn them so that they see the same area"
-        )
-    return [int(view) for view in np.flatnonzero(useful)]
 
 
 def chosen_instants(observations: LiftedObservations, most: int) -> LiftedObservations:

@@ -78,6 +78,11 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     return best[0], _UNDECIDED.format(ratio, MIRROR_GAIN) if two else ""
 
 
+MIRRORED_PICTURES = (
+    "the views agree on the mirror image of the lifter's poses: all pictures may be mirrored, or "
+    "left and right joints exchanged; look whether the person is right"
+)
+"""Of three or more views, which leave no depth ambiguity."""
 _CURE = "add a third camera, or place the two farther apart and nearer to the person"
 _REFLECTED = (
     "two views fit the mirror image of the lifter's poses in depth better, by a factor of {:.2f}; "

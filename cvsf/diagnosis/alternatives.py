@@ -29,6 +29,7 @@ _BETTER = 0.95  # times the fit_cost: a better attempt
 _LEAST_VIEWS = 4  # for one to be left out
 _ROUNDS = 3  # of leaving out spans
 _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
+_MOST_UNDECIDED = 0.05  # of the instants
 _MOST_LATE = 0.05  # of the instants of a view with a delay
 _PARTS, _LEAST_PART_S = 3, 2.5
 _ONE_BODY_NOISE = 0.015  # of the person's extent, with which cameras of one body are used
@@ -56,7 +57,7 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
         starts.append(np.zeros_like(start))  # a small delay is found from 0
     sharpened = replace(options, offsets=True)
     for delay_s in starts:
-        tried = attempt(best.observations, sharpened, delay_s)
+        tried = attempt(best.observations, sharpened, delay_s).after(best)
         if tried.is_sound:
             return tried
         best = _better(best, tried)
@@ -64,26 +65,26 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
 
 
 def without_spans(best: Attempt, options: Options) -> Attempt:
-    """Without the views of instants that disagree with the others for some time, if that is better.
+    """Without the views of instants that clearly disagree with the others, if that is better.
     A view that disagrees for most of the take, or whose delay changes, is kept as it is; so is one
     with a delay that some seconds do not support.
     """
-    whole, outlier = best, best.outlier
+    whole, outlier = best, best.clear_outlier
     for _ in range(_ROUNDS):
         if best.calibration is None or not outlier.any():
             break
-        agreement = replace(whole, outlier=outlier).agreement
+        agreement = replace(whole, clear_outlier=outlier).clear_agreement
         late = np.abs(best.delay_s) > best.interval_s
         if (agreement < np.where(late, 1 - _MOST_LATE, 1 - _MOST_SPANS)).any():
             return whole
         observations = _without(whole.observations, outlier, best.delay_s)
         delayed = replace(options, offsets=options.offsets or bool(best.delay_s.any()))
         tried = attempt(observations, delayed, best.delay_s)
-        tried = replace(tried, left_out=whole.left_out, corrected=whole.corrected, has_spans=True)
+        tried = replace(tried.after(whole), has_spans=True)
         best = _better(best, tried)
         if tried.calibration is None:
             break
-        again = examined(whole.observations, tried.calibration).outlier
+        again = examined(whole.observations, tried.calibration).clear_outlier
         if (again == outlier).all():
             break
         outlier = again
@@ -110,14 +111,32 @@ def _without_one_of(
         return best
     for view in suspects:
         others = [other for other in range(views) if other != view]
-        tried = attempt(best.observations.of_views(others), options, best.delay_s[others])
+        part = best.observations.of_views(others)
+        tried = attempt(part, options, best.delay_s[others]).after(best)
         if not tried.is_sound:
             tried = with_delays(tried, options)
         if spans_too and not tried.is_sound and tried.outlier.any():
             tried = without_spans(tried, options)
-        if tried.is_sound:
-            return _with_reason(best, view, tried, options)
+        if not tried.is_sound:
+            continue
+        found = _with_reason(best, view, tried, options)
+        if _has_majority(best, found):
+            return found
     return best
+
+
+def _has_majority(best: Attempt, found: Attempt) -> bool:
+    """Whether at most instants more than half of the views that saw somebody are left, where it is
+    not known what is wrong with the view left out: it may be the right one.
+    """
+    reasons = [why for camera, why in found.left_out.items() if camera not in best.left_out]
+    unknown = any(why == ELSEWHERE or why.startswith(PARTLY.split("{")[0]) for why in reasons)
+    if not unknown or not found.has_spans:
+        return True
+    before, left = (
+        np.any(each.observations.confidence > 0, axis=-1).sum(1) for each in (best, found)
+    )
+    return float(np.mean((left > 0) & (2 * left <= before))) < _MOST_UNDECIDED
 
 
 def with_bodies(best: Attempt, options: Options) -> Attempt:
@@ -141,9 +160,7 @@ def with_bodies(best: Attempt, options: Options) -> Attempt:
                 return replace(best, refused=_PEOPLE)
         return best
     again = examined(best.observations, several)
-    return replace(
-        again, left_out=best.left_out, corrected=best.corrected, has_spans=best.has_spans
-    )
+    return again.after(best)
 
 
 def with_exchanged(best: Attempt, options: Options) -> Attempt:
@@ -180,8 +197,7 @@ def _best_part(best: Attempt, options: Options) -> Attempt | None:
     for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
         tried = attempt(best.observations.take(rows), options)
         if tried.calibration is not None and not tried.refused:
-            on_all = examined(best.observations, tried.calibration)
-            on_all = replace(on_all, left_out=best.left_out, corrected=best.corrected)
+            on_all = examined(best.observations, tried.calibration).after(best)
             tries.append((not tried.is_sound, float(on_all.outlier.mean()), len(tries), on_all))
     return min(tries)[-1] if tries else None
 
@@ -194,7 +210,7 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
     repeats = fault == ELSEWHERE and options.may_shift
     for delay_s in canonical_delays(best.observations).other_s[view] if repeats else ():
         start = np.where(np.arange(len(best.delay_s)) == view, delay_s, best.delay_s)
-        late = attempt(best.observations, replace(options, offsets=True), start)
+        late = attempt(best.observations, replace(options, offsets=True), start).after(best)
         if late.is_sound:  # a movement that repeats, at another delay
             return late
     if fault == PARTLY:
@@ -205,7 +221,8 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
         partly = attempt(some, options, best.delay_s)
         if partly.calibration is not None:
             # all views together say what to leave out, as others may see another person too
-            again = without_spans(examined(best.observations, partly.calibration), options)
+            whole = examined(best.observations, partly.calibration).after(best)
+            again = without_spans(whole, options)
             if again.is_sound:
                 return again
         fault = PARTLY.format(spans(fits, best.observations.t_s))
@@ -236,7 +253,7 @@ def _exchanged_back(part: Attempt, options: Options) -> Attempt:
         one: f"exchanged with {other} from {when}; exchanged back"
         for one, other in (names, names[::-1])
     }
-    tried = replace(tried, left_out=part.left_out, corrected={**part.corrected, **corrected})
+    tried = replace(tried.after(part), corrected={**part.corrected, **corrected})
     return tried if tried.is_sound else without_spans(tried, options)
 
 

@@ -6,14 +6,16 @@ little noise.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.calibrate import NO_FIT, fit_still, useful_views
+from cvsf.calibration.calibrate import NO_FIT, fit_still
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
+from cvsf.calibration.plausible import useful_views
 from cvsf.diagnosis.canonical_delays import in_step
-from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
+from cvsf.diagnosis.epipolar_errors import clear_outliers, epipolar_errors, outlier_views
 from cvsf.diagnosis.residual_delays import worst_residual_delays
 from cvsf.diagnosis.viewing_directions import contradicted_views
 from cvsf.multiview.observations import LiftedObservations, time_aligned
@@ -28,7 +30,8 @@ _LEAST_DELAY = 0.12
 """Residual delay, in intervals of the instants, that is a sign: healthy generated sessions stay
 below 0.02, cameras three intervals late show 0.4 and more."""
 _HOPELESS = 0.05  # noise above which still cameras are not looked at closer; a guess, not measured
-_SOUND_NOISE = 0.02  # of the person's extent; a guess, not measured
+SOUND_NOISE = 0.02
+"""2D noise over the person's extent that a sound calibration has at most; a guess, not measured."""
 _SOUND_OUTLIERS = 0.01  # share of the views of instants; a guess, not measured
 _CONTRADICTED, _LEAST_NOISE = 0.3, 0.0105
 """Share of a view's instants that the lifter sees from another side, which contradicts a
@@ -61,6 +64,8 @@ class Attempt:
     residual_delay_s: Float[Real, "V"]
     outlier: Bool[Mask, "N V"]
     """Views of instants that disagree with the others, by the time-aligned instants."""
+    clear_outlier: Bool[Mask, "N V"]
+    """Those of them that a poor detector does not explain."""
     contradicted: Bool[Mask, "N V"]
     """Views of instants that the lifter sees from another side than the rest of the time."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -96,8 +101,16 @@ class Attempt:
         """Share of the instants, of those that a view observed, in which it agrees with the
         others; 1 for a view without any.
         """
+        return self._share_without(self.outlier)
+
+    @property
+    def clear_agreement(self) -> Float[Real, "V"]:
+        """The same for instants in which it does not clearly disagree."""
+        return self._share_without(self.clear_outlier)
+
+    def _share_without(self, mask: Bool[Mask, "N V"]) -> Float[Real, "V"]:
         seen = np.any(self.observations.confidence > 0, axis=-1).sum(0)
-        return np.asarray(1 - self.outlier.sum(0) / np.maximum(seen, 1)).clip(0, 1)
+        return np.asarray(1 - mask.sum(0) / np.maximum(seen, 1)).clip(0, 1)
 
     @property
     def has_delay(self) -> bool:
@@ -112,6 +125,17 @@ class Attempt:
             return 1.0 if np.isfinite(error).all() else np.inf
         worst = int(error.argmax())
         return float(error[worst] / max(float(np.median(np.delete(error, worst))), 1e-9))
+
+    def after(self, other: Self) -> Self:
+        """The same with what the other attempt left out and corrected, on whose observations this
+        one was made.
+        """
+        return replace(
+            self,
+            left_out={**other.left_out, **self.left_out},
+            corrected={**other.corrected, **self.corrected},
+            has_spans=other.has_spans or self.has_spans,
+        )
 
     @property
     def is_contradicted(self) -> bool:
@@ -129,7 +153,7 @@ class Attempt:
             self.calibration is not None
             and not self.refused
             and not self.has_delay
-            and self.calibration.noise_share < _SOUND_NOISE
+            and self.calibration.noise_share < SOUND_NOISE
             and self.worst_ratio < _SOUND_RATIO
             and float(self.outlier.mean()) < _SOUND_OUTLIERS
             and not self.is_contradicted
@@ -180,6 +204,7 @@ def _not_examined(
         refused=refused,
         residual_delay_s=np.zeros(len(observations.cameras)),
         outlier=np.zeros(observations.confidence.shape[:2], bool),
+        clear_outlier=np.zeros(observations.confidence.shape[:2], bool),
         contradicted=np.zeros(observations.confidence.shape[:2], bool),
     )
 
@@ -188,13 +213,16 @@ def examined(observations: LiftedObservations, found: Calibration, refused: str 
     """The signs of a calibration whose cameras are those of the observations."""
     aligned = time_aligned(observations, found.rig.delay_s)
     reconstruction = reconstruct(observations, found)
+    errors = epipolar_errors(aligned, found.rig)
+    outlier = outlier_views(errors, aligned.t_s)
     return Attempt(
         observations=observations,
         calibration=found,
         reconstruction=reconstruction,
         refused=refused,
         residual_delay_s=worst_residual_delays(aligned, found.rig, reconstruction.joints),
-        outlier=outlier_views(epipolar_errors(aligned, found.rig), aligned.t_s),
+        outlier=outlier,
+        clear_outlier=clear_outliers(errors, outlier, aligned.t_s),
         contradicted=contradicted_views(aligned, found.rig, reconstruction.joints),
     )
 

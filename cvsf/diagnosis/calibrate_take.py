@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from cvsf.calibration.calibrate import NO_FIT, plausible, useful_views
+from cvsf.calibration.calibrate import NO_FIT
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.plausible import plausible, useful_views
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.diagnosis.alternatives import (
     of_a_part,
@@ -24,8 +25,9 @@ from cvsf.diagnosis.alternatives import (
     without_spans,
     without_the_worst,
 )
-from cvsf.diagnosis.attempt import Attempt, Options, attempt
+from cvsf.diagnosis.attempt import SOUND_NOISE, Attempt, Options, attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
+from cvsf.diagnosis.copies import copies
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import spans
 from cvsf.diagnosis.lifted_shape import shape_difference
@@ -38,8 +40,11 @@ from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 Moving = Literal["still", "auto", "panning"]
 
 _ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
+_COPY = "it has the keypoints of {}; is the same film given twice?"
 _FEW = "it saw the athlete together with others in fewer than 5 instants"
-_LEAST_AGREEMENT = 0.7  # of the instants of every view of a rig; a guess, not measured
+_LEAST_CLEAR_AGREEMENT, _LEAST_AGREEMENT = 0.7, 0.5
+"""Of the instants of every view of a rig, but for a poor detector and with it; guesses, not
+measured."""
 _MOST_DELAY = 0.5  # intervals that may remain along the movement; a guess, not measured
 _MOST_DIFFERENCE = 0.3
 """Of skeletons from the lifter's poses: 0.07 to 0.12 in healthy generated sessions."""
@@ -77,12 +82,7 @@ def calibrate_take(
     much better than still ones with delays, or without a view or a span. `offsets`: delays are
     estimated always, never, or (None) where still cameras do not fit without.
     """
-    observations = plausible(observations)
-    views = useful_views(observations)
-    left_out = {
-        camera: _FEW for view, camera in enumerate(observations.cameras) if view not in views
-    }
-    observations = observations.of_views(views)
+    observations, left_out = _usable(plausible(observations))
     if moving == "panning":
         try:
             return _panning(observations, left_out, None, calibrate_panning(observations))
@@ -119,8 +119,22 @@ def calibrate_take(
     )
 
 
+def _usable(observations: LiftedObservations) -> tuple[LiftedObservations, dict[str, str]]:
+    """The views that can be used, and why the others, by camera, cannot."""
+    cameras = observations.cameras
+    copied = {cameras[view]: _COPY.format(cameras[of]) for view, of in copies(observations).items()}
+    own = observations.of_views([v for v, camera in enumerate(cameras) if camera not in copied])
+    if len(own.cameras) < 2 and copied:
+        raise Undetermined("; ".join(f"{camera}: {why}" for camera, why in copied.items()))
+    views = useful_views(own)
+    few = {camera: _FEW for view, camera in enumerate(own.cameras) if view not in views}
+    return own.of_views(views), {**copied, **few}
+
+
 def _improved(first: Attempt, options: Options) -> Attempt:
-    """The first sound alternative, else the best found; a body for each person is always tried."""
+    """The first sound alternative; else, as no sign is certain then, the take as it is if it is not
+    refused, and the best alternative if it is. A body for each person is always tried.
+    """
     best = first
     if not best.is_sound:
         best = with_delays(best, options)
@@ -131,6 +145,8 @@ def _improved(first: Attempt, options: Options) -> Attempt:
         if best.is_sound:
             break
         best = alternative(best, options)
+    if not best.is_sound and not _refusal(checked):
+        return checked
     has_people = best.calibration is not None and best.calibration.people is not None
     return best if has_people or best is checked else with_bodies(best, options)
 
@@ -145,11 +161,21 @@ def _refusal(best: Attempt) -> str:
             f"the delay of {names[int(late.argmax())]} is not known, changes, or only a few "
             "seconds of the take support it; record all cameras with one clock, or leave it out"
         )
-    worst = int(best.agreement.argmin())
-    if best.agreement[worst] < _LEAST_AGREEMENT:
+    for agreement, least in (
+        (best.clear_agreement, _LEAST_CLEAR_AGREEMENT),
+        (best.agreement, _LEAST_AGREEMENT),
+    ):
+        worst = int(agreement.argmin())
+        if agreement[worst] < least:
+            return (
+                f"{names[worst]} agrees with the others in {agreement[worst]:.0%} of its instants, "
+                f"expected {least:.0%}; does it see the same person all the time?"
+            )
+    if best.has_spans and best.calibration.noise_share > SOUND_NOISE:
         return (
-            f"{names[worst]} agrees with the others in {best.agreement[worst]:.0%} of its "
-            f"instants, expected {_LEAST_AGREEMENT:.0%}; does it see the same person all the time?"
+            "the views disagree for long, and what they agree on fits badly: its 2D error is "
+            f"{best.calibration.noise_share:.1%} of the person, expected {SOUND_NOISE:.0%}; are "
+            "pictures mirrored, or do cameras see different people?"
         )
     if best.is_contradicted:
         worst = int(best.contradicted.mean(0).argmax())

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.multiview.guessed_keypoints import guessed_joints
 from cvsf.shapes import Float, Int
 from cvsf.skeleton import Array, JointSet
 
@@ -100,12 +101,14 @@ def lift_observations(
 ) -> LiftedObservations:
     """Observations with the lifter's canonical pose (unit scale) and view_from_canonical of each
     view. `arrays` are the lifter's inputs: keypoints (px), confidence, and width and height (px);
-    `t_s` is in s, ascending. `lift` is called for at most 256 instants at once; ValueError without
-    instants.
+    `t_s` is in s, ascending. Joints that a view guesses all the time are not lifted from; their
+    confidence stays in the result. `lift` is called for at most 256 instants at once; ValueError
+    without instants.
     """
     keypoints, confidence, image = arrays
+    seen = np.where(guessed_joints(confidence), np.float32(0), confidence)
     lifted = [
-        lift(keypoints[at : at + _BATCH], confidence[at : at + _BATCH], image[at : at + _BATCH])
+        lift(keypoints[at : at + _BATCH], seen[at : at + _BATCH], image[at : at + _BATCH])
         for at in range(0, len(confidence), _BATCH)
     ]
     return LiftedObservations(

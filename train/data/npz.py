@@ -85,9 +85,11 @@ def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int
         )
     if not shape[0]:
         raise ValueError("keypoints_px holds no instant, expected at least one")
-    if not 1 <= shape[1] <= MAX_VIEWS:
+    if not shape[1]:
+        raise ValueError("keypoints_px holds no view, expected two or more")
+    if shape[1] > MAX_VIEWS:
         raise ValueError(
-            f"it has {shape[1]} views, expected 1 to {MAX_VIEWS}; leave some of them out"
+            f"it has {shape[1]} views, expected {MAX_VIEWS} or fewer; leave some of them out"
         )
     if found["image_px"].shape not in ((2,), (shape[1], 2)):
         raise ValueError(f"image_px is {found['image_px'].shape}, expected (2,) or ({shape[1]}, 2)")

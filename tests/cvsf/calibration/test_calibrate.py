@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.calibration.calibrate import calibrate, fit_still, plausible
+from cvsf.calibration.calibrate import calibrate, fit_still
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.plausible import plausible
 from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration

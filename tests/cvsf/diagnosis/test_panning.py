@@ -90,6 +90,7 @@ def test_all_may_pan_where_still_cameras_fit_badly_and_all_alike(
         calibration=made,
         residual_delay_s=np.zeros(views),
         outlier=np.zeros((FRAMES, views), bool),
+        clear_outlier=np.zeros((FRAMES, views), bool),
         contradicted=np.zeros((FRAMES, views), bool),
     )
     assert may_all_pan(tried) == expected
