@@ -13,8 +13,8 @@ import numpy.typing as npt
 from cvsf.calibration.bundle_adjustment import adjust, deviations
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.normal_equations import Priors, Problem, State
-from cvsf.calibration.person_changes import PersonSpans, bone_lengths, find_person_spans
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
+from cvsf.diagnosis.person_changes import PersonSpans, bone_lengths, find_person_spans
 from cvsf.multiview.body import Body, People
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.reprojection import estimate_noise, weighted_keypoints

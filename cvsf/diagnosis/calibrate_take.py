@@ -16,22 +16,16 @@ from cvsf.calibration.calibrate import NO_FIT
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.plausible import plausible, useful_views
 from cvsf.calibration.ptz import calibrate_panning
-from cvsf.diagnosis.alternatives import (
-    of_a_part,
-    with_bodies,
-    with_delays,
-    with_exchanged,
-    without_a_view,
-    without_spans,
-    without_the_worst,
-)
+from cvsf.diagnosis.alternatives import with_bodies, with_delays
 from cvsf.diagnosis.attempt import SOUND_NOISE, Attempt, Options, attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.copies import copies
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import spans
+from cvsf.diagnosis.exchanged_views import with_exchanged
 from cvsf.diagnosis.lifted_shape import shape_difference
-from cvsf.diagnosis.panning import attempt_panning, may_all_pan
+from cvsf.diagnosis.omissions import of_a_part, without_a_view, without_spans, without_the_worst
+from cvsf.diagnosis.panning import attempt_panning, panning_first, panning_next
 from cvsf.diagnosis.view_faults import DELAY_CHANGES
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
@@ -90,13 +84,14 @@ def calibrate_take(
             raise Undetermined(NO_FIT.format(error)) from error
     options = Options(offsets=bool(offsets), may_shift=offsets is not False, distortion=distortion)
     best = attempt(observations, options)
-    may_pan = moving == "auto" and may_all_pan(best)
-    found = attempt_panning(observations, best) if may_pan else None
+    found = panning_first(observations, best) if moving == "auto" else None
+    if found is None:
+        best = _of_right_times_and_people(best, options)
+        found = panning_next(observations, best) if moving == "auto" else None
     if found is None:
         best = _improved(best, options)
         reason = _refusal(best)
-        if moving == "auto" and reason and not may_pan:
-            found = attempt_panning(observations, best)
+        found = attempt_panning(observations, best) if moving == "auto" and reason else None
         if found is None and reason:
             raise Undetermined(reason)
     if found is not None:
@@ -131,16 +126,22 @@ def _usable(observations: LiftedObservations) -> tuple[LiftedObservations, dict[
     return own.of_views(views), {**copied, **few}
 
 
-def _improved(first: Attempt, options: Options) -> Attempt:
-    """The first sound alternative; else, as no sign is certain then, the take as it is if it is not
-    refused, and the best alternative if it is. A body for each person is always tried.
+def _of_right_times_and_people(best: Attempt, options: Options) -> Attempt:
+    """With delays and without the worst view if that is sound or better, and a body for each
+    person, which is always tried.
     """
-    best = first
     if not best.is_sound:
         best = with_delays(best, options)
     if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
         best = without_the_worst(best, options)
-    best = checked = with_bodies(best, options)
+    return with_bodies(best, options)
+
+
+def _improved(checked: Attempt, options: Options) -> Attempt:
+    """The first sound alternative; else, as no sign is certain then, the take as it is if it is not
+    refused, and the best alternative if it is.
+    """
+    best = checked
     for alternative in (with_exchanged, without_spans, without_a_view, of_a_part):
         if best.is_sound:
             break

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning
-from cvsf.diagnosis.attempt import Attempt
+from cvsf.diagnosis.attempt import SOUND_NOISE, Attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
@@ -21,11 +21,13 @@ from cvsf.shapes import Float
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured
-_GAIN = 2.0
-"""Factor by which panning cameras must have less noise, as they have more unknowns."""
+_GAIN, _FAR_GAIN = 2.0, 3.0
+"""Factors by which panning cameras must have less noise, as they have more unknowns: where still
+ones are refused, and where they are not."""
 _ALL_MOVE_NOISE, _ALL_MOVE_RATIO = 0.04, 2.0
 """Noise of still cameras, and error of the worst over the others', if all cameras pan: generated
 sessions have 0.06 and more, balanced over the views."""
+_ALIKE_RATIO = 1.5  # the same where they pan a little
 _IN_STEP_S = 0.25  # canonical poses of panning views are off by up to 0.1 s
 _OTHER_POSE = 1.35
 """Canonical cost of a view over the median of all: a mirrored view or another person has 1.3 and
@@ -36,27 +38,41 @@ _WINDOW_S, _MOST_JUMP, _MOST_TURN_DEG = 0.2, 3.0, 40.0
 (degrees) between them. Exchanged views gave jumps of 6."""
 
 
-def may_all_pan(still: Attempt) -> bool:
-    """Whether still cameras fit so badly, and all views alike, that all may pan."""
-    return (
-        still.calibration is not None
-        and len(still.observations.cameras) >= LEAST_PANNING
-        and still.calibration.noise_share > _ALL_MOVE_NOISE
-        and still.worst_ratio < _ALL_MOVE_RATIO
-    )
+def panning_first(observations: LiftedObservations, still: Attempt) -> Calibration | None:
+    """Panning cameras before delays are sought: where still ones fit so badly, and all views alike,
+    that all may pan; else None.
+    """
+    may_pan = _noise(still) > _ALL_MOVE_NOISE and still.worst_ratio < _ALL_MOVE_RATIO
+    return attempt_panning(observations, still) if may_pan else None
 
 
-def attempt_panning(observations: LiftedObservations, still: Attempt) -> Calibration | None:
-    """Panning cameras, if they are to be believed rather than still ones; else None."""
+def panning_next(observations: LiftedObservations, still: Attempt) -> Calibration | None:
+    """Panning cameras before views or spans are left out: where still ones with delays are not
+    sound, all views alike, and panning ones explain far more; else None.
+    """
+    may_pan = _noise(still) > SOUND_NOISE and still.worst_ratio < _ALIKE_RATIO
+    return attempt_panning(observations, still, _FAR_GAIN) if may_pan else None
+
+
+def attempt_panning(
+    observations: LiftedObservations, still: Attempt, gain: float = _GAIN
+) -> Calibration | None:
+    """Panning cameras, if they are to be believed rather than still ones; else None. `gain`: the
+    factor by which they must have less noise.
+    """
     if len(observations.cameras) < LEAST_PANNING or not _show_one_pose(observations):
         return None
     try:
         found = calibrate_panning(observations)
     except (Undetermined, np.linalg.LinAlgError):
         return None
-    noise = np.inf if still.calibration is None else still.calibration.noise_share
     moves = _moves(found).any() and _is_smooth(found, observations)
-    return found if moves and _GAIN * found.noise_share < noise else None
+    return found if moves and gain * found.noise_share < _noise(still) else None
+
+
+def _noise(still: Attempt) -> float:
+    """Noise of still cameras over the person's extent; infinite without any."""
+    return np.inf if still.calibration is None else still.calibration.noise_share
 
 
 def _show_one_pose(observations: LiftedObservations) -> bool:

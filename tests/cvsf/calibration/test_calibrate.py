@@ -118,34 +118,6 @@ def test_a_view_that_shows_another_person_for_a_while_hardly_raises_the_error(
     assert errors_mm(walk, found, reconstruct(seen, found))[0] < 1.3 * limit_mm(walk)
 
 
-def test_joints_that_a_detector_guessed_are_no_evidence(walk: Rehearsed) -> None:
-    confidence = walk.confidence.copy()
-    confidence[:, 2, 1:7] = 0.1  # legs outside the picture
-    confidence[7, 0, 3] = 0.05
-    found = plausible(walk.seen(confidence=confidence)).confidence
-    assert not found[:, 2, 1:7].any()
-    assert found[7, 0, 3] == 0
-    assert (found > 0).sum() == (confidence > 0.2).sum()
-
-
-def test_joints_outside_the_picture_and_people_that_are_a_point_are_no_evidence(
-    walk: Rehearsed,
-) -> None:
-    pixels = walk.keypoints_px.copy()
-    pixels[3, 1, 5] = [-1, 500]
-    pixels[4, 1, 5] = [500, walk.image_px[1, 1] + 1]
-    pixels[9, 3] = pixels[9, 3, :1]
-    found = plausible(walk.seen(keypoints_px=pixels)).confidence
-    assert not found[[3, 4], 1, 5].any()
-    assert not found[9, 3].any()
-    assert (found > 0).sum() == found.size - 2 - found.shape[2]
-
-
-def test_instants_that_are_not_in_order_are_refused(seen: LiftedObservations) -> None:
-    with pytest.raises(Undetermined, match="not in order"):
-        plausible(seen.take(np.array([0, 2, 1])))
-
-
 def test_the_still_cameras_of_least_cost_are_those_that_calibrate_finds(
     seen: LiftedObservations, found: Calibration
 ) -> None:

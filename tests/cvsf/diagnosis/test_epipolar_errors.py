@@ -8,6 +8,7 @@ import pytest
 
 from cvsf.diagnosis.epipolar_errors import (
     better_instants,
+    clear_outliers,
     epipolar_errors,
     near_edges,
     outlier_views,
@@ -93,8 +94,28 @@ def test_healthy_views_and_short_disagreements_are_no_outliers() -> None:
     assert not outlier_views(errors_of(wrong=(1,), rows=SOME, level=0.015), T_S).any()
 
 
+def test_only_errors_as_large_as_another_person_causes_are_clear_outliers() -> None:
+    for level, is_clear in ((0.3, True), (0.025, False)):
+        errors = errors_of(wrong=(1,), rows=SOME, level=level)
+        outlier = outlier_views(errors, T_S)
+        assert outlier[SOME, 1].all()
+        clear = clear_outliers(errors, outlier, T_S)
+        assert (clear == (outlier & is_clear)).all()
+
+
+def test_where_one_view_is_a_clear_outlier_the_others_that_disagree_are() -> None:
+    errors = errors_of(wrong=(2, 3), rows=SOME)
+    errors[:, 2, 3] = errors[:, 3, 2] = 0.02
+    outlier = outlier_views(errors, T_S)
+    assert (clear_outliers(errors, outlier, T_S) == outlier).all()
+    assert outlier[SOME].all()
+
+
 def test_without_any_pair_there_is_no_outlier() -> None:
-    assert not outlier_views(np.full((INSTANTS, VIEWS, VIEWS), np.nan), T_S).any()
+    errors = np.full((INSTANTS, VIEWS, VIEWS), np.nan)
+    outlier = outlier_views(errors, T_S)
+    assert not outlier.any()
+    assert not clear_outliers(errors, outlier, T_S).any()
 
 
 def test_instants_at_which_other_errors_are_smaller_are_found_with_what_is_gained() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
-from cvsf.diagnosis.panning import attempt_panning, may_all_pan
+from cvsf.diagnosis.panning import attempt_panning, panning_first, panning_next
 from cvsf.multiview.observations import LiftedObservations
 from tests.support.made_calibration import made_calibration, made_rig
 from tests.support.rehearsed import Rehearsed
@@ -67,21 +67,22 @@ def test_two_views_are_never_taken_for_panning_ones(
 def test_still_cameras_that_fit_are_not_given_up(tmp_path: Path) -> None:
     seen = wandering(tmp_path, frames=FRAMES).seen()
     fits = attempt(seen, Options())
-    assert not may_all_pan(fits)
-    assert attempt_panning(seen, fits) is None
+    for tried in (panning_first, panning_next, attempt_panning):
+        assert tried(seen, fits) is None
 
 
 @pytest.mark.parametrize(
-    ("noise", "errors", "expected"),
+    ("noise", "errors", "first", "later"),
     [
-        (0.08, [0.08, 0.07, 0.09], True),
-        (0.03, [0.03, 0.03, 0.03], False),
-        (0.08, [0.03, 0.03, 0.15], False),
-        (0.08, [0.08, 0.08], False),
+        (0.08, [0.08, 0.07, 0.09], True, True),
+        (0.03, [0.03, 0.03, 0.03], False, True),
+        (0.01, [0.01, 0.01, 0.01], False, False),
+        (0.08, [0.03, 0.03, 0.15], False, False),
+        (0.08, [0.08, 0.08], False, False),
     ],
 )
 def test_all_may_pan_where_still_cameras_fit_badly_and_all_alike(
-    seen: LiftedObservations, noise: float, errors: list[float], expected: bool
+    seen: LiftedObservations, noise: float, errors: list[float], first: bool, later: bool
 ) -> None:
     views = len(errors)
     made = made_calibration(made_rig(views), noise_share=noise, reprojection_share=np.array(errors))
@@ -93,4 +94,5 @@ def test_all_may_pan_where_still_cameras_fit_badly_and_all_alike(
         clear_outlier=np.zeros((FRAMES, views), bool),
         contradicted=np.zeros((FRAMES, views), bool),
     )
-    assert may_all_pan(tried) == expected
+    assert (panning_first(tried.observations, tried) is not None) == first
+    assert (panning_next(tried.observations, tried) is not None) == later

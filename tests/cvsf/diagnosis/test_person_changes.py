@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cvsf.calibration.person_changes import (
+from cvsf.diagnosis.person_changes import (
     PersonSpans,
     bone_lengths,
     constant_spans,
