@@ -1,8 +1,7 @@
 """The mirror ambiguity: whether the lifter's poses are right, or right after a reflection in depth.
 
 A far person looks the same as the reflected one from reflected cameras (Necker's reversal). Only
-perspective, and gravity, tell the two apart; both fits are compared, each from several starts, as
-either can end in a poor local minimum.
+perspective, and gravity, tell the two apart; both fits are compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ Real = npt.NDArray[np.float64]
 MIRROR_GAIN = 1.1
 """Ratio of the two fits' costs at which perspective decides; figures are in docs/accuracy.md."""
 # guesses, not measured
+_PAIR = 2  # views, of which nothing else tells which is right
 _TRIMMED = 0.75  # share of the instants, those of least cost, whose costs are compared
 _FOOT = 0.2  # ankle above the sole, in mean bones
 _LOWEST = 10.0  # percentile of the lower ankle's height that is a foot on the ground
@@ -56,7 +56,8 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     """The better of the fits with poses as lifted and reflected, and a sentence for the user if
     that is not certain, else "".
 
-    Each is fitted from all chosen instants, from their first and from their second half.
+    Each is fitted from all chosen instants, with two views also from their first and from their
+    second half, as either can end in a poor local minimum.
     Perspective decides if the costs differ by `MIRROR_GAIN`; else gravity, if in one of them a
     camera is far under the ground; else the lifter is believed, and the sentence says so.
     LinAlgError if one of them cannot be fitted from any start.
@@ -68,7 +69,7 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     ratio = min(costs[1]) / max(min(costs[0]), 1e-9)
     if ratio > MIRROR_GAIN:
         return best[0], ""
-    two = len(chosen.cameras) == 2
+    two = len(chosen.cameras) == _PAIR
     if ratio * MIRROR_GAIN < 1:
         return best[1], _REFLECTED.format(1 / ratio) if two else ""
     height = [camera_height(one) for one in best]
@@ -143,7 +144,8 @@ def _fits(chosen: LiftedObservations, fit: Fit, mirrored: bool) -> Sequence[Fitt
     """One fit from each start; LinAlgError if there is none."""
     poses = chosen.mirrored() if mirrored else chosen
     half, fits = len(poses) // 2, []
-    for start in (slice(None), slice(half), slice(half, None)):
+    halves = (slice(half), slice(half, None)) if len(poses.cameras) == _PAIR else ()
+    for start in (slice(None), *halves):
         try:
             problem, state = fit(poses, poses.take(start))
         except np.linalg.LinAlgError:
