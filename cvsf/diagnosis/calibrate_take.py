@@ -1,9 +1,10 @@
 """Calibration of a take: still cameras where they explain the observations, and what is wrong where
 not.
 
-Where still cameras fit very badly and all views alike, cameras that all pan are tried first; else
-delays, the worst view left out, people one after another, exchanged views, spans of another person,
-a part of the take, and last cameras that pan.
+Delays, the worst view left out and people one after another are tried first, then exchanged views,
+spans of another person, any view left out, and a part of the take. Cameras that pan are tried where
+still ones fit badly and all views alike, and last; they are believed only where they explain much
+more.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,10 @@ Moving = Literal["still", "auto", "panning"]
 _ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
 _COPY = "it has the keypoints of {}; is the same film given twice?"
 _FEW = "it saw the athlete together with others in fewer than 5 instants"
+_SHAPE = (
+    "the skeletons differ from the poses that single views show by {:.0%} of the body's size, "
+    "expected {:.0%} or less; are pictures mirrored?"
+)
 _LEAST_CLEAR_AGREEMENT, _LEAST_AGREEMENT = 0.7, 0.5
 """Of the instants of every view of a rig, but for a poor detector and with it; guesses, not
 measured."""
@@ -83,28 +88,14 @@ def calibrate_take(
         except np.linalg.LinAlgError as error:
             raise Undetermined(NO_FIT.format(error)) from error
     options = Options(offsets=bool(offsets), may_shift=offsets is not False, distortion=distortion)
-    best = attempt(observations, options)
-    found = panning_first(observations, best) if moving == "auto" else None
-    if found is None:
-        best = _of_right_times_and_people(best, options)
-        found = panning_next(observations, best) if moving == "auto" else None
-    if found is None:
-        best = _improved(best, options)
-        reason = _refusal(best)
-        found = attempt_panning(observations, best) if moving == "auto" and reason else None
-        if found is None and reason:
-            raise Undetermined(reason)
-    if found is not None:
-        return _panning(observations, left_out, best, found)
+    best, panning = _still_or_panning(observations, options, may_pan=moving == "auto")
+    if panning is not None:
+        return _panning(observations, left_out, best, panning)
     assert best.calibration is not None
     assert best.reconstruction is not None
     difference = shape_difference(best.observations, best.calibration, best.reconstruction.joints)
     if difference > _MOST_DIFFERENCE:
-        raise Undetermined(
-            f"the skeletons differ from the poses that single views show by {difference:.0%} of "
-            f"the body's size, expected {_MOST_DIFFERENCE:.0%} or less; are pictures mirrored, or "
-            "is a camera given twice?"
-        )
+        raise Undetermined(_SHAPE.format(difference, _MOST_DIFFERENCE))
     return CalibratedTake(
         observations=best.observations,
         calibration=best.calibration,
@@ -112,6 +103,26 @@ def calibrate_take(
         left_out=left_out | _left_out(observations, best),
         corrected=best.corrected,
     )
+
+
+def _still_or_panning(
+    observations: LiftedObservations, options: Options, *, may_pan: bool
+) -> tuple[Attempt, Calibration | None]:
+    """The best still cameras, and panning ones if they are to be believed rather; Undetermined with
+    the reason of the still ones if neither are.
+    """
+    best = attempt(observations, options)
+    found = panning_first(observations, best) if may_pan else None
+    if found is None:
+        best = _of_right_times_and_people(best, options)
+        found = panning_next(observations, best) if may_pan else None
+    if found is None:
+        best = _improved(best, options)
+        reason = _refusal(best)
+        found = attempt_panning(observations, best) if may_pan and reason else None
+        if found is None and reason:
+            raise Undetermined(reason)
+    return best, found
 
 
 def _usable(observations: LiftedObservations) -> tuple[LiftedObservations, dict[str, str]]:

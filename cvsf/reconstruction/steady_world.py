@@ -52,13 +52,13 @@ def steady_world(
 
 
 def _drift(joints: Float[Real, "N J 3"], errors: Float[Real, "K N 3"]) -> float:
-    """RMS over the errors of a take of the mean distance of joints, hips put together, after one
-    similarity.
+    """RMS over the errors of a take of the mean distance of joints, the hip first, after one
+    similarity and with the hips put together.
     """
     wrong = joints + errors[:, :, None]
     flat = wrong.reshape(len(wrong), -1, 3)
     to = align(flat, joints.reshape(1, -1, 3), scale=True)
-    body = joints - joints.mean(1, keepdims=True)
+    body = joints - joints[:, :1]
     turned = to.scale[:, None, None] * (body.reshape(-1, 3) @ np.swapaxes(to.R, -1, -2))
     apart = np.linalg.norm(turned - body.reshape(-1, 3), axis=-1).mean(1)
     return float(np.sqrt(np.square(apart).mean()))
