@@ -40,6 +40,9 @@ _INSTANTS, _FEW_INSTANTS = 64, 16
 _OFFSET_ROUNDS = 4
 _PAIR = 2  # views, of which none can be rejected at an instant
 _READJUSTMENTS = 3
+_HOPELESS = 0.05
+"""Noise of a few instants, over the person's extent, above which no side of the mirror is sought:
+the cameras move, or the views do not show one person."""
 NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
@@ -123,11 +126,13 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
 
 def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
     """The fit with the lifter's poses or, if it is better, with their reflections in depth; and a
-    sentence if that is not certain.
+    sentence if that is not certain. Where neither can be right, the former.
     """
     few = _spread(chosen, _FEW_INSTANTS)
     guess, problem, state, cost = _best_of(few, _GUESSES)
-    if _best_of(few.mirrored(), (guess,))[-1] < MIRROR_GAIN * cost:
+    noise = estimate_noise(problem.keypoints, state.rig, state.joints)
+    hopeless = len(chosen.cameras) > _PAIR and noise > _HOPELESS
+    if not hopeless and _best_of(few.mirrored(), (guess,))[-1] < MIRROR_GAIN * cost:
         return decide_mirror(chosen, _fitted_from)
     problem, state = _fitted_to(chosen, problem, state)
     return Fitted(chosen=chosen, problem=problem, state=state, mirrored=False), ""

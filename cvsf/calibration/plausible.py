@@ -63,22 +63,24 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
 
 def useful_views(observations: LiftedObservations) -> list[int]:
     """Indices of the views that saw the athlete together with another such view in 5 or more
-    instants; Undetermined if there are not two.
+    instants; Undetermined if there are not two. Of groups of views that have no such instants in
+    common, the one with most.
     """
-    seen = np.any(observations.confidence > 0, axis=-1)
-    useful = np.ones(seen.shape[1], bool)
-    for _ in range(seen.shape[1]):  # leaving one out may leave another alone
-        together = seen & useful & ((seen & useful).sum(1) > 1)[:, None]
-        enough = together.sum(0) >= _LEAST_INSTANTS
-        if (enough == useful).all():
-            break
-        useful = enough
-    if useful.sum() < 2:
+    seen = np.any(observations.confidence > 0, axis=-1).astype(int)
+    together = seen.T @ seen
+    linked = together >= _LEAST_INSTANTS
+    np.fill_diagonal(linked, val=True)
+    for _ in range(len(linked)):  # views are linked by others
+        linked = linked @ linked
+    pairs = together - np.diag(np.diag(together))
+    worth = [int(pairs[np.ix_(group, group)].sum()) for group in linked]
+    best = np.flatnonzero(linked[int(np.argmax(worth))])
+    if len(best) < 2:
         raise Undetermined(
             f"of {seen.shape[1]} cameras no two saw the athlete together in {_LEAST_INSTANTS} "
             "instants; film longer, or turn them so that they see the same area"
         )
-    return [int(view) for view in np.flatnonzero(useful)]
+    return [int(view) for view in best]
 
 
 def _inside(

@@ -36,7 +36,7 @@ Moving = Literal["still", "auto", "panning"]
 
 _ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
 _COPY = "it has the keypoints of {}; is the same film given twice?"
-_FEW = "it saw the athlete together with others in fewer than 5 instants"
+_FEW = "it saw the athlete together with the other cameras in fewer than 5 instants"
 _SHAPE = (
     "the skeletons differ from the poses that single views show by {:.0%} of the body's size, "
     "expected {:.0%} or less; are pictures mirrored?"

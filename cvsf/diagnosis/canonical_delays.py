@@ -43,6 +43,10 @@ class CanonicalDelays:
     """Other delays of low cost of each view, the lowest first; a movement that repeats has some."""
     agreement: Float[Real, "V"]
     """Mean cost of a view with the others at these delays: distance of joints, poses of norm 1."""
+    agreement_in_step: Float[Real, "V"]
+    """The same without any delay."""
+    cost_ratio: float
+    """Mean cost of all pairs at these delays over that without any."""
 
     @property
     def is_clear(self) -> npt.NDArray[np.bool_]:
@@ -68,12 +72,17 @@ def canonical_delays(observations: LiftedObservations, reach_s: float = REACH_S)
     change = np.abs(np.arange(-2 * reach, 2 * reach + 1))
     lowest, away = curves[:, 2 * reach], np.where(change >= _APART, curves, np.inf).min(1)
     gauge = in_step(shifts, _IN_STEP)
+    none = np.zeros(views, int)
     others = np.stack([_other_minima(curve, reach) for curve in curves])
     return CanonicalDelays(
         delay_s=np.asarray(interval_s * (shifts - gauge), float),
         other_s=np.asarray(interval_s * (shifts[:, None] + others - gauge), float),
         valley=np.where(np.isfinite(away), lowest / np.maximum(away, 1e-9), 1.0),
         agreement=lowest,
+        agreement_in_step=np.array(
+            [_curve(cost, none, view, reach)[2 * reach] for view in range(views)]
+        ),
+        cost_ratio=_total(cost, shifts, reach) / max(_total(cost, none, reach), 1e-9),
     )
 
 

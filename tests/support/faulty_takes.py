@@ -6,7 +6,7 @@ fault comes after the detector. The truth and the 2D before the fault stay besid
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any
 
@@ -225,6 +225,15 @@ def adult_then_child(take: FaultyTake, motions: Motions, random: np.random.Gener
 Fault = Callable[[FaultyTake, Motions, np.random.Generator], None]
 
 
+def one_that_pans(take: FaultyTake, motions: Motions, random: np.random.Generator) -> None:
+    """Another take, in which one camera follows the athlete and zooms."""
+    view = int(random.integers(take.confidence.shape[1]))
+    other = motions.take(random, take.confidence.shape[1], pans=view)
+    for part in fields(FaultyTake):
+        setattr(take, part.name, getattr(other, part.name))
+    take.bad = [view]
+
+
 def _one(act: Callable[[FaultyTake, int], None]) -> Fault:
     return lambda take, motions, random: act(take, int(random.integers(take.R.shape[1])))
 
@@ -276,5 +285,6 @@ FAULTS: dict[str, tuple[int, Fault]] = {
     "two views, one 0.4 s late": (2, _late(0.4)),
     "two views, 0.8 s apart": (2, lambda take, motions, random: late(take, np.array([0, 0.8]))),
     "two views, 10 % of one lost": (2, _lost(0.1)),
+    "one pans, three stand still": (4, one_that_pans),
 }
 """What goes wrong: number of views, and how."""

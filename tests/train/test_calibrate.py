@@ -112,7 +112,9 @@ def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> Non
     facts = run(calibrate, tmp_path / "blind.npz", "--subjects", "ann", "--out", tmp_path, "--json")
     assert facts["sessions_calibrated_share"] == 1
     (left_out,) = facts["left_out"].values()
-    assert left_out == {"cam1": "it saw the athlete together with others in fewer than 5 instants"}
+    assert left_out == {
+        "cam1": "it saw the athlete together with the other cameras in fewer than 5 instants"
+    }
     (only,) = facts["per_session"]
     assert only["rooted_mm"] < 1.5 * only["limit"]["rooted_mm"]
     cameras = json.loads((tmp_path / "blind-0.json").read_text())["cameras"]

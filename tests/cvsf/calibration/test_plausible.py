@@ -59,3 +59,10 @@ def test_views_that_saw_the_athlete_with_no_other_are_of_no_use(walk: Rehearsed)
     confidence[:, 1:] = 0
     with pytest.raises(Undetermined, match="no two saw the athlete"):
         useful_views(walk.seen(confidence=confidence))
+
+
+def test_of_two_pairs_that_never_see_the_athlete_together_one_is_used(walk: Rehearsed) -> None:
+    confidence = walk.confidence.copy()
+    confidence[20:, :2] = 0
+    confidence[:20, 2:] = 0
+    assert useful_views(walk.seen(confidence=confidence)) == [2, 3]

@@ -104,7 +104,7 @@ def test_a_camera_that_saw_nobody_is_left_out_with_the_reason(walk: Rehearsed) -
     confidence = walk.confidence.copy()
     confidence[:, 1] = 0
     take = calibrate_take(walk.seen(confidence=confidence))
-    assert take.left_out["cam1"].startswith("it saw the athlete together with others in fewer")
+    assert take.left_out["cam1"].startswith("it saw the athlete together with the other cameras in")
     assert take.calibration.rig.cameras == ("cam0", "cam2", "cam3")
 
 
@@ -127,7 +127,7 @@ def test_panning_cameras_are_refused_where_only_still_ones_are_asked_for(
     panning: Rehearsed,
 ) -> None:
     with pytest.raises(Undetermined):
-        calibrate_take(panning.seen(), moving="still")
+        calibrate_take(panning.seen().of_views([0, 1, 2]), moving="still")
 
 
 def test_panning_cameras_are_taken_for_still_ones_where_that_is_asked_for(walk: Rehearsed) -> None:
