@@ -84,7 +84,8 @@ def calibrate(
 ) -> None:
     """Find the cameras of a multi-view file, a session or a clip, from the athlete alone.
 
-    Exit 1 if that was possible for no session; with `--json` the object says so.
+    Exit code 1 if no session could be calibrated; with `--json` it is 0, and `refused` has the
+    reasons.
     """
     if moving not in MOVING:
         raise Refusal(f"--moving is {moving!r}, expected one of {', '.join(MOVING)}")

@@ -16,6 +16,7 @@ from cvsf.calibration.initialise import AveragedRotations, average_rotations, fi
 from cvsf.calibration.mirror_ambiguity import (
     MIRROR_GAIN,
     MIRRORED_PICTURES,
+    PAIR,
     Fitted,
     decide_mirror,
     depth_ambiguity,
@@ -38,11 +39,10 @@ Real = npt.NDArray[np.float64]
 # guesses, not measured, down to _FIRST_NOISE
 _INSTANTS, _FEW_INSTANTS = 64, 16
 _OFFSET_ROUNDS = 4
-_PAIR = 2  # views, of which none can be rejected at an instant
 _READJUSTMENTS = 3
-_HOPELESS = 0.05
-"""Noise of a few instants, over the person's extent, above which no side of the mirror is sought:
-the cameras move, or the views do not show one person."""
+HOPELESS_NOISE = 0.05
+"""2D noise over the person's extent above which still cameras are not looked at closer: the cameras
+move, or the views do not show one person."""
 NO_FIT = "no cameras fit the keypoints ({}); are they of one person?"
 _GUESSES = (0.4, 0.75, 1.5, 3.0)  # focal length over the picture's longer side
 _FIRST_NOISE = 0.03  # of the person's extent
@@ -92,7 +92,7 @@ def fit_still(
 def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     fitted, ambiguity = _initial_fit(chosen)
-    if len(chosen.cameras) == _PAIR:
+    if len(chosen.cameras) == PAIR:
         fitted = _readjusted_without_outlier_instants(fitted)
         ambiguity = ambiguity or depth_ambiguity(fitted)
     elif fitted.mirrored:
@@ -131,7 +131,7 @@ def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
     few = _spread(chosen, _FEW_INSTANTS)
     guess, problem, state, cost = _best_of(few, _GUESSES)
     noise = estimate_noise(problem.keypoints, state.rig, state.joints)
-    hopeless = len(chosen.cameras) > _PAIR and noise > _HOPELESS
+    hopeless = len(chosen.cameras) > PAIR and noise > HOPELESS_NOISE
     if not hopeless and _best_of(few.mirrored(), (guess,))[-1] < MIRROR_GAIN * cost:
         return decide_mirror(chosen, _fitted_from)
     problem, state = _fitted_to(chosen, problem, state)

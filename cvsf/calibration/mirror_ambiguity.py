@@ -22,10 +22,12 @@ from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 
+PAIR = 2
+"""Views of which nothing else says which side of the mirror is right, and of which none can be
+rejected at an instant."""
 MIRROR_GAIN = 1.1
 """Ratio of the two fits' costs at which perspective decides; figures are in docs/accuracy.md."""
 # guesses, not measured
-_PAIR = 2  # views, of which nothing else tells which is right
 _TRIMMED = 0.75  # share of the instants, those of least cost, whose costs are compared
 _FOOT = 0.2  # ankle above the sole, in mean bones
 _LOWEST = 10.0  # percentile of the lower ankle's height that is a foot on the ground
@@ -54,7 +56,7 @@ Undetermined are not caught."""
 
 def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     """The better of the fits with poses as lifted and reflected, and a sentence for the user if
-    that is not certain, else "".
+    that is not certain with two views, else "".
 
     Each is fitted from all chosen instants, with two views also from their first and from their
     second half, as either can end in a poor local minimum.
@@ -69,7 +71,7 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     ratio = min(costs[1]) / max(min(costs[0]), 1e-9)
     if ratio > MIRROR_GAIN:
         return best[0], ""
-    two = len(chosen.cameras) == _PAIR
+    two = len(chosen.cameras) == PAIR
     if ratio * MIRROR_GAIN < 1:
         return best[1], _REFLECTED.format(1 / ratio) if two else ""
     height = [camera_height(one) for one in best]
@@ -144,7 +146,7 @@ def _fits(chosen: LiftedObservations, fit: Fit, mirrored: bool) -> Sequence[Fitt
     """One fit from each start; LinAlgError if there is none."""
     poses = chosen.mirrored() if mirrored else chosen
     half, fits = len(poses) // 2, []
-    halves = (slice(half), slice(half, None)) if len(poses.cameras) == _PAIR else ()
+    halves = (slice(half), slice(half, None)) if len(poses.cameras) == PAIR else ()
     for start in (slice(None), *halves):
         try:
             problem, state = fit(poses, poses.take(start))

@@ -15,8 +15,9 @@ from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.shapes import Bool, Float
 from cvsf.skeleton import Array
 
+LEAST_INSTANTS = 5
+"""That a camera shares with another one; a guess, not measured."""
 # guesses, not measured
-_LEAST_INSTANTS = 5  # that a camera shares with others
 _LEAST_EXTENT_PX = 3.0  # of a person
 _MOST_OUTSIDE = 0.05  # of the keypoints of a view: they may be in another picture
 
@@ -39,10 +40,10 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
     sizes = observations.size_px
     seen = np.asarray(observations.confidence.any(-1)).sum(0)
     for camera, size, is_seen in zip(observations.cameras, sizes, seen, strict=True):
-        if is_seen >= _LEAST_INSTANTS and not (size > 0).all():
+        if is_seen >= LEAST_INSTANTS and not (size > 0).all():
             raise Undetermined(f"the size of the pictures of {camera} is not known; record it")
     inside = _inside(observations.keypoints_px, sizes)
-    _refuse_other_units(observations, inside)
+    _refuse_wrong_pixels(observations, inside)
     lifted = np.asarray(np.isfinite(observations.canonical).all((-1, -2)))
     lifted &= np.isfinite(observations.view_from_canonical).all((-1, -2))
     inside &= lifted[..., None]
@@ -62,13 +63,13 @@ def plausible(observations: LiftedObservations) -> LiftedObservations:
 
 
 def useful_views(observations: LiftedObservations) -> list[int]:
-    """Indices of the views that saw the athlete together with another such view in 5 or more
-    instants; Undetermined if there are not two. Of groups of views that have no such instants in
-    common, the one with most.
+    """Indices of the views that each share 5 or more instants with the athlete with another such
+    view; Undetermined if there are not two. Of groups of views that share none with each other, the
+    one that shares most.
     """
     seen = np.any(observations.confidence > 0, axis=-1).astype(int)
     together = seen.T @ seen
-    linked = together >= _LEAST_INSTANTS
+    linked = together >= LEAST_INSTANTS
     np.fill_diagonal(linked, val=True)
     for _ in range(len(linked)):  # views are linked by others
         linked = linked @ linked
@@ -77,7 +78,7 @@ def useful_views(observations: LiftedObservations) -> list[int]:
     best = np.flatnonzero(linked[int(np.argmax(worth))])
     if len(best) < 2:
         raise Undetermined(
-            f"of {seen.shape[1]} cameras no two saw the athlete together in {_LEAST_INSTANTS} "
+            f"of {seen.shape[1]} cameras no two saw the athlete together in {LEAST_INSTANTS} "
             "instants; film longer, or turn them so that they see the same area"
         )
     return [int(view) for view in best]
@@ -89,7 +90,7 @@ def _inside(
     return np.asarray(((keypoints_px >= 0) & (keypoints_px <= size_px[:, None])).all(-1))
 
 
-def _refuse_other_units(
+def _refuse_wrong_pixels(
     observations: LiftedObservations, inside: Bool[npt.NDArray[np.bool_], "N V J"]
 ) -> None:
     """Undetermined if the keypoints of a view are shares of the picture, or lie in a picture whose
@@ -98,10 +99,12 @@ def _refuse_other_units(
     seen = observations.confidence > 0
     exchanged = _inside(observations.keypoints_px, observations.size_px[:, ::-1])
     for view, camera in enumerate(observations.cameras):
-        if seen[:, view].sum() < _LEAST_INSTANTS:
+        known = observations.keypoints_px[:, view][seen[:, view]]
+        known = known[np.isfinite(known).all(-1)]
+        if seen[:, view].any(-1).sum() < LEAST_INSTANTS or not len(known):
             continue
-        most = float(np.abs(observations.keypoints_px[:, view][seen[:, view]]).max())
-        if most <= _LEAST_EXTENT_PX:
+        most = float(np.abs(known).max())
+        if most <= _LEAST_EXTENT_PX and np.ptp(known, axis=0).all():
             raise Undetermined(
                 f"no keypoint of {camera} is beyond {most:.3g} px; give keypoints in pixels, not "
                 "in shares of the picture"

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.calibrate import NO_FIT, fit_still
+from cvsf.calibration.calibrate import HOPELESS_NOISE, NO_FIT, fit_still
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.plausible import useful_views
 from cvsf.diagnosis.canonical_delays import in_step
@@ -21,7 +21,7 @@ from cvsf.diagnosis.viewing_directions import contradicted_views
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
-from cvsf.shapes import Bool, Float
+from cvsf.shapes import Bool, Float, Int
 
 Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -29,7 +29,6 @@ Mask = npt.NDArray[np.bool_]
 _LEAST_DELAY = 0.12
 """Residual delay, in intervals of the instants, that is a sign: healthy generated sessions stay
 below 0.02, cameras three intervals late show 0.4 and more."""
-_HOPELESS = 0.05  # noise above which still cameras are not looked at closer; a guess, not measured
 SOUND_NOISE = 0.02
 """2D noise over the person's extent that a sound calibration has at most; a guess, not measured."""
 _SOUND_OUTLIERS = 0.01  # share of the views of instants; a guess, not measured
@@ -68,6 +67,8 @@ class Attempt:
     """Those of them that a poor detector does not explain."""
     contradicted: Bool[Mask, "N V"]
     """Views of instants that the lifter sees from another side than the rest of the time."""
+    recorded: Int[npt.NDArray[np.intp], "N"] | None = None
+    """How many views saw somebody before any was left out; None if none was."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Cameras that are not in the observations any more, and what is wrong with them."""
     has_spans: bool = False  # views of instants were left out
@@ -105,7 +106,7 @@ class Attempt:
 
     @property
     def clear_agreement(self) -> Float[Real, "V"]:
-        """The same for instants in which it does not clearly disagree."""
+        """Share of the instants in which it is no clear outlier."""
         return self._share_without(self.clear_outlier)
 
     def _share_without(self, mask: Bool[Mask, "N V"]) -> Float[Real, "V"]:
@@ -126,6 +127,11 @@ class Attempt:
         worst = int(error.argmax())
         return float(error[worst] / max(float(np.median(np.delete(error, worst))), 1e-9))
 
+    @property
+    def views_seen(self) -> Int[npt.NDArray[np.intp], "N"]:
+        """How many views of each instant are used."""
+        return np.asarray(np.any(self.observations.confidence > 0, axis=-1).sum(1))
+
     def after(self, other: Self) -> Self:
         """The same with what the other attempt left out and corrected, on whose observations this
         one was made.
@@ -135,6 +141,7 @@ class Attempt:
             left_out={**other.left_out, **self.left_out},
             corrected={**other.corrected, **self.corrected},
             has_spans=other.has_spans or self.has_spans,
+            recorded=other.views_seen if other.recorded is None else other.recorded,
         )
 
     @property
@@ -187,12 +194,9 @@ def attempt(
         refuse_uncertain(found)
     except Undetermined as reason:
         refused = str(reason)
-    if refused and found.noise_share > _HOPELESS:
+    if refused and found.noise_share > HOPELESS_NOISE:
         return _not_examined(observations, found, refused)
-    try:
-        return examined(observations, found, refused)
-    except np.linalg.LinAlgError as error:
-        return _not_examined(observations, None, refused or NO_FIT.format(error))
+    return examined(observations, found, refused)
 
 
 def _not_examined(
@@ -210,7 +214,16 @@ def _not_examined(
 
 
 def examined(observations: LiftedObservations, found: Calibration, refused: str = "") -> Attempt:
-    """The signs of a calibration whose cameras are those of the observations."""
+    """The signs of a calibration whose cameras are those of the observations. If no skeletons can
+    be computed with it, an attempt without calibration, whose `refused` says so.
+    """
+    try:
+        return _examined(observations, found, refused)
+    except np.linalg.LinAlgError as error:
+        return _not_examined(observations, None, refused or NO_FIT.format(error))
+
+
+def _examined(observations: LiftedObservations, found: Calibration, refused: str) -> Attempt:
     aligned = time_aligned(observations, found.rig.delay_s)
     reconstruction = reconstruct(observations, found)
     errors = epipolar_errors(aligned, found.rig)

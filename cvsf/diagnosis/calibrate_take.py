@@ -1,10 +1,9 @@
 """Calibration of a take: still cameras where they explain the observations, and what is wrong where
 not.
 
-Delays, the worst view left out and people one after another are tried first, then exchanged views,
-spans of another person, any view left out, and a part of the take. Cameras that pan are tried where
-still ones fit badly and all views alike, and last; they are believed only where they explain much
-more.
+What is tried, until it is sound: all cameras pan, where still ones fit very badly and all views
+alike; delays, the worst view left out, people one after another; cameras that pan a little;
+exchanged views, spans of another person, any view left out, a part of the take; cameras that pan.
 """
 
 from collections.abc import Mapping
@@ -12,43 +11,44 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from cvsf.calibration.calibrate import NO_FIT
 from cvsf.calibration.degeneracy import Undetermined
-from cvsf.calibration.plausible import plausible, useful_views
+from cvsf.calibration.plausible import LEAST_INSTANTS, plausible, useful_views
 from cvsf.calibration.ptz import calibrate_panning
 from cvsf.diagnosis.alternatives import with_bodies, with_delays
-from cvsf.diagnosis.attempt import SOUND_NOISE, Attempt, Options, attempt
-from cvsf.diagnosis.canonical_delays import canonical_delays
+from cvsf.diagnosis.attempt import Attempt, Options, attempt
 from cvsf.diagnosis.copies import copies
-from cvsf.diagnosis.delay_drift import changed_delay
-from cvsf.diagnosis.epipolar_errors import spans
+from cvsf.diagnosis.epipolar_errors import runs, spans
 from cvsf.diagnosis.exchanged_views import with_exchanged
 from cvsf.diagnosis.lifted_shape import shape_difference
 from cvsf.diagnosis.omissions import of_a_part, without_a_view, without_spans, without_the_worst
-from cvsf.diagnosis.panning import attempt_panning, panning_first, panning_next
-from cvsf.diagnosis.view_faults import DELAY_CHANGES
-from cvsf.multiview.observations import LiftedObservations, time_aligned
+from cvsf.diagnosis.panning import PanningCameras
+from cvsf.diagnosis.refusal import refusal
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
+from cvsf.shapes import Bool, Float
+
+Real = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 Moving = Literal["still", "auto", "panning"]
 
 _ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
 _COPY = "it has the keypoints of {}; is the same film given twice?"
-_FEW = "it saw the athlete together with the other cameras in fewer than 5 instants"
+_FEW = f"it shares {LEAST_INSTANTS} or more instants with the athlete with no camera of the rig"
 _SHAPE = (
     "the skeletons differ from the poses that single views show by {:.0%} of the body's size, "
     "expected {:.0%} or less; are pictures mirrored?"
 )
-_LEAST_CLEAR_AGREEMENT, _LEAST_AGREEMENT = 0.7, 0.5
-"""Of the instants of every view of a rig, but for a poor detector and with it; guesses, not
-measured."""
-_MOST_DELAY = 0.5  # intervals that may remain along the movement; a guess, not measured
+_LEAST_LEFT_OUT_S = 1.0  # of a camera whose views are corrected, to be reported; a guess
 _MOST_DIFFERENCE = 0.3
 """Of skeletons from the lifter's poses: 0.07 to 0.12 in healthy generated sessions."""
-_SINGLED_OUT = 1.6  # the same, from which the worst view is left out first; a guess, not measured
-_MOST_RATIO = 2.5  # reprojection error of the worst view over the others'; a guess, not measured
+_SINGLED_OUT = 1.6
+"""Reprojection error of the worst view over the others', from which it is left out first; a guess,
+not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +78,12 @@ def calibrate_take(
     with the reason, if no cameras explain what the views agree on.
 
     `moving`: `auto` prefers still cameras; panning ones are taken where they explain the keypoints
-    much better than still ones with delays, or without a view or a span. `offsets`: delays are
-    estimated always, never, or (None) where still cameras do not fit without.
+    much better. `offsets`: delays are estimated always, never, or (None) where still cameras do not
+    fit without.
     """
     observations, left_out = _usable(plausible(observations))
     if moving == "panning":
-        try:
-            return _panning(observations, left_out, None, calibrate_panning(observations))
-        except np.linalg.LinAlgError as error:
-            raise Undetermined(NO_FIT.format(error)) from error
+        return _panning(observations, left_out, None, None)
     options = Options(offsets=bool(offsets), may_shift=offsets is not False, distortion=distortion)
     best, panning = _still_or_panning(observations, options, may_pan=moving == "auto")
     if panning is not None:
@@ -108,18 +105,19 @@ def calibrate_take(
 def _still_or_panning(
     observations: LiftedObservations, options: Options, *, may_pan: bool
 ) -> tuple[Attempt, Calibration | None]:
-    """The best still cameras, and panning ones if they are to be believed rather; Undetermined with
-    the reason of the still ones if neither are.
+    """The best still cameras, and panning ones if these are accepted instead; Undetermined with the
+    reason of the still ones if neither are.
     """
+    panning = PanningCameras(observations)
     best = attempt(observations, options)
-    found = panning_first(observations, best) if may_pan else None
+    found = panning.before_delays(best) if may_pan else None
     if found is None:
         best = _of_right_times_and_people(best, options)
-        found = panning_next(observations, best) if may_pan else None
+        found = panning.before_omissions(best) if may_pan else None
     if found is None:
         best = _improved(best, options)
-        reason = _refusal(best)
-        found = attempt_panning(observations, best) if may_pan and reason else None
+        reason = refusal(best)
+        found = panning.at_last(best) if may_pan and reason else None
         if found is None and reason:
             raise Undetermined(reason)
     return best, found
@@ -127,9 +125,9 @@ def _still_or_panning(
 
 def _usable(observations: LiftedObservations) -> tuple[LiftedObservations, dict[str, str]]:
     """The views that can be used, and why the others, by camera, cannot."""
-    cameras = observations.cameras
-    copied = {cameras[view]: _COPY.format(cameras[of]) for view, of in copies(observations).items()}
-    own = observations.of_views([v for v, camera in enumerate(cameras) if camera not in copied])
+    cameras, found = observations.cameras, copies(observations)
+    copied = {cameras[view]: _COPY.format(cameras[of]) for view, of in found.items()}
+    own = observations.of_views([view for view in range(len(cameras)) if view not in found])
     if len(own.cameras) < 2 and copied:
         raise Undetermined("; ".join(f"{camera}: {why}" for camera, why in copied.items()))
     views = useful_views(own)
@@ -157,72 +155,10 @@ def _improved(checked: Attempt, options: Options) -> Attempt:
         if best.is_sound:
             break
         best = alternative(best, options)
-    if not best.is_sound and not _refusal(checked):
+    if not best.is_sound and not refusal(checked):
         return checked
     has_people = best.calibration is not None and best.calibration.people is not None
     return best if has_people or best is checked else with_bodies(best, options)
-
-
-def _refusal(best: Attempt) -> str:
-    """Why the best still cameras are not taken; empty if they are."""
-    if best.refused or best.calibration is None:
-        return best.refused
-    names, late = best.observations.cameras, np.abs(best.residual_delay_s)
-    if late.max() > _MOST_DELAY * best.interval_s:
-        return (
-            f"the delay of {names[int(late.argmax())]} is not known, changes, or only a few "
-            "seconds of the take support it; record all cameras with one clock, or leave it out"
-        )
-    for agreement, least in (
-        (best.clear_agreement, _LEAST_CLEAR_AGREEMENT),
-        (best.agreement, _LEAST_AGREEMENT),
-    ):
-        worst = int(agreement.argmin())
-        if agreement[worst] < least:
-            return (
-                f"{names[worst]} agrees with the others in {agreement[worst]:.0%} of its instants, "
-                f"expected {least:.0%}; does it see the same person all the time?"
-            )
-    if best.has_spans and best.calibration.noise_share > SOUND_NOISE:
-        return (
-            "the views disagree for long, and what they agree on fits badly: its 2D error is "
-            f"{best.calibration.noise_share:.1%} of the person, expected {SOUND_NOISE:.0%}; are "
-            "pictures mirrored, or do cameras see different people?"
-        )
-    if best.is_contradicted:
-        worst = int(best.contradicted.mean(0).argmax())
-        when = spans(best.contradicted[:, worst], best.observations.t_s)
-        return (
-            f"from {when} the lifter sees the athlete in {names[worst]} from another side than in "
-            "the rest of the take; was the camera moved, or exchanged with another? Calibrate the "
-            "time before and after separately"
-        )
-    if best.worst_ratio > _MOST_RATIO:
-        error = best.error_share
-        worst = int(error.argmax())
-        return (
-            f"{names[worst]} does not fit the others: its reprojection error is "
-            f"{error[worst]:.1%} of the person, theirs "
-            f"{np.median(np.delete(error, worst)):.1%}; does it see the same person? Or leave it "
-            "out"
-        )
-    return _refusal_of_two(best) if len(names) == 2 else ""
-
-
-def _refusal_of_two(best: Attempt) -> str:
-    """Why two views are not taken: nothing else shows that they see the same moments."""
-    aligned = time_aligned(best.observations, best.delay_s)
-    assert best.calibration is not None
-    changed = changed_delay(aligned, 1)
-    if changed is not None:
-        return f"{aligned.cameras[1]}: {DELAY_CHANGES.format(*changed)}"
-    if best.is_sound or canonical_delays(aligned).is_clear.all():
-        return ""
-    return (
-        f"nothing shows that {' and '.join(aligned.cameras)} film the same moments: their 2D error "
-        f"is {best.calibration.noise_share:.1%} of the person, and no delay explains it; record "
-        "with one clock, or with three cameras"
-    )
 
 
 def _left_out(observations: LiftedObservations, best: Attempt) -> dict[str, str]:
@@ -231,21 +167,37 @@ def _left_out(observations: LiftedObservations, best: Attempt) -> dict[str, str]
     for view, camera in enumerate(best.observations.cameras):
         before = np.any(observations.confidence[:, observations.cameras.index(camera)] > 0, axis=-1)
         without = before & ~np.any(best.observations.confidence[:, view] > 0, axis=-1)
-        if without.any() and camera not in best.corrected:
+        if camera in best.corrected:  # next to an exchange some instants are always left out
+            without = _long_runs(without, observations.t_s)
+        if without.any():
             found[camera] = _ANOTHER.format(spans(without, observations.t_s))
     return found
+
+
+def _long_runs(mask: Bool[Mask, "N"], t_s: Float[Real, "N"]) -> Bool[Mask, "N"]:
+    """The mask without runs shorter than a second."""
+    kept = np.zeros_like(mask)
+    for first, end in runs(mask):
+        kept[first:end] = t_s[end - 1] - t_s[first] > _LEAST_LEFT_OUT_S
+    return kept
 
 
 def _panning(
     observations: LiftedObservations,
     left_out: Mapping[str, str],
     still: Attempt | None,
-    found: Calibration,
+    found: Calibration | None,
 ) -> CalibratedTake:
+    """With panning cameras, which are calibrated if not given; Undetermined if there are none."""
+    try:
+        found = calibrate_panning(observations) if found is None else found
+        reconstruction = reconstruct(observations, found)
+    except np.linalg.LinAlgError as error:
+        raise Undetermined(NO_FIT.format(error)) from error
     return CalibratedTake(
         observations=observations,
         calibration=found,
-        reconstruction=reconstruct(observations, found),
+        reconstruction=reconstruction,
         left_out=left_out,
         still_noise=still.calibration.noise_share if still and still.calibration else None,
     )

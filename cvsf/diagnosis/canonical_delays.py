@@ -27,7 +27,7 @@ _IN_STEP = 1  # shifts; views so near to each other are in step
 _OTHERS = 3  # other minima of each view
 _APART = 6  # shifts between two different minima
 _LEAST_VALLEY = 0.98
-"""Lowest cost over the lowest elsewhere, above which a delay is not believed. Right answers have
+"""Lowest cost over the lowest elsewhere, above which a delay is not accepted. Right answers have
 0.86 to 0.97, wrong ones 0.96 to 0.99, measured on generated sessions of 8 s and longer."""
 
 

@@ -85,8 +85,8 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
 def clear_outliers(
     errors: Float[Real, "N V V"], outlier: Bool[Mask, "N V"], t_s: Float[Real, "N"]
 ) -> Bool[Mask, "N V"]:
-    """The outlier views (`outlier_views`) of those times whose errors are as large as another
-    person or another place causes in one of them; the rest may be a poor detector.
+    """Of the outlier views (`outlier_views`) those of instants at which at least one has errors as
+    large as another person or another place causes; the others may be a poor detector's.
     """
     clear = np.zeros_like(outlier)
     known = errors[np.isfinite(errors)]

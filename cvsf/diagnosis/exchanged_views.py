@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 _LEAST_EXCHANGED = 3  # views, of which two may be exchanged
 _OFTEN = 0.9  # share of its instants in which a view agrees with the others
 _EXCHANGED = 0.6  # times the epipolar errors: two views are exchanged
-_PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical", "image_px")
+_PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
 
 
 def with_exchanged(best: Attempt, options: Options) -> Attempt:
@@ -54,8 +54,8 @@ def _exchanged_back(part: Attempt, options: Options) -> Attempt:
     a, b, rows = best
     outlier = np.zeros((len(whole), len(whole.cameras)), bool)
     outlier[:, [a, b]] = near_edges(rows, whole.t_s)[:, None]
-    corrected_back = without(_exchange(whole, a, b, rows), outlier, np.zeros(outlier.shape[1]))
-    tried = attempt(corrected_back, options)
+    swapped_back = without(_exchange(whole, a, b, rows), outlier, np.zeros(outlier.shape[1]))
+    tried = attempt(swapped_back, options, rig.delay_s)
     names, when = (whole.cameras[a], whole.cameras[b]), spans(rows, whole.t_s)
     corrected = {
         one: f"exchanged with {other} from {when}; exchanged back"
@@ -68,6 +68,7 @@ def _exchanged_back(part: Attempt, options: Options) -> Attempt:
 def _exchange(
     observations: LiftedObservations, a: int, b: int, rows: Bool[Mask, "N"]
 ) -> LiftedObservations:
+    """Two views with each other's keypoints at some instants; pictures have one size a camera."""
     arrays = {name: getattr(observations, name).copy() for name in _PER_VIEW}
     for name, array in arrays.items():
         before = getattr(observations, name)

@@ -46,7 +46,9 @@ def _projection_error(observations: LiftedObservations) -> float:
     turned = observations.canonical @ np.swapaxes(observations.view_from_canonical, -1, -2)
     pose, px = (
         points - (weight * points).sum(2, keepdims=True) / total
-        for points in (turned[..., :2].astype(float), observations.keypoints_px.astype(float))
+        for points in (
+            np.where(weight > 0, each, 0.0) for each in (turned[..., :2], observations.keypoints_px)
+        )
     )
     size = (weight * np.square(px)).sum((2, 3))
     known = ((observations.confidence > 0).sum(-1) > 1) & (size > 0)

@@ -77,14 +77,14 @@ def of_a_part(best: Attempt, options: Options) -> Attempt:
 
 
 def best_part(best: Attempt, options: Options) -> Attempt | None:
-    """The cameras of a part of the take, with what they do not explain of all of it: of a part that
-    they explain soundly, if there is one, else of that which leaves least.
+    """The cameras of a part of the take, applied to the whole take, with its outliers: of a sound
+    part, if there is one, else of the part that leaves fewest outliers.
     """
     t_s = best.observations.t_s
     parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
     tries: list[tuple[bool, float, int, Attempt]] = []
     for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
-        tried = attempt(best.observations.take(rows), options)
+        tried = attempt(best.observations.take(rows), options, best.delay_s)
         if tried.calibration is not None and not tried.refused:
             on_all = examined(best.observations, tried.calibration).after(best)
             tries.append((not tried.is_sound, float(on_all.outlier.mean()), len(tries), on_all))
@@ -119,29 +119,26 @@ def _without_one_of(
             tried = without_spans(tried, options)
         if not tried.is_sound:
             continue
-        found = _with_reason(best, view, tried, options)
-        if _has_majority(best, found):
+        found, is_known = _with_reason(best, view, tried, options)
+        if is_known or _has_majority(found):
             return found
     return best
 
 
-def _has_majority(best: Attempt, found: Attempt) -> bool:
-    """Whether at most instants more than half of the views that saw somebody are left, where it is
-    not known what is wrong with the view left out: it may be the right one.
+def _has_majority(found: Attempt) -> bool:
+    """Whether more than half of the recorded views remain at nearly all instants: else the view
+    left out may be the right one.
     """
-    reasons = [why for camera, why in found.left_out.items() if camera not in best.left_out]
-    unknown = any(why == ELSEWHERE or why.startswith(PARTLY.split("{")[0]) for why in reasons)
-    if not unknown or not found.has_spans:
-        return True
-    before, left = (
-        np.any(each.observations.confidence > 0, axis=-1).sum(1) for each in (best, found)
-    )
-    return float(np.mean((left > 0) & (2 * left <= before))) < _MOST_UNDECIDED
+    left = found.views_seen
+    recorded = left if found.recorded is None else found.recorded
+    return float(np.mean((left > 0) & (2 * left <= recorded))) < _MOST_UNDECIDED
 
 
-def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> Attempt:
-    """The attempt without a view, with the reason; or with what fits of the view, if it is a good
-    camera for some time.
+def _with_reason(
+    best: Attempt, view: int, tried: Attempt, options: Options
+) -> tuple[Attempt, bool]:
+    """The attempt without a view, with the reason, and whether it is known what is wrong with the
+    view; or the attempt with what fits of it, if it is a good camera for some time.
     """
     fault = fault_of(best.observations, view, tried)
     repeats = fault == ELSEWHERE and options.may_shift
@@ -149,7 +146,7 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
         start = np.where(np.arange(len(best.delay_s)) == view, delay_s, best.delay_s)
         late = attempt(best.observations, replace(options, offsets=True), start).after(best)
         if late.is_sound:  # a movement that repeats, at another delay
-            return late
+            return late, True
     if fault == PARTLY:
         fits = instants_that_fit(best.observations, view, tried)
         outlier = np.zeros(best.outlier.shape, bool)
@@ -161,9 +158,12 @@ def _with_reason(best: Attempt, view: int, tried: Attempt, options: Options) -> 
             whole = examined(best.observations, partly.calibration).after(best)
             again = without_spans(whole, options)
             if again.is_sound:
-                return again
+                return again, True
+    known = fault not in {ELSEWHERE, PARTLY}
+    if fault == PARTLY:
         fault = PARTLY.format(spans(fits, best.observations.t_s))
-    return replace(tried, left_out={**best.left_out, best.observations.cameras[view]: fault})
+    left_out = {**best.left_out, best.observations.cameras[view]: fault}
+    return replace(tried, left_out=left_out), known
 
 
 def _delays_change(whole: LiftedObservations, best: Attempt) -> bool:

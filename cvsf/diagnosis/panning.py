@@ -1,9 +1,11 @@
-"""Whether cameras pan: believed only if they explain the keypoints much better than still ones, and
+"""Whether cameras pan: accepted only if they explain the keypoints much better than still ones, and
 nothing else does.
 
 Cameras that pan can explain nearly any inconsistency. So the views must show the same poses at the
 same times, and the cameras must move, and move smoothly.
 """
+
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,56 +22,67 @@ from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]
 
+_ALL_MOVE_NOISE, _ALL_MOVE_RATIO = 0.04, 2.3
+"""Noise of still cameras, and error of the worst over the others', if all cameras pan: generated
+sessions have 0.06 and more, and up to 2.13."""
+_BY_DELAYS = 0.93
+"""Share of the cost of the poses that remains with delays: generated panning sessions have 0.94 and
+more, takes with a camera 0.4 s late or more 0.72 to 0.92."""
+_OTHER_POSE = 1.6
+"""Canonical cost of a view over the median of all: at most 1.53 in generated panning sessions."""
+_WINDOW_S, _MOST_JUMP, _MOST_TURN_DEG = 0.2, 3.0, 40.0
+"""Seconds before and after; jump of the root beside its velocity (mean bones), and turn of a camera
+(degrees) between them. Exchanged views gave jumps of 6."""
 # guesses, not measured
 _GAIN, _FAR_GAIN = 2.0, 3.0
 """Factors by which panning cameras must have less noise, as they have more unknowns: where still
 ones are refused, and where they are not."""
-_ALL_MOVE_NOISE, _ALL_MOVE_RATIO = 0.04, 2.3
-"""Noise of still cameras, and error of the worst over the others', if all cameras pan: generated
-sessions have 0.06 and more, balanced over the views."""
-_ALIKE_RATIO = 1.5  # the same where they pan a little
+_ALIKE_RATIO = 1.5  # of the worst view, where cameras pan a little
 _IN_STEP_S = 0.25  # canonical poses of panning views are off by up to 0.1 s
-_BY_DELAYS = 0.93
-"""Share of the cost of the poses that delays leave: 0.94 and more in generated panning sessions, of
-which the short ones repeat themselves; 0.72 to 0.92 where a camera is 0.4 s late or more."""
-_OTHER_POSE = 1.6
-"""Canonical cost of a view over the median of all: at most 1.53 in generated panning sessions."""
 _MOVES_DEG, _MOVES_ZOOM = 2.0, 0.05  # range of a camera that moves
-_WINDOW_S, _MOST_JUMP, _MOST_TURN_DEG = 0.2, 3.0, 40.0
-"""Seconds before and after; jump of the root beside its velocity (mean bones), and turn of a camera
-(degrees) between them. Exchanged views gave jumps of 6."""
 
 
-def panning_first(observations: LiftedObservations, still: Attempt) -> Calibration | None:
-    """Panning cameras before delays are sought: where still ones fit so badly, and all views alike,
-    that all may pan; else None.
-    """
-    may_pan = _noise(still) > _ALL_MOVE_NOISE and still.worst_ratio < _ALL_MOVE_RATIO
-    return attempt_panning(observations, still) if may_pan else None
+class PanningCameras:
+    """Panning cameras of a take, computed when they are first asked for."""
 
+    def __init__(self, observations: LiftedObservations) -> None:
+        self._observations = observations
 
-def panning_next(observations: LiftedObservations, still: Attempt) -> Calibration | None:
-    """Panning cameras before views or spans are left out: where still ones with delays are not
-    sound, all views alike, and panning ones explain far more; else None.
-    """
-    may_pan = _noise(still) > SOUND_NOISE and still.worst_ratio < _ALIKE_RATIO
-    return attempt_panning(observations, still, _FAR_GAIN) if may_pan else None
+    def before_delays(self, still: Attempt) -> Calibration | None:
+        """The cameras where still ones fit so badly, and all views alike, that all may pan, and no
+        delays need to be sought; else None.
+        """
+        may_pan = _noise(still) > _ALL_MOVE_NOISE and still.worst_ratio < _ALL_MOVE_RATIO
+        return self._instead_of(still, _GAIN) if may_pan else None
 
+    def before_omissions(self, still: Attempt) -> Calibration | None:
+        """The cameras where still ones with delays are not sound, all views alike, and panning ones
+        explain far more, so that no view or span needs to be left out; else None.
+        """
+        may_pan = _noise(still) > SOUND_NOISE and still.worst_ratio < _ALIKE_RATIO
+        return self._instead_of(still, _FAR_GAIN) if may_pan else None
 
-def attempt_panning(
-    observations: LiftedObservations, still: Attempt, gain: float = _GAIN
-) -> Calibration | None:
-    """Panning cameras, if they are to be believed rather than still ones; else None. `gain`: the
-    factor by which they must have less noise.
-    """
-    if len(observations.cameras) < LEAST_PANNING or not _show_one_pose(observations):
-        return None
-    try:
-        found = calibrate_panning(observations)
-    except (Undetermined, np.linalg.LinAlgError):
-        return None
-    moves = _moves(found).any() and _is_smooth(found, observations)
-    return found if moves and gain * found.noise_share < _noise(still) else None
+    def at_last(self, still: Attempt) -> Calibration | None:
+        """The cameras if they explain much more than the best still ones, which are refused; else
+        None.
+        """
+        return self._instead_of(still, _GAIN)
+
+    def _instead_of(self, still: Attempt, gain: float) -> Calibration | None:
+        found = self._found
+        return found if found and gain * found.noise_share < _noise(still) else None
+
+    @cached_property
+    def _found(self) -> Calibration | None:
+        """The cameras, if the views show the same poses and the cameras move, and smoothly."""
+        observations = self._observations
+        if len(observations.cameras) < LEAST_PANNING or not _show_one_pose(observations):
+            return None
+        try:
+            found = calibrate_panning(observations)
+            return found if _moves(found).any() and _is_smooth(found, observations) else None
+        except (Undetermined, np.linalg.LinAlgError):
+            return None
 
 
 def _noise(still: Attempt) -> float:
@@ -101,10 +114,12 @@ def _is_smooth(found: Calibration, observations: LiftedObservations) -> bool:
     """
     usual_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
     width = max(3, round(_WINDOW_S / usual_s))
-    root = np.nan_to_num(reconstruct(observations, found).joints.mean(1))
+    root = reconstruct(observations, found).joints.mean(1)
     rotation = found.rig.view_from_world
     for at in range(width, len(root) - width):
         before, after = slice(at - width, at), slice(at, at + width)
+        if not all(np.isfinite(root[part]).all() for part in (before, after)):
+            continue  # nobody was seen
         velocity = (_slope(root[before]) + _slope(root[after])) / 2
         moved = np.median(root[after], axis=0) - np.median(root[before], axis=0)
         if np.linalg.norm(moved - width * velocity) > _MOST_JUMP:

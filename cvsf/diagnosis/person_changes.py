@@ -230,12 +230,5 @@ def _best_cut(values: Float[Real, "N"], before: float, after: float) -> int:
 def _median(values: Float[Real, "N B"]) -> Float[Real, "B"]:
     """Over the instants; NaN of a bone that none of them has."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(_median_of_known(values))
-
-
-def _median_of_known(values: Float[Real, "N B"]) -> Float[Real, "B"]:
-    """Medians of what is not NaN; NaN where nothing is known."""
-    with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an empty column is NaN
         return np.asarray(np.nanmedian(values, axis=0))

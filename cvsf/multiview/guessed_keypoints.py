@@ -16,8 +16,8 @@ Mask = npt.NDArray[np.bool_]
 
 # guesses, not measured
 _USUAL, _GUESSED, _GUESSED_JOINT = 0.9, 0.25, 0.3
-"""Quantile that is a detector's usual confidence; shares of it below which a keypoint is guessed,
-and a joint, by its median in a view."""
+"""Quantile over all views that is a detector's usual confidence; shares of it below which a
+keypoint is guessed, and a joint, by its median in a view."""
 
 
 def guessed_keypoints(confidence: Float[Array, "N V J"]) -> Bool[Mask, "N V J"]:

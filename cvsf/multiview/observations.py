@@ -101,7 +101,7 @@ def lift_observations(
 ) -> LiftedObservations:
     """Observations with the lifter's canonical pose (unit scale) and view_from_canonical of each
     view. `arrays` are the lifter's inputs: keypoints (px), confidence, and width and height (px);
-    `t_s` is in s, ascending. Joints that a view guesses all the time are not lifted from; their
+    `t_s` is in s, ascending. Joints that a view guesses in the median are not lifted from; their
     confidence stays in the result. `lift` is called for at most 256 instants at once; ValueError
     without instants.
     """

@@ -52,8 +52,8 @@ def steady_world(
 
 
 def _drift(joints: Float[Real, "N J 3"], errors: Float[Real, "K N 3"]) -> float:
-    """RMS over the errors of a take of the mean distance of joints, the hip first, after one
-    similarity and with the hips put together.
+    """RMS over the errors of a take of the mean distance of joints, after one similarity and with
+    the hips (joint 0) put together.
     """
     wrong = joints + errors[:, :, None]
     flat = wrong.reshape(len(wrong), -1, 3)

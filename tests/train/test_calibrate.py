@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from cvsf.multiview.rig import from_plain
 from cvsf.session.reader import MANIFEST
@@ -96,6 +97,15 @@ def test_a_motion_too_short_is_refused_with_a_reason_and_counts_as_a_failure(
     assert facts["all_sessions"]["fused"]["n_mpjpe_mm"] > 0
 
 
+def test_without_json_the_exit_code_says_that_no_session_was_calibrated(
+    file: Path, tmp_path: Path
+) -> None:
+    one = one_session(file, tmp_path / "one.npz")
+    with pytest.raises(typer.Exit) as ended:
+        calibrate(one, seconds=0.2)
+    assert ended.value.exit_code == 1
+
+
 def test_a_camera_of_unknown_picture_size_is_refused(tmp_path: Path) -> None:
     file = walkers(tmp_path / "unknown.npz", image_px=np.zeros((4, 2)))
     facts = run(calibrate, file, "--subjects", "ann", "--json")
@@ -113,7 +123,7 @@ def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> Non
     assert facts["sessions_calibrated_share"] == 1
     (left_out,) = facts["left_out"].values()
     assert left_out == {
-        "cam1": "it saw the athlete together with the other cameras in fewer than 5 instants"
+        "cam1": "it shares 5 or more instants with the athlete with no camera of the rig"
     }
     (only,) = facts["per_session"]
     assert only["rooted_mm"] < 1.5 * only["limit"]["rooted_mm"]

@@ -86,7 +86,7 @@ def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int
     if not shape[0]:
         raise ValueError("keypoints_px holds no instant, expected at least one")
     if not shape[1]:
-        raise ValueError("keypoints_px holds no view, expected two or more")
+        raise ValueError("keypoints_px holds no view, expected at least one")
     if shape[1] > MAX_VIEWS:
         raise ValueError(
             f"it has {shape[1]} views, expected {MAX_VIEWS} or fewer; leave some of them out"

@@ -21,6 +21,6 @@ def test_views_that_are_exchanged_come_back(short_walk: Rehearsed) -> None:
     assert off_px[used].max() < 0.01
 
 
-def test_one_view_that_disagrees_is_not_exchanged(short_walk: Rehearsed) -> None:
+def test_views_that_fit_are_not_exchanged(short_walk: Rehearsed) -> None:
     healthy = attempt(short_walk.seen(), OPTIONS)
     assert with_exchanged(healthy, OPTIONS) is healthy

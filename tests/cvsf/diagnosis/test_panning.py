@@ -1,4 +1,4 @@
-"""When panning cameras are believed rather than still ones, and when not."""
+"""When panning cameras are accepted instead of still ones, and when not."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
-from cvsf.diagnosis.panning import attempt_panning, panning_first, panning_next
+from cvsf.diagnosis.panning import PanningCameras
 from cvsf.multiview.observations import LiftedObservations
 from tests.support.made_calibration import made_calibration, made_rig
 from tests.support.rehearsed import Rehearsed
@@ -31,44 +31,45 @@ def still(seen: LiftedObservations) -> Attempt:
     return attempt(seen, Options())
 
 
-def test_cameras_that_pan_are_believed_where_still_ones_do_not_fit(
+def test_cameras_that_pan_are_accepted_where_still_ones_do_not_fit(
     seen: LiftedObservations, still: Attempt
 ) -> None:
     assert still.refused or not still.is_sound
-    found = attempt_panning(seen, still)
+    found = PanningCameras(seen).at_last(still)
     assert found is not None
     assert found.rig.is_panning
     assert still.calibration is not None
     assert 2 * found.noise_share < still.calibration.noise_share
 
 
-def test_panning_cameras_of_exchanged_views_are_not_believed(
+def test_panning_cameras_of_exchanged_views_are_not_accepted(
     panning: Rehearsed, still: Attempt
 ) -> None:
     pixels = panning.keypoints_px.copy()
     pixels[50:, 0], pixels[50:, 2] = panning.keypoints_px[50:, 2], panning.keypoints_px[50:, 0]
-    assert attempt_panning(panning.seen(keypoints_px=pixels), still) is None
+    assert PanningCameras(panning.seen(keypoints_px=pixels)).at_last(still) is None
 
 
-def test_panning_cameras_of_a_late_view_are_not_believed(
+def test_panning_cameras_of_a_late_view_are_not_accepted(
     seen: LiftedObservations, still: Attempt
 ) -> None:
     late = replace(seen, canonical=seen.canonical.copy())
     late.canonical[:-6, 1] = seen.canonical[6:, 1]
-    assert attempt_panning(late, still) is None
+    assert PanningCameras(late).at_last(still) is None
 
 
 def test_two_views_are_never_taken_for_panning_ones(
     seen: LiftedObservations, still: Attempt
 ) -> None:
-    assert attempt_panning(seen.of_views([0, 1]), still) is None
+    assert PanningCameras(seen.of_views([0, 1])).at_last(still) is None
 
 
 def test_still_cameras_that_fit_are_not_given_up(tmp_path: Path) -> None:
     seen = wandering(tmp_path, frames=FRAMES).seen()
     fits = attempt(seen, Options())
-    for tried in (panning_first, panning_next, attempt_panning):
-        assert tried(seen, fits) is None
+    panning = PanningCameras(seen)
+    for tried in (panning.before_delays, panning.before_omissions, panning.at_last):
+        assert tried(fits) is None
 
 
 @pytest.mark.parametrize(
@@ -94,5 +95,6 @@ def test_all_may_pan_where_still_cameras_fit_badly_and_all_alike(
         clear_outlier=np.zeros((FRAMES, views), bool),
         contradicted=np.zeros((FRAMES, views), bool),
     )
-    assert (panning_first(tried.observations, tried) is not None) == first
-    assert (panning_next(tried.observations, tried) is not None) == later
+    panning = PanningCameras(tried.observations)
+    assert (panning.before_delays(tried) is not None) == first
+    assert (panning.before_omissions(tried) is not None) == later

@@ -5,7 +5,7 @@ import numpy as np
 from cvsf.multiview.guessed_keypoints import guessed_joints, guessed_keypoints
 
 
-def test_keypoints_near_the_floor_and_joints_that_are_mostly_there_are_guessed() -> None:
+def test_keypoints_near_the_floor_and_joints_mostly_near_the_floor_are_guessed() -> None:
     confidence = np.full((20, 2, 16), 0.8, np.float32)
     confidence[:, 1, 4:7] = 0.12
     confidence[3, 1, 4] = 0.7  # now and then a guess is confident

@@ -1,0 +1,49 @@
+"""The sentences that refuse still cameras."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cvsf.diagnosis.attempt import Attempt, Options, attempt
+from cvsf.diagnosis.refusal import refusal
+from tests.support.rehearsed import Rehearsed
+from tests.support.wandering import INTERVAL_S
+
+
+@pytest.fixture(scope="module")
+def healthy(short_walk: Rehearsed) -> Attempt:
+    return attempt(short_walk.seen(), Options())
+
+
+def test_sound_cameras_are_not_refused(healthy: Attempt) -> None:
+    assert healthy.is_sound
+    assert refusal(healthy) == ""
+
+
+def test_the_reason_of_the_cameras_comes_first(healthy: Attempt) -> None:
+    assert refusal(replace(healthy, refused="too short")) == "too short"
+    assert refusal(replace(healthy, calibration=None, refused="no fit")) == "no fit"
+
+
+def test_a_delay_that_remains_names_its_camera(healthy: Attempt) -> None:
+    late = replace(healthy, residual_delay_s=np.array([0, 0, 0.7 * INTERVAL_S, 0]))
+    assert refusal(late).startswith("the delay of cam2 is not known")
+
+
+def test_a_view_that_clearly_disagrees_for_long_is_named(healthy: Attempt) -> None:
+    outlier = np.zeros(healthy.outlier.shape, bool)
+    outlier[:40, 1] = True
+    assert refusal(replace(healthy, outlier=outlier)) == ""  # a poor detector
+    assert "cam1 agrees with the others in 56%" in refusal(
+        replace(healthy, outlier=outlier, clear_outlier=outlier)
+    )
+    outlier[:60, 1] = True
+    assert "expected 50%" in refusal(replace(healthy, outlier=outlier))
+
+
+def test_what_is_left_without_spans_has_to_fit_well(healthy: Attempt) -> None:
+    assert healthy.calibration is not None
+    noisy = replace(healthy, calibration=replace(healthy.calibration, noise_share=0.027))
+    assert refusal(noisy) == ""
+    assert "what they agree on fits badly" in refusal(replace(noisy, has_spans=True))
