@@ -19,6 +19,7 @@ from rich.progress import track
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.diagnosis.calibrate_take import Moving
 from cvsf.engine.engine import load_engine
+from cvsf.multiview.camera_toml import cameras_to_toml
 from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
 from cvsf.system.disk import Storage, replace_file
@@ -72,7 +73,8 @@ def calibrate(
     distortion: Annotated[bool, typer.Option(help="estimate each lens's distortion too")] = False,
     moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="folder for the cameras and skeletons of every session")
+        Path | None,
+        typer.Option(help="folder for the cameras (.json, .toml) and skeletons of every session"),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="draw the rig and skeletons of the worst session (.png)")
@@ -187,6 +189,9 @@ def _write(outcome: CalibrationResult, file: Path, out: Path | None) -> None:
             return
         path = file / CAMERAS if out is None else out / f"{_stem(outcome)}.json"
         replace_file(Storage(), path, json.dumps(_camera_facts(outcome, path), indent=1).encode())
+        if out is not None and not outcome.calibration.rig.is_panning:
+            text = cameras_to_toml(outcome.calibration.rig)
+            replace_file(Storage(), path.with_suffix(".toml"), text.encode())
     except OSError as error:
         raise Refusal(
             f"cannot write {error.filename}: {error.strerror}; name another --out"

@@ -64,7 +64,7 @@ def test_the_truth_of_a_file_changes_no_camera(file: Path, tmp_path: Path) -> No
     for name, path in (("told", file), ("lied", tmp_path / "walkers.npz")):
         run(calibrate, path, "--subjects", "ann", "--out", tmp_path / name, "--json")
     written = sorted(path.name for path in (tmp_path / "told").iterdir())
-    assert written == ["walkers-0.json", "walkers-0.npz"]
+    assert written == ["walkers-0.json", "walkers-0.npz", "walkers-0.toml"]
     for name in written[:1]:
         told, lied = (json.loads((tmp_path / who / name).read_text()) for who in ("told", "lied"))
         assert told == lied

@@ -1,0 +1,39 @@
+"""The cameras that other programs read are the same cameras."""
+
+import tomllib
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from cvsf.multiview.camera_toml import cameras_to_toml
+from tests.support.rehearsed import Rehearsed
+
+
+def test_opencv_projects_with_the_written_cameras_to_the_same_pixels(walk: Rehearsed) -> None:
+    rig = replace(
+        walk.true_calibration(0).rig,
+        radial=np.array([-0.3, 0.1, 0, 0]),
+        cameras=("left", 'the "far" one', "cam2", "Süd"),
+    )
+    joints = walk.world_mm[:5] / 1000
+    wanted = rig.project(joints)
+    tables = tomllib.loads(cameras_to_toml(rig))
+    assert [tables[f"cam_{view}"]["name"] for view in range(4)] == list(rig.cameras)
+    for view in range(4):
+        table = tables[f"cam_{view}"]
+        assert table["size"] == rig.image_px[view].tolist()
+        px, _ = cv2.projectPoints(
+            joints.reshape(-1, 3),
+            np.array(table["rotation"]),
+            np.array(table["translation"]),
+            np.array(table["matrix"]),
+            np.array(table["distortions"]),
+        )
+        np.testing.assert_allclose(px.reshape(5, -1, 2), wanted[:, view], atol=1e-6)
+
+
+def test_panning_cameras_have_no_such_file(walk: Rehearsed) -> None:
+    with pytest.raises(ValueError, match="pan"):
+        cameras_to_toml(walk.true_calibration(slice(None)).rig)
