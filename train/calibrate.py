@@ -27,6 +27,7 @@ from cvsf.system.errors import Refusal
 from train.data.calibration_input import (
     CalibrationInput,
     calibration_inputs,
+    ignored_seconds,
     read_observations,
 )
 from train.data.instants import Recordings
@@ -53,6 +54,10 @@ def calibrate(
     seconds: Annotated[
         float, typer.Option(help="use only so many seconds, the first of each session")
     ] = inf,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="seconds of a camera to leave out, CAMERA=FROM-TO; may be repeated"),
+    ] = None,
     height: Annotated[
         float | None, typer.Option(help="the (first) athlete's stature in metres")
     ] = None,
@@ -107,7 +112,8 @@ def calibrate(
     )
     loaded = load_engine(engine)
     outcomes, worst = [], None
-    inputs = calibration_inputs(observations, loaded, len(names), seconds)
+    ignored = ignored_seconds(ignore or (), names)
+    inputs = calibration_inputs(observations, loaded, len(names), seconds, ignored)
     for outcome, session in _results(inputs, options, len(observations.sessions)):
         _write(outcome, file, out)
         outcomes.append(outcome)

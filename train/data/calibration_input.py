@@ -3,8 +3,8 @@
 It is the same for a multi-view file, a recorded session and a clip.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +57,45 @@ def read_observations(path: Path, chosen: Choice) -> Recordings:
     return observations
 
 
+@dataclass(frozen=True, slots=True)
+class IgnoredSeconds:
+    """A view is not used from `start_s` to before `end_s` of a session."""
+
+    view: int
+    start_s: float
+    end_s: float
+
+
+def ignored_seconds(words: Sequence[str], cameras: Sequence[str]) -> list[IgnoredSeconds]:
+    """What `CAMERA=FROM-TO` (s from the start of a session) says; Refusal if a camera is not there,
+    or the seconds are not in order.
+    """
+    found = []
+    for text in words:
+        camera, _, span = text.rpartition("=")
+        start, _, end = span.partition("-")
+        if camera not in cameras:
+            raise Refusal(f"--ignore is of {camera!r}, expected one of {', '.join(cameras)}")
+        try:
+            one = IgnoredSeconds(cameras.index(camera), float(start), float(end))
+        except ValueError:
+            one = IgnoredSeconds(cameras.index(camera), 0.0, 0.0)
+        if not 0 <= one.start_s < one.end_s:
+            raise Refusal(f"--ignore is {text!r}, expected CAMERA=FROM-TO in seconds: left=12-14.5")
+        found.append(one)
+    return found
+
+
 def calibration_inputs(
-    observations: Recordings, engine: Engine, views: int, seconds: float = float("inf")
+    observations: Recordings,
+    engine: Engine,
+    views: int,
+    seconds: float = float("inf"),
+    ignored: Sequence[IgnoredSeconds] = (),
 ) -> Iterator[CalibrationInput]:
     """One session after another: its first `views` views and first `seconds` (s), sorted by time,
-    lifted by the engine as it is iterated. `truth` is None where no true joint is known; IndexError
-    if there are fewer views.
+    lifted by the engine as it is iterated. What is ignored has confidence 0. `truth` is None where
+    no true joint is known; IndexError if there are fewer views.
     """
     names = np.array(observations.session)
     for name in observations.sessions:
@@ -70,7 +103,16 @@ def calibration_inputs(
         t_s = observations.t_s[rows]
         rows = rows[np.argsort(t_s, kind="stable")]
         rows = rows[observations.t_s[rows] - t_s.min() <= seconds]
-        yield _lifted(name, observations.take(rows).of_views(range(views)), engine)
+        part = observations.take(rows).of_views(range(views))
+        yield _lifted(name, _without(part, ignored), engine)
+
+
+def _without(part: Recordings, ignored: Sequence[IgnoredSeconds]) -> Recordings:
+    confidence = part.confidence.copy()
+    since_s = part.t_s - part.t_s.min()
+    for one in ignored:
+        confidence[(since_s >= one.start_s) & (since_s < one.end_s), one.view] = 0
+    return replace(part, confidence=confidence)
 
 
 def _lifted(name: str, part: Recordings, engine: Engine) -> CalibrationInput:

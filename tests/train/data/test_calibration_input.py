@@ -9,7 +9,12 @@ from cvsf.system.errors import Refusal
 from tests.support.filmed import engine
 from tests.support.material import make_instant, make_pose, record
 from tests.support.walkers import RATE_HZ, WALKERS, walkers
-from train.data.calibration_input import calibration_inputs, read_observations
+from train.data.calibration_input import (
+    IgnoredSeconds,
+    calibration_inputs,
+    ignored_seconds,
+    read_observations,
+)
 from train.data.read import Choice
 
 
@@ -31,6 +36,25 @@ def test_a_session_is_cut_to_its_first_views_and_seconds_and_the_truth_likewise(
         assert filmed.truth.joints_mm.shape == (6, 3, 16, 3)
         assert filmed.truth.rig is not None
         assert filmed.truth.rig.projection.shape == (6, 3, 3, 4)
+
+
+def test_ignored_seconds_of_a_view_have_no_confidence_in_any_session(tmp_path: Path) -> None:
+    whole = read_observations(walkers(tmp_path / "w.npz", frames=8), Choice())
+    ignored = ignored_seconds([f"cam1={2 / RATE_HZ}-{4 / RATE_HZ}"], whole.cameras)
+    for filmed in calibration_inputs(whole, engine(), views=4, ignored=ignored):
+        seen = filmed.observations.confidence.any(-1)
+        assert np.argwhere(~seen).tolist() == [[2, 1], [3, 1]]
+    assert (whole.confidence > 0).any(-1).all()
+
+
+def test_seconds_to_ignore_are_understood_or_refused() -> None:
+    cameras = ("left", "a=b")
+    assert ignored_seconds(["a=b=12.0-14.5"], cameras) == [IgnoredSeconds(1, 12.0, 14.5)]
+    with pytest.raises(Refusal, match="of 'right', expected one of left"):
+        ignored_seconds(["right=1-2"], cameras)
+    for words in ("left=2-1", "left=1", "left=a-b", "left=-1-2"):
+        with pytest.raises(Refusal, match="CAMERA=FROM-TO"):
+            ignored_seconds([words], cameras)
 
 
 def test_instants_out_of_order_are_calibrated_in_the_order_of_their_times(tmp_path: Path) -> None:
