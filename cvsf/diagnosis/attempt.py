@@ -36,7 +36,7 @@ _CONTRADICTED, _LEAST_NOISE = 0.3, 0.0105
 """Share of a view's instants that the lifter sees from another side, which contradicts a
 calibration of that noise, or without some spans: 0.3 to 0.5 where two views are exchanged halfway,
 up to 0.2 where the lifter does not know a pose (a healthy session)."""
-_SOUND_RATIO = 1.6
+SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
 _FEW = "a view saw the athlete together with others in fewer than 5 instants; film longer"
@@ -161,7 +161,7 @@ class Attempt:
             and not self.refused
             and not self.has_delay
             and self.calibration.noise_share < SOUND_NOISE
-            and self.worst_ratio < _SOUND_RATIO
+            and self.worst_ratio < SOUND_RATIO
             and float(self.outlier.mean()) < _SOUND_OUTLIERS
             and not self.is_contradicted
         )

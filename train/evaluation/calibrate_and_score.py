@@ -14,6 +14,7 @@ import numpy as np
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import find_world_frame
+from cvsf.diagnosis.attempt import SOUND_RATIO
 from cvsf.diagnosis.calibrate_take import CalibratedTake, Moving, calibrate_take
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.multiview.observations import LiftedObservations
@@ -121,6 +122,18 @@ class CalibrationResult:
             if self.calibration is None
             else self.worst_over_limit or self.calibration.noise_share
         )
+
+    @property
+    def standing_out(self) -> dict[str, float]:
+        """Cameras whose median reprojection error stands out, and how many times that of the others
+        (their median) it is; of three or more cameras.
+        """
+        if self.calibration is None or len(self.calibration.rig.cameras) < 3:
+            return {}
+        share = self.calibration.uncertainty.reprojection_share
+        ratio = [own / np.median(np.delete(share, view)) for view, own in enumerate(share)]
+        names = self.calibration.rig.cameras
+        return {n: float(r) for n, r in zip(names, ratio, strict=True) if r > SOUND_RATIO}
 
     def plain(self) -> dict[str, Any]:
         """The content of `cameras.json`; for panning cameras with `t_s`, the time of each instant

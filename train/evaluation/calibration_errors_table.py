@@ -106,6 +106,13 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
     for name, cameras in facts.get("corrected", {}).items():
         for camera, what in cameras.items():
             console.print(f"{name}: {camera} {what}", highlight=False)
+    for name, cameras in facts.get("standing_out", {}).items():
+        for camera, ratio in cameras.items():
+            console.print(
+                f"{name}: {camera} stands out, its reprojection error is {ratio:.1f} times that of "
+                "the others; look at its picture",
+                highlight=False,
+            )
     for name, people in facts.get("people", {}).items():
         console.print(f"{name}: {people} people one after another", highlight=False)
     for name, doubt in facts.get("ambiguous", {}).items():

@@ -27,6 +27,11 @@ def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
         },
         "left_out": {o.name: dict(o.left_out) for o in outcomes if o.left_out},
         "corrected": {o.name: dict(o.corrected) for o in outcomes if o.corrected},
+        "standing_out": {
+            o.name: {camera: round(ratio, 2) for camera, ratio in o.standing_out.items()}
+            for o in outcomes
+            if o.standing_out
+        },
     }
     if any(outcome.errors for outcome in outcomes):
         for key, whose in (("world", "fused"), ("world_limit", "calibrated_limit")):

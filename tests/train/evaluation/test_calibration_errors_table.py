@@ -155,3 +155,8 @@ def test_errors_of_whole_takes_stand_beside_those_of_instants(console: Console) 
     assert any("self-calibrated" in row and "33.3" in row and "41.0" in row for row in rows)
     assert any("the limit" in row and "25.5" in row for row in rows)
     assert "a:1: cam2 left out, its picture is mirrored" in text
+
+
+def test_a_camera_that_stands_out_is_named_with_its_ratio(console: Console) -> None:
+    show_summary(FACTS | {"standing_out": {"a:0": {"left": 2.23}}}, console)
+    assert "a:0: left stands out, its reprojection error is 2.2 times that" in said(console)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.made_calibration import made_calibration, made_rig
 from tests.train.evaluation.test_calibration_summary import calibration, session
 from train.evaluation.session_facts import session_facts
 from train.evaluation.take_errors import TakeErrors
@@ -79,3 +80,12 @@ def test_the_drift_that_the_world_may_have_is_told() -> None:
     stated = replace(calibration("bone"), world_drift_mm=31.456)
     (only,) = session_facts([session("a", 20, calibration=stated)])["per_session"]
     assert only["world_drift_mm"] == 31.46
+
+
+def test_a_camera_whose_reprojection_error_stands_out_is_named() -> None:
+    found = made_calibration(made_rig(4), reprojection_share=np.array([0.008, 0.02, 0.009, 0.01]))
+    two = made_calibration(made_rig(2), reprojection_share=np.array([0.008, 0.02]))
+    facts = session_facts(
+        [session("a", 20, calibration=found), session("b", 20, calibration=two), session("c", 20)]
+    )
+    assert facts["standing_out"] == {"a": {"cam1": 2.22}}
