@@ -186,7 +186,8 @@ def attempt(
     """
     delay_s = np.zeros(len(observations.cameras)) if delay_s is None else delay_s
     try:
-        found = _fitted(observations, options, delay_s)
+        with np.errstate(all="ignore"):  # what cannot be fitted ends in numbers that are not finite
+            found = _fitted(observations, options, delay_s)
     except Undetermined as error:
         return _not_examined(observations, None, str(error))
     refused = ""

@@ -78,17 +78,31 @@ def of_a_part(best: Attempt, options: Options) -> Attempt:
 
 def best_part(best: Attempt, options: Options) -> Attempt | None:
     """The cameras of a part of the take, applied to the whole take, with its outliers: of a sound
-    part, if there is one, else of the part that leaves fewest outliers.
+    part, if there is one, else of the part that leaves fewest outliers. Without delays, as those of
+    an attempt that is not sound may be wrong; with them if no part is sound then.
     """
+    found = _part_at(best, options, np.zeros_like(best.delay_s))
+    if best.delay_s.any() and (found is None or not found[0]):
+        found = _part_at(best, options, best.delay_s) or found
+    return None if found is None else found[1]
+
+
+def _part_at(
+    best: Attempt, options: Options, delay_s: Float[Real, "V"]
+) -> tuple[bool, Attempt] | None:
+    """Whether the part is sound, and its cameras applied to the whole take; None without any."""
     t_s = best.observations.t_s
     parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
     tries: list[tuple[bool, float, int, Attempt]] = []
     for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
-        tried = attempt(best.observations.take(rows), options, best.delay_s)
+        tried = attempt(best.observations.take(rows), options, delay_s)
         if tried.calibration is not None and not tried.refused:
             on_all = examined(best.observations, tried.calibration).after(best)
             tries.append((not tried.is_sound, float(on_all.outlier.mean()), len(tries), on_all))
-    return min(tries)[-1] if tries else None
+    if not tries:
+        return None
+    unsound, *_, chosen = min(tries)
+    return not unsound, chosen
 
 
 def without(

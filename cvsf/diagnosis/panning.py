@@ -79,7 +79,8 @@ class PanningCameras:
         if len(observations.cameras) < LEAST_PANNING or not _show_one_pose(observations):
             return None
         try:
-            found = calibrate_panning(observations)
+            with np.errstate(all="ignore"):  # of cameras that do not pan nothing may be finite
+                found = calibrate_panning(observations)
             return found if _moves(found).any() and _is_smooth(found, observations) else None
         except (Undetermined, np.linalg.LinAlgError):
             return None
