@@ -7,7 +7,7 @@ exchanged views, spans of another person, any view left out, a part of the take;
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -26,7 +26,7 @@ from cvsf.diagnosis.lifted_shape import shape_difference
 from cvsf.diagnosis.omissions import of_a_part, without_a_view, without_spans, without_the_worst
 from cvsf.diagnosis.panning import PanningCameras
 from cvsf.diagnosis.refusal import refusal
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from cvsf.shapes import Bool, Float
@@ -59,6 +59,7 @@ class CalibratedTake:
     """Of the cameras in the rig; what was left out has confidence 0. Not time aligned."""
     calibration: Calibration
     reconstruction: Reconstruction
+    """Without skeletons at instants that fewer than two views saw: their distance is a guess."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Camera: what is wrong with it, and from when to when if not always."""
     corrected: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +97,7 @@ def calibrate_take(
     return CalibratedTake(
         observations=best.observations,
         calibration=best.calibration,
-        reconstruction=best.reconstruction,
+        reconstruction=_of_two_views(best.reconstruction, best.observations, best.calibration),
         left_out=left_out | _left_out(observations, best),
         corrected=best.corrected,
     )
@@ -174,6 +175,16 @@ def _left_out(observations: LiftedObservations, best: Attempt) -> dict[str, str]
     return found
 
 
+def _of_two_views(
+    reconstruction: Reconstruction, observations: LiftedObservations, found: Calibration
+) -> Reconstruction:
+    """With NaN joints at instants that fewer than two views saw."""
+    aligned = time_aligned(observations, found.rig.delay_s)
+    several = np.any(aligned.confidence > 0, axis=-1).sum(1) > 1
+    joints = np.where(several[:, None, None], reconstruction.joints, np.nan)
+    return replace(reconstruction, joints=joints)
+
+
 def _long_runs(mask: Bool[Mask, "N"], t_s: Float[Real, "N"]) -> Bool[Mask, "N"]:
     """The mask without runs shorter than a second."""
     kept = np.zeros_like(mask)
@@ -197,7 +208,7 @@ def _panning(
     return CalibratedTake(
         observations=observations,
         calibration=found,
-        reconstruction=reconstruction,
+        reconstruction=_of_two_views(reconstruction, observations, found),
         left_out=left_out,
         still_noise=still.calibration.noise_share if still and still.calibration else None,
     )
