@@ -61,7 +61,7 @@ def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:
     Each is fitted from all chosen instants, with two views also from their first and from their
     second half, as either can end in a poor local minimum.
     Perspective decides if the costs differ by `MIRROR_GAIN`; else gravity, if in one of them a
-    camera is far under the ground; else the lifter is believed, and the sentence says so.
+    camera is far under the ground; else the lifter's side is taken, and the sentence says so.
     LinAlgError if one of them cannot be fitted from any start.
     """
     as_lifted, reflected = (_fits(chosen, fit, mirrored) for mirrored in (False, True))
@@ -107,7 +107,7 @@ _UNLIKE = (
 
 def depth_ambiguity(fitted: Fitted) -> str:
     """A sentence if two views gave joints that are hardly nearer to the lifter's poses than to
-    their reflections in depth, else "". Three or more views need no such doubt.
+    their reflections in depth, else "". Three or more views leave no such ambiguity.
     """
     own, other = (
         float(np.median(_distance(poses, fitted.state)))

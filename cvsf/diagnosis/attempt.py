@@ -68,7 +68,7 @@ class Attempt:
     contradicted: Bool[Mask, "N V"]
     """Views of instants that the lifter sees from another side than the rest of the time."""
     recorded: Int[npt.NDArray[np.intp], "N"] | None = None
-    """How many views saw somebody before any was left out; None if none was."""
+    """How many views saw a person before any was left out; None if none was."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Cameras that are not in the observations any more, and what is wrong with them."""
     has_spans: bool = False  # views of instants were left out

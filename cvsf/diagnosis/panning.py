@@ -120,7 +120,7 @@ def _is_smooth(found: Calibration, observations: LiftedObservations) -> bool:
     for at in range(width, len(root) - width):
         before, after = slice(at - width, at), slice(at, at + width)
         if not all(np.isfinite(root[part]).all() for part in (before, after)):
-            continue  # nobody was seen
+            continue  # no view saw the athlete
         velocity = (_slope(root[before]) + _slope(root[after])) / 2
         moved = np.median(root[after], axis=0) - np.median(root[before], axis=0)
         if np.linalg.norm(moved - width * velocity) > _MOST_JUMP:

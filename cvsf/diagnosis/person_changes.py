@@ -1,7 +1,7 @@
 """Who is before the cameras at which time, from the size of the triangulated body.
 
 One person has the same bone lengths all the time; where all bones change at once, another person
-has come. Only people of clearly different size are told apart.
+has come. Only people of clearly different size are distinguished.
 """
 
 import warnings
