@@ -69,8 +69,8 @@ def epipolar_errors(observations: LiftedObservations, rig: Rig) -> Float[Real, "
 def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[Mask, "N V"]:
     """Which views do not agree with the others for 0.4 s or longer: those outside the largest group
     in which every pair has a small error. Where that is not more than half of the views that saw
-    the person, and others agree with each other too, it is undetermined which person is the right one:
-    all are outliers.
+    the person, and others agree with each other too, the right person is undetermined: all are
+    outliers.
     """
     binned, index = _binned(errors, t_s)
     known = binned[np.isfinite(binned)]
