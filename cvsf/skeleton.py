@@ -46,8 +46,20 @@ class JointSet:
             self.index(_OTHER_SIDE.get(j[0], j[0]) + j[1:] if _sided(j) else j) for j in self.joints
         )
 
+    @property
+    def limbs(self) -> tuple[tuple[int, ...], ...]:
+        """The moving joints of both arms (elbows, wrists), and those of both legs (knees and all
+        below), where the set has them.
+        """
+        return tuple(
+            found
+            for limb in (_ARM, _LEG)
+            if (found := tuple(i for i, j in enumerate(self.joints) if _sided(j) and j[1:] in limb))
+        )
+
 
 _OTHER_SIDE = {"l": "r", "r": "l"}
+_ARM, _LEG = {"elbow", "wrist"}, {"knee", "ankle", "bigtoe", "smalltoe", "heel"}
 _SIDED = frozenset(
     {"hip", "knee", "ankle", "shoulder", "elbow", "wrist"}
     | {"eye", "ear", "bigtoe", "smalltoe", "heel"}

@@ -26,12 +26,19 @@ Solve = Callable[
     [WeightedKeypoints, Int[npt.NDArray[np.intp], "N"], Float[Real, "N J 3"]], Solution
 ]
 """Keypoints of some instants, their rows and a first guess to a solution."""
+Cost = Callable[
+    [WeightedKeypoints, Int[npt.NDArray[np.intp], "N"], Float[Real, "N J 3"]], Float[Real, "N"]
+]
+"""Keypoints of some instants, their rows and joints to the cost of each instant, without unit."""
 
 _SWAP_GAIN = 10.0  # by which a left-right swap must lower the cost; a guess, not measured
 _REJECTED = 6.0
 """Least median residual of a view that may be rejected, in standard deviations; a guess, not
 measured."""
 _LEAST_VIEWS = 3  # of an instant of which one can be rejected
+_GOOD_COST = 2.0
+"""Cost, over the number of joints, up to which an instant of two views needs no other explanation:
+its median is 1.2 to 1.7 in healthy generated sessions, with an arm exchanged 5 to 50."""
 
 
 def correct_side_swaps(
@@ -96,6 +103,62 @@ def reject_views(
     weight = keypoints.weight.copy()
     weight[rows[rejected >= 0], rejected[rejected >= 0]] = 0
     return replace(keypoints, weight=weight), (joints, deviation)
+
+
+def exchange_limbs(
+    keypoints: WeightedKeypoints,
+    start: Float[Real, "N J 3"],
+    solution: Solution,
+    joint_set: JointSet,
+    *,
+    solve: Solve,
+    cost: Cost,
+) -> tuple[WeightedKeypoints, Solution]:
+    """Solve instants of two views that fit badly again from `start`, with the left and right arms
+    of one view exchanged, its legs, or both, and keep what clearly lowers the cost.
+
+    The joints that two views give fit a wrong arm too, so they do not show it; bone lengths and the
+    pose do. The arguments are not changed; if nothing is exchanged, they are returned themselves.
+    """
+    joints, deviation = solution
+    seen: npt.NDArray[np.bool_] = np.logical_or.reduce(keypoints.weight > 0, axis=2)
+    rows = np.flatnonzero(seen.sum(1) == _LEAST_VIEWS - 1)
+    least = cost(keypoints.take(rows), rows, joints[rows])
+    bad = least > _GOOD_COST * len(joint_set)
+    rows, least = rows[bad], least[bad]
+    views = [int(view) for view in np.flatnonzero(seen[rows].any(0))]
+    tries = [_exchanged(keypoints.take(rows), view, joint_set) for view in views]
+    if not tries:
+        return keypoints, solution
+    px = np.concatenate([one.keypoints_px for several in tries for one in several])
+    weight = np.concatenate([one.weight for several in tries for one in several])
+    again = np.tile(rows, len(px) // len(rows))
+    tried = replace(keypoints.take(again), keypoints_px=px, weight=weight)
+    found, found_deviation = solve(tried, again, start[again])
+    costs = cost(tried, again, found).reshape(-1, len(rows))
+    lower = costs.min(0) < least - _SWAP_GAIN
+    if not lower.any():
+        return keypoints, solution
+    best = (costs.argmin(0) * len(rows) + np.arange(len(rows)))[lower]
+    old = keypoints.keypoints_px, keypoints.weight, joints, deviation
+    new = [array.copy() for array in old]
+    for array, other in zip(new, (px, weight, found, found_deviation), strict=True):
+        array[rows[lower]] = other[best]
+    return replace(keypoints, keypoints_px=new[0], weight=new[1]), (new[2], new[3])
+
+
+def _exchanged(
+    keypoints: WeightedKeypoints, view: int, joint_set: JointSet
+) -> list[WeightedKeypoints]:
+    """With the left and right arms exchanged in one view, the legs, and both."""
+    found = []
+    for part in (*joint_set.limbs, sum(joint_set.limbs, ())):
+        other = [joint_set.mirrored[joint] for joint in part]
+        px, weight = keypoints.keypoints_px.copy(), keypoints.weight.copy()
+        px[:, view, part] = keypoints.keypoints_px[:, view, other]
+        weight[:, view, part] = keypoints.weight[:, view, other]
+        found.append(replace(keypoints, keypoints_px=px, weight=weight))
+    return found
 
 
 def _cost(

@@ -10,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.reprojection import WeightedKeypoints, reprojection_residuals
+from cvsf.multiview.reprojection import (
+    WeightedKeypoints,
+    reprojection_cost,
+    reprojection_residuals,
+)
 from cvsf.multiview.residuals import (
     BONE_SIGMA,
     LIFTER_SIGMA,
@@ -18,14 +22,21 @@ from cvsf.multiview.residuals import (
     add_bones,
     add_lifted,
     add_reprojection,
+    bone_residuals,
     bones_of,
     empty_normal,
+    lifted_cost,
     lifted_target,
 )
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
-from cvsf.reconstruction.outliers import Solution, correct_side_swaps, reject_views
+from cvsf.reconstruction.outliers import (
+    Solution,
+    correct_side_swaps,
+    exchange_limbs,
+    reject_views,
+)
 from cvsf.shapes import Float, Int
 from cvsf.skeleton import JointSet
 
@@ -110,8 +121,8 @@ def estimate_roots(
 def solve_with_rejection(
     keypoints: WeightedKeypoints, rig: Rig, prior: BodyPrior, rounds: int = ROUNDS
 ) -> tuple[WeightedKeypoints, Solution]:
-    """Solve from the lifter's pose, reject views, correct left-right swaps, and solve the corrected
-    instants again.
+    """Solve from the lifter's pose, exchange limbs of two views, reject views, correct left-right
+    swaps, and solve the corrected instants again.
 
     Returns new keypoints, of weight 0 where rejected, and joints and standard deviations in the
     world's unit. An instant without observations gets joints too, from the prior alone.
@@ -126,12 +137,34 @@ def solve_with_rejection(
     ) -> Solution:
         return solve(some, rig.rows(rows), replace(prior, body=prior.body[rows]), first, rounds)
 
+    def cost(
+        some: WeightedKeypoints,
+        rows: Int[npt.NDArray[np.intp], "N"],
+        joints: Float[Real, "N J 3"],
+    ) -> Float[Real, "N"]:
+        return _cost(some, rig.rows(rows), replace(prior, body=prior.body[rows]), joints)
+
+    keypoints, solution = exchange_limbs(
+        keypoints, start, solution, prior.joint_set, solve=again, cost=cost
+    )
     keypoints, (joints, deviation) = reject_views(keypoints, rig, solution, again)
     keypoints, swapped = correct_side_swaps(keypoints, rig, joints, prior.joint_set)
     rows = np.flatnonzero(swapped)
     if len(rows):
         joints[rows], deviation[rows] = again(keypoints.take(rows), rows, joints[rows])
     return keypoints, (joints, deviation)
+
+
+def _cost(
+    keypoints: WeightedKeypoints, rig: Rig, prior: BodyPrior, joints: Float[Real, "N J 3"]
+) -> Float[Real, "N"]:
+    """The cost of all residuals that `solve` makes least, at the calibration's noise."""
+    extra, _ = bone_residuals(prior.bones, prior.lengths, joints)
+    return np.asarray(
+        reprojection_cost(keypoints, rig, joints)
+        + np.square(extra / prior.bone_sigma).sum(-1)
+        + lifted_cost(lifted_target(prior.body, joints), joints, prior.lifter_sigma)
+    )
 
 
 def solve(

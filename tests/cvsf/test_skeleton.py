@@ -24,6 +24,14 @@ def test_mirroring_twice_changes_nothing_and_swaps_every_sided_joint(joints: Joi
 
 
 @pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=JOINT_SETS)
+def test_limbs_are_the_moving_joints_of_both_arms_and_of_both_legs(joints: JointSet) -> None:
+    arms, legs = ({joints.joints[joint] for joint in limb} for limb in joints.limbs)
+    assert arms == {"lelbow", "relbow", "lwrist", "rwrist"}
+    assert legs >= {"lknee", "rknee", "lankle", "rankle"}
+    assert not any("hip" in joint for joint in legs)
+
+
+@pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=JOINT_SETS)
 def test_every_joint_is_an_end_of_a_bone(joints: JointSet) -> None:
     named = {i for bone in joints.bones for i in bone}
     assert named == set(range(len(joints)))

@@ -9,7 +9,7 @@ from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import Rig, Rows
 from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.reconstruction.outliers import Solution, correct_side_swaps, reject_views
-from cvsf.reconstruction.pose_solver import BodyPrior, solve
+from cvsf.reconstruction.pose_solver import BodyPrior, solve, solve_with_rejection
 from cvsf.skeleton import H36M_16
 from tests.support.level_cameras import (
     body_prior_of,
@@ -71,6 +71,24 @@ def test_a_pair_of_which_one_joint_was_not_seen_is_not_exchanged() -> None:
     assert {H36M_16.joints[j] for j in np.flatnonzero(~back)} == {
         "lknee", "rknee", "lwrist", "rwrist",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("limb", "apart_deg"), [(0, 40), (1, 40), (0, 140)])
+def test_arms_or_legs_exchanged_in_one_of_two_views_are_put_back(
+    limb: int, apart_deg: float
+) -> None:
+    part = H36M_16.limbs[limb]
+    around, body = rig_around(np.array([0.3, 0.3 + np.deg2rad(apart_deg)])), joints()
+    right = keypoints_of(around)
+    keypoints = right.keypoints_px.copy()
+    keypoints[1:3, 1, part] = keypoints[1:3, 1][:, [H36M_16.mirrored[joint] for joint in part]]
+    seen = replace(right, keypoints_px=keypoints)
+    prior = body_prior_of(body, body)
+    wrong, _ = solve(seen, around, prior, body)
+    found, (found_joints, _) = solve_with_rejection(seen, around, prior)
+    assert np.abs(wrong - body)[1:3].max() > 0.1
+    assert np.abs(found_joints - body).max() < 0.05
+    assert (found.keypoints_px == right.keypoints_px).all()
 
 
 @pytest.mark.parametrize(("views", "left_out"), [(3, True), (2, False)])
