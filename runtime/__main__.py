@@ -65,7 +65,9 @@ def hub(
 ) -> None:
     """Run a hub; its last line of standard output under --headless is the final stats."""
     if cams > MAX_VIEWS:
-        raise Refusal(f"--cams is {cams}: a hub takes at most {MAX_VIEWS} cameras, name fewer.")
+        raise Refusal(
+            f"--cams is {cams}: a hub takes at most {MAX_VIEWS} cameras; give {MAX_VIEWS} or fewer."
+        )
     settings = load_hub_config(config, given)
     known = known_cameras(cameras) if cameras else None
     from runtime.hub import Hub, load_networks  # after all refusals that need no networks

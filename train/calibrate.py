@@ -56,7 +56,9 @@ def calibrate(
     ] = inf,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(help="seconds of a camera to leave out, CAMERA=FROM-TO; may be repeated"),
+        typer.Option(
+            help="seconds of a camera to leave out of every session, CAMERA=FROM-TO; may repeat"
+        ),
     ] = None,
     height: Annotated[
         float | None, typer.Option(help="the (first) athlete's stature in metres")
@@ -71,8 +73,8 @@ def calibrate(
         bool | None,
         typer.Option(
             "--offsets/--no-offsets",
-            help="estimate each camera's delay always, or never; else where still cameras do not "
-            "fit without",
+            help="estimate each camera's delay always, or never; default: only if still cameras "
+            "do not fit without delays",
         ),
     ] = None,
     distortion: Annotated[bool, typer.Option(help="estimate each lens's distortion too")] = False,
@@ -98,6 +100,8 @@ def calibrate(
         raise Refusal(f"--moving is {moving!r}, expected one of {', '.join(MOVING)}")
     if moving == "panning" and offsets:
         raise Refusal("--offsets is for still cameras; leave out --offsets or --moving panning")
+    if moving == "panning" and distortion:
+        raise Refusal("--distortion is for still cameras; leave it out, or --moving panning")
     if not seconds > 0:
         raise Refusal(f"--seconds is {seconds}, expected more than 0")
     if picture is not None:
@@ -195,8 +199,10 @@ def _write(outcome: CalibrationResult, file: Path, out: Path | None) -> None:
             return
         path = file / CAMERAS if out is None else out / f"{_stem(outcome)}.json"
         replace_file(Storage(), path, json.dumps(_camera_facts(outcome, path), indent=1).encode())
-        if out is not None and not outcome.calibration.rig.is_panning:
-            text = cameras_to_toml(outcome.calibration.rig)
+        if out is not None and outcome.calibration.rig.is_panning:
+            path.with_suffix(".toml").unlink(missing_ok=True)  # of an earlier run
+        elif out is not None:
+            text = cameras_to_toml(outcome.calibration)
             replace_file(Storage(), path.with_suffix(".toml"), text.encode())
     except OSError as error:
         raise Refusal(

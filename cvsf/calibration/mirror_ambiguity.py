@@ -50,8 +50,8 @@ class Fitted:
 
 
 Fit = Callable[[LiftedObservations, LiftedObservations], tuple[Problem, State]]
-"""From the chosen instants, and those of them that give the first cameras. LinAlgError or
-Undetermined are not caught."""
+"""From the chosen instants, and those of them that give the first cameras. LinAlgError: these give
+no cameras; Undetermined is passed on."""
 
 
 def decide_mirror(chosen: LiftedObservations, fit: Fit) -> tuple[Fitted, str]:

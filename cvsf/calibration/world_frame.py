@@ -162,7 +162,10 @@ def _metres(
     if scale.cameras is not None:
         *pair, metres = scale.cameras
         if not set(pair) <= set(calibration.rig.cameras):
-            raise ValueError(f"{' and '.join(pair)}, whose distance is known, observed too little")
+            lost = next(camera for camera in pair if camera not in calibration.rig.cameras)
+            raise ValueError(
+                f"the distance of {' and '.join(pair)} is given, but {lost} is not in the rig"
+            )
         i, j = (calibration.rig.cameras.index(camera) for camera in pair)
         distance = np.linalg.norm(
             calibration.rig.centres[..., i, :] - calibration.rig.centres[..., j, :], axis=-1

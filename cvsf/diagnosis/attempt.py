@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cvsf.calibration.calibrate import HOPELESS_NOISE, NO_FIT, fit_still
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
-from cvsf.calibration.plausible import useful_views
+from cvsf.calibration.plausible import LEAST_INSTANTS, useful_views
 from cvsf.diagnosis.canonical_delays import in_step
 from cvsf.diagnosis.epipolar_errors import clear_outliers, epipolar_errors, outlier_views
 from cvsf.diagnosis.residual_delays import worst_residual_delays
@@ -39,7 +39,7 @@ up to 0.2 where the lifter does not know a pose (a healthy session)."""
 SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
-_FEW = "a view saw the athlete together with others in fewer than 5 instants; film longer"
+_FEW = "{} shared fewer than {} instants with the other views; film longer"
 _REFITS = 2  # while the delays found are larger than an interval; a guess, not measured
 
 
@@ -147,7 +147,7 @@ class Attempt:
     @property
     def is_contradicted(self) -> bool:
         """Whether the lifter sees a view from another side for long, and the pixels are not so
-        clear that it must be wrong.
+        clear that it must be wrong; where spans are left out, they never are.
         """
         clear = self.calibration is not None and self.calibration.noise_share < _LEAST_NOISE
         often = float(self.contradicted.mean(0).max()) > _CONTRADICTED
@@ -247,8 +247,10 @@ def _fitted(
     interval_s = float(np.median(np.diff(observations.t_s))) if len(observations) > 1 else 0.0
     for _ in range(_REFITS):
         aligned = time_aligned(observations, delay_s)
-        if len(useful_views(aligned)) < len(delay_s):
-            raise Undetermined(_FEW)
+        useful = useful_views(aligned)
+        if len(useful) < len(delay_s):
+            few = [name for view, name in enumerate(aligned.cameras) if view not in useful]
+            raise Undetermined(_FEW.format(" and ".join(few), LEAST_INSTANTS))
         found = fit_still(aligned, offsets=options.offsets, distortion=options.distortion)
         change = found.rig.delay_s
         delay_s = delay_s + change

@@ -131,7 +131,7 @@ def _adjusted(
     )
     refuse_uncertain(result)
     people = People(bodies=bodies, change_s=spans.change_s, span_person=spans.person)
-    return replace(result, people=people)
+    return replace(result, people=people, ambiguous=calibration.ambiguous)
 
 
 def _first_state(

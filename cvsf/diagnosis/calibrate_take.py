@@ -36,9 +36,14 @@ Mask = npt.NDArray[np.bool_]
 
 Moving = Literal["still", "auto", "panning"]
 
-_ANOTHER = "{}: another person, another time, or keypoints that fit no camera"
+SPANS = "not used from "
+"""Begins what is said of a camera that is in the rig, but not all the time."""
+_ANOTHER = SPANS + "{}: another person, another time, or keypoints that fit no camera"
 _COPY = "it has the keypoints of {}; is the same film given twice?"
-_FEW = f"it shares {LEAST_INSTANTS} or more instants with the athlete with no camera of the rig"
+_FEW = (
+    f"fewer than {LEAST_INSTANTS} of its instants show the athlete together with another camera of "
+    "the rig"
+)
 _SHAPE = (
     "the skeletons differ from the poses that single views show by {:.0%} of the body's size, "
     "expected {:.0%} or less; are pictures mirrored?"
@@ -61,7 +66,8 @@ class CalibratedTake:
     reconstruction: Reconstruction
     """Without skeletons at instants that fewer than two views saw: their distance is a guess."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Camera: what is wrong with it, and from when to when if not always."""
+    """Camera: what is wrong with it; if it is in the rig, from when to when it is not used
+    (`SPANS`)."""
     corrected: Mapping[str, str] = field(default_factory=dict)
     """Camera: what was corrected in its observations; it is in the rig."""
     still_noise: float | None = None
@@ -165,11 +171,13 @@ def _improved(checked: Attempt, options: Options) -> Attempt:
 def _left_out(observations: LiftedObservations, best: Attempt) -> dict[str, str]:
     """What the best attempt does without, by camera."""
     found = dict(best.left_out)
+    seen = np.any(observations.confidence > 0, axis=-1)
+    exchanged = seen[:, [observations.cameras.index(camera) for camera in best.corrected]]
     for view, camera in enumerate(best.observations.cameras):
-        before = np.any(observations.confidence[:, observations.cameras.index(camera)] > 0, axis=-1)
+        before = seen[:, observations.cameras.index(camera)]
         without = before & ~np.any(best.observations.confidence[:, view] > 0, axis=-1)
         if camera in best.corrected:  # next to an exchange some instants are always left out
-            without = _long_runs(without, observations.t_s)
+            without = _long_runs(without & exchanged.all(1), observations.t_s)
         if without.any():
             found[camera] = _ANOTHER.format(spans(without, observations.t_s))
     return found
@@ -182,7 +190,8 @@ def _of_two_views(
     aligned = time_aligned(observations, found.rig.delay_s)
     several = np.any(aligned.confidence > 0, axis=-1).sum(1) > 1
     joints = np.where(several[:, None, None], reconstruction.joints, np.nan)
-    return replace(reconstruction, joints=joints)
+    deviation = np.where(several[:, None], reconstruction.deviation, np.nan)
+    return replace(reconstruction, joints=joints, deviation=deviation)
 
 
 def _long_runs(mask: Bool[Mask, "N"], t_s: Float[Real, "N"]) -> Bool[Mask, "N"]:

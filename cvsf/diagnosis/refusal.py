@@ -65,7 +65,7 @@ def _disagreement(best: Attempt, found: Calibration) -> str:
             )
     if best.has_spans and found.noise_share > SOUND_NOISE:
         return (
-            "the views disagree for long, and what they agree on fits badly: its 2D error is "
+            "the views disagree for long, and the rest fits badly: the 2D error is "
             f"{found.noise_share:.1%} of the person, expected {SOUND_NOISE:.0%}; are "
             "pictures mirrored, or do cameras see different people?"
         )

@@ -17,6 +17,10 @@ Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 MIRRORED = "its picture is mirrored, left and right are exchanged; switch mirroring off"
+SIDES = (
+    "its left and right joints are exchanged, but its picture is not mirrored; is the joint order "
+    "of its 2D network right?"
+)
 DELAY_CHANGES = (
     "its delay changes from {:+.1f} to {:+.1f} s during the take; frames are missing, or its frame "
     "rate is not the one of the stamps"
@@ -37,16 +41,17 @@ _TRIES, _SAMPLE, _ROUNDS = 40, 4, 8  # of RANSAC: instants of a sample; rounds o
 
 
 def fault_of(observations: LiftedObservations, view: int, others: Attempt) -> str:
-    """One clause that says what is wrong with a view: mirrored, a delay that changes, panning, or
-    elsewhere; `PARTLY`, to be formatted with spans, if it fits for some time. `others` is a sound
-    attempt without it, of the same instants.
+    """One clause that says what is wrong with a view: mirrored, sides exchanged, a delay that
+    changes, panning, or elsewhere; `PARTLY`, to be formatted with spans, if it fits for some
+    time. `others` is a sound attempt without it, of the same instants.
     """
     joints, keypoints, usable, extent = _evidence(observations, view, others)
     other = list(observations.joint_set.mirrored)
     as_is = fit_camera(joints, keypoints, usable, extent)
     exchanged = fit_camera(joints, keypoints[:, other], usable[:, other], extent)
     if exchanged.mean() > max(_PARTLY, as_is.mean() + _MORE):
-        return MIRRORED
+        is_mirrored = _reflects(joints, keypoints[:, other], usable[:, other], exchanged)
+        return MIRRORED if is_mirrored else SIDES
     known_s = np.insert(others.delay_s, view, 0.0)
     changed = changed_delay(time_aligned(observations, known_s), view)
     if changed is not None:
@@ -105,6 +110,20 @@ def fit_camera(
         P = _direct_linear(joints[best], keypoints_px[best], usable[best].astype(float))
         best = _errors(P, joints, keypoints_px, usable, extent_px) < _FITS
     return best
+
+
+def _reflects(
+    joints: Float[Real, "N J 3"],
+    keypoints_px: Float[Real, "N J 2"],
+    usable: Bool[Mask, "N J"],
+    fits: Bool[Mask, "N"],
+) -> bool:
+    """Whether only a camera that reflects projects the joints to the keypoints at these instants:
+    the determinant of P's left block and the depths have different signs.
+    """
+    P = _direct_linear(joints[fits], keypoints_px[fits], usable[fits].astype(float))
+    depth = joints[fits][usable[fits]] @ P[2, :3] + P[2, 3]
+    return bool(np.linalg.det(P[:, :3]) * np.median(depth) < 0)
 
 
 def _direct_linear(

@@ -80,7 +80,8 @@ def people_from_plain(plain: Mapping[str, Any] | None, joint_set: JointSet) -> P
         )
     if person.min() < 0 or person.max() >= len(bones):
         raise ValueError(
-            f"people: a span is of person {person.max()}, expected 0 to {len(bones) - 1}"
+            f"people: spans are of persons {person.min()} to {person.max()}, expected 0 to "
+            f"{len(bones) - 1}"
         )
     bodies = tuple(Body(joint_set=joint_set, bones=of_one) for of_one in bones)
     return People(bodies=bodies, change_s=change_s, span_person=person)

@@ -9,14 +9,18 @@ import json
 from typing import Any
 
 import cv2
+import numpy as np
 
-from cvsf.multiview.rig import Rig
+from cvsf.multiview.rig import Calibration
+
+_LEAST_DELAY_S = 5e-4  # that is written
 
 
-def cameras_to_toml(rig: Rig) -> str:
-    """The text of the file, in the unit of the rig's world; ValueError for panning cameras, which
-    the layout cannot hold.
+def cameras_to_toml(calibration: Calibration) -> str:
+    """The text of the file, in the unit of the calibration's world, with delays in a comment;
+    ValueError for panning cameras, which the layout cannot hold.
     """
+    rig = calibration.rig
     if rig.is_panning:
         raise ValueError("the cameras pan, and a TOML file holds one pose of each; use the .json")
     tables = []
@@ -35,4 +39,12 @@ def cameras_to_toml(rig: Rig) -> str:
             f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()
         ]
         tables.append("\n".join([f"[cam_{view}]", *lines]))
-    return "\n\n".join([*tables, "[metadata]\nadjusted = false\nerror = 0.0"]) + "\n"
+    late = [
+        f"{name} {delay:+.3f}"
+        for name, delay in zip(rig.cameras, rig.delay_s, strict=True)
+        if abs(delay) > _LEAST_DELAY_S
+    ]
+    note = [f"# delays in s, not corrected in the films: {', '.join(late)}"] if late else []
+    error_px = float(np.median(calibration.uncertainty.reprojection_px))
+    end = f"[metadata]\nadjusted = false\nerror = {error_px}"
+    return "\n\n".join([*note, *tables, end]) + "\n"

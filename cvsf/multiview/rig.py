@@ -206,7 +206,7 @@ class Calibration:
     mirrored: bool = False  # the lifter's poses are reflected in depth before use
     scale_source: str = "unit"  # unit: mean bone 1; else what made the world's unit a metre
     people: People | None = None  # None: one; else `body` is that of the first
-    ambiguous: str = ""  # a sentence, if two views leave open what is the mirror image
+    ambiguous: str = ""  # a sentence, if the mirror image in depth may be the right one
 
     def rows(self, rows: Rows) -> Self:
         """The calibration with those instants of a panning rig, or with one as still cameras."""

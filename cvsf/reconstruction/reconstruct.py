@@ -25,7 +25,7 @@ class Reconstruction:
     """Skeletons in the calibration's world and unit."""
 
     joints: Float[Real, "N J 3"]
-    """NaN where no view observed the person."""
+    """NaN where no view observed the person; in a calibrated take also where only one did."""
     deviation: Float[Real, "N J"]
     """One standard deviation."""
     views_seen: Int[npt.NDArray[np.intp], "N J"]

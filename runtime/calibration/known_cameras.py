@@ -8,10 +8,15 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from cvsf.multiview.rig import Calibration
 from cvsf.session.calibrations import CalibrationUpdate, calibrations, read_cameras
 from cvsf.session.reader import MANIFEST, SessionReader
+from cvsf.system.errors import Refusal
 from runtime.calibration.observation_codec import LiftedPose
+
+_MOST_DELAY_S = 0.02  # of known cameras; a guess, not measured
 
 
 class KnownCameras:
@@ -53,8 +58,23 @@ def known_cameras(path: Path) -> KnownCameras:
     """The calibrations of a recorded session, or of one `cameras.json`.
 
     A folder, or a file with the name of a session's manifest, is read as a session; it may have no
-    calibration. Any other path is read as the file. Raises Refusal if it cannot be read.
+    calibration. Any other path is read as the file. Raises Refusal if it cannot be read, or
+    has delays or several people: live, neither can be corrected.
     """
     if path.is_dir() or path.name == MANIFEST:
         return KnownCameras(calibrations(SessionReader(path)))
-    return KnownCameras([read_cameras(path)])
+    update = read_cameras(path)
+    rig, people = update.calibration.rig, update.calibration.people
+    worst = int(np.abs(rig.delay_s).argmax())
+    if abs(rig.delay_s[worst]) > _MOST_DELAY_S:
+        raise Refusal(
+            f"{path} is of a take in which {rig.cameras[worst]} was {rig.delay_s[worst]:+.2f} s "
+            f"late, expected {_MOST_DELAY_S} s or less: a hub cannot wait for it. Record with one "
+            "clock, and calibrate that"
+        )
+    if people is not None:
+        raise Refusal(
+            f"{path} is of {len(people.bodies)} people who follow one another, expected one: the "
+            "hub does not know who comes. Calibrate the seconds of one of them (--seconds)"
+        )
+    return KnownCameras([update])

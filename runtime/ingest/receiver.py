@@ -39,14 +39,12 @@ run is refused after `_CLAIM_S`. Guesses, not measured.
 """
 _WAITING_POLL_MS, _IDLE_POLL_MS = 4, 20
 """Longest wait for messages while frames wait for others, and while none do; a guess, not measured:
-the first adds to an instant's latency where a camera is absent.
-"""
+the first adds to an instant's latency where a camera is absent."""
 _LOSSLESS_SILENCE_S = 5.0
 """A camera that plays a file counts as absent after so long; a guess, not measured."""
 _ENDING_S = 3.0
 """After the end of all cameras no stats are printed for so long, as the hub is usually stopped
-then. A guess, not measured.
-"""
+then. A guess, not measured."""
 
 
 class Receiver:
@@ -69,13 +67,12 @@ class Receiver:
         self.links: dict[str, Link] = {}  # the present run of each camera
         self.runs: dict[Source, Link] = {}
         self.rejected: Counter[str] = Counter()
+        self._refused_cameras: set[str] = set()  # more than one session takes; each logged once
         self.resume = resume or {}  # frames that a restarted hub has on disk
         self._now_ns, self._is_full = now_ns, False
         self._on_frame, self._on_idle, self._on_bye = on_frame, on_idle, on_bye
         self._claims: dict[Source, float] = {}
-        self._stored: deque[tuple[Source, int]] = (
-            deque()
-        )  # to be entered in the links by the thread
+        self._stored: deque[tuple[Source, int]] = deque()  # for the links, entered by the thread
         self._processed: deque[tuple[Source, int]] = deque()
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -207,7 +204,9 @@ class Receiver:
         camera, _ = run
         there = self.links.keys() | {c for c, _ in self.resume}  # those that left count too
         if camera not in there and len(there) >= MAX_VIEWS:
-            if not self.rejected["too many cameras"]:  # its node reports again and again
+            known = len(self._refused_cameras) == MAX_VIEWS or camera in self._refused_cameras
+            if not known:  # a node reports again and again
+                self._refused_cameras.add(camera)
                 log.warning("too many cameras, one is refused", extra={"camera": camera[:64]})
             reason = f"it has {MAX_VIEWS} cameras already, the most of one session"
             self._refuse(address, "too many cameras", reason)

@@ -123,7 +123,8 @@ def test_a_camera_that_saw_nobody_is_left_out(file: Path, tmp_path: Path) -> Non
     assert facts["sessions_calibrated_share"] == 1
     (left_out,) = facts["left_out"].values()
     assert left_out == {
-        "cam1": "it shares 5 or more instants with the athlete with no camera of the rig"
+        "cam1": "fewer than 5 of its instants show the athlete together with another camera of "
+        "the rig"
     }
     (only,) = facts["per_session"]
     assert only["rooted_mm"] < 1.5 * only["limit"]["rooted_mm"]

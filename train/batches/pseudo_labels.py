@@ -135,8 +135,8 @@ class PseudoLabeller:
 
     def _calibration(self, observations: LiftedObservations, name: str) -> Calibration | None:
         found = self._found.get(name)
-        if found is not None and not found.rig.is_panning:
-            return found  # cameras that pan did so then
+        if found is not None and not found.rig.is_panning and found.people is None:
+            return found  # cameras that pan did so then, and people came then
         try:
             if not observations.size_px.all():
                 raise Undetermined("the size of its pictures is not known")
@@ -228,15 +228,25 @@ def _without_delays(observations: LiftedObservations, take: CalibratedTake) -> C
 
 
 def _pseudo_labels(observations: LiftedObservations, found: Calibration) -> PseudoLabels:
-    """Of all instants, stretch by stretch."""
+    """Of all instants, stretch by stretch; each person's trunk and leg together are 1."""
     stretches = np.array_split(np.arange(len(observations)), -(-len(observations) // _STRETCH))
     parts = [_in_views(*_of(rows, observations, found)) for rows in stretches]
-    return PseudoLabels(
+    labels = PseudoLabels(
         **{
             f.name: np.concatenate([getattr(p, f.name) for p in parts])
             for f in fields(PseudoLabels)
         }
     )
+    if found.people is None:
+        return labels
+    joints, deviation = labels.joints.copy(), labels.deviation.copy()
+    person = found.people.person_id(observations.t_s)
+    for number in np.unique(person):
+        own = person == number
+        unit = unit_length(torch.from_numpy(joints[own, 0]), H36M_16).nanmedian().numpy()
+        joints[own] /= unit
+        deviation[own] /= unit
+    return replace(labels, joints=joints, deviation=deviation)
 
 
 def _fits(labels: PseudoLabels) -> npt.NDArray[np.bool_]:

@@ -264,7 +264,8 @@ def _in_world_frame(
     try:
         world_frame = find_world_frame(take.calibration, take.reconstruction, options.scale)
     except ValueError as error:  # what gives the scale is not in the observations
-        raise Undetermined(str(error)) from error
+        why = [f"{camera}: {reason}" for camera, reason in take.left_out.items()]
+        raise Undetermined("; ".join([str(error), *why])) from error
     calibration, reconstruction = steady_world(
         world_frame.calibration(take.calibration),
         world_frame.reconstruction(take.reconstruction),

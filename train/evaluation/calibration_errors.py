@@ -162,16 +162,16 @@ def reprojection_px(
     detected keypoints of scored joints count.
     """
     assert truth.rig is not None
-    seen = (observations.confidence > 0)[..., list(truth.scored)]
-    ours = (
-        calibration.rig.project(reconstruction.joints)
-        - time_aligned(observations, calibration.rig.delay_s).keypoints_px
-    )
+    aligned, scored = time_aligned(observations, calibration.rig.delay_s), list(truth.scored)
+    ours = calibration.rig.project(reconstruction.joints) - aligned.keypoints_px
     projected = truth.rig.project(triangulated(observations, truth))
     theirs = projected - _undistorted(observations, truth)
     return {
-        name: float(np.nanmedian(np.linalg.norm(error, axis=-1)[..., list(truth.scored)][seen]))
-        for name, error in (("self_calibrated", ours), ("true_cameras", theirs))
+        name: float(np.nanmedian(np.linalg.norm(error, axis=-1)[..., scored][seen[..., scored]]))
+        for name, error, seen in (
+            ("self_calibrated", ours, aligned.confidence > 0),
+            ("true_cameras", theirs, observations.confidence > 0),
+        )
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from cvsf.diagnosis.calibrate_take import SPANS
 from train.evaluation.calibrate_and_score import CalibrationResult
 
 _ROWS = {
@@ -67,8 +68,8 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
         console.print(f"{noise}the person{instead}", highlight=False)
     if calibration.world_drift_mm is not None:
         console.print(
-            f"the world's drift moves joints by {calibration.world_drift_mm:.0f} mm or less "
-            "(nine of ten takes, hips put together)",
+            f"drift of the world: at most {calibration.world_drift_mm:.0f} mm per joint in nine of "
+            "ten takes, hips put together",
             highlight=False,
         )
     if rig.delay_s.any():
@@ -102,7 +103,8 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
         console.print(f"refused {name}: {reason}", highlight=False)
     for name, cameras in facts.get("left_out", {}).items():
         for camera, reason in cameras.items():
-            console.print(f"{name}: {camera} left out, {reason}", highlight=False)
+            left_out = "" if reason.startswith(SPANS) else "left out, "
+            console.print(f"{name}: {camera} {left_out}{reason}", highlight=False)
     for name, cameras in facts.get("corrected", {}).items():
         for camera, what in cameras.items():
             console.print(f"{name}: {camera} {what}", highlight=False)
@@ -115,8 +117,8 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
             )
     for name, people in facts.get("people", {}).items():
         console.print(f"{name}: {people} people one after another", highlight=False)
-    for name, doubt in facts.get("ambiguous", {}).items():
-        console.print(f"{name}: {doubt}", highlight=False)
+    for name, sentence in facts.get("ambiguous", {}).items():
+        console.print(f"{name}: {sentence}", highlight=False)
     for name, ratio in facts["failed"].items():
         console.print(f"failed {name}: {ratio} of its limit", highlight=False)
 

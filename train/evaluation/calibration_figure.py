@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from cvsf.multiview.observations import time_aligned
 from cvsf.shapes import Picture, Real
 from train.data.calibration_input import CalibrationInput
 from train.data.images import stills
@@ -45,12 +46,18 @@ def draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, pict
     observed = session.observations.of_views(
         [session.observations.cameras.index(c) for c in cameras]
     )
-    session = replace(session, observations=observed)
+    delay_s = outcome.calibration.rig.delay_s
+    corrected = [cameras.index(camera) for camera in outcome.corrected]
+    own = np.isin(np.arange(len(cameras)), corrected, invert=True)  # keypoints of no other camera
+    aligned = time_aligned(observed, delay_s)
+    aligned = replace(aligned, confidence=np.where(own[:, None], aligned.confidence, 0))
+    session = replace(session, observations=aligned)
     complete = np.flatnonzero(np.isfinite(joints).all((1, 2)))
     rows = complete[np.linspace(0, len(complete) - 1, _MOMENTS).round().astype(int)]
     colours = [_TIME_COLOURS(0.05 + 0.8 * share) for share in np.linspace(0, 1, _MOMENTS)]
     chosen = [(int(rows[k]), colours[k]) for k in _IN_PICTURES]
-    pictures = stills(file, cameras, [row for row, _ in chosen])
+    pictures = _pictures(file, cameras, [row for row, _ in chosen], (outcome.t_s, delay_s))
+    pictures = {cell: still for cell, still in pictures.items() if cell[1] not in corrected}
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
     world = figure.add_axes((0.0, 0.0, 0.6, 0.93))
     moments = [(int(row), colour) for row, colour in zip(rows, colours, strict=True)]
@@ -67,6 +74,24 @@ def draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, pict
             _view(axes, outcome, session, pictures.get((row, view)), (row, view), colour)
     _title(figure, outcome, f"0 to {session.duration_s:.2f} s; grid {step:.0f} m")
     figure.savefig(picture, facecolor=PAPER)
+
+
+def _pictures(
+    file: Path, cameras: tuple[str, ...], rows: list[int], times: tuple[Real, Real]
+) -> dict[tuple[int, int], Picture]:
+    """By row and view, the picture of each delayed camera that shows that instant. `times` are the
+    stamps of the instants and the delays of the cameras, in s.
+    """
+    t_s, delay_s = times
+    shown = {
+        (row, view): int(np.abs(t_s - (t_s[row] - delay)).argmin())
+        for row in rows
+        for view, delay in enumerate(delay_s)
+    }
+    found = stills(file, cameras, sorted(set(shown.values())))
+    return {
+        (row, view): found[at, view] for (row, view), at in shown.items() if (at, view) in found
+    }
 
 
 def _title(figure: Figure, outcome: CalibrationResult, times: str) -> None:

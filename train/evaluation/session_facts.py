@@ -12,8 +12,9 @@ from train.evaluation.take_errors import TakeErrors
 
 
 def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
-    """The keys `per_session`, `delays_s` (of calibrated sessions) and `left_out`; where there is
-    truth, `world` and `world_limit`, medians in mm over the sessions that have such errors.
+    """The keys `per_session`, and of calibrated sessions `delays_s`, `left_out`, `corrected` and
+    `standing_out`; where there is truth, `world` and `world_limit`, medians in mm over the sessions
+    that have such errors.
     """
     rigs = {o.name: o.calibration.rig for o in outcomes if o.calibration is not None}
     facts: dict[str, Any] = {

@@ -12,12 +12,14 @@ from cvsf.diagnosis.view_faults import (
     MIRRORED,
     PANS,
     PARTLY,
+    SIDES,
     fault_of,
     fit_camera,
     instants_that_fit,
 )
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rotation import rotation_from_vector
+from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration
 from tests.support.rehearsed import Rehearsed
 from tests.support.wandering import (
@@ -58,6 +60,14 @@ def fault(walk: Rehearsed, others: Attempt, pixels: Real) -> str:
 
 def test_a_mirrored_picture_is_told_as_such(walk: Rehearsed, others: Attempt) -> None:
     assert fault(walk, others, mirrored(walk, WRONG)) == MIRRORED
+
+
+def test_joints_of_the_other_side_in_a_picture_that_is_not_mirrored_are_told_as_such(
+    walk: Rehearsed, others: Attempt
+) -> None:
+    pixels = walk.keypoints_px.copy()
+    pixels[:, WRONG] = pixels[:, WRONG, list(H36M_16.mirrored)]
+    assert fault(walk, others, pixels) == SIDES
 
 
 def test_a_camera_that_pans_while_the_others_stand_still_is_told_as_such(

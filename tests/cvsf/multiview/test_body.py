@@ -44,7 +44,7 @@ def test_one_person_is_written_as_none() -> None:
     [
         ("change_s", [10.0], "spans"),
         ("change_s", [20.0, 10.0], "order of time"),
-        ("span_person", [0, 2, 0], "person 2"),
+        ("span_person", [0, 2, 0], "persons 0 to 2"),
         ("bones", [[0.1], [0.2]], "bones"),
     ],
 )

@@ -12,14 +12,15 @@ from tests.support.rehearsed import Rehearsed
 
 
 def test_opencv_projects_with_the_written_cameras_to_the_same_pixels(walk: Rehearsed) -> None:
+    known = walk.true_calibration(0)
     rig = replace(
-        walk.true_calibration(0).rig,
+        known.rig,
         radial=np.array([-0.3, 0.1, 0, 0]),
         cameras=("left", 'the "far" one', "cam2", "Süd"),
     )
     joints = walk.world_mm[:5] / 1000
     wanted = rig.project(joints)
-    tables = tomllib.loads(cameras_to_toml(rig))
+    tables = tomllib.loads(cameras_to_toml(replace(known, rig=rig)))
     assert [tables[f"cam_{view}"]["name"] for view in range(4)] == list(rig.cameras)
     for view in range(4):
         table = tables[f"cam_{view}"]
@@ -36,4 +37,14 @@ def test_opencv_projects_with_the_written_cameras_to_the_same_pixels(walk: Rehea
 
 def test_panning_cameras_have_no_such_file(walk: Rehearsed) -> None:
     with pytest.raises(ValueError, match="pan"):
-        cameras_to_toml(walk.true_calibration(slice(None)).rig)
+        cameras_to_toml(walk.true_calibration(slice(None)))
+
+
+def test_delays_and_the_reprojection_error_are_said(walk: Rehearsed) -> None:
+    known = walk.true_calibration(0)
+    known.uncertainty.reprojection_px[:] = 2.5, 3.0, 3.5, 9.0
+    assert cameras_to_toml(known).startswith("[cam_0]")
+    delays = replace(known.rig, delay_s=np.array([0, 0, 1.0, 0]))
+    text = cameras_to_toml(replace(known, rig=delays))
+    assert "cam2 +1.000\n" in text.splitlines(keepends=True)[0]
+    assert tomllib.loads(text)["metadata"]["error"] == 3.25

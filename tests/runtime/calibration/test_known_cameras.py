@@ -1,10 +1,14 @@
 """Cameras known from a session or a file."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.body import People
+from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.session.calibrations import CalibrationUpdate
 from cvsf.system.errors import Refusal
 from runtime.calibration.known_cameras import KnownCameras, known_cameras
@@ -24,6 +28,26 @@ def test_a_known_calibration_is_given_from_its_time_on_and_a_bad_file_is_refused
         known_cameras(tmp_path / "cameras.json")
     with pytest.raises(Refusal, match="cannot be read"):
         known_cameras(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("cameras", "reason"), [("late", r"cam1 was \+0\.40 s late"), ("two people", "is of 2 people")]
+)
+def test_cameras_of_a_take_that_a_hub_cannot_correct_are_refused(
+    tmp_path: Path, known: Calibration, cameras: str, reason: str
+) -> None:
+    delay_s = known.rig.delay_s.copy()
+    delay_s[1] = 0.4 if cameras == "late" else 0.001
+    bodies = known.body, known.body
+    people = People(bodies=bodies, change_s=np.array([3.0]), span_person=np.array([0, 1]))
+    calibration = replace(
+        known,
+        rig=replace(known.rig, delay_s=delay_s),
+        people=people if cameras == "two people" else None,
+    )
+    (tmp_path / "cameras.json").write_text(json.dumps(to_plain(calibration)))
+    with pytest.raises(Refusal, match=reason):
+        known_cameras(tmp_path / "cameras.json")
 
 
 def test_what_is_seen_or_lost_changes_nothing_of_known_cameras(

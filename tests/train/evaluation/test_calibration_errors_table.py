@@ -90,7 +90,7 @@ def test_a_world_that_may_drift_is_told_by_how_much(console: Console) -> None:
     show_rig(found, console)
     assert "drift" not in said(console)
     show_rig(replace(found, calibration=replace(found.calibration, world_drift_mm=31.4)), console)
-    assert "the world's drift moves joints by 31 mm or less" in said(console)
+    assert "drift of the world: at most 31 mm per joint" in said(console)
 
 
 def test_delays_are_shown_in_milliseconds_where_there_are_any(console: Console) -> None:
