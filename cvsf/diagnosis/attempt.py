@@ -4,6 +4,7 @@ A sound calibration leaves no delay along the movement, no view that disagrees w
 little noise.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -40,6 +41,7 @@ SOUND_RATIO = 1.6
 """Reprojection error of the worst view over the median of the others: 1.0 to 1.4 in healthy
 generated sessions."""
 _FEW = "{} shared fewer than {} instants with the other views; film longer"
+_MOST_KEPT = 12  # attempts of a take
 _REFITS = 2  # while the delays found are larger than an interval; a guess, not measured
 
 
@@ -50,6 +52,8 @@ class Options:
     offsets: bool = False
     may_shift: bool = True  # delays may be sought
     distortion: bool = False
+    made: dict[bytes, "Attempt"] = field(default_factory=dict, repr=False, compare=False)
+    """The latest attempts of this take: several alternatives begin with the same one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +186,37 @@ def attempt(
 ) -> Attempt:
     """Still cameras fitted to the observations at these delays (s), which `options.offsets`
     sharpens, and their signs. Nothing is raised: `refused` says what is not determined; then the
-    calibration may be missing.
+    calibration may be missing. One that was made before is not made again.
     """
     delay_s = np.zeros(len(observations.cameras)) if delay_s is None else delay_s
+    key = _digest(observations, options, delay_s)
+    if key not in options.made:
+        options.made[key] = _attempted(observations, options, delay_s)
+        for oldest in list(options.made)[:-_MOST_KEPT]:
+            del options.made[oldest]
+    return options.made[key]
+
+
+def _digest(observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"]) -> bytes:
+    """Of everything that an attempt depends on."""
+    found = hashlib.blake2b(digest_size=16)
+    found.update(repr((observations.cameras, options.offsets, options.distortion)).encode())
+    for array in (
+        observations.t_s,
+        observations.keypoints_px,
+        observations.confidence,
+        observations.canonical,
+        observations.view_from_canonical,
+        observations.image_px,
+        delay_s,
+    ):
+        found.update(array.tobytes())
+    return found.digest()
+
+
+def _attempted(
+    observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"]
+) -> Attempt:
     try:
         with np.errstate(all="ignore"):  # what cannot be fitted ends in numbers that are not finite
             found = _fitted(observations, options, delay_s)

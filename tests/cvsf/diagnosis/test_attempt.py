@@ -76,6 +76,17 @@ def test_another_person_for_a_second_lowers_the_agreement_of_that_view(walk: Reh
     assert (tried.agreement[[0, 1, 3]] == 1).all()
 
 
+def test_an_attempt_is_made_once_for_the_same_observations_and_delays(
+    seen: LiftedObservations,
+) -> None:
+    options, some = Options(), lifted_in_views(seen).take(slice(0, 20))
+    first = attempt(some, options)
+    assert attempt(replace(some, t_s=some.t_s.copy()), options) is first
+    assert attempt(some, options, np.array([0, 0, 0.1, 0])) is not first
+    assert attempt(some, replace(options, offsets=True)) is not first
+    assert attempt(some.of_views([0, 1, 2]), options) is not first
+
+
 def test_what_is_not_determined_is_told_and_not_raised(seen: LiftedObservations) -> None:
     tried = attempt(seen.take(slice(0, 3)), Options())
     assert tried.refused
