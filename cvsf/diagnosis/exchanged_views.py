@@ -16,7 +16,6 @@ Mask = npt.NDArray[np.bool_]
 
 # guesses, not measured
 _LEAST_EXCHANGED = 3  # views, of which two may be exchanged
-_OFTEN = 0.9  # share of its instants in which a view agrees with the others
 _EXCHANGED = 0.6  # times the epipolar errors: two views are exchanged
 _PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
 
@@ -26,9 +25,6 @@ def with_exchanged(best: Attempt, options: Options) -> Attempt:
     part of the take; only if that is sound.
     """
     if len(best.observations.cameras) < _LEAST_EXCHANGED:
-        return best
-    disagree = (best.agreement < _OFTEN).sum() > 1  # one view alone is not exchanged
-    if not disagree and not best.is_contradicted and not best.refused:
         return best
     tried = best if best.calibration is None else _exchanged_back(best, options)
     if not tried.is_sound:
