@@ -23,13 +23,19 @@ _GAIN_OF_TWO, _FAST_RATE, _FAST_GAIN = 0.97, 0.05, 0.99
 """The same of two views, which have little else that shows it; and at a rate that 130 generated
 takes of two views with a constant delay never had (0.04 at most), but all 50 in which a film lost
 10 % of its frames (0.07 to 0.15)."""
+_NEAR_S = 0.2  # of the delay that was found: farther off is another movement; a guess
 _LEAST_OVERLAP = 0.5  # of the instants; a guess, not measured
 
 
-def changed_delay(observations: LiftedObservations, view: int) -> tuple[float, float] | None:
+def changed_delay(
+    observations: LiftedObservations, view: int, *, of_two: bool = False
+) -> tuple[float, float] | None:
     """The delays (s) of a view at the first and the last instant against the mean canonical pose of
     the others, if a delay that grows evenly costs clearly less than a constant one; else None.
     Rates below 0.02 s a second are not found: `residual_delays` shows 59.94 taken for 60 (0.001).
+
+    `of_two`: the observations are what is used of two views, aligned by the delay that was found,
+    so the limits are finer about that delay.
     """
     cost, weight, shifts, rows, interval_s = _costs(observations, view)
     steps = rows - rows.mean()
@@ -46,7 +52,7 @@ def changed_delay(observations: LiftedObservations, view: int) -> tuple[float, f
     constant = min(found, key=lambda each: abs(each[1]))[0]
     least, rate, middle_s = min(found)
     gain = _GAIN
-    if len(observations.cameras) == 2:
+    if of_two and abs(middle_s) < _NEAR_S:
         gain = _GAIN_OF_TWO if abs(rate) < _FAST_RATE else _FAST_GAIN
     if not np.isfinite(constant) or least >= gain * constant or abs(rate) < _LEAST_RATE:
         return None

@@ -76,7 +76,7 @@ def _disagreement_of_two(best: Attempt) -> str:
     """Why two views are not taken: nothing else shows that they see the same moments."""
     aligned = time_aligned(best.observations, best.delay_s)
     assert best.calibration is not None
-    changed = changed_delay(aligned, 1)
+    changed = changed_delay(aligned, 1, of_two=True)
     if changed is not None:
         return f"{aligned.cameras[1]}: {DELAY_CHANGES.format(*changed)}"
     if best.is_sound or canonical_delays(aligned).is_clear.all():
