@@ -79,7 +79,8 @@ def _disagreement_of_two(best: Attempt) -> str:
     changed = changed_delay(aligned, 1, of_two=True)
     if changed is not None:
         return f"{aligned.cameras[1]}: {DELAY_CHANGES.format(*changed)}"
-    if best.is_sound or canonical_delays(aligned).is_clear.all():
+    in_step = np.abs(best.delay_s).max() <= best.interval_s
+    if best.is_sound or (in_step and canonical_delays(aligned).is_clear.all()):
         return ""
     return (
         f"nothing shows that {' and '.join(aligned.cameras)} film the same moments: their 2D error "

@@ -8,7 +8,8 @@ import pytest
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
 from cvsf.diagnosis.refusal import refusal
 from tests.support.rehearsed import Rehearsed
-from tests.support.wandering import INTERVAL_S
+from tests.support.wandering import INTERVAL_S, exact_of, noisy_poses, shifted_poses
+from tests.support.wandering import late as late_pixels
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +48,15 @@ def test_what_is_left_without_spans_has_to_fit_well(healthy: Attempt) -> None:
     noisy = replace(healthy, calibration=replace(healthy.calibration, noise_share=0.027))
     assert refusal(noisy) == ""
     assert "the rest fits badly" in refusal(replace(noisy, has_spans=True))
+
+
+def test_two_views_with_a_delay_have_to_be_sound(short_walk: Rehearsed) -> None:
+    delay_s = 3 * INTERVAL_S
+    seen = exact_of(short_walk, late_pixels(short_walk, 1, delay_s))
+    late = noisy_poses(shifted_poses(seen, 1, delay_s)).of_views([0, 1])
+    two = attempt(late, Options(offsets=True), np.array([0, delay_s]))
+    assert two.is_sound
+    assert refusal(two) == ""
+    outlier = np.zeros(two.outlier.shape, bool)
+    outlier[:10] = True
+    assert "film the same moments" in refusal(replace(two, outlier=outlier))
