@@ -172,7 +172,7 @@ def test_a_scale_that_is_no_length_or_a_bone_nobody_saw_is_refused() -> None:
     calibration, placed = found(athlete(), cameras())
     with pytest.raises(ValueError, match="expected one of thigh"):
         to_world_frame(calibration, placed, Scale(bone=("nose", 0.1)))
-    with pytest.raises(ValueError, match="cam0 and top, whose distance is known, observed"):
+    with pytest.raises(ValueError, match="the distance of cam0 and top is given, but top is not"):
         to_world_frame(calibration, placed, Scale(cameras=("cam0", "top", 7.5)))
     placed.views_seen[:] = 1
     with pytest.raises(ValueError, match="thigh was not observed by two cameras"):
