@@ -143,11 +143,14 @@ def _usable(observations: LiftedObservations) -> tuple[LiftedObservations, dict[
 
 
 def _of_right_times_and_people(best: Attempt, options: Options) -> Attempt:
-    """With delays and without the worst view if that is sound or better, and a body for each
-    person, which is always tried.
+    """With delays, with views exchanged back that the lifter sees from another side, and without
+    the worst view, each if that is sound or better; and a body for each person, which is always
+    tried.
     """
     if not best.is_sound:
         best = with_delays(best, options)
+    if not best.is_sound and best.is_contradicted:  # else one of the two may be left out as worst
+        best = with_exchanged(best, options)
     if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
         best = without_the_worst(best, options)
     return with_bodies(best, options)
