@@ -123,6 +123,8 @@ def exchange_limbs(
     joints, deviation = solution
     seen: npt.NDArray[np.bool_] = np.logical_or.reduce(keypoints.weight > 0, axis=2)
     rows = np.flatnonzero(seen.sum(1) == _LEAST_VIEWS - 1)
+    if not len(rows):  # live, nearly always
+        return keypoints, solution
     least = cost(keypoints.take(rows), rows, joints[rows])
     bad = least > _GOOD_COST * len(joint_set)
     rows, least = rows[bad], least[bad]
