@@ -126,7 +126,8 @@ def _still_or_panning(
         reason = refusal(best)
         found = panning.at_last(best) if may_pan and reason else None
         if found is None and reason:
-            raise Undetermined(reason)
+            if_they_pan = panning.reason(best) if may_pan else ""
+            raise Undetermined("; ".join(filter(None, (reason, if_they_pan))))
     return best, found
 
 

@@ -13,7 +13,15 @@ from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import spans
-from cvsf.diagnosis.view_faults import ELSEWHERE, PARTLY, fault_of, instants_that_fit
+from cvsf.diagnosis.view_faults import (
+    ELSEWHERE,
+    MIRRORED,
+    MIRRORED_BACK,
+    PARTLY,
+    fault_of,
+    instants_that_fit,
+    mirrored_back,
+)
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.shapes import Bool, Float
 
@@ -155,6 +163,14 @@ def _with_reason(
     view; or the attempt with what fits of it, if it is a good camera for some time.
     """
     fault = fault_of(best.observations, view, tried)
+    if fault == MIRRORED:
+        start = np.insert(tried.delay_s, view, 0.0)
+        back = attempt(mirrored_back(best.observations, view), options, start).after(best)
+        if not back.is_sound:
+            back = with_delays(back, options)
+        if back.is_sound:
+            camera = best.observations.cameras[view]
+            return replace(back, corrected={**back.corrected, camera: MIRRORED_BACK}), True
     repeats = fault == ELSEWHERE and options.may_shift
     for delay_s in canonical_delays(best.observations).other_s[view] if repeats else ():
         start = np.where(np.arange(len(best.delay_s)) == view, delay_s, best.delay_s)

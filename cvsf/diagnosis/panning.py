@@ -47,13 +47,13 @@ class PanningCameras:
 
     def __init__(self, observations: LiftedObservations) -> None:
         self._observations = observations
+        self._refused = ""
 
     def before_delays(self, still: Attempt) -> Calibration | None:
         """The cameras where still ones fit so badly, and all views alike, that all may pan, and no
         delays need to be sought; else None.
         """
-        may_pan = _noise(still) > _ALL_MOVE_NOISE and still.worst_ratio < _ALL_MOVE_RATIO
-        return self._instead_of(still, _GAIN) if may_pan else None
+        return self._instead_of(still, _GAIN) if _all_may_pan(still) else None
 
     def before_omissions(self, still: Attempt) -> Calibration | None:
         """The cameras where still ones with delays are not sound, all views alike, and panning ones
@@ -67,6 +67,12 @@ class PanningCameras:
         None.
         """
         return self._instead_of(still, _GAIN)
+
+    def reason(self, still: Attempt) -> str:
+        """Why panning cameras are not taken although all may pan and the views show the same poses,
+        as a clause; empty if that is not so.
+        """
+        return f"if they pan: {self._refused}" if _all_may_pan(still) and self._refused else ""
 
     def _instead_of(self, still: Attempt, gain: float) -> Calibration | None:
         found = self._found
@@ -82,8 +88,16 @@ class PanningCameras:
             with np.errstate(all="ignore"):  # of cameras that do not pan nothing may be finite
                 found = calibrate_panning(observations)
             return found if _moves(found).any() and _is_smooth(found, observations) else None
-        except (Undetermined, np.linalg.LinAlgError):
-            return None
+        except Undetermined as error:
+            self._refused = str(error)
+        except np.linalg.LinAlgError:
+            pass
+        return None
+
+
+def _all_may_pan(still: Attempt) -> bool:
+    """Whether still cameras fit badly, and all views alike."""
+    return _noise(still) > _ALL_MOVE_NOISE and still.worst_ratio < _ALL_MOVE_RATIO
 
 
 def _noise(still: Attempt) -> float:

@@ -4,6 +4,8 @@ A camera is fitted to joints and keypoints by the direct linear transform (Hartl
 Multiple View Geometry, 2004, section 7.1), which needs no first guess.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 MIRRORED = "its picture is mirrored, left and right are exchanged; switch mirroring off"
+MIRRORED_BACK = "its picture is mirrored, left and right are exchanged; mirrored back"
 SIDES = (
     "its left and right joints are exchanged, but its picture is not mirrored; is the joint order "
     "of its 2D network right?"
@@ -62,6 +65,28 @@ def fault_of(observations: LiftedObservations, view: int, others: Attempt) -> st
     if _poses_fit(joints, keypoints, usable, extent, others.calibration.noise_share):
         return PANS
     return ELSEWHERE
+
+
+def mirrored_back(observations: LiftedObservations, view: int) -> LiftedObservations:
+    """The observations with one view's picture mirrored left to right, and its left and right
+    joints exchanged. The lifter of the engine gives a mirrored view the mirrored pose, so that its
+    outputs (y of the canonical pose is left and right) need not be computed again.
+    """
+    other = list(observations.joint_set.mirrored)
+    keypoints = observations.keypoints_px[:, view, other]
+    keypoints[..., 0] = observations.image_px[:, view, None, 0] - keypoints[..., 0]
+    pose = observations.canonical[:, view, other] * np.array([1, -1, 1], np.float32)
+    flip = np.array([-1, 1, 1], np.float32)[:, None] * np.array([1, -1, 1], np.float32)
+    back = {
+        "keypoints_px": keypoints,
+        "confidence": observations.confidence[:, view, other],
+        "canonical": pose,
+        "view_from_canonical": observations.view_from_canonical[:, view] * flip,
+    }
+    arrays = {name: getattr(observations, name).copy() for name in back}
+    for name, array in arrays.items():
+        array[:, view] = back[name]
+    return replace(observations, **arrays)
 
 
 def instants_that_fit(
