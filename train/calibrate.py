@@ -202,7 +202,7 @@ def _write(outcome: CalibrationResult, file: Path, out: Path | None) -> None:
         if out is not None and outcome.calibration.rig.is_panning:
             path.with_suffix(".toml").unlink(missing_ok=True)  # of an earlier run
         elif out is not None:
-            text = cameras_to_toml(outcome.calibration)
+            text = cameras_to_toml(outcome.calibration, outcome.mirrored_back)
             replace_file(Storage(), path.with_suffix(".toml"), text.encode())
     except OSError as error:
         raise Refusal(

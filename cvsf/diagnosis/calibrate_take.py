@@ -26,6 +26,7 @@ from cvsf.diagnosis.lifted_shape import shape_difference
 from cvsf.diagnosis.omissions import of_a_part, without_a_view, without_spans, without_the_worst
 from cvsf.diagnosis.panning import PanningCameras
 from cvsf.diagnosis.refusal import refusal
+from cvsf.diagnosis.view_faults import MIRRORED_BACK
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
@@ -72,6 +73,13 @@ class CalibratedTake:
     """Camera: what was corrected in its observations; it is in the rig."""
     still_noise: float | None = None
     """Noise of still cameras, over the person's extent, where panning ones explain more."""
+
+    @property
+    def mirrored_back(self) -> tuple[str, ...]:
+        """Cameras whose recorded pictures are mirrored; those in the rig are of pictures mirrored
+        back.
+        """
+        return tuple(name for name, what in self.corrected.items() if what == MIRRORED_BACK)
 
 
 def calibrate_take(

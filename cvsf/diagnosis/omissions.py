@@ -134,9 +134,7 @@ def _without_one_of(
     for view in suspects:
         others = [other for other in range(views) if other != view]
         part = best.observations.of_views(others)
-        tried = attempt(part, options, best.delay_s[others]).after(best)
-        if not tried.is_sound:
-            tried = with_delays(tried, options)
+        tried = _at_delays(part, options, best.delay_s[others]).after(best)
         if spans_too and not tried.is_sound and tried.outlier.any():
             tried = without_spans(tried, options)
         if not tried.is_sound:
@@ -145,6 +143,18 @@ def _without_one_of(
         if is_known or _has_majority(found):
             return found
     return best
+
+
+def _at_delays(
+    observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"]
+) -> Attempt:
+    """The first sound attempt: without delays, as another fault may have been taken for one, at
+    these, at others.
+    """
+    tried = attempt(observations, options)
+    if not tried.is_sound and delay_s.any():
+        tried = attempt(observations, options, delay_s)
+    return tried if tried.is_sound else with_delays(tried, options)
 
 
 def _has_majority(found: Attempt) -> bool:
@@ -165,9 +175,7 @@ def _with_reason(
     fault = fault_of(best.observations, view, tried)
     if fault == MIRRORED:
         start = np.insert(tried.delay_s, view, 0.0)
-        back = attempt(mirrored_back(best.observations, view), options, start).after(best)
-        if not back.is_sound:
-            back = with_delays(back, options)
+        back = _at_delays(mirrored_back(best.observations, view), options, start).after(best)
         if back.is_sound:
             camera = best.observations.cameras[view]
             return replace(back, corrected={**back.corrected, camera: MIRRORED_BACK}), True

@@ -69,8 +69,9 @@ def fault_of(observations: LiftedObservations, view: int, others: Attempt) -> st
 
 def mirrored_back(observations: LiftedObservations, view: int) -> LiftedObservations:
     """The observations with one view's picture mirrored left to right, and its left and right
-    joints exchanged. The lifter of the engine gives a mirrored view the mirrored pose, so that its
-    outputs (y of the canonical pose is left and right) need not be computed again.
+    joints exchanged. The lifter gives a mirrored view the mirrored pose, so that its outputs (y of
+    the canonical pose is left and right) need not be computed again; the rotation stays as the
+    other views have changed it, a first guess.
     """
     other = list(observations.joint_set.mirrored)
     keypoints = observations.keypoints_px[:, view, other]

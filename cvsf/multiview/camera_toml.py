@@ -6,6 +6,7 @@ rotation vector and translation that take a point of the world (m, z up) into th
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import cv2
@@ -16,9 +17,10 @@ from cvsf.multiview.rig import Calibration
 _LEAST_DELAY_S = 5e-4  # that is written
 
 
-def cameras_to_toml(calibration: Calibration) -> str:
-    """The text of the file, in the unit of the calibration's world, with delays in a comment;
-    ValueError for panning cameras, which the layout cannot hold.
+def cameras_to_toml(calibration: Calibration, mirrored: Collection[str] = ()) -> str:
+    """The text of the file, in the unit of the calibration's world, with delays in a comment, and
+    the cameras whose pictures are `mirrored`: the layout has no place for either. ValueError for
+    panning cameras, which it cannot hold.
     """
     rig = calibration.rig
     if rig.is_panning:
@@ -45,6 +47,9 @@ def cameras_to_toml(calibration: Calibration) -> str:
         if abs(delay) > _LEAST_DELAY_S
     ]
     note = [f"# delays in s, not corrected in the films: {', '.join(late)}"] if late else []
+    if mirrored:
+        names = ", ".join(name for name in rig.cameras if name in mirrored)
+        note.append(f"# for pictures mirrored back, as these films are mirrored: {names}")
     error_px = float(np.median(calibration.uncertainty.reprojection_px))
     end = f"[metadata]\nadjusted = false\nerror = {error_px}"
     return "\n\n".join([*note, *tables, end]) + "\n"

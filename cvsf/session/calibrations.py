@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 CAMERAS = "cameras.json"
 EVENT_NAME = "calibration"
+MIRRORED_PICTURES = "mirrored_pictures"
+"""Key of `cameras.json`: cameras whose pictures were mirrored back before calibration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +84,16 @@ def cameras_file(event: Mapping[str, Any]) -> bytes:
 
 def read_cameras(path: Path) -> CalibrationUpdate:
     """The calibration in the file `cameras.json` at the path, with cause "known" and time 0; its
-    number is 0 if the file has none. Refusal if the file cannot be read or holds no calibration.
+    number is 0 if the file has none. Refusal if the file cannot be read or holds no calibration, or
+    one of pictures that were mirrored back: those of a hub are not.
     """
     try:
         plain = json.loads(path.read_text())
+        if mirrored := plain.get(MIRRORED_PICTURES):
+            raise Refusal(
+                f"{path} is of a take in which the pictures of {' and '.join(mirrored)} were "
+                "mirrored. Switch mirroring off in the camera, record again, and calibrate that"
+            )
         return CalibrationUpdate(
             calibration=from_plain(plain), cause="known", number=int(plain.get("number", 0))
         )

@@ -213,17 +213,20 @@ def _upright(observations: LiftedObservations) -> Calibration:
 
 def _without_delays(observations: LiftedObservations, take: CalibratedTake) -> Calibration:
     """The take's cameras without those that show another time than their stamps: a label would be
-    of another instant than its keypoints. Undetermined if fewer than two are left, or views were
-    exchanged.
+    of another instant than its keypoints; nor those whose pictures are mirrored. Undetermined if
+    fewer than two are left, or views were exchanged.
     """
-    if take.corrected:
-        camera, what = next(iter(take.corrected.items()))
-        raise Undetermined(f"{camera} was {what}")
+    mirrored = take.mirrored_back
+    for camera, what in take.corrected.items():
+        if camera not in mirrored:
+            raise Undetermined(f"{camera} was {what}")
     delay_s = take.calibration.rig.delay_s
     interval_s = float(np.median(np.diff(observations.t_s)))
-    views = np.flatnonzero(np.abs(delay_s) < _OUT_OF_STEP * interval_s).tolist()
+    names = take.calibration.rig.cameras
+    usable = np.abs(delay_s) < _OUT_OF_STEP * interval_s
+    views = [view for view in np.flatnonzero(usable).tolist() if names[view] not in mirrored]
     if len(views) < 2:
-        raise Undetermined("its cameras are not in step, so no two show one instant")
+        raise Undetermined("no two of its cameras are in step and not mirrored")
     return take.calibration.of_views(views)
 
 

@@ -22,6 +22,7 @@ from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.reconstruction.steady_world import steady_world
+from cvsf.session.calibrations import MIRRORED_PICTURES
 from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibration_errors import (
     Errors,
@@ -72,6 +73,7 @@ class CalibrationResult:
     world: dict[str, TakeErrors] = field(default_factory=dict)  # of "fused", "calibrated_limit"
     left_out: Mapping[str, str] = field(default_factory=dict)  # camera: what, and why
     corrected: Mapping[str, str] = field(default_factory=dict)  # camera: what was corrected
+    mirrored_back: tuple[str, ...] = ()  # cameras whose pictures are mirrored
     still_noise: float | None = None  # of still cameras, where panning ones were taken
 
     @property
@@ -141,7 +143,8 @@ class CalibrationResult:
         """
         assert self.calibration is not None
         panning = self.calibration.rig.is_panning
-        found = {"left_out": dict(self.left_out), "corrected": dict(self.corrected)}
+        found: dict[str, Any] = {"left_out": dict(self.left_out), "corrected": dict(self.corrected)}
+        found[MIRRORED_PICTURES] = list(self.mirrored_back)
         return to_plain(self.calibration) | found | ({"t_s": self.t_s.tolist()} if panning else {})
 
     @property
@@ -201,6 +204,7 @@ def calibrate_and_score(
         t_s=take.observations.t_s,
         left_out=take.left_out,
         corrected=take.corrected,
+        mirrored_back=take.mirrored_back,
         still_noise=take.still_noise,
     )
     return result if truth is None else _scored(result, take.observations, truth)

@@ -4,7 +4,7 @@ import pytest
 
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.diagnosis.calibrate_take import SPANS, CalibratedTake, calibrate_take
-from cvsf.diagnosis.view_faults import MIRRORED
+from cvsf.diagnosis.view_faults import MIRRORED_BACK
 from cvsf.multiview.observations import LiftedObservations
 from tests.support.reconstruction_errors import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed
@@ -66,11 +66,13 @@ def test_a_late_camera_is_not_shifted_where_delays_are_not_asked_for(walk: Rehea
     assert set(take.left_out) == {"cam2"}
 
 
-def test_a_mirrored_camera_is_left_out_and_named_as_mirrored(walk: Rehearsed) -> None:
+def test_a_mirrored_camera_is_mirrored_back_and_named(walk: Rehearsed) -> None:
     take = taken(walk, mirrored(walk, 1))
-    assert take.left_out == {"cam1": MIRRORED}
-    assert take.calibration.rig.cameras == ("cam0", "cam2", "cam3")
-    assert take.observations.cameras == take.calibration.rig.cameras
+    assert take.left_out == {}
+    assert take.corrected == {"cam1": MIRRORED_BACK}
+    assert take.mirrored_back == ("cam1",)
+    assert take.calibration.rig.cameras == ("cam0", "cam1", "cam2", "cam3")
+    assert error_over_limit(walk, take) < 1.2
 
 
 def test_views_that_are_exchanged_for_some_seconds_are_exchanged_back(walk: Rehearsed) -> None:

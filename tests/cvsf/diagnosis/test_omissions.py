@@ -12,7 +12,8 @@ from cvsf.diagnosis.omissions import (
     without_spans,
     without_the_worst,
 )
-from cvsf.diagnosis.view_faults import MIRRORED
+from cvsf.diagnosis.view_faults import MIRRORED_BACK, SIDES
+from cvsf.skeleton import H36M_16
 from tests.support.rehearsed import Rehearsed
 from tests.support.wandering import another, mirrored
 
@@ -37,11 +38,24 @@ def test_a_span_with_another_person_is_left_out(short_walk: Rehearsed) -> None:
 def test_the_view_whose_absence_makes_the_others_fit_is_left_out_with_its_fault(
     short_walk: Rehearsed,
 ) -> None:
+    pixels = short_walk.keypoints_px.copy()
+    pixels[:, 1] = pixels[:, 1, list(H36M_16.mirrored)]
+    spoilt = attempt(short_walk.seen(keypoints_px=pixels), OPTIONS)
+    found = without_a_view(spoilt, OPTIONS)
+    assert found.is_sound
+    assert found.left_out == {"cam1": SIDES}
+    assert found.observations.cameras == ("cam0", "cam2", "cam3")
+
+
+def test_a_mirrored_view_is_mirrored_back_and_kept(short_walk: Rehearsed) -> None:
     spoilt = attempt(short_walk.seen(keypoints_px=mirrored(short_walk, 1)), OPTIONS)
     found = without_a_view(spoilt, OPTIONS)
     assert found.is_sound
-    assert found.left_out == {"cam1": MIRRORED}
-    assert found.observations.cameras == ("cam0", "cam2", "cam3")
+    assert found.left_out == {}
+    assert found.corrected == {"cam1": MIRRORED_BACK}
+    np.testing.assert_allclose(
+        found.observations.keypoints_px[:, 1], short_walk.keypoints_px[:, 1], atol=1e-2
+    )
 
 
 def test_of_three_views_none_is_left_out(short_walk: Rehearsed) -> None:

@@ -58,6 +58,19 @@ def test_panning_cameras_of_a_late_view_are_not_accepted(
     assert PanningCameras(late).at_last(still) is None
 
 
+def test_panning_cameras_that_are_not_known_well_have_a_reason(
+    seen: LiftedObservations, still: Attempt
+) -> None:
+    few = PanningCameras(seen.take(slice(0, 9)))
+    assert few.at_last(still) is None
+    rig = made_rig(len(seen.cameras))
+    badly, well = (made_calibration(rig, noise_share=noise) for noise in (0.08, 0.01))
+    assert few.reason(replace(still, calibration=badly)) == (
+        "if they pan: 9 instants were observed by 3 views, expected 10 or more; film longer"
+    )
+    assert few.reason(replace(still, calibration=well)) == ""
+
+
 def test_two_views_are_never_taken_for_panning_ones(
     seen: LiftedObservations, still: Attempt
 ) -> None:

@@ -16,8 +16,10 @@ from cvsf.diagnosis.view_faults import (
     fault_of,
     fit_camera,
     instants_that_fit,
+    mirrored_back,
 )
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.engine.engine import load_engine
+from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration
@@ -60,6 +62,28 @@ def fault(walk: Rehearsed, others: Attempt, pixels: Real) -> str:
 
 def test_a_mirrored_picture_is_told_as_such(walk: Rehearsed, others: Attempt) -> None:
     assert fault(walk, others, mirrored(walk, WRONG)) == MIRRORED
+
+
+def test_a_view_mirrored_back_has_the_outputs_of_the_lifter_for_the_picture_as_it_was(
+    walk: Rehearsed,
+) -> None:
+    sure = np.ones_like(walk.confidence)
+    as_it_was, turned = (
+        lift_observations(
+            load_engine().lift_many,
+            H36M_16,
+            (view.cameras[WRONG],),
+            view.t_s,
+            (view.keypoints_px[:, [WRONG]], view.confidence[:, [WRONG]], view.image_px[:, [WRONG]]),
+        )  # alone: views of one instant change each other's rotations
+        for view in (
+            walk.seen(confidence=sure),
+            walk.seen(confidence=sure, keypoints_px=mirrored(walk, WRONG)),
+        )
+    )
+    again = mirrored_back(turned, 0)
+    for name in ("keypoints_px", "canonical", "view_from_canonical"):
+        np.testing.assert_allclose(getattr(again, name), getattr(as_it_was, name), atol=2e-3)
 
 
 def test_joints_of_the_other_side_in_a_picture_that_is_not_mirrored_are_told_as_such(

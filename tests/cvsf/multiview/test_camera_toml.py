@@ -48,3 +48,5 @@ def test_delays_and_the_reprojection_error_are_said(walk: Rehearsed) -> None:
     text = cameras_to_toml(replace(known, rig=delays))
     assert "cam2 +1.000\n" in text.splitlines(keepends=True)[0]
     assert tomllib.loads(text)["metadata"]["error"] == 3.25
+    text = cameras_to_toml(known, mirrored=["cam3", "cam1"])
+    assert text.splitlines()[0].endswith("these films are mirrored: cam1, cam3")

@@ -9,7 +9,7 @@ import pytest
 
 from cvsf.multiview.body import People
 from cvsf.multiview.rig import Calibration, to_plain
-from cvsf.session.calibrations import CalibrationUpdate
+from cvsf.session.calibrations import MIRRORED_PICTURES, CalibrationUpdate
 from cvsf.system.errors import Refusal
 from runtime.calibration.known_cameras import KnownCameras, known_cameras
 from tests.support.filmed import Filmed
@@ -47,6 +47,15 @@ def test_cameras_of_a_take_that_a_hub_cannot_correct_are_refused(
     )
     (tmp_path / "cameras.json").write_text(json.dumps(to_plain(calibration)))
     with pytest.raises(Refusal, match=reason):
+        known_cameras(tmp_path / "cameras.json")
+
+
+def test_cameras_whose_pictures_were_mirrored_back_are_refused(
+    tmp_path: Path, known: Calibration
+) -> None:
+    plain = to_plain(known) | {MIRRORED_PICTURES: ["cam1"]}
+    (tmp_path / "cameras.json").write_text(json.dumps(plain))
+    with pytest.raises(Refusal, match="pictures of cam1 were mirrored"):
         known_cameras(tmp_path / "cameras.json")
 
 

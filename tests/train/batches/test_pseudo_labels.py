@@ -68,6 +68,19 @@ def test_a_camera_that_saw_nobody_is_left_out_and_the_others_are_used(
     )
 
 
+def test_a_camera_whose_pictures_are_mirrored_has_no_labels(
+    file: Path, labeller: PseudoLabeller
+) -> None:
+    instants = read_file(file)
+    turned = instants.keypoints_px[:, 1][:, list(H36M_16.mirrored)]
+    turned[..., 0] = instants.image_px[:, 1, None, 0] - turned[..., 0]
+    instants.keypoints_px[:, 1] = turned
+    (labelled,) = labeller.parts([instants])
+    assert labeller.left_out == {}
+    assert not labelled.confidence[:, 1].any()
+    assert labelled.confidence[:, [0, 2, 3]].any((0, 2)).all()
+
+
 def test_a_session_whose_keypoints_are_all_one_point_is_refused(
     file: Path, labeller: PseudoLabeller
 ) -> None:
