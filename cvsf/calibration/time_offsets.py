@@ -32,7 +32,7 @@ def with_velocities(
     neighbours is mostly noise.
     """
     delay = state.rig.delay_s
-    reach_s = max(_FIT_S, _LEAST_SEEN * float(np.median(np.diff(observations.t_s))) / 2 + 1e-3)
+    reach_s = max(_FIT_S, _LEAST_SEEN * observations.interval_s / 2 + 1e-3)
     keypoints = problem.keypoints.keypoints_px.copy()
     velocity = np.zeros(chosen.keypoints_px.shape)
     for view, view_delay in enumerate(delay):

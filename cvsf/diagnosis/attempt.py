@@ -81,9 +81,8 @@ class Attempt:
 
     @property
     def interval_s(self) -> float:
-        """Median interval (s) of the instants; infinite for fewer than two."""
-        t_s = self.observations.t_s
-        return float(np.median(np.diff(t_s))) if len(t_s) > 1 else np.inf
+        """Of the observations."""
+        return self.observations.interval_s
 
     @property
     def delay_s(self) -> Float[Real, "V"]:
@@ -276,7 +275,6 @@ def _examined(observations: LiftedObservations, found: Calibration, refused: str
 def _fitted(
     observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"]
 ) -> Calibration:
-    interval_s = float(np.median(np.diff(observations.t_s))) if len(observations) > 1 else 0.0
     for _ in range(_REFITS):
         aligned = time_aligned(observations, delay_s)
         useful = useful_views(aligned)
@@ -286,7 +284,8 @@ def _fitted(
         found = fit_still(aligned, offsets=options.offsets, distortion=options.distortion)
         change = found.rig.delay_s
         delay_s = delay_s + change
-        if not np.abs(change).max() > interval_s:
+        if not np.abs(change).max() > observations.interval_s:
             break
-    delay_s = delay_s - in_step(delay_s, interval_s / 2) if delay_s.any() else delay_s
+    if delay_s.any():
+        delay_s = delay_s - in_step(delay_s, observations.interval_s / 2)
     return replace(found, rig=replace(found.rig, delay_s=delay_s))

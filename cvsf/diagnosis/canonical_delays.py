@@ -62,7 +62,7 @@ def canonical_delays(observations: LiftedObservations, reach_s: float = REACH_S)
     """
     if len(observations) < 2:
         raise ValueError(f"{len(observations)} instants have no interval, expected two or more")
-    interval_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
+    interval_s = max(observations.interval_s, 1e-3)
     reach = max(1, min(round(reach_s / interval_s), len(observations) - 1))
     cost = _pair_costs(observations, reach, interval_s)
     views = len(observations.cameras)

@@ -67,7 +67,7 @@ def _costs(
     (M, S), the shifts (S), the instants (M), and the interval (s).
     """
     instants, views = observations.confidence.shape[:2]
-    interval_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
+    interval_s = max(observations.interval_s, 1e-3)
     pose, confidence = unit_poses(observations), np.sqrt(observations.confidence)
     others = [other for other in range(views) if other != view]
     weight = confidence[:, others, :, None]

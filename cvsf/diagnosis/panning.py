@@ -127,7 +127,7 @@ def _is_smooth(found: Calibration, observations: LiftedObservations) -> bool:
     """Whether neither a camera nor the athlete jumps for good, as they would where views are
     exchanged; one wrong instant is no jump.
     """
-    usual_s = max(float(np.median(np.diff(observations.t_s))), 1e-3)
+    usual_s = max(observations.interval_s, 1e-3)
     width = max(3, round(_WINDOW_S / usual_s))
     root = reconstruct(observations, found).joints.mean(1)
     rotation = found.rig.view_from_world

@@ -50,6 +50,11 @@ class Observations:
         """
         return np.asarray(self.image_px.max(0, initial=0))
 
+    @property
+    def interval_s(self) -> float:
+        """Median interval (s) of the instants; infinite for fewer than two."""
+        return float(np.median(np.diff(self.t_s))) if len(self.t_s) > 1 else np.inf
+
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """The instants of a mask, an index array or a slice, as new observations. With a slice the
         arrays share memory with these; with a mask or indices they are copies.
@@ -137,7 +142,7 @@ def time_aligned(observations: LiftedObservations, delay_s: Float[Real, "V"]) ->
     """
     if not delay_s.any() or len(observations) < 2:
         return observations
-    usual_s = float(np.median(np.diff(observations.t_s)))
+    usual_s = observations.interval_s
     arrays = {name: getattr(observations, name).copy() for name in _PER_VIEW}
     for view in np.flatnonzero(delay_s):
         low, share = _between(observations.t_s, observations.t_s - delay_s[view])

@@ -221,9 +221,8 @@ def _without_delays(observations: LiftedObservations, take: CalibratedTake) -> C
         if camera not in mirrored:
             raise Undetermined(f"{camera} was {what}")
     delay_s = take.calibration.rig.delay_s
-    interval_s = float(np.median(np.diff(observations.t_s)))
     names = take.calibration.rig.cameras
-    usable = np.abs(delay_s) < _OUT_OF_STEP * interval_s
+    usable = np.abs(delay_s) < _OUT_OF_STEP * observations.interval_s
     views = [view for view in np.flatnonzero(usable).tolist() if names[view] not in mirrored]
     if len(views) < 2:
         raise Undetermined("no two of its cameras are in step and not mirrored")
