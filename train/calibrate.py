@@ -19,7 +19,7 @@ from rich.progress import track
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.diagnosis.calibrate_take import Moving
 from cvsf.engine.engine import load_engine
-from cvsf.multiview.camera_toml import cameras_to_toml
+from cvsf.multiview.camera_toml import cameras_to_toml, read_intrinsics
 from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
 from cvsf.system.disk import Storage, replace_file
@@ -77,7 +77,18 @@ def calibrate(
             "do not fit without delays",
         ),
     ] = None,
-    distortion: Annotated[bool, typer.Option(help="estimate each lens's distortion too")] = False,
+    intrinsics: Annotated[
+        Path | None,
+        typer.Option(help="TOML of Pose2Sim, anipose or Caliscope: the lenses that are known"),
+    ] = None,
+    distortion: Annotated[
+        bool | None,
+        typer.Option(
+            "--distortion/--no-distortion",
+            help="estimate distortion and principal point of each lens always, or never; default: "
+            "where the recording determines them",
+        ),
+    ] = None,
     moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
     out: Annotated[
         Path | None,
@@ -117,7 +128,10 @@ def calibrate(
     loaded = load_engine(engine)
     outcomes, worst = [], None
     ignored = ignored_seconds(ignore or (), names)
-    inputs = calibration_inputs(observations, loaded, len(names), seconds, ignored)
+    known = None
+    if intrinsics is not None:
+        known = read_intrinsics(intrinsics, names, observations.size_px)
+    inputs = calibration_inputs(observations, loaded, len(names), seconds, ignored, known)
     for outcome, session in _results(inputs, options, len(observations.sessions)):
         _write(outcome, file, out)
         outcomes.append(outcome)

@@ -6,6 +6,8 @@ so the Schur complement eliminates them (Triggs et al., Bundle Adjustment: A Mod
 section 6).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,8 @@ from cvsf.calibration.normal_equations import (
     shared_columns,
     stepped,
 )
+from cvsf.calibration.result import LEAST_NOISE
+from cvsf.multiview.reprojection import estimate_noise
 from cvsf.multiview.rig import CENTRE, COLUMNS
 from cvsf.multiview.rotation import skew
 from cvsf.shapes import Float, Int
@@ -55,7 +59,16 @@ def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
     return state, least
 
 
-def deviations(problem: Problem, state: State) -> tuple[Float[Real, "V 9"], Float[Real, "M"]]:
+def readjust(problem: Problem, state: State, rounds: int) -> tuple[Problem, State]:
+    """Adjusted again, at the noise estimated from the residuals; the problem has that noise."""
+    noise = estimate_noise(problem.keypoints, state.rig, state.joints)
+    noise = max(noise, problem.keypoints.noise_share / 3, LEAST_NOISE)
+    problem = replace(problem, keypoints=replace(problem.keypoints, noise_share=noise))
+    state, _ = adjust(problem, state, rounds)
+    return problem, state
+
+
+def deviations(problem: Problem, state: State) -> tuple[Float[Real, "V 11"], Float[Real, "M"]]:
     """Standard deviations of the cameras and of the M bone lengths (mean bones), at the noise of
     `keypoints.sigma_px`.
 

@@ -10,9 +10,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.bundle_adjustment import adjust, deviations
+from cvsf.calibration.bundle_adjustment import adjust, deviations, readjust
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
+from cvsf.calibration.lenses import (
+    start_focal_px,
+    with_estimated_lenses,
+    with_lenses,
+    without_wrong_lenses,
+)
 from cvsf.calibration.mirror_ambiguity import (
     MIRROR_GAIN,
     MIRRORED_PICTURES,
@@ -25,19 +31,21 @@ from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.outlier_instants import without_outlier_instants
 from cvsf.calibration.plausible import plausible, useful_views
 from cvsf.calibration.ptz import calibrate_panning
-from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
+from cvsf.calibration.result import CameraDeviations, calibration_result
 from cvsf.calibration.time_offsets import with_velocities, without_velocities
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import estimate_noise, weighted_keypoints
 from cvsf.multiview.residuals import bones_of, measures_of
-from cvsf.multiview.rig import CENTRE, FOCAL, ROTATION, Body, Calibration
+from cvsf.multiview.rig import CENTRE, FOCAL, ROTATION
 from cvsf.multiview.weak_perspective import mean_body
 from cvsf.reconstruction.pose_solver import body_prior, solve_with_rejection
 
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured, down to _FIRST_NOISE
-_INSTANTS, _FEW_INSTANTS = 64, 16
+_INSTANTS, _FEW_INSTANTS = 200, 16
 _OFFSET_ROUNDS = 4
 _READJUSTMENTS = 3
 HOPELESS_NOISE = 0.05
@@ -53,14 +61,15 @@ def calibrate(
     *,
     moving: Literal["still", "panning"] = "still",
     offsets: bool = False,
-    distortion: bool = False,
+    lenses: bool = False,
 ) -> Calibration:
     """Self-calibration: the rig in the axes of its first camera at the first instant, the mean bone
     1. Undetermined (no Refusal) with the reason, if the motion does not determine the cameras, a
     picture size is not known, or the instants are not in order.
 
     `moving`: the cameras stand still, or pan and zoom on their tripods. `offsets` estimates the
-    time offset of each camera, `distortion` its k1, only for still cameras. A camera that saw the
+    time offset of each camera, `lenses` its distortion and principal
+    point where they are determined, only for still cameras. A camera that saw the
     athlete together with others in fewer than 5 instants is not in the rig. What the views do not
     agree on is not looked for: `cvsf.diagnosis.calibrate_take` does.
     """
@@ -71,25 +80,25 @@ def calibrate(
             return calibrate_panning(observations)
         except np.linalg.LinAlgError as error:
             raise Undetermined(NO_FIT.format(error)) from error
-    found = fit_still(observations, offsets=offsets, distortion=distortion)
+    found = fit_still(observations, offsets=offsets, lenses=lenses)
     refuse_uncertain(found)
     return found
 
 
 def fit_still(
-    observations: LiftedObservations, *, offsets: bool = False, distortion: bool = False
+    observations: LiftedObservations, *, offsets: bool = False, lenses: bool = False
 ) -> Calibration:
     """The still cameras of least cost, as `calibrate` finds them, but nothing is refused for its
     standard deviations. The observations are plausible, and every view is a useful one.
     Undetermined if no cameras can be computed.
     """
     try:
-        return _fit_still(observations, offsets=offsets, distortion=distortion)
+        return _fit_still(observations, offsets=offsets, lenses=lenses)
     except np.linalg.LinAlgError as error:
         raise Undetermined(NO_FIT.format(error)) from error
 
 
-def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: bool) -> Calibration:
+def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     fitted, ambiguity = _initial_fit(chosen)
     if len(chosen.cameras) == PAIR:
@@ -98,15 +107,16 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
     elif fitted.mirrored:
         ambiguity = MIRRORED_PICTURES
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
-    if distortion:
-        problem = replace(problem, priors=replace(problem.priors, estimate_radial=True))
-        problem, state = _readjusted(problem, state, rounds=15)
+    problem, state, found_lenses = without_wrong_lenses(problem, state)
+    if lenses:
+        problem, state, estimated = with_estimated_lenses(problem, state)
+        found_lenses |= estimated
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
         problem = with_velocities(observations, chosen, problem, state)
-        problem, state = _readjusted(problem, state, rounds=8)
+        problem, state = readjust(problem, state, rounds=8)
     if offsets:
         problem = without_velocities(observations, chosen, problem, state)
-        problem, state = _readjusted(problem, state, rounds=8)
+        problem, state = readjust(problem, state, rounds=8)
     deviation, _ = deviations(problem, state)
     result = calibration_result(
         problem.keypoints,
@@ -121,7 +131,7 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, distortion: b
         instants=len(chosen),
         mirrored=fitted.mirrored,
     )
-    return replace(result, ambiguous=ambiguity)
+    return replace(result, ambiguous=ambiguity, lenses=found_lenses)
 
 
 def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
@@ -143,7 +153,7 @@ def _readjusted_without_outlier_instants(fitted: Fitted) -> Fitted:
     fitting = without_outlier_instants(fitted)
     problem, state = fitting.problem, fitting.state
     for _ in range(_READJUSTMENTS if fitting is not fitted else 0):
-        problem, state = _readjusted(problem, state, rounds=8)
+        problem, state = readjust(problem, state, rounds=8)
     return replace(fitting, problem=problem, state=state)
 
 
@@ -155,9 +165,9 @@ def _fitted_from(chosen: LiftedObservations, start: LiftedObservations) -> tuple
 
 def _fitted_to(chosen: LiftedObservations, problem: Problem, state: State) -> tuple[Problem, State]:
     """All chosen instants, from the adjustment of a few."""
-    problem, state = _extended(chosen, *_readjusted(problem, state, rounds=8))
+    problem, state = _extended(chosen, *readjust(problem, state, rounds=8))
     for _ in range(_READJUSTMENTS):
-        problem, state = _readjusted(problem, state, rounds=8)
+        problem, state = readjust(problem, state, rounds=8)
     return problem, state
 
 
@@ -165,6 +175,8 @@ def _best_of(
     few: LiftedObservations, guesses: tuple[float, ...]
 ) -> tuple[float, Problem, State, float]:
     rotations = average_rotations(few)
+    if few.is_lens_known.all():
+        guesses = guesses[:1]  # they differ in nothing
     tries = [(guess, *_adjusted(few, rotations, guess)) for guess in guesses]
     return min(tries, key=lambda tried: tried[-1])
 
@@ -190,30 +202,23 @@ def _adjusted(
     few: LiftedObservations, rotations: AveragedRotations, guess: float
 ) -> tuple[Problem, State, float]:
     """A few instants adjusted at a coarse noise, from one guessed focal length."""
-    longer = few.size_px.max(1).astype(float)
-    rig, joints = first_guess(few, rotations, guess * longer)
+    longer, given = few.size_px.max(1).astype(float), few.intrinsics
+    rig, joints = first_guess(few, rotations, start_focal_px(given, guess * longer))
+    rig = with_lenses(rig, given)
     body = mean_body(few) @ np.swapaxes(rotations.world_from_canonical, -1, -2)
     bones = bones_of(few.joint_set)
     problem = Problem(
         keypoints=weighted_keypoints(few, _FIRST_NOISE),
         bones=bones,
         body=body,
-        guess_log_focal=np.log(longer),
+        guess_log_focal=np.log(start_focal_px(given, longer)),
+        is_given=few.is_lens_known,
         reference=rotations.reference,
         priors=Priors(),
     )
     state = State(rig=rig, joints=joints, lengths=measures_of(body, bones))
     state, cost = adjust(problem, state, 12)
     return problem, state, cost
-
-
-def _readjusted(problem: Problem, state: State, rounds: int) -> tuple[Problem, State]:
-    """Adjusted again, at the noise estimated from the residuals."""
-    noise = estimate_noise(problem.keypoints, state.rig, state.joints)
-    noise = max(noise, problem.keypoints.noise_share / 3, LEAST_NOISE)
-    problem = replace(problem, keypoints=replace(problem.keypoints, noise_share=noise))
-    state, _ = adjust(problem, state, rounds)
-    return problem, state
 
 
 def _extended(chosen: LiftedObservations, problem: Problem, state: State) -> tuple[Problem, State]:

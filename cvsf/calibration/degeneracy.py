@@ -5,7 +5,7 @@ The standard deviations are those of the covariance of the bundle adjustment.
 
 import numpy as np
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 
 CORRELATION_FACTOR = 2.0
 """The errors of a detector are correlated between joints: standard deviations from the covariance

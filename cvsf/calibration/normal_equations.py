@@ -27,8 +27,8 @@ from cvsf.multiview.residuals import (
     lifted_cost,
     lifted_target,
 )
-from cvsf.multiview.rig import CENTRE, COLUMNS, DELAY, FOCAL, RADIAL, ROTATION, Rig
-from cvsf.shapes import Float, Int
+from cvsf.multiview.rig import CENTRE, COLUMNS, DELAY, FOCAL, PRINCIPAL, RADIAL, ROTATION, Rig
+from cvsf.shapes import Bool, Float, Int
 
 Real = npt.NDArray[np.float64]
 
@@ -46,8 +46,11 @@ class Priors:
     lifter_sigma: float = LIFTER_SIGMA
     focal_sigma: float = 0.4  # of the log focal length, about the first guess
     radial_sigma: float = 0.15
+    principal_sigma: float = 0.03  # over the picture's longer side, about its middle
     delay_sigma_s: float = 0.05
+    known_focal_sigma: float = 1e-3  # of the log focal length of a given lens
     estimate_radial: bool = False
+    estimate_principal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,19 @@ class Problem:
     body: Float[Real, "N J 3"]
     """The lifter's pose in world axes, mean bone 1."""
     guess_log_focal: Float[Real, "V"]
+    is_given: Bool[npt.NDArray[np.bool_], "V"]
+    """Cameras whose intrinsics are known; they keep their distortion and principal point."""
     reference: int  # the camera whose pose is fixed
     priors: Priors
     person: Int[npt.NDArray[np.intp], "N"] | None = None
     """Who is there at each instant, where several people follow one another; the mean bone of
     person 0 is the unit of length."""
+
+    @property
+    def focal_sigma(self) -> Float[Real, "V"]:
+        """Standard deviation of each log focal length about `guess_log_focal`."""
+        priors = self.priors
+        return np.where(self.is_given, priors.known_focal_sigma, priors.focal_sigma)
 
     def lengths_at(self, state: State) -> Float[Real, "*#N M"]:
         """The bone lengths that hold at each instant, or at all of them."""
@@ -116,7 +127,8 @@ def shared_columns(problem: Problem, rig: Rig) -> Int[npt.NDArray[np.intp], "C"]
     """
     views = len(rig.cameras)
     is_shared = np.ones((views, COLUMNS), bool)
-    is_shared[:, RADIAL] = problem.priors.estimate_radial
+    is_shared[:, RADIAL] = problem.priors.estimate_radial & ~problem.is_given
+    is_shared[:, PRINCIPAL] = (problem.priors.estimate_principal & ~problem.is_given)[:, None]
     is_shared[:, DELAY] = problem.keypoints.velocity_px_s is not None
     is_shared[problem.reference, CENTRE] = is_shared[problem.reference, DELAY] = False
     is_shared[:, local_columns(rig)] = False
@@ -152,7 +164,7 @@ def _assembled(
     problem: Problem,
     state: State,
     normal: NormalEquations,
-    camera: tuple[Float[Real, "N V 9 9"], Float[Real, "N V 9"], Float[Real, "N K D"]],
+    camera: tuple[Float[Real, "N V 11 11"], Float[Real, "N V 11"], Float[Real, "N K D"]],
     bone: tuple[Float[Real, "N B"], Float[Real, "N B 3"]],
 ) -> System:
     """One system of joints, cameras and bone lengths, divided into local and shared unknowns."""
@@ -220,11 +232,14 @@ def _add_guesses(
     """Add the priors of focal lengths, k1 and delays, and the unit of length."""
     priors, rig = problem.priors, state.rig
     zoom = problem.guess_log_focal - rig.log_focal
+    aside = rig.principal_shift
     row_of = {int(column): row for row, column in enumerate(shared_of)}
     for view in range(len(rig.cameras)):
         for column, wanted, sigma in (
-            (FOCAL, zoom[..., view], priors.focal_sigma),
-            (RADIAL, -rig.radial[view], priors.radial_sigma),
+            (FOCAL, zoom[..., view], problem.focal_sigma[view]),
+            (RADIAL, -rig.distortion[view, 0], priors.radial_sigma),
+            (PRINCIPAL.start, -aside[view, 0], priors.principal_sigma),
+            (PRINCIPAL.start + 1, -aside[view, 1], priors.principal_sigma),
             (DELAY, -rig.delay_s[view], priors.delay_sigma_s),
         ):
             row = row_of.get(view * COLUMNS + column)
@@ -272,13 +287,15 @@ def cost(problem: Problem, state: State) -> float:
     share = np.bincount(problem.bones.measure) / len(problem.bones.measure)
     zoom = 0.0  # lenses that zoom have no prior
     if not rig.is_panning:
-        zoom = np.square((rig.log_focal - problem.guess_log_focal) / priors.focal_sigma).sum()
+        zoom = np.square((rig.log_focal - problem.guess_log_focal) / problem.focal_sigma).sum()
+    unknown = ~problem.is_given
     return float(
         reprojection_cost(problem.keypoints, rig, state.joints).sum()
         + np.square(extra / priors.bone_sigma).sum()
         + lifted_cost(target, state.joints, priors.lifter_sigma).sum()
         + zoom
-        + np.square(rig.radial / priors.radial_sigma).sum()
+        + np.square(rig.distortion[unknown, 0] / priors.radial_sigma).sum()
+        + np.square(rig.principal_shift[unknown] / priors.principal_sigma).sum()
         + np.square(rig.delay_s / priors.delay_sigma_s).sum()
         + ((share @ first_lengths(state) - 1) / _UNIT_SIGMA) ** 2
     )

@@ -16,10 +16,12 @@ from cvsf.calibration.per_instant_adjustment import FREE, Solutions, adjust_per_
 from cvsf.calibration.ptz_smoothing import track_instants, weak_prior
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
 from cvsf.calibration.rig_averaging import average_centres
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import estimate_noise, weighted_keypoints
 from cvsf.multiview.residuals import BONE_SIGMA, LIFTER_SIGMA, bones_of, measures_of
-from cvsf.multiview.rig import CENTRE, Body, Calibration, Rig
+from cvsf.multiview.rig import CENTRE, Rig
 from cvsf.multiview.rotation import align, nearest_rotation
 from cvsf.multiview.weak_perspective import mean_body, roots_in_views
 from cvsf.reconstruction.pose_solver import BodyPrior, body_in_world
@@ -142,6 +144,7 @@ def _adjust_together(
         bones=bones,
         body=body_in_world(kept, rig.view_from_world),
         guess_log_focal=np.log(some.size_px.max(1).astype(float)),
+        is_given=np.zeros(len(some.cameras), bool),
         reference=0,
         priors=Priors(),
     )

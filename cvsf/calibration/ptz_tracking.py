@@ -15,9 +15,10 @@ from cvsf.calibration.per_instant_adjustment import (
     Solutions,
     adjust_per_instant,
 )
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import weighted_keypoints
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.rig import Rig
 from cvsf.reconstruction.pose_solver import estimate_roots, solve
 from cvsf.reconstruction.reconstruct import calibrated_body_prior
 

@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.calibration.degeneracy import CORRELATION_FACTOR
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration, Uncertainty
 from cvsf.multiview.reprojection import WeightedKeypoints, delay_corrected, estimate_noise
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.rig import Rig
 from cvsf.shapes import Float
 
 Real = npt.NDArray[np.float64]

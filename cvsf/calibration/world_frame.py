@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.calibration.gravity import estimate_up
-from cvsf.calibration.metric_scale import SEGMENTS, Scale
-from cvsf.calibration.scale_deviation import (
+from cvsf.calibration.metric_scale import (
+    SEGMENTS,
+    Scale,
     deviation_of_bone,
     deviation_of_distance,
     deviation_of_stature,
 )
-from cvsf.multiview.rig import Body, Calibration, Real, Rig
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Real, Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.shapes import Bool, Float, Int
 from cvsf.skeleton import JointSet

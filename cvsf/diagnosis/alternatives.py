@@ -14,10 +14,11 @@ from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.bodies import separate_bodies
 from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.person_changes import find_person_spans
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.rig import Calibration
 
 # guesses, not measured
+_NOT_WORSE = 1.02  # times the fit_cost
 _BETTER = 0.95  # times the fit_cost: a better attempt
 _ONE_BODY_NOISE = 0.015  # of the person's extent, with which cameras of one body are used
 _SUSPICIOUS_NOISE = 0.01  # with one body: people of different size may be the reason
@@ -45,6 +46,18 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
             return tried
         best = better(best, tried)
     return best
+
+
+def with_lenses(best: Attempt, options: Options) -> Attempt:
+    """With distortion and principal points, where they lower the cost of the adjustment clearly and
+    the attempt is not worse.
+    """
+    tried = attempt(best.observations, replace(options, lenses=True), best.delay_s).after(best)
+    if tried.calibration is None or best.calibration is None:
+        return better(best, tried)
+    is_same = tried.calibration.lenses == best.calibration.lenses
+    is_worse = tried.fit_cost > _NOT_WORSE * best.fit_cost or (best.is_sound and not tried.is_sound)
+    return best if is_same or is_worse else tried
 
 
 def with_bodies(best: Attempt, options: Options) -> Attempt:

@@ -19,8 +19,8 @@ from cvsf.diagnosis.canonical_delays import in_step
 from cvsf.diagnosis.epipolar_errors import clear_outliers, epipolar_errors, outlier_views
 from cvsf.diagnosis.residual_delays import worst_residual_delays
 from cvsf.diagnosis.viewing_directions import contradicted_views
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from cvsf.shapes import Bool, Float, Int
 
@@ -51,7 +51,7 @@ class Options:
 
     offsets: bool = False
     may_shift: bool = True  # delays may be sought
-    distortion: bool = False
+    lenses: bool = False  # distortion and principal points are estimated
     made: dict[bytes, "Attempt"] = field(default_factory=dict, repr=False, compare=False)
     """The latest attempts of this take: several alternatives begin with the same one."""
 
@@ -124,11 +124,9 @@ class Attempt:
     @property
     def worst_ratio(self) -> float:
         """Reprojection error of the worst view over the median of the others; 1 with two views."""
-        error = self.error_share
-        if len(error) < 3 or not np.isfinite(error).all():
-            return 1.0 if np.isfinite(error).all() else np.inf
-        worst = int(error.argmax())
-        return float(error[worst] / max(float(np.median(np.delete(error, worst))), 1e-9))
+        if self.calibration is None or not np.isfinite(self.error_share).all():
+            return np.inf
+        return float(self.calibration.uncertainty.reprojection_over_others.max())
 
     @property
     def views_seen(self) -> Int[npt.NDArray[np.intp], "N"]:
@@ -199,7 +197,7 @@ def attempt(
 def _digest(observations: LiftedObservations, options: Options, delay_s: Float[Real, "V"]) -> bytes:
     """Of everything that an attempt depends on."""
     found = hashlib.blake2b(digest_size=16)
-    found.update(repr((observations.cameras, options.offsets, options.distortion)).encode())
+    found.update(repr((observations.cameras, options.offsets, options.lenses)).encode())
     for array in (
         observations.t_s,
         observations.keypoints_px,
@@ -281,7 +279,7 @@ def _fitted(
         if len(useful) < len(delay_s):
             few = [name for view, name in enumerate(aligned.cameras) if view not in useful]
             raise Undetermined(_FEW.format(" and ".join(few), LEAST_INSTANTS))
-        found = fit_still(aligned, offsets=options.offsets, distortion=options.distortion)
+        found = fit_still(aligned, offsets=options.offsets, lenses=options.lenses)
         change = found.rig.delay_s
         delay_s = delay_s + change
         if not np.abs(change).max() > observations.interval_s:

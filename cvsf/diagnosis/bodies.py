@@ -10,16 +10,18 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.bundle_adjustment import adjust, deviations
+from cvsf.calibration.bundle_adjustment import deviations, readjust
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
+from cvsf.calibration.lenses import start_focal_px
 from cvsf.calibration.normal_equations import Priors, Problem, State
-from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
+from cvsf.calibration.result import CameraDeviations, calibration_result
 from cvsf.diagnosis.person_changes import PersonSpans, bone_lengths, find_person_spans
 from cvsf.multiview.body import Body, People
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.reprojection import estimate_noise, weighted_keypoints
+from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.residuals import bones_of
-from cvsf.multiview.rig import CENTRE, FOCAL, ROTATION, Calibration, Rig
+from cvsf.multiview.rig import CENTRE, FOCAL, ROTATION, Rig
 from cvsf.reconstruction.pose_solver import body_prior, solve_with_rejection
 from cvsf.shapes import Int
 
@@ -110,7 +112,7 @@ def _adjusted(
     chosen, person = observations.take(rows), spans.person_id(observations.t_s)[rows]
     problem, state = _first_state(chosen, rig, person)
     for _ in range(_READJUSTMENTS):
-        problem, state = _readjusted(problem, state)
+        problem, state = readjust(problem, state, 8)
     deviation, _ = deviations(problem, state)
     bodies = tuple(
         Body(joint_set=observations.joint_set, bones=lengths[problem.bones.measure])
@@ -131,7 +133,9 @@ def _adjusted(
     )
     refuse_uncertain(result)
     people = People(bodies=bodies, change_s=spans.change_s, span_person=spans.person)
-    return replace(result, people=people, ambiguous=calibration.ambiguous)
+    return replace(
+        result, people=people, ambiguous=calibration.ambiguous, lenses=calibration.lenses
+    )
 
 
 def _first_state(
@@ -155,25 +159,18 @@ def _first_state(
         prior = body_prior(chosen.take(rows), rig.view_from_world, own)
         kept, (joints[rows], _) = solve_with_rejection(weighted.take(rows), rig, prior)
         body[rows], weight[rows], keypoints_px[rows] = prior.body, kept.weight, kept.keypoints_px
+    longer = chosen.size_px.max(1).astype(float)
     problem = Problem(
         keypoints=replace(weighted, weight=weight, keypoints_px=keypoints_px),
         bones=bones,
         body=body,
-        guess_log_focal=np.log(chosen.size_px.max(1).astype(float)),
+        guess_log_focal=np.log(start_focal_px(chosen.intrinsics, longer)),
+        is_given=chosen.is_lens_known,
         reference=int(chosen.confidence.sum((0, 2)).argmax()),
-        priors=Priors(estimate_radial=bool(rig.radial.any())),
+        priors=Priors(estimate_radial=bool(rig.distortion.any())),
         person=person,
     )
     return problem, State(rig=rig, joints=joints, lengths=lengths)
-
-
-def _readjusted(problem: Problem, state: State) -> tuple[Problem, State]:
-    """Adjusted at the noise estimated from the residuals."""
-    noise = estimate_noise(problem.keypoints, state.rig, state.joints)
-    noise = max(noise, problem.keypoints.noise_share / 3, LEAST_NOISE)
-    problem = replace(problem, keypoints=replace(problem.keypoints, noise_share=noise))
-    state, _ = adjust(problem, state, 8)
-    return problem, state
 
 
 def _spread(rows: Int[npt.NDArray[np.intp], "N"]) -> Int[npt.NDArray[np.intp], "M"]:

@@ -17,7 +17,7 @@ from cvsf.calibration.calibrate import NO_FIT
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.plausible import LEAST_INSTANTS, plausible, useful_views
 from cvsf.calibration.ptz import calibrate_panning
-from cvsf.diagnosis.alternatives import with_bodies, with_delays
+from cvsf.diagnosis.alternatives import with_bodies, with_delays, with_lenses
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
 from cvsf.diagnosis.copies import copies
 from cvsf.diagnosis.epipolar_errors import runs, spans
@@ -27,8 +27,8 @@ from cvsf.diagnosis.omissions import of_a_part, without_a_view, without_spans, w
 from cvsf.diagnosis.panning import PanningCameras
 from cvsf.diagnosis.refusal import refusal
 from cvsf.diagnosis.view_faults import MIRRORED_BACK
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from cvsf.shapes import Bool, Float
 
@@ -87,20 +87,25 @@ def calibrate_take(
     *,
     moving: Moving = "auto",
     offsets: bool | None = None,
-    distortion: bool = False,
+    distortion: bool | None = None,
 ) -> CalibratedTake:
     """The cameras of a take and its skeletons, in the axes and unit of `calibrate`. Undetermined,
     with the reason, if no cameras explain what the views agree on.
 
     `moving`: `auto` prefers still cameras; panning ones are taken where they explain the keypoints
     much better. `offsets`: delays are estimated always, never, or (None) where still cameras do not
-    fit without.
+    fit without. `distortion`: k1 and the principal point of each lens that is not given are
+    estimated always, never, or (None) where the take determines them.
     """
     observations, left_out = _usable(plausible(observations))
     if moving == "panning":
         return _panning(observations, left_out, None, None)
-    options = Options(offsets=bool(offsets), may_shift=offsets is not False, distortion=distortion)
-    best, panning = _still_or_panning(observations, options, may_pan=moving == "auto")
+    options = Options(
+        offsets=bool(offsets), may_shift=offsets is not False, lenses=bool(distortion)
+    )
+    best, panning = _still_or_panning(
+        observations, options, may_pan=moving == "auto", may_bend=distortion is not False
+    )
     if panning is not None:
         return _panning(observations, left_out, best, panning)
     assert best.calibration is not None
@@ -118,7 +123,7 @@ def calibrate_take(
 
 
 def _still_or_panning(
-    observations: LiftedObservations, options: Options, *, may_pan: bool
+    observations: LiftedObservations, options: Options, *, may_pan: bool, may_bend: bool
 ) -> tuple[Attempt, Calibration | None]:
     """The best still cameras, and panning ones if these are accepted instead; Undetermined with the
     reason of the still ones if neither are.
@@ -127,6 +132,9 @@ def _still_or_panning(
     best = attempt(observations, options)
     found = panning.before_delays(best) if may_pan else None
     if found is None:
+        straight = best
+        best = with_lenses(best, options) if may_bend else best
+        options = options if best is straight else replace(options, lenses=True)
         best = _of_right_times_and_people(best, options)
         found = panning.before_omissions(best) if may_pan else None
     if found is None:

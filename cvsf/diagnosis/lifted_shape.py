@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.evaluation.metrics import p_mpjpe
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.weak_perspective import mean_body
 from cvsf.shapes import Float
 

@@ -14,8 +14,8 @@ from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.ptz import LEAST_PANNING, calibrate_panning
 from cvsf.diagnosis.attempt import SOUND_NOISE, Attempt
 from cvsf.diagnosis.canonical_delays import canonical_delays
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between, nearest_rotation
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.shapes import Float

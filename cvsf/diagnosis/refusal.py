@@ -7,8 +7,8 @@ from cvsf.diagnosis.canonical_delays import canonical_delays
 from cvsf.diagnosis.delay_drift import changed_delay
 from cvsf.diagnosis.epipolar_errors import spans
 from cvsf.diagnosis.view_faults import DELAY_CHANGES
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import time_aligned
-from cvsf.multiview.rig import Calibration
 
 _LEAST_CLEAR_AGREEMENT, _LEAST_AGREEMENT = 0.7, 0.5
 """Of the instants of every view of a rig, but for a poor detector and with it; guesses, not

@@ -113,7 +113,7 @@ def read_ground_truth(file: Mapping[str, Any], rows: Index = slice(None)) -> Gro
             translation=read("camera_t_mm", *shape[:2], 3).astype(float),
             focal_px=read("focal_px", *shape[:2]).astype(float),
             centre_px=image / 2,
-            radial=np.zeros(views),
+            distortion=np.zeros((views, 5)),
             delay_s=np.zeros(views),
         )
     return GroundTruth(
@@ -158,7 +158,7 @@ def clip_ground_truth(
             translation=repeated(translation),
             focal_px=repeated(K[:, 0, 0]),
             centre_px=K[:, :2, 2],
-            radial=np.zeros(views),
+            distortion=np.zeros((views, 5)),
             delay_s=np.zeros(views),
         ),
         scored=CLIP_JOINTS,

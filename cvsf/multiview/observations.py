@@ -1,6 +1,6 @@
 """2D observations of one person by V cameras over N instants, and the lifter's outputs.
 
-They are the only input of self-calibration: no board, no intrinsics, no ground truth.
+They are the only input of self-calibration: no board, no ground truth; intrinsics if known.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.multiview.guessed_keypoints import guessed_joints
-from cvsf.shapes import Float, Int
+from cvsf.multiview.intrinsics import Intrinsics
+from cvsf.shapes import Bool, Float, Int
 from cvsf.skeleton import Array, JointSet
 
 Real = npt.NDArray[np.float64]
@@ -25,6 +26,8 @@ _NEAR = 0.1  # of an interval: a stamp so near to an instant is that instant's
 _MOST_GAP = 2.5  # usual intervals between which keypoints are interpolated
 _PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
 """Arrays of lifted observations that depend on when a view took its picture."""
+
+_FOR_ALL = ("joint_set", "cameras", "intrinsics")  # of all instants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,7 @@ class Observations:
 
     def _per_instant(self) -> tuple[str, ...]:
         """Fields with a leading axis of instants."""
-        return tuple(f.name for f in fields(self) if f.name not in ("joint_set", "cameras"))
+        return tuple(f.name for f in fields(self) if f.name not in _FOR_ALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,22 @@ class LiftedObservations(Observations):
     canonical: Float[Array, "N V J 3"]
     """Body frame, unit scale."""
     view_from_canonical: Float[Array, "N V 3 3"]
+    intrinsics: Intrinsics | None = None
+    """None if nothing is known of any lens."""
+
+    @property
+    def is_lens_known(self) -> Bool[npt.NDArray[np.bool_], "V"]:
+        """The cameras whose intrinsics are known."""
+        unknown = np.zeros(len(self.cameras), bool)
+        return unknown if self.intrinsics is None else self.intrinsics.is_known
+
+    def of_views(self, views: Sequence[int]) -> Self:
+        """The same instants with only the views of these indices, in this order. IndexError of an
+        unknown index.
+        """
+        known = self.intrinsics
+        found = super(LiftedObservations, self).of_views(views)
+        return replace(found, intrinsics=None if known is None else known.of_views(views))
 
     def mirrored(self) -> Self:
         """The lifted poses reflected in depth, which have the same 2D (Necker's reversal): z of the

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.multiview.lens_distortion import distorted, distortion_jacobian
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import NEAREST, Rig, Rows
 from cvsf.multiview.rotation import skew
@@ -66,7 +67,7 @@ class ReprojectionResiduals:
     weight: Float[Real, "N V J"]
     """Weight of the keypoint times its robust weight."""
     by_joint: Float[Real, "N V J 2 3"]
-    by_camera: Float[Real, "N V J 2 9"] | None
+    by_camera: Float[Real, "N V J 2 11"] | None
     """By the columns of `cvsf.multiview.rig`."""
 
 
@@ -87,15 +88,13 @@ def reprojection_residuals(
     depth = np.maximum(local[..., 2], NEAREST)
     flat = local[..., :2] / depth[..., None]
     square = np.square(flat).sum(-1)
-    distortion = 1 + rig.radial[:, None] * square
     per_sigma = (rig.focal_px / keypoints.sigma_px)[..., None]
-    projected = per_sigma[..., None] * distortion[..., None] * flat
+    projected = per_sigma[..., None] * distorted(flat, rig.distortion)
     observed = delay_corrected(keypoints, rig) - rig.centre_px[:, None]
     residual = projected - observed / keypoints.sigma_px[..., None, None]
-    by_flat = distortion[..., None, None] * np.eye(2)
-    if rig.radial.any():
-        outer = flat[..., :, None] * flat[..., None, :]
-        by_flat = by_flat + 2 * rig.radial[:, None, None, None] * outer
+    by_flat: Real = np.eye(2)
+    if rig.distortion.any():
+        by_flat = distortion_jacobian(flat, rig.distortion)
     flat_by_local = np.concatenate(
         [np.broadcast_to(np.eye(2), (*flat.shape, 2)), -flat[..., None]], -1
     )
@@ -103,6 +102,8 @@ def reprojection_residuals(
     by_joint = by_local @ rig.view_from_world[..., None, :, :]
     columns = None
     if with_cameras:
+        longer = rig.image_px.max(1) / keypoints.sigma_px
+        by_centre = longer[..., None, None] * np.eye(2)
         columns = np.concatenate(
             [
                 -by_local @ skew(local),
@@ -110,6 +111,7 @@ def reprojection_residuals(
                 projected[..., None],
                 (per_sigma * square)[..., None, None] * flat[..., None],
                 _by_delay(keypoints, flat),
+                np.broadcast_to(by_centre[..., None, :, :], (*flat.shape, 2)),
             ],
             -1,
         )

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
 from cvsf.multiview.reprojection import median_reprojection_px, weighted_keypoints
 from cvsf.multiview.residuals import bones_of
-from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.pose_solver import ROUNDS, BodyPrior, body_prior, solve_with_rejection
 from cvsf.shapes import Float, Int
 

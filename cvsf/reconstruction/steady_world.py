@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.rotation import align
 from cvsf.reconstruction.foot_contact import correct_track
 from cvsf.reconstruction.reconstruct import Reconstruction

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvsf.multiview.rig import Calibration, from_plain, to_plain
+from cvsf.multiview.calibration import Calibration, from_plain, to_plain
 from cvsf.session.reader import SessionReader
 from cvsf.system.errors import Refusal
 

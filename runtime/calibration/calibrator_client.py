@@ -17,7 +17,7 @@ from typing import Any
 
 from cvsf.calibration.metric_scale import Scale
 from cvsf.messages import pack, unpack
-from cvsf.multiview.rig import Calibration, to_plain
+from cvsf.multiview.calibration import Calibration, to_plain
 from cvsf.session.calibrations import CalibrationUpdate, from_event
 from cvsf.system.log import relay_all
 from cvsf.system.processes import command

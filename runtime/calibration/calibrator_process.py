@@ -16,7 +16,7 @@ from typing import Any
 
 from cvsf.calibration.metric_scale import scale_from_plain
 from cvsf.messages import pack, unpack
-from cvsf.multiview.rig import from_plain
+from cvsf.multiview.calibration import from_plain
 from cvsf.session.calibrations import to_event
 from cvsf.system.log import start_log
 from runtime.calibration.observation_codec import from_map

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.shapes import Float
 from runtime.calibration.observation_codec import LiftedPose, stack
 from runtime.calibration.reprojection_error import find_moved_view, reprojection_errors

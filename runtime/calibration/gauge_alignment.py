@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import nearest_rotation
 from cvsf.shapes import Float
 

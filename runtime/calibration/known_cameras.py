@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.session.calibrations import CalibrationUpdate, calibrations, read_cameras
 from cvsf.session.reader import MANIFEST, SessionReader
 from cvsf.system.errors import Refusal

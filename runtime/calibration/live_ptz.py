@@ -6,7 +6,7 @@ The centres are those of the calibration.
 import numpy as np
 
 from cvsf.calibration.ptz_tracking import PtzTracker
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from runtime.calibration.observation_codec import LiftedPose, stack
 

@@ -17,8 +17,8 @@ from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.ptz import LEAST_PANNING
 from cvsf.calibration.world_frame import to_world_frame
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.session.calibrations import CalibrationUpdate
 from runtime.calibration.gauge_alignment import continued

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cvsf.engine.engine import Lifted
 from cvsf.hub_config import HubConfig
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.reconstruction.reconstruct import Reconstruction, reconstruct
 from cvsf.session.calibrations import CAMERAS, CalibrationUpdate, read_cameras
 from cvsf.shapes import Float

@@ -7,7 +7,7 @@ import numpy as np
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
 from cvsf.multiview.rig import COLUMNS, Rig
 from cvsf.skeleton import H36M_16
-from tests.support.level_cameras import rotations_around
+from tests.support.level_cameras import bent, rotations_around
 
 VIEWS, INSTANTS, COUNT = 3, 6, len(H36M_16)
 
@@ -24,7 +24,7 @@ def ring(*, pans: bool = False) -> Rig:
         centres=back,
         focal_px=np.full(shape, 1200.0),
     )
-    return replace(rig, radial=np.array([0.1, -0.05, 0.0]), delay_s=np.array([0.0, 0.01, -0.02]))
+    return replace(rig, distortion=bent([0.1, -0.05, 0.0]), delay_s=np.array([0.0, 0.01, -0.02]))
 
 
 def keypoints_for(cameras: Rig, joints: Real) -> WeightedKeypoints:

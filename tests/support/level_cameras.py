@@ -1,5 +1,7 @@
 """Level cameras around a standing body, what is known of the body, and exact keypoints."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,11 @@ from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.reconstruction.pose_solver import BodyPrior
 from cvsf.skeleton import H36M_16
 from train.batches.probe_inputs import STANDING
+
+
+def bent(k1: Sequence[float]) -> Real:
+    """Distortions (V, 5) of lenses with these k1 and nothing else."""
+    return np.asarray(np.array(k1)[:, None] * np.eye(5)[0], float)
 
 
 def rotations_around(angle: npt.NDArray[np.floating]) -> Real:

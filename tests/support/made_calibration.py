@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration, Uncertainty
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
-from tests.support.level_cameras import rotations_around
+from tests.support.level_cameras import bent, rotations_around
 
 Real = npt.NDArray[np.float64]
 
@@ -32,7 +34,7 @@ def made_rig(views: int = 3, instants: int | None = None, radial: float = 0.0) -
         translation=translation,
         focal_px=focal,
         centre_px=np.tile([960.0, 540.0], (views, 1)),
-        radial=np.full(views, radial),
+        distortion=bent([radial] * views),
         delay_s=np.linspace(0.0, 0.02, views),
     )
 

@@ -26,7 +26,7 @@ def outcome(frames: int = 8, **changed: Any) -> CalibrationResult:
         translation=-np.einsum("vij,vj->vi", turn, eyes),
         focal_px=np.full(4, 500.0),
         centre_px=np.tile([320.0, 240], (4, 1)),
-        radial=np.zeros(4),
+        distortion=np.zeros((4, 5)),
         delay_s=np.zeros(4),
     )
     calibration = calibration_of(rig, uncertainty=0.01, instants=frames, scale_source="height")

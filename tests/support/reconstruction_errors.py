@@ -3,7 +3,7 @@
 import numpy as np
 
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.triangulation import projection_of, triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
 from tests.support.rehearsed import Rehearsed

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.engine.engine import load_engine
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, lift_observations
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.multiview.weak_perspective import mean_bone
 from cvsf.skeleton import H36M_16
@@ -61,7 +62,7 @@ class Rehearsed:
             translation=self.translation_mm[rows] / unit,
             focal_px=self.focal_px[rows],
             centre_px=self.image_px / 2,
-            radial=np.zeros(views),
+            distortion=np.zeros((views, 5)),
             delay_s=np.zeros(views),
         )
         return made_calibration(rig, bones=bones / unit)

@@ -25,6 +25,7 @@ def true_fit(walk: Rehearsed, chosen: LiftedObservations) -> Fitted:
         bones=bones,
         body=joints,
         guess_log_focal=rig.log_focal,
+        is_given=np.zeros(len(rig.cameras), bool),
         reference=0,
         priors=Priors(),
     )

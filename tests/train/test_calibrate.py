@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import typer
 
-from cvsf.multiview.rig import from_plain
+from cvsf.multiview.calibration import from_plain
 from cvsf.session.reader import MANIFEST
 from cvsf.system.errors import Refusal
 from tests.support.recordings import record, run

@@ -20,8 +20,8 @@ from cvsf.diagnosis.epipolar_errors import epipolar_errors, outlier_views
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.model.geometry import unit_length
 from cvsf.model.keypoint_adapter import Morph
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import Lift, LiftedObservations, lift_observations
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.skeleton import H36M_16

@@ -12,6 +12,8 @@ from jaxtyping import Float
 
 from cvsf.engine.engine import Engine
 from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.multiview.intrinsics import Intrinsics, intrinsics_of
+from cvsf.multiview.lens_distortion import COEFFICIENTS
 from cvsf.multiview.observations import LiftedObservations, lift_observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
@@ -92,10 +94,12 @@ def calibration_inputs(
     views: int,
     seconds: float = float("inf"),
     ignored: Sequence[IgnoredSeconds] = (),
+    intrinsics: Intrinsics | None = None,
 ) -> Iterator[CalibrationInput]:
     """One session after another: its first `views` views and first `seconds` (s), sorted by time,
     lifted by the engine as it is iterated. What is ignored has confidence 0. `truth` is None where
-    no true joint is known; IndexError if there are fewer views.
+    no true joint is known; IndexError if there are fewer views. `intrinsics` are of these views;
+    what they do not know is taken from the recordings. Refusal if those are impossible.
     """
     names = np.array(observations.session)
     for name in observations.sessions:
@@ -104,7 +108,35 @@ def calibration_inputs(
         rows = rows[np.argsort(t_s, kind="stable")]
         rows = rows[observations.t_s[rows] - t_s.min() <= seconds]
         part = observations.take(rows).of_views(range(views))
-        yield _lifted(name, _without(part, ignored), engine)
+        given = (
+            _of_recordings(part) if intrinsics is None else intrinsics.or_else(_of_recordings(part))
+        )
+        found = _lifted(name, _without(part, ignored), engine)
+        known = given if given.is_known.any() else None
+        yield replace(found, observations=replace(found.observations, intrinsics=known))
+
+
+def _of_recordings(part: Recordings) -> Intrinsics:
+    """The intrinsics that a file gives, of each view the first that is known."""
+    found = Intrinsics.unknown(len(part.cameras))
+    if part.given_K is None:
+        return found
+    for view, camera in enumerate(part.cameras):
+        rows = np.flatnonzero(np.isfinite(part.given_K[:, view]).all((1, 2)))
+        if not len(rows):
+            continue
+        distortion = np.zeros(COEFFICIENTS)
+        if part.given_distortion is not None:
+            distortion = np.nan_to_num(part.given_distortion[rows[0], view])
+        width, height = (float(side) for side in part.size_px[view])
+        try:
+            one = intrinsics_of(
+                camera, part.given_K[rows[0], view], distortion.tolist(), None, (width, height)
+            )
+        except ValueError as error:
+            raise Refusal(f"given_K: {error}") from None
+        found = found.with_view(view, one)
+    return found
 
 
 def _without(part: Recordings, ignored: Sequence[IgnoredSeconds]) -> Recordings:

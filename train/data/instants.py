@@ -16,6 +16,8 @@ from cvsf.multiview.observations import Observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
 
+Real = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoLabels:
@@ -48,6 +50,10 @@ class Recordings(Observations):
     subject: tuple[str, ...]  # (N,) who, "" where unknown
     truth: GroundTruth = field(default_factory=GroundTruth)
     pseudo_labels: PseudoLabels | None = None
+    given_K: Float[Real, "N V 3 3"] | None = None
+    """Camera matrices that are known, for pictures of `image_px`; NaN where unknown."""
+    given_distortion: Float[Real, "N V 5"] | None = None
+    """k1, k2, p1, p2, k3 in OpenCV's order; NaN where unknown."""
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -66,6 +72,8 @@ class Recordings(Observations):
             subject=tuple(self.subject[i] for i in index),
             truth=self.truth.take(index),
             pseudo_labels=labels and labels.each(lambda array: array[index]),
+            given_K=_changed(self.given_K, lambda array: array[index]),
+            given_distortion=_changed(self.given_distortion, lambda array: array[index]),
         )
 
     def of_views(self, views: Sequence[int]) -> "Recordings":
@@ -78,6 +86,8 @@ class Recordings(Observations):
             Observations.of_views(self, index),
             truth=self.truth.of_views(index),
             pseudo_labels=labels and labels.each(lambda array: array[:, index]),
+            given_K=_changed(self.given_K, lambda array: array[:, index]),
+            given_distortion=_changed(self.given_distortion, lambda array: array[:, index]),
         )
 
     def one_view_each(self, view: Int[npt.NDArray[np.int64], "N"]) -> "Recordings":
@@ -98,6 +108,8 @@ class Recordings(Observations):
             image_px=pick(self.image_px),
             truth=GroundTruth(),
             pseudo_labels=labels and labels.each(pick),
+            given_K=None,
+            given_distortion=None,
         )
 
     def of_subjects(self, names: Sequence[str], *, without: bool = False) -> "Recordings":
@@ -118,6 +130,10 @@ class Recordings(Observations):
     def _per_instant(self) -> tuple[str, ...]:
         """Arrays with a leading axis of instants."""
         return tuple(f.name for f in fields(Observations) if f.name not in ("joint_set", "cameras"))
+
+
+def _changed(array: Real | None, change: Callable[[Real], Real]) -> Real | None:
+    return None if array is None else change(array)
 
 
 def joined(parts: Sequence[Recordings]) -> Recordings:

@@ -73,7 +73,20 @@ def _from_arrays(found: dict[str, npt.NDArray[Any]], stem: str) -> Recordings:
         subject=_subjects(found, frames),
         t_s=found["t_s"].astype(np.float64),
         truth=read_ground_truth(found),
+        given_K=_given(found, "given_K", (frames, views, 3, 3)),
+        given_distortion=_given(found, "given_distortion", (frames, views, 5)),
     )
+
+
+def _given(
+    found: dict[str, npt.NDArray[Any]], name: str, shape: tuple[int, ...]
+) -> npt.NDArray[np.float64] | None:
+    """What is known of the lenses, or None if the file does not say."""
+    if name not in found:
+        return None
+    if found[name].shape != shape:
+        raise ValueError(f"{name} is {found[name].shape}, expected {shape}")
+    return found[name].astype(np.float64)
 
 
 def _checked_shape(found: dict[str, npt.NDArray[Any]], joints: int) -> tuple[int, int]:

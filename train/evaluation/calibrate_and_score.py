@@ -17,8 +17,8 @@ from cvsf.calibration.world_frame import find_world_frame
 from cvsf.diagnosis.attempt import SOUND_RATIO
 from cvsf.diagnosis.calibrate_take import CalibratedTake, Moving, calibrate_take
 from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.multiview.calibration import Calibration, to_plain
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration, to_plain
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.reconstruction.steady_world import steady_world
@@ -52,7 +52,7 @@ class CalibrationOptions:
 
     scale: Scale
     offsets: bool | None = None  # None: where still cameras do not fit without
-    distortion: bool = False
+    distortion: bool | None = None  # None: where the recording determines it
     moving: Moving = "auto"
 
 
@@ -130,10 +130,9 @@ class CalibrationResult:
         """Cameras whose median reprojection error stands out, and how many times that of the others
         (their median) it is; of three or more cameras.
         """
-        if self.calibration is None or len(self.calibration.rig.cameras) < 3:
+        if self.calibration is None:
             return {}
-        share = self.calibration.uncertainty.reprojection_share
-        ratio = [own / np.median(np.delete(share, view)) for view, own in enumerate(share)]
+        ratio = self.calibration.uncertainty.reprojection_over_others
         names = self.calibration.rig.cameras
         return {n: float(r) for n, r in zip(names, ratio, strict=True) if r > SOUND_RATIO}
 

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from cvsf.calibration.metric_scale import SEGMENTS
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction

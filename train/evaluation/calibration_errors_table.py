@@ -108,6 +108,9 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
     for name, cameras in facts.get("corrected", {}).items():
         for camera, what in cameras.items():
             console.print(f"{name}: {camera} {what}", highlight=False)
+    for name, cameras in facts.get("lenses", {}).items():
+        for camera, what in cameras.items():
+            console.print(f"{name}: {camera} {what}", highlight=False)
     for name, cameras in facts.get("standing_out", {}).items():
         for camera, ratio in cameras.items():
             console.print(

@@ -28,6 +28,11 @@ def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
         },
         "left_out": {o.name: dict(o.left_out) for o in outcomes if o.left_out},
         "corrected": {o.name: dict(o.corrected) for o in outcomes if o.corrected},
+        "lenses": {
+            o.name: dict(o.calibration.lenses)
+            for o in outcomes
+            if o.calibration is not None and o.calibration.lenses
+        },
         "standing_out": {
             o.name: {camera: round(ratio, 2) for camera, ratio in o.standing_out.items()}
             for o in outcomes

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from jaxtyping import Float
 
 from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import align
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.shapes import Bool, Real

@@ -20,6 +20,7 @@ def test_an_adjustment_from_beside_the_truth_ends_with_a_hundredth_of_the_error(
         bones=bones,
         body=joints,
         guess_log_focal=np.full(VIEWS, np.log(1200.0)),
+        is_given=np.zeros(VIEWS, bool),
         reference=0,
         priors=priors,
     )

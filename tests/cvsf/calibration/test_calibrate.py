@@ -9,8 +9,8 @@ from cvsf.calibration.calibrate import calibrate, fit_still
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.plausible import plausible
 from cvsf.evaluation.metrics import n_mpjpe
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between
 from cvsf.reconstruction.reconstruct import reconstruct
 from tests.support.reconstruction_errors import errors_mm, limit_mm
@@ -156,8 +156,8 @@ def test_the_delay_of_a_late_camera_is_found_and_corrected(walk: Rehearsed, tmp_
 def test_distortion_is_estimated_only_where_asked(
     seen: LiftedObservations, found: Calibration
 ) -> None:
-    assert not found.rig.radial.any()
-    assert calibrate(seen, distortion=True).rig.radial.any()
+    assert not found.rig.distortion.any()
+    assert calibrate(seen, lenses=True).rig.distortion.any()
 
 
 @pytest.mark.parametrize(

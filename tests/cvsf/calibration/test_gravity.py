@@ -31,7 +31,7 @@ def rig(roll: Real | float = 0.0, tilt: Real | float = 0.15, apart: float = np.p
         translation=np.tile([0.0, 0.0, 7000.0], (VIEWS, 1)),
         focal_px=np.full(VIEWS, 1500.0),
         centre_px=np.full((VIEWS, 2), 500.0),
-        radial=zero,
+        distortion=np.zeros((len(zero), 5)),
         delay_s=zero,
     )
 

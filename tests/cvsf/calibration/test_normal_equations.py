@@ -24,7 +24,7 @@ from tests.support.camera_ring import VIEWS, changed, keypoints_for, ring, some_
 
 def exact(*, pans: bool = False, estimate_radial: bool = True) -> tuple[Problem, State]:
     """A state in which nothing contradicts anything: pixels, bones, lifted poses and lenses."""
-    cameras, joints = replace(ring(pans=pans), radial=np.zeros(VIEWS)), some_joints()
+    cameras, joints = replace(ring(pans=pans), distortion=np.zeros((VIEWS, 5))), some_joints()
     cameras = replace(cameras, delay_s=np.zeros(VIEWS))
     bones = bones_of(H36M_16)
     keypoints = keypoints_for(cameras, joints)
@@ -33,6 +33,7 @@ def exact(*, pans: bool = False, estimate_radial: bool = True) -> tuple[Problem,
         bones=bones,
         body=joints,
         guess_log_focal=cameras.log_focal.reshape(-1, VIEWS)[0],
+        is_given=np.zeros(VIEWS, bool),
         reference=1,
         priors=Priors(estimate_radial=estimate_radial),
     )
@@ -50,6 +51,7 @@ def test_the_slope_of_the_cost_equals_the_right_side_of_the_normal_equations(pan
         bones=bones,
         body=joints + random.normal(0, 0.3, joints.shape),
         guess_log_focal=np.full(VIEWS, np.log(900.0)),
+        is_given=np.zeros(VIEWS, bool),
         reference=1,
         priors=Priors(estimate_radial=True),
     )

@@ -94,6 +94,7 @@ def adjusted(
         bones=bones,
         body=joints[rows] - joints[rows, :1],
         guess_log_focal=np.log(walk.focal_px[0]),
+        is_given=np.zeros(len(rig.cameras), bool),
         reference=0,
         priors=Priors(),
     )

@@ -9,8 +9,8 @@ import pytest
 from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.ptz_tracking import PtzTracker
 from cvsf.evaluation.metrics import n_mpjpe
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration
 from cvsf.multiview.rotation import angle_between
 from cvsf.reconstruction.reconstruct import reconstruct
 from tests.support.reconstruction_errors import limit_mm

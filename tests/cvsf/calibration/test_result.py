@@ -7,11 +7,13 @@ import pytest
 
 from cvsf.calibration.degeneracy import CORRELATION_FACTOR
 from cvsf.calibration.result import LEAST_NOISE, CameraDeviations, calibration_result
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.reprojection import Real, WeightedKeypoints
-from cvsf.multiview.rig import Body, Calibration, Rig
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import rotation_from_vector
 from cvsf.skeleton import H36M_16
-from tests.support.level_cameras import exact_keypoints, rotations_around
+from tests.support.level_cameras import bent, exact_keypoints, rotations_around
 
 VIEWS, INSTANTS, COUNT = 3, 40, len(H36M_16)
 JOINTS = np.random.default_rng(0).normal(0, 2, (INSTANTS, COUNT, 3))
@@ -35,7 +37,7 @@ def cameras(rows: int = 1) -> Rig:
         centres=np.einsum("vji,j->vi", rotation, [0.0, 0.0, -20.0]),
         focal_px=focal,
     )
-    rig = replace(rig, radial=np.array([0.01, 0.0, -0.02]), delay_s=np.array([0.0, 0.02, 0.0]))
+    rig = replace(rig, distortion=bent([0.01, 0.0, -0.02]), delay_s=np.array([0.0, 0.02, 0.0]))
     return rig.rows(0) if rows == 1 else rig
 
 

@@ -43,6 +43,7 @@ def posed(walk: Rehearsed, seen: LiftedObservations) -> tuple[Problem, State]:
         bones=bones,
         body=body,
         guess_log_focal=np.log(walk.focal_px[0]),
+        is_given=np.zeros(len(rig.cameras), bool),
         reference=0,
         priors=Priors(),
     )

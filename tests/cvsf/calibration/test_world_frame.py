@@ -8,7 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import find_world_frame, stature_of, to_world_frame
-from cvsf.multiview.rig import Body, Calibration, Rig
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import calibration_of
@@ -49,7 +51,7 @@ def cameras(roll: float = 0.0) -> Rig:
         translation=-np.einsum("vij,vj->vi", turn, eyes),
         focal_px=np.full(VIEWS, 900.0),
         centre_px=np.full((VIEWS, 2), 500.0),
-        radial=np.zeros(VIEWS),
+        distortion=np.zeros((VIEWS, 5)),
         delay_s=np.zeros(VIEWS),
     )
 

@@ -8,8 +8,8 @@ from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import to_world_frame
 from cvsf.diagnosis.bodies import separate_bodies
+from cvsf.multiview.calibration import Calibration, from_plain, to_plain
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration, from_plain, to_plain
 from cvsf.reconstruction.reconstruct import reconstruct
 from tests.support.followed import followed
 from tests.support.reconstruction_errors import errors_mm, limit_mm

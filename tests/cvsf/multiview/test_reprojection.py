@@ -58,7 +58,7 @@ def test_derivatives_by_the_joints_are_those_of_the_projection() -> None:
 def test_a_point_off_the_axis_is_projected_by_the_camera_model() -> None:
     cameras, point = ring(), np.array([0.5, -1.0, 2.0])
     joints = np.broadcast_to(point, (1, COUNT, 3))
-    for view, k1 in enumerate(cameras.radial):
+    for view, k1 in enumerate(cameras.distortion[:, 0]):
         x, y, z = cameras.view_from_world[view] @ (point - cameras.centres[view])
         square = (x / z) ** 2 + (y / z) ** 2
         wanted = 1200 * (1 + k1 * square) * np.array([x, y]) / z + 500

@@ -1,14 +1,12 @@
-"""The cameras of a session: projection, distortion, moves, and their written form."""
+"""The cameras of a session: projection, distortion, moves."""
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cvsf.multiview.rig import Calibration, from_plain, to_plain
+from cvsf.multiview.calibration import Calibration
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration, made_rig
 
@@ -20,58 +18,6 @@ def found(request: pytest.FixtureRequest) -> Calibration:
 
 def some_joints(instants: int = 5) -> npt.NDArray[np.float64]:
     return np.random.default_rng(0).normal(0, 1, (instants, len(H36M_16), 3))
-
-
-def test_cameras_written_as_json_are_read_back_unchanged(found: Calibration) -> None:
-    again = from_plain(json.loads(json.dumps(to_plain(found))))
-    for name in ("view_from_world", "translation", "focal_px", "centre_px"):
-        assert (getattr(again.rig, name) == getattr(found.rig, name)).all()
-    assert again.body.joint_set is found.body.joint_set
-    assert again.noise_share == found.noise_share
-
-
-def test_the_deviation_of_the_metre_is_kept_and_older_files_have_none() -> None:
-    stated = replace(made_calibration(), scale_source="height", scale_deviation_share=0.07)
-    plain = json.loads(json.dumps(to_plain(stated)))
-    assert from_plain(plain).scale_deviation_share == 0.07
-    del plain["scale_deviation_share"]
-    assert from_plain(plain).scale_deviation_share is None
-    assert from_plain(to_plain(made_calibration())).scale_deviation_share is None
-
-
-def test_the_drift_of_the_world_is_kept_and_older_files_have_none() -> None:
-    stated = replace(made_calibration(), world_drift_mm=31.5)
-    plain = json.loads(json.dumps(to_plain(stated)))
-    assert from_plain(plain).world_drift_mm == 31.5
-    del plain["world_drift_mm"]
-    assert from_plain(plain).world_drift_mm is None
-
-
-@pytest.mark.parametrize("broken", [{}, {"schema": 99}, {"schema": 1, "rig": {}}])
-def test_a_file_that_holds_no_cameras_of_this_schema_is_refused(broken: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="cameras"):
-        from_plain(broken)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"cameras": ["cam0", "cam0", "cam2"]}, "two cameras have the same name"),
-        ({"rig": {"focal_px": [1000.0, -1.0, 1000.0]}}, r"focal_px is \(3,\), expected 3 above 0"),
-        ({"rig": {"radial": [0.0, 0.0]}}, r"radial is \(2,\), expected numbers \(3,\)"),
-        (
-            {"rig": {"view_from_world": np.ones((3, 3, 3)).tolist()}},
-            "view_from_world is not a rotation",
-        ),
-    ],
-)
-def test_cameras_that_contradict_themselves_are_refused_with_what_is_wrong(
-    change: dict[str, Any], sentence: str
-) -> None:
-    plain = to_plain(made_calibration())
-    rig = plain["rig"] | change.get("rig", {})
-    with pytest.raises(ValueError, match=sentence):
-        from_plain(plain | change | {"rig": rig})
 
 
 def test_joints_and_cameras_moved_together_give_the_same_pixels(found: Calibration) -> None:

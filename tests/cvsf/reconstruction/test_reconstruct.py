@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.residuals import bones_of
-from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import calibrated_body_prior, reconstruct
 from cvsf.skeleton import H36M_16
 from tests.support.reconstruction_errors import errors_mm, limit_mm

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvsf.multiview.rig import to_plain
+from cvsf.multiview.calibration import to_plain
 from cvsf.session.calibrations import (
     CAMERAS,
     EVENT_NAME,

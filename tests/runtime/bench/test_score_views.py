@@ -10,7 +10,8 @@ import pytest
 from capture.simulator.scene import camera_at
 from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Rig
 from cvsf.session.calibrations import CalibrationUpdate, to_event
 from cvsf.session.reader import SessionReader
 from cvsf.session.statistics import Recordable
@@ -47,7 +48,7 @@ def known() -> Known:
         translation=shift,
         focal_px=focal,
         centre_px=np.tile(np.array(SIZE) / 2, (3, 1)),
-        radial=none,
+        distortion=np.zeros((len(none), 5)),
         delay_s=none,
     )
     in_mm = replace(

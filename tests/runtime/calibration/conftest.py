@@ -3,7 +3,7 @@
 import pytest
 
 from cvsf.calibration.metric_scale import Scale
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from runtime.calibration.online_calibrator import OnlineCalibrator
 from tests.support.filmed import HZ, Filmed, film_skier
 from tests.support.instants import instants_of

@@ -19,7 +19,7 @@ from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.metric_scale import Scale
 from cvsf.hub_config import HubConfig
 from cvsf.messages import unpack
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.session.calibrations import (
     CAMERAS,
     CalibrationUpdate,

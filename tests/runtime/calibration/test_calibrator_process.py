@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cvsf.messages import pack, unpack
-from cvsf.multiview.rig import from_plain
+from cvsf.multiview.calibration import from_plain
 from runtime.calibration import calibrator_process
 from runtime.calibration.observation_codec import to_map
 from tests.support.filmed import HZ, Filmed

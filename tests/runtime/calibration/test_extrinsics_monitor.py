@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from capture.simulator.scene import camera_at, rotated_left
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Rig
 from runtime.calibration.extrinsics_monitor import ExtrinsicsMonitor
 from tests.support.filmed import HZ, SIZE, Filmed, film_skier
 from tests.support.instants import instants_of
@@ -36,7 +37,7 @@ def calibration(take: Filmed) -> Calibration:
         translation=-np.einsum("vij,vj->vi", rotation, np.stack([view.eye for view in views])),
         focal_px=np.array([view.focal_px for view in views]),
         centre_px=np.tile(np.array(SIZE) / 2, (len(views), 1)),
-        radial=none,
+        distortion=np.zeros((len(none), 5)),
         delay_s=none,
     )
     return calibration_of(rig, instants=200)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from runtime.calibration.gauge_alignment import continued
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvsf.multiview.body import People
-from cvsf.multiview.rig import Calibration, to_plain
+from cvsf.multiview.calibration import Calibration, to_plain
 from cvsf.session.calibrations import MIRRORED_PICTURES, CalibrationUpdate
 from cvsf.system.errors import Refusal
 from runtime.calibration.known_cameras import KnownCameras, known_cameras

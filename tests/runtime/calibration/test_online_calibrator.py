@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.metric_scale import Scale
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.session.calibrations import CalibrationUpdate
 from runtime.calibration.online_calibrator import OnlineCalibrator

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from runtime.calibration.reprojection_error import triangulated
 from runtime.calibration.resection import resected
 from tests.support.filmed import Filmed

@@ -9,7 +9,7 @@ from cvsf.calibration.calibrate import calibrate
 from cvsf.calibration.metric_scale import Scale
 from cvsf.calibration.world_frame import to_world_frame
 from cvsf.messages import MultiviewPose, Skeleton
-from cvsf.multiview.rig import Calibration
+from cvsf.multiview.calibration import Calibration
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.session.calibrations import CalibrationUpdate
 from runtime.calibration.known_cameras import KnownCameras

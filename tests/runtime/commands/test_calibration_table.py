@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from rich.console import Console
 
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Rig
 from cvsf.session.calibrations import CalibrationUpdate
 from cvsf.session.reader import Manifest, SegmentRecord
 from runtime.commands.calibration_table import calibrations_table
@@ -23,7 +24,7 @@ def calibration(*focal_px: float, off_px: tuple[float, ...], scale_source: str) 
         translation=np.zeros((views, 3)),
         focal_px=np.array(focal_px),
         centre_px=np.full((views, 2), 320.0),
-        radial=none,
+        distortion=np.zeros((len(none), 5)),
         delay_s=none,
     )
     found = calibration_of(rig, instants=120, scale_source=scale_source)

@@ -9,8 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cvsf.evaluation.ground_truth import GroundTruth
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.rig import Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import calibration_of
@@ -65,7 +66,7 @@ def truth() -> GroundTruth:
             translation=every[1],
             focal_px=np.full((FRAMES, VIEWS), FOCAL),
             centre_px=np.tile(CENTRE, (VIEWS, 1)),
-            radial=np.zeros(VIEWS),
+            distortion=np.zeros((VIEWS, 5)),
             delay_s=np.zeros(VIEWS),
         ),
         undistorted_px=FOCAL * local[..., :2] / local[..., 2:] + CENTRE,
@@ -97,7 +98,7 @@ def found(tilt_deg: float = 0.0, focal: float = FOCAL) -> tuple[Calibration, Rec
         translation=shift,
         focal_px=np.full(VIEWS, focal),
         centre_px=np.tile(CENTRE, (VIEWS, 1)),
-        radial=np.zeros(VIEWS),
+        distortion=np.zeros((VIEWS, 5)),
         delay_s=np.zeros(VIEWS),
     )
     tilt = Rotation.from_euler("x", tilt_deg, degrees=True).as_matrix()

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cvsf.multiview.rig import Body, Calibration, Rig, Uncertainty
+from cvsf.multiview.body import Body
+from cvsf.multiview.calibration import Calibration, Uncertainty
+from cvsf.multiview.rig import Rig
 from cvsf.skeleton import H36M_16
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors_table import show_rig, show_summary
@@ -44,7 +46,7 @@ def outcome(delay_s: float = 0.0) -> CalibrationResult:
             translation=-eyes,
             focal_px=np.array([1200.0, 900]),
             centre_px=np.tile([640.0, 360], (2, 1)),
-            radial=np.zeros(2),
+            distortion=np.zeros((2, 5)),
             delay_s=np.array([0, delay_s]),
         ),
         body=Body(joint_set=H36M_16, bones=np.ones(len(H36M_16.bones))),

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvsf.multiview.rig import Calibration, Rig
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import Rig
 from tests.support.made_calibration import calibration_of
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
@@ -24,7 +25,7 @@ def calibration(scale_source: str = "adult") -> Calibration:
         translation=np.zeros((2, 3)),
         focal_px=np.ones(2),
         centre_px=np.zeros((2, 2)),
-        radial=two,
+        distortion=np.zeros((len(two), 5)),
         delay_s=two,
     )
     return calibration_of(rig, scale_source=scale_source)

@@ -1,0 +1,111 @@
+"""Known lenses are used and checked; unknown ones are estimated where the take determines them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvsf.calibration.calibrate import calibrate
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.intrinsics import Intrinsics
+from cvsf.multiview.lens_distortion import distorted
+from cvsf.multiview.observations import LiftedObservations
+from tests.support.level_cameras import bent
+from tests.support.rehearsed import Real, Rehearsed
+from tests.support.wandering import wandering
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    return wandering(tmp_path_factory.mktemp("walk"))
+
+
+@pytest.fixture(scope="module")
+def seen(walk: Rehearsed) -> LiftedObservations:
+    return walk.seen()
+
+
+@pytest.fixture(scope="module")
+def told_nothing(seen: LiftedObservations) -> Calibration:
+    return calibrate(seen)
+
+
+def given(walk: Rehearsed, share: float = 1.0, views: tuple[int, ...] = (0, 1, 2, 3)) -> Intrinsics:
+    """The true lenses, with focal lengths that are `share` of the true ones, of some views."""
+    count = len(walk.image_px)
+    known = Intrinsics(
+        focal_px=share * walk.focal_px[0],
+        centre_px=walk.image_px / 2,
+        distortion=np.zeros((count, 5)),
+    )
+    return known.without([view for view in range(count) if view not in views])
+
+
+def through(walk: Rehearsed, k1: float, shift_px: float = 0.0) -> Real:
+    """The keypoints as bent lenses, whose principal points are beside the middle, show them."""
+    flat = (walk.keypoints_px - walk.image_px[:, None] / 2) / walk.focal_px[0][:, None, None]
+    shown = distorted(flat, bent([k1] * len(walk.image_px)))
+    return shown * walk.focal_px[0][:, None, None] + walk.image_px[:, None] / 2 + shift_px
+
+
+def test_given_focal_lengths_are_kept_and_nothing_is_said(
+    walk: Rehearsed, seen: LiftedObservations, told_nothing: Calibration
+) -> None:
+    found = calibrate(replace(seen, intrinsics=given(walk)))
+    np.testing.assert_allclose(found.rig.focal_px, walk.focal_px[0], rtol=3e-3)
+    assert np.abs(told_nothing.rig.focal_px / walk.focal_px[0] - 1).max() > 3e-3
+    assert found.lenses == {}
+    assert found.uncertainty.focal_share.max() < 2e-3
+
+
+def test_of_some_given_lenses_the_others_are_estimated(
+    walk: Rehearsed, seen: LiftedObservations
+) -> None:
+    found = calibrate(replace(seen, intrinsics=given(walk, views=(0, 2))))
+    off = np.abs(found.rig.focal_px / walk.focal_px[0] - 1)
+    assert off[[0, 2]].max() < 3e-3
+    assert off.max() < 0.05
+
+
+def test_wrong_focal_lengths_are_noticed_and_not_used(
+    walk: Rehearsed, seen: LiftedObservations, told_nothing: Calibration
+) -> None:
+    found = calibrate(replace(seen, intrinsics=given(walk, share=1.05)))
+    assert set(found.lenses) == set(seen.cameras)
+    assert all("does not fit" in what for what in found.lenses.values())
+    np.testing.assert_allclose(found.rig.focal_px, told_nothing.rig.focal_px, rtol=0.02)
+
+
+def test_given_distortion_is_undone(walk: Rehearsed) -> None:
+    bends = bent([-0.3] * 4)
+    seen = walk.seen(keypoints_px=through(walk, -0.3))
+    found = calibrate(replace(seen, intrinsics=replace(given(walk), distortion=bends)))
+    assert (found.rig.distortion == bends).all()
+    assert found.noise_share < 1.1 * calibrate(walk.seen()).noise_share
+
+
+def test_k1_is_found_where_lenses_bend_and_left_alone_where_not(
+    walk: Rehearsed, seen: LiftedObservations
+) -> None:
+    straight = calibrate(seen, lenses=True)
+    assert straight.lenses == {}
+    assert not straight.rig.distortion.any()
+    found = calibrate(walk.seen(keypoints_px=through(walk, -0.3)), lenses=True)
+    assert set(found.lenses) == set(seen.cameras)
+    assert found.lenses["cam0"].startswith("distortion found, k1 -0.")
+    assert np.abs(found.rig.distortion[:, 0] + 0.3).max() < 0.1
+    assert not found.rig.distortion[:, 1:].any()
+
+
+def test_principal_points_beside_the_middle_are_found(walk: Rehearsed) -> None:
+    found = calibrate(walk.seen(keypoints_px=through(walk, 0.0, 192.0)), lenses=True)
+    assert "principal point found" in found.lenses["cam1"]
+    assert np.abs(192 * np.ones(2) - (found.rig.centre_px - walk.image_px / 2)).max() < 120
+
+
+def test_the_written_calibration_says_which_lenses_were_found(tmp_path: Path) -> None:
+    walk = wandering(tmp_path, frames=120)
+    found = calibrate(walk.seen(keypoints_px=through(walk, -0.3)), lenses=True)
+    assert found.of_views([1, 2]).rig.cameras == ("cam1", "cam2")
+    assert set(found.lenses) >= {"cam1", "cam2"}
