@@ -46,7 +46,9 @@ def through(walk: Rehearsed, k1: float, shift_px: float = 0.0) -> Real:
     """The keypoints as bent lenses, whose principal points are beside the middle, show them."""
     flat = (walk.keypoints_px - walk.image_px[:, None] / 2) / walk.focal_px[0][:, None, None]
     shown = distorted(flat, bent([k1] * len(walk.image_px)))
-    return shown * walk.focal_px[0][:, None, None] + walk.image_px[:, None] / 2 + shift_px
+    return np.asarray(
+        shown * walk.focal_px[0][:, None, None] + walk.image_px[:, None] / 2 + shift_px
+    )
 
 
 def test_given_focal_lengths_are_kept_and_nothing_is_said(

@@ -1,7 +1,5 @@
 """The cameras of a session: projection, distortion, moves."""
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pytest
