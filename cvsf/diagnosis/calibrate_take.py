@@ -47,6 +47,10 @@ SPANS = "not used from "
 """Begins what is said of a camera that is in the rig, but not all the time."""
 _ANOTHER = SPANS + "{}: another person, another time, or keypoints that fit no camera"
 _COPY = "it has the keypoints of {}; is the same film given twice?"
+_MIXED = (
+    "cameras of a part of the take fit it far better than those of the whole do: the views do not "
+    "show one person at one time all the while; leave those seconds out (--ignore)"
+)
 _FEW = (
     f"fewer than {LEAST_INSTANTS} of its instants show the athlete together with another camera of "
     "the rig"
@@ -181,7 +185,8 @@ def _improved(checked: Attempt, options: Options) -> Attempt:
             break
         best = _unless_a_part_is_better(alternative(best, options), best, options)
     if not best.is_sound and not refusal(checked):
-        return checked
+        mixed = hides_a_better_part(checked, options)
+        return replace(checked, refused=_MIXED) if mixed else checked
     has_people = best.calibration is not None and best.calibration.people is not None
     return best if has_people or best is checked else with_bodies(best, options)
 

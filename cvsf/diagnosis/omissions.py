@@ -35,7 +35,8 @@ _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
 _MOST_UNDECIDED = 0.05  # of the instants
 _MOST_LATE = 0.05  # of the instants of a view with a delay
 _PARTS, _LEAST_PART_S = 3, 2.5
-_SUSPICIOUS_NOISE, _FAR_BETTER = 0.012, 0.6  # over the person's extent; of the noise of all
+_NEAR_S = 0.5  # of the delay that was found
+_SUSPICIOUS_NOISE, _FAR_BETTER = 0.012, 0.5  # over the person's extent; of the noise of all
 
 
 def without_spans(best: Attempt, options: Options) -> Attempt:
@@ -87,7 +88,8 @@ def of_a_part(best: Attempt, options: Options) -> Attempt:
 
 def hides_a_better_part(found: Attempt, options: Options) -> bool:
     """Whether a part of the take has cameras that fit it far better than those of the whole fit the
-    whole, which are of more than one person, time or place then.
+    whole, which are of more than one person, time or place then: right cameras fit the whole about
+    as well as a part.
     """
     noise = np.inf if found.calibration is None else found.calibration.noise_share
     if noise < _SUSPICIOUS_NOISE:
@@ -97,8 +99,8 @@ def hides_a_better_part(found: Attempt, options: Options) -> bool:
         for rows in _parts(found.observations.t_s)
     )
     return any(
-        part.is_sound
-        and part.calibration is not None
+        part.calibration is not None
+        and not part.refused
         and part.calibration.noise_share < _FAR_BETTER * noise
         for part in parts
     )
@@ -229,13 +231,16 @@ def _with_reason(
 
 
 def _delays_change(whole: LiftedObservations, best: Attempt) -> bool:
-    """Whether a view with spans left out has a delay that changes: then no span explains it."""
+    """Whether a view with spans left out has a delay that changes: then no span explains it. As the
+    view fits the others for some time, it has the delay that was found then.
+    """
     aligned = time_aligned(whole, best.delay_s)
-    return any(
-        changed_delay(aligned, view) is not None
-        for view in range(len(whole.cameras))
-        if (whole.confidence[:, view] > best.observations.confidence[:, view]).any()
-    )
+    for view in range(len(whole.cameras)):
+        if (whole.confidence[:, view] > best.observations.confidence[:, view]).any():
+            changed = changed_delay(aligned, view)
+            if changed is not None and min(changed) < _NEAR_S and max(changed) > -_NEAR_S:
+                return True
+    return False
 
 
 def _suspects(best: Attempt) -> list[int]:
