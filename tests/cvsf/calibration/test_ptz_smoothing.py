@@ -77,7 +77,10 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
 
 def test_windows_of_a_long_take_expect_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, t_s = turning(), 0.2 * np.arange(FRAMES)  # of the others some are out of reach
+    found, t_s = (
+        turning(),
+        0.2 * np.arange(FRAMES, dtype=np.float64),
+    )  # of the others some are out of reach
     whole = neighbour_prior(t_s, found, np.ones((FRAMES, VIEWS)))
     monkeypatch.setattr(observations, "WINDOW", 8)
     parts = neighbour_prior(t_s, found, np.ones((FRAMES, VIEWS)))
