@@ -27,7 +27,7 @@ _PRINCIPAL_DROP = 40.0
 """By how much more with principal points: at most 24 where they are in the middle, 62 to 1800 where
 they are 10 % off."""
 _PRINCIPAL_SIGMA = 0.1  # over the picture's longer side; a guess, not measured
-_ROUNDS, _REPEATS = 10, 2
+_ROUNDS, _REPEATS = 10, 5
 
 WRONG = "given focal length {:.0f} px does not fit, {:.0f} px found and used"
 RADIAL = "distortion found, k1 {:+.2f}"
