@@ -46,7 +46,7 @@ Real = npt.NDArray[np.float64]
 
 # guesses, not measured, down to _FIRST_NOISE
 _INSTANTS, _FEW_INSTANTS = 200, 16
-_OFFSET_ROUNDS = 4
+_OFFSET_ROUNDS, _SETTLED = 12, 0.02  # until delays change by less, in intervals
 _READJUSTMENTS = 3
 HOPELESS_NOISE = 0.05
 """2D noise over the person's extent above which still cameras are not looked at closer: the cameras
@@ -113,7 +113,10 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
         found_lenses |= estimated
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
         problem = with_velocities(observations, chosen, problem, state)
+        before_s = state.rig.delay_s
         problem, state = readjust(problem, state, rounds=8)
+        if np.abs(state.rig.delay_s - before_s).max() < _SETTLED * observations.interval_s:
+            break
     if offsets:
         problem = without_velocities(observations, chosen, problem, state)
         problem, state = readjust(problem, state, rounds=8)

@@ -47,7 +47,7 @@ class Priors:
     focal_sigma: float = 0.4  # of the log focal length, about the first guess
     radial_sigma: float = 0.15
     principal_sigma: float = 0.03  # over the picture's longer side, about its middle
-    delay_sigma_s: float = 0.05
+    delay_sigma_s: float = 0.2
     known_focal_sigma: float = 1e-3  # of the log focal length of a given lens
     estimate_radial: bool = False
     estimate_principal: bool = False

@@ -74,7 +74,7 @@ def test_a_step_moves_the_principal_point_in_pictures_and_k1_alone_bends() -> No
     step = np.zeros((3, COLUMNS))
     step[1, PRINCIPAL], step[2, RADIAL], step[0, CENTRE] = [0.1, -0.05], 0.2, 1.0
     moved = rig.stepped(step)
-    np.testing.assert_allclose(moved.principal_shift, [[0, 0], [0.1, -0.05], [0, 0]])
+    np.testing.assert_allclose(moved.principal_shift, np.array([[0, 0], [0.1, -0.05], [0, 0]]))
     np.testing.assert_allclose(moved.centre_px[1] - rig.centre_px[1], [192, -96])
     assert (moved.distortion == [[0] * 5, [0] * 5, [0.2, 0, 0, 0, 0]]).all()
     np.testing.assert_allclose(moved.centres[0] - rig.centres[0], 1.0)
