@@ -82,7 +82,8 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
 
 def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> None:
     """Print what `summary` gave, with the number of views: scores, refusals and computing time of
-    all sessions, to standard output or `console`.
+    all sessions, to standard output or `console`; of a single session of three or more cameras also
+    the instants that each two share.
     """
     console = console or Console()
     console.print(
@@ -115,6 +116,11 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
                 "the others; look at its picture",
                 highlight=False,
             )
+    for name, pairs in facts.get("shared_instants", {}).items():
+        if facts["sessions"] == 1 and len(pairs) > 1:
+            console.print(_shared(name, pairs), soft_wrap=True)
+    for name, sentence in facts.get("weak_link", {}).items():
+        console.print(f"{name}: {sentence}", highlight=False)
     for name, people in facts.get("people", {}).items():
         console.print(f"{name}: {people} people one after another", highlight=False)
     for name, sentence in facts.get("ambiguous", {}).items():
@@ -135,4 +141,16 @@ def _errors(facts: Mapping[str, Any]) -> Table:
             cells = [facts[name][key] for key in ("n_mpjpe_mm", "p_mpjpe_mm")]
             cells += [take.get(key) for key in ("rooted_mm", "place_mm")]
             table.add_row(what, *("" if cell is None else f"{cell:.1f}" for cell in cells))
+    return table
+
+
+def _shared(name: str, pairs: Mapping[str, Mapping[str, int]]) -> Table:
+    """The instants that each camera shares with each later one; `pairs` has no row of the last."""
+    table = Table(title=f"{name}, instants that two cameras share", title_justify="left", box=None)
+    later = list(next(iter(pairs.values())))
+    table.add_column("", no_wrap=True)
+    for camera in later:
+        table.add_column(camera, justify="right", no_wrap=True)
+    for camera, shared in pairs.items():
+        table.add_row(camera, *(str(shared.get(other, "")) for other in later))
     return table

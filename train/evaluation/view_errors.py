@@ -55,17 +55,23 @@ def took_part(reconstruction: Reconstruction) -> Bool[Mask, "N V"]:
 
 
 def view_errors(
-    observations: LiftedObservations, rig: Rig, reconstruction: Reconstruction
+    observations: LiftedObservations,
+    rig: Rig,
+    reconstruction: Reconstruction,
+    rows: Int[Indices, "M"] | None = None,
 ) -> ViewErrors:
-    """The errors of a reconstruction from time-aligned observations of the rig's cameras."""
+    """The errors of a reconstruction from time-aligned observations of the rig's cameras, at some
+    instants, at least one, or at all.
+    """
+    rows = np.arange(len(observations)) if rows is None else rows
     px, share, seen = [], [], []
-    for first in range(0, len(observations), _INSTANTS):
-        rows = slice(first, first + _INSTANTS)
-        keypoints = weighted_keypoints(observations.take(rows), 1.0)
-        px.append(median_reprojection_px(keypoints, rig.rows(rows), reconstruction.joints[rows]))
+    for first in range(0, len(rows), _INSTANTS):
+        some = rows[first : first + _INSTANTS]
+        keypoints = weighted_keypoints(observations.take(some), 1.0)
+        px.append(median_reprojection_px(keypoints, rig.rows(some), reconstruction.joints[some]))
         share.append(px[-1] / keypoints.extent_px)
         seen.append((keypoints.weight > 0).sum(-1))
-    part = took_part(reconstruction)
+    part = took_part(reconstruction)[rows]
     return ViewErrors(
         px=np.where(part, np.concatenate(px), np.nan),
         share=np.where(part, np.concatenate(share), np.nan),
