@@ -88,14 +88,14 @@ def calibrate(
     picture: Annotated[
         Path | None,
         typer.Option(
-            help="draw the rig of the worst session, and each camera's best and worst picture (.png)"
+            help="draw the rig of the worst session and each camera's best and worst picture (.png)"
         ),
     ] = None,
     movie: Annotated[
         Path | None,
         typer.Option(
-            help="film the rig of the worst session, at most the middle 20 s: .mp4 (H.264, plays in "
-            "browsers; needs av, pip install '.[rtsp]') or .gif"
+            help="film the rig of the worst session, at most the middle 20 s: .mp4 (H.264, which "
+            "browsers play; needs av: pip install '.[rtsp]') or .gif"
         ),
     ] = None,
     engine: Annotated[

@@ -21,9 +21,9 @@ Stills = dict[tuple[int, int], Picture]
 
 
 def stills(file: Path, cameras: Sequence[str], cells: Collection[tuple[int, int]]) -> Stills:
-    """RGB pictures of these cells (row, view), from a clip's videos or a session's frames; `cameras`
-    are by view, rows the numbers of frames or of 2D poses, from 0. Pictures that are not there are
-    left out; none for a file or another folder. Refusal if a clip lacks a camera's video,
+    """RGB pictures of these cells (row, view), from a clip's videos or a session's frames; rows are
+    the numbers of frames or of 2D poses, from 0, views those of `cameras`. Pictures that are not
+    there are left out; none for a file or another folder. Refusal if a clip lacks a camera's video,
     IndexError if a session has no such row.
     """
     if not file.is_dir() or not cells:
@@ -37,8 +37,10 @@ def _of_videos(folder: Path, cameras: Sequence[str], cells: Collection[tuple[int
     found: Stills = {}
     for view, camera in enumerate(cameras):
         rows = {row for row, of in cells if of == view}
+        if not rows:
+            continue
         video = cv2.VideoCapture(str(video_of(folder, camera)))
-        for row in range(max(rows, default=-1) + 1):  # seeking is off by frames in some files
+        for row in range(max(rows) + 1):  # seeking is off by frames in some files
             if not video.grab():
                 break
             if row in rows:
@@ -54,15 +56,16 @@ def _of_session(folder: Path, cameras: Sequence[str], cells: Collection[tuple[in
     reader = SessionReader(folder)
     numbers = [pose.instant for pose in reader.poses()]
     row_of = {numbers[row]: row for row, _ in cells}
-    wanted = {}
-    for instant in reader.instants():
-        for camera, source in instant.frames.items():
-            cell = row_of.get(instant.index), cameras.index(camera) if camera in cameras else -1
-            if cell in cells:
-                wanted[camera, *source] = cell
+    view_of = {camera: view for view, camera in enumerate(cameras)}
+    wanted = {
+        (camera, *source): cell
+        for instant in reader.instants()
+        for camera, source in instant.frames.items()
+        if (cell := (row_of.get(instant.index, -1), view_of.get(camera, -1))) in cells
+    }
     found: Stills = {}
     for frame in reader.frames():
-        cell = wanted.get((frame.camera, frame.boot_id, frame.seq))
-        if cell is not None:
-            found[cell] = simplejpeg.decode_jpeg(frame.jpeg, "RGB")
+        place = wanted.get((frame.camera, frame.boot_id, frame.seq))
+        if place is not None:
+            found[place] = simplejpeg.decode_jpeg(frame.jpeg, "RGB")
     return found

@@ -162,7 +162,7 @@ def _title(figure: Figure, outcome: CalibrationResult, times: str) -> None:
     figure.text(*at(2.45, 0.345), times, color=FAINT, fontsize=9, va="center")
     figure.text(
         *at(_RIG, 0.13), "Dots: the detector's keypoints. Lines: the skeleton, projected. Red: the "
-        "error of each joint.\nBelow: the median error in px and in shares of the person, the time, "
-        "the place in the whole picture.",
+        "error of each joint.\nBelow: the median error in px and as a share of the person, the "
+        "time, and the place in the whole picture.",
         color=FAINT, fontsize=8.5, linespacing=1.3,
     )  # fmt: skip

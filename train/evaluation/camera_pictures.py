@@ -93,7 +93,7 @@ def pictures_of(
     """The RGB pictures that show those cameras' instants, as far as there are any. Only of a
     session that was calibrated and holds its observations, else AssertionError.
     """
-    source = {cell: found for cell in cells if (found := _source(outcome, session, cell))}
+    source = {cell: at for cell in cells if (at := _source(outcome, session, cell)) is not None}
     found = stills(file, session.observations.cameras, sorted(set(source.values())))
     assert outcome.calibration is not None
     cameras = outcome.calibration.rig.cameras

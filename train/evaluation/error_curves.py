@@ -51,9 +51,7 @@ class ErrorCurves:
                     animated=True,
                 )
             )  # fmt: skip
-        figure.text(
-            start, bottom - 0.03, f"{t_s[0]:.1f} s", color=FAINT, fontsize=8
-        )
+        figure.text(start, bottom - 0.03, f"{t_s[0]:.1f} s", color=FAINT, fontsize=8)
         figure.text(
             start + along, bottom - 0.03, f"{t_s[-1]:.1f} s; each strip is {most:.1f} px high",
             color=FAINT, fontsize=8, ha="right",
@@ -67,7 +65,7 @@ class ErrorCurves:
         """What moves, as it is in that picture of the film."""
         self._cursor.set_xdata([self._t_s[number]] * 2)
         for value, error in zip(self._values, self._errors[number], strict=True):
-            value.set_text(f"{error:.1f}" if np.isfinite(error) else "–")
+            value.set_text(f"{error:.1f}" if np.isfinite(error) else "-")
         return [self._cursor, *self._values]
 
 

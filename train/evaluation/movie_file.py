@@ -66,7 +66,7 @@ def _write_mp4(path: Path, pictures: Iterable[Picture], per_second: int) -> None
 
 
 def _write_gif(path: Path, pictures: Iterable[Picture], per_second: int) -> None:
-    """All pictures have the colours of the first one, so that what stands still does not flicker."""
+    """All pictures have the colours of the first: what stands still does not flicker."""
     from PIL import Image  # comes with matplotlib
 
     images, palette = [], None

@@ -21,8 +21,8 @@ from cvsf.shapes import Float, Picture, Real
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.error_curves import ErrorCurves
 from train.evaluation.film_times import FilmTimes, film_times
-from train.evaluation.moving_skeleton import LEFT, RIGHT, MovingSkeleton
 from train.evaluation.movie_file import GIF, write_movie
+from train.evaluation.moving_skeleton import LEFT, RIGHT, MovingSkeleton
 from train.evaluation.view_errors import view_errors
 from train.evaluation.world_figure import (
     FAINT,
@@ -55,7 +55,7 @@ def film(outcome: CalibrationResult, path: Path) -> None:
 def _pictures(outcome: CalibrationResult, times: FilmTimes, dpi: int) -> Iterator[Picture]:
     """The RGB pictures of the film, one after another in the same memory."""
     figure = Figure(figsize=_INCHES, dpi=dpi, facecolor=PAPER)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
     scene = _Scene(figure, outcome, times)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)

@@ -57,7 +57,7 @@ def weakest_link(shared: Int[Index, "V V"], cameras: Sequence[str]) -> WeakestLi
     while len(inside) < len(cameras):
         outside = [view for view in range(len(cameras)) if view not in inside]
         among = shared[np.ix_(inside, outside)]
-        a, b = np.unravel_index(int(among.argmax()), among.shape)
+        a, b = divmod(int(among.argmax()), len(outside))
         links.append((int(among[a, b]), inside[a], outside[b]))
         inside.append(outside[b])
     instants, one, other = min(links)
@@ -85,11 +85,12 @@ def weak_link(outcome: CalibrationResult) -> str:
     assert outcome.reconstruction is not None
     link = weakest_link(shared_instants(outcome), outcome.calibration.rig.cameras)
     instants = int(took_part(outcome.reconstruction).any(1).sum())
-    if link.instants >= min(_WEAK_SHARE * instants, _STRONG):
+    enough = min(int(np.ceil(_WEAK_SHARE * instants)), _STRONG)
+    if link.instants >= enough:
         return ""
-    one, other = (" and ".join(part) for part in link.parts)
+    one, other = (", ".join(part) for part in link.parts)
     return (
-        f"the weakest link is between {link.cameras[0]} and {link.cameras[1]}: {link.instants} of "
-        f"{instants} instants are all that ties {one} to {other}; a guess is that "
-        f"{_WEAK_SHARE:.0%} are needed, so let the athlete be seen by both for longer"
+        f"the weakest link is between {link.cameras[0]} and {link.cameras[1]}, which share "
+        f"{link.instants} of {instants} instants: none of {one} shares more with one of {other}; "
+        f"let both see the athlete for longer ({enough} instants would be enough, by a guess)"
     )

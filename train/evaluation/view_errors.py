@@ -49,8 +49,8 @@ class ViewErrors:
 
 
 def took_part(reconstruction: Reconstruction) -> Bool[Mask, "N V"]:
-    """Which views have a part in the skeleton of which instants; none where there is no skeleton."""
-    has_skeleton = np.isfinite(reconstruction.joints).all((1, 2))
+    """Which views have a part in which skeletons; none has where there is no skeleton."""
+    has_skeleton = np.asarray(np.isfinite(reconstruction.joints).all((1, 2)))
     return np.asarray(np.isfinite(reconstruction.residual_share) & has_skeleton[:, None])
 
 
