@@ -41,7 +41,7 @@ from train.evaluation.calibrate_and_score import (
 )
 from train.evaluation.calibration_errors_table import show_rig, show_summary
 from train.evaluation.calibration_summary import summary
-from train.evaluation.movie_file import check_movie
+from train.rig_pictures.movie_file import check_movie
 
 _LEAST_M, _MOST_M = 0.5, 2.6  # a stature
 
@@ -265,10 +265,10 @@ def _draw(
         raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
     # matplotlib is not a base dependency
     if picture is not None:
-        from train.evaluation.calibration_figure import draw
+        from train.rig_pictures.calibration_figure import draw
 
         draw(outcome, session, file, picture)
     if movie is not None:
-        from train.evaluation.rig_movie import film
+        from train.rig_pictures.rig_movie import film
 
         film(outcome, movie)

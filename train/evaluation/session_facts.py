@@ -35,7 +35,9 @@ def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
             if o.standing_out
         },
         "shared_instants": {
-            o.name: shared_by_pair(o) for o in outcomes if o.calibration is not None
+            o.name: shared_by_pair(o)
+            for o in outcomes
+            if o.calibration is not None and o.reconstruction is not None
         },
         "weak_link": {o.name: sentence for o in outcomes if (sentence := weak_link(o))},
     }

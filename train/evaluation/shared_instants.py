@@ -80,9 +80,10 @@ def weak_link(outcome: CalibrationResult) -> str:
     """One sentence about the weakest link of three or more cameras, if it has few instants: fewer
     than 10 % of those with a skeleton, and fewer than 300. Empty otherwise, or without a rig.
     """
-    if outcome.calibration is None or len(outcome.calibration.rig.cameras) < 3:
+    if outcome.calibration is None or outcome.reconstruction is None:
         return ""
-    assert outcome.reconstruction is not None
+    if len(outcome.calibration.rig.cameras) < 3:
+        return ""
     link = weakest_link(shared_instants(outcome), outcome.calibration.rig.cameras)
     instants = int(took_part(outcome.reconstruction).any(1).sum())
     enough = min(int(np.ceil(_WEAK_SHARE * instants)), _STRONG)

@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from cvsf.skeleton import H36M_16
-from train.evaluation.camera_pictures import Shot
-from train.evaluation.picture_overlay import draw_overlay, draw_place
+from train.rig_pictures.camera_pictures import Shot
+from train.rig_pictures.picture_overlay import draw_overlay, draw_place
 
 SIZE = np.array([1920.0, 1080.0])
 

@@ -7,7 +7,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from cvsf.shapes import Float, Real
-from train.evaluation.world_figure import FAINT, INK
+from train.rig_pictures.world_figure import FAINT, INK
 
 _CURVE, _NOW = "#35858b", "#d1495b"
 _SHARE = 0.99  # of the errors that the common scale of the strips shows

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibrate_and_score import CalibrationResult
-from train.evaluation.camera_pictures import CameraPictures, Shot, camera_pictures
-from train.evaluation.picture_overlay import draw_overlay, draw_place
-from train.evaluation.world_figure import FAINT, INK, PAPER, draw_world
+from train.rig_pictures.camera_pictures import CameraPictures, Shot, camera_pictures
+from train.rig_pictures.picture_overlay import draw_overlay, draw_place
+from train.rig_pictures.world_figure import FAINT, INK, PAPER, draw_world
 
 _DPI = 96
 _TIME_COLOURS = mpl.colormaps["plasma"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from train.evaluation.error_curves import ErrorCurves
+from train.rig_pictures.error_curves import ErrorCurves
 
 T_S = np.linspace(10, 20, 50)
 PLACE = (0.5, 0.1, 0.4, 0.4)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.outcomes import filmed, observed, outcome, with_observations
 from train.data.clip import POSES
 from train.evaluation.calibrate_and_score import CalibrationResult
-from train.evaluation.camera_pictures import camera_pictures, pictures_of
+from train.rig_pictures.camera_pictures import camera_pictures, pictures_of
 
 CAMERAS = ("cam0", "cam1", "cam2", "cam3")
 

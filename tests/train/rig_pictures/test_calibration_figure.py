@@ -14,7 +14,7 @@ from tests.support.material import make_frame, make_instant, make_pose, record
 from tests.support.outcomes import filmed, outcome, with_observations
 from train.evaluation.calibrate_and_score import CalibrationResult
 from train.evaluation.calibration_errors import Errors
-from train.evaluation.calibration_figure import draw
+from train.rig_pictures.calibration_figure import draw
 
 
 def drawn(path: Path) -> Any:

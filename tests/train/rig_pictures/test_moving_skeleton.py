@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from cvsf.skeleton import H36M_16
-from train.evaluation.moving_skeleton import LEFT, RIGHT, MovingSkeleton
+from train.rig_pictures.moving_skeleton import LEFT, RIGHT, MovingSkeleton
 
 POINTS = np.random.default_rng(0).random((16, 2))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.evaluation.film_times import film_times
+from train.rig_pictures.film_times import film_times
 
 
 @pytest.mark.parametrize(

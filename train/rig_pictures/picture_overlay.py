@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from cvsf.shapes import Float, Picture, Real
 from cvsf.skeleton import JointSet
-from train.evaluation.camera_pictures import Shot
+from train.rig_pictures.camera_pictures import Shot
 
 _EMPTY, _OUTSIDE = "#3b434a", "#20262b"
 _ERROR = "#ff5964"

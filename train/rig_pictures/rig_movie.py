@@ -19,12 +19,12 @@ from cvsf.multiview.observations import time_aligned
 from cvsf.multiview.rig import Rig
 from cvsf.shapes import Float, Picture, Real
 from train.evaluation.calibrate_and_score import CalibrationResult
-from train.evaluation.error_curves import ErrorCurves
-from train.evaluation.film_times import FilmTimes, film_times
-from train.evaluation.movie_file import GIF, write_movie
-from train.evaluation.moving_skeleton import LEFT, RIGHT, MovingSkeleton
 from train.evaluation.view_errors import view_errors
-from train.evaluation.world_figure import (
+from train.rig_pictures.error_curves import ErrorCurves
+from train.rig_pictures.film_times import FilmTimes, film_times
+from train.rig_pictures.movie_file import GIF, write_movie
+from train.rig_pictures.moving_skeleton import LEFT, RIGHT, MovingSkeleton
+from train.rig_pictures.world_figure import (
     FAINT,
     INK,
     PAPER,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.support.outcomes import outcome, with_observations
 from train.evaluation.calibrate_and_score import CalibrationResult
-from train.evaluation.rig_movie import film
+from train.rig_pictures.rig_movie import film
 
 
 def frames(path: Path) -> list[Any]:

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 
 from cvsf.shapes import Float, Real
 from cvsf.skeleton import JointSet
-from train.evaluation.world_figure import INK, PAPER
+from train.rig_pictures.world_figure import INK, PAPER
 
 LEFT, RIGHT = "#2a6fdb", "#d1495b"
 

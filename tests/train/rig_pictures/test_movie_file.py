@@ -12,7 +12,7 @@ from PIL import Image
 
 from cvsf.shapes import Picture
 from cvsf.system.errors import Refusal
-from train.evaluation.movie_file import check_movie, write_movie
+from train.rig_pictures.movie_file import check_movie, write_movie
 
 
 def pictures(count: int = 12) -> Iterator[Picture]:
