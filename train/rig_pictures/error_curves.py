@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from cvsf.shapes import Float, Real
 from train.rig_pictures.world_figure import FAINT, INK
@@ -30,36 +32,31 @@ class ErrorCurves:
         self._t_s, self._errors = t_s, errors_px
         start, along = left + _NAME * width, (1 - _NAME - _VALUE) * width
         known = errors_px[np.isfinite(errors_px)]
-        most = max(float(np.quantile(known, _SHARE)) if len(known) else 0.0, 0.1) * 1.1
+        most = 1.1 * max(float(np.quantile(known, _SHARE)) if len(known) else 0.0, 0.1)
         tall = height / len(cameras)
-        size = float(np.clip(0.42 * tall * figure.get_figheight() * 72, 6.5, 10))
         self._values = []
         for view, name in enumerate(cameras):
             base = bottom + height - (view + 1) * tall
-            axes = figure.add_axes((start, base + 0.06 * tall, along, 0.88 * tall))
-            axes.set_facecolor("#eeece5")
-            axes.fill_between(t_s, np.minimum(errors_px[:, view], most), color=_CURVE, alpha=0.25)
-            axes.plot(t_s, np.minimum(errors_px[:, view], most), color=_CURVE, lw=1.1)
-            axes.set(ylim=(0, most), xticks=[], yticks=[], xlim=_limits(t_s))
-            for spine in axes.spines.values():
-                spine.set_visible(False)
-            middle = base + 0.5 * tall
-            figure.text(start - 0.006, middle, name, ha="right", va="center", fontsize=size)
-            self._values.append(
-                figure.text(
-                    start + along + 0.006, middle, "", va="center", fontsize=size, color=INK,
-                    animated=True,
-                )
-            )  # fmt: skip
+            strip = figure.add_axes((start, base + 0.06 * tall, along, 0.88 * tall))
+            self._draw(strip, errors_px[:, view], most)
+            self._values.append(_draw_words(figure, name, (start, start + along, base, tall)))
+        below = f"{t_s[-1]:.1f} s; each strip is {most:.1f} px high"
         figure.text(start, bottom - 0.03, f"{t_s[0]:.1f} s", color=FAINT, fontsize=8)
-        figure.text(
-            start + along, bottom - 0.03, f"{t_s[-1]:.1f} s; each strip is {most:.1f} px high",
-            color=FAINT, fontsize=8, ha="right",
-        )  # fmt: skip
+        figure.text(start + along, bottom - 0.03, below, color=FAINT, fontsize=8, ha="right")
         over = figure.add_axes((start, bottom, along, height))
         over.set(xlim=_limits(t_s), ylim=(0, 1))
         over.axis("off")
         self._cursor = over.axvline(t_s[0], color=_NOW, lw=1.3, animated=True)
+
+    def _draw(self, strip: Axes, error_px: Float[Real, "F"], most: float) -> None:
+        """The curve of one camera, cut off at the top of its strip."""
+        error_px = np.minimum(error_px, most)
+        strip.set_facecolor("#eeece5")
+        strip.fill_between(self._t_s, error_px, color=_CURVE, alpha=0.25)
+        strip.plot(self._t_s, error_px, color=_CURVE, lw=1.1)
+        strip.set(ylim=(0, most), xticks=[], yticks=[], xlim=_limits(self._t_s))
+        for spine in strip.spines.values():
+            spine.set_visible(False)
 
     def at(self, number: int) -> list[Artist]:
         """What moves, as it is in that picture of the film."""
@@ -67,6 +64,19 @@ class ErrorCurves:
         for value, error in zip(self._values, self._errors[number], strict=True):
             value.set_text(f"{error:.1f}" if np.isfinite(error) else "-")
         return [self._cursor, *self._values]
+
+
+def _draw_words(figure: Figure, name: str, place: tuple[float, float, float, float]) -> Text:
+    """A camera's name left of its strip, and right of it the text that has the value of now;
+    `place` is left, right, bottom and height of the strip.
+    """
+    left, right, bottom, tall = place
+    middle = bottom + 0.5 * tall
+    size = float(np.clip(0.42 * tall * figure.get_figheight() * 72, 6.5, 10))
+    figure.text(left - 0.006, middle, name, ha="right", va="center", fontsize=size, color=INK)
+    return figure.text(
+        right + 0.006, middle, "", va="center", fontsize=size, color=INK, animated=True
+    )
 
 
 def _limits(t_s: Float[Real, "F"]) -> tuple[float, float]:
