@@ -8,6 +8,7 @@ refused with a reason, and counts as a failure.
 import importlib.util
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -40,6 +41,7 @@ from train.evaluation.calibrate_and_score import (
 )
 from train.evaluation.calibration_errors_table import show_rig, show_summary
 from train.evaluation.calibration_summary import summary
+from train.rig_pictures.movie_file import check_movie
 
 _LEAST_M, _MOST_M = 0.5, 2.6  # a stature
 
@@ -95,7 +97,17 @@ def calibrate(
         typer.Option(help="folder for the cameras (.json, .toml) and skeletons of every session"),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="draw the rig and skeletons of the worst session (.png)")
+        Path | None,
+        typer.Option(
+            help="draw the rig of the worst session and each camera's best and worst picture (.png)"
+        ),
+    ] = None,
+    movie: Annotated[
+        Path | None,
+        typer.Option(
+            help="film the rig of the worst session, at most the middle 20 s: .mp4 (H.264, which "
+            "browsers play; needs av: pip install '.[rtsp]') or .gif"
+        ),
     ] = None,
     engine: Annotated[
         Path | None, typer.Option(help="folder of a compiled lifter; default: the shipped one")
@@ -115,8 +127,7 @@ def calibrate(
         raise Refusal("--distortion is for still cameras; leave it out, or --moving panning")
     if not seconds > 0:
         raise Refusal(f"--seconds is {seconds}, expected more than 0")
-    if picture is not None:
-        _check_picture(picture)
+    _check_drawings(picture, movie)
     observations = read_observations(file, choice(subjects, not_subjects))
     names = _names(observations, views)
     options = CalibrationOptions(
@@ -134,11 +145,11 @@ def calibrate(
     inputs = calibration_inputs(observations, loaded, len(names), seconds, ignored, known)
     for outcome, session in _results(inputs, options, len(observations.sessions)):
         _write(outcome, file, out)
-        outcomes.append(outcome)
+        outcomes.append(replace(outcome, observations=None))  # of many sessions they are large
         if worst is None or outcome.badness > worst[0].badness:
             worst = outcome, session
-    if picture is not None and worst is not None:
-        _draw(*worst, file, picture)
+    if worst is not None:
+        _draw(*worst, file, picture, movie)
     facts = summary(outcomes) | {"engine": loaded.id, "views": len(names)}
     if as_json:
         typer.echo(json.dumps(facts))
@@ -228,15 +239,18 @@ def _stem(outcome: CalibrationResult) -> str:
     return outcome.name.replace(":", "-")
 
 
-def _check_picture(picture: Path) -> None:
-    """Refuse a --picture that cannot be written, before anything is computed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise Refusal(
-            "--picture needs matplotlib, which is not installed; run: pip install '.[train]'"
-        )
-    if picture.suffix != ".png" or picture.is_dir():
+def _check_drawings(picture: Path | None, movie: Path | None) -> None:
+    """Refuse a --picture or --movie that cannot be written, before anything is computed."""
+    for option, path in (("--picture", picture), ("--movie", movie)):
+        if path is not None and importlib.util.find_spec("matplotlib") is None:
+            raise Refusal(
+                f"{option} needs matplotlib, which is not installed; run: pip install '.[train]'"
+            )
+    if movie is not None:
+        check_movie(movie)
+    if picture is not None and (picture.suffix != ".png" or picture.is_dir()):
         raise Refusal(f"--picture is {picture}, expected the name of a .png file")
-    if not picture.parent.is_dir():
+    if picture is not None and not picture.parent.is_dir():
         raise Refusal(f"--picture is in {picture.parent}, which is not a folder; create it first")
 
 
@@ -251,9 +265,24 @@ def _camera_facts(outcome: CalibrationResult, path: Path) -> dict[str, Any]:
     return plain | recorded
 
 
-def _draw(outcome: CalibrationResult, session: CalibrationInput, file: Path, picture: Path) -> None:
+def _draw(
+    outcome: CalibrationResult,
+    session: CalibrationInput,
+    file: Path,
+    picture: Path | None,
+    movie: Path | None,
+) -> None:
+    """Draw what is asked for; Refusal if there is no rig."""
+    if picture is None and movie is None:
+        return
     if outcome.calibration is None:
         raise Refusal(f"there is no rig to draw: no session was calibrated ({outcome.refused})")
-    from train.evaluation.calibration_figure import draw  # matplotlib is not a base dependency
+    # matplotlib is not a base dependency
+    if picture is not None:
+        from train.rig_pictures.calibration_figure import draw
 
-    draw(outcome, session, file, picture)
+        draw(outcome, session, file, picture)
+    if movie is not None:
+        from train.rig_pictures.rig_movie import film
+
+        film(outcome, movie)

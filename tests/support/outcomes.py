@@ -1,14 +1,17 @@
 """The outcome of a calibration, for what draws one."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rig import Rig
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import calibration_of
 from train.batches.probe_inputs import STANDING
+from train.data.calibration_input import CalibrationInput
 from train.evaluation.calibrate_and_score import CalibrationResult
 
 
@@ -47,3 +50,38 @@ def outcome(frames: int = 8, **changed: Any) -> CalibrationResult:
         "t_s": np.linspace(5, 7, frames),
     }
     return CalibrationResult(**facts | changed)
+
+
+def observed(made: CalibrationResult, cameras: tuple[str, ...] = ()) -> LiftedObservations:
+    """What those cameras saw of it, to the pixel; names that the rig lacks see what its first one
+    does. Without names, the rig's own cameras.
+    """
+    assert made.calibration is not None
+    assert made.reconstruction is not None
+    rig = made.calibration.rig
+    cameras = cameras or rig.cameras
+    shown = rig.project(made.reconstruction.joints)
+    views = [rig.cameras.index(name) if name in rig.cameras else 0 for name in cameras]
+    shape = (*shown[:, views].shape[:3],)
+    return LiftedObservations(
+        joint_set=H36M_16,
+        cameras=cameras,
+        image_px=np.full((*shape[:2], 2), (640, 480), np.float32),
+        t_s=made.t_s,
+        keypoints_px=shown[:, views].astype(np.float32),
+        confidence=np.ones(shape, np.float32),
+        canonical=np.zeros((*shape, 3), np.float32),
+        view_from_canonical=np.zeros((*shape[:2], 3, 3), np.float32),
+    )
+
+
+def filmed(made: CalibrationResult, cameras: tuple[str, ...] = ()) -> CalibrationInput:
+    """The session that it was made from, as `observed`."""
+    seen = observed(made, cameras)
+    fused = np.zeros((len(seen), len(H36M_16), 3), np.float32)
+    return CalibrationInput(name=made.name, observations=seen, fused=fused, truth=None)
+
+
+def with_observations(made: CalibrationResult) -> CalibrationResult:
+    """It, with what the rig's own cameras saw."""
+    return replace(made, observations=observed(made))

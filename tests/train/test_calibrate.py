@@ -138,6 +138,13 @@ def test_choosing_subjects_of_a_session_is_refused(file: Path, tmp_path: Path) -
         run(calibrate, folder, "--subjects", "ann")
 
 
+def test_the_worst_session_is_drawn_and_filmed(file: Path, tmp_path: Path) -> None:
+    picture, movie = tmp_path / "rig.png", tmp_path / "rig.gif"
+    run(calibrate, file, "--seconds", "1", "--picture", picture, "--movie", movie, "--json")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert movie.read_bytes()[:3] == b"GIF"
+
+
 @pytest.mark.slow
 def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_path: Path) -> None:
     picture = tmp_path / "rig.png"
@@ -163,6 +170,9 @@ def test_the_real_clip_is_as_good_as_its_own_calibration(shared_data: Path, tmp_
         (["--bone", "nose=0.1"], "expected one of thigh"),
         (["--distance", "cam0,cam9=3"], "expected two of cam0"),
         (["--subjects", "carl"], "name fewer or others"),
+        (["--picture", "rig.jpg"], "expected the name of a .png file"),
+        (["--picture", "none/rig.png"], "which is not a folder; create it first"),
+        (["--movie", "rig.avi"], "expected the name of a .mp4 or .gif file"),
     ],
 )
 def test_options_of_calibrate_out_of_range_are_refused_with_the_reason(

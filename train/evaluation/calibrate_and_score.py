@@ -67,6 +67,7 @@ class CalibrationResult:
     refused: str = ""
     calibration: Calibration | None = None  # in the world frame
     reconstruction: Reconstruction | None = None
+    observations: LiftedObservations | None = None  # of the rig's cameras, corrected, not aligned
     t_s: Any = None
     errors: dict[str, Errors] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
@@ -200,6 +201,7 @@ def calibrate_and_score(
         triangulation_s=_triangulation_s(take.observations, take.calibration),
         calibration=take.calibration,
         reconstruction=take.reconstruction,
+        observations=take.observations,
         t_s=take.observations.t_s,
         left_out=take.left_out,
         corrected=take.corrected,

@@ -3,7 +3,7 @@
 Every figure stands beside the one that it is compared with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,8 @@ def show_rig(outcome: CalibrationResult, console: Console | None = None) -> None
 
 def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> None:
     """Print what `summary` gave, with the number of views: scores, refusals and computing time of
-    all sessions, to standard output or `console`.
+    all sessions, to standard output or `console`; of a single session of three or more cameras also
+    the instants that each two share.
     """
     console = console or Console()
     console.print(
@@ -99,31 +100,41 @@ def show_summary(facts: Mapping[str, Any], console: Console | None = None) -> No
             f"{facts['centre_error_share']:.1%} of the largest distance between two (medians)",
             highlight=False,
         )
+    for name, pairs in facts.get("shared_instants", {}).items():
+        if facts["sessions"] == 1 and len(pairs) > 1:
+            console.print(_shared(name, pairs), soft_wrap=True)
+    for sentence in _sentences(facts):
+        console.print(sentence, highlight=False)
+
+
+def _sentences(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What is said of single sessions and of their cameras."""
     for name, reason in facts["refused"].items():
-        console.print(f"refused {name}: {reason}", highlight=False)
+        yield f"refused {name}: {reason}"
     for name, cameras in facts.get("left_out", {}).items():
         for camera, reason in cameras.items():
             left_out = "" if reason.startswith(SPANS) else "left out, "
-            console.print(f"{name}: {camera} {left_out}{reason}", highlight=False)
+            yield f"{name}: {camera} {left_out}{reason}"
     for name, cameras in facts.get("corrected", {}).items():
         for camera, what in cameras.items():
-            console.print(f"{name}: {camera} {what}", highlight=False)
+            yield f"{name}: {camera} {what}"
     for name, cameras in facts.get("lenses", {}).items():
         for camera, what in cameras.items():
-            console.print(f"{name}: {camera} {what}", highlight=False)
+            yield f"{name}: {camera} {what}"
     for name, cameras in facts.get("standing_out", {}).items():
         for camera, ratio in cameras.items():
-            console.print(
+            yield (
                 f"{name}: {camera} stands out, its reprojection error is {ratio:.1f} times that of "
-                "the others; look at its picture",
-                highlight=False,
+                "the others; look at its picture"
             )
+    for name, sentence in facts.get("weak_link", {}).items():
+        yield f"{name}: {sentence}"
     for name, people in facts.get("people", {}).items():
-        console.print(f"{name}: {people} people one after another", highlight=False)
+        yield f"{name}: {people} people one after another"
     for name, sentence in facts.get("ambiguous", {}).items():
-        console.print(f"{name}: {sentence}", highlight=False)
+        yield f"{name}: {sentence}"
     for name, ratio in facts["failed"].items():
-        console.print(f"failed {name}: {ratio} of its limit", highlight=False)
+        yield f"failed {name}: {ratio} of its limit"
 
 
 def _errors(facts: Mapping[str, Any]) -> Table:
@@ -138,4 +149,16 @@ def _errors(facts: Mapping[str, Any]) -> Table:
             cells = [facts[name][key] for key in ("n_mpjpe_mm", "p_mpjpe_mm")]
             cells += [take.get(key) for key in ("rooted_mm", "place_mm")]
             table.add_row(what, *("" if cell is None else f"{cell:.1f}" for cell in cells))
+    return table
+
+
+def _shared(name: str, pairs: Mapping[str, Mapping[str, int]]) -> Table:
+    """The instants that each camera shares with each later one; `pairs` has no row of the last."""
+    table = Table(title=f"{name}, instants that two cameras share", title_justify="left", box=None)
+    later = list(next(iter(pairs.values())))
+    table.add_column("", no_wrap=True)
+    for camera in later:
+        table.add_column(camera, justify="right", no_wrap=True)
+    for camera, shared in pairs.items():
+        table.add_row(camera, *(str(shared.get(other, "")) for other in later))
     return table

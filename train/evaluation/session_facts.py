@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from train.evaluation.calibrate_and_score import CalibrationResult
+from train.evaluation.shared_instants import shared_by_pair, weak_link
 from train.evaluation.take_errors import TakeErrors
 
 
 def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
-    """The keys `per_session`, and of calibrated sessions `delays_s`, `left_out`, `corrected` and
-    `standing_out`; where there is truth, `world` and `world_limit`, medians in mm over the sessions
-    that have such errors.
+    """The keys `per_session`, and of calibrated sessions `delays_s`, `left_out`, `corrected`,
+    `standing_out`, `shared_instants` and `weak_link`; where there is truth, `world` and
+    `world_limit`, medians in mm over the sessions that have such errors.
     """
     rigs = {o.name: o.calibration.rig for o in outcomes if o.calibration is not None}
     facts: dict[str, Any] = {
@@ -38,6 +39,12 @@ def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
             for o in outcomes
             if o.standing_out
         },
+        "shared_instants": {
+            o.name: shared_by_pair(o)
+            for o in outcomes
+            if o.calibration is not None and o.reconstruction is not None
+        },
+        "weak_link": {o.name: sentence for o in outcomes if (sentence := weak_link(o))},
     }
     if any(outcome.errors for outcome in outcomes):
         for key, whose in (("world", "fused"), ("world_limit", "calibrated_limit")):

@@ -32,9 +32,14 @@ def test_a_session_gives_the_frames_its_instants_were_made_of(tmp_path: Path) ->
         messages.append(make_instant(seq))
     poses = [make_pose(index) for index in (1, 2, 4)]  # nobody was seen in the others
     record(tmp_path / "run", [*messages, *poses])
-    found = stills(tmp_path / "run", ["cam1", "cam0"], [0, 2])
+    both = [(row, view) for row in (0, 2) for view in (0, 1)]
+    found = stills(tmp_path / "run", ["cam1", "cam0"], both)
     assert levels(found) == {(0, 0): 120, (0, 1): 20, (2, 0): 180, (2, 1): 80}
-    assert levels(stills(tmp_path / "run", ["cam0", "cam9"], [1])) == {(1, 0): 40}
+    assert levels(stills(tmp_path / "run", ["cam0", "cam9"], [(1, 0), (1, 1)])) == {(1, 0): 40}
+    assert levels(stills(tmp_path / "run", ["cam1", "cam0"], [(0, 1), (2, 0)])) == {
+        (0, 1): 20,
+        (2, 0): 180,
+    }
 
 
 def test_a_clip_gives_the_frames_of_its_videos_as_rgb_as_far_as_they_go(tmp_path: Path) -> None:
@@ -47,15 +52,16 @@ def test_a_clip_gives_the_frames_of_its_videos_as_rgb_as_far_as_they_go(tmp_path
             picture[..., 2] = 60 * (frame + 1)  # red, as OpenCV has it
             video.write(picture)
         video.release()
-    found = stills(tmp_path, ["b", "a"], [1, 3])
+    found = stills(tmp_path, ["b", "a"], [(1, 0), (3, 0), (1, 1), (3, 1)])
     assert set(found) == {(1, 0), (1, 1), (3, 1)}
     red, green, blue = found[3, 1].reshape(-1, 3).mean(0)
     assert red > 200
     assert max(green, blue) < 40
     assert 100 < found[1, 0][..., 0].mean() < 140
+    assert set(stills(tmp_path, ["b", "a"], [(2, 1)])) == {(2, 1)}
 
 
 def test_a_multi_view_file_and_a_folder_of_something_else_have_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"")
-    assert stills(tmp_path / "a.npz", ["cam0"], [0]) == {}
-    assert stills(tmp_path, ["cam0"], [0]) == {}
+    assert stills(tmp_path / "a.npz", ["cam0"], [(0, 0)]) == {}
+    assert stills(tmp_path, ["cam0"], [(0, 0)]) == {}

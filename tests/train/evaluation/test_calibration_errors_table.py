@@ -162,3 +162,23 @@ def test_errors_of_whole_takes_stand_beside_those_of_instants(console: Console) 
 def test_a_camera_that_stands_out_is_named_with_its_ratio(console: Console) -> None:
     show_summary(FACTS | {"standing_out": {"a:0": {"left": 2.23}}}, console)
     assert "a:0: left stands out, its reprojection error is 2.2 times that" in said(console)
+
+
+def test_instants_that_cameras_share_are_a_table_of_a_single_session(console: Console) -> None:
+    shared = {"a:0": {"left": {"middle": 120, "right": 7}, "middle": {"right": 95}}}
+    one = FACTS | {"sessions": 1, "shared_instants": shared}
+    show_summary(
+        one | {"weak_link": {"a:0": "the weakest link is between left and right"}}, console
+    )
+    lines = [line.split() for line in said(console).splitlines()]
+    assert ["middle", "right"] in lines
+    assert ["left", "120", "7"] in lines
+    assert ["middle", "95"] in lines
+    assert "a:0: the weakest link is between left and right" in said(console)
+
+
+def test_two_cameras_and_many_sessions_have_no_such_table(console: Console) -> None:
+    show_summary(FACTS | {"sessions": 1, "shared_instants": {"a": {"left": {"right": 9}}}}, console)
+    many = {name: {"left": {"middle": 9, "right": 9}, "middle": {"right": 9}} for name in "ab"}
+    show_summary(FACTS | {"sessions": 2, "shared_instants": many}, console)
+    assert "share" not in said(console)

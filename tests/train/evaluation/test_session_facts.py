@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.made_calibration import made_calibration, made_rig
+from tests.support.outcomes import outcome
 from tests.train.evaluation.test_calibration_summary import calibration, session
 from train.evaluation.session_facts import session_facts
 from train.evaluation.take_errors import TakeErrors
@@ -89,3 +90,20 @@ def test_a_camera_whose_reprojection_error_stands_out_is_named() -> None:
         [session("a", 20, calibration=found), session("b", 20, calibration=two), session("c", 20)]
     )
     assert facts["standing_out"] == {"a": {"cam1": 2.22}}
+
+
+def test_instants_that_cameras_share_are_counted_and_a_weak_link_is_named() -> None:
+    made = outcome(frames=100)
+    assert made.reconstruction is not None
+    residual = np.full((100, 4), 0.01)
+    residual[:94, 3] = np.nan
+    made = replace(made, reconstruction=replace(made.reconstruction, residual_share=residual))
+    facts = session_facts([made, session("b", 20), session("c", None)])
+    assert facts["shared_instants"] == {
+        "run_07": {
+            "cam0": {"cam1": 100, "cam2": 100, "cam3": 6},
+            "cam1": {"cam2": 100, "cam3": 6},
+            "cam2": {"cam3": 6},
+        }
+    }
+    assert list(facts["weak_link"]) == ["run_07"]

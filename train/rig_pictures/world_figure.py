@@ -13,13 +13,17 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
+from cvsf.multiview.rig import Rig
 from cvsf.shapes import Picture, Real
 from cvsf.skeleton import JointSet
 from train.evaluation.calibrate_and_score import CalibrationResult
 
 PAPER, INK, FAINT = "#fbfaf7", "#22303c", "#7b868f"
 _TRUE = "#d1495b"
-_FRUSTUM_M = 0.42  # from the middle of its picture to a corner
+_FRUSTUM_M, _FRUSTUM_SHARE = 0.42, 0.045
+"""From the middle of a camera's picture to a corner: the larger of so many m and that share of the
+rig's size, up to four cameras; smaller for more."""
+_FEW = 8  # cameras that are named with their focal length and height
 _PICTURE_PX = 400
 
 
@@ -59,11 +63,13 @@ def draw_world(
     """
     assert outcome.calibration is not None
     assert outcome.reconstruction is not None
-    rig, joints = outcome.calibration.rig, outcome.reconstruction.joints
-    centres = rig.centres[row] if rig.centres.ndim > 2 else rig.centres
-    eye = _eye(centres, joints)
-    step = _ground(axes, eye, np.concatenate([centres, np.nanmedian(joints, axis=0)]))
-    rims = [_camera(axes, eye, outcome, (row, v), pictures.get(v)) for v in range(len(centres))]
+    rig, joints = outcome.calibration.rig.rows(row), outcome.reconstruction.joints
+    eye = viewpoint(rig.centres, joints)
+    step = draw_ground(axes, eye, np.concatenate([rig.centres, np.nanmedian(joints, axis=0)]))
+    shown = pyramids(rig)
+    for view in range(len(shown)):
+        _camera(axes, eye, rig, (view, shown[view]), pictures.get(view))
+    rims = [eye.project(shown).reshape(-1, 2)]
     if (truth := outcome.cameras.get("true_centres")) is not None:
         rims.append(at := eye.project(truth))
         axes.plot(*at.T, "o", ms=8, mfc="none", mec=_TRUE, mew=1.4, zorder=59, label="true camera")
@@ -75,18 +81,30 @@ def draw_world(
             axes, eye, joints[moment], outcome.calibration.body.joint_set, colour, 10 + number
         )
     bodies = eye.project(joints[[moment for moment, _ in moments]].reshape(-1, 3))
-    everything = np.concatenate([*rims, bodies, eye.project(centres * [1, 1, 0])])
-    low, high = everything.min(0), everything.max(0)
-    margin = 0.10 * (high - low)
-    axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
-    axes.set(ylim=(low[1] - margin[1], high[1] + 1.6 * margin[1]))
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.axis("off")
+    fit(axes, np.concatenate([*rims, bodies, eye.project(rig.centres * [1, 1, 0])]))
     return step
 
 
-def _eye(centres: Real, joints: Real) -> Eye:
-    """A viewpoint outside the rig, between two cameras, from which most of it is visible."""
+def fit(axes: Axes, points: Float[Real, "M 2"]) -> None:
+    """Set the limits of the axes, of equal scale, so that the points lie within them, and names
+    above them; nothing else is drawn on them.
+    """
+    box = axes.get_window_extent()
+    low, high = points.min(0), points.max(0)
+    size = high - low
+    low, high = low - 0.10 * size, high + [0.10, 0.16] * size
+    shape = np.array([box.width, box.height])
+    half = shape * float(((high - low) / shape).max()) / 2
+    middle = (low + high) / 2
+    axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]))
+    axes.set(ylim=(middle[1] - half[1], middle[1] + half[1]))
+    axes.axis("off")
+
+
+def viewpoint(centres: Float[Real, "V 3"], joints: Float[Real, "N J 3"]) -> Eye:
+    """A viewpoint outside the rig, between two cameras, from which most of it is visible; centres
+    and joints are in m, z up. At least one instant must have joints.
+    """
     middle = np.append(np.nanmedian(joints[:, :, :2], axis=(0, 1)), 0.9)
     reach = max(float(np.linalg.norm((centres - middle)[:, :2], axis=-1).max()), 2.0)
     around = np.sort(np.arctan2(*(centres - middle)[:, 1::-1].T))
@@ -99,8 +117,10 @@ def _eye(centres: Real, joints: Real) -> Eye:
     return Eye(middle + 3.4 * reach * back, np.stack([right, np.cross(back, right), back]))
 
 
-def _ground(axes: Axes, eye: Eye, points: Real) -> float:
-    """Draw a grid on the ground that fades outwards; the distance of its lines in metres."""
+def draw_ground(axes: Axes, eye: Eye, points: Float[Real, "M 3"]) -> float:
+    """Draw a grid on the ground under the points (m) that fades outwards; the distance of its lines
+    in metres (1 or 5).
+    """
     low, high = np.floor(points[:, :2].min(0)) - 1, np.ceil(points[:, :2].max(0)) + 1
     middle, radius = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
     step = 1.0 if radius < 20 else 5.0
@@ -118,23 +138,24 @@ def _ground(axes: Axes, eye: Eye, points: Real) -> float:
     return step
 
 
+def pyramids(rig: Rig) -> Float[Real, "V 5 3"]:
+    """The viewing pyramids of still cameras in the world: four corners, and the camera's centre."""
+    centres, half = rig.centres, rig.image_px / 2 / rig.focal_px[:, None]
+    size = max(_FRUSTUM_M, _FRUSTUM_SHARE * float(np.linalg.norm(np.ptp(centres, axis=0))))
+    size *= min(1.0, 2 / np.sqrt(len(half)))
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half[:, None]
+    rays = np.concatenate([corners, np.ones((len(half), 4, 1))], -1)
+    rims = size / np.linalg.norm(half, axis=-1)[:, None, None] * rays @ rig.view_from_world
+    return np.concatenate([rims + centres[:, None], centres[:, None]], 1)
+
+
 def _camera(
-    axes: Axes, eye: Eye, outcome: CalibrationResult, index: tuple[int, int], still: Picture | None
-) -> Real:
-    """Draw the camera's viewing pyramid, picture, vertical line and name; the corners of the
-    pyramid in the drawing.
-    """
-    assert outcome.calibration is not None
-    rig, (row, view) = outcome.calibration.rig, index
-    moving = rig.is_panning
-    R = rig.view_from_world[row, view] if moving else rig.view_from_world[view]
-    focal = float(rig.focal_px[row, view] if moving else rig.focal_px[view])
-    centre = (rig.centres[row] if moving else rig.centres)[view]
-    half = rig.image_px[view] / 2 / focal
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
-    size = _FRUSTUM_M / float(np.linalg.norm(half))
-    rim = size * np.concatenate([corners, np.ones((4, 1))], 1) @ R + centre
-    at, tip = eye.project(rim), eye.project(centre)
+    axes: Axes, eye: Eye, rig: Rig, pyramid: tuple[int, Real], still: Picture | None
+) -> None:
+    """Draw a camera's viewing pyramid, picture, vertical line and name."""
+    view, corners = pyramid
+    centre = corners[4]
+    at, tip = eye.project(corners[:4]), eye.project(centre)
     depth = 30 - float(eye.depth_of(centre)) * 0.2
     if still is not None:
         _draw_picture(axes, at, still, depth)
@@ -151,12 +172,12 @@ def _camera(
     axes.plot(*np.stack([tip, foot]).T, color=FAINT, lw=0.8, ls=(0, (2, 3)), zorder=3)
     axes.plot(*foot, "o", ms=3, color=FAINT, zorder=3)
     top = np.array([(at[:, 0].min() + at[:, 0].max()) / 2, max(at[:, 1].max(), tip[1])])
+    facts = f"\n{rig.focal_px[view]:.0f} px, {centre[2]:.1f} m up"
     axes.annotate(
-        f"{rig.cameras[view]}\n{focal:.0f} px, {centre[2]:.1f} m up",
+        rig.cameras[view] + (facts if len(rig.cameras) <= _FEW else ""),
         (top[0], top[1]), xytext=(0, 6), textcoords="offset points", ha="center", va="bottom",
         fontsize=9, color=INK, linespacing=1.25, zorder=60,
     )  # fmt: skip
-    return np.concatenate([at, tip[None]])
 
 
 def _draw_picture(axes: Axes, at: Real, still: Picture, depth: float) -> None:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tests.support.outcomes import outcome
-from train.evaluation.world_figure import Eye, draw_world
+from train.rig_pictures.world_figure import Eye, draw_world
 
 
 @pytest.fixture
