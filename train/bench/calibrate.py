@@ -25,6 +25,7 @@ from cvsf.system.errors import Refusal
 from train.bench.calibration_methods import (
     TOLD_WRONG,
     Case,
+    Method,
     Scores,
     methods,
 )
@@ -69,16 +70,8 @@ def bench_calibrate(
         _require_still_truth(file, one, max(counts))
     random = np.random.default_rng(seed)
     picked = _picked(recordings, sessions, least_seconds, random)
-    longs = random.random(len(picked)) < 0.5
     typer.echo(f"seed {seed}: {len(picked)} sessions", err=True)
-    results: dict[tuple[int, str], list[Scores | None]] = defaultdict(list)
-    cases = [(n, one, long) for n in counts for one, long in zip(picked, longs, strict=True)]
-    console = Console(stderr=True)
-    for count, one, is_long in track(cases, "Calibrating", console=console, transient=True):
-        case = _case(one, count, is_long=bool(is_long))
-        for method in methods(humancalib):
-            for name, scores in method(case).items():
-                results[count, name].append(scores)
+    results = _compared(picked, counts, methods(humancalib), random)
     facts = {"rows": _rows(results), "sessions": len(picked), "seed": seed}
     if as_json:
         typer.echo(json.dumps(facts))
@@ -86,6 +79,25 @@ def bench_calibrate(
         _show(facts)
     if humancalib is None:
         typer.echo(_WITHOUT_PEER, err=True)
+
+
+def _compared(
+    picked: Sequence[Recordings],
+    counts: Sequence[int],
+    compared: Sequence[Method],
+    random: np.random.Generator,
+) -> Results:
+    """The scores of every method, with a progress bar on standard error."""
+    longs = random.random(len(picked)) < 0.5
+    cases = [(n, one, long) for n in counts for one, long in zip(picked, longs, strict=True)]
+    results: dict[tuple[int, str], list[Scores | None]] = defaultdict(list)
+    console = Console(stderr=True)
+    for count, one, is_long in track(cases, "Calibrating", console=console, transient=True):
+        case = _case(one, count, is_long=bool(is_long))
+        for method in compared:
+            for name, scores in method(case).items():
+                results[count, name].append(scores)
+    return results
 
 
 def _counts(views: str) -> list[int]:
@@ -192,17 +204,17 @@ def _noticed(scores: Sequence[Scores | None]) -> float | None:
 
 def _show(facts: Mapping[str, Any]) -> None:
     title = f"{facts['sessions']} sessions, seed {facts['seed']}; medians"
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", no_wrap=True)
-    for head in ("views", "rot. °", "centres %", "N mm", "P mm", "rooted", "s"):
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for head in ("rot. °", "centres %", "N mm", "P mm", "rooted", "s"):
         table.add_column(head, justify="right", no_wrap=True)
     notes, views = [], None
     for row in facts["rows"]:
-        if views not in (None, row["views"]):
-            table.add_section()
-        views = row["views"]
+        if row["views"] != views:
+            views = row["views"]
+            table.add_row(f"[bold]{views} views[/bold]")
         table.add_row(
-            *(row["method"], str(views), _text(row["rotation_deg"], 2)),
+            *(row["method"], _text(row["rotation_deg"], 2)),
             _text(row["centre_error_share"], 2, 100),
             *(_text(row[name], 1) for name in ("n_mpjpe_mm", "p_mpjpe_mm", "rooted_mm")),
             _text(row["seconds"], 1),

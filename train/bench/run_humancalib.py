@@ -41,7 +41,10 @@ def require_humancalib(python: Path) -> None:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise Refusal(f"--humancalib is {python}, which cannot be run ({error.strerror})") from None
+        raise Refusal(
+            f"--humancalib is {python}, which cannot be run ({error.strerror}); name the Python of "
+            "HumanCalib's environment"
+        ) from None
     if done.returncode:
         raise Refusal(
             f"{python} does not import humancalib; make an environment: "
