@@ -277,9 +277,8 @@ def stepped(
 
 
 def cost(problem: Problem, state: State) -> float:
-    """The cost that bundle adjustment lowers, without unit: the Cauchy costs of reprojection and of
-    the lifter's poses, and the squared residuals of bones and priors, over all instants. Focal
-    lengths have a prior only if the cameras stand still.
+    """The cost that bundle adjustment lowers, without unit: Cauchy costs of reprojection and of the
+    lifter's poses, squared residuals of bones and priors. Panning cameras' focal lengths have none.
     """
     priors, rig = problem.priors, state.rig
     target = lifted_target(problem.body, state.joints)

@@ -4,12 +4,14 @@ For panning cameras: one instant determines their rotations and focal lengths; t
 known, and smooth motion is a prior.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.multiview.observations import WINDOW, windows
 from cvsf.multiview.reprojection import (
     WeightedKeypoints,
     reprojection_cost,
@@ -94,6 +96,15 @@ class Solutions:
         joints[rows], cost[rows] = other.joints, other.cost
         return replace(self, rig=self.rig.with_rows(rows, other.rig), joints=joints, cost=cost)
 
+    @staticmethod
+    def joined(parts: Sequence["Solutions"]) -> "Solutions":
+        """The instants of several solutions of the same cameras, one after another."""
+        return Solutions(
+            rig=parts[0].rig.extended([part.rig for part in parts[1:]]),
+            joints=np.concatenate([part.joints for part in parts]),
+            cost=np.concatenate([part.cost for part in parts]),
+        )
+
     def with_better(self, better: Bool[npt.NDArray[np.bool_], "N"], other: Self) -> Self:
         """A copy with the instants where `better` is True taken from another solution of the same
         instants.
@@ -116,6 +127,32 @@ def adjust_per_instant(
     worse; one that lowers it by a share below `converged` is the last of its instant. The cost in
     `start` is not read. Rig of `start`: one pose per instant.
     """
+    parts = [
+        _adjusted(
+            keypoints.take(at),
+            replace(body, body=body.body[at]),
+            start.rows(at),
+            prior.rows(at),
+            columns=columns,
+            rounds=rounds,
+            converged=converged,
+        )
+        for at in windows(len(start.joints))
+    ]
+    return Solutions.joined(parts)
+
+
+def _adjusted(
+    keypoints: WeightedKeypoints,
+    body: BodyPrior,
+    start: Solutions,
+    prior: CameraPrior,
+    *,
+    columns: tuple[int, ...],
+    rounds: int,
+    converged: float,
+) -> Solutions:
+    """`adjust_per_instant` for the instants of one window."""
     found = replace(start, cost=_cost(keypoints, body, start.rig, start.joints, prior))
     damping = np.full(len(found.joints), 1e-2)
     rows, state = np.arange(len(found.joints)), found
@@ -157,8 +194,12 @@ def deviations_per_instant(
     keypoints: WeightedKeypoints, body: BodyPrior, solutions: Solutions, prior: CameraPrior
 ) -> Float[Real, "V 4"]:
     """Standard deviations of each camera's rotation vector (rad) and log focal length, centres
-    fixed: of one instant, the median over all. At the noise of the keypoints, with the prior.
+    fixed: of one instant, the median over at most 512, evenly spread. At the noise of the
+    keypoints, with the prior.
     """
+    rows = np.unique(np.linspace(0, len(solutions.joints) - 1, WINDOW).round().astype(int))
+    keypoints, body = keypoints.take(rows), replace(body, body=body.body[rows])
+    solutions, prior = solutions.rows(rows), prior.rows(rows)
     matrix, _ = _normal(keypoints, body, solutions, prior, PANNING)
     each = np.arange(matrix.shape[-1])
     matrix[:, each, each] += 1e-9

@@ -19,7 +19,7 @@ from cvsf.calibration.per_instant_adjustment import (
     adjust_per_instant,
     deviations_per_instant,
 )
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.observations import LiftedObservations, windows
 from cvsf.multiview.reprojection import WeightedKeypoints, weighted_keypoints
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import nearest_rotation, rotation_vector_between
@@ -34,6 +34,7 @@ _HIGH_COST, _OUTLIER_COST = 1.25, 2.0  # over the median cost
 _SMOOTHINGS = 4
 _SMOOTHED = 1e-4  # share of the cost; less than `CONVERGED`, as turning together costs little
 _SMOOTH_S = 0.06  # standard deviation of the weight in time
+_NEAR_S, _NEAR = 1.0, 32  # time and instants beyond which nothing is a neighbour
 _PRIOR_SIGMA = 0.5  # over the scatter about the neighbours
 _WEAK_SIGMA = 0.5  # rad, and of the log focal length
 
@@ -121,27 +122,44 @@ def neighbour_prior(
     median error.
     """
     rig = solutions.rig
-    interval_s = t_s[:, None] - t_s
-    near = np.exp(-0.5 * np.square(interval_s / _SMOOTH_S))
-    np.fill_diagonal(near, 0.0)
     inlier = 1 / (1 + np.square(solutions.cost / np.median(solutions.cost) / _OUTLIER_COST))
-    by_view = near[:, :, None] * (weight * inlier[:, None])[None] + 1e-12
-    total = by_view.sum(1)
-    focal = (by_view * rig.log_focal[None]).sum(1) / total
-    rotation = nearest_rotation(
-        np.einsum("nmv,mvij->nvij", by_view, rig.view_from_world) / total[..., None, None]
-    )
+    weight = weight * inlier[:, None]
+    focal, rotation = np.empty_like(rig.focal_px), np.empty_like(rig.view_from_world)
+    for at in windows(len(t_s)):
+        near_s = t_s[at][[0, -1]] + [-_NEAR_S, _NEAR_S]
+        first, end = np.searchsorted(t_s, near_s)
+        others = slice(max(min(first, at.start - _NEAR), 0), max(end, at.stop + _NEAR))
+        focal[at], rotation[at] = _mean_of_neighbours(
+            np.arange(len(t_s))[at], np.arange(len(t_s))[others], t_s, rig, weight
+        )
     error = np.linalg.norm(rotation_vector_between(rotation, rig.view_from_world), axis=-1)
     rotation_sigma = np.maximum(
         np.median(error, 0) / 1.54, 1e-4
     )  # median of a 3D Gaussian's length
     focal_sigma = np.maximum(np.median(np.abs(focal - rig.log_focal), 0) / 0.67, 1e-4)
     return CameraPrior(
-        view_from_world=np.asarray(rotation, float),
+        view_from_world=rotation,
         log_focal=focal,
         rotation_sigma=_PRIOR_SIGMA * rotation_sigma,
         focal_sigma=_PRIOR_SIGMA * focal_sigma,
     )
+
+
+def _mean_of_neighbours(
+    rows: Int[npt.NDArray[np.intp], "M"],
+    others: Int[npt.NDArray[np.intp], "K"],
+    t_s: Float[Real, "N"],
+    rig: Rig,
+    weight: Float[Real, "N V"],
+) -> tuple[Float[Real, "M V"], Float[Real, "M V 3 3"]]:
+    """Log focal lengths and rotations at `rows`, each the mean of other instants near in time."""
+    near = np.exp(-0.5 * np.square((t_s[rows, None] - t_s[others]) / _SMOOTH_S))
+    near[rows[:, None] == others] = 0.0
+    by_view = near[:, :, None] * weight[others] + 1e-12
+    total = by_view.sum(1)
+    turned = np.einsum("nmv,mvij->nvij", by_view, rig.view_from_world[others])
+    rotation = nearest_rotation(turned / total[..., None, None])
+    return (by_view * rig.log_focal[others]).sum(1) / total, np.asarray(rotation, float)
 
 
 def weak_prior(rig: Rig) -> CameraPrior:

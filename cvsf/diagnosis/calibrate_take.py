@@ -23,7 +23,13 @@ from cvsf.diagnosis.copies import copies
 from cvsf.diagnosis.epipolar_errors import runs, spans
 from cvsf.diagnosis.exchanged_views import with_exchanged
 from cvsf.diagnosis.lifted_shape import shape_difference
-from cvsf.diagnosis.omissions import of_a_part, without_a_view, without_spans, without_the_worst
+from cvsf.diagnosis.omissions import (
+    hides_a_better_part,
+    of_a_part,
+    without_a_view,
+    without_spans,
+    without_the_worst,
+)
 from cvsf.diagnosis.panning import PanningCameras
 from cvsf.diagnosis.refusal import refusal
 from cvsf.diagnosis.view_faults import MIRRORED_BACK
@@ -41,6 +47,10 @@ SPANS = "not used from "
 """Begins what is said of a camera that is in the rig, but not all the time."""
 _ANOTHER = SPANS + "{}: another person, another time, or keypoints that fit no camera"
 _COPY = "it has the keypoints of {}; is the same film given twice?"
+_MIXED = (
+    "cameras of a part of the take fit it far better than those of the whole do: the views do not "
+    "show one person at one time all the while; leave those seconds out (--ignore)"
+)
 _FEW = (
     f"fewer than {LEAST_INSTANTS} of its instants show the athlete together with another camera of "
     "the rig"
@@ -169,7 +179,7 @@ def _of_right_times_and_people(best: Attempt, options: Options) -> Attempt:
     if not best.is_sound and best.is_contradicted:  # else one of the two may be left out as worst
         best = with_exchanged(best, options)
     if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
-        best = without_the_worst(best, options)
+        best = _unless_a_part_is_better(without_the_worst(best, options), best, options)
     return with_bodies(best, options)
 
 
@@ -181,11 +191,18 @@ def _improved(checked: Attempt, options: Options) -> Attempt:
     for alternative in (with_exchanged, without_spans, without_a_view, of_a_part):
         if best.is_sound:
             break
-        best = alternative(best, options)
+        best = _unless_a_part_is_better(alternative(best, options), best, options)
     if not best.is_sound and not refusal(checked):
-        return checked
+        mixed = hides_a_better_part(checked, options)
+        return replace(checked, refused=_MIXED) if mixed else checked
     has_people = best.calibration is not None and best.calibration.people is not None
     return best if has_people or best is checked else with_bodies(best, options)
+
+
+def _unless_a_part_is_better(found: Attempt, before: Attempt, options: Options) -> Attempt:
+    """What an omission left, or what was there before if only a part of it fits well."""
+    omits = found is not before and found.is_sound
+    return before if omits and hides_a_better_part(found, options) else found
 
 
 def _left_out(observations: LiftedObservations, best: Attempt) -> dict[str, str]:

@@ -35,6 +35,8 @@ _MOST_SPANS = 0.6  # of the instants of a view: it is better left out altogether
 _MOST_UNDECIDED = 0.05  # of the instants
 _MOST_LATE = 0.05  # of the instants of a view with a delay
 _PARTS, _LEAST_PART_S = 3, 2.5
+_NEAR_S = 0.5  # of the delay that was found
+_SUSPICIOUS_NOISE, _FAR_BETTER = 0.012, 0.5  # over the person's extent; of the noise of all
 
 
 def without_spans(best: Attempt, options: Options) -> Attempt:
@@ -84,6 +86,26 @@ def of_a_part(best: Attempt, options: Options) -> Attempt:
     return best if part is None else better(best, without_spans(part, options))
 
 
+def hides_a_better_part(found: Attempt, options: Options) -> bool:
+    """Whether a part of the take has cameras that fit it far better than those of the whole fit the
+    whole, which are of more than one person, time or place then: right cameras fit the whole about
+    as well as a part.
+    """
+    noise = np.inf if found.calibration is None else found.calibration.noise_share
+    if noise < _SUSPICIOUS_NOISE:
+        return False
+    parts = (
+        attempt(found.observations.take(rows), options, found.delay_s)
+        for rows in _parts(found.observations.t_s)
+    )
+    return any(
+        part.calibration is not None
+        and not part.refused
+        and part.calibration.noise_share < _FAR_BETTER * noise
+        for part in parts
+    )
+
+
 def best_part(best: Attempt, options: Options) -> Attempt | None:
     """The cameras of a part of the take, applied to the whole take, with its outliers: of a sound
     part, if there is one, else of the part that leaves fewest outliers. Without delays, as those of
@@ -99,10 +121,8 @@ def _part_at(
     best: Attempt, options: Options, delay_s: Float[Real, "V"]
 ) -> tuple[bool, Attempt] | None:
     """Whether the part is sound, and its cameras applied to the whole take; None without any."""
-    t_s = best.observations.t_s
-    parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
     tries: list[tuple[bool, float, int, Attempt]] = []
-    for rows in np.array_split(np.arange(len(t_s)), max(parts, 1)) if parts > 1 else []:
+    for rows in _parts(best.observations.t_s):
         tried = attempt(best.observations.take(rows), options, delay_s)
         if tried.calibration is not None and not tried.refused:
             on_all = examined(best.observations, tried.calibration).after(best)
@@ -111,6 +131,12 @@ def _part_at(
         return None
     unsound, *_, chosen = min(tries)
     return not unsound, chosen
+
+
+def _parts(t_s: Float[Real, "N"]) -> list[npt.NDArray[np.intp]]:
+    """The rows of three parts of a take, of fewer if it is short, of none if it has no two."""
+    parts = min(_PARTS, int((t_s[-1] - t_s[0]) / _LEAST_PART_S))
+    return np.array_split(np.arange(len(t_s)), parts) if parts > 1 else []
 
 
 def without(
@@ -205,13 +231,16 @@ def _with_reason(
 
 
 def _delays_change(whole: LiftedObservations, best: Attempt) -> bool:
-    """Whether a view with spans left out has a delay that changes: then no span explains it."""
+    """Whether a view with spans left out has a delay that changes: then no span explains it. As the
+    view fits the others for some time, it has the delay that was found then.
+    """
     aligned = time_aligned(whole, best.delay_s)
-    return any(
-        changed_delay(aligned, view) is not None
-        for view in range(len(whole.cameras))
-        if (whole.confidence[:, view] > best.observations.confidence[:, view]).any()
-    )
+    for view in range(len(whole.cameras)):
+        if (whole.confidence[:, view] > best.observations.confidence[:, view]).any():
+            changed = changed_delay(aligned, view)
+            if changed is not None and min(changed) < _NEAR_S and max(changed) > -_NEAR_S:
+                return True
+    return False
 
 
 def _suspects(best: Attempt) -> list[int]:

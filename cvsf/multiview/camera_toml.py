@@ -15,11 +15,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.intrinsics import Intrinsics, intrinsics_of
 from cvsf.shapes import Array, Float
 from cvsf.system.errors import Refusal
+
+Real = npt.NDArray[np.float64]
 
 _LEAST_DELAY_S = 5e-4  # that is written
 
@@ -75,17 +78,13 @@ def read_intrinsics(path: Path, cameras: Sequence[str], size_px: Float[Array, "V
         table = _table_of(camera, tables)
         if table is None:
             continue
-        size = table.get("size")
+        width, height = size_px[view].tolist()
         try:
-            one = intrinsics_of(
-                camera,
-                np.array(table["matrix"], float),
-                [float(value) for value in table.get("distortions", ())],
-                None if size is None else (float(size[0]), float(size[1])),
-                (float(size_px[view, 0]), float(size_px[view, 1])),
-            )
-        except (TypeError, IndexError) as error:
+            K, distortion, calibrated_px = _values(table)
+        except (TypeError, ValueError, IndexError) as error:
             raise Refusal(f"{path}: {camera} has values that are no numbers: {error}") from None
+        try:
+            one = intrinsics_of(camera, K, distortion, calibrated_px, (width, height))
         except ValueError as error:
             raise Refusal(f"{path}: {error}") from None
         found = found.with_view(view, one)
@@ -118,6 +117,18 @@ def _camera_tables(path: Path) -> dict[str, Mapping[str, Any]]:
             "Caliscope write them"
         )
     return found
+
+
+def _values(
+    table: Mapping[str, Any],
+) -> tuple[Float[Real, "..."], list[float], tuple[float, float] | None]:
+    """Camera matrix, distortion coefficients, and width and height (px) if they are there."""
+    size = table.get("size")
+    return (
+        np.array(table["matrix"], np.float64),
+        [float(value) for value in table.get("distortions", ())],
+        None if size is None else (float(size[0]), float(size[1])),
+    )
 
 
 def _table_of(camera: str, tables: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:

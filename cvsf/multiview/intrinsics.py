@@ -73,7 +73,7 @@ class Intrinsics:
 
 def intrinsics_of(
     name: str,
-    K: Float[Real, "3 3"],
+    K: Float[Real, "..."],
     distortion: Sequence[float],
     calibrated_px: tuple[float, float] | None,
     size_px: tuple[float, float],

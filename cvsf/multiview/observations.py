@@ -30,6 +30,16 @@ _PER_VIEW = ("keypoints_px", "confidence", "canonical", "view_from_canonical")
 _FOR_ALL = ("joint_set", "cameras", "intrinsics")  # of all instants
 
 
+WINDOW = 512
+"""Instants that are computed at a time, so that memory is bounded however long a take is: their
+normal equations with six panning cameras are 22 MB. A guess, not measured."""
+
+
+def windows(instants: int) -> list[slice]:
+    """The instants in stretches of `WINDOW` or fewer, in order; one empty one for none."""
+    return [slice(at, at + WINDOW) for at in range(0, max(instants, 1), WINDOW)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
     """N instants of V views; a view that did not see the person has confidence 0."""

@@ -169,6 +169,14 @@ class Rig:
         names = tuple(self.cameras[view] for view in index)
         return replace(self, cameras=names, **still, **per_instant)
 
+    def extended(self, others: Sequence["Rig"]) -> "Rig":
+        """Panning cameras with the instants of other rigs of the same cameras after their own."""
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(rig, name) for rig in (self, *others)])
+            for name in _PER_INSTANT
+        }
+        return replace(self, **arrays)
+
     def with_rows(self, rows: Rows, other: Self) -> Self:
         """Panning cameras with the instants `rows` replaced by those of another rig, in order."""
         arrays = {name: getattr(self, name).copy() for name in _PER_INSTANT}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.observations import LiftedObservations, windows
 from cvsf.multiview.reprojection import (
     WeightedKeypoints,
     reprojection_cost,
@@ -176,8 +176,30 @@ def solve(
 ) -> Solution:
     """Joints in the world and one standard deviation of each, in the world's unit, by IRLS
     Gauss-Newton from the first guess `joints`. Unobserved joints come from bones and lifter.
-    `rounds` is at least 3; more are more precise.
+    `rounds` is at least 3; more are more precise. Instants do not depend on each other.
     """
+    parts = [
+        _solved(
+            keypoints.take(at),
+            rig.rows(at),
+            replace(prior, body=prior.body[at]),
+            joints[at],
+            rounds,
+        )
+        for at in windows(len(joints))
+    ]
+    found, deviation = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return found, deviation
+
+
+def _solved(
+    keypoints: WeightedKeypoints,
+    rig: Rig,
+    prior: BodyPrior,
+    joints: Float[Real, "N J 3"],
+    rounds: int,
+) -> Solution:
+    """`solve` for the instants of one window."""
     instants, count = joints.shape[:2]
     each = np.arange(3 * count)
     last = keypoints.noise_share

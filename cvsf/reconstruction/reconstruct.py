@@ -11,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cvsf.multiview.calibration import Calibration
-from cvsf.multiview.observations import LiftedObservations, time_aligned
-from cvsf.multiview.reprojection import median_reprojection_px, weighted_keypoints
+from cvsf.multiview.observations import LiftedObservations, time_aligned, windows
+from cvsf.multiview.reprojection import (
+    WeightedKeypoints,
+    median_reprojection_px,
+    weighted_keypoints,
+)
 from cvsf.multiview.residuals import bones_of
 from cvsf.reconstruction.pose_solver import ROUNDS, BodyPrior, body_prior, solve_with_rejection
 from cvsf.shapes import Float, Int
@@ -64,8 +68,27 @@ def _reconstruct_body(
     observations: LiftedObservations, calibration: Calibration, rounds: int
 ) -> Reconstruction:
     """The skeletons of one body; delays and mirrored poses are already corrected."""
-    rig = calibration.rig
     keypoints = weighted_keypoints(observations, calibration.noise_share)
+    everything = np.arange(len(observations))
+    parts = [
+        (
+            everything[at],
+            _reconstruct_window(
+                observations.take(at), keypoints.take(at), calibration.rows(at), rounds
+            ),
+        )
+        for at in windows(len(observations))
+    ]
+    return _joined(parts)
+
+
+def _reconstruct_window(
+    observations: LiftedObservations,
+    keypoints: WeightedKeypoints,
+    calibration: Calibration,
+    rounds: int,
+) -> Reconstruction:
+    rig = calibration.rig
     prior = calibrated_body_prior(observations, calibration)
     keypoints, (joints, deviation) = solve_with_rejection(keypoints, rig, prior, rounds)
     seen = keypoints.weight > 0

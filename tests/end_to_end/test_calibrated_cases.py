@@ -49,13 +49,16 @@ def test_a_camera_that_is_a_second_late_is_found_as_such(
     assert session["rooted_mm"] < 1.2 * sound[1]["rooted_mm"]
 
 
-def test_a_mirrored_camera_is_left_out_by_name(shared_cases: Path) -> None:
+def test_a_mirrored_camera_is_mirrored_back_and_named(
+    shared_cases: Path, sound: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
     facts, session = calibrated(shared_cases / "cam1_mirrored.npz")
-    (left_out,) = facts["left_out"].values()
-    assert set(left_out) == {"cam1"}
-    assert "mirrored" in left_out["cam1"]
+    (corrected,) = facts["corrected"].values()
+    assert set(corrected) == {"cam1"}
+    assert "mirrored" in corrected["cam1"]
+    assert facts["left_out"] == {}
     assert session["moving"] == "still"
-    assert session["rooted_mm"] < session["limit"]["rooted_mm"]
+    assert session["rooted_mm"] < 1.2 * sound[1]["rooted_mm"]
 
 
 @pytest.mark.slow

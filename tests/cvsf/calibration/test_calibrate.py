@@ -10,9 +10,11 @@ from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.plausible import plausible
 from cvsf.evaluation.metrics import n_mpjpe
 from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.lens_distortion import distorted
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.rotation import angle_between
 from cvsf.reconstruction.reconstruct import reconstruct
+from tests.support.level_cameras import bent
 from tests.support.reconstruction_errors import errors_mm, limit_mm
 from tests.support.rehearsed import Rehearsed, rehearsed
 
@@ -148,15 +150,17 @@ def test_the_delay_of_a_late_camera_is_found_and_corrected(walk: Rehearsed, tmp_
         keypoints[(slice(None), 2, *joint)] = np.interp(longer.t_s + late, longer.t_s, track)
     seen = longer.seen(keypoints_px=keypoints)
     found = calibrate(seen, offsets=True)
-    assert found.rig.delay_s[2] == pytest.approx(late, abs=0.015)
-    assert np.abs(np.delete(found.rig.delay_s, 2)).max() < 0.015
+    delay_s = found.rig.delay_s - np.median(found.rig.delay_s)  # any camera may be the reference
+    assert delay_s[2] == pytest.approx(late, abs=0.015)
+    assert np.abs(np.delete(delay_s, 2)).max() < 0.015
     assert errors_mm(longer, found, reconstruct(seen, found))[0] < 1.2 * limit_mm(longer)
 
 
-def test_distortion_is_estimated_only_where_asked(
-    seen: LiftedObservations, found: Calibration
-) -> None:
-    assert not found.rig.distortion.any()
+def test_distortion_is_estimated_only_where_asked(walk: Rehearsed) -> None:
+    middle, focal = walk.image_px[:, None] / 2, walk.focal_px[0][:, None, None]
+    bends = distorted((walk.keypoints_px - middle) / focal, bent([-0.3] * 4))
+    seen = walk.seen(keypoints_px=bends * focal + middle)
+    assert not calibrate(seen).rig.distortion.any()
     assert calibrate(seen, lenses=True).rig.distortion.any()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
+from cvsf.calibration.lenses import start_focal_px, with_lenses
 from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.intrinsics import Intrinsics
 from cvsf.multiview.lens_distortion import distorted
@@ -46,7 +47,20 @@ def through(walk: Rehearsed, k1: float, shift_px: float = 0.0) -> Real:
     """The keypoints as bent lenses, whose principal points are beside the middle, show them."""
     flat = (walk.keypoints_px - walk.image_px[:, None] / 2) / walk.focal_px[0][:, None, None]
     shown = distorted(flat, bent([k1] * len(walk.image_px)))
-    return shown * walk.focal_px[0][:, None, None] + walk.image_px[:, None] / 2 + shift_px
+    return np.asarray(
+        shown * walk.focal_px[0][:, None, None] + walk.image_px[:, None] / 2 + shift_px
+    )
+
+
+def test_what_is_known_of_a_lens_is_where_the_fit_begins(walk: Rehearsed) -> None:
+    guess = np.full(4, 1920.0)
+    assert start_focal_px(None, guess) is guess
+    some = replace(given(walk, views=(1,)), distortion=bent([-0.3] * 4))
+    some = some.without([0, 2, 3])
+    assert start_focal_px(some, guess).tolist() == [1920, walk.focal_px[0, 1], 1920, 1920]
+    rig = walk.true_calibration(0).rig
+    assert with_lenses(rig, None) is rig
+    assert with_lenses(rig, some).distortion[:, 0].tolist() == [0, -0.3, 0, 0]
 
 
 def test_given_focal_lengths_are_kept_and_nothing_is_said(
@@ -94,14 +108,16 @@ def test_k1_is_found_where_lenses_bend_and_left_alone_where_not(
     found = calibrate(walk.seen(keypoints_px=through(walk, -0.3)), lenses=True)
     assert set(found.lenses) == set(seen.cameras)
     assert found.lenses["cam0"].startswith("distortion found, k1 -0.")
-    assert np.abs(found.rig.distortion[:, 0] + 0.3).max() < 0.1
+    assert np.abs(found.rig.distortion[:, 0] + 0.3).max() < 0.2
+    assert np.median(np.abs(found.rig.distortion[:, 0] + 0.3)) < 0.03
     assert not found.rig.distortion[:, 1:].any()
 
 
 def test_principal_points_beside_the_middle_are_found(walk: Rehearsed) -> None:
     found = calibrate(walk.seen(keypoints_px=through(walk, 0.0, 192.0)), lenses=True)
     assert "principal point found" in found.lenses["cam1"]
-    assert np.abs(192 * np.ones(2) - (found.rig.centre_px - walk.image_px / 2)).max() < 120
+    away = np.linalg.norm(found.rig.centre_px - walk.image_px / 2 - 192, axis=-1)
+    assert np.median(away) < 0.6 * 192 * np.sqrt(2)
 
 
 def test_the_written_calibration_says_which_lenses_were_found(tmp_path: Path) -> None:

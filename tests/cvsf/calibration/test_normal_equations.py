@@ -17,7 +17,7 @@ from cvsf.calibration.normal_equations import (
     stepped,
 )
 from cvsf.multiview.residuals import bones_of, measures_of
-from cvsf.multiview.rig import CENTRE, COLUMNS, DELAY, FOCAL, RADIAL, ROTATION
+from cvsf.multiview.rig import CENTRE, COLUMNS, DELAY, FOCAL, PRINCIPAL, RADIAL, ROTATION
 from cvsf.skeleton import H36M_16
 from tests.support.camera_ring import VIEWS, changed, keypoints_for, ring, some_joints
 
@@ -80,8 +80,21 @@ def test_the_reference_camera_keeps_its_pose_and_delay_and_only_its_lens_is_solv
     solved[shared_columns(problem, state.rig)] = True
     by_view = solved.reshape(VIEWS, COLUMNS)
     assert np.flatnonzero(by_view[problem.reference]).tolist() == [FOCAL, RADIAL]
-    assert by_view[[0, 2]].all()
+    assert by_view[[0, 2], : PRINCIPAL.start].all()
+    assert not by_view[:, PRINCIPAL].any()
     assert local_columns(state.rig) == []
+
+
+def test_a_given_lens_is_not_solved_for_and_its_focal_length_is_held() -> None:
+    problem, state = exact()
+    priors = replace(problem.priors, estimate_principal=True)
+    given = replace(problem, priors=priors, is_given=np.arange(VIEWS) == 2)
+    solved = np.zeros(VIEWS * COLUMNS, bool)
+    solved[shared_columns(given, state.rig)] = True
+    by_view = solved.reshape(VIEWS, COLUMNS)
+    assert by_view[0, PRINCIPAL].all()
+    assert not by_view[2, [RADIAL, *range(COLUMNS)[PRINCIPAL]]].any()
+    assert given.focal_sigma[2] < 0.01 * given.focal_sigma[0]
 
 
 def test_panning_cameras_have_rotation_and_focal_length_per_instant_and_one_centre() -> None:

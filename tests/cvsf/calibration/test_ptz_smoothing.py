@@ -9,6 +9,7 @@ import pytest
 from cvsf.calibration.normal_equations import Priors, Problem, State
 from cvsf.calibration.per_instant_adjustment import Solutions
 from cvsf.calibration.ptz_smoothing import neighbour_prior, track_instants, weak_prior
+from cvsf.multiview import observations
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.residuals import bones_of, measures_of
@@ -73,6 +74,18 @@ def test_the_expected_deviation_grows_with_how_much_a_camera_shakes() -> None:
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("pans"), frames=FRAMES, views=VIEWS, pans=True)
+
+
+def test_windows_of_a_long_take_expect_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, t_s = (
+        turning(),
+        0.2 * np.arange(FRAMES, dtype=np.float64),
+    )  # of the others some are out of reach
+    whole = neighbour_prior(t_s, found, np.ones((FRAMES, VIEWS)))
+    monkeypatch.setattr(observations, "WINDOW", 8)
+    parts = neighbour_prior(t_s, found, np.ones((FRAMES, VIEWS)))
+    np.testing.assert_allclose(parts.log_focal, whole.log_focal, atol=1e-6)
+    assert angle_between(parts.view_from_world, whole.view_from_world).max() < 1e-3
 
 
 def adjusted(

@@ -7,6 +7,7 @@ import pytest
 
 from cvsf.diagnosis.attempt import Attempt, Options, attempt
 from cvsf.diagnosis.omissions import (
+    hides_a_better_part,
     of_a_part,
     without_a_view,
     without_spans,
@@ -15,7 +16,7 @@ from cvsf.diagnosis.omissions import (
 from cvsf.diagnosis.view_faults import MIRRORED_BACK, SIDES
 from cvsf.skeleton import H36M_16
 from tests.support.rehearsed import Rehearsed
-from tests.support.wandering import another, mirrored
+from tests.support.wandering import another, mirrored, of_motion
 
 OPTIONS = Options()
 
@@ -63,6 +64,17 @@ def test_of_three_views_none_is_left_out(short_walk: Rehearsed) -> None:
     spoilt = attempt(three, OPTIONS)
     assert without_a_view(spoilt, OPTIONS) is spoilt
     assert without_the_worst(spoilt, OPTIONS) is spoilt
+
+
+def test_a_rig_of_two_people_in_two_views_each_is_seen_by_a_part_that_fits_better(
+    short_walk: Rehearsed, healthy: Attempt
+) -> None:
+    assert not hides_a_better_part(healthy, OPTIONS)
+    aside = np.array([900.0, 700.0, 0.0])
+    other = of_motion(short_walk, short_walk.world_mm[::-1] + aside, seed=5)
+    pixels = short_walk.keypoints_px.copy()
+    pixels[45:, [1, 3]] = other.keypoints_px[45:, [1, 3]]
+    assert hides_a_better_part(attempt(short_walk.seen(keypoints_px=pixels), OPTIONS), OPTIONS)
 
 
 def test_a_sound_attempt_is_left_as_it_is(healthy: Attempt) -> None:

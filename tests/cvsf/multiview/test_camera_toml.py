@@ -56,7 +56,7 @@ def test_delays_and_the_reprojection_error_are_said(walk: Rehearsed) -> None:
 
 
 MATRIX = "matrix = [[1200.0, 0.0, 960.0], [0.0, 1200.0, 540.0], [0.0, 0.0, 1.0]]"
-SIZES = np.array([[1920.0, 1080.0], [960.0, 540.0], [1920.0, 1080.0]])
+SIZES = np.array([[1920, 1080], [960, 540], [1920, 1080]], np.float32)
 NAMES = ("left", "right", "cam2")
 POSE2SIM = f"""
 [cam_01]
@@ -110,7 +110,7 @@ def test_written_cameras_are_read_back_as_known_lenses(walk: Rehearsed, tmp_path
     known = walk.true_calibration(0)
     rig = replace(known.rig, distortion=bent([-0.3, 0.1, 0, 0]))
     (tmp_path / "rig.toml").write_text(cameras_to_toml(replace(known, rig=rig)))
-    again = read_intrinsics(tmp_path / "rig.toml", rig.cameras, rig.image_px)
+    again = read_intrinsics(tmp_path / "rig.toml", rig.cameras, rig.image_px.astype(np.float32))
     np.testing.assert_allclose(again.focal_px, rig.focal_px)
     np.testing.assert_allclose(again.centre_px, rig.centre_px)
     np.testing.assert_allclose(again.distortion, rig.distortion)

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvsf.multiview.observations import LiftedObservations, lift_observations, time_aligned
+from cvsf.multiview.observations import (
+    WINDOW,
+    LiftedObservations,
+    lift_observations,
+    time_aligned,
+    windows,
+)
 from cvsf.skeleton import H36M_16, Array
 from tests.support.late_walk import straight
 from tests.support.rehearsed import Rehearsed, rehearsed
@@ -115,3 +121,10 @@ def test_a_long_take_is_lifted_in_batches_and_put_together_in_order() -> None:
     np.testing.assert_array_equal(found.canonical[..., :2], long.keypoints_px)
     np.testing.assert_array_equal(found.image_px, image)
     np.testing.assert_array_equal(found.size_px, image[300:].max(0))
+
+
+def test_windows_hold_every_instant_once_and_none_is_one_empty_window() -> None:
+    parts = [np.arange(1300)[at] for at in windows(1300)]
+    assert [len(part) for part in parts] == [WINDOW, WINDOW, 1300 - 2 * WINDOW]
+    assert (np.concatenate(parts) == np.arange(1300)).all()
+    assert windows(0) == [slice(0, WINDOW)]

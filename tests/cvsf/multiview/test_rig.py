@@ -1,12 +1,11 @@
 """The cameras of a session: projection, distortion, moves."""
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.rig import CENTRE, COLUMNS, PRINCIPAL, RADIAL, Rig
 from cvsf.skeleton import H36M_16
 from tests.support.made_calibration import made_calibration, made_rig
 
@@ -59,3 +58,23 @@ def test_panning_cameras_at_one_instant_are_those_that_stood_still_then() -> Non
     assert not now.rig.is_panning
     np.testing.assert_allclose(now.rig.project(joints)[3], moving.rig.project(joints)[3])
     np.testing.assert_allclose(moving.rig.centres, np.repeat(now.rig.centres[None], 5, 0))
+
+
+def test_panning_cameras_are_extended_by_later_instants() -> None:
+    whole: Rig = made_rig(instants=5)
+    parts = [whole.rows(slice(0, 2)), whole.rows(slice(2, 3)), whole.rows(slice(3, 5))]
+    again = parts[0].extended(parts[1:])
+    assert (again.view_from_world == whole.view_from_world).all()
+    assert (again.focal_px == whole.focal_px).all()
+
+
+def test_a_step_moves_the_principal_point_in_pictures_and_k1_alone_bends() -> None:
+    rig = made_rig()
+    assert not rig.principal_shift.any()
+    step = np.zeros((3, COLUMNS))
+    step[1, PRINCIPAL], step[2, RADIAL], step[0, CENTRE] = [0.1, -0.05], 0.2, 1.0
+    moved = rig.stepped(step)
+    np.testing.assert_allclose(moved.principal_shift, [[0, 0], [0.1, -0.05], [0, 0]])
+    np.testing.assert_allclose(moved.centre_px[1] - rig.centre_px[1], [192, -96])
+    assert (moved.distortion == [[0] * 5, [0] * 5, [0.2, 0, 0, 0, 0]]).all()
+    np.testing.assert_allclose(moved.centres[0] - rig.centres[0], 1.0)

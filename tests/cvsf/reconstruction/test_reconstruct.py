@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cvsf.multiview import observations
 from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.multiview.residuals import bones_of
@@ -27,6 +28,18 @@ def test_an_instant_that_no_view_saw_has_no_skeleton(walk: Rehearsed, found: Cal
     placed = reconstruct(walk.seen(confidence=confidence), found)
     assert np.isnan(placed.joints[7]).all()
     assert np.isfinite(np.delete(placed.joints, 7, 0)).all()
+
+
+def test_a_long_take_in_windows_has_the_same_skeletons(
+    walk: Rehearsed, found: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = walk.seen()
+    whole = reconstruct(seen, found)
+    monkeypatch.setattr(observations, "WINDOW", 16)
+    parts = reconstruct(seen, found)
+    np.testing.assert_allclose(parts.joints, whole.joints, atol=1e-9)
+    np.testing.assert_allclose(parts.deviation, whole.deviation, atol=1e-9)
+    assert (parts.views_seen == whole.views_seen).all()
 
 
 def test_a_view_with_left_and_right_exchanged_does_not_raise_the_error(
