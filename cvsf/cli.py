@@ -56,6 +56,10 @@ COMMANDS = {
     ),
 }
 BENCHES = {
+    "calibrate": (
+        "train.bench.calibrate:bench_calibrate",
+        "Calibration told nothing, told focal lengths, told wrong ones; others beside it.",
+    ),
     "sim": (
         "runtime.bench.sim:bench_sim",
         "3D error on simulated skiers that were never trained on.",

@@ -21,6 +21,7 @@ from tests.support.material import make_frame
 from tests.support.recordings import SMALL, multiview, run
 from tests.support.walkers import walkers
 from train.bench import night as night_bench
+from train.bench.calibrate import bench_calibrate
 from train.bench.engine import bench_engine
 from train.bench.fusion import bench_fusion
 from train.bench.night import bench_night
@@ -111,6 +112,13 @@ def test_a_file_is_scored_with_the_listed_figures(tmp_path: Path) -> None:
 def test_a_table_is_made_with_the_listed_figures(tmp_path: Path) -> None:
     words = ("--table", "5", "--dataset", datasets.skipose(tmp_path / "ski"), "--json")
     check("json", "cvsf evaluate --table", run(evaluate, *words))
+
+
+@pytest.mark.slow
+def test_calibrations_are_compared_with_the_listed_figures(tmp_path: Path) -> None:
+    words = ("--least-seconds", "1", "--sessions", "1", "--views", "3", "--json")
+    facts = run(bench_calibrate, walkers(tmp_path / "a.npz", frames=60), *words)
+    check("json", "cvsf bench calibrate", facts)
 
 
 @pytest.mark.slow

@@ -245,11 +245,11 @@ def _scored(
     calibration, reconstruction = result.calibration, result.reconstruction
     assert calibration is not None
     assert reconstruction is not None
-    ours = errors_of_rig(observations, calibration, reconstruction, truth)
-    take = errors_of_take(observations, calibration, reconstruction, truth)
+    ours = errors_of_rig(observations, calibration.rig, reconstruction, truth)
+    take = errors_of_take(observations, calibration.rig, reconstruction, truth)
     cameras: dict[str, Any] = {}
     if truth.rig is not None:
-        cameras = camera_errors(calibration, reconstruction, truth)
+        cameras = camera_errors(calibration.rig, reconstruction, truth)
         cameras["reprojection"] = reprojection_px(observations, calibration, reconstruction, truth)
         cameras["bones"] = bone_spread_mm(reconstruction, truth, cameras["size_mm"])
     return replace(

@@ -17,6 +17,7 @@ from cvsf.evaluation.ground_truth import GroundTruth
 from cvsf.evaluation.metrics import n_mpjpe, p_mpjpe
 from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations, time_aligned
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import Similarity, align
 from cvsf.multiview.triangulation import triangulate
 from cvsf.reconstruction.reconstruct import Reconstruction
@@ -84,14 +85,14 @@ def mean_of_canonical(observations: LiftedObservations) -> Float[Real, "N J 3"]:
 
 def errors_of_rig(
     observations: LiftedObservations,
-    calibration: Calibration,
+    rig: Rig,
     reconstruction: Reconstruction,
     truth: GroundTruth,
 ) -> Errors:
-    """Sums of errors (mm) of the self-calibrated skeletons, in the view frames of their own rig, so
+    """Sums of errors (mm) of the skeletons found with a rig, in the view frames of that rig, so
     errors of its cameras count too. The truth must have joints, and the same views.
     """
-    return errors(calibration.rig.in_views(reconstruction.joints), observations, truth)
+    return errors(rig.in_views(reconstruction.joints), observations, truth)
 
 
 def errors(
@@ -123,32 +124,48 @@ def errors(
     )
 
 
-def camera_errors(
-    calibration: Calibration, reconstruction: Reconstruction, truth: GroundTruth
-) -> dict[str, Any]:
+def camera_errors(rig: Rig, reconstruction: Reconstruction, truth: GroundTruth) -> dict[str, Any]:
     """Errors of the cameras, none below 0: `focal`, shares of the true focal length, one a camera,
-    means over time; `centre`, the mean distance over the largest distance of two true cameras;
-    `up_deg`, the angle of the two verticals. Also `size_mm`, the length of our unit, and
-    `true_centres` [V, 3] in our world and unit, medians over time. The true cameras must be known.
+    means over time; `centres`, the distances from the true ones over the largest distance of two
+    true cameras, one a camera, means over time; `centre`, their mean; `rotation_deg`, the angle by
+    which the rotation from one camera to another is off, one a pair, means over time; `up_deg`, the
+    angle of the two verticals. Also `size_mm`, the length of our unit, and `true_centres` [V, 3] in
+    our world and unit, medians over time. The true cameras must be known.
 
-    The two worlds are aligned by one similarity, from the skeletons of all instants.
+    The two worlds are aligned by one similarity, from the skeletons of all instants; angles of
+    pairs need none.
     """
     assert truth.rig is not None
     cameras, world_mm = truth.rig, truth.world_mm
     known = np.isfinite(world_mm).all(-1) & np.isfinite(reconstruction.joints).all(-1)
     known &= (reconstruction.views_seen > 1) & np.isin(np.arange(world_mm.shape[1]), truth.scored)
     scale, R, t = similarity(reconstruction.joints[known], world_mm[known])
-    centres = scale * calibration.rig.centres @ R.T + t
+    centres = scale * rig.centres @ R.T + t
     error = np.linalg.norm(centres - cameras.centres, axis=-1)
     distance = np.linalg.norm(cameras.centres[:, :, None] - cameras.centres[:, None], axis=-1)
-    focal = np.abs(calibration.rig.focal_px / cameras.focal_px - 1)
+    focal = np.abs(rig.focal_px / cameras.focal_px - 1)
     return {
         "focal": np.broadcast_to(focal, error.shape).mean(0),
         "centre": float(error.mean() / distance.max()),
+        "centres": error.mean(0) / distance.max(),
+        "rotation_deg": _pair_rotations_deg(rig.view_from_world, cameras.view_from_world),
         "size_mm": float(scale),
         "up_deg": float(np.degrees(np.arccos(np.clip(R[2, 2], -1, 1)))),  # z is up in the truth
         "true_centres": (np.median(cameras.centres, axis=0) - t) @ R / scale,
     }
+
+
+def _pair_rotations_deg(found: Float[Real, "*N V 3 3"], true: Float[Real, "N V 3 3"]) -> Real:
+    """By how much the rotation from one camera to another is off (deg), of every pair, means over
+    time.
+    """
+    pairs = tuple(np.triu_indices(true.shape[-3], 1))
+    found_pair, true_pair = (
+        R[..., pairs[0], :, :] @ np.swapaxes(R[..., pairs[1], :, :], -1, -2) for R in (found, true)
+    )
+    # of an angle a the Frobenius norm of the difference is 2 sqrt(2) sin(a / 2)
+    chord = np.linalg.norm(found_pair - true_pair, axis=(-1, -2)) / np.sqrt(8)
+    return np.asarray(np.degrees(2 * np.arcsin(np.minimum(chord, 1))).mean(0))
 
 
 def reprojection_px(

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from jaxtyping import Float
 
 from cvsf.evaluation.ground_truth import GroundTruth
-from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import align
 from cvsf.reconstruction.reconstruct import Reconstruction
 from cvsf.shapes import Bool, Real
@@ -36,11 +36,11 @@ class TakeErrors:
 
 def errors_of_take(
     observations: LiftedObservations,
-    calibration: Calibration,
+    rig: Rig,
     reconstruction: Reconstruction,
     truth: GroundTruth,
 ) -> TakeErrors | None:
-    """Errors of the self-calibrated skeletons in their world, or, where the true cameras are not
+    """Errors of the skeletons found with a rig, in their world, or, where the true cameras are not
     known, in the axes of each view (mean over views). None if too few joints are known. The truth
     must have joints, and the same views.
     """
@@ -48,7 +48,7 @@ def errors_of_take(
     if truth.rig is not None:
         return take_errors(reconstruction.joints, truth.world_mm, known)
     assert truth.joints_mm is not None
-    in_views = calibration.rig.in_views(reconstruction.joints)
+    in_views = rig.in_views(reconstruction.joints)
     views = range(len(observations.cameras))
     local_mm = truth.joints_mm.astype(float)
     found = [take_errors(in_views[:, v], local_mm[:, v], known) for v in views]

@@ -171,19 +171,36 @@ def test_with_exact_pixels_true_cameras_give_the_true_skeletons() -> None:
 
 def test_a_rig_in_a_tilted_world_has_no_error_but_its_tilt() -> None:
     calibration, reconstruction = found(tilt_deg=20)
-    ours = errors_of_rig(observations(), calibration, reconstruction, truth())
+    ours = errors_of_rig(observations(), calibration.rig, reconstruction, truth())
     assert ours.n_mm / ours.count == pytest.approx(0, abs=1e-6)
-    facts = camera_errors(calibration, reconstruction, truth())
+    facts = camera_errors(calibration.rig, reconstruction, truth())
     np.testing.assert_allclose(facts["focal"], 0, atol=1e-9)
     assert facts["centre"] == pytest.approx(0, abs=1e-9)
     assert facts["size_mm"] == pytest.approx(1000)
+    np.testing.assert_allclose(facts["centres"], 0, atol=1e-9)
+    np.testing.assert_allclose(facts["rotation_deg"], np.zeros(3), atol=1e-5)  # of three pairs
     assert facts["up_deg"] == pytest.approx(20)
     np.testing.assert_allclose(facts["true_centres"], calibration.rig.centres, atol=1e-9)
 
 
+def test_a_camera_that_is_turned_and_moved_is_off_in_its_pairs_and_its_place_alone() -> None:
+    calibration, reconstruction = found(tilt_deg=20)
+    turn = Rotation.from_rotvec([0, np.radians(2), 0]).as_matrix()
+    rotation, centres = calibration.rig.view_from_world.copy(), calibration.rig.centres
+    rotation[1] = turn @ rotation[1]
+    centres[1, 2] += 0.1
+    shift = -np.einsum("vij,vj->vi", rotation, centres)
+    wrong = replace(calibration.rig, view_from_world=rotation, translation=shift)
+    facts = camera_errors(wrong, reconstruction, truth())
+    np.testing.assert_allclose(facts["rotation_deg"], [2, 0, 2], atol=1e-5)  # 01, 02, 12
+    apart = np.linalg.norm(calibration.rig.centres[:, None] - calibration.rig.centres, axis=-1)
+    np.testing.assert_allclose(facts["centres"], [0, 0.1 / apart.max(), 0], atol=1e-9)
+    assert facts["centre"] == pytest.approx(facts["centres"].mean())
+
+
 def test_a_wrong_focal_length_is_reported_as_a_share_and_raises_the_reprojection_error() -> None:
     calibration, reconstruction = found(focal=1.1 * FOCAL)
-    assert camera_errors(calibration, reconstruction, truth())["focal"] == pytest.approx(
+    assert camera_errors(calibration.rig, reconstruction, truth())["focal"] == pytest.approx(
         [0.1] * VIEWS
     )
     px = reprojection_px(observations(), calibration, reconstruction, truth())

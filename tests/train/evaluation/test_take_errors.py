@@ -69,7 +69,7 @@ def test_with_exact_pixels_the_limit_is_nothing_and_needs_true_cameras() -> None
 def test_a_rig_in_a_tilted_world_has_no_error_with_and_without_true_cameras() -> None:
     calibration, reconstruction = found(tilt_deg=20)
     for real in (truth(), replace(truth(), rig=None)):
-        ours = errors_of_take(observations(), calibration, reconstruction, real)
+        ours = errors_of_take(observations(), calibration.rig, reconstruction, real)
         assert ours is not None
         assert ours.facts == {"rooted_mm": 0.0, "place_mm": 0.0}
 
@@ -82,7 +82,7 @@ def test_an_instant_that_one_view_alone_saw_does_not_count() -> None:
     wrong[2] += 5.0
     ours = errors_of_take(
         observations(confidence=confidence),
-        calibration,
+        calibration.rig,
         replace(reconstruction, joints=wrong),
         truth(),
     )
