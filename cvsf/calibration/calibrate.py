@@ -14,10 +14,11 @@ from cvsf.calibration.bundle_adjustment import adjust, deviations, readjust
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
 from cvsf.calibration.lenses import (
+    said_of_wrong,
     start_focal_px,
     with_estimated_lenses,
     with_lenses,
-    without_wrong_lenses,
+    wrong_lenses,
 )
 from cvsf.calibration.mirror_ambiguity import (
     MIRROR_GAIN,
@@ -107,10 +108,14 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
     elif fitted.mirrored:
         ambiguity = MIRRORED_PICTURES
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
-    problem, state, found_lenses = without_wrong_lenses(problem, state)
+    given, wrong = observations.intrinsics, wrong_lenses(problem, state)
+    if given is not None and wrong:
+        without = replace(observations, intrinsics=given.without(wrong))
+        found = _fit_still(without, offsets=offsets, lenses=lenses)
+        return replace(found, lenses=said_of_wrong(found, given, wrong))
+    said: dict[str, str] = {}
     if lenses:
-        problem, state, estimated = with_estimated_lenses(problem, state)
-        found_lenses |= estimated
+        problem, state, said = with_estimated_lenses(problem, state)
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
         problem = with_velocities(observations, chosen, problem, state)
         before_s = state.rig.delay_s
@@ -134,7 +139,7 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
         instants=len(chosen),
         mirrored=fitted.mirrored,
     )
-    return replace(result, ambiguous=ambiguity, lenses=found_lenses)
+    return replace(result, ambiguous=ambiguity, lenses=said)
 
 
 def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:

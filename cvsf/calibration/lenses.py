@@ -2,6 +2,7 @@
 principal points are estimated where the data determine them.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from cvsf.calibration.bundle_adjustment import adjust, deviations, readjust
 from cvsf.calibration.normal_equations import Priors, Problem, State, cost
+from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.intrinsics import Intrinsics
 from cvsf.multiview.rig import FOCAL, Rig
 
@@ -53,32 +55,32 @@ def start_focal_px(given: Intrinsics | None, guess_px: Real) -> Real:
     return guess_px if given is None else np.where(given.is_known, given.focal_px, guess_px)
 
 
-def without_wrong_lenses(problem: Problem, state: State) -> tuple[Problem, State, dict[str, str]]:
-    """The fit without given intrinsics that the data contradict, and a clause for each camera with
-    such ones. Of the others nothing is said.
+def wrong_lenses(problem: Problem, state: State) -> list[int]:
+    """The views whose given intrinsics the data contradict; of those that they do not determine,
+    none.
     """
     if not problem.is_given.any():
-        return problem, state, {}
+        return []
     freed = replace(problem, is_given=np.zeros_like(problem.is_given))
     tried, _ = adjust(freed, state, _ROUNDS)
     if cost(problem, state) - cost(freed, tried) < _WRONG_DROP:
-        return problem, state, {}
+        return []
     deviation = deviations(freed, tried)[0][:, FOCAL]
     away = np.abs(tried.rig.log_focal - problem.guess_log_focal)
     wrong = problem.is_given & (away > _WRONG_DEVIATIONS * deviation)
-    wrong = wrong if wrong.any() else problem.is_given
-    problem = replace(problem, is_given=problem.is_given & ~wrong)
-    for _ in range(_REPEATS):
-        problem, tried = readjust(problem, tried, _ROUNDS)
-    told, found = np.exp(problem.guess_log_focal), tried.rig.focal_px
-    return (
-        problem,
-        tried,
-        {
-            tried.rig.cameras[view]: WRONG.format(told[view], found[view])
-            for view in np.flatnonzero(wrong)
-        },
-    )
+    return [int(view) for view in np.flatnonzero(wrong if wrong.any() else problem.is_given)]
+
+
+def said_of_wrong(found: Calibration, given: Intrinsics, wrong: Sequence[int]) -> dict[str, str]:
+    """What is said of each camera of a calibration: that its given lens was wrong, and what was
+    found of lenses.
+    """
+    said = dict(found.lenses)
+    for view in wrong:
+        name, focal_px = found.rig.cameras[view], found.rig.focal_px[view]
+        clause = WRONG.format(given.focal_px[view], focal_px)
+        said[name] = "; ".join(filter(None, (clause, said.get(name))))
+    return said
 
 
 def with_estimated_lenses(problem: Problem, state: State) -> tuple[Problem, State, dict[str, str]]:

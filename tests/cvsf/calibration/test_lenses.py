@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.lenses import start_focal_px, with_lenses
+from cvsf.calibration.lenses import said_of_wrong, start_focal_px, with_lenses
 from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.intrinsics import Intrinsics
 from cvsf.multiview.lens_distortion import distorted
@@ -89,6 +89,16 @@ def test_wrong_focal_lengths_are_noticed_and_not_used(
     assert set(found.lenses) == set(seen.cameras)
     assert all("does not fit" in what for what in found.lenses.values())
     np.testing.assert_allclose(found.rig.focal_px, told_nothing.rig.focal_px, rtol=0.02)
+
+
+def test_one_wrong_lens_is_named_and_what_is_found_of_it_is_said_too(walk: Rehearsed) -> None:
+    known = given(walk)
+    known.focal_px[1] *= 1.15
+    found = calibrate(replace(walk.seen(), intrinsics=known))
+    assert "cam1" in found.lenses
+    both = said_of_wrong(replace(found, lenses={"cam1": "distortion found"}), known, [1])
+    assert both["cam1"].startswith(f"given focal length {known.focal_px[1]:.0f} px does not fit, ")
+    assert both["cam1"].endswith(" px found and used; distortion found")
 
 
 def test_given_distortion_is_undone(walk: Rehearsed) -> None:
