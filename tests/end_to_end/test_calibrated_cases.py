@@ -38,6 +38,7 @@ def test_a_sound_take_has_still_cameras_without_delays(
     assert session["rooted_mm"] < session["limit"]["rooted_mm"]
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_a_second_late_is_found_as_such(
     shared_cases: Path, sound: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_camera_that_is_a_second_late_is_found_as_such(
     assert session["rooted_mm"] < 1.2 * sound[1]["rooted_mm"]
 
 
+@pytest.mark.slow
 def test_a_mirrored_camera_is_mirrored_back_and_named(
     shared_cases: Path, sound: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:

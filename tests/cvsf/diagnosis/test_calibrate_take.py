@@ -20,6 +20,8 @@ from tests.support.wandering import (
     wandering,
 )
 
+pytestmark = pytest.mark.slow  # whole takes; what they are made of has quick tests of its own
+
 SOME = slice(45, 90)  # 3.0 to 6.0 s
 
 
@@ -117,7 +119,6 @@ def panning(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return wandering(tmp_path_factory.mktemp("pans"), frames=120, pans=True)
 
 
-@pytest.mark.slow
 def test_panning_cameras_are_detected(panning: Rehearsed) -> None:
     take = calibrate_take(panning.seen())
     assert take.calibration.rig.is_panning
@@ -126,7 +127,6 @@ def test_panning_cameras_are_detected(panning: Rehearsed) -> None:
     assert error_over_limit(panning, take) < 1.6
 
 
-@pytest.mark.slow
 def test_panning_cameras_are_refused_where_only_still_ones_are_asked_for(
     panning: Rehearsed,
 ) -> None:

@@ -50,6 +50,7 @@ def test_what_is_left_without_spans_has_to_fit_well(healthy: Attempt) -> None:
     assert "the rest fits badly" in refusal(replace(noisy, has_spans=True))
 
 
+@pytest.mark.slow
 def test_two_views_with_a_delay_have_to_be_sound(short_walk: Rehearsed) -> None:
     delay_s = 3 * INTERVAL_S
     seen = exact_of(short_walk, late_pixels(short_walk, 1, delay_s))

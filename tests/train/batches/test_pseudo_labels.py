@@ -1,6 +1,7 @@
 """Pseudo-labels of sessions by their own cameras; sessions that cannot have them are left out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from cvsf.diagnosis.calibrate_take import CalibratedTake, calibrate_take
+from cvsf.diagnosis.view_faults import MIRRORED_BACK
 from cvsf.evaluation.metrics import p_mpjpe
+from cvsf.multiview.observations import LiftedObservations
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
 from tests.support.recordings import SMALL, multiview, run
 from tests.support.walkers import walkers
+from train.batches import pseudo_labels
 from train.batches.pseudo_labels import PseudoLabeller
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
@@ -69,12 +74,13 @@ def test_a_camera_that_saw_nobody_is_left_out_and_the_others_are_used(
 
 
 def test_a_camera_whose_pictures_are_mirrored_has_no_labels(
-    file: Path, labeller: PseudoLabeller
+    file: Path, labeller: PseudoLabeller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def mirrored(seen: LiftedObservations) -> CalibratedTake:
+        return replace(calibrate_take(seen), corrected={"cam1": MIRRORED_BACK})
+
+    monkeypatch.setattr(pseudo_labels, "calibrate_take", mirrored)
     instants = read_file(file)
-    turned = instants.keypoints_px[:, 1][:, list(H36M_16.mirrored)]
-    turned[..., 0] = instants.image_px[:, 1, None, 0] - turned[..., 0]
-    instants.keypoints_px[:, 1] = turned
     (labelled,) = labeller.parts([instants])
     assert labeller.left_out == {}
     assert not labelled.confidence[:, 1].any()
