@@ -14,6 +14,7 @@ from cvsf.calibration.bundle_adjustment import adjust, deviations, readjust
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
 from cvsf.calibration.lenses import (
+    lens_drop,
     said_of_wrong,
     start_focal_px,
     with_estimated_lenses,
@@ -46,7 +47,8 @@ from cvsf.reconstruction.pose_solver import body_prior, solve_with_rejection
 Real = npt.NDArray[np.float64]
 
 # guesses, not measured, down to _FIRST_NOISE
-_INSTANTS, _FEW_INSTANTS = 200, 16
+_INSTANTS, _FEW_INSTANTS = 64, 16
+_MORE_INSTANTS, _REFINING_ROUNDS = 128, 4
 _OFFSET_ROUNDS, _SETTLED = 12, 0.02  # until delays change by less, in intervals
 _READJUSTMENTS = 3
 HOPELESS_NOISE = 0.05
@@ -102,6 +104,8 @@ def fit_still(
 def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     fitted, ambiguity = _initial_fit(chosen)
+    if len(observations) > _INSTANTS:
+        fitted = _refined(observations, fitted)
     if len(chosen.cameras) == PAIR:
         fitted = _readjusted_without_outlier_instants(fitted)
         ambiguity = ambiguity or depth_ambiguity(fitted)
@@ -139,7 +143,8 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
         instants=len(chosen),
         mirrored=fitted.mirrored,
     )
-    return replace(result, ambiguous=ambiguity, lenses=said)
+    drop = 0.0 if lenses else lens_drop(problem, state)
+    return replace(result, ambiguous=ambiguity, lenses=said, lens_drop=drop)
 
 
 def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
@@ -154,6 +159,15 @@ def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:
         return decide_mirror(chosen, _fitted_from)
     problem, state = _fitted_to(chosen, problem, state)
     return Fitted(chosen=chosen, problem=problem, state=state, mirrored=False), ""
+
+
+def _refined(observations: LiftedObservations, fitted: Fitted) -> Fitted:
+    """The fit of more instants, from that of a few."""
+    chosen = chosen_instants(observations, _MORE_INSTANTS)
+    chosen = chosen.mirrored() if fitted.mirrored else chosen
+    problem, state = _extended(chosen, fitted.problem, fitted.state)
+    problem, state = readjust(problem, state, rounds=_REFINING_ROUNDS)
+    return replace(fitted, chosen=chosen, problem=problem, state=state)
 
 
 def _readjusted_without_outlier_instants(fitted: Fitted) -> Fitted:

@@ -21,11 +21,11 @@ _WRONG_DROP = 10.0
 20 generated sessions with the right ones, 24 and more with focal lengths 5 % off in all of three or
 four views."""
 _WRONG_DEVIATIONS = 2.5  # of a focal length that the data gives: this one is wrong
-_RADIAL_DROP = 20.0
+RADIAL_DROP = 30.0
 """By how much the cost falls with k1: 1 to 17 for straight lenses of four views (the detector's
 errors are not quite random), 29 to 270 at k1 = -0.3 where the skeleton gains, 6 where it does
 not."""
-_PRINCIPAL_DROP = 40.0
+_PRINCIPAL_DROP = 80.0
 """By how much more with principal points: at most 24 where they are in the middle, 62 to 1800 where
 they are 10 % off."""
 _PRINCIPAL_SIGMA = 0.1  # over the picture's longer side; a guess, not measured
@@ -83,6 +83,25 @@ def said_of_wrong(found: Calibration, given: Intrinsics, wrong: Sequence[int]) -
     return said
 
 
+def lens_drop(problem: Problem, state: State) -> float:
+    """By how much one step with free distortion and principal points lowers the cost, at least: a
+    quick sign that lenses are not straight, with nothing else changed. 0 if all are given.
+    """
+    if problem.is_given.all():
+        return 0.0
+    freed = replace(
+        problem,
+        priors=replace(
+            problem.priors,
+            estimate_radial=True,
+            estimate_principal=True,
+            principal_sigma=_PRINCIPAL_SIGMA,
+        ),
+    )
+    tried, _ = adjust(freed, state, 1)
+    return cost(freed, state) - cost(freed, tried)
+
+
 def with_estimated_lenses(problem: Problem, state: State) -> tuple[Problem, State, dict[str, str]]:
     """The fit with k1, or with k1 and the principal point, of every camera that is not given, if
     that lowers the cost clearly; and a clause for each of these cameras.
@@ -97,11 +116,11 @@ def with_estimated_lenses(problem: Problem, state: State) -> tuple[Problem, Stat
     noise = min(one.keypoints.noise_share for one, _ in (straight, bent, shifted))
     costs = [_cost_at(*one, noise) for one in (straight, bent, shifted)]
     rig = shifted[1].rig
-    if costs[2] < min(costs[0] - _RADIAL_DROP, costs[1]) - _PRINCIPAL_DROP:
+    if costs[2] < min(costs[0] - RADIAL_DROP, costs[1]) - _PRINCIPAL_DROP:
         aside = rig.centre_px - rig.image_px / 2
         said = {rig.cameras[v]: PRINCIPAL.format(rig.distortion[v, 0], *aside[v]) for v in views}
         return *shifted, said
-    if costs[1] < costs[0] - _RADIAL_DROP:
+    if costs[1] < costs[0] - RADIAL_DROP:
         rig = bent[1].rig
         return *bent, {rig.cameras[v]: RADIAL.format(rig.distortion[v, 0]) for v in views}
     return *straight, {}

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from cvsf.calibration.degeneracy import Undetermined
+from cvsf.calibration.lenses import RADIAL_DROP
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.bodies import separate_bodies
 from cvsf.diagnosis.canonical_delays import canonical_delays
@@ -52,6 +53,8 @@ def with_lenses(best: Attempt, options: Options) -> Attempt:
     """With distortion and principal points, where they lower the cost of the adjustment clearly and
     the attempt is not worse.
     """
+    if best.calibration is not None and best.calibration.lens_drop < RADIAL_DROP:
+        return best
     tried = attempt(best.observations, replace(options, lenses=True), best.delay_s).after(best)
     if tried.calibration is None or best.calibration is None:
         return better(best, tried)

@@ -61,6 +61,8 @@ class Calibration:
     people: People | None = None  # None: one; else `body` is that of the first
     lenses: Mapping[str, str] = field(default_factory=dict)
     """What is known of lenses that are not taken as straight, by camera."""
+    lens_drop: float = 0.0
+    """Of the fit: by how much one step with free lenses lowers its cost, no unit; not written."""
     ambiguous: str = ""  # a sentence, if the mirror image in depth may be the right one
 
     def rows(self, rows: Rows) -> Self:
