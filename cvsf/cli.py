@@ -58,7 +58,7 @@ COMMANDS = {
 BENCHES = {
     "calibrate": (
         "train.bench.calibrate:bench_calibrate",
-        "Calibration told nothing, told focal lengths, told wrong ones; others beside it.",
+        "Calibration without, with right and with wrong focal lengths; other programs beside it.",
     ),
     "sim": (
         "runtime.bench.sim:bench_sim",
