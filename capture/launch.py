@@ -20,7 +20,9 @@ from capture.open_source import SourceSpec, find_sources
 from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
 from capture.supervisor import Child, share_terminal, supervise
-from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
+from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config, with_lenses
+from cvsf.multiview.known_lenses import Lens
+from cvsf.session.calibrations import recorded_lenses
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
 from cvsf.system.jsonl import print_json
@@ -102,6 +104,7 @@ def capture(
         settings = load_hub_config(config, given)
         detector = _bundle_for(specs, settings.detector)
         settings = settings.model_copy(update={"detector": detector})
+        settings = with_lenses(settings, folder, _recorded_lenses(specs))
         hub = f"127.0.0.1:{settings.frames_port}"
         settings_file = _in_memory(settings)
         for_hub: dict[str, object] = {
@@ -167,6 +170,11 @@ def _recorded(specs: Sequence[SourceSpec]) -> str | None:
     """The replayed session, which contains the calibrations of its cameras."""
     scheme, _, rest = specs[0].uri.partition(":")
     return rest.partition("?")[0] if scheme == "session" else None
+
+
+def _recorded_lenses(specs: Sequence[SourceSpec]) -> dict[str, Lens] | None:
+    session = _recorded(specs)
+    return recorded_lenses(read_manifest(Path(session))) if session else None
 
 
 def _check_above_0(option: str, value: float | None, unit: str) -> None:

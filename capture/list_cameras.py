@@ -20,8 +20,18 @@ from rich.table import Table
 from capture.open_source import SourceSpec, find_sources, open_source
 from capture.sources.source import Exposure, SourceConfig, SourceEnded, SourceLost
 from capture.sources.v4l2_devices import Listed, list_cameras, name_of, read_names, write_names
+from cvsf.multiview.known_lenses import (
+    KEPT,
+    Lens,
+    is_only_numbered,
+    kept_lenses,
+    lenses_to_toml,
+    read_lenses,
+)
 from cvsf.shapes import UInt8
+from cvsf.system.disk import Storage, replace_file
 from cvsf.system.errors import Refusal
+from cvsf.system.settings import data_folder
 from cvsf.wire import CAMERA_NAME
 
 log = logging.getLogger(__name__)
@@ -45,12 +55,22 @@ def cameras(
         list[str] | None,
         typer.Option(help="NUMBER=NAME or ADDRESS=NAME, to be used as --source NAME."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder, where names are kept.")] = None,
+    intrinsics: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML of Pose2Sim, anipose or Caliscope: keep the lenses of named cameras."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder, where names and lenses are kept.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, last line.")] = False,
 ) -> None:
     """List, preview and name the cameras of this machine."""
     listed, problems = list_cameras()
     names = _give_names(name, listed, data) if name else read_names(data)
+    folder = data_folder(data)
+    lenses = _keep_lenses(intrinsics, names, folder) if intrinsics else kept_lenses(folder)
     written = {}
     if preview is not None:
         count = cams or (4 if source is not None else max(1, len(listed)))
@@ -58,10 +78,13 @@ def cameras(
     answer = {
         "cameras": [_described(i, camera, names) for i, camera in enumerate(listed)],
         "names": names,
+        "lenses": {camera: lens.model_dump() for camera, lens in lenses.items()},
         "problems": problems,
         "preview": {camera: str(path) for camera, path in written.items()},
     }
     _show(listed, names, problems, written)
+    for camera, lens in lenses.items():
+        typer.echo(f"lens of {camera}: {_described_lens(lens)}", err=True)
     if as_json:
         typer.echo(json.dumps(answer))
 
@@ -101,6 +124,38 @@ def _give_names(given: list[str], listed: list[Listed], data: Path | None) -> di
         names = {n: a for n, a in names.items() if a != address} | {name: address}
     write_names(data, names)
     return names
+
+
+def _keep_lenses(path: Path, names: dict[str, str], data: Path) -> dict[str, Lens]:
+    """The lenses of named cameras in the file, kept in the data folder with those kept before."""
+    found = read_lenses(path)
+    mine = {camera: lens for camera, lens in found.items() if camera in names}
+    if not mine:
+        raise Refusal(
+            f"{path} has the cameras {', '.join(found)}, expected names given with `cvsf cameras"
+            f" --name` ({', '.join(names) or 'none yet'}): name the cameras, and use these names."
+        )
+    if numbered := [camera for camera in mine if is_only_numbered(camera)]:
+        raise Refusal(
+            f"{numbered[0]} may be the name of any camera, and its lens would be used for others:"
+            " give the camera a name of its own, such as --name 0=left, in the file too."
+        )
+    kept = kept_lenses(data) | mine
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        replace_file(Storage(), data / KEPT, lenses_to_toml(kept).encode())
+    except OSError as error:
+        raise Refusal(
+            f"{data / KEPT} cannot be written ({error.strerror}): name a folder you own with"
+            " --data."
+        ) from error
+    return kept
+
+
+def _described_lens(lens: Lens) -> str:
+    size = "" if lens.size is None else f" at {lens.size[0]:.0f} x {lens.size[1]:.0f}"
+    bend = f", k1 {lens.distortions[0]:+.2f}" if lens.distortions else ""
+    return f"focal length {lens.matrix[0][0]:.0f} px{size}{bend}"
 
 
 def _preview(specs: list[SourceSpec], folder: Path) -> dict[str, Path]:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cvsf.calibration.metric_scale import Scale, read_scale
+from cvsf.multiview.known_lenses import Lens, Lenses, check_lenses, kept_lenses, read_lenses
+from cvsf.system.errors import Refusal
 from cvsf.system.processes import FRAMES_PORT, SKELETONS_PORT, WEB_PORT
 from cvsf.system.settings import load_table
 from cvsf.wire import LAST_PORT, require_loopback
@@ -22,12 +24,13 @@ HUB_FLAGS = {
     "height_m": "--height",
     "bone": "--bone",
     "camera_distance": "--distance",
+    "intrinsics": "--intrinsics",
 }
 """Settings that are options of `cvsf hub` and `cvsf-capture` too; options override the file."""
 
 
 class HubConfig(BaseModel):
-    """The `[hub]` table of a configuration file; Refusal if its scale is invalid."""
+    """The `[hub]` table of a configuration file; Refusal if its scale or a lens is invalid."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -76,13 +79,21 @@ class HubConfig(BaseModel):
     """Or a bone's length in metres: thigh=0.45."""
     camera_distance: str | None = None
     """Or the distance of two cameras in metres: cam0,cam2=7.5."""
+    intrinsics: str | None = None
+    """TOML of Pose2Sim, anipose or Caliscope: the lenses that are known."""
+    lenses: dict[str, Lens] = {}
+    """The same as tables, by camera."""
     max_uncertainty_ms: float = Field(default=300, gt=0)
     """A frame whose exposure is known no better than this is recorded, not fused."""
 
     _scale: Scale = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
-        """Read the scale once."""
+        """Read the scale once, and check the lenses; Refusal if one of them is invalid."""
+        try:
+            check_lenses(self.lenses)
+        except ValueError as error:
+            raise Refusal(f"lenses of [hub]: {error}") from None
         self._scale = read_scale(self.height_m, self.bone, self.camera_distance)
 
     @property
@@ -101,3 +112,13 @@ def load_hub_config(path: Path | None, given: Mapping[str, Any]) -> HubConfig:
     settings = load_table(path, "hub", HubConfig, given)
     require_loopback(settings.host, "the hub")
     return settings
+
+
+def with_lenses(settings: HubConfig, data: Path, recorded: Lenses | None = None) -> HubConfig:
+    """The settings with all lenses that are known in `lenses`: its own, else those of `intrinsics`,
+    else the `recorded` ones of a session that is replayed, or without one those that `cvsf cameras`
+    keeps in the data folder. Refusal of a file that cannot be used.
+    """
+    given = read_lenses(Path(settings.intrinsics)) if settings.intrinsics else {}
+    kept = kept_lenses(data) if recorded is None else dict(recorded)
+    return settings.model_copy(update={"lenses": kept | given | settings.lenses})

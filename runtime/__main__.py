@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
+from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config, with_lenses
 from cvsf.messages import MAX_VIEWS
 from cvsf.session.reader import session_folder
 from cvsf.session.recovery import recover_all
@@ -26,7 +26,7 @@ from cvsf.system.log import relay
 from cvsf.system.options import with_options
 from cvsf.system.settings import data_folder
 from cvsf.system.shutdown import stop_on_signal, stop_with_parent
-from runtime.calibration.known_cameras import known_cameras
+from runtime.calibration.known_cameras import known_cameras, recorded_with
 from runtime.telemetry.summary import summary
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ def hub(
             f"--cams is {cams}: a hub takes at most {MAX_VIEWS} cameras; give {MAX_VIEWS} or fewer."
         )
     settings = load_hub_config(config, given)
+    settings = with_lenses(settings, data_folder(data), recorded_with(cameras))
     known = known_cameras(cameras) if cameras else None
     from runtime.hub import Hub, load_networks  # after all refusals that need no networks
 

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.diagnosis.calibrate_take import Moving
 from cvsf.engine.engine import load_engine
-from cvsf.multiview.camera_toml import cameras_to_toml, read_intrinsics
+from cvsf.multiview.camera_toml import cameras_to_toml
+from cvsf.multiview.known_lenses import read_intrinsics
 from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
 from cvsf.system.disk import Storage, replace_file
@@ -41,6 +40,7 @@ from train.evaluation.calibrate_and_score import (
 )
 from train.evaluation.calibration_errors_table import show_rig, show_summary
 from train.evaluation.calibration_summary import summary
+from train.progress import shown
 from train.rig_pictures.movie_file import check_movie
 
 _LEAST_M, _MOST_M = 0.5, 2.6  # a stature
@@ -164,9 +164,8 @@ def calibrate(
 def _results(
     sessions: Iterator[CalibrationInput], options: CalibrationOptions, count: int
 ) -> Iterator[tuple[CalibrationResult, CalibrationInput]]:
-    """Each session and its result, with a progress bar on standard error."""
-    console = Console(stderr=True)
-    for session in track(sessions, "Calibrating", count, console=console, transient=True):
+    """Each session and its result, with the progress on standard error."""
+    for session in shown(sessions, "sessions", count):
         yield calibrate_and_score(session, options), session
 
 

@@ -26,6 +26,7 @@ from cvsf.multiview.residuals import (
     empty_normal,
     lifted_cost,
     lifted_target,
+    of_cameras,
 )
 from cvsf.multiview.rig import CENTRE, COLUMNS, DELAY, FOCAL, PRINCIPAL, RADIAL, ROTATION, Rig
 from cvsf.shapes import Bool, Float, Int
@@ -152,9 +153,7 @@ def linearise(problem: Problem, state: State) -> System:
     add_lifted(normal, target, joints, priors.lifter_sigma)
     assert residuals.by_camera is not None
     weighted = residuals.weight[..., None, None] * residuals.by_camera
-    own = np.swapaxes(weighted, -1, -2) @ residuals.by_camera  # (N, V, J, C, C)
-    own = own.sum(2)
-    right = -np.einsum("nvjrc,nvjr->nvc", weighted, residuals.residual)
+    own, right = of_cameras(weighted, residuals.by_camera, residuals.residual)
     cross = np.swapaxes(weighted, -1, -2) @ residuals.by_joint  # (N, V, J, C, 3)
     cross = cross.transpose(0, 1, 3, 2, 4).reshape(instants, -1, 3 * count)
     return _assembled(problem, state, normal, (own, right, cross), (extra, direction))

@@ -25,11 +25,13 @@ from cvsf.multiview.residuals import (
     empty_normal,
     lifted_cost,
     lifted_target,
+    of_cameras,
 )
 from cvsf.multiview.rig import CENTRE, COLUMNS, FOCAL, ROTATION, Rig, Rows
 from cvsf.multiview.rotation import rotation_vector_between
 from cvsf.reconstruction.pose_solver import BodyPrior
 from cvsf.shapes import Bool, Float
+from cvsf.system.progress import told
 
 Real = npt.NDArray[np.float64]
 
@@ -137,7 +139,7 @@ def adjust_per_instant(
             rounds=rounds,
             converged=converged,
         )
-        for at in windows(len(start.joints))
+        for at in told("adjusting cameras", windows(len(start.joints)))
     ]
     return Solutions.joined(parts)
 
@@ -225,10 +227,9 @@ def _normal(
     add_lifted(normal, lifted_target(body.body, joints), joints, body.lifter_sigma)
     assert residuals.by_camera is not None
     by_camera = residuals.by_camera[..., list(columns)]
-    weighted = np.swapaxes(residuals.weight[..., None, None] * by_camera, -1, -2)
-    own = (weighted @ by_camera).sum(2)  # (N, V, C, C)
-    right = -(weighted @ residuals.residual[..., None])[..., 0].sum(2)
-    cross = (weighted @ residuals.by_joint).transpose(0, 1, 3, 2, 4)
+    weighted = residuals.weight[..., None, None] * by_camera
+    own, right = of_cameras(weighted, by_camera, residuals.residual)
+    cross = (np.swapaxes(weighted, -1, -2) @ residuals.by_joint).transpose(0, 1, 3, 2, 4)
     cross = cross.reshape(instants, views * width, 3 * count)
     information, pull = _prior_terms(rig, prior, columns)
     each = np.arange(width)

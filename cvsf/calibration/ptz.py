@@ -36,6 +36,7 @@ _FAR_BETTER = 0.7  # share of the cost below which another focal length is taken
 _HIGH_COST = 1.25  # over the median: another focal length is tried
 _NOISE = 0.012  # of the person's extent
 _LEAST_INSTANTS = 10
+UNUSED = "given lens not used, as the cameras pan"
 LEAST_PANNING = 3
 """Least views with which one instant determines its cameras."""
 
@@ -74,7 +75,8 @@ def calibrate_panning(observations: LiftedObservations) -> Calibration:
         instants=len(state.joints),
     )
     refuse_uncertain(result)
-    return result
+    known = np.flatnonzero(observations.is_lens_known)
+    return replace(result, lenses={observations.cameras[view]: UNUSED for view in known})
 
 
 def _best_rows(

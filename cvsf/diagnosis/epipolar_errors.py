@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.observations import LiftedObservations, windows
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.rig import Rig
 from cvsf.multiview.rotation import skew
@@ -40,6 +40,12 @@ def epipolar_errors(observations: LiftedObservations, rig: Rig) -> Float[Real, "
     pair of views of a still or panning rig at each instant; NaN with fewer than 4 confident joints
     in both. The observations are time aligned; the matrix is symmetric, its diagonal NaN.
     """
+    parts = [_errors(observations.take(at), rig.rows(at)) for at in windows(len(observations))]
+    return np.concatenate(parts)
+
+
+def _errors(observations: LiftedObservations, rig: Rig) -> Float[Real, "N V V"]:
+    """`epipolar_errors` of the instants of one window."""
     keypoints = weighted_keypoints(observations, 1.0)
     instants, views = observations.confidence.shape[:2]
     px = rig.undistorted(keypoints.keypoints_px)

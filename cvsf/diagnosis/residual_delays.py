@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.multiview.observations import LiftedObservations
+from cvsf.multiview.observations import WINDOW, LiftedObservations, windows
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.rig import Rig
 from cvsf.shapes import Float
@@ -46,8 +46,22 @@ def residual_delays(
     known &= np.append(True, np.diff(observations.t_s) > 0)  # equal stamps have no velocity
     if known.sum() < 3:
         return np.zeros(len(rig.cameras))
-    observations, joints = observations.take(known), joints[known]
-    projected = rig.rows(known).project(joints)
+    observations, joints, rig = observations.take(known), joints[known], rig.rows(known)
+    along, square = np.zeros((2, len(rig.cameras)))
+    for at in windows(len(joints)):
+        wider = slice(max(at.start - 1, 0), at.stop + 1)  # a velocity takes both neighbours
+        sums = _along_movement(observations.take(wider), rig.rows(wider), joints[wider])
+        own = slice(at.start - wider.start, at.start - wider.start + WINDOW)
+        along += sums[0][own].sum(0)
+        square += sums[1][own].sum(0)
+    return np.asarray(along / np.maximum(square, 1e-12))
+
+
+def _along_movement(
+    observations: LiftedObservations, rig: Rig, joints: Float[Real, "N J 3"]
+) -> tuple[Float[Real, "N V"], Float[Real, "N V"]]:
+    """The weighted residuals along the velocities, and the squares of these, of each instant."""
+    projected = rig.project(joints)
     velocity = np.gradient(projected, observations.t_s, axis=0)
     keypoints = weighted_keypoints(observations, 1.0)
     residual = keypoints.keypoints_px - projected
@@ -55,5 +69,5 @@ def residual_delays(
     square = np.square(residual).sum(-1) / np.square(extent * _OUTLIER)
     confident = observations.confidence > _LEAST_CONFIDENCE
     weight = (confident / (1 + square) / np.square(extent))[..., None]
-    along = (weight * residual * velocity).sum((0, 2, 3))
-    return np.asarray(along / np.maximum((weight * np.square(velocity)).sum((0, 2, 3)), 1e-12))
+    along = (weight * residual * velocity).sum((2, 3))
+    return along, (weight * np.square(velocity)).sum((2, 3))

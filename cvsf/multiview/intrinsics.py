@@ -43,6 +43,14 @@ class Intrinsics:
         """The cameras whose focal length is known."""
         return np.isfinite(self.focal_px)
 
+    @property
+    def K(self) -> Float[Real, "V 3 3"]:
+        """Camera matrices; NaN where unknown."""
+        K = np.zeros((len(self.focal_px), 3, 3))
+        K[:, 0, 0] = K[:, 1, 1] = self.focal_px
+        K[:, :2, 2], K[:, 2, 2] = self.centre_px, 1
+        return np.where(self.is_known[:, None, None], K, np.nan)
+
     def of_views(self, views: Sequence[int]) -> Self:
         """Those of the cameras with these indices, in this order; IndexError of an unknown one."""
         index = list(views)

@@ -92,14 +92,14 @@ def reprojection_residuals(
     projected = per_sigma[..., None] * distorted(flat, rig.distortion)
     observed = delay_corrected(keypoints, rig) - rig.centre_px[:, None]
     residual = projected - observed / keypoints.sigma_px[..., None, None]
-    by_flat: Real = np.eye(2)
-    if rig.distortion.any():
-        by_flat = distortion_jacobian(flat, rig.distortion)
-    flat_by_local = np.concatenate(
+    by_local = np.concatenate(
         [np.broadcast_to(np.eye(2), (*flat.shape, 2)), -flat[..., None]], -1
     )
-    by_local = (per_sigma / depth)[..., None, None] * (by_flat @ flat_by_local)
-    by_joint = by_local @ rig.view_from_world[..., None, :, :]
+    if rig.distortion.any():
+        by_local = distortion_jacobian(flat, rig.distortion) @ by_local
+    by_local = (per_sigma / depth)[..., None, None] * by_local
+    rows = by_local.reshape(*depth.shape[:2], -1, 3)  # one product of many rows is faster
+    by_joint = (rows @ rig.view_from_world).reshape(by_local.shape)
     columns = None
     if with_cameras:
         longer = rig.image_px.max(1) / keypoints.sigma_px

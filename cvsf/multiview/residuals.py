@@ -94,11 +94,31 @@ def add_reprojection(normal: NormalEquations, residuals: ReprojectionResiduals) 
     """
     instants, _, joints = residuals.weight.shape
     weighted = residuals.weight[..., None, None] * residuals.by_joint
-    blocks = np.einsum("nvjra,nvjrb->njab", weighted, residuals.by_joint, optimize=True)
+    rows = [
+        array.transpose(0, 2, 1, 3, 4).reshape(instants, joints, -1, 3)
+        for array in (weighted, residuals.by_joint)
+    ]
+    transposed = np.swapaxes(rows[0], -1, -2)
+    blocks = transposed @ rows[1]
     each = np.arange(joints)
     matrix = normal.matrix.reshape(instants, joints, 3, joints, 3)
     matrix[:, each, :, each, :] += np.swapaxes(blocks, 0, 1)
-    normal.right -= np.einsum("nvjra,nvjr->nja", weighted, residuals.residual).reshape(instants, -1)
+    residual = residuals.residual.transpose(0, 2, 1, 3).reshape(instants, joints, -1, 1)
+    normal.right -= (transposed @ residual).reshape(instants, -1)
+
+
+def of_cameras(
+    weighted: Float[Real, "N V J 2 C"],
+    by_camera: Float[Real, "N V J 2 C"],
+    residual: Float[Real, "N V J 2"],
+) -> tuple[Float[Real, "N V C C"], Float[Real, "N V C"]]:
+    """The normal equations of each camera alone, from derivatives by its C unknowns, as they are
+    and weighted: matrix, and right side, the negative gradient.
+    """
+    flat = by_camera.reshape(*residual.shape[:2], -1, by_camera.shape[-1])
+    transposed = np.swapaxes(weighted.reshape(flat.shape), -1, -2)
+    right = transposed @ residual.reshape(*residual.shape[:2], -1, 1)
+    return transposed @ flat, -right[..., 0]
 
 
 def bone_residuals(

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cvsf.multiview.calibration import Calibration, from_plain, to_plain
-from cvsf.session.reader import SessionReader
+from cvsf.multiview.known_lenses import Lens, check_lenses
+from cvsf.session.reader import Manifest, SessionReader
 from cvsf.system.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,19 @@ def from_event(event: Mapping[str, Any]) -> CalibrationUpdate:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"the calibration: {error} is missing or malformed") from error
+
+
+def recorded_lenses(manifest: Manifest) -> dict[str, Lens]:
+    """The lenses that were known when the session was recorded, by camera; Refusal if they are
+    damaged.
+    """
+    tables = manifest.config.get("lenses") or {}
+    try:
+        lenses = {str(name): Lens.model_validate(table) for name, table in tables.items()}
+        check_lenses(lenses)
+    except (AttributeError, ValueError) as error:
+        raise Refusal(f"the lenses of session {manifest.name} are damaged: {error}") from None
+    return lenses
 
 
 def calibrations(session: SessionReader) -> Iterator[CalibrationUpdate]:

@@ -18,6 +18,7 @@ from typing import Any
 from cvsf.calibration.metric_scale import Scale
 from cvsf.messages import pack, unpack
 from cvsf.multiview.calibration import Calibration, to_plain
+from cvsf.multiview.known_lenses import Lenses
 from cvsf.session.calibrations import CalibrationUpdate, from_event
 from cvsf.system.log import relay_all
 from cvsf.system.processes import command
@@ -37,11 +38,19 @@ class CalibratorClient:
     """A calibration process; every method belongs to the hub's main thread.
 
     The constructor starts it. `first_s` is the movement (s) before the first calibration, `most_hz`
-    the most instants sent a second, `scale` the length that the user gave.
+    the most instants sent a second, `scale` the length that the user gave, `lenses` those that are
+    known.
     """
 
-    def __init__(self, scale: Scale, first_s: float, most_hz: float) -> None:
-        self._begin = {"kind": "begin", "scale": asdict(scale), "first_s": first_s}
+    def __init__(
+        self, scale: Scale, first_s: float, most_hz: float, lenses: Lenses | None = None
+    ) -> None:
+        self._begin = {
+            "kind": "begin",
+            "scale": asdict(scale),
+            "first_s": first_s,
+            "lenses": {name: lens.model_dump() for name, lens in (lenses or {}).items()},
+        }
         self._least_ns = round(1e9 / most_hz)
         self._sent_ns = 0
         self._current: Calibration | None = None

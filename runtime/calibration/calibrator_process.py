@@ -17,8 +17,10 @@ from typing import Any
 from cvsf.calibration.metric_scale import scale_from_plain
 from cvsf.messages import pack, unpack
 from cvsf.multiview.calibration import from_plain
+from cvsf.multiview.known_lenses import Lens
 from cvsf.session.calibrations import to_event
 from cvsf.system.log import start_log
+from runtime.calibration.live_lenses import LiveLenses
 from runtime.calibration.observation_codec import from_map
 from runtime.calibration.online_calibrator import OnlineCalibrator
 
@@ -114,6 +116,8 @@ def _handle(calibrator: OnlineCalibrator, message: Mapping[str, Any]) -> None:
         case "begin":
             calibrator.scale = scale_from_plain(message["scale"])
             calibrator.first_s = float(message["first_s"])
+            lenses = message["lenses"].items()
+            calibrator.lenses = LiveLenses({n: Lens.model_validate(lens) for n, lens in lenses})
         case "hold":
             calibrator.resume(from_plain(message["cameras"]))
         case "moved":

@@ -11,8 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from cvsf.multiview.calibration import Calibration
-from cvsf.session.calibrations import CalibrationUpdate, calibrations, read_cameras
-from cvsf.session.reader import MANIFEST, SessionReader
+from cvsf.multiview.known_lenses import Lens
+from cvsf.session.calibrations import (
+    CalibrationUpdate,
+    calibrations,
+    read_cameras,
+    recorded_lenses,
+)
+from cvsf.session.reader import MANIFEST, SessionReader, read_manifest
 from cvsf.system.errors import Refusal
 from runtime.calibration.observation_codec import LiftedPose
 
@@ -54,6 +60,15 @@ class KnownCameras:
         """Nothing happens: nothing is open."""
 
 
+def recorded_with(path: Path | None) -> dict[str, Lens] | None:
+    """The lenses that were known when a session was recorded; None if the path is none, or a
+    `cameras.json`. Refusal if the session cannot be read.
+    """
+    if path is None or not _is_session(path):
+        return None
+    return recorded_lenses(read_manifest(path if path.is_dir() else path.parent))
+
+
 def known_cameras(path: Path) -> KnownCameras:
     """The calibrations of a recorded session, or of one `cameras.json`.
 
@@ -61,7 +76,7 @@ def known_cameras(path: Path) -> KnownCameras:
     calibration. Any other path is read as the file. Raises Refusal if it cannot be read, or
     has delays or several people: live, neither can be corrected.
     """
-    if path.is_dir() or path.name == MANIFEST:
+    if _is_session(path):
         return KnownCameras(calibrations(SessionReader(path)))
     update = read_cameras(path)
     rig, people = update.calibration.rig, update.calibration.people
@@ -78,3 +93,7 @@ def known_cameras(path: Path) -> KnownCameras:
             "hub does not know who comes. Calibrate the seconds of one of them (--seconds)"
         )
     return KnownCameras([update])
+
+
+def _is_session(path: Path) -> bool:
+    return path.is_dir() or path.name == MANIFEST

@@ -23,6 +23,7 @@ from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.session.calibrations import CalibrationUpdate
 from runtime.calibration.gauge_alignment import continued
 from runtime.calibration.keyframes import Keyframes
+from runtime.calibration.live_lenses import LiveLenses
 from runtime.calibration.observation_codec import LiftedPose
 from runtime.calibration.reprojection_error import (
     mean_reprojection_error,
@@ -61,6 +62,7 @@ class OnlineCalibrator:
 
     def __init__(self) -> None:
         self.scale = Scale()  # the length that the user gave
+        self.lenses = LiveLenses({})  # those that are known
         self.first_s = 1.0
         self.reason = ""  # why there is no calibration yet
         self.new_refusal = False
@@ -232,7 +234,7 @@ class OnlineCalibrator:
         views = np.flatnonzero(in_two_views.sum(0) >= _LEAST_VIEWS)
         if len(views) < 2:
             raise Undetermined("no two cameras saw the person for long enough")
-        return observations.of_views(views.tolist())
+        return self.lenses.given(observations.of_views(views.tolist()))
 
     def _continued(self, current: Calibration, found: Calibration) -> Calibration:
         known = set(current.rig.cameras) - set(self._moved)

@@ -135,9 +135,7 @@ class World:
             self._calibrator.send(instant)
 
     def _used(self, arranged: LiftedPose) -> tuple[LiftedPose, tuple[str, ...]]:
-        """The views for the reconstruction, and their cameras; moved ones only if no other view has
-        enough joints.
-        """
+        """The views to use, and their cameras; moved ones only if no other has enough joints."""
         for excluded in (self._excluded, ()):
             used = arranged.arranged(arranged.pose.cameras, without=excluded)
             confidence = used.pose.confidence
@@ -174,8 +172,8 @@ class World:
         }
 
     def stats(self) -> WorldStats:
-        """The statistics of the calibration: its number and age, moved cameras, or what is missing
-        for it. `world` in them is None if no cameras are wanted at all.
+        """Number and age of the calibration and the moved cameras, or what is missing for it;
+        `world` is None if no cameras are wanted.
         """
         if self._calibrator is None:
             return WorldStats(world=None)
@@ -235,6 +233,7 @@ class World:
                 "cameras": list(calibration.rig.cameras),
                 "instants": calibration.instants,
                 "scale_source": calibration.scale_source,
+                **({"lenses": dict(calibration.lenses)} if calibration.lenses else {}),
             },
         )
         self._on_update(self.current)
@@ -289,7 +288,9 @@ def start_world(
     """
     calibrator: CalibratorClient | KnownCameras | None = known
     if known is None and config.calibrate:
-        calibrator = CalibratorClient(config.scale, config.survey_first_s, config.survey_hz)
+        calibrator = CalibratorClient(
+            config.scale, config.survey_first_s, config.survey_hz, config.lenses
+        )
     world = World(calibrator, on_update)
     if isinstance(calibrator, CalibratorClient) and (session / CAMERAS).exists():
         try:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from capture import list_cameras as command
 from capture.list_cameras import contact_sheet
 from capture.sources.v4l2_devices import Listed
+from cvsf.multiview.known_lenses import kept_lenses
 from cvsf.system.errors import Refusal
 
 app = typer.Typer()
@@ -101,3 +102,42 @@ def test_a_contact_sheet_keeps_the_aspect_of_every_picture() -> None:
     lit = sheet[:360, :480].mean(axis=2) > 128
     assert lit.any(axis=0).all()
     assert not lit.any(axis=1).all()
+
+
+LENS = """
+[{}]
+matrix = [[900.0, 0.0, 640.0], [0.0, 900.0, 360.0], [0.0, 0.0, 1.0]]
+distortions = [-0.3, 0.1]
+size = [1280, 720]
+"""
+
+
+def test_lenses_of_named_cameras_are_kept_beside_those_kept_before(
+    plugged_in: None, tmp_path: Path
+) -> None:
+    data = ["--data", str(tmp_path)]
+    answer(*data, "--name", "0=left", "--name", "rtsp://a/b=right")
+    for camera in ("left", "right"):
+        file = tmp_path / f"{camera}-lens.toml"
+        file.write_text(LENS.format(camera) + LENS.format("unnamed"))
+        found = answer(*data, "--intrinsics", str(file))["lenses"]
+    assert list(found) == ["left", "right"] == list(kept_lenses(tmp_path))
+    assert found["left"]["size"] == [1280, 720]
+    assert answer(*data)["lenses"] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "sentence"),
+    [
+        ("left", "right", "has the cameras right, expected names .* .left.: name the cameras"),
+        ("cam0", "cam0", "cam0 may be the name of any camera"),
+    ],
+)
+def test_a_lens_of_a_camera_without_a_name_of_its_own_is_refused(
+    plugged_in: None, tmp_path: Path, name: str, table: str, sentence: str
+) -> None:
+    (tmp_path / "lens.toml").write_text(LENS.format(table))
+    words = ["--data", str(tmp_path), "--name", f"0={name}"]
+    with pytest.raises(Refusal, match=sentence):
+        answer(*words, "--intrinsics", str(tmp_path / "lens.toml"))
+    assert not kept_lenses(tmp_path)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from cvsf.calibration.metric_scale import Scale
-from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config
+from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config, with_lenses
+from cvsf.multiview.known_lenses import KEPT, lenses_to_toml
 from cvsf.system.errors import Refusal
+from tests.support.lenses import made_lens
 
 
 def test_an_option_overrules_the_file_which_overrules_the_default(tmp_path: Path) -> None:
@@ -38,3 +40,32 @@ def test_an_option_that_cannot_be_is_refused_by_its_flag(
 
 def test_every_setting_that_is_an_option_has_its_help_in_the_model() -> None:
     assert all(HubConfig.model_fields[key].description for key in HUB_FLAGS)
+
+
+def test_lenses_of_the_settings_come_before_the_file_and_that_before_what_is_kept(
+    tmp_path: Path,
+) -> None:
+    file, kept = tmp_path / "lenses.toml", {"left": made_lens(900), "top": made_lens(800)}
+    (tmp_path / KEPT).write_text(lenses_to_toml(kept))
+    file.write_text(lenses_to_toml({"left": made_lens(1000), "right": made_lens(1000)}))
+    config = tmp_path / "cvsf.toml"
+    tables = lenses_to_toml({"right": made_lens(1100)}).replace('["right"]', "[hub.lenses.right]")
+    config.write_text(tables.replace('name = "right"', ""))
+    settings = load_hub_config(config, {"intrinsics": str(file)})
+
+    def focal_px(settings: HubConfig) -> dict[str, float]:
+        return {name: lens.matrix[0][0] for name, lens in settings.lenses.items()}
+
+    found = with_lenses(settings, tmp_path)
+    assert focal_px(found) == {"left": 1000, "top": 800, "right": 1100}
+    assert with_lenses(found, tmp_path) == found
+    replayed = with_lenses(settings, tmp_path, {"top": made_lens(700)})
+    assert focal_px(replayed) == {"left": 1000, "top": 700, "right": 1100}
+    assert with_lenses(HubConfig(), tmp_path / "none") == HubConfig()
+
+
+def test_a_lens_that_cannot_be_is_refused_by_its_camera(tmp_path: Path) -> None:
+    config = tmp_path / "cvsf.toml"
+    config.write_text("[hub.lenses.left]\nmatrix = [[9, 0, 1], [0, 5, 1], [0, 0, 1]]\n")
+    with pytest.raises(Refusal, match=r"lenses of \[hub\]: fx and fy of left"):
+        load_hub_config(config, {})

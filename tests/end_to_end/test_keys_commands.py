@@ -52,6 +52,12 @@ from train.config import TrainConfig
 from train.night.config import NightConfig
 
 TESTS = ROOT / "tests"
+LEFT = """
+[left]
+matrix = [[900.0, 0.0, 640.0], [0.0, 900.0, 360.0], [0.0, 0.0, 1.0]]
+distortions = [-0.3, 0.1]
+size = [1280, 720]
+"""
 
 
 def test_a_session_lies_on_the_disk_as_listed(heard: Heard) -> None:
@@ -195,8 +201,11 @@ def test_cameras_are_described_with_the_listed_keys(
     monkeypatch.setattr(cameras_command, "list_cameras", lambda: ([lens], []))
     words = ["--source", str(heard.session), "--cams", "2", "--preview", str(tmp_path / "seen")]
     words += ["--name", "0=left", "--data", str(tmp_path), "--json"]
+    (tmp_path / "lenses.toml").write_text(LEFT)
+    words += ["--intrinsics", str(tmp_path / "lenses.toml")]
     check("json", "cvsf cameras", run(cameras_command.cameras, *words))
-    check("messages", "cameras.toml", tomllib.loads((tmp_path / "cameras.toml").read_text()))
+    for file in ("cameras.toml", "intrinsics.toml"):
+        check("messages", file, tomllib.loads((tmp_path / file).read_text()))
 
 
 @pytest.mark.slow

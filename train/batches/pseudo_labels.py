@@ -26,6 +26,7 @@ from cvsf.multiview.rotation import angle_between
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.skeleton import H36M_16
 from cvsf.system.errors import Refusal
+from train.data.calibration_input import recorded_intrinsics
 from train.data.instants import PseudoLabels, Recordings
 
 log = logging.getLogger(__name__)
@@ -169,7 +170,8 @@ class PseudoLabeller:
                 )
             keypoints, confidence = morphed[0].numpy(), morphed[1].numpy()
         arrays = keypoints, confidence, part.image_px
-        return lift_observations(self.lift, H36M_16, part.cameras, part.t_s, arrays)
+        found = lift_observations(self.lift, H36M_16, part.cameras, part.t_s, arrays)
+        return replace(found, intrinsics=recorded_intrinsics(part))
 
 
 def _turn_deg_per_s(observations: LiftedObservations, found: Calibration) -> float:
@@ -197,10 +199,8 @@ def _upright(observations: LiftedObservations) -> Calibration:
     found = _without_delays(observations, calibrate_take(observations))
     views = [observations.cameras.index(camera) for camera in found.rig.cameras]
     observations = observations.of_views(views)
-    chosen = np.linspace(0, len(observations) - 1, min(len(observations), _STRETCH)).astype(
-        np.int64
-    )
-    some, then = _of(np.unique(chosen), observations, found)
+    chosen = np.linspace(0, len(observations) - 1, min(len(observations), _STRETCH))
+    some, then = _of(np.unique(chosen.astype(np.int64)), observations, found)
     reconstructed = reconstruct(some, then)
     try:
         here = find_world_frame(then, reconstructed, Scale())

@@ -108,19 +108,20 @@ def calibration_inputs(
         rows = rows[np.argsort(t_s, kind="stable")]
         rows = rows[observations.t_s[rows] - t_s.min() <= seconds]
         part = observations.take(rows).of_views(range(views))
-        given = (
-            _of_recordings(part) if intrinsics is None else intrinsics.or_else(_of_recordings(part))
-        )
+        given = recorded_intrinsics(part)
+        if intrinsics is not None:
+            given = intrinsics if given is None else intrinsics.or_else(given)
         found = _lifted(name, _without(part, ignored), engine)
-        known = given if given.is_known.any() else None
-        yield replace(found, observations=replace(found.observations, intrinsics=known))
+        yield replace(found, observations=replace(found.observations, intrinsics=given))
 
 
-def _of_recordings(part: Recordings) -> Intrinsics:
-    """The intrinsics that a file gives, of each view the first that is known."""
+def recorded_intrinsics(part: Recordings) -> Intrinsics | None:
+    """The intrinsics that a file or a session gives, of each view the first that is known; None if
+    it gives none. Refusal if they are impossible.
+    """
     found = Intrinsics.unknown(len(part.cameras))
     if part.given_K is None:
-        return found
+        return None
     for view, camera in enumerate(part.cameras):
         rows = np.flatnonzero(np.isfinite(part.given_K[:, view]).all((1, 2)))
         if not len(rows):
@@ -136,7 +137,7 @@ def _of_recordings(part: Recordings) -> Intrinsics:
         except ValueError as error:
             raise Refusal(f"given_K: {error}") from None
         found = found.with_view(view, one)
-    return found
+    return found if found.is_known.any() else None
 
 
 def _without(part: Recordings, ignored: Sequence[IgnoredSeconds]) -> Recordings:

@@ -5,13 +5,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int
 
 from cvsf.evaluation.ground_truth import PER_VIEW, GroundTruth
+from cvsf.multiview.lens_distortion import COEFFICIENTS
 from cvsf.multiview.observations import Observations
 from cvsf.skeleton import Array
 from cvsf.system.errors import Refusal
@@ -67,7 +68,7 @@ class Recordings(Observations):
         """
         index, labels = np.arange(len(self))[rows], self.pseudo_labels
         return replace(
-            Observations.take(self, index),
+            Observations.take(self._without_lenses(), index),
             session=tuple(self.session[i] for i in index),
             subject=tuple(self.subject[i] for i in index),
             truth=self.truth.take(index),
@@ -83,7 +84,7 @@ class Recordings(Observations):
         """
         index, labels = list(views), self.pseudo_labels
         return replace(
-            Observations.of_views(self, index),
+            Observations.of_views(self._without_lenses(), index),
             truth=self.truth.of_views(index),
             pseudo_labels=labels and labels.each(lambda array: array[:, index]),
             given_K=_changed(self.given_K, lambda array: array[:, index]),
@@ -127,6 +128,9 @@ class Recordings(Observations):
             raise Refusal("no instant is left after the choice of subjects; name fewer or others")
         return chosen
 
+    def _without_lenses(self) -> "Recordings":
+        return replace(self, given_K=None, given_distortion=None)
+
     def _per_instant(self) -> tuple[str, ...]:
         """Arrays with a leading axis of instants."""
         return tuple(f.name for f in fields(Observations) if f.name not in ("joint_set", "cameras"))
@@ -154,6 +158,15 @@ def joined(parts: Sequence[Recordings]) -> Recordings:
             return None
         return np.concatenate([_padded(a, views, fill) for a in arrays if a is not None])
 
+    def given(
+        arrays: Sequence[tuple[Recordings, Real | None]], shape: tuple[int, ...]
+    ) -> Real | None:
+        if all(array is None for _, array in arrays):
+            return None
+        unknown = [np.full((*p.confidence.shape[:2], *shape), np.nan) for p, _ in arrays]
+        known = [u if a is None else a for u, (_, a) in zip(unknown, arrays, strict=True)]
+        return cast(Real, stack(known, np.nan))
+
     return Recordings(
         joint_set=largest.joint_set,
         cameras=largest.cameras,
@@ -166,6 +179,8 @@ def joined(parts: Sequence[Recordings]) -> Recordings:
         truth=GroundTruth(
             **{name: stack([getattr(p.truth, name) for p in parts], np.nan) for name in PER_VIEW}
         ),
+        given_K=given([(p, p.given_K) for p in parts], (3, 3)),
+        given_distortion=given([(p, p.given_distortion) for p in parts], (COEFFICIENTS,)),
     )
 
 

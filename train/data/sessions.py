@@ -8,10 +8,16 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
 from cvsf.messages import MAX_VIEWS, MultiviewPose
+from cvsf.multiview.intrinsics import Intrinsics
+from cvsf.multiview.known_lenses import Lenses, known_intrinsics
+from cvsf.session.calibrations import recorded_lenses
 from cvsf.session.pose_stack import stack_poses
 from cvsf.session.reader import SessionReader
-from cvsf.skeleton import H36M_16
+from cvsf.skeleton import H36M_16, Array
 from cvsf.system.errors import Refusal
 from train.data.instants import Recordings
 
@@ -30,6 +36,7 @@ def read_session(folder: Path) -> Iterator[Recordings]:
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded
     _check_views(len(cameras), folder)  # before anything is read
+    lenses = recorded_lenses(reader.manifest)
     poses = reader.poses()
     stretch = list(islice(poses, _STRETCH))
     if not stretch:
@@ -38,7 +45,7 @@ def read_session(folder: Path) -> Iterator[Recordings]:
         there = {camera for pose in stretch for camera in pose.cameras}
         cameras += sorted(there.difference(cameras))
         _check_views(len(cameras), folder)
-        yield _observations(stretch, cameras, folder.name)
+        yield _observations(stretch, cameras, folder.name, lenses)
         stretch = list(islice(poses, _STRETCH))
 
 
@@ -50,8 +57,11 @@ def _check_views(cameras: int, folder: Path) -> None:
         )
 
 
-def _observations(poses: Sequence[MultiviewPose], cameras: list[str], session: str) -> Recordings:
+def _observations(
+    poses: Sequence[MultiviewPose], cameras: list[str], session: str, lenses: Lenses
+) -> Recordings:
     found = stack_poses(poses, H36M_16, cameras)
+    known = _known(lenses, found.cameras, found.size_px)
     return Recordings(
         joint_set=found.joint_set,
         keypoints_px=found.keypoints_px,
@@ -61,4 +71,18 @@ def _observations(poses: Sequence[MultiviewPose], cameras: list[str], session: s
         subject=("",) * len(poses),
         t_s=found.t_s,
         cameras=found.cameras,
+        given_K=None if known is None else np.repeat(known.K[None], len(poses), 0),
+        given_distortion=None
+        if known is None
+        else np.repeat(known.distortion[None], len(poses), 0),
     )
+
+
+def _known(
+    lenses: Lenses, cameras: Sequence[str], size_px: Float[Array, "V 2"]
+) -> Intrinsics | None:
+    """None if no camera's lens is known; a lens that does not fit its pictures is logged."""
+    found, problems = known_intrinsics(lenses, cameras, size_px)
+    for reason in problems.values():
+        log.warning("known lens not used", extra={"reason": reason})
+    return found if found.is_known.any() else None

@@ -60,7 +60,7 @@ def test_an_unknown_message_is_logged_and_the_next_instants_are_calibrated_all_t
 ) -> None:
     with calibrator() as (end, process):
         end.send(pack({"kind": "dance"}))
-        end.send(pack({"kind": "begin", "scale": {"height_m": 1.75}, "first_s": 1.0}))
+        end.send(pack({"kind": "begin", "scale": {"height_m": 1.75}, "first_s": 1.0, "lenses": {}}))
         for seen in instants_of(take.observations)[: 3 * HZ]:
             end.send(pack(to_map(seen)))
         while (told := unpack(end.recv(1 << 20), trusted=True))["kind"] == "refused":

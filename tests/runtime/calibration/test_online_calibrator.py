@@ -11,9 +11,11 @@ from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.observations import LiftedObservations
 from cvsf.reconstruction.reconstruct import reconstruct
 from cvsf.session.calibrations import CalibrationUpdate
+from runtime.calibration.live_lenses import LiveLenses
 from runtime.calibration.online_calibrator import OnlineCalibrator
-from tests.support.filmed import HZ, Filmed, rooted_mm
+from tests.support.filmed import HZ, SIZE, Filmed, rooted_mm
 from tests.support.instants import instants_of
+from tests.support.lenses import made_lens
 
 STATURE_M = 1.75
 
@@ -83,3 +85,19 @@ def test_observations_without_a_solution_give_a_reason_and_no_calibration(take: 
     assert calibrator.update() == []
     assert calibrator.reason
     assert calibrator.new_refusal
+
+
+def test_a_known_lens_is_used_and_one_that_is_wrong_is_said(take: Filmed) -> None:
+    cameras, focal_px = take.observations.cameras, [view.focal_px for view in take.views]
+    size = (float(SIZE[0]), float(SIZE[1]))
+    right = [made_lens(f, size, ()) for f in focal_px]
+    right[3] = made_lens(1.25 * focal_px[3], size, ())
+    calibrator = OnlineCalibrator()
+    calibrator.lenses = LiveLenses(dict(zip(cameras, right, strict=True)))
+    for instant in instants_of(take.observations)[: 3 * HZ]:
+        calibrator.add(instant)
+    (found,) = calibrator.update()
+    rig = found.calibration.rig
+    np.testing.assert_allclose(rig.focal_px[:3], focal_px[:3], rtol=2e-3)
+    assert rig.focal_px[3] != pytest.approx(1.25 * focal_px[3], rel=0.1)
+    assert list(found.calibration.lenses) == [cameras[3]]

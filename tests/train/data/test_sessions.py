@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from cvsf.system.errors import Refusal
+from tests.support.lenses import made_lens
 from tests.support.material import PERIOD_NS, START_NS, make_frame, make_instant, make_pose, record
+from train.data.instants import joined
 from train.data.sessions import read_session
 
 
@@ -59,4 +61,32 @@ def test_a_session_without_poses_gives_nothing_and_is_named_in_the_log(
 def test_a_session_of_more_than_sixteen_cameras_is_refused(tmp_path: Path) -> None:
     record(tmp_path / "run", [make_pose(0, tuple(f"cam{number:02d}" for number in range(17)))])
     with pytest.raises(Refusal, match="run has 17 cameras, expected at most 16"):
+        list(read_session(tmp_path / "run"))
+
+
+def test_lenses_known_when_a_session_was_recorded_are_given_and_kept_when_parts_are_joined(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = (640.0, 640.0)
+    lenses = {"a": made_lens(500, size), "c": made_lens(900), "gone": made_lens(400)}
+    config = {"lenses": {name: lens.model_dump() for name, lens in lenses.items()}}
+    poses = [make_pose(0, ("a", "b", "c")), make_pose(1, ("a", "b", "c"))]
+    record(tmp_path / "run", poses, config=config)
+    with caplog.at_level(logging.WARNING):
+        (found,) = read_session(tmp_path / "run")
+    assert found.given_K is not None
+    assert found.given_distortion is not None
+    assert found.given_K[:, 0, 0, 0].tolist() == [500, 500]
+    assert found.given_distortion[1, 0].tolist() == [-0.3, 0.1, 0, 0, 0]
+    assert np.isnan(found.given_K[:, 1:]).all(), "b has none, and that of c is of other pictures"
+    assert "c was calibrated at 1920 x 1080" in vars(caplog.records[-1])["reason"]
+    wider = joined([found.of_views([0]), found])
+    assert wider.given_K is not None
+    assert wider.given_K[:, 0, 0, 0].tolist() == [500] * 4
+    assert np.isnan(wider.given_K[:, 1:]).all()
+
+
+def test_damaged_lenses_of_a_session_are_refused(tmp_path: Path) -> None:
+    record(tmp_path / "run", [make_pose(0)], config={"lenses": {"cam0": {"matrix": 3}}})
+    with pytest.raises(Refusal, match="the lenses of session run are damaged"):
         list(read_session(tmp_path / "run"))

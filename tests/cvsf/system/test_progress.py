@@ -1,0 +1,18 @@
+"""Progress that is told to whoever listens."""
+
+from cvsf.system.progress import heard_by, told
+
+
+def test_a_listener_hears_each_step_that_is_done_and_only_in_its_block() -> None:
+    heard: list[tuple[str, int, int]] = []
+
+    def listen(stage: str, done: int, count: int) -> None:
+        heard.append((stage, done, count))
+
+    assert list(told("poses", "abc")) == ["a", "b", "c"]
+    with heard_by(listen):
+        for _ in told("poses", [1, 2]):
+            heard.append(("work", 0, 0))
+        assert list(told("cameras", [1])) == [1]
+    assert list(told("poses", "ab")) == ["a", "b"]
+    assert heard == [("work", 0, 0), ("poses", 1, 2), ("work", 0, 0), ("poses", 2, 2)]
