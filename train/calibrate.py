@@ -18,7 +18,7 @@ import typer
 from cvsf.calibration.metric_scale import SEGMENTS, Scale
 from cvsf.diagnosis.calibrate_take import Moving
 from cvsf.engine.engine import load_engine
-from cvsf.multiview.camera_toml import cameras_to_toml
+from cvsf.multiview.camera_toml import cameras_to_caliscope, cameras_to_toml
 from cvsf.multiview.known_lenses import read_intrinsics
 from cvsf.session.calibrations import CAMERAS
 from cvsf.session.reader import MANIFEST
@@ -43,6 +43,7 @@ from train.evaluation.calibration_summary import summary
 from train.progress import shown
 from train.rig_pictures.movie_file import check_movie
 
+_TOML = {".toml": cameras_to_toml, ".caliscope.toml": cameras_to_caliscope}
 _LEAST_M, _MOST_M = 0.5, 2.6  # a stature
 
 
@@ -94,7 +95,9 @@ def calibrate(
     moving: Annotated[str, typer.Option(help="whether cameras pan: still, auto, panning")] = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(help="folder for the cameras (.json, .toml) and skeletons of every session"),
+        typer.Option(
+            help="folder for cameras (.json, .toml, .caliscope.toml) and skeletons of every session"
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
@@ -223,11 +226,12 @@ def _write(outcome: CalibrationResult, file: Path, out: Path | None) -> None:
             return
         path = file / CAMERAS if out is None else out / f"{_stem(outcome)}.json"
         replace_file(Storage(), path, json.dumps(_camera_facts(outcome, path), indent=1).encode())
-        if out is not None and outcome.calibration.rig.is_panning:
-            path.with_suffix(".toml").unlink(missing_ok=True)  # of an earlier run
-        elif out is not None:
-            text = cameras_to_toml(outcome.calibration, outcome.mirrored_back)
-            replace_file(Storage(), path.with_suffix(".toml"), text.encode())
+        for suffix, to_text in _TOML.items() if out is not None else ():
+            if outcome.calibration.rig.is_panning:
+                path.with_suffix(suffix).unlink(missing_ok=True)  # of an earlier run
+                continue
+            text = to_text(outcome.calibration, outcome.mirrored_back)
+            replace_file(Storage(), path.with_suffix(suffix), text.encode())
     except OSError as error:
         raise Refusal(
             f"cannot write {error.filename}: {error.strerror}; name another --out"

@@ -14,12 +14,14 @@ from cvsf.calibration.bundle_adjustment import adjust, deviations, readjust
 from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
 from cvsf.calibration.lenses import (
+    PAIR_DEVIATIONS,
+    contradicted_lenses,
     lens_drop,
+    said_of_doubted,
     said_of_wrong,
     start_focal_px,
     with_estimated_lenses,
     with_lenses,
-    wrong_lenses,
 )
 from cvsf.calibration.mirror_ambiguity import (
     MIRROR_GAIN,
@@ -112,14 +114,17 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
     elif fitted.mirrored:
         ambiguity = MIRRORED_PICTURES
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
-    given, wrong = observations.intrinsics, wrong_lenses(problem, state)
-    if given is not None and wrong:
+    given, contradicted = observations.intrinsics, contradicted_lenses(problem, state)
+    wrong, is_pair = contradicted.views, len(chosen.cameras) == PAIR
+    if given is not None and wrong and not is_pair:
         without = replace(observations, intrinsics=given.without(wrong))
         found = _fit_still(without, offsets=offsets, lenses=lenses)
         return replace(found, lenses=said_of_wrong(found, given, wrong))
     said: dict[str, str] = {}
     if lenses:
         problem, state, said = with_estimated_lenses(problem, state)
+    if given is not None and is_pair:
+        said = said | said_of_doubted(chosen.cameras, given, contradicted)
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
         problem = with_velocities(observations, chosen, problem, state)
         before_s = state.rig.delay_s
@@ -144,7 +149,20 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
         mirrored=fitted.mirrored,
     )
     drop = 0.0 if lenses else lens_drop(problem, state)
-    return replace(result, ambiguous=ambiguity, lenses=said, lens_drop=drop)
+    return replace(
+        result,
+        ambiguous=ambiguity,
+        lenses=said,
+        lens_drop=drop,
+        place_within_share=_place_within_share(result, observations),
+    )
+
+
+def _place_within_share(found: Calibration, observations: LiftedObservations) -> float | None:
+    """How far two cameras may be off if a lens is not known; None for others."""
+    if len(found.rig.cameras) != PAIR or observations.is_lens_known.all():
+        return None
+    return PAIR_DEVIATIONS * float(found.uncertainty.position_share.max())
 
 
 def _initial_fit(chosen: LiftedObservations) -> tuple[Fitted, str]:

@@ -134,7 +134,11 @@ def _adjusted(
     refuse_uncertain(result)
     people = People(bodies=bodies, change_s=spans.change_s, span_person=spans.person)
     return replace(
-        result, people=people, ambiguous=calibration.ambiguous, lenses=calibration.lenses
+        result,
+        people=people,
+        ambiguous=calibration.ambiguous,
+        lenses=calibration.lenses,
+        place_within_share=calibration.place_within_share,
     )
 
 

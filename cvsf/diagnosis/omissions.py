@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from cvsf.calibration.mirror_ambiguity import PAIR
 from cvsf.diagnosis.alternatives import better, with_delays
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.canonical_delays import canonical_delays
@@ -80,9 +81,9 @@ def without_a_view(best: Attempt, options: Options) -> Attempt:
 
 def of_a_part(best: Attempt, options: Options) -> Attempt:
     """The cameras of a part of the take that explain most of it, without the views of instants that
-    they do not explain.
+    they do not explain. Not of two views: other cameras explain a part of frames that were lost.
     """
-    part = best_part(best, options)
+    part = None if len(best.delay_s) == PAIR else best_part(best, options)
     return best if part is None else better(best, without_spans(part, options))
 
 

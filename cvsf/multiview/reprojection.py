@@ -92,9 +92,7 @@ def reprojection_residuals(
     projected = per_sigma[..., None] * distorted(flat, rig.distortion)
     observed = delay_corrected(keypoints, rig) - rig.centre_px[:, None]
     residual = projected - observed / keypoints.sigma_px[..., None, None]
-    by_local = np.concatenate(
-        [np.broadcast_to(np.eye(2), (*flat.shape, 2)), -flat[..., None]], -1
-    )
+    by_local = np.concatenate([np.broadcast_to(np.eye(2), (*flat.shape, 2)), -flat[..., None]], -1)
     if rig.distortion.any():
         by_local = distortion_jacobian(flat, rig.distortion) @ by_local
     by_local = (per_sigma / depth)[..., None, None] * by_local

@@ -1,8 +1,8 @@
 """Virtual environments of programs that ours is compared with, one each: they bring another OpenCV,
 so none is an extra of ours.
 
-`python -m tests.support.peer_environments FOLDER [humancalib pose2sim aniposelib]`, at the
-repository root, makes FOLDER/humancalib and so on with pip and prints the Python of each.
+`python -m tests.support.peer_environments FOLDER [humancalib pose2sim aniposelib caliscope]`, at
+the repository root, makes FOLDER/humancalib and so on with pip and prints the Python of each.
 """
 
 import argparse
@@ -14,6 +14,7 @@ PEERS = {
     "humancalib": "humancalib==0.5.4",
     "pose2sim": "pose2sim==0.10.49",
     "aniposelib": "aniposelib==0.8.0",
+    "caliscope": "caliscope==0.11.8",
 }
 """What pip installs: the versions that were measured."""
 

@@ -1,10 +1,10 @@
 """TOML files of cameras that `cvsf calibrate --out` wrote, as others' programs read them.
 
 `python -m tests.support.read_by_peers ENVIRONMENTS OUT`, at the repository root: ENVIRONMENTS was
-made by tests.support.peer_environments with pose2sim and aniposelib, OUT is the folder that was
-given to `--out`. Joints of every session are projected with our rig, lens distortion included; each
-peer loads the TOML file and triangulates them. One line a file and peer: the largest distance from
-our joints. The exit code is 1 if one is beyond 0.1 mm.
+made by tests.support.peer_environments with pose2sim, aniposelib and caliscope, OUT is the folder
+that was given to `--out`. Joints of every session are projected with our rig, lens distortion
+included; each peer loads its TOML file and triangulates them. One line a file and peer: the largest
+distance from our joints. The exit code is 1 if one is beyond 0.1 mm.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from cvsf.multiview.rig import Rig
 from tests.support.paths import ROOT
 from tests.support.peer_environments import python_of
 
-PEERS = ("pose2sim", "aniposelib")
+PEERS = {"pose2sim": ".toml", "aniposelib": ".toml", "caliscope": ".caliscope.toml"}
+"""The end of the file that each reads."""
 MOST_MM = 0.1
 POINTS = 200
 _DRIVER = ROOT / "tests" / "support" / "triangulate_as_peer.py"
@@ -50,20 +51,25 @@ def largest_mm(
     return float(1000 * np.linalg.norm(found - points, axis=-1).max())
 
 
+def _has_toml(cameras: Path) -> bool:
+    return all(cameras.with_suffix(suffix).is_file() for suffix in PEERS.values())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("environments", type=Path)
     parser.add_argument("out", type=Path)
     given = parser.parse_args()
-    files = sorted(given.out.absolute().glob("*.toml"))
+    files = sorted(file for file in given.out.absolute().glob("*.json") if _has_toml(file))
     if not files:
         parser.error(f"{given.out} has no .toml file, expected what cvsf calibrate --out wrote")
     is_near = True
-    for toml in files:
-        rig = from_plain(json.loads(toml.with_suffix(".json").read_text())).rig
-        with np.load(toml.with_suffix(".npz"), allow_pickle=False) as file:
+    for cameras in files:
+        rig = from_plain(json.loads(cameras.read_text())).rig
+        with np.load(cameras.with_suffix(".npz"), allow_pickle=False) as file:
             points = inside(rig, file["joints"].astype(float))
-        for peer in PEERS:
+        for peer, suffix in PEERS.items():
+            toml = cameras.with_suffix(suffix)
             mm = largest_mm(python_of(given.environments.absolute(), peer), peer, toml, rig, points)
             is_near &= mm <= MOST_MM
             k1 = ", ".join(f"{one:+.2f}" for one in rig.distortion[:, 0])

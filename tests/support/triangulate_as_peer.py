@@ -45,11 +45,28 @@ def as_aniposelib(toml: Path, keypoints_px: Array) -> Array:
     return np.asarray(CameraGroup.load(toml).triangulate(keypoints_px.astype(float)))
 
 
+def as_caliscope(toml: Path, keypoints_px: Array) -> Array:
+    """Linear triangulation with the projection matrices and undistorted points of its cameras."""
+    from caliscope.cameras.camera_array import CameraArray
+
+    cameras = [camera for _, camera in sorted(CameraArray.from_toml(toml).cameras.items())]
+    equations = []
+    for camera, px in zip(cameras, keypoints_px, strict=True):
+        P = np.asarray(camera.normalized_projection_matrix, float)
+        x, y = np.asarray(camera.undistort_points(px, output="normalized"), float).T[..., None]
+        equations += [x * P[2] - P[0], y * P[2] - P[1]]
+    found = np.linalg.svd(np.stack(equations, 1))[2][:, -1]
+    return np.asarray(found[:, :3] / found[:, 3:])
+
+
+_AS = {"pose2sim": as_pose2sim, "aniposelib": as_aniposelib, "caliscope": as_caliscope}
+
+
 def main() -> None:
     peer, toml, source, out = sys.argv[1:]
     with np.load(source, allow_pickle=False) as file:
         keypoints_px = file["keypoints_px"]
-    found = {"pose2sim": as_pose2sim, "aniposelib": as_aniposelib}[peer](Path(toml), keypoints_px)
+    found = _AS[peer](Path(toml), keypoints_px)
     Path(out).write_text(json.dumps(found.tolist()))
 
 

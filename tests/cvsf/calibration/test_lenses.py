@@ -135,3 +135,27 @@ def test_the_written_calibration_says_which_lenses_were_found(tmp_path: Path) ->
     found = calibrate(walk.seen(keypoints_px=through(walk, -0.3)), lenses=True)
     assert found.of_views([1, 2]).rig.cameras == ("cam1", "cam2")
     assert set(found.lenses) >= {"cam1", "cam2"}
+
+
+def test_how_far_two_cameras_may_be_off_is_said_unless_both_lenses_are_known(
+    walk: Rehearsed, seen: LiftedObservations, told_nothing: Calibration
+) -> None:
+    pair = seen.of_views([0, 1])
+    found = calibrate(pair)
+    assert found.place_within_share is not None
+    assert found.place_within_share > 2 * found.uncertainty.position_share.max()
+    known = calibrate(replace(pair, intrinsics=given(walk).of_views([0, 1])))
+    assert known.place_within_share is None
+    assert not known.lenses
+    assert told_nothing.place_within_share is None
+
+
+def test_two_cameras_keep_a_given_lens_and_say_what_the_movement_alone_gives(
+    walk: Rehearsed, seen: LiftedObservations
+) -> None:
+    pair = seen.of_views([0, 1])
+    wrong = given(walk, share=0.6).of_views([0, 1])
+    found = calibrate(replace(pair, intrinsics=wrong))
+    np.testing.assert_allclose(found.rig.focal_px, wrong.focal_px, rtol=5e-3)
+    assert "two cameras cannot decide" in found.lenses["cam0"]
+    assert found.place_within_share is None

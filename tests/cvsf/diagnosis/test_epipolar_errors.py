@@ -88,6 +88,18 @@ def test_where_two_views_stand_against_two_nobody_knows() -> None:
     assert not outlier[65:].any()
 
 
+def test_two_views_that_are_left_beside_such_a_time_are_outliers_too() -> None:
+    errors = errors_of(wrong=(2, 3), rows=SOME)
+    errors[:, 2, 3] = errors[:, 3, 2] = 0.002  # both show another person
+    errors[SOME.start : SOME.start + 15, 0] = (
+        np.nan
+    )  # a view that saw nobody: two stand against one
+    errors[SOME.start : SOME.start + 15, :, 0] = np.nan
+    outlier = outlier_views(errors, T_S)
+    assert outlier[SOME, 1:].all()
+    assert not outlier[:25].any()
+
+
 def test_healthy_views_and_short_disagreements_are_no_outliers() -> None:
     assert not outlier_views(errors_of(wrong=(), rows=SOME), T_S).any()
     assert not outlier_views(errors_of(wrong=(1,), rows=slice(30, 32)), T_S).any()

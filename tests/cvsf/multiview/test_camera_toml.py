@@ -1,6 +1,7 @@
 """The cameras that other programs read are the same cameras."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cvsf.multiview.camera_toml import cameras_to_toml
+from cvsf.multiview.calibration import Calibration
+from cvsf.multiview.camera_toml import cameras_to_caliscope, cameras_to_toml
 from cvsf.multiview.known_lenses import read_intrinsics
 from tests.support.level_cameras import bent
 from tests.support.rehearsed import Rehearsed
@@ -38,9 +40,30 @@ def test_opencv_projects_with_the_written_cameras_to_the_same_pixels(walk: Rehea
         np.testing.assert_allclose(px.reshape(5, -1, 2), wanted[:, view], atol=1e-6)
 
 
-def test_panning_cameras_have_no_such_file(walk: Rehearsed) -> None:
+@pytest.mark.parametrize("to_text", [cameras_to_toml, cameras_to_caliscope])
+def test_panning_cameras_have_no_such_file(
+    walk: Rehearsed, to_text: Callable[[Calibration], str]
+) -> None:
     with pytest.raises(ValueError, match="pan"):
-        cameras_to_toml(walk.true_calibration(slice(None)))
+        to_text(walk.true_calibration(slice(None)))
+
+
+def test_caliscopes_cameras_are_the_same_by_number_with_the_names_in_a_comment(
+    walk: Rehearsed,
+) -> None:
+    known = walk.true_calibration(0)
+    known = replace(known, rig=replace(known.rig, cameras=("left", "b", "c", "d")))
+    text = cameras_to_caliscope(known, mirrored=["c"])
+    assert text.startswith("# 0 is left, 1 is b, 2 is c, 3 is d\n")
+    assert "mirrored: c" in text
+    ours = tomllib.loads(cameras_to_toml(known))
+    theirs = tomllib.loads(text)["cameras"]
+    assert list(theirs) == ["0", "1", "2", "3"]
+    for view in range(4):
+        one = theirs[str(view)]
+        assert one["cam_id"] == view
+        for key in ("size", "matrix", "distortions", "rotation", "translation"):
+            assert one[key] == ours[f"cam_{view}"][key]
 
 
 def test_delays_and_the_reprojection_error_are_said(walk: Rehearsed) -> None:

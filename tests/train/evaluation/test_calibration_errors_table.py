@@ -182,3 +182,9 @@ def test_two_cameras_and_many_sessions_have_no_such_table(console: Console) -> N
     many = {name: {"left": {"middle": 9, "right": 9}, "middle": {"right": 9}} for name in "ab"}
     show_summary(FACTS | {"sessions": 2, "shared_instants": many}, console)
     assert "share" not in said(console)
+
+
+def test_two_cameras_whose_places_are_not_to_be_trusted_are_said(console: Console) -> None:
+    show_summary(FACTS | {"place_within_share": {"a:0": 0.234}}, console)
+    assert "a:0: do not trust the places of the two cameras" in said(console)
+    assert "off by 23%" in said(console)
