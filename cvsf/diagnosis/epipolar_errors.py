@@ -95,7 +95,7 @@ def _with_pairs(outlier: Bool[Mask, "B V"], seen: Bool[Mask, "B V"]) -> Bool[Mas
     others within a bin of them.
     """
     found = outlier.copy()
-    for first, end in runs(outlier.any(1)):
+    for first, end in runs(np.asarray(outlier.any(1))):
         at = slice(first, end)
         kept = (seen[at] & ~outlier[at]).sum(1)
         if (seen[at].any(1) & (kept == 0)).any():

@@ -2,18 +2,18 @@
 
 import io
 import sys
+import time
 
 import pytest
 
 from cvsf.system.progress import told
-from train import progress
 from train.progress import shown
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
