@@ -21,7 +21,7 @@ from capture.simulator.limits import check
 from capture.sources.source import SourceConfig, parse_size
 from capture.supervisor import Child, share_terminal, supervise
 from cvsf.hub_config import HUB_FLAGS, HubConfig, load_hub_config, with_lenses
-from cvsf.multiview.known_lenses import Lens
+from cvsf.multiview.known_lenses import Lens, lens_of, read_lenses
 from cvsf.session.calibrations import recorded_lenses
 from cvsf.session.reader import read_manifest, session_folder
 from cvsf.system.errors import Refusal
@@ -33,6 +33,10 @@ from cvsf.wire import parse_host
 
 _BUILT_FOR = {"sim": "sim-skier"}
 """Sources whose 2D bundle comes with the package; any other source takes the hub's default."""
+
+
+_CAMERAS = ("v4l2", "rtsp", "rtsps")
+"""Sources to which the lenses belong that `cvsf cameras` keeps."""
 
 
 def _bundle_for(specs: Sequence[SourceSpec], detector: str | None) -> str | None:
@@ -104,7 +108,7 @@ def capture(
         settings = load_hub_config(config, given)
         detector = _bundle_for(specs, settings.detector)
         settings = settings.model_copy(update={"detector": detector})
-        settings = with_lenses(settings, folder, _recorded_lenses(specs))
+        settings = _with_lenses(settings, folder, specs)
         hub = f"127.0.0.1:{settings.frames_port}"
         settings_file = _in_memory(settings)
         for_hub: dict[str, object] = {
@@ -172,9 +176,22 @@ def _recorded(specs: Sequence[SourceSpec]) -> str | None:
     return rest.partition("?")[0] if scheme == "session" else None
 
 
-def _recorded_lenses(specs: Sequence[SourceSpec]) -> dict[str, Lens] | None:
-    session = _recorded(specs)
-    return recorded_lenses(read_manifest(Path(session))) if session else None
+def _with_lenses(settings: HubConfig, data: Path, specs: Sequence[SourceSpec]) -> HubConfig:
+    """The settings with the lenses that are known: for a replayed session those that were, for
+    cameras also those that are kept. Refusal if --intrinsics has none of the cameras.
+    """
+    session, scheme = _recorded(specs), specs[0].uri.partition(":")[0]
+    recorded: dict[str, Lens] | None = None if scheme in _CAMERAS else {}
+    if session:
+        recorded = recorded_lenses(read_manifest(Path(session)))
+    if settings.intrinsics is not None:
+        given = read_lenses(Path(settings.intrinsics))
+        if not any(lens_of(spec.camera, given) for spec in specs):
+            raise Refusal(
+                f"--intrinsics {settings.intrinsics} has the cameras {', '.join(given)}, expected"
+                f" one of {', '.join(spec.camera for spec in specs)}: rename them."
+            )
+    return with_lenses(settings, data, recorded)
 
 
 def _check_above_0(option: str, value: float | None, unit: str) -> None:

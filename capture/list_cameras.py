@@ -68,9 +68,17 @@ def cameras(
 ) -> None:
     """List, preview and name the cameras of this machine."""
     listed, problems = list_cameras()
-    names = _give_names(name, listed, data) if name else read_names(data)
-    folder = data_folder(data)
-    lenses = _keep_lenses(intrinsics, names, folder) if intrinsics else kept_lenses(folder)
+    before, folder = read_names(data), data_folder(data)
+    names = _give_names(name, listed, data) if name else before
+    lenses = {
+        camera: lens
+        for camera, lens in kept_lenses(folder).items()
+        if before.get(camera) == names.get(camera)
+    }
+    if intrinsics is not None:
+        lenses |= _lenses_of_named(intrinsics, names)
+    if lenses != kept_lenses(folder):
+        _keep(lenses, folder)
     written = {}
     if preview is not None:
         count = cams or (4 if source is not None else max(1, len(listed)))
@@ -126,8 +134,8 @@ def _give_names(given: list[str], listed: list[Listed], data: Path | None) -> di
     return names
 
 
-def _keep_lenses(path: Path, names: dict[str, str], data: Path) -> dict[str, Lens]:
-    """The lenses of named cameras in the file, kept in the data folder with those kept before."""
+def _lenses_of_named(path: Path, names: dict[str, str]) -> dict[str, Lens]:
+    """The lenses in the file that are of named cameras."""
     found = read_lenses(path)
     mine = {camera: lens for camera, lens in found.items() if camera in names}
     if not mine:
@@ -140,16 +148,18 @@ def _keep_lenses(path: Path, names: dict[str, str], data: Path) -> dict[str, Len
             f"{numbered[0]} may be the name of any camera, and its lens would be used for others:"
             " give the camera a name of its own, such as --name 0=left, in the file too."
         )
-    kept = kept_lenses(data) | mine
+    return mine
+
+
+def _keep(lenses: dict[str, Lens], data: Path) -> None:
     try:
         data.mkdir(parents=True, exist_ok=True)
-        replace_file(Storage(), data / KEPT, lenses_to_toml(kept).encode())
+        replace_file(Storage(), data / KEPT, lenses_to_toml(lenses).encode())
     except OSError as error:
         raise Refusal(
             f"{data / KEPT} cannot be written ({error.strerror}): name a folder you own with"
             " --data."
         ) from error
-    return kept
 
 
 def _described_lens(lens: Lens) -> str:

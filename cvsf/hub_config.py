@@ -7,7 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cvsf.calibration.metric_scale import Scale, read_scale
-from cvsf.multiview.known_lenses import Lens, Lenses, check_lenses, kept_lenses, read_lenses
+from cvsf.multiview.known_lenses import (
+    Lens,
+    Lenses,
+    check_lenses,
+    kept_lenses,
+    merged,
+    read_lenses,
+)
 from cvsf.system.errors import Refusal
 from cvsf.system.processes import FRAMES_PORT, SKELETONS_PORT, WEB_PORT
 from cvsf.system.settings import load_table
@@ -83,6 +90,8 @@ class HubConfig(BaseModel):
     """TOML of Pose2Sim, anipose or Caliscope: the lenses that are known."""
     lenses: dict[str, Lens] = {}
     """The same as tables, by camera."""
+    kept_lenses: bool = True
+    """Lenses that `cvsf cameras` keeps are used."""
     max_uncertainty_ms: float = Field(default=300, gt=0)
     """A frame whose exposure is known no better than this is recorded, not fused."""
 
@@ -117,8 +126,10 @@ def load_hub_config(path: Path | None, given: Mapping[str, Any]) -> HubConfig:
 def with_lenses(settings: HubConfig, data: Path, recorded: Lenses | None = None) -> HubConfig:
     """The settings with all lenses that are known in `lenses`: its own, else those of `intrinsics`,
     else the `recorded` ones of a session that is replayed, or without one those that `cvsf cameras`
-    keeps in the data folder. Refusal of a file that cannot be used.
+    keeps in the data folder. No file is named or asked for any more. Refusal of a file that cannot
+    be used.
     """
     given = read_lenses(Path(settings.intrinsics)) if settings.intrinsics else {}
-    kept = kept_lenses(data) if recorded is None else dict(recorded)
-    return settings.model_copy(update={"lenses": kept | given | settings.lenses})
+    kept = kept_lenses(data) if settings.kept_lenses else {}
+    lenses = merged(kept if recorded is None else recorded, given, settings.lenses)
+    return settings.model_copy(update={"lenses": lenses, "intrinsics": None, "kept_lenses": False})

@@ -40,7 +40,7 @@ from train.evaluation.calibrate_and_score import (
 )
 from train.evaluation.calibration_errors_table import show_rig, show_summary
 from train.evaluation.calibration_summary import summary
-from train.progress import shown
+from train.progress import with_progress
 from train.rig_pictures.movie_file import check_movie
 
 _TOML = {".toml": cameras_to_toml, ".caliscope.toml": cameras_to_caliscope}
@@ -168,7 +168,7 @@ def _results(
     sessions: Iterator[CalibrationInput], options: CalibrationOptions, count: int
 ) -> Iterator[tuple[CalibrationResult, CalibrationInput]]:
     """Each session and its result, with the progress on standard error."""
-    for session in shown(sessions, "sessions", count):
+    for session in with_progress(sessions, "sessions", count):
         yield calibrate_and_score(session, options), session
 
 

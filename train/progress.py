@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from cvsf.system.progress import heard_by
+from cvsf.system.progress import report_to
 
 Item = TypeVar("Item")
 
@@ -19,20 +19,20 @@ _LINE_S = 10.0
 """Between two lines; a guess, not measured."""
 
 
-def shown(items: Iterable[Item], what: str, count: int) -> Iterator[Item]:
+def with_progress(items: Iterable[Item], what: str, count: int) -> Iterator[Item]:
     """The items one after another; how many are done, and the stages of what is computed between
     them, are shown.
     """
     if not sys.stderr.isatty():
         lines = Lines(what, count)
-        with heard_by(lines):
+        with report_to(lines):
             for item in items:
                 yield item
                 lines.next_item()
         return
     with Progress(console=Console(stderr=True), transient=True) as progress:
         whole = progress.add_task(what, total=count, visible=count > 1)
-        with heard_by(_Bar(progress)):
+        with report_to(_Bar(progress)):
             for item in items:
                 yield item
                 progress.advance(whole)
@@ -57,25 +57,26 @@ class Lines:
 
     def __init__(self, what: str, count: int) -> None:
         self._what, self._count, self._done = what, count, 0
-        self._stage, self._began_s, self._said_s = "", 0.0, time.monotonic()
-        self._start_s = self._said_s
+        self._stage, self._began_s, self._reported_s = "", 0.0, time.monotonic()
+        self._start_s = self._reported_s
 
     def next_item(self) -> None:
         """Note that one item is done."""
         self._done += 1
         if self._done < self._count:
-            self._say(self._what, self._done, self._count, self._start_s)
+            elapsed_s = time.monotonic() - self._start_s
+            left_s = elapsed_s / self._done * (self._count - self._done)
+            self._report(self._what, self._done / self._count, left_s)
 
     def __call__(self, stage: str, done: int, count: int) -> None:
         if stage != self._stage or done == 1:
             self._stage, self._began_s = stage, time.monotonic()
-        elif done < count:
-            self._say(stage, done - 1, count - 1, self._began_s)
+        elif done < count:  # the clock began when the first step was done
+            left_s = (time.monotonic() - self._began_s) / (done - 1) * (count - done)
+            self._report(stage, done / count, left_s)
 
-    def _say(self, what: str, done: int, count: int, since_s: float) -> None:
+    def _report(self, what: str, share: float, left_s: float) -> None:
         now_s = time.monotonic()
-        if now_s - self._said_s < _LINE_S:
-            return
-        self._said_s = now_s
-        left_s = (now_s - since_s) / done * (count - done)
-        typer.echo(f"{what}: {done / count:.0%}, {left_s:.0f} s left", err=True)
+        if now_s - self._reported_s >= _LINE_S:
+            self._reported_s = now_s
+            typer.echo(f"{what}: {share:.0%}, {left_s:.0f} s left", err=True)

@@ -15,13 +15,13 @@ from cvsf.calibration.degeneracy import Undetermined, refuse_uncertain
 from cvsf.calibration.initialise import AveragedRotations, average_rotations, first_guess
 from cvsf.calibration.lenses import (
     PAIR_DEVIATIONS,
+    contradicted_lens_messages,
     contradicted_lenses,
     lens_drop,
-    said_of_doubted,
-    said_of_wrong,
     start_focal_px,
     with_estimated_lenses,
     with_lenses,
+    wrong_lens_messages,
 )
 from cvsf.calibration.mirror_ambiguity import (
     MIRROR_GAIN,
@@ -119,12 +119,12 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
     if given is not None and wrong and not is_pair:
         without = replace(observations, intrinsics=given.without(wrong))
         found = _fit_still(without, offsets=offsets, lenses=lenses)
-        return replace(found, lenses=said_of_wrong(found, given, wrong))
+        return replace(found, lenses=wrong_lens_messages(found, given, wrong))
     said: dict[str, str] = {}
     if lenses:
         problem, state, said = with_estimated_lenses(problem, state)
     if given is not None and is_pair:
-        said = said | said_of_doubted(chosen.cameras, given, contradicted)
+        said = said | contradicted_lens_messages(chosen.cameras, given, contradicted)
     for _ in range(_OFFSET_ROUNDS if offsets else 0):
         problem = with_velocities(observations, chosen, problem, state)
         before_s = state.rig.delay_s
@@ -154,11 +154,11 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
         ambiguous=ambiguity,
         lenses=said,
         lens_drop=drop,
-        place_within_share=_place_within_share(result, observations),
+        position_within_share=_position_within_share(result, observations),
     )
 
 
-def _place_within_share(found: Calibration, observations: LiftedObservations) -> float | None:
+def _position_within_share(found: Calibration, observations: LiftedObservations) -> float | None:
     """How far two cameras may be off if a lens is not known; None for others."""
     if len(found.rig.cameras) != PAIR or observations.is_lens_known.all():
         return None

@@ -38,7 +38,7 @@ _PRINCIPAL_SIGMA = 0.1  # over the picture's longer side; a guess, not measured
 _ROUNDS, _REPEATS = 10, 5
 
 WRONG = "given focal length {:.0f} px does not fit, {:.0f} px found and used"
-DOUBTED = (
+CONTRADICTED = (
     "given focal length {:.0f} px is used, though the movement alone gives {:.0f} px; two cameras "
     "cannot decide"
 )
@@ -71,7 +71,7 @@ class Contradicted:
 
     views: tuple[int, ...] = ()
     found_px: Float[Real, "V"]
-    """Focal lengths of all views if none is given."""
+    """Focal lengths of all views, where some are contradicted as if none were given."""
 
 
 def contradicted_lenses(problem: Problem, state: State) -> Contradicted:
@@ -93,17 +93,19 @@ def contradicted_lenses(problem: Problem, state: State) -> Contradicted:
     return Contradicted(views=views, found_px=tried.rig.focal_px)
 
 
-def said_of_doubted(
+def contradicted_lens_messages(
     cameras: Sequence[str], given: Intrinsics, contradicted: Contradicted
 ) -> dict[str, str]:
     """What is said of given lenses that two cameras contradict, which are used all the same."""
     return {
-        cameras[v]: DOUBTED.format(given.focal_px[v], contradicted.found_px[v])
+        cameras[v]: CONTRADICTED.format(given.focal_px[v], contradicted.found_px[v])
         for v in contradicted.views
     }
 
 
-def said_of_wrong(found: Calibration, given: Intrinsics, wrong: Sequence[int]) -> dict[str, str]:
+def wrong_lens_messages(
+    found: Calibration, given: Intrinsics, wrong: Sequence[int]
+) -> dict[str, str]:
     """What is said of each camera of a calibration: that its given lens was wrong, and what was
     found of lenses.
     """

@@ -31,7 +31,7 @@ from cvsf.multiview.rig import CENTRE, COLUMNS, FOCAL, ROTATION, Rig, Rows
 from cvsf.multiview.rotation import rotation_vector_between
 from cvsf.reconstruction.pose_solver import BodyPrior
 from cvsf.shapes import Bool, Float
-from cvsf.system.progress import told
+from cvsf.system.progress import reported
 
 Real = npt.NDArray[np.float64]
 
@@ -139,7 +139,7 @@ def adjust_per_instant(
             rounds=rounds,
             converged=converged,
         )
-        for at in told("adjusting cameras", windows(len(start.joints)))
+        for at in reported("adjusting cameras", windows(len(start.joints)))
     ]
     return Solutions.joined(parts)
 

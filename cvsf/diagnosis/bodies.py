@@ -138,7 +138,7 @@ def _adjusted(
         people=people,
         ambiguous=calibration.ambiguous,
         lenses=calibration.lenses,
-        place_within_share=calibration.place_within_share,
+        position_within_share=calibration.position_within_share,
     )
 
 

@@ -11,7 +11,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from cvsf.calibration.mirror_ambiguity import PAIR
 from cvsf.multiview.observations import LiftedObservations, windows
 from cvsf.multiview.reprojection import weighted_keypoints
 from cvsf.multiview.rig import Rig
@@ -77,8 +76,8 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
     """Which views do not agree with the others for 0.4 s or longer: those outside the largest group
     in which every pair has a small error. Where that is not more than half of the views that saw
     the person, and others agree with each other too, the right person is undetermined: all are
-    outliers. So are two views that are left as long as others disagree with them, if the right
-    person is undetermined in that time.
+    outliers. So are views that are left beside such a time, if they are not more than half of
+    those that saw the person in it.
     """
     binned, index = _binned(errors, t_s)
     known = binned[np.isfinite(binned)]
@@ -87,19 +86,20 @@ def outlier_views(errors: Float[Real, "N V V"], t_s: Float[Real, "N"]) -> Bool[M
     large = binned > _large_error(known)
     seen = np.asarray(np.isfinite(binned).any(-1))
     outlier = _long_runs(_outside_group(large, np.nan_to_num(binned), seen))
-    return np.asarray(_with_pairs(outlier, seen)[index])
+    return np.asarray(_with_minorities(outlier, seen)[index])
 
 
-def _with_pairs(outlier: Bool[Mask, "B V"], seen: Bool[Mask, "B V"]) -> Bool[Mask, "B V"]:
-    """Also two views that are left beside a time in which the right person is undetermined, and the
-    others within a bin of them.
+def _with_minorities(outlier: Bool[Mask, "B V"], seen: Bool[Mask, "B V"]) -> Bool[Mask, "B V"]:
+    """Also views that are left beside a time in which the right person is undetermined, where they
+    are no majority of the views of that time, and all views within a bin of them.
     """
     found = outlier.copy()
     for first, end in runs(np.asarray(outlier.any(1))):
         at = slice(first, end)
         kept = (seen[at] & ~outlier[at]).sum(1)
         if (seen[at].any(1) & (kept == 0)).any():
-            for one in np.flatnonzero((kept > 0) & (kept <= PAIR)) + first:
+            most = int(seen[at].any(0).sum()) // 2
+            for one in np.flatnonzero((kept > 0) & (kept <= most)) + first:
                 found[max(one - 1, 0) : one + 2] = True
     return found & (seen | outlier)
 

@@ -56,7 +56,7 @@ class Calibration:
     noise_share: float  # standard deviation of a keypoint over the person's extent
     scale_deviation_share: float | None = None  # one standard deviation of the metre; None: unknown
     world_drift_mm: float | None = None  # of panning cameras, in nine of ten takes; None: unknown
-    place_within_share: float | None = None
+    position_within_share: float | None = None
     """Of two cameras whose lenses are not all known: in nine of ten takes their positions are off
     by at most this share of the distance to the person; None: the standard deviations hold."""
     mirrored: bool = False  # the lifter's poses are reflected in depth before use
@@ -86,7 +86,7 @@ def to_plain(calibration: Calibration) -> dict[str, Any]:
         "scale_source": calibration.scale_source,
         "scale_deviation_share": calibration.scale_deviation_share,
         "world_drift_mm": calibration.world_drift_mm,
-        "place_within_share": calibration.place_within_share,
+        "position_within_share": calibration.position_within_share,
         "instants": calibration.instants,
         "mirrored": calibration.mirrored,
         "noise_share": calibration.noise_share,
@@ -129,7 +129,7 @@ def from_plain(plain: dict[str, Any]) -> Calibration:
             instants=int(plain["instants"]),
             scale_deviation_share=None if (scale := plain.get(_SCALE)) is None else float(scale),
             world_drift_mm=None if (drift := plain.get(_DRIFT)) is None else float(drift),
-            place_within_share=None if (place := plain.get(_PLACE)) is None else float(place),
+            position_within_share=None if (place := plain.get(_PLACE)) is None else float(place),
             mirrored=bool(plain["mirrored"]),
             noise_share=float(plain["noise_share"]),
             scale_source=str(plain["scale_source"]),
@@ -165,4 +165,4 @@ def _require_shapes(rig: dict[str, Real], views: int) -> None:
 _RIG_ARRAYS = tuple(array.name for array in fields(Rig) if array.name != "cameras")
 _UNCERTAINTY_ARRAYS = tuple(array.name for array in fields(Uncertainty))
 # not in older files
-_SCALE, _DRIFT, _PLACE = "scale_deviation_share", "world_drift_mm", "place_within_share"
+_SCALE, _DRIFT, _PLACE = "scale_deviation_share", "world_drift_mm", "position_within_share"

@@ -9,17 +9,18 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cvsf.multiview.intrinsics import Intrinsics, intrinsics_of
 from cvsf.shapes import Array, Float
 from cvsf.system.errors import Refusal
 
 Row = tuple[float, float, float]
+Side = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 KEPT = "intrinsics.toml"
 """In the data folder: the lenses that `cvsf cameras --intrinsics` keeps."""
@@ -36,7 +37,7 @@ class Lens(BaseModel):
     """fx, 0, cx; 0, fy, cy; 0, 0, 1 (px)."""
     distortions: tuple[float, ...] = ()
     """k1, k2, p1, p2, k3 in OpenCV's order; fewer are padded with 0."""
-    size: tuple[float, float] | None = None
+    size: tuple[Side, Side] | None = None
     """Width and height (px) of the pictures it was calibrated with; None: those of the session."""
 
 
@@ -75,7 +76,17 @@ def kept_lenses(data: Path) -> dict[str, Lens]:
     none without a file. Refusal if it cannot be read.
     """
     path = data / KEPT
-    return read_lenses(path) if path.exists() else {}
+    return read_lenses(path) if path.exists() and path.stat().st_size else {}
+
+
+def merged(*groups: Lenses) -> dict[str, Lens]:
+    """All lenses; of a camera that several groups have, by its name or its number, the last one."""
+    found: dict[str, Lens] = {}
+    for group in groups:
+        numbers = {number for name in group if (number := _number(name))}
+        found = {name: lens for name, lens in found.items() if _number(name) not in numbers}
+        found |= group
+    return found
 
 
 def check_lenses(lenses: Lenses) -> None:
@@ -95,7 +106,7 @@ def known_intrinsics(
     """
     found, problems = Intrinsics.unknown(len(cameras)), {}
     for view, camera in enumerate(cameras):
-        lens, (width, height) = _lens_of(camera, lenses), size_px[view].tolist()
+        lens, (width, height) = lens_of(camera, lenses), size_px[view].tolist()
         if lens is None or not min(width, height) > 0:
             continue
         try:
@@ -144,6 +155,11 @@ def is_only_numbered(camera: str) -> bool:
 
 
 def _lens(path: Path, name: str, table: Mapping[str, Any]) -> Lens:
+    if table.get("fisheye"):
+        raise Refusal(
+            f"{path}: {name} has a fisheye lens, expected k1, k2, p1, p2, k3 of a common one; "
+            "leave it out, or undistort its pictures first"
+        )
     try:
         lens = Lens.model_validate({key: table[key] for key in Lens.model_fields if key in table})
         check_lenses({name: lens})
@@ -163,7 +179,8 @@ def _intrinsics(camera: str, lens: Lens, size_px: tuple[float, float]) -> Intrin
     return intrinsics_of(camera, K, lens.distortions, lens.size, size_px)
 
 
-def _lens_of(camera: str, lenses: Lenses) -> Lens | None:
+def lens_of(camera: str, lenses: Lenses) -> Lens | None:
+    """The lens of a camera by its name, or its number; None if there is none, or several."""
     if camera in lenses:
         return lenses[camera]
     number = _number(camera)

@@ -14,7 +14,7 @@ from cvsf.multiview.guessed_keypoints import guessed_joints
 from cvsf.multiview.intrinsics import Intrinsics
 from cvsf.shapes import Bool, Float, Int
 from cvsf.skeleton import Array, JointSet
-from cvsf.system.progress import told
+from cvsf.system.progress import reported
 
 Real = npt.NDArray[np.float64]
 
@@ -144,7 +144,7 @@ def lift_observations(
     seen = np.where(guessed_joints(confidence), np.float32(0), confidence)
     lifted = [
         lift(keypoints[at : at + _BATCH], seen[at : at + _BATCH], image[at : at + _BATCH])
-        for at in told("lifting poses", range(0, len(confidence), _BATCH))
+        for at in reported("lifting poses", range(0, len(confidence), _BATCH))
     ]
     return LiftedObservations(
         joint_set=joint_set,

@@ -39,7 +39,7 @@ from cvsf.reconstruction.outliers import (
 )
 from cvsf.shapes import Float, Int
 from cvsf.skeleton import JointSet
-from cvsf.system.progress import told
+from cvsf.system.progress import reported
 
 Real = npt.NDArray[np.float64]
 
@@ -187,7 +187,7 @@ def solve(
             joints[at],
             rounds,
         )
-        for at in told("solving poses", windows(len(joints)))
+        for at in reported("solving poses", windows(len(joints)))
     ]
     found, deviation = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return found, deviation

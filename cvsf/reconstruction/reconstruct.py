@@ -20,7 +20,7 @@ from cvsf.multiview.reprojection import (
 from cvsf.multiview.residuals import bones_of
 from cvsf.reconstruction.pose_solver import ROUNDS, BodyPrior, body_prior, solve_with_rejection
 from cvsf.shapes import Float, Int
-from cvsf.system.progress import told
+from cvsf.system.progress import reported
 
 Real = npt.NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def _reconstruct_body(
                 observations.take(at), keypoints.take(at), calibration.rows(at), rounds
             ),
         )
-        for at in told("reconstructing skeletons", windows(len(observations)))
+        for at in reported("reconstructing skeletons", windows(len(observations)))
     ]
     return _joined(parts)
 

@@ -146,6 +146,7 @@ class SessionFolder:
         if (self.path / MANIFEST).exists():
             manifest = recover_locked(self.path, self._storage, seal=False)
             manifest.recording = recording
+            manifest.config = dict(config) or manifest.config  # the settings that hold now
         else:
             manifest = Manifest(
                 name=self.path.name,

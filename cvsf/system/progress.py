@@ -17,7 +17,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
+def report_to(listener: Listener) -> Iterator[None]:
     """All stages of what is computed in the block, on this thread, are told to the listener."""
     token = _listener.set(listener)
     try:
@@ -26,7 +26,7 @@ def heard_by(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def told(stage: str, steps: Sequence[Step]) -> Iterator[Step]:
+def reported(stage: str, steps: Sequence[Step]) -> Iterator[Step]:
     """The steps one after another; each that is done is told to the listener, if there is more than
     one.
     """

@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from capture.launch import capture
 from capture.supervisor import Child
 from cvsf.hub_config import HubConfig, load_hub_config
+from cvsf.multiview.known_lenses import KEPT, lenses_to_toml
 from cvsf.system.errors import Refusal
+from tests.support.lenses import made_lens
 
 app = typer.Typer()
 app.command()(capture)
@@ -71,11 +73,36 @@ def test_the_hub_gets_its_whole_configuration_checked_in_a_file_it_can_read_agai
         web_port=7001,
         bone="thigh=0.45",
         detector=detector,
+        kept_lenses=False,
     )
     for _ in range(2):  # a hub that is started anew reads it again
         assert load_hub_config(path, {}) == expected
     (descriptor,) = hub.inherits
     os.close(descriptor)
+
+
+def test_the_hub_gets_the_lenses_of_its_cameras_and_for_a_simulation_none_that_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = []
+
+    def supervise(hub: Child | None, nodes: list[Child], duration: float | None) -> int:
+        assert hub is not None
+        configs.append(load_hub_config(Path(hub.command[hub.command.index("--config") + 1]), {}))
+        return 0
+
+    monkeypatch.setattr("capture.launch.supervise", supervise)
+    (tmp_path / KEPT).write_text(lenses_to_toml({"left": made_lens(900)}))
+    (tmp_path / "lenses.toml").write_text(lenses_to_toml({"right": made_lens(1000)}))
+    words = ["--cams", "2", "--source", "sim", "--names", "left,right", "--data", str(tmp_path)]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    words += ["--intrinsics", str(tmp_path / "lenses.toml")]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    assert [list(config.lenses) for config in configs] == [[], ["right"]]
+    assert configs[1].intrinsics is None
+    words[words.index("left,right")] = "a,b"
+    with pytest.raises(Refusal, match="has the cameras right, expected one of a, b: rename them"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,16 @@ def test_a_lens_of_a_camera_without_a_name_of_its_own_is_refused(
     with pytest.raises(Refusal, match=sentence):
         answer(*words, "--intrinsics", str(tmp_path / "lens.toml"))
     assert not kept_lenses(tmp_path)
+
+
+def test_a_name_that_goes_to_another_camera_loses_its_lens(
+    plugged_in: None, tmp_path: Path
+) -> None:
+    data = ["--data", str(tmp_path)]
+    (tmp_path / "lens.toml").write_text(LENS.format("left") + LENS.format("right"))
+    names = ["--name", "0=left", "--name", "rtsp://a/b=right"]
+    answer(*data, *names, "--intrinsics", str(tmp_path / "lens.toml"))
+    assert list(kept_lenses(tmp_path)) == ["left", "right"]
+    assert list(answer(*data, "--name", "rtsp://a/c=right")["lenses"]) == ["left"]
+    assert answer(*data, "--name", "rtsp://a/d=left")["lenses"] == {}
+    assert kept_lenses(tmp_path) == {}

@@ -61,7 +61,10 @@ def test_lenses_of_the_settings_come_before_the_file_and_that_before_what_is_kep
     assert with_lenses(found, tmp_path) == found
     replayed = with_lenses(settings, tmp_path, {"top": made_lens(700)})
     assert focal_px(replayed) == {"left": 1000, "top": 700, "right": 1100}
-    assert with_lenses(HubConfig(), tmp_path / "none") == HubConfig()
+    assert not with_lenses(HubConfig(), tmp_path / "none").lenses
+    assert not with_lenses(HubConfig(kept_lenses=False), tmp_path).lenses
+    file.unlink()  # a hub that is started again has all of them
+    assert with_lenses(found, tmp_path) == found
 
 
 def test_a_lens_that_cannot_be_is_refused_by_its_camera(tmp_path: Path) -> None:

@@ -93,7 +93,11 @@ class PseudoLabeller:
         used = np.zeros(part.confidence.shape[:2], bool)
         for name in part.sessions:
             rows = np.flatnonzero(names == name)
-            observations = self._observations(part.take(rows))
+            try:
+                observations = self._observations(part.take(rows))
+            except Refusal as impossible:
+                self._leave_out(name, str(impossible))
+                continue
             calibration = self._calibration(observations, name)
             if calibration is not None:
                 views = [observations.cameras.index(camera) for camera in calibration.rig.cameras]
@@ -233,12 +237,9 @@ def _pseudo_labels(observations: LiftedObservations, found: Calibration) -> Pseu
     """Of all instants, stretch by stretch; each person's trunk and leg together are 1."""
     stretches = np.array_split(np.arange(len(observations)), -(-len(observations) // _STRETCH))
     parts = [_in_views(*_of(rows, observations, found)) for rows in stretches]
-    labels = PseudoLabels(
-        **{
-            f.name: np.concatenate([getattr(p, f.name) for p in parts])
-            for f in fields(PseudoLabels)
-        }
-    )
+    names = [f.name for f in fields(PseudoLabels)]
+    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    labels = PseudoLabels(**arrays)
     if found.people is None:
         return labels
     joints, deviation = labels.joints.copy(), labels.deviation.copy()

@@ -145,8 +145,9 @@ def joined(parts: Sequence[Recordings]) -> Recordings:
     confidence 0 and truth NaN. A single recording is returned as it is; ValueError if there are
     none.
 
-    Only what is known of every part stays known. True cameras are those of one recording and are
-    left out, and so are pseudo-labels. Names of cameras are those of the part with most views.
+    Only what is known of every part stays known, but for given lenses. True cameras are those of
+    one recording and are left out, and so are pseudo-labels. Names of cameras are those of the part
+    with most views.
     """
     if len(parts) == 1:
         return parts[0]

@@ -36,7 +36,7 @@ def read_session(folder: Path) -> Iterator[Recordings]:
     reader = SessionReader(folder)
     cameras = sorted(reader.cameras)  # those whose pictures were recorded
     _check_views(len(cameras), folder)  # before anything is read
-    lenses = recorded_lenses(reader.manifest)
+    lenses, unfit = recorded_lenses(reader.manifest), set[str]()
     poses = reader.poses()
     stretch = list(islice(poses, _STRETCH))
     if not stretch:
@@ -45,7 +45,7 @@ def read_session(folder: Path) -> Iterator[Recordings]:
         there = {camera for pose in stretch for camera in pose.cameras}
         cameras += sorted(there.difference(cameras))
         _check_views(len(cameras), folder)
-        yield _observations(stretch, cameras, folder.name, lenses)
+        yield _observations(stretch, cameras, folder.name, lenses, unfit)
         stretch = list(islice(poses, _STRETCH))
 
 
@@ -58,10 +58,14 @@ def _check_views(cameras: int, folder: Path) -> None:
 
 
 def _observations(
-    poses: Sequence[MultiviewPose], cameras: list[str], session: str, lenses: Lenses
+    poses: Sequence[MultiviewPose],
+    cameras: list[str],
+    session: str,
+    lenses: Lenses,
+    unfit: set[str],
 ) -> Recordings:
     found = stack_poses(poses, H36M_16, cameras)
-    known = _known(lenses, found.cameras, found.size_px)
+    known = _known(lenses, found.cameras, found.size_px, unfit)
     return Recordings(
         joint_set=found.joint_set,
         keypoints_px=found.keypoints_px,
@@ -79,10 +83,13 @@ def _observations(
 
 
 def _known(
-    lenses: Lenses, cameras: Sequence[str], size_px: Float[Array, "V 2"]
+    lenses: Lenses, cameras: Sequence[str], size_px: Float[Array, "V 2"], unfit: set[str]
 ) -> Intrinsics | None:
-    """None if no camera's lens is known; a lens that does not fit its pictures is logged."""
+    """None if no camera's lens is known; one that does not fit its pictures is logged once, and
+    added to `unfit`.
+    """
     found, problems = known_intrinsics(lenses, cameras, size_px)
-    for reason in problems.values():
-        log.warning("known lens not used", extra={"reason": reason})
+    for camera in sorted(problems.keys() - unfit):
+        log.warning("known lens not used", extra={"reason": problems[camera]})
+        unfit.add(camera)
     return found if found.is_known.any() else None

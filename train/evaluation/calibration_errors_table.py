@@ -129,11 +129,11 @@ def _sentences(facts: Mapping[str, Any]) -> Iterator[str]:
             )
     for name, sentence in facts.get("weak_link", {}).items():
         yield f"{name}: {sentence}"
-    for name, share in facts.get("place_within_share", {}).items():
+    for name, share in facts.get("position_within_share", {}).items():
         yield (
-            f"{name}: do not trust the places of the two cameras, they may be off by {share:.0%} "
-            "of the distance to the athlete (skeletons are hardly affected); give their lenses "
-            "with --intrinsics, or add a camera"
+            f"{name}: do not trust the positions of the two cameras: they may be off by "
+            f"{share:.0%} of the distance to the athlete (skeletons are hardly affected); give "
+            "their lenses with --intrinsics, or add a camera"
         )
     for name, people in facts.get("people", {}).items():
         yield f"{name}: {people} people one after another"

@@ -14,8 +14,8 @@ from train.evaluation.take_errors import TakeErrors
 
 def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
     """The keys `per_session`, and of calibrated sessions `delays_s`, `left_out`, `corrected`,
-    `standing_out`, `shared_instants`, `weak_link` and `place_within_share`; where there is truth,
-    `world` and `world_limit`, medians in mm over the sessions that have such errors.
+    `standing_out`, `shared_instants`, `weak_link` and `position_within_share`; where there is
+    truth, `world` and `world_limit`, medians in mm over the sessions that have such errors.
     """
     rigs = {o.name: o.calibration.rig for o in outcomes if o.calibration is not None}
     facts: dict[str, Any] = {
@@ -44,10 +44,10 @@ def session_facts(outcomes: Sequence[CalibrationResult]) -> dict[str, Any]:
             for o in outcomes
             if o.calibration is not None and o.reconstruction is not None
         },
-        "place_within_share": {
-            o.name: round(o.calibration.place_within_share, 3)
+        "position_within_share": {
+            o.name: round(o.calibration.position_within_share, 3)
             for o in outcomes
-            if o.calibration is not None and o.calibration.place_within_share is not None
+            if o.calibration is not None and o.calibration.position_within_share is not None
         },
         "weak_link": {o.name: sentence for o in outcomes if (sentence := weak_link(o))},
     }

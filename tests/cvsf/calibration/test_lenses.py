@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvsf.calibration.calibrate import calibrate
-from cvsf.calibration.lenses import said_of_wrong, start_focal_px, with_lenses
+from cvsf.calibration.lenses import start_focal_px, with_lenses, wrong_lens_messages
 from cvsf.multiview.calibration import Calibration
 from cvsf.multiview.intrinsics import Intrinsics
 from cvsf.multiview.lens_distortion import distorted
@@ -96,7 +96,7 @@ def test_one_wrong_lens_is_named_and_what_is_found_of_it_is_said_too(walk: Rehea
     known.focal_px[1] *= 1.15
     found = calibrate(replace(walk.seen(), intrinsics=known))
     assert "cam1" in found.lenses
-    both = said_of_wrong(replace(found, lenses={"cam1": "distortion found"}), known, [1])
+    both = wrong_lens_messages(replace(found, lenses={"cam1": "distortion found"}), known, [1])
     assert both["cam1"].startswith(f"given focal length {known.focal_px[1]:.0f} px does not fit, ")
     assert both["cam1"].endswith(" px found and used; distortion found")
 
@@ -142,12 +142,12 @@ def test_how_far_two_cameras_may_be_off_is_said_unless_both_lenses_are_known(
 ) -> None:
     pair = seen.of_views([0, 1])
     found = calibrate(pair)
-    assert found.place_within_share is not None
-    assert found.place_within_share > 2 * found.uncertainty.position_share.max()
+    assert found.position_within_share is not None
+    assert found.position_within_share > 2 * found.uncertainty.position_share.max()
     known = calibrate(replace(pair, intrinsics=given(walk).of_views([0, 1])))
-    assert known.place_within_share is None
+    assert known.position_within_share is None
     assert not known.lenses
-    assert told_nothing.place_within_share is None
+    assert told_nothing.position_within_share is None
 
 
 def test_two_cameras_keep_a_given_lens_and_say_what_the_movement_alone_gives(
@@ -158,4 +158,4 @@ def test_two_cameras_keep_a_given_lens_and_say_what_the_movement_alone_gives(
     found = calibrate(replace(pair, intrinsics=wrong))
     np.testing.assert_allclose(found.rig.focal_px, wrong.focal_px, rtol=5e-3)
     assert "two cameras cannot decide" in found.lenses["cam0"]
-    assert found.place_within_share is None
+    assert found.position_within_share is None

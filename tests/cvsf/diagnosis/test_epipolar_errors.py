@@ -100,6 +100,17 @@ def test_two_views_that_are_left_beside_such_a_time_are_outliers_too() -> None:
     assert not outlier[:25].any()
 
 
+def test_two_views_of_three_are_a_majority_beside_a_time_in_which_one_saw_nobody() -> None:
+    errors = errors_of(wrong=(2,), rows=SOME)
+    errors[:, 3] = errors[:, :, 3] = np.nan  # three cameras
+    alone = slice(SOME.start + 12, SOME.start + 18)
+    errors[alone, 0] = errors[alone, :, 0] = np.nan
+    outlier = outlier_views(errors, T_S)
+    assert outlier[alone, 1:3].all()
+    assert not outlier[SOME.start : SOME.start + 5, :2].any()
+    assert not outlier[SOME.stop - 5 : SOME.stop, :2].any()
+
+
 def test_healthy_views_and_short_disagreements_are_no_outliers() -> None:
     assert not outlier_views(errors_of(wrong=(), rows=SOME), T_S).any()
     assert not outlier_views(errors_of(wrong=(1,), rows=slice(30, 32)), T_S).any()

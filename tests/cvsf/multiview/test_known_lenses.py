@@ -9,6 +9,7 @@ from cvsf.multiview.known_lenses import (
     is_only_numbered,
     known_intrinsics,
     lenses_to_toml,
+    merged,
     read_intrinsics,
     read_lenses,
 )
@@ -76,6 +77,10 @@ def test_cameras_of_caliscope_are_found_by_their_number(tmp_path: Path) -> None:
         (POSE2SIM.replace("-0.3", '"x"'), "left"),
         (POSE2SIM.replace("[ 1920.0, 1080.0]", "[1080, 1920]"), "left was calibrated at 1080"),
         (POSE2SIM.replace("[ 1920.0, 1080.0]", "[1920]"), "left"),
+        (POSE2SIM.replace("[ 1920.0, 1080.0]", "[0, 0]"), "the size of left"),
+        (POSE2SIM.replace("[ 1920.0, 1080.0]", "[-1920, -1080]"), "the size of left"),
+        (POSE2SIM.replace("[ 1920.0, 1080.0]", "[nan, nan]"), "the size of left"),
+        (POSE2SIM.replace("fisheye = false", "fisheye = true"), "left has a fisheye lens"),
     ],
 )
 def test_a_file_without_usable_intrinsics_is_refused_with_the_reason(
@@ -125,3 +130,13 @@ def test_a_name_of_its_own_is_no_number() -> None:
     assert not is_only_numbered("left2")
     size_px = np.array([[1920, 1080]], np.float32)
     assert not known_intrinsics({"left2": made_lens(1200)}, ("cam2",), size_px)[0].is_known.any()
+
+
+def test_of_several_groups_the_last_has_a_camera_by_name_or_number() -> None:
+    found = merged(
+        {"cam0": made_lens(1), "left": made_lens(2), "cam1": made_lens(3)},
+        {"0": made_lens(4), "left": made_lens(5)},
+        {"cam_00": made_lens(6)},
+    )
+    focal_px = {name: lens.matrix[0][0] for name, lens in found.items()}
+    assert focal_px == {"left": 5, "cam1": 3, "cam_00": 6}

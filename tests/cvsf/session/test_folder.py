@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,17 @@ class Refusing(Storage):
         super().rename(old, new)
 
 
-def opened(path: Path, storage: Storage | None = None) -> SessionFolder:
+TINY = {"detector": "tiny"}
+
+
+def opened(
+    path: Path, storage: Storage | None = None, config: Mapping[str, str] = TINY
+) -> SessionFolder:
     return SessionFolder(
         path,
         storage or Storage(),
         recording="frames",
-        config={"detector": "tiny"},
+        config=config,
         joint_set="h36m-16",
     )
 
@@ -52,8 +58,9 @@ def test_a_session_being_recorded_is_refused_to_another_hub_until_it_is_closed(
         opened(tmp_path / "s")
     first.note(SegmentRecord(file="seg-000000.mcap", sealed=True), seen(4))
     first.close()
-    again = opened(tmp_path / "s")
+    again = opened(tmp_path / "s", config={"detector": "other"})
     assert again.manifest.cameras["cam0"].boots == {"a": (4, 4)}
+    assert again.manifest.config == {"detector": "other"}, "the settings that hold now"
     assert not again.manifest.sealed
     again.close()
     assert read_manifest(tmp_path / "s").sealed

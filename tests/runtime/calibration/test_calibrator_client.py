@@ -35,8 +35,9 @@ from runtime.calibration.calibrator_client import CalibratorClient
 from runtime.calibration.known_cameras import known_cameras
 from runtime.calibration.observation_codec import LiftedPose
 from runtime.recording.recorder import Recorder
-from tests.support.filmed import HZ, Filmed, film_skier
+from tests.support.filmed import HZ, SIZE, Filmed, film_skier
 from tests.support.instants import instants_of
+from tests.support.lenses import made_lens
 from tests.support.material import make_pose
 from tests.support.product import processes, until
 
@@ -52,8 +53,10 @@ def found(take: Filmed) -> Calibration:
 
 
 @pytest.fixture
-def client() -> Iterator[CalibratorClient]:
-    client = CalibratorClient(Scale(height_m=1.75), first_s=1.0, most_hz=HZ)
+def client(take: Filmed) -> Iterator[CalibratorClient]:
+    size = (float(SIZE[0]), float(SIZE[1]))
+    lenses = {"cam0": made_lens(take.views[0].focal_px, size, ())}
+    client = CalibratorClient(Scale(height_m=1.75), first_s=1.0, most_hz=HZ, lenses=lenses)
     yield client
     client.close()
 
@@ -82,6 +85,8 @@ def test_the_calibration_process_finds_the_cameras_and_ends_with_its_hub(
     assert updates[0].cause == "first"
     assert updates[0].calibration.rig.cameras == take.observations.cameras
     assert updates[0].calibration.scale_source == "height"
+    known_px = take.views[0].focal_px
+    assert updates[0].calibration.rig.focal_px[0] == pytest.approx(known_px, rel=3e-3)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert until(lambda: os.getpriority(os.PRIO_PROCESS, pid) - own == calibrator_process.NICE)
     client.close()

@@ -10,10 +10,13 @@ import pytest
 from cvsf.multiview.body import People
 from cvsf.multiview.calibration import Calibration, to_plain
 from cvsf.session.calibrations import MIRRORED_PICTURES, CalibrationUpdate
+from cvsf.session.reader import MANIFEST
 from cvsf.system.errors import Refusal
-from runtime.calibration.known_cameras import KnownCameras, known_cameras
+from runtime.calibration.known_cameras import KnownCameras, known_cameras, recorded_with
 from tests.support.filmed import Filmed
 from tests.support.instants import instants_of
+from tests.support.lenses import made_lens
+from tests.support.material import make_pose, record
 
 
 def test_a_known_calibration_is_given_from_its_time_on_and_a_bad_file_is_refused(
@@ -69,3 +72,15 @@ def test_what_is_seen_or_lost_changes_nothing_of_known_cameras(
     cameras.close()
     assert cameras.left_out == 0
     assert [update.calibration for update in cameras.updates(5)] == [known]
+
+
+def test_a_replayed_session_has_the_lenses_that_were_known_when_it_was_recorded(
+    tmp_path: Path, known: Calibration
+) -> None:
+    lens = made_lens(900)
+    record(tmp_path / "run", [make_pose(0)], config={"lenses": {"cam0": lens.model_dump()}})
+    assert recorded_with(tmp_path / "run") == {"cam0": lens}
+    assert recorded_with(tmp_path / "run" / MANIFEST) == {"cam0": lens}
+    (tmp_path / "cameras.json").write_text(json.dumps(to_plain(known)))
+    assert recorded_with(tmp_path / "cameras.json") is None
+    assert recorded_with(None) is None

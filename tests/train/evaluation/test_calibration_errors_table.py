@@ -185,6 +185,6 @@ def test_two_cameras_and_many_sessions_have_no_such_table(console: Console) -> N
 
 
 def test_two_cameras_whose_places_are_not_to_be_trusted_are_said(console: Console) -> None:
-    show_summary(FACTS | {"place_within_share": {"a:0": 0.234}}, console)
-    assert "a:0: do not trust the places of the two cameras" in said(console)
+    show_summary(FACTS | {"position_within_share": {"a:0": 0.234}}, console)
+    assert "a:0: do not trust the positions of the two cameras" in said(console)
     assert "off by 23%" in said(console)

@@ -110,6 +110,6 @@ def test_instants_that_cameras_share_are_counted_and_a_weak_link_is_named() -> N
 
 
 def test_how_far_two_cameras_may_be_off_is_told() -> None:
-    stated = replace(calibration("bone"), place_within_share=0.23456)
+    stated = replace(calibration("bone"), position_within_share=0.23456)
     facts = session_facts([session("a", 20, calibration=stated), session("b", 20)])
-    assert facts["place_within_share"] == {"a": 0.235}
+    assert facts["position_within_share"] == {"a": 0.235}
