@@ -179,6 +179,9 @@ def _of_right_times_and_people(best: Attempt, options: Options) -> Attempt:
     if not best.is_sound and best.is_contradicted:  # else one of the two may be left out as worst
         best = with_exchanged(best, options)
     if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
+        people = with_bodies(best, options)
+        if people.is_sound:  # else three cameras may fit one body that nobody has
+            return people
         best = _unless_a_part_is_better(without_the_worst(best, options), best, options)
     return with_bodies(best, options)
 
