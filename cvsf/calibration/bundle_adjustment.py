@@ -28,17 +28,23 @@ from cvsf.shapes import Float, Int
 
 Real = npt.NDArray[np.float64]
 
+_FAR, NEAR = 1e-3, 1e-7
+"""Damping at first: where the state may be far from the solution, and near it. Focal lengths and
+distances act alike; near the solution 1e-3 slows them so much that a fit seems to have converged
+(four views, 20 takes: centres 0.63 % of the rig off, with 1e-7 0.43 %)."""
 _MOST_DAMPING = 1e8
 _CONVERGED = 1e-4  # a round that lowers the cost by a smaller share is the last
 # guesses, not measured
 
 
-def adjust(problem: Problem, state: State, rounds: int) -> tuple[State, float]:
+def adjust(
+    problem: Problem, state: State, rounds: int, *, damping: float = _FAR
+) -> tuple[State, float]:
     """Bundle adjustment by Levenberg-Marquardt (Triggs et al. 2000): the state of least cost after
     at most `rounds` rounds, and its cost (no unit). Lengths are in mean bones. If no step lowers
     the cost, the state is returned as it was. LinAlgError if the equations cannot be solved.
     """
-    damping, least = 1e-3, np.inf
+    least = np.inf
     for _ in range(rounds):
         system = linearise(problem, state)
         before = cost(problem, state)
@@ -64,7 +70,7 @@ def readjust(problem: Problem, state: State, rounds: int) -> tuple[Problem, Stat
     noise = estimate_noise(problem.keypoints, state.rig, state.joints)
     noise = max(noise, problem.keypoints.noise_share / 3, LEAST_NOISE)
     problem = replace(problem, keypoints=replace(problem.keypoints, noise_share=noise))
-    state, _ = adjust(problem, state, rounds)
+    state, _ = adjust(problem, state, rounds, damping=NEAR)
     return problem, state
 
 

@@ -103,7 +103,13 @@ def fit_still(
         raise Undetermined(NO_FIT.format(error)) from error
 
 
-def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool) -> Calibration:
+def _fit_still(
+    observations: LiftedObservations,
+    *,
+    offsets: bool,
+    lenses: bool,
+    others_were_wrong: bool = False,
+) -> Calibration:
     chosen = chosen_instants(observations, _INSTANTS)
     fitted, ambiguity = _initial_fit(chosen)
     if len(observations) > _INSTANTS:
@@ -114,11 +120,12 @@ def _fit_still(observations: LiftedObservations, *, offsets: bool, lenses: bool)
     elif fitted.mirrored:
         ambiguity = MIRRORED_PICTURES
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
-    given, contradicted = observations.intrinsics, contradicted_lenses(problem, state)
+    given = observations.intrinsics
+    contradicted = contradicted_lenses(problem, state, others_were=others_were_wrong)
     wrong, is_pair = contradicted.views, len(chosen.cameras) == PAIR
     if given is not None and wrong and not is_pair:
         without = replace(observations, intrinsics=given.without(wrong))
-        found = _fit_still(without, offsets=offsets, lenses=lenses)
+        found = _fit_still(without, offsets=offsets, lenses=lenses, others_were_wrong=True)
         return replace(found, lenses=wrong_lens_messages(found, given, wrong))
     said: dict[str, str] = {}
     if lenses:

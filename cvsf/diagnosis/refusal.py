@@ -17,9 +17,6 @@ _MOST_DELAY = 0.5  # intervals that may remain along the movement; a guess, not 
 _FITS_OF_TWO = 0.0115
 """Noise of two views, over the person's extent, up to which no frames are missing: about 0.009 in
 healthy generated sessions, 0.0148 and more where one lost a tenth of its frames."""
-_FITS_LATE = 0.015
-"""Noise of two views of which one is late, from which it is not certain that the delay explains
-them: usually 0.008 to 0.013 in generated sessions; one of 0.0164 was 1.5 of its limit."""
 _MOST_OF_TWO = 0.25
 """Share of a take by which one of two views may be late: of less, nearly any two movements can be
 made alike. A guess, not measured."""
@@ -92,10 +89,7 @@ def _disagreement_of_two(best: Attempt) -> str:
     longest_s = _MOST_OF_TWO * (aligned.t_s[-1] - aligned.t_s[0])
     in_step = np.abs(best.delay_s).max() <= best.interval_s
     is_short = np.abs(best.delay_s).max() < max(longest_s, best.interval_s)
-    fits_late = in_step or best.calibration.noise_share < _FITS_LATE
-    if (best.is_sound and is_short and fits_late) or (
-        in_step and canonical_delays(aligned).is_clear.all()
-    ):
+    if (best.is_sound and is_short) or (in_step and canonical_delays(aligned).is_clear.all()):
         return ""
     return (
         f"nothing shows that {' and '.join(aligned.cameras)} film the same moments: their 2D error "
