@@ -121,7 +121,8 @@ def _fit_still(
         ambiguity = MIRRORED_PICTURES
     chosen, problem, state = fitted.chosen, fitted.problem, fitted.state
     given = observations.intrinsics
-    contradicted = contradicted_lenses(problem, state, others_were=others_were_wrong)
+    interval_s = chosen.interval_s
+    contradicted = contradicted_lenses(problem, state, interval_s, others_were=others_were_wrong)
     wrong, is_pair = contradicted.views, len(chosen.cameras) == PAIR
     if given is not None and wrong and not is_pair:
         without = replace(observations, intrinsics=given.without(wrong))

@@ -11,6 +11,7 @@ import numpy as np
 
 from cvsf.calibration.degeneracy import Undetermined
 from cvsf.calibration.lenses import RADIAL_DROP
+from cvsf.calibration.mirror_ambiguity import PAIR
 from cvsf.diagnosis.attempt import Attempt, Options, attempt, examined
 from cvsf.diagnosis.bodies import separate_bodies
 from cvsf.diagnosis.canonical_delays import canonical_delays
@@ -51,8 +52,10 @@ def with_delays(best: Attempt, options: Options) -> Attempt:
 
 def with_lenses(best: Attempt, options: Options) -> Attempt:
     """With distortion and principal points, where they lower the cost of the adjustment clearly and
-    the attempt is not worse.
+    the attempt is not worse. Two views do not determine them: a detector's errors look like lenses.
     """
+    if len(best.delay_s) == PAIR:
+        return best
     if best.calibration is not None and best.calibration.lens_drop < RADIAL_DROP:
         return best
     tried = attempt(best.observations, replace(options, lenses=True), best.delay_s).after(best)
