@@ -1,4 +1,4 @@
-"""Progress of long computations, told to whoever listens, such as a command that shows it.
+"""Progress of long computations, reported to whoever listens, such as a command that shows it.
 
 Without a listener it costs nothing.
 """
@@ -18,7 +18,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def report_to(listener: Listener) -> Iterator[None]:
-    """All stages of what is computed in the block, on this thread, are told to the listener."""
+    """All stages of what is computed in the block, on this thread, are reported to the listener."""
     token = _listener.set(listener)
     try:
         yield
@@ -27,7 +27,7 @@ def report_to(listener: Listener) -> Iterator[None]:
 
 
 def reported(stage: str, steps: Sequence[Step]) -> Iterator[Step]:
-    """The steps one after another; each that is done is told to the listener, if there is more than
+    """The steps one after another; each that is done is reported to the listener, if there is more than
     one.
     """
     listener = _listener.get() if len(steps) > 1 else None
