@@ -27,8 +27,8 @@ def report_to(listener: Listener) -> Iterator[None]:
 
 
 def reported(stage: str, steps: Sequence[Step]) -> Iterator[Step]:
-    """The steps one after another; each that is done is reported to the listener, if there is more than
-    one.
+    """The steps one after another; each that is done is reported to the listener, if there is more
+    than one.
     """
     listener = _listener.get() if len(steps) > 1 else None
     for done, step in enumerate(steps, 1):
