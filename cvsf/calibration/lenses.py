@@ -91,7 +91,8 @@ def contradicted_lenses(
     freed = replace(problem, is_given=np.zeros_like(problem.is_given))
     tried, _ = adjust(freed, state, _ROUNDS)
     tried, _ = adjust(freed, tried, _ROUNDS, damping=NEAR)
-    least_drop = (_DOUBTED_DROP if others_were else _WRONG_DROP) * max(1, _NEAR_S / interval_s)
+    nearness = _NEAR_S / max(interval_s, 1e-3)
+    least_drop = (_DOUBTED_DROP if others_were else _WRONG_DROP) * max(1.0, nearness)
     if cost(problem, state) - cost(freed, tried) < least_drop:
         return Contradicted(found_px=found_px)
     deviation = deviations(freed, tried)[0][:, FOCAL]

@@ -19,9 +19,7 @@ LEAST_INSTANTS = 5
 """That a camera shares with another one; a guess, not measured."""
 # guesses, not measured
 _LEAST_EXTENT_PX = 3.0  # of a person
-_MOST_OUTSIDE = (
-    0.2  # of the keypoints of a view: feet may be below it, of more it may be another picture
-)
+_MOST_OUTSIDE = 0.2  # of the keypoints of a view; of more it may be another picture
 
 
 def plausible(observations: LiftedObservations) -> LiftedObservations:

@@ -180,7 +180,7 @@ def _of_right_times_and_people(best: Attempt, options: Options) -> Attempt:
         best = with_exchanged(best, options)
     if not best.is_sound and best.worst_ratio > _SINGLED_OUT:
         people = with_bodies(best, options)
-        if people.is_sound:  # else three cameras may fit one body that nobody has
+        if people.is_sound:  # else three cameras may fit one body that is neither's
             return people
         best = _unless_a_part_is_better(without_the_worst(best, options), best, options)
     return with_bodies(best, options)
